@@ -1,0 +1,201 @@
+"""What the workload costs under a configuration of indexes, asked of the twin and remembered.
+
+A statement that is planned with a set R of candidates visible and uses the subset U of them has the same plan under
+every configuration between U and R, so most questions are answered without asking (the idea of INUM: Papadomanolakis,
+Dash, Ailamaki, "Efficient use of the query optimizer for automated physical design", VLDB 2007).
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import psycopg
+
+from analyzer.capture.snapshot import Constraint, NotExamined, Relation, Snapshot
+from analyzer.sql import render_text
+from analyzer.twin.planner import Plan, Twin, TwinIndex
+from analyzer.workload.bindings import bindings, bound_text
+from analyzer.workload.parse import Statement, repair
+from analyzer.workload.shapes import Shape
+
+Configuration = frozenset[TwinIndex]
+Table = tuple[str, str]
+
+#: How many parameters of one statement may need a cast before it is given up.
+_MOST_REPAIRS = 25
+#: Pages an index entry dirties, priced as sequential writes: an upper bound without what a checkpoint merges.
+_PAGES_PER_ENTRY = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """One text the planner is asked, and how often one execution of its statement runs it."""
+
+    text: str
+    times: float
+    generic: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PricedStatement:
+    """A statement the planner can plan."""
+
+    statement: Statement
+    #: None when its text could not be resolved to tables.
+    shape: Shape | None
+    #: The statement as EXPLAIN (GENERIC_PLAN) takes it.
+    generic: str
+    #: With parameters bound to values of the statistics where all of them can be, else just the generic text.
+    queries: tuple[Query, ...]
+    #: What its foreign-key triggers run, which EXPLAIN leaves out.
+    triggered: tuple[Query, ...]
+    #: Tables whose indexes matter to it; None means any.
+    tables: frozenset[Table] | None
+
+
+def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatement | NotExamined:
+    """Make a statement plannable, mending parameters without a type as the server points at them."""
+    text = statement.plannable
+    for _ in range(_MOST_REPAIRS):
+        try:
+            twin.plan(text)
+        except psycopg.Error as error:
+            mended = repair(text, error)
+            if mended is None:
+                reason = f"the planner rejects it: {error.diag.message_primary or str(error).splitlines()[0]}"
+                return NotExamined(what=f"the statement {statement.id}", reason=reason)
+            text = mended
+        else:
+            break
+    else:
+        return NotExamined(what=f"the statement {statement.id}", reason="too many of its parameters have no type")
+    bound = tuple(_bound(text, statement, shape, twin)) if shape else ()
+    triggered = tuple(_triggered(statement, shape, twin.snapshot)) if shape else ()
+    tables = None
+    if shape:
+        tables = frozenset((t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
+    return PricedStatement(
+        statement=statement,
+        shape=shape,
+        generic=text,
+        queries=bound or (Query(text=text, times=1.0),),
+        triggered=tuple(query for _, query in triggered),
+        tables=tables,
+    )
+
+
+def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterator[Query]:
+    bound = tuple((bound_text(text, each), each.weight) for each in bindings(statement, shape, twin.snapshot))
+    for query, _ in bound:
+        try:
+            twin.plan(query, generic=False)
+        except psycopg.Error:
+            return
+    for query, weight in bound:
+        yield Query(text=query, times=weight, generic=False)
+
+
+def _triggered(statement: Statement, shape: Shape, snapshot: Snapshot) -> Iterator[tuple[Table, Query]]:
+    """Yield what deleting a row of a referenced table makes the server run on each referencing table."""
+    per_call = (statement.rows or 0) / statement.calls if statement.rows and statement.calls else 1.0
+    for deleted in shape.tables:
+        if deleted.target != "delete":
+            continue
+        for relation, constraint in referencing(deleted.schema, deleted.table, snapshot):
+            template = "advise/cascade_delete" if constraint.on_delete == "c" else "advise/check_delete"
+            text = render_text(template, relation=relation, columns=list(enumerate(constraint.columns, 1)))
+            yield (relation.schema_name, relation.name), Query(text=text, times=max(per_call, 1.0))
+
+
+def referencing(schema: str, table: str, snapshot: Snapshot) -> Iterator[tuple[Relation, Constraint]]:
+    """Yield the foreign keys that refer to a table."""
+    for relation in snapshot.relations:
+        for constraint in relation.constraints:
+            if constraint.kind == "f" and (constraint.referenced_schema, constraint.referenced_table) == (
+                schema,
+                table,
+            ):
+                yield relation, constraint
+
+
+@dataclass(slots=True)
+class _Answer:
+    """One answer of the planner: the cost under every configuration between `used` and `visible`."""
+
+    used: Configuration
+    visible: Configuration
+    cost: float
+
+
+@dataclass(slots=True)
+class CostModel:
+    """Prices of statements under configurations; one at a time may ask."""
+
+    twin: Twin
+    statements: Sequence[PricedStatement]
+    #: Indexes that are taken for granted: declared, not yet deployed.
+    base: Configuration = frozenset()
+    #: Existing indexes that are done without, as `schema.name`.
+    without: tuple[str, ...] = ()
+    _answers: dict[str, list[_Answer]] = field(default_factory=dict[str, list[_Answer]])
+    #: Planner calls so far.
+    questions: int = 0
+
+    def total(self, configuration: Configuration) -> float:
+        """Return the cost of the whole workload: the sum over statements of calls times cost."""
+        return sum(item.statement.calls * self.cost(item, configuration) for item in self.statements)
+
+    def affected(self, table: Table) -> list[PricedStatement]:
+        """Return the statements to which an index of that table can matter."""
+        return [item for item in self.statements if item.tables is None or table in item.tables]
+
+    def cost(self, item: PricedStatement, configuration: Configuration) -> float:
+        """Return the cost of one execution, foreign-key triggers included."""
+        relevant = self._relevant(item, configuration)
+        answers = self._answers.setdefault(item.statement.id, [])
+        for answer in answers:
+            if answer.used <= relevant <= answer.visible:
+                return answer.cost
+        self.twin.show(relevant, without=self.without)
+        asked = item.queries + item.triggered
+        plans = [(query.times, self.twin.plan(query.text, generic=query.generic)) for query in asked]
+        self.questions += len(plans)
+        names = frozenset[str]().union(*(plan.indexes for _, plan in plans))
+        used = frozenset(index for index in relevant if index.index.name in names)
+        answer = _Answer(used=used, visible=relevant, cost=sum(times * plan.cost for times, plan in plans))
+        answers.append(answer)
+        return answer.cost
+
+    def plan(self, item: PricedStatement, configuration: Configuration) -> Plan:
+        """Return the plan to show to people: the generic one, or of the first binding where that is what is priced."""
+        self.twin.show(self._relevant(item, configuration), without=self.without)
+        query = item.queries[0]
+        return self.twin.plan(query.text, generic=query.generic)
+
+    def upkeep(self, index: TwinIndex) -> float:
+        """Return what the workload's own writes pay for an index: a descent and a dirtied page per entry."""
+        definition, settings = index.index, self.twin.snapshot.settings
+        operator = float(settings.get("cpu_operator_cost", "0.0025"))
+        page = float(settings.get("seq_page_cost", "1"))
+        per_entry = (index.size.height + 1) * 50 * operator + _PAGES_PER_ENTRY * page
+        read = set(definition.columns) | set(definition.include)
+        elsewhere = definition.where is not None or any(key.expression for key in definition.keys)
+        return sum(
+            per_entry * entries for entries in self._entries(definition.schema, definition.table, read, elsewhere)
+        )
+
+    def _entries(self, schema: str, table: str, columns: set[str], any_column: bool) -> Iterator[float]:
+        for item in self.statements:
+            for target in item.shape.tables if item.shape else ():
+                if (target.schema, target.table) != (schema, table):
+                    continue
+                rows = float(item.statement.rows or item.statement.calls)
+                touched = any_column or bool(columns & set(target.written))
+                # An UPDATE that leaves the index's columns alone can stay HOT and then adds no entry.
+                if target.target == "insert" or (target.target in ("update", "merge") and touched):
+                    yield rows
+
+    def _relevant(self, item: PricedStatement, configuration: Collection[TwinIndex]) -> Configuration:
+        wanted = self.base | frozenset(configuration)
+        if item.tables is None:
+            return wanted
+        return frozenset(index for index in wanted if (index.index.schema, index.index.table) in item.tables)

@@ -1,0 +1,61 @@
+"""Try indexes by hand: plan each statement as things are, and as they would be."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from analyzer.advise.cost import PricedStatement, price
+from analyzer.capture.snapshot import NotExamined
+from analyzer.twin.planner import Plan, Twin, TwinIndex
+from analyzer.workload.parse import Statement
+from analyzer.workload.shapes import shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One statement before and after; None where the planner had no answer, and then `error` says why.
+
+    The plans are the generic ones; a cost is the weighted mean over the bindings where there are any.
+    """
+
+    statement: Statement
+    cost_before: float | None = None
+    cost_after: float | None = None
+    plan_before: Plan | None = None
+    plan_after: Plan | None = None
+    error: str | None = None
+
+
+def try_indexes(
+    twin: Twin, statements: Sequence[Statement], *, create: Sequence[str] = (), drop: Collection[str] = ()
+) -> tuple[Trial, ...]:
+    """Plan the statements, in their order, without and with the given changes.
+
+    `create` are CREATE INDEX statements, `drop` names as `schema.name`. Raises InputError for one the server rejects.
+    """
+    added = twin.add(twin.parse_ddl(create))
+    twin.show(added, without=drop)  # a name to drop that does not exist fails before anything is planned
+    return tuple(_try(twin, statement, added, drop) for statement in statements)
+
+
+def _try(twin: Twin, statement: Statement, added: Sequence[TwinIndex], drop: Collection[str]) -> Trial:
+    twin.show(())
+    shaped = shape(statement, twin.snapshot)
+    item = price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
+    if isinstance(item, NotExamined):
+        return Trial(statement=statement, error=item.reason)
+    cost_before, plan_before = _ask(twin, item)
+    twin.show(added, without=drop)
+    cost_after, plan_after = _ask(twin, item)
+    return Trial(
+        statement=statement,
+        cost_before=cost_before,
+        cost_after=cost_after,
+        plan_before=plan_before,
+        plan_after=plan_after,
+    )
+
+
+def _ask(twin: Twin, item: PricedStatement) -> tuple[float, Plan]:
+    plan = twin.plan(item.generic)
+    cost = sum(query.times * twin.plan(query.text, generic=query.generic).cost for query in item.queries)
+    return cost, plan

@@ -1,0 +1,55 @@
+"""Read what is no relation: server, settings, extensions, schemas, types and functions."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from analyzer.capture.reader import Reader
+from analyzer.capture.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """The server and the parts of its catalog that relations are built on."""
+
+    server: Server
+    captured_at: datetime
+    extensions: tuple[Extension, ...]
+    schemas: tuple[str, ...]
+    types: tuple[TypeDef, ...]
+    functions: tuple[FunctionDef, ...]
+    not_examined: tuple[NotExamined, ...]
+
+
+def read_settings(reader: Reader) -> dict[str, str]:
+    """Read the settings the planner reads, as the session has them; call it before the session is fixed."""
+    return {row["name"]: row["setting"] for row in reader.rows("settings")}
+
+
+def read_catalog(reader: Reader) -> Catalog:
+    """Read server, extensions, schemas, types and functions."""
+    facts = reader.row("server")
+    captured_at = facts.pop("captured_at")
+    functions = [row for row in reader.rows("functions") if row["definition"] is not None]
+    return Catalog(
+        server=Server(**facts),
+        captured_at=captured_at,
+        extensions=read_extensions(reader),
+        schemas=tuple(row["name"] for row in reader.rows("schemas")),
+        types=tuple(TypeDef(**row) for row in reader.rows("types")),
+        functions=tuple(FunctionDef(**row) for row in functions),
+        not_examined=tuple(_uncaptured(reader)),
+    )
+
+
+def read_extensions(reader: Reader) -> tuple[Extension, ...]:
+    """Read the installed extensions."""
+    return tuple(Extension(**row) for row in reader.rows("extensions"))
+
+
+def _uncaptured(reader: Reader) -> list[NotExamined]:
+    return [
+        NotExamined(
+            what=f"{row['what']} {row['schema_name']}.{row['name']}", reason="snapshots do not hold such objects"
+        )
+        for row in reader.rows("uncaptured")
+    ]

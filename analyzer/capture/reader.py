@@ -1,0 +1,89 @@
+"""The one way a capture asks the server: a template, in a savepoint that is rolled back.
+
+Rolling back gives back the locks the question took, so that a capture holds none between two questions.
+"""
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import errors, sql
+from psycopg.rows import DictRow
+
+from analyzer.db import Connection
+from analyzer.sql import render
+
+#: Stands at the end of every query of a capture, so that pg_stat_statements' record of it can be told apart.
+MARKER = "/* twindex capture */"
+
+#: Why one object may refuse to be read while the rest of the database can: lock or statement timeout, privilege,
+#: damage, a concurrent DROP.
+REFUSALS = (
+    errors.LockNotAvailable,
+    errors.QueryCanceled,
+    errors.InsufficientPrivilege,
+    errors.UndefinedTable,
+    errors.UndefinedColumn,
+    errors.UndefinedObject,
+    errors.ObjectNotInPrerequisiteState,
+    errors.DataCorrupted,
+    errors.IndexCorrupted,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """A read-only transaction and the server's major version."""
+
+    connection: Connection
+    major: int
+
+    def rows(self, template: str, bind: Mapping[str, object] | None = None, /, **names: object) -> list[DictRow]:
+        """Ask `capture/<template>`; `bind` are bound values, `names` go into the template."""
+        with self.connection.transaction(force_rollback=True):
+            return self._ask(template, bind, names)
+
+    def row(self, template: str, bind: Mapping[str, object] | None = None, /, **names: object) -> DictRow:
+        """Ask `capture/<template>` for its one row."""
+        (row,) = self.rows(template, bind, **names)
+        return row
+
+    def rows_by_index(self, template: str, /, *, seq_page_cost: int = 1, **names: object) -> list[DictRow]:
+        """Ask `capture/<template>` while the planner may read indexes only."""
+        with self.connection.transaction(force_rollback=True):
+            self._ask("scan_by_index", {"seq_page_cost": str(seq_page_cost)}, {})
+            return self._ask(template, None, names)
+
+    def fix_session(self) -> None:
+        """Make text the same whoever captures, for the rest of the transaction."""
+        self._ask("fix_session", None, {})
+        # Without the privilege every leading column costs its index two scans in the counters; nothing else changes.
+        with contextlib.suppress(errors.InsufficientPrivilege), self.connection.transaction():
+            self._ask("stop_counting", None, {})
+
+    def _ask(self, template: str, bind: Mapping[str, object] | None, names: Mapping[str, object]) -> list[DictRow]:
+        query = render(f"capture/{template}", pg=self.major, **names) + sql.SQL(" " + MARKER)
+        return self.connection.execute(query, bind).fetchall()
+
+
+def refusal(error: Exception) -> str:
+    """Say in a clause why an object could not be read."""
+    match error:
+        case errors.LockNotAvailable():
+            return "another session holds a lock on it; capture again later"
+        case errors.QueryCanceled():
+            return "reading it took longer than the statement timeout"
+        case errors.InsufficientPrivilege():
+            return "the role may not SELECT from it; grant SELECT on it, or pg_read_all_data"
+        case _:
+            return str(error).splitlines()[0]
+
+
+def grouped(rows: list[DictRow], key: str = "oid") -> dict[int, list[dict[str, Any]]]:
+    """Collect rows by one of their columns, which is left out of them."""
+    result: dict[int, list[dict[str, Any]]] = {}
+    for row in rows:
+        rest = dict(row)
+        result.setdefault(rest.pop(key), []).append(rest)
+    return result

@@ -1,0 +1,140 @@
+"""Read pg_stat_statements: what was asked of this database, how often and at what price."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from psycopg import errors
+from psycopg.rows import DictRow
+
+from analyzer.capture.literals import UnreadableStatementError, without_literals
+from analyzer.capture.reader import MARKER, Reader
+from analyzer.capture.snapshot import Extension, NotExamined, Server, StatementCounters
+from analyzer.errors import CapabilityError
+
+_START = r"^(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
+#: What a planner can plan: queries, and not EXPLAIN, COMMIT, SET and their like.
+_PLANNABLE = re.compile(_START + r"(select|insert|update|delete|merge|with|values|table)\b", re.IGNORECASE | re.DOTALL)
+#: Utility statements that have a query inside, whose price is recorded with them.
+_CARRIER = re.compile(
+    _START
+    + r"(?:(?:copy|declare|refresh|call|do|execute)\b"
+    + r"|create\s+(?:\w+\s+)*?(?:table|materialized\s+view)\b.*\bas\s*\(?\s*(?:select|with|values|table|execute)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statements:
+    """The statements and the window they were counted in."""
+
+    statements: tuple[StatementCounters, ...] = ()
+    #: None before extension version 1.9.
+    reset: datetime | None = None
+    evicted: int | None = None
+    not_examined: tuple[NotExamined, ...] = ()
+
+
+def read_statements(reader: Reader, *, server: Server, extensions: Sequence[Extension], values: bool) -> Statements:
+    """Read the plannable statements of this database.
+
+    Raises CapabilityError when the extension is missing, not preloaded or too old, or hides every statement.
+    """
+    extension = _extension(server, extensions)
+    try:
+        rows = reader.rows("statements", schema=extension.schema_name)
+    except errors.ObjectNotInPrerequisiteState:
+        raise CapabilityError(
+            need="pg_stat_statements",
+            found="its library is not loaded",
+            remedy="add it to shared_preload_libraries in postgresql.conf and restart the server",
+        ) from None
+    named = [row for row in rows if row["queryid"] is not None]
+    seen = [row for row in named if row["query"] is not None and MARKER not in row["query"]]
+    lost = sum(1 for row in named if row["query"] is None)
+    hidden = sum(row["entries"] for row in rows if row["queryid"] is None)
+    if hidden and not any(_PLANNABLE.match(row["query"]) for row in seen):
+        raise CapabilityError(
+            need="the text of the statements in pg_stat_statements",
+            found=f"role {server.role} sees none of {hidden}",
+            remedy=f"GRANT pg_read_all_stats (or pg_monitor) TO {server.role}",
+        )
+    kept, dropped = _kept(seen, values=values)
+    info = _info(reader, extension)
+    return Statements(
+        statements=tuple(kept),
+        reset=info["reset"] if info else None,
+        evicted=info["evicted"] if info else None,
+        not_examined=(*_hidden(hidden, server), *_lost(lost), *dropped, *_carriers(seen), *_none(seen)),
+    )
+
+
+def _extension(server: Server, extensions: Sequence[Extension]) -> Extension:
+    extension = next((found for found in extensions if found.name == "pg_stat_statements"), None)
+    if extension is None:
+        raise CapabilityError(
+            need="pg_stat_statements",
+            found=f"database {server.database} does not have the extension",
+            remedy="run CREATE EXTENSION pg_stat_statements in it (the library must be in shared_preload_libraries)",
+        )
+    if _version(extension) < (1, 8):
+        raise CapabilityError(
+            need="pg_stat_statements 1.8 or newer",
+            found=f"database {server.database} has {extension.version}",
+            remedy="run ALTER EXTENSION pg_stat_statements UPDATE in it",
+        )
+    return extension
+
+
+def _version(extension: Extension) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", extension.version))
+
+
+def _info(reader: Reader, extension: Extension) -> DictRow | None:
+    return reader.row("statements_info", schema=extension.schema_name) if _version(extension) >= (1, 9) else None
+
+
+def _kept(rows: Sequence[DictRow], *, values: bool) -> tuple[list[StatementCounters], list[NotExamined]]:
+    kept: list[StatementCounters] = []
+    dropped: list[NotExamined] = []
+    for row in rows:
+        if not _PLANNABLE.match(row["query"]):
+            continue
+        try:
+            query = row["query"] if values else without_literals(row["query"])
+        except UnreadableStatementError:
+            reason = "its text cannot be split into words, so its literals cannot be taken out"
+            dropped.append(NotExamined(what=f"statement {row['queryid']}", reason=reason))
+        else:
+            kept.append(_counters(row, query))
+    return kept, dropped
+
+
+def _counters(row: DictRow, query: str) -> StatementCounters:
+    counters = {name: value for name, value in row.items() if name not in {"entries", "query"}}
+    return StatementCounters(query=query, **counters)
+
+
+def _hidden(count: int, server: Server) -> list[NotExamined]:
+    remedy = f"GRANT pg_read_all_stats (or pg_monitor) TO {server.role}"
+    reason = f"their text is hidden from role {server.role}; {remedy}"
+    return [NotExamined(what=f"{count} statements of other roles", reason=reason)] if count else []
+
+
+def _lost(count: int) -> list[NotExamined]:
+    reason = "the server no longer has their text; it is counted anew after pg_stat_statements_reset()"
+    return [NotExamined(what=f"{count} statements", reason=reason)] if count else []
+
+
+def _carriers(rows: Sequence[DictRow]) -> list[NotExamined]:
+    count = sum(1 for row in rows if _CARRIER.match(row["query"]))
+    reason = "COPY, DECLARE, CREATE TABLE AS, REFRESH, CALL, DO and EXECUTE cannot be planned as they were recorded"
+    return [NotExamined(what=f"{count} utility statements that may run queries", reason=reason)] if count else []
+
+
+def _none(rows: Sequence[DictRow]) -> list[NotExamined]:
+    reason = (
+        "pg_stat_statements has recorded none of this database; check pg_stat_statements.track and compute_query_id"
+    )
+    return [] if rows else [NotExamined(what="statements", reason=reason)]

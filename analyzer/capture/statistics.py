@@ -1,0 +1,122 @@
+"""Read planner statistics, the extremes of indexed columns, and what of them the role may not see."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.rows import DictRow
+
+from analyzer.capture.reader import REFUSALS, Reader, refusal
+from analyzer.capture.snapshot import ColumnStatistics, Extreme, Index, NotExamined, Relation
+from analyzer.sql import ident
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """What the role may not read."""
+
+    #: oids of tables of which it may not read every row and column.
+    oids: frozenset[int]
+    not_examined: tuple[NotExamined, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extremes:
+    """Extremes, and the tables whose extremes could not be read."""
+
+    extremes: tuple[Extreme, ...]
+    not_examined: tuple[NotExamined, ...]
+
+
+def read_unreadable(reader: Reader, relations: Sequence[int]) -> Unreadable:
+    """Read which of the relations' statistics the server hides from the role."""
+    rows = reader.rows("unreadable", {"relations": list(relations)})
+    return Unreadable(
+        oids=frozenset(row["oid"] for row in rows if row["denied"] or row["row_security"] or row["schema_denied"]),
+        not_examined=tuple(reason for row in rows for reason in _reasons(row)),
+    )
+
+
+def _reasons(row: DictRow) -> list[NotExamined]:
+    table = ident(row["schema_name"], row["name"])
+    reasons: list[NotExamined] = []
+    remedy = f"GRANT SELECT ON {table} or GRANT pg_read_all_data to it"
+    if row["row_security"]:
+        reason = (
+            "row security applies to the role, so the server hides its statistics; capture as a role with BYPASSRLS"
+        )
+        return [NotExamined(what=f"statistics of {table}", reason=reason)]
+    if row["schema_denied"]:
+        reason = f"the role has no USAGE on schema {ident(row['schema_name'])}; GRANT USAGE or pg_read_all_data to it"
+        reasons.append(NotExamined(what=f"extremes of {table}", reason=reason))
+    if row["all_denied"]:
+        reasons.append(
+            NotExamined(what=f"statistics of {table}", reason=f"the role has no SELECT privilege on it; {remedy}")
+        )
+    elif row["denied"]:
+        columns = ", ".join(ident(name) for name in row["denied"])
+        reason = f"the role has no SELECT privilege on these columns; {remedy}"
+        reasons.append(NotExamined(what=f"statistics of {table} ({columns})", reason=reason))
+    reasons.extend(
+        NotExamined(
+            what=f"statistics of the expressions of index {ident(row['schema_name'], index)}",
+            reason="only the index's owner and pg_read_all_data may see them; GRANT pg_read_all_data to the role",
+        )
+        for index in row["indexes"]
+    )
+    return reasons
+
+
+def read_statistics(
+    reader: Reader, relations: Sequence[int], indexes: Sequence[int], *, values: bool
+) -> tuple[ColumnStatistics, ...]:
+    """Read the pg_stats rows of relations and of index expressions; without `values`, no value leaves the server."""
+    rows = reader.rows("column_statistics", {"relations": [*relations, *indexes], "values": values})
+    return tuple(ColumnStatistics(**row) for row in rows)
+
+
+def read_extremes(
+    reader: Reader, relations: Mapping[int, Relation], indexes: Sequence[Index], unreadable: frozenset[int]
+) -> Extremes:
+    """Read the extremes of every column that leads a plain btree index, through the index.
+
+    These are the columns the planner itself looks up when a comparison reaches beyond the histogram.
+    """
+    columns = _leading_columns(indexes)
+    extremes: list[Extreme] = []
+    refused: list[NotExamined] = []
+    for oid, relation in relations.items():
+        leading = columns.get((relation.schema_name, relation.name), ())
+        if relation.kind not in {"r", "m"} or oid in unreadable or not leading:
+            continue
+        try:
+            (row,) = reader.rows_by_index("extremes", schema=relation.schema_name, table=relation.name, columns=leading)
+        except REFUSALS as error:
+            what = f"extremes of {ident(relation.schema_name, relation.name)}"
+            refused.append(NotExamined(what=what, reason=refusal(error)))
+        else:
+            extremes.extend(_extremes(relation, leading, row))
+    return Extremes(extremes=tuple(extremes), not_examined=tuple(refused))
+
+
+def _extremes(relation: Relation, columns: Sequence[str], row: Mapping[str, Any]) -> list[Extreme]:
+    return [
+        Extreme(
+            schema_name=relation.schema_name,
+            table=relation.name,
+            column=column,
+            minimum=row[f"minimum_{position}"],
+            maximum=row[f"maximum_{position}"],
+        )
+        for position, column in enumerate(columns)
+    ]
+
+
+def _leading_columns(indexes: Sequence[Index]) -> dict[tuple[str, str], tuple[str, ...]]:
+    leading: dict[tuple[str, str], set[str]] = {}
+    for index in indexes:
+        definition, first = index.definition, index.definition.keys[0]
+        plain = definition.where is None and first.opclass is None and first.collation is None
+        if definition.method == "btree" and index.valid and plain and first.column is not None:
+            leading.setdefault((definition.schema, definition.table), set()).add(first.column)
+    return {table: tuple(sorted(columns)) for table, columns in leading.items()}

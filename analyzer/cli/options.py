@@ -1,0 +1,189 @@
+"""Options that several commands share, and what they resolve to."""
+
+import contextlib
+import re
+import sys
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from analyzer.capture import snapshot as snapshots
+from analyzer.capture.capture import capture
+from analyzer.capture.snapshot import Snapshot
+from analyzer.config import Config, configured_url, load_config
+from analyzer.db import has_password
+from analyzer.errors import InputError
+from analyzer.report.model import Document
+from analyzer.report.output import Format, QueryText, render, write
+from analyzer.twin import cluster
+from analyzer.workload.parse import Workload, parse_file, parse_statements
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEVELOPMENT_DATABASE = "platform"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)?", re.IGNORECASE)
+_UNITS = {"b": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4}
+
+
+class Size(click.ParamType[int]):
+    """A size in PostgreSQL's units: 512MB, 2GB (1 kB = 1024 bytes)."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+        """Turn the text into bytes."""
+        if isinstance(value, int):
+            return value
+        match = _SIZE.fullmatch(str(value).strip())
+        if match is None:
+            self.fail(f"{value!r} is not a size; give one such as 512MB or 2GB", param, ctx)
+        return int(float(match[1]) * 1024 ** _UNITS[(match[2] or "B").lower()])
+
+
+def database_option(function: F) -> F:
+    """Add `-d/--database URL`."""
+    return click.option(
+        "-d",
+        "--database",
+        metavar="URL",
+        help="libpq or postgresql+psycopg:// URL  [default: $DATABASE_URL, then sqlalchemy.url of alembic.ini]",
+    )(function)
+
+
+def source_argument(function: F) -> F:
+    """Add the optional SNAPSHOT argument."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.argument("snapshot", metavar="[SNAPSHOT]", type=path, required=False)(function)
+
+
+def workload_option(function: F) -> F:
+    """Add `--workload FILE.sql`."""
+    return click.option(
+        "--workload",
+        "workload_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Take the statements from a .sql file, each with weight 1, instead of the snapshot's.",
+    )(function)
+
+
+def specs_option(function: F) -> F:
+    """Add `--specs DIR`."""
+    return click.option(
+        "--specs", type=click.Path(path_type=Path, file_okay=False), help="Directory of specs  [default: index_specs]"
+    )(function)
+
+
+def quiet_option(function: F) -> F:
+    """Add `--quiet`."""
+    return click.option("--quiet", is_flag=True, help="No progress on stderr.")(function)
+
+
+def fail_on_option(function: F) -> F:
+    """Add `--fail-on SEVERITY`."""
+    return click.option(
+        "--fail-on",
+        type=click.Choice(["info", "warning", "error"]),
+        default="error",
+        show_default=True,
+        help="Exit 1 when there is a finding this severe.",
+    )(function)
+
+
+def output_options(function: F) -> F:
+    """Add `-o`, `--format`, `--query-text` and `--quiet`."""
+    for option in (
+        quiet_option,
+        click.option(
+            "--query-text",
+            type=click.Choice(["full", "normalised", "hash"]),
+            default="full",
+            show_default=True,
+            help="How much of the statements to show.",
+        ),
+        click.option("--format", "output_format", type=click.Choice(["text", "markdown", "json", "html"])),
+        click.option(
+            "-o",
+            "--output",
+            "outputs",
+            multiple=True,
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write here instead of stdout; the suffix picks the format; repeatable.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+def emit(document: Document, outputs: Sequence[Path], output_format: Format | None, query_text: QueryText) -> None:
+    """Write a document to its files, or to stdout when there are none."""
+    if outputs:
+        write(document, outputs, output_format, query_text=query_text)
+        return
+    console = Console()
+    text = render(
+        document,
+        output_format or "text",
+        query_text=query_text,
+        width=min(console.width, 160) if console.is_terminal else 120,
+        colour=console.is_terminal and not console.no_color,
+    )
+    click.echo(text, nl=not text.endswith("\n"))
+
+
+@contextlib.contextmanager
+def resolve_database(database: str | None, config: Config | None = None) -> Generator[str]:
+    """Yield the URL to use: the option's, the configured one, or the development cluster's while it runs.
+
+    Raises InputError when none is named and there is no development cluster.
+    """
+    settings = config or load_config()
+    if database is not None and has_password(database):
+        click.echo("twindex: a password on the command line shows in process lists; use PGPASSWORD or ~/.pgpass", err=True)
+    url = database or configured_url(settings)
+    if url is not None:
+        yield url
+    elif (settings.development / "postgres").is_dir():
+        with cluster.development(settings.development) as running:
+            yield running.url(DEVELOPMENT_DATABASE)
+    else:
+        raise InputError("no database is named; give -d URL or set DATABASE_URL")
+
+
+def resolve_snapshot(source: Path | None, database: str | None, *, quiet: bool, statements: bool = True) -> Snapshot:
+    """Load the snapshot file, or capture the database when there is none."""
+    if source is not None:
+        if database is not None:
+            raise InputError(f"both {source} and -d are given; name one source")
+        return snapshots.load(source)
+    with resolve_database(database) as url, progress(quiet=quiet) as tell:
+        return capture(url, statements=statements, progress=lambda what: tell(f"capture: {what}"))
+
+
+def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload:
+    """Read the statements of the file, or the snapshot's when there is none."""
+    if workload_file is None:
+        return parse_statements(snapshot)
+    return parse_file(read_text(workload_file))
+
+
+def read_text(path: Path) -> str:
+    """Read a text file; raises InputError."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"{path} cannot be read ({reason}); give a text file") from None
+
+
+@contextlib.contextmanager
+def progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
+    """Show one line of progress on stderr while the block runs; nothing when quiet or not a terminal."""
+    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what: bar.update(task, description=what)

@@ -1,0 +1,13 @@
+"""`twindex sql`: print a SQL template as it is sent."""
+
+import click
+
+from analyzer.sql import render_text
+
+
+@click.command()
+@click.argument("name")
+@click.option("--pg", default=18, show_default=True, type=click.IntRange(14), help="Major version of the server.")
+def command(name: str, pg: int) -> None:
+    """Print the SQL template NAME (such as capture/relations) as it is sent to a server."""
+    click.echo(render_text(name, pg=pg))

@@ -1,0 +1,45 @@
+"""`twindex verify`: predicted against measured after a deploy."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from analyzer.capture import snapshot as snapshots
+from analyzer.cli.options import database_option, emit, fail_on_option, output_options, progress, resolve_snapshot
+from analyzer.report.model import Severity
+from analyzer.report.output import Format, QueryText
+from analyzer.twin.planner import open_twin
+from analyzer.verify import verify
+
+
+@click.command()
+@database_option
+@click.option(
+    "--against",
+    required=True,
+    metavar="SNAPSHOT",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The snapshot captured before the deploy.",
+)
+@fail_on_option
+@output_options
+def command(
+    database: str | None,
+    against: Path,
+    fail_on: Severity,
+    outputs: tuple[Path, ...],
+    output_format: Format | None,
+    query_text: QueryText,
+    quiet: bool,  # noqa: FBT001 - click passes flags by name
+) -> None:
+    """Compare what a deploy was expected to gain with what the server has measured since."""
+    before = snapshots.load(against)
+    after = resolve_snapshot(None, database, quiet=quiet)
+    with progress(quiet=quiet) as tell, open_twin(before, progress=tell) as twin:
+        tell("verify")
+        report = verify(before, after, twin)
+    emit(report, outputs, output_format, query_text)
+    order = ("info", "warning", "error")
+    if any(order.index(finding.severity) >= order.index(fail_on) for finding in report.findings):
+        sys.exit(1)

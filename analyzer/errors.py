@@ -1,0 +1,48 @@
+"""What can go wrong, by whose move mends it.
+
+TwindexError                the user's to mend: one line, exit 2
+├── InputError              a file, an argument or a setting that cannot be read as what it should be
+├── ConflictError           what was asked contradicts what exists (a file, an index, a revision)
+└── NotExaminableError      nothing could be examined: one line, exit 3
+    ├── UnreachableError    no connection to a server
+    └── CapabilityError     a server or an installation lacks an extension, a version or a privilege
+
+Anything else that is raised is a defect of twindex and ends in a traceback. A finding is data, not an error.
+"""
+
+from typing import ClassVar
+
+
+class TwindexError(Exception):
+    """The user's to mend; its text is one line that says what, where and what to do."""
+
+    exit_status: ClassVar[int] = 2
+
+
+class InputError(TwindexError):
+    """A file, an argument or a setting that cannot be read as what it should be."""
+
+
+class ConflictError(TwindexError):
+    """What was asked contradicts what exists."""
+
+
+class NotExaminableError(TwindexError):
+    """Nothing could be examined."""
+
+    exit_status: ClassVar[int] = 3
+
+
+class UnreachableError(NotExaminableError):
+    """No connection to a server; the text never contains the password."""
+
+
+class CapabilityError(NotExaminableError):
+    """A server or an installation lacks what the work needs."""
+
+    def __init__(self, *, need: str, found: str, remedy: str) -> None:
+        """Say what is needed, what was found and how to mend it, each a clause without a full stop."""
+        super().__init__(f"{need} is needed, but {found}; {remedy}")
+        self.need = need
+        self.found = found
+        self.remedy = remedy

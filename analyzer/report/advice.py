@@ -1,0 +1,140 @@
+"""Turn the advisor's findings into documents."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from analyzer.advise.proposal import Advice, Effect, Proposal
+from analyzer.advise.whatif import Trial
+from analyzer.capture.snapshot import NotExamined, Snapshot
+from analyzer.report import model
+from analyzer.report.assemble import describe_source
+from analyzer.specs.files import NewSpec
+from analyzer.sql import render_text
+from analyzer.workload.parse import Statement
+
+
+def propose_document(advice: Advice, snapshot: Snapshot) -> model.ProposeDocument:
+    """Put the advice into the document of `twindex propose`."""
+    times = _Times(advice)
+    return model.ProposeDocument(
+        provenance=describe_source(snapshot, planner=advice.planner),
+        proposals=tuple(_proposal(proposal, times) for proposal in advice.proposals),
+        not_proposed=tuple(model.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
+        not_examined=tuple(model.NotExamined(what=gap.what, reason=gap.reason) for gap in advice.not_examined),
+    )
+
+
+def report_document(advice: Advice, snapshot: Snapshot) -> model.Report:
+    """Put the advice and the whole workload into a report."""
+    document = propose_document(advice, snapshot)
+    times = _Times(advice)
+    return model.Report(
+        provenance=document.provenance,
+        statements=tuple(_statements(advice, times)),
+        proposals=document.proposals,
+        not_proposed=document.not_proposed,
+        not_examined=document.not_examined,
+    )
+
+
+def new_specs(document: model.ProposeDocument, advice: Advice) -> tuple[NewSpec, ...]:
+    """Turn proposals into specs, with the evidence a reviewer reads beside the YAML."""
+    return tuple(
+        NewSpec(
+            index=proposal.built.index,
+            why=proposal.reason,
+            evidence={
+                "share_of_time": round(shown.share_of_time, 4),
+                "cost": [round(shown.cost_before, 2), round(shown.cost_after, 2)],
+                "size_bytes": shown.size_bytes,
+                "planner": advice.planner,
+                "statements": [statement.id for statement in shown.statements],
+            },
+        )
+        for shown, proposal in zip(document.proposals, advice.proposals, strict=True)
+    )
+
+
+def whatif_document(
+    snapshot: Snapshot, planner: str, trials: Sequence[Trial], not_examined: Iterable[NotExamined]
+) -> model.WhatifDocument:
+    """Put what-if trials into their document; the totals are over the statements that could be planned both ways."""
+    both = [(t.cost_before, t.cost_after) for t in trials if t.cost_before is not None and t.cost_after is not None]
+    return model.WhatifDocument(
+        provenance=describe_source(snapshot, planner=planner),
+        statements=tuple(
+            model.WhatifStatement(
+                id=trial.statement.id,
+                query=trial.statement.text,
+                cost_before=trial.cost_before,
+                cost_after=trial.cost_after,
+                plan_before=dict(trial.plan_before.tree) if trial.plan_before else None,
+                plan_after=dict(trial.plan_after.tree) if trial.plan_after else None,
+                error=trial.error,
+            )
+            for trial in trials
+        ),
+        total_before=sum(before for before, _ in both),
+        total_after=sum(after for _, after in both),
+        not_examined=tuple(model.NotExamined(what=gap.what, reason=gap.reason) for gap in not_examined),
+    )
+
+
+class _Times:
+    """Shares of the workload's time; of its calls where nothing was measured."""
+
+    def __init__(self, advice: Advice) -> None:
+        self._total = sum(each.statement.weight for each in advice.statements)
+
+    def share(self, statement: Statement) -> float:
+        return statement.weight / self._total if self._total else 0.0
+
+
+def _statements(advice: Advice, times: _Times) -> Iterator[model.Statement]:
+    for each in advice.statements:
+        statement = each.statement
+        total_ms = statement.total_ms or 0.0
+        yield model.Statement(
+            id=statement.id,
+            queryid=statement.queryid,
+            query=statement.text,
+            calls=round(statement.calls),
+            total_ms=total_ms,
+            mean_ms=total_ms / statement.calls if statement.calls else 0.0,
+            rows=statement.rows or 0,
+            share_of_time=times.share(statement),
+            cost=each.cost_before,
+            cost_after=each.cost_after,
+        )
+
+
+def _proposal(proposal: Proposal, times: _Times) -> model.Proposal:
+    index = proposal.built.index
+    helped = [effect for effect in proposal.effects if effect.cost_after < effect.cost_before]
+    return model.Proposal(
+        ddl=index.ddl(concurrently=True),
+        downgrade_ddl=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=True),
+        name=index.name,
+        table=index.qualified_table,
+        size_bytes=proposal.built.size_bytes,
+        share_of_time=sum(times.share(effect.item.statement) for effect in helped),
+        statements=tuple(_helped(effect, times) for effect in proposal.effects),
+        cost_before=proposal.cost_before,
+        cost_after=proposal.cost_after,
+        reason=proposal.reason,
+        caveats=proposal.caveats,
+    )
+
+
+def _helped(effect: Effect, times: _Times) -> model.HelpedStatement:
+    statement = effect.item.statement
+    return model.HelpedStatement(
+        id=statement.id,
+        queryid=statement.queryid,
+        query=statement.text,
+        calls=round(statement.calls),
+        share_of_time=times.share(statement),
+        cost_before=effect.cost_before,
+        cost_after=effect.cost_after,
+        plan_before=dict(effect.plan_before.tree),
+        plan_after=dict(effect.plan_after.tree),
+    )

@@ -1,0 +1,101 @@
+"""Write documents in the format that is asked for."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from analyzer.errors import InputError
+from analyzer.report.assemble import as_report
+from analyzer.report.html import render_html
+from analyzer.report.markdown import render_markdown
+from analyzer.report.model import ProposeDocument, Report, WhatifDocument
+from analyzer.report.query_text import QueryText, with_query_text
+from analyzer.report.text import render_text
+
+Format = Literal["text", "markdown", "html", "json"]
+AnyDocument = ProposeDocument | WhatifDocument | Report
+
+_SUFFIXES: dict[str, Format] = {
+    ".txt": "text",
+    ".md": "markdown",
+    ".markdown": "markdown",
+    ".html": "html",
+    ".htm": "html",
+    ".json": "json",
+}
+
+
+def render(
+    document: AnyDocument,
+    output_format: Format,
+    *,
+    query_text: QueryText = "full",
+    width: int = 120,
+    colour: bool = False,
+) -> str:
+    """Render a document, showing its statements as far as `query_text` says.
+
+    Raises InputError for a format the document has not.
+    """
+    shown = with_query_text(document, query_text)
+    if output_format == "json":
+        return render_json(shown)
+    if output_format == "text":
+        return render_text(shown, width=width, colour=colour)
+    if output_format == "markdown":
+        return render_markdown(shown)
+    if isinstance(shown, WhatifDocument):
+        raise InputError("whatif has no html format; use text, markdown or json")
+    return render_html(as_report(shown) if isinstance(shown, ProposeDocument) else shown)
+
+
+def render_json(document: AnyDocument) -> str:
+    """Render a document as JSON, as its schema describes it."""
+    return document.model_dump_json(indent=2) + "\n"
+
+
+def write(
+    document: AnyDocument,
+    outputs: Sequence[Path],
+    output_format: Format | None = None,
+    *,
+    query_text: QueryText = "full",
+) -> None:
+    """Write a document to files, each whole or not at all; without a format the suffix picks it.
+
+    Raises InputError for a suffix that names no format and for a file that cannot be written, and before any is.
+    """
+    texts = [(path, render(document, output_format or format_of(path), query_text=query_text)) for path in outputs]
+    for path, text in texts:
+        _replace(path, text)
+
+
+def format_of(path: Path) -> Format:
+    """Pick the format by the suffix of a file."""
+    try:
+        return _SUFFIXES[path.suffix.lower()]
+    except KeyError:
+        raise InputError(f"{path}: its suffix names no format; use {', '.join(_SUFFIXES)} or --format") from None
+
+
+def _replace(path: Path, text: str) -> None:
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        Path(temporary).chmod(0o666 & ~_umask())
+        Path(temporary).replace(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); name a file in a directory you own") from None
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

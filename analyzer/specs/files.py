@@ -1,0 +1,304 @@
+"""The spec files: read with line numbers, edited in place so that every byte nobody asked to change stays."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from analyzer.errors import ConflictError, InputError
+from analyzer.index import IndexDef
+from analyzer.specs.model import Spec, SpecFile, State, spec_entry
+from analyzer.specs.tree import MalformedError, Part, dump_mapping, parse_tree
+
+HEADER = "# yaml-language-server: $schema=schema.json\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredSpec:
+    """One spec and where it stands."""
+
+    file: Path
+    line: int
+    schema: str
+    table: str
+    spec: Spec
+
+    @property
+    def where(self) -> str:
+        """Return `file:line`."""
+        return f"{self.file}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecSet:
+    """All specs of a directory, in the order of files and lines."""
+
+    specs: tuple[DeclaredSpec, ...]
+    #: Tables, as (schema, name), whose file says `manage: all`.
+    managed: frozenset[tuple[str, str]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSpec:
+    """An index to propose."""
+
+    index: IndexDef
+    why: str
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Document:
+    """One file as text, as the tree it parses to, and as what it means."""
+
+    path: Path
+    text: str
+    root: Part
+    model: SpecFile
+
+    def declared(self) -> tuple[DeclaredSpec, ...]:
+        schema, table = self.model.schema_and_table
+        return tuple(
+            DeclaredSpec(file=self.path, line=node.line, schema=schema, table=table, spec=spec)
+            for node, spec in zip(_items(self.root), self.model.indexes, strict=True)
+        )
+
+
+def load_specs(directory: Path) -> SpecSet:
+    """Read every `*.yaml` of a directory; raises InputError, `file:line: what; what to do`."""
+    documents = _load_documents(directory)
+    managed = frozenset(d.model.schema_and_table for d in documents if d.model.manage == "all")
+    return SpecSet(specs=tuple(spec for document in documents for spec in document.declared()), managed=managed)
+
+
+def append_proposals(directory: Path, proposals: Sequence[NewSpec]) -> tuple[Path, ...]:
+    """Add specs with `state: proposed` to their tables' files; returns the files written, all of them or none.
+
+    Raises ConflictError when a name is declared already, InputError when a file cannot be read or edited.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    documents = {document.model.schema_and_table: document for document in _load_documents(directory)}
+    declared = {(s.schema, s.spec.name): s.where for document in documents.values() for s in document.declared()}
+    by_table: dict[tuple[str, str], list[NewSpec]] = {}
+    for proposal in proposals:
+        index = proposal.index
+        if (taken := declared.setdefault((index.schema, index.name), "this proposal")) != "this proposal":
+            raise ConflictError(f"{taken}: {index.name} is declared already; rename one of the two")
+        by_table.setdefault((index.schema, index.table), []).append(proposal)
+    edits: dict[Path, str] = {}
+    for table, new in by_table.items():
+        entries = [spec_entry(p.index, state="proposed", why=p.why, evidence=p.evidence) for p in new]
+        document = documents.get(table) or _new_document(directory, table, taken=edits)
+        edits[document.path] = _append(document, entries)
+    return _replace_all(edits)
+
+
+def set_state(directory: Path, names: Iterable[str], state: State) -> tuple[Path, ...]:
+    """Give the named specs a state; returns the files written, all of them or none."""
+    wanted = frozenset(names)
+    documents = _load_documents(directory)
+    known = {spec.name for document in documents for spec in document.model.indexes}
+    if unknown := sorted(wanted - known):
+        raise InputError(f"{directory}: no spec is named {', '.join(unknown)}; check the name")
+    edited = {document.path: _with_state(document, wanted, state) for document in documents}
+    return _replace_all({d.path: edited[d.path] for d in documents if edited[d.path] != d.text})
+
+
+def _load_documents(directory: Path) -> tuple[_Document, ...]:
+    if not directory.is_dir():
+        raise InputError(f"{directory} is not a directory of spec files; give --specs DIR")
+    documents = tuple(_load(path) for path in sorted(directory.glob("*.yaml")))
+    tables: dict[tuple[str, str], Path] = {}
+    names: dict[tuple[str, str], str] = {}
+    for document in documents:
+        table = document.model.schema_and_table
+        if (first := tables.setdefault(table, document.path)) != document.path:
+            raise InputError(f"{document.path}:1: {document.model.table} has a file already, {first}; merge the two")
+        for spec in document.declared():
+            if (other := names.setdefault((spec.schema, spec.spec.name), spec.where)) != spec.where:
+                raise InputError(
+                    f"{spec.where}: {spec.spec.name} is declared already at {other}; rename one of the two"
+                )
+    return documents
+
+
+def _load(path: Path) -> _Document:
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"{path}:1: cannot be read ({reason}); mend the file") from None
+    return _parse(path, text)
+
+
+def _parse(path: Path, text: str) -> _Document:
+    try:
+        root, value = parse_tree(text)
+    except MalformedError as error:
+        raise InputError(f"{path}:{error.line}: not YAML, {error}; mend the line or the one above") from None
+    if root is None or root.kind != "mapping":
+        raise InputError(f"{path}:1: no spec file; begin with `table: schema.table` and `indexes:`")
+    try:
+        return _Document(path=path, text=text, root=root, model=SpecFile.model_validate(value))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
+        what, remedy = _in_words(first["type"], first["msg"])
+        raise InputError(f"{path}:{_line_of(root, first['loc'])}: {where}: {what}; {remedy}") from None
+
+
+def _in_words(kind: str, message: str) -> tuple[str, str]:
+    if kind == "extra_forbidden":
+        return "nothing has this key", "check its spelling against schema.json"
+    if kind == "missing":
+        return "missing", "add it"
+    what, _, remedy = message.removeprefix("Value error, ").partition("; ")
+    return what, remedy or "see schema.json for what it takes"
+
+
+def _line_of(root: Part, location: Sequence[int | str]) -> int:
+    """Find the line of the deepest part of a pydantic location that the file holds."""
+    part, line = root, root.line
+    for step in location:
+        if pair := part.pair(str(step)):
+            line, part = pair[0].line, pair[1]
+        elif isinstance(step, int) and step < len(part.items):
+            part = part.items[step]
+            line = part.line
+        else:
+            break
+    return line
+
+
+def _items(root: Part) -> tuple[Part, ...]:
+    pair = root.pair("indexes")
+    return pair[1].items if pair else ()
+
+
+def _next_line(text: str, offset: int) -> int:
+    """Return the offset of the first line that begins at or after an offset."""
+    if offset == 0 or text[offset - 1] == "\n":
+        return offset
+    end = text.find("\n", offset)
+    return len(text) if end < 0 else end + 1
+
+
+def _new_document(directory: Path, table: tuple[str, str], *, taken: Mapping[Path, str]) -> _Document:
+    schema, name = (
+        part if re.fullmatch(r"[a-z_][a-z0-9_$]*", part) else f'"{part.replace(chr(34), chr(34) * 2)}"'
+        for part in table
+    )
+    stem = re.sub(r"[^\w.-]", "_", ".".join(table))
+    path = directory / f"{stem}.yaml"
+    while path.exists() or path in taken:
+        path = path.with_stem(path.stem + "_")
+    text = f"{HEADER}{dump_mapping({'table': f'{schema}.{name}'})}indexes:\n"
+    return _parse(path, text)
+
+
+def _append(document: _Document, entries: Sequence[dict[str, Any]]) -> str:
+    text, root = document.text, document.root
+    newline = _newline(text)
+    items = _items(root)
+    pair = root.pair("indexes")
+    if root.flow or (items and pair and pair[1].flow):
+        raise _uneditable(document, root.line, "the list is written in braces")
+    column = pair[1].column if items and pair else 2
+    block = "".join(line + newline for entry in entries for line in _entry_lines(entry, column))
+    start = end = _next_line(text, root.end)
+    if pair is None:
+        block = f"indexes:{newline}{block}"
+    elif items:
+        start = end = _next_line(text, pair[1].end)
+    elif pair[1].kind == "sequence":  # `indexes: []`, which goes; what stands behind it stays
+        start, end = pair[0].end + 1, _next_line(text, pair[1].end)
+        block = text[pair[1].end : end].rstrip("\r\n") + newline + block
+    else:  # `indexes:` and nothing
+        start = end = _next_line(text, pair[0].end)
+    if start == len(text) and not text.endswith("\n"):
+        block = newline + block
+    expected = document.model.indexes + tuple(Spec.model_validate(entry) for entry in entries)
+    return _checked(document, text[:start] + block + text[end:], expected)
+
+
+def _with_state(document: _Document, names: frozenset[str], state: State) -> str:
+    text = document.text
+    for part, spec in reversed(list(zip(_items(document.root), document.model.indexes, strict=True))):
+        name = part.pair("name")
+        if spec.name not in names or spec.state == state or name is None:
+            continue
+        if pair := part.pair("state"):
+            start, end, new = pair[1].start, pair[1].end, str(state)
+        elif part.flow:
+            start = end = name[1].end
+            new = f", state: {state}"
+        else:
+            start = end = _next_line(text, name[1].end)
+            new = f"{' ' * name[0].column}state: {state}{_newline(text)}"
+            new = new if text[:start].endswith("\n") else _newline(text) + new
+        text = text[:start] + new + text[end:]
+    changed = (s.model_copy(update={"state": state}) if s.name in names else s for s in document.model.indexes)
+    return _checked(document, text, tuple(changed))
+
+
+def _newline(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def _checked(document: _Document, text: str, expected: tuple[Spec, ...]) -> str:
+    """Return the edited text, after making sure that it says what it should."""
+    wanted = document.model.model_copy(update={"indexes": expected})
+    try:
+        actual = _parse(document.path, text).model
+    except InputError:
+        actual = None
+    if actual != wanted:
+        raise _uneditable(document, document.root.line, "the layout cannot be edited in place")
+    return text
+
+
+def _uneditable(document: _Document, line: int, why: str) -> InputError:
+    return InputError(f"{document.path}:{line}: {why}; write the indexes as a list, a dash and a line per key each")
+
+
+def _entry_lines(entry: Mapping[str, object], column: int) -> Iterable[str]:
+    lines = dump_mapping(entry).rstrip("\n").split("\n")
+    return (" " * column + ("- " if number == 0 else "  ") + line for number, line in enumerate(lines))
+
+
+def _replace_all(edits: Mapping[Path, str]) -> tuple[Path, ...]:
+    """Write several files, all of them or none; each is complete beside its target before any is replaced."""
+    staged: dict[Path, Path] = {}
+    undo: list[Callable[[], object]] = []
+    try:
+        for path, text in edits.items():
+            target = path.resolve()
+            staged[target] = _stage(target, text)
+        for target, temporary in staged.items():
+            before = target.read_bytes() if target.exists() else None
+            temporary.replace(target)
+            undo.append(target.unlink if before is None else lambda t=target, b=before: t.write_bytes(b))
+    except OSError as error:
+        for step in undo:
+            step()
+        raise InputError(f"{error.filename} cannot be written ({error.strerror}); nothing was changed") from None
+    finally:
+        for temporary in staged.values():
+            temporary.unlink(missing_ok=True)
+    return tuple(edits)
+
+
+def _stage(target: Path, text: str) -> Path:
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    if target.exists():
+        shutil.copymode(target, temporary)
+    return temporary

@@ -1,0 +1,119 @@
+"""YAML as a tree that knows where each part stands in the text, and YAML written in the style of the spec files."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+_LINE_WIDTH = 110
+
+
+class MalformedError(ValueError):
+    """Text that is not one YAML document."""
+
+    def __init__(self, *, line: int, problem: str) -> None:
+        """Say what is wrong at which line, counted from 1."""
+        super().__init__(problem)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A scalar, mapping or sequence of a YAML text."""
+
+    kind: Literal["scalar", "mapping", "sequence"]
+    #: Written in braces or brackets.
+    flow: bool
+    #: Counted from 1.
+    line: int
+    column: int
+    #: Offsets of the first character and of the one after the last; comments after a block are left out.
+    start: int
+    end: int
+    #: Keys and values of a mapping, in order.
+    pairs: tuple[tuple["Part", "Part"], ...] = ()
+    #: Members of a sequence.
+    items: tuple["Part", ...] = ()
+    #: A scalar's text.
+    text: str = ""
+
+    def pair(self, key: str) -> tuple["Part", "Part"] | None:
+        """Return the key and the value of one entry of a mapping."""
+        return next((pair for pair in self.pairs if pair[0].text == key), None)
+
+
+def parse_tree(text: str) -> tuple[Part | None, object]:
+    """Parse one YAML 1.2 document into its tree (None when there is none) and its plain value.
+
+    Raises MalformedError.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    try:
+        root: Any = yaml.compose(text)  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
+        value: object = yaml.load(text)  # pyright: ignore[reportUnknownMemberType] - as above
+        return (None if root is None else _part(root)), value
+    except YAMLError as error:
+        facts: Any = error
+        mark = getattr(facts, "problem_mark", None)
+        problem = getattr(facts, "problem", None) or facts
+        raise MalformedError(
+            line=1 if mark is None else mark.line + 1, problem=" ".join(str(problem).split())
+        ) from None
+    except RecursionError:
+        raise MalformedError(line=1, problem="it is nested too deeply or refers to itself") from None
+
+
+def _part(node: Any) -> Part:
+    kind: Literal["scalar", "mapping", "sequence"] = node.id
+    flow = kind != "scalar" and bool(node.flow_style)
+    pairs = tuple((_part(key), _part(value)) for key, value in node.value) if kind == "mapping" else ()
+    items = tuple(_part(item) for item in node.value) if kind == "sequence" else ()
+    inside = [part.end for pair in pairs for part in pair] + [part.end for part in items]
+    return Part(
+        kind=kind,
+        flow=flow,
+        line=node.start_mark.line + 1,
+        column=node.start_mark.column,
+        start=node.start_mark.index,
+        # The end mark of a block runs on over the comments after it.
+        end=max(inside) if inside and not flow else node.end_mark.index,
+        pairs=pairs,
+        items=items,
+        text=node.value if kind == "scalar" else "",
+    )
+
+
+def dump_mapping(mapping: Mapping[str, object]) -> str:
+    """Write a mapping, each of its keys on its own line; what they hold in braces unless that makes a long line."""
+    yaml = YAML()
+    yaml.width = 1_000_000
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
+    body = CommentedMap()
+    for key, value in mapping.items():
+        short = len(f"{key}: {value}") <= _LINE_WIDTH or not isinstance(value, Mapping)
+        body[key] = _styled(cast("object", value), flow=short)
+    stream = io.StringIO()
+    yaml.dump(body, stream)  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
+    return stream.getvalue()
+
+
+def _styled(value: object, *, flow: bool = True) -> object:
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value).items()
+        mapping = CommentedMap((_styled(str(key)), _styled(item)) for key, item in pairs)
+        if flow:
+            mapping.fa.set_flow_style()  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
+        return mapping
+    if isinstance(value, list | tuple):
+        sequence = CommentedSeq(_styled(item) for item in cast("Sequence[object]", value))
+        sequence.fa.set_flow_style()  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
+        return sequence
+    # ruamel.yaml leaves a question mark at the start unquoted, which in braces is no longer text.
+    if isinstance(value, str) and (not value.isprintable() or value.startswith("?")):
+        return DoubleQuotedScalarString(value)
+    return value

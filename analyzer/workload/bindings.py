@@ -1,0 +1,167 @@
+"""Draw values for a statement's parameters from the planner's statistics, so that it can be planned as it really runs.
+
+A generic plan cannot use a partial index on a constant and knows no skew. A binding is one set of values for all
+parameters; the values lie at even quantiles, so that a frequent value is drawn as often as it occurs.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from analyzer.capture.snapshot import Column, ColumnStatistics, Snapshot
+from analyzer.sql import literal
+from analyzer.workload.lex import lex
+from analyzer.workload.parse import Statement
+from analyzer.workload.plannable import Edit, apply
+from analyzer.workload.shapes import Comparison, Shape
+
+#: Share of the rows that lies between the two ends of a range.
+RANGE_SHARE = 0.1
+#: Letters of a pattern drawn from a value.
+PATTERN_LETTERS = 5
+
+_UNBINDABLE = re.compile(r"\[\]$|^(json|jsonb|xml|bytea|tsvector|tsquery)$|\b(vector|halfvec|sparsevec|bit)\b")
+_ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """SQL text for one parameter, with its type."""
+
+    parameter: int
+    sql: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Binding:
+    """Values for all parameters of a statement."""
+
+    values: tuple[Value, ...]
+    #: Share of the calls it stands for; those of a statement sum to 1.
+    weight: float
+
+
+def bindings(statement: Statement, shape: Shape, snapshot: Snapshot, count: int = 3) -> tuple[Binding, ...]:
+    """Draw up to `count` bindings, always the same; none when a parameter has nothing to be drawn from."""
+    wanted = {int(token.text[1:]) for token in lex(statement.plannable) if token.kind == "parameter"}
+    compared = {comparison.parameter: comparison for comparison in shape.comparisons}
+    if not wanted or not wanted <= compared.keys():
+        return ()
+    drawn: dict[int, list[str]] = {}
+    for parameter in sorted(wanted):
+        values = _draw(compared[parameter], shape.comparisons, snapshot, count)
+        if values is None:
+            return ()
+        drawn[parameter] = values
+    weights: dict[tuple[Value, ...], float] = {}
+    for place in range(count):
+        values = tuple(Value(parameter=parameter, sql=each[place]) for parameter, each in drawn.items())
+        weights[values] = weights.get(values, 0) + 1 / count
+    return tuple(Binding(values=values, weight=weight) for values, weight in weights.items())
+
+
+def bound_text(plannable: str, binding: Binding) -> str:
+    """Put a binding's values in the place of the parameters."""
+    sql = {f"${value.parameter}": value.sql for value in binding.values}
+    edits = [Edit(token.start, token.end, sql[token.text]) for token in lex(plannable) if token.text in sql]
+    return apply(plannable, edits)
+
+
+def parse_array(text: str) -> tuple[str, ...]:
+    """Parse a one-dimensional array as PostgreSQL prints it; NULL elements do not occur in statistics."""
+    return tuple(
+        re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL) if match[1] is not None else match[2]
+        for match in _ELEMENT.finditer(text.strip()[1:-1])
+    )
+
+
+def _draw(
+    comparison: Comparison, comparisons: Sequence[Comparison], snapshot: Snapshot, count: int
+) -> list[str] | None:
+    """Return `count` values for one parameter as SQL."""
+    relation = snapshot.relation(comparison.schema, comparison.table)
+    column = relation.column(comparison.column) if relation is not None else None
+    if column is None or _UNBINDABLE.search(column.type):
+        return None
+    if comparison.use == "assigned":
+        return [f"NULL::{column.type}"] * count
+    found = (
+        each
+        for each in snapshot.statistics
+        if (each.schema_name, each.relation, each.column) == (comparison.schema, comparison.table, column.name)
+    )
+    statistics = max(found, key=lambda each: each.inherited, default=None)
+    if statistics is None:
+        return None
+    quantiles = [(place + 0.5) / count for place in range(count)]
+    if comparison.use == "range":
+        quantiles = [_shifted(quantile, comparison, comparisons) for quantile in quantiles]
+        drawn = _from_order(statistics, quantiles)
+    else:
+        drawn = _from_frequencies(statistics, quantiles)
+    if comparison.use in ("like", "ilike") and drawn is not None:
+        drawn = [_pattern(value) for value in drawn]
+    return None if drawn is None else [_typed(value, column) for value in drawn]
+
+
+def _typed(value: str, column: Column) -> str:
+    return f"{literal(value)}::{column.type}"
+
+
+def _shifted(quantile: float, comparison: Comparison, comparisons: Sequence[Comparison]) -> float:
+    """Move the two ends of a range apart; an end that stands alone stays."""
+    signs = {
+        each.operator[0]
+        for each in comparisons
+        if (each.schema, each.table, each.column) == (comparison.schema, comparison.table, comparison.column)
+        and each.use == "range"
+    }
+    if not signs >= {"<", ">"}:
+        return quantile
+    return min(1.0, max(0.0, quantile + (RANGE_SHARE / 2 if comparison.operator[0] == "<" else -RANGE_SHARE / 2)))
+
+
+def _from_frequencies(statistics: ColumnStatistics, quantiles: list[float]) -> list[str] | None:
+    """Draw as the values occur: common ones by their frequency, the rest from the histogram."""
+    common = parse_array(statistics.most_common_values or "{}")
+    shares = (statistics.most_common_frequencies or ())[: len(common)]
+    bounds = parse_array(statistics.histogram_bounds or "{}")
+    total = sum(shares) if not bounds else max(sum(shares), 1 - statistics.null_fraction)
+    if not common and not bounds:
+        return None
+    drawn: list[str] = []
+    for quantile in quantiles:
+        point = quantile * total
+        for value, share in zip(common, shares, strict=False):
+            if point < share:
+                drawn.append(value)
+                break
+            point -= share
+        else:
+            rest = max(total - sum(shares), 1e-9)
+            drawn.append(_at(bounds, point / rest) if bounds else common[-1])
+    return drawn
+
+
+def _from_order(statistics: ColumnStatistics, quantiles: list[float]) -> list[str] | None:
+    bounds = parse_array(statistics.histogram_bounds or "{}")
+    ordered = bounds or _sorted(parse_array(statistics.most_common_values or "{}"))
+    return [_at(ordered, quantile) for quantile in quantiles] if ordered else None
+
+
+def _at(ordered: Sequence[str], quantile: float) -> str:
+    return ordered[min(len(ordered) - 1, max(0, round(quantile * (len(ordered) - 1))))]
+
+
+def _sorted(values: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(sorted(values, key=float))
+    except ValueError:
+        return tuple(sorted(values))
+
+
+def _pattern(value: str) -> str:
+    """Look for the beginning of the value's longest word, as people search."""
+    words = re.findall(r"[^\W_]+", value)
+    longest = max(words, key=len, default="")
+    return f"%{longest[:PATTERN_LETTERS]}%"

@@ -1,0 +1,112 @@
+"""Cut SQL text into PostgreSQL's tokens, with positions.
+
+The rules are those of the server's own scanner (src/backend/parser/scan.l): nested comments, dollar quotes, operators
+of any length. A general SQL tokenizer reads `$2,$3` as a dollar quote and does not know `<=>`, and its tokens change
+from release to release, which would change every statement's fingerprint.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from analyzer.errors import InputError
+
+Kind = Literal["word", "quoted", "string", "number", "parameter", "operator", "punctuation", "comment"]
+
+_PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
+    ("comment", r"--[^\r\n]*"),
+    ("string", r"[eE]'(?:[^'\\]|''|\\.)*'"),
+    ("string", r"(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'"),
+    ("string", r"\$(?P<tag>[A-Za-z_\u0080-\U0010ffff][\w]*|)\$.*?\$(?P=tag)\$"),
+    ("quoted", r'(?:[uU]&)?"(?:[^"]|"")+"'),
+    ("parameter", r"\$\d+"),
+    (
+        "number",
+        r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.(?!\.)[\d_]*|\.\d[\d_]*|\d[\d_]*)(?:[eE][+-]?\d+)?",
+    ),
+    ("word", r"[A-Za-z_\u0080-\U0010ffff][\w$]*"),
+    ("punctuation", r"::|:=|\.\.|=>|[()\[\],;.:]"),
+    ("operator", r"[+\-*/<>=~!@#%^&|`?]+"),
+)
+_TOKEN = re.compile("|".join(f"(?P<p{number}>{pattern})" for number, (_, pattern) in enumerate(_PATTERNS)), re.DOTALL)
+_KINDS: Final[dict[str, Kind]] = {f"p{number}": kind for number, (kind, _) in enumerate(_PATTERNS)}
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+#: Only an operator that holds one of these may end in + or -.
+_SPECIAL = frozenset("~!@#%^&|`?")
+
+
+class IncompleteError(InputError):
+    """The text ends within a string, a quoted name or a comment, or holds what SQL has no token for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token; `start` and `end` are positions in the text."""
+
+    kind: Kind
+    text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        """Position after the token."""
+        return self.start + len(self.text)
+
+    @property
+    def word(self) -> str:
+        """The folded text of a keyword or an unquoted name, else nothing."""
+        return self.text.lower() if self.kind == "word" else ""
+
+
+def lex(text: str) -> tuple[Token, ...]:
+    """Cut a text into tokens, comments among them; raises IncompleteError when it is cut short."""
+    return tuple(_tokens(text))
+
+
+def significant(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
+    """Leave the comments out."""
+    return tuple(token for token in tokens if token.kind != "comment")
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    position = 0
+    while True:
+        while position < len(text) and text[position].isspace():
+            position += 1
+        if position == len(text):
+            return
+        token = _next(text, position)
+        yield token
+        position = token.end
+
+
+def _next(text: str, position: int) -> Token:
+    if text.startswith("/*", position):
+        return Token("comment", text[position : _comment_end(text, position)], position)
+    match = _TOKEN.match(text, position)
+    if match is None or (match[0] in ("e", "E") and text.startswith("'", match.end())):
+        raise IncompleteError(
+            f"the text ends within or does not continue after character {position + 1}; is it cut short?"
+        )
+    kind = _KINDS[match.lastgroup or ""]
+    return Token(kind, _operator(match[0]) if kind == "operator" else match[0], position)
+
+
+def _operator(found: str) -> str:
+    for opening in ("--", "/*"):
+        cut = found.find(opening)
+        if cut > 0:
+            found = found[:cut]
+    while len(found) > 1 and found[-1] in "+-" and not _SPECIAL & set(found):
+        found = found[:-1]
+    return found
+
+
+def _comment_end(text: str, position: int) -> int:
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(text, position):
+        depth += 1 if edge.group() == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    raise IncompleteError(f"the comment at character {position + 1} does not end; is the text cut short?")

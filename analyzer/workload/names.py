@@ -1,0 +1,230 @@
+"""Say which table a name belongs to: the catalog, the scopes of a statement, and how a column is found in them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlglot import exp
+
+from analyzer.capture.snapshot import Relation, Snapshot
+from analyzer.workload.lex import lex
+
+Target = Literal["insert", "update", "delete", "merge"]
+
+
+class Catalog:
+    """A snapshot's relations by name, found as the server finds them."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._relations = {(relation.schema_name, relation.name): relation for relation in snapshot.relations}
+        tokens = lex(snapshot.settings.get("search_path", '"$user", public'))
+        names = (
+            token.text.strip("\"'") if token.kind != "word" else token.word for token in tokens if token.text != ","
+        )
+        self.search_path = tuple(snapshot.server.role if name == "$user" else name for name in names)
+
+    def find(self, schema: str | None, name: str) -> Relation | None:
+        """Return the relation a name means, if it was captured."""
+        schemas = self.search_path if schema is None else (schema,)
+        return next((found for each in schemas if (found := self._relations.get((each, name)))), None)
+
+
+@dataclass(slots=True, eq=False)
+class Occurrence:
+    """One mention of a table; a self-join has two."""
+
+    relation: Relation
+    alias: str
+    #: What the statement does to it, when it is what is written.
+    target: Target | None = None
+    #: Columns read so far.
+    reads: set[str] = field(default_factory=set[str])
+    #: The whole row is needed: `*`, FOR UPDATE, the target of an UPDATE or DELETE.
+    whole: bool = False
+    written: set[str] = field(default_factory=set[str])
+    #: Names given by the alias list: `t(a, b)`.
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+
+    def column(self, name: str) -> str | None:
+        """Return the table's own name of a column, if it has it."""
+        actual = self.renamed.get(name, name)
+        return actual if self.relation.column(actual) is not None else None
+
+
+@dataclass(slots=True, eq=False)
+class Derived:
+    """A subquery, WITH query, view or function: its output names and where they come from."""
+
+    alias: str
+    outputs: dict[str, "tuple[Output, ...]"]
+    #: It may have columns that we do not know.
+    is_open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An expression with the scope its names belong to."""
+
+    scope: "Scope"
+    expression: exp.Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A column of one mention of a table."""
+
+    occurrence: Occurrence
+    column: str
+
+
+Source = Occurrence | Derived
+Outputs = dict[str, tuple[Output, ...]]
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """The names one query level can use."""
+
+    parent: "Scope | None" = None
+    sources: dict[str, Source] = field(default_factory=dict[str, Source])
+    with_queries: dict[str, Derived] = field(default_factory=dict[str, Derived])
+
+    def with_query(self, name: str) -> Derived | None:
+        """Find a WITH query here or further out."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name in scope.with_queries:
+                return scope.with_queries[name]
+            scope = scope.parent
+        return None
+
+    def resolve(self, column: exp.Column) -> tuple[Reference, ...]:
+        """Return the table columns a name stands for: none when it is computed or unknown, several for a UNION."""
+        name = folded(column.this)
+        qualifier = folded(column.args.get("table"))
+        scope: Scope | None = self
+        while scope is not None:
+            sources = [scope.sources[qualifier]] if qualifier in scope.sources else []
+            if not qualifier:
+                sources = [source for source in scope.sources.values() if has(source, name)]
+            if sources:
+                return _references(sources[0], name)
+            if not qualifier and any(isinstance(each, Derived) and each.is_open for each in scope.sources.values()):
+                return ()
+            scope = scope.parent
+        return ()
+
+
+def has(source: Source, name: str) -> bool:
+    """Say whether a source is known to have a column."""
+    return source.column(name) is not None if isinstance(source, Occurrence) else name in source.outputs
+
+
+def names_of(source: Source) -> list[str]:
+    """Return the columns of a source in order."""
+    if isinstance(source, Derived):
+        return list(source.outputs)
+    return [column.name for column in source.relation.columns]
+
+
+def _references(source: Source, name: str) -> tuple[Reference, ...]:
+    if isinstance(source, Occurrence):
+        column = source.column(name)
+        return () if column is None else (Reference(source, column),)
+    found: list[Reference] = []
+    for output in source.outputs.get(name, ()):
+        inner = unwrapped(output.expression)
+        if isinstance(inner, exp.Column):
+            found += output.scope.resolve(inner)
+        else:
+            mark(output.scope, inner)
+    return tuple(found)
+
+
+def folded(identifier: object) -> str:
+    """Return a name as the catalog holds it: lower case unless quoted."""
+    if isinstance(identifier, exp.Identifier):
+        return identifier.name if identifier.args.get("quoted") else identifier.name.lower()
+    return ""
+
+
+def unwrapped(expression: exp.Expr) -> exp.Expr:
+    """Take brackets, aliases and collations off."""
+    while isinstance(expression, exp.Paren | exp.Alias):
+        expression = expression.this
+    return expression
+
+
+def conjuncts(expression: exp.Expr) -> Iterator[exp.Expr]:
+    """Take ANDs apart."""
+    expression = unwrapped(expression)
+    if isinstance(expression, exp.And):
+        yield from conjuncts(expression.left)
+        yield from conjuncts(expression.right)
+    else:
+        yield expression
+
+
+def local(expression: exp.Expr) -> Iterator[exp.Expr]:
+    """Yield the columns, parameters and subqueries of an expression, without entering a subquery."""
+    if isinstance(expression, exp.Column | exp.Query | exp.Parameter):
+        yield expression
+        return
+    for child in expression.iter_expressions():
+        yield from local(child)
+
+
+def columns(expression: exp.Expr) -> Iterator[exp.Column]:
+    """Yield the columns of an expression's own query level."""
+    return (node for node in local(expression) if isinstance(node, exp.Column))
+
+
+def mark(scope: Scope, expression: exp.Expr) -> None:
+    """Note the columns that an expression reads."""
+    for column in columns(expression):
+        qualifier = folded(column.args.get("table"))
+        if isinstance(column.this, exp.Star):
+            _mark_star(scope, qualifier)
+        elif references := scope.resolve(column):
+            for reference in references:
+                reference.occurrence.reads.add(reference.column)
+        elif not qualifier:
+            _mark_star(scope, folded(column.this))
+
+
+def _mark_star(scope: Scope, qualifier: str) -> None:
+    """Note a whole row: `t.*`, or `t` itself as a value; every source when there is no qualifier."""
+    for alias, source in scope.sources.items():
+        if alias == qualifier or not qualifier:
+            if isinstance(source, Occurrence):
+                source.whole = True
+            else:
+                for name in source.outputs:
+                    for reference in _references(source, name):
+                        reference.occurrence.reads.add(reference.column)
+
+
+def own_column(scope: Scope, column: exp.Column) -> str | None:
+    """Return the table's own name of a column, when it is of one table."""
+    references = scope.resolve(column)
+    return references[0].column if len(references) == 1 else None
+
+
+def single_reference(scope: Scope, expression: exp.Expr) -> Reference | None:
+    """Return the first column of an expression whose columns are all of one mention of a table."""
+    if any(isinstance(node, exp.Query) for node in local(expression)):
+        return None
+    references = [scope.resolve(column) for column in columns(expression)]
+    if not references or any(len(each) != 1 for each in references):
+        return None
+    return references[0][0] if len({id(each[0].occurrence) for each in references}) == 1 else None
+
+
+def plain_column(scope: Scope, expression: exp.Expr) -> tuple[str, str, str] | None:
+    """Return schema, table and name of an expression that is a plain column."""
+    references = scope.resolve(expression) if isinstance(expression, exp.Column) else ()
+    if len(references) != 1:
+        return None
+    relation = references[0].occurrence.relation
+    return relation.schema_name, relation.name, references[0].column

@@ -1,0 +1,142 @@
+"""Read what order and groups a query wants of one table."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from analyzer.workload.expressions import index_expression
+from analyzer.workload.names import Occurrence, Scope, folded, own_column, single_reference, unwrapped
+
+#: Distance operators of pgvector; `<->` is also pg_trgm's and the geometric types'.
+DISTANCES = frozenset({"<->", "<#>", "<=>", "<+>", "<~>", "<%>"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortKey:
+    """One key of an ORDER BY."""
+
+    column: str | None
+    expression: str | None = None
+    descending: bool = False
+    nulls_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sort:
+    """An ORDER BY that is wholly of one table."""
+
+    keys: tuple[SortKey, ...]
+    #: The rows are cut off, so that an index in this order can stop early.
+    limited: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nearest:
+    """An ORDER BY distance with LIMIT."""
+
+    column: str
+    operator: str
+
+
+def order_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, Sort | Nearest] | None:
+    """Return the order a SELECT wants its rows in, when it is wholly of one table."""
+    order = select.args.get("order")
+    if not isinstance(order, exp.Order):
+        return _extreme(scope, select)
+    limited = select.args.get("limit") is not None and _is_plain(select)
+    ordered = [each for each in order.expressions if isinstance(each, exp.Ordered)]
+    first = _projected(select, ordered[0].this)
+    if isinstance(first, exp.Operator) and operator_of(first) in DISTANCES:
+        return _nearest(scope, first) if limited and not ordered[0].args.get("desc") else None
+    keys = [_sort_key(scope, select, each) for each in ordered]
+    known = [key for key in keys if key is not None]
+    if len(known) < len(keys) or len({id(owner) for owner, _ in known}) != 1:
+        return None
+    return known[0][0], Sort(keys=tuple(key for _, key in known), limited=limited)
+
+
+def groups_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, tuple[str, ...]] | None:
+    """Return the columns of a GROUP BY or DISTINCT that is wholly of one table."""
+    group, distinct = select.args.get("group"), select.args.get("distinct")
+    if isinstance(group, exp.Group):
+        grouped = [_projected(select, each) for each in group.expressions]
+    elif isinstance(distinct, exp.Distinct):
+        on = distinct.args.get("on")
+        listed = on.expressions if isinstance(on, exp.Tuple) else select.expressions
+        grouped = [_projected(select, each) for each in listed]
+    else:
+        return None
+    references = [single_reference(scope, each) if isinstance(each, exp.Column) else None for each in grouped]
+    known = [reference for reference in references if reference is not None]
+    if len(known) < len(references) or len({id(each.occurrence) for each in known}) != 1:
+        return None
+    return known[0].occurrence, tuple(dict.fromkeys(each.column for each in known))
+
+
+def operator_of(tree: exp.Operator) -> str:
+    """Return an operator without its schema."""
+    return str(tree.args["operator"]).rpartition(".")[2].strip()
+
+
+def _sort_key(scope: Scope, select: exp.Select, ordered: exp.Ordered) -> tuple[Occurrence, SortKey] | None:
+    inner = _projected(select, ordered.this)
+    reference = single_reference(scope, inner)
+    if reference is None:
+        return None
+    descending, nulls_first = bool(ordered.args.get("desc")), bool(ordered.args.get("nulls_first"))
+    column, sql = reference.column, None
+    if not isinstance(inner, exp.Column):
+        column, sql = None, index_expression(inner, lambda each: own_column(scope, each), reference.occurrence.relation)
+        if sql is None:
+            return None
+    return reference.occurrence, SortKey(column=column, expression=sql, descending=descending, nulls_first=nulls_first)
+
+
+def _nearest(scope: Scope, distance: exp.Operator) -> tuple[Occurrence, Nearest] | None:
+    for one, other in ((distance.this, distance.expression), (distance.expression, distance.this)):
+        inner, far = unwrapped(one), single_reference(scope, unwrapped(other))
+        near = single_reference(scope, inner) if isinstance(inner, exp.Column) else None
+        if near is not None and (far is None or far.occurrence is not near.occurrence):
+            return near.occurrence, Nearest(column=near.column, operator=operator_of(distance))
+    return None
+
+
+def _extreme(scope: Scope, select: exp.Select) -> tuple[Occurrence, Sort] | None:
+    """min() and max() without GROUP BY are read from an end of an index, as ORDER BY … LIMIT 1 is."""
+    if select.args.get("group") is not None or len(select.expressions) != 1:
+        return None
+    inner = unwrapped(select.expressions[0])
+    column = unwrapped(inner.this) if isinstance(inner, exp.Min | exp.Max) else None
+    reference = single_reference(scope, column) if isinstance(column, exp.Column) else None
+    if reference is None:
+        return None
+    return reference.occurrence, Sort(keys=(SortKey(column=reference.column),), limited=True)
+
+
+def _is_plain(select: exp.Select) -> bool:
+    """Say whether a LIMIT reaches down to the rows: no grouping, aggregate or DISTINCT between."""
+    if select.args.get("group") is not None or select.args.get("distinct") is not None:
+        return False
+    return not any(True for projection in select.expressions for _ in _aggregates(projection))
+
+
+def _aggregates(expression: exp.Expr) -> Iterator[exp.Expr]:
+    if isinstance(expression, exp.AggFunc | exp.Window):
+        yield expression
+    elif not isinstance(expression, exp.Query):
+        for child in expression.iter_expressions():
+            yield from _aggregates(child)
+
+
+def _projected(select: exp.Select, expression: exp.Expr) -> exp.Expr:
+    """Follow an ordinal or an alias of the select list."""
+    expression = unwrapped(expression)
+    if isinstance(expression, exp.Literal) and not expression.is_string:
+        place = int(expression.name) - 1 if expression.name.isdigit() else -1
+        return unwrapped(select.expressions[place]) if 0 <= place < len(select.expressions) else expression
+    if isinstance(expression, exp.Column) and not expression.table:
+        for projection in select.expressions:
+            if isinstance(projection, exp.Alias) and folded(projection.args["alias"]) == folded(expression.this):
+                return unwrapped(projection)
+    return expression

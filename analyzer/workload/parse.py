@@ -1,0 +1,202 @@
+"""Read statements: as pg_stat_statements recorded them, or from a file.
+
+A statement's identity is twindex's own, since queryid changes between major versions and with the catalog's oids.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from analyzer.capture.snapshot import NotExamined, Snapshot, StatementCounters
+from analyzer.workload.fingerprint import fingerprint
+from analyzer.workload.lex import IncompleteError, Token, lex, significant
+from analyzer.workload.plannable import closing, make_plannable, repair
+
+__all__ = ["Statement", "Workload", "parse_file", "parse_statements", "repair"]
+
+StatementKind = Literal["select", "insert", "update", "delete", "merge"]
+_KINDS: dict[str, StatementKind] = {
+    "select": "select",
+    "values": "select",
+    "table": "select",
+    "insert": "insert",
+    "update": "update",
+    "delete": "delete",
+    "merge": "merge",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """One normalised query with its counters."""
+
+    #: twindex's fingerprint: the same for every constant, comment and major version.
+    id: str
+    #: None for a statement that no server recorded.
+    queryid: str | None
+    #: As recorded.
+    text: str
+    #: What EXPLAIN (GENERIC_PLAN) is given.
+    plannable: str
+    calls: float
+    #: None when no server measured it.
+    total_ms: float | None
+    rows: int | None
+    #: A select whose WITH clause writes has the kind of the write.
+    kind: StatementKind
+    #: Highest parameter number in `plannable`.
+    parameters: int
+
+    @property
+    def weight(self) -> float:
+        """How much the statement counts: its time where it was measured, else its calls."""
+        return self.calls if self.total_ms is None else self.total_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """The statements to serve, heaviest first, and what is not among them."""
+
+    statements: tuple[Statement, ...]
+    not_examined: tuple[NotExamined, ...] = ()
+
+
+def parse_statements(snapshot: Snapshot) -> Workload:
+    """Read the statements that a snapshot recorded."""
+    return _workload(_recorded(entry) for entry in snapshot.statements)
+
+
+def parse_file(text: str) -> Workload:
+    """Read the statements of a .sql file, each with weight 1."""
+    try:
+        pieces = tuple(_split(text))
+    except IncompleteError as error:
+        return Workload(statements=(), not_examined=(NotExamined(what="the file", reason=str(error)),))
+    return _workload(
+        _statement(piece, what=f"the statement in line {text.count(chr(10), 0, start) + 1}") for start, piece in pieces
+    )
+
+
+def _workload(parsed: Iterable[Statement | NotExamined]) -> Workload:
+    merged: dict[str, Statement] = {}
+    not_examined: list[NotExamined] = []
+    for each in parsed:
+        if isinstance(each, NotExamined):
+            not_examined.append(each)
+        else:
+            merged[each.id] = _merge(merged[each.id], each) if each.id in merged else each
+    ordered = sorted(merged.values(), key=lambda statement: (-statement.weight, statement.id))
+    return Workload(statements=tuple(ordered), not_examined=tuple(not_examined))
+
+
+def _merge(first: Statement, second: Statement) -> Statement:
+    heavier = max(first, second, key=lambda statement: statement.weight)
+    return replace(
+        heavier,
+        calls=first.calls + second.calls,
+        total_ms=None if first.total_ms is None or second.total_ms is None else first.total_ms + second.total_ms,
+        rows=None if first.rows is None or second.rows is None else first.rows + second.rows,
+    )
+
+
+def _split(text: str) -> Iterator[tuple[int, str]]:
+    """Cut at the semicolons that are tokens; SQL-standard function bodies (BEGIN ATOMIC) are not statements we plan."""
+    piece: list[Token] = []
+    for token in lex(text):
+        if token.text == ";" and token.kind == "punctuation":
+            if piece:
+                yield piece[0].start, text[piece[0].start : piece[-1].end]
+            piece = []
+        elif piece or token.kind != "comment":
+            piece.append(token)
+    if piece:
+        yield piece[0].start, text[piece[0].start : piece[-1].end]
+
+
+def _recorded(entry: StatementCounters) -> Statement | NotExamined:
+    return _statement(
+        entry.query,
+        what=f"the statement with queryid {entry.queryid}",
+        queryid=entry.queryid,
+        calls=entry.calls,
+        total_ms=entry.total_ms,
+        rows=entry.rows,
+    )
+
+
+def _statement(
+    text: str,
+    *,
+    what: str,
+    queryid: str | None = None,
+    calls: float = 1,
+    total_ms: float | None = None,
+    rows: int | None = None,
+) -> Statement | NotExamined:
+    try:
+        tokens = lex(text)
+        reason = _obstacle(significant(tokens))
+        if reason is not None:
+            return NotExamined(what=what, reason=reason)
+        explained = _without_cursor(text.rstrip().rstrip(";"))
+        plain = significant(lex(explained))
+        kind = _kind(plain)
+        if kind is None:
+            return NotExamined(what=what, reason=f"{plain[0].text.upper()} is a utility statement, which has no plan")
+        per_call = rows / calls if rows is not None and calls > 0 and kind == "select" else None
+        plannable = make_plannable(explained, rows_per_call=per_call)
+    except IncompleteError as error:
+        return NotExamined(what=what, reason=str(error))
+    return Statement(
+        id=fingerprint(plain),
+        queryid=queryid,
+        text=text,
+        plannable=plannable,
+        calls=calls,
+        total_ms=total_ms,
+        rows=rows,
+        kind=kind,
+        parameters=max((int(t.text[1:]) for t in lex(plannable) if t.kind == "parameter"), default=0),
+    )
+
+
+def _obstacle(tokens: tuple[Token, ...]) -> str | None:
+    if not tokens:
+        return "it is empty"
+    if any(token.text == ";" for token in tokens[:-1]):
+        return "it is several statements recorded as one, whose time cannot be told apart"
+    if any(token.text == "..." for token in tokens) or tokens[-1].text.endswith("..."):
+        return "its text is cut short"
+    depth = 0
+    for token in tokens:
+        depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
+        if depth < 0:
+            return "its brackets do not match"
+    return "its text is cut short: a bracket stays open" if depth else None
+
+
+def _without_cursor(text: str) -> str:
+    """A cursor's query is what is planned: DECLARE name … CURSOR … FOR query."""
+    tokens = significant(lex(text))
+    if tokens and tokens[0].word == "declare":
+        for index, token in enumerate(tokens[:-1]):
+            if token.word == "for" and any(each.word == "cursor" for each in tokens[:index]):
+                return text[tokens[index + 1].start :]
+    return text
+
+
+def _kind(tokens: Sequence[Token]) -> StatementKind | None:
+    start = next((i for i, token in enumerate(tokens) if token.text != "("), len(tokens))
+    if start == len(tokens):
+        return None
+    if tokens[start].word != "with":
+        return _KINDS.get(tokens[start].word)
+    index, main, written = start + 1, None, None
+    while index < len(tokens) and main is None:
+        if tokens[index].text == "(":
+            inner = _KINDS.get(tokens[index + 1].word)
+            written = written or (inner if inner != "select" else None)
+            index = closing(tokens, index)
+        main = _KINDS.get(tokens[index].word) if index < len(tokens) else None
+        index += 1
+    return written or main

@@ -1,0 +1,41 @@
+"""Parse SQL into sqlglot's tree without letting it misread PostgreSQL's operators and parameters."""
+
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from analyzer.errors import InputError
+from analyzer.workload.lex import lex, significant
+
+#: Operators whose precedence and meaning sqlglot knows; all others reach it as OPERATOR(…), which it keeps apart.
+_KNOWN_OPERATORS = frozenset(["+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||"])
+
+
+class UnreadableError(InputError):
+    """The statement's grammar is beyond the parser."""
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> exp.Expr:
+    """Parse one plannable statement or view; raises UnreadableError. The tree is shared: do not change it."""
+    tokens = significant(lex(text))
+    parts: list[str] = []
+    for index, token in enumerate(tokens):
+        before = tokens[index - 1] if index else None
+        is_infix = before is not None and (before.kind not in ("operator", "punctuation") or before.text in (")", "]"))
+        named = token.kind == "operator" and token.text not in _KNOWN_OPERATORS and is_infix
+        parts.append(
+            f" OPERATOR({token.text}) " if named else token.text if token.kind != "parameter" else f" {token.text} "
+        )
+        if index + 1 < len(tokens) and tokens[index + 1].start > token.end:
+            parts.append(" ")
+    try:
+        trees = [tree for tree in sqlglot.parse("".join(parts).rstrip("; "), read="postgres") if tree is not None]
+    except (SqlglotError, TypeError, ValueError, RecursionError) as error:
+        first = str(error).partition("\n")[0].partition(". Line")[0]
+        raise UnreadableError(f"its grammar could not be read ({first})") from error
+    if len(trees) != 1 or isinstance(trees[0], exp.Command):
+        raise UnreadableError("its grammar could not be read")
+    return trees[0]

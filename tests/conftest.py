@@ -1,0 +1,72 @@
+"""A real PostgreSQL server for the whole session, and a fresh database for every test that asks for one."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Generator, Iterator
+
+import pytest
+
+from analyzer.db import connect
+from analyzer.sql import render
+from analyzer.twin import cluster
+
+SETTINGS = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "autovacuum": "off",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_connections": "60",
+    "shared_buffers": "64MB",
+    "jit": "off",
+}
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """URL of a server we may create databases on: TWINDEX_TEST_DSN, a container, or the embedded server."""
+    if dsn := os.environ.get("TWINDEX_TEST_DSN"):
+        yield dsn
+    elif os.environ.get("TWINDEX_TEST_SERVER") == "docker":
+        from testcontainers.community.postgres import PostgresContainer
+
+        command = "postgres " + " ".join(f"-c {name}={value}" for name, value in SETTINGS.items())
+        with PostgresContainer("pgvector/pgvector:pg18", driver=None).with_command(command) as container:
+            yield container.get_connection_url()
+    else:
+        with cluster.temporary(settings=SETTINGS) as running:
+            yield running.url()
+
+
+def database_url(server_url: str, database: str) -> str:
+    """Return the URL of another database of the same server."""
+    from psycopg.conninfo import conninfo_to_dict
+
+    parts = conninfo_to_dict(server_url)
+    host = str(parts.get("host") or "")
+    user = str(parts.get("user") or "postgres")
+    if host.startswith("/"):
+        return f"postgresql://{user}@/{database}?host={host}"
+    password = f":{parts['password']}" if parts.get("password") else ""
+    return f"postgresql://{user}{password}@{host}:{parts.get('port') or 5432}/{database}"
+
+
+@contextlib.contextmanager
+def fresh_database(server_url: str) -> Generator[str]:
+    """Create an empty database and drop it afterwards."""
+    name = f"t_{secrets.token_hex(5)}"
+    with connect(server_url, autocommit=True) as connection:
+        connection.execute(render("twin/create_database", database=name, template="template0"))
+    try:
+        yield database_url(server_url, name)
+    finally:
+        with connect(server_url, autocommit=True) as connection:
+            connection.execute(render("twin/drop_database", database=name))
+
+
+@pytest.fixture
+def database(server: str) -> Iterator[str]:
+    """URL of a fresh, empty database, as its superuser."""
+    with fresh_database(server) as url:
+        yield url

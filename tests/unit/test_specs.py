@@ -1,0 +1,254 @@
+"""Spec files say what they mean, are edited without a byte lost, and name the line of a mistake."""
+
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analyzer.errors import ConflictError, InputError
+from analyzer.index import IndexDef, Key
+from analyzer.specs.files import NewSpec, append_proposals, load_specs, set_state
+from analyzer.specs.model import SpecFile, auto_lists, json_schema
+
+ROOT = Path(__file__).parents[2]
+
+HAND_WRITTEN = """\
+# Written by hand, and it stays that way.
+table:   shop.product     # the catalogue
+indexes:
+    # first
+    - name: ix_a          # plain
+      keys:   [ a,b ]
+      why: >-
+        Folded
+        text.
+
+    - {name: 'ix_b', keys: ["c"], state: proposed, evidence: {cost: [1, 2]}}
+    - state:  approved   # said aloud
+      name:  ix_c
+      keys:
+        - expression: lower(name)
+          collation: "C"
+      where: |
+        a > 1
+        # not a comment but a part of the text?
+
+# The end.
+manage: named
+"""
+
+
+def proposal(name: str = "ix_new", table: str = "product") -> NewSpec:
+    index = IndexDef(schema="shop", table=table, name=name, keys=(Key(column="a"),))
+    return NewSpec(index=index, why="Because: 'it' helps # a lot.", evidence={"cost": (1.5, 2), "statements": ["-44"]})
+
+
+def write(directory: Path, text: str, name: str = "shop.product.yaml") -> Path:
+    path = directory / name
+    path.write_bytes(text.encode())
+    return path
+
+
+def test_the_committed_schema_is_the_models() -> None:
+    assert (ROOT / "index_specs" / "schema.json").read_text() == json_schema()
+
+
+def test_the_reference_specs_load() -> None:
+    assert {spec.schema for spec in load_specs(ROOT / "index_specs").specs} == {"catalog"}
+
+
+def test_every_spec_knows_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, HAND_WRITTEN)
+    assert [spec.where for spec in load_specs(tmp_path).specs] == [f"{path}:5", f"{path}:11", f"{path}:12"]
+
+
+def test_a_spec_says_everything_an_index_can_be() -> None:
+    file = SpecFile.model_validate(
+        {
+            "table": '"Sales"."Order ""x"" Items"',
+            "indexes": [
+                {
+                    "name": "ix",
+                    "method": "gist",
+                    "keys": ["a", {"column": "n", "opclass": "gist_trgm_ops", "opclass_parameters": {"siglen": 64}}],
+                    "include": ["b"],
+                    "where": "c > 0",
+                    "with": {"buffering": "auto", "fillfactor": 90},
+                    "tablespace": "fast",
+                }
+            ],
+        }
+    )
+    ddl = file.indexes[0].index(*file.schema_and_table, rows=None).ddl()
+    assert ddl == (
+        'CREATE INDEX ix ON "Sales"."Order ""x"" Items" USING gist (a, n gist_trgm_ops (siglen = 64)) INCLUDE (b) '
+        "WITH (buffering = auto, fillfactor = 90) TABLESPACE fast WHERE c > 0"
+    )
+
+
+@pytest.mark.parametrize(("rows", "lists"), [(None, 10), (0, 10), (20_000, 20), (1_000_000, 1000), (4_000_000, 2000)])
+def test_lists_follow_the_rows(rows: float | None, lists: int) -> None:
+    assert auto_lists(rows) == lists
+
+
+def test_a_proposal_is_added_after_the_last_spec_and_every_other_byte_stays(tmp_path: Path) -> None:
+    path = write(tmp_path, HAND_WRITTEN)
+    path.chmod(0o640)
+    before, rest = HAND_WRITTEN[: HAND_WRITTEN.index("# The end.")], HAND_WRITTEN[HAND_WRITTEN.index("# The end.") :]
+    assert append_proposals(tmp_path, [proposal()]) == (path,)
+    text = path.read_text()
+    assert text.startswith(before)
+    assert text.endswith(rest)
+    added = load_specs(tmp_path).specs[-1].spec
+    assert (added.name, added.state) == ("ix_new", "proposed")
+    assert (added.why, added.evidence) == (proposal().why, {"cost": [1.5, 2], "statements": ["-44"]})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_state_is_changed_in_place(tmp_path: Path) -> None:
+    path = write(tmp_path, HAND_WRITTEN)
+    set_state(tmp_path, ["ix_a", "ix_b", "ix_c"], "retired")
+    expected = (
+        HAND_WRITTEN.replace("# plain\n", "# plain\n      state: retired\n")
+        .replace("state: proposed", "state: retired")
+        .replace("state:  approved ", "state:  retired ")
+    )
+    assert path.read_text() == expected
+    set_state(tmp_path, ["ix_b"], "proposed")
+    assert path.read_text() == expected.replace('["c"], state: retired', '["c"], state: proposed')
+
+
+def test_a_table_without_a_file_gets_one(tmp_path: Path) -> None:
+    (path,) = append_proposals(tmp_path / "specs", [proposal(table="Order Items"), proposal("ix_2", "Order Items")])
+    assert path.name == "shop.Order_Items.yaml"
+    assert path.read_text().startswith('# yaml-language-server: $schema=schema.json\ntable: shop."Order Items"\n')
+    assert [spec.table for spec in load_specs(tmp_path / "specs").specs] == ["Order Items", "Order Items"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "table: shop.product\n",
+        "table: shop.product",
+        "table: shop.product\nindexes:\n",
+        "table: shop.product\nindexes: # none yet\nmanage: all\n",
+        "table: shop.product\nindexes: []\n",
+        "table: shop.product\nindexes: []  # none yet\nmanage: all",
+        "indexes:\n- name: x\n  keys: [a]\ntable: shop.product\n",
+        "table: shop.product\r\nindexes:\r\n  - name: x\r\n    keys: [a]\r\n",
+        "table: shop.product\nindexes:\n  - name: x\n    keys: [a]",
+        "---\ntable: shop.product\nindexes:\n  - name: x\n    keys: &k [a]\n  - {name: y, keys: *k}\n...\n",
+    ],
+)
+def test_every_layout_takes_a_proposal_and_a_state(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path, text)
+    before = [spec.spec for spec in load_specs(tmp_path).specs]
+    append_proposals(tmp_path, [proposal()])
+    set_state(tmp_path, ["ix_new"], "approved")
+    after = [spec.spec for spec in load_specs(tmp_path).specs]
+    assert after[:-1] == before
+    assert (after[-1].name, after[-1].state) == ("ix_new", "approved")
+    kept = [line.rstrip() for line in text.splitlines() if "[]" not in line]
+    remaining = iter(line.rstrip() for line in path.read_text().splitlines())
+    assert all(line in remaining for line in kept)
+    assert ("\r\n" in text) == (b"\r\n" in path.read_bytes())
+    assert path.read_bytes().count(b"\r\n") in {0, path.read_bytes().count(b"\n")}
+
+
+def test_a_list_in_braces_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    text = "table: shop.product\nindexes: [{name: x, keys: [a]}]\n"
+    path = write(tmp_path, text)
+    with pytest.raises(InputError, match=r"written in braces; write the indexes as a list"):
+        append_proposals(tmp_path, [proposal(table="aaa_first"), proposal()])
+    assert path.read_text() == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_name_that_is_declared_is_not_proposed_again(tmp_path: Path) -> None:
+    write(tmp_path, HAND_WRITTEN)
+    with pytest.raises(ConflictError, match=r"product.yaml:5: ix_a is declared already"):
+        append_proposals(tmp_path, [proposal("ix_a", "other")])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("table: a.b\nindexes: [", r"x.yaml:\d: not YAML, .*; mend"),
+        ("table: a.b\nindexes:\n\t- name: x\n", r"x.yaml:3: not YAML"),
+        ("table: a.b\ntable: a.c\n", r"x.yaml:2: not YAML, found duplicate key"),
+        ("a: &x [*x]\n", r"x.yaml:1: not YAML, .*refers to itself"),
+        ("", r"x.yaml:1: no spec file; begin with"),
+        ("- table\n", r"x.yaml:1: no spec file; begin with"),
+        ("indexes: []\n", r"x.yaml:1: table: missing; add it"),
+        ("table: Shop.b\n", r"x.yaml:1: table: 'Shop.b' is not schema.table; quote"),
+        ("table: b\n", r"x.yaml:1: table: 'b' is not schema.table; quote"),
+        ("table: a.b\nindexes:\n  - name: x\n    keys: [a]\n    wher: b\n", r"x.yaml:5: indexes.1.wher: nothing has"),
+        ("table: a.b\nindexes:\n  - name: x\n    keys: []\n", r"x.yaml:4: indexes.1.keys: "),
+        ("table: a.b\nindexes:\n  - name: x\n    keys: [lower(a)]\n", r"x.yaml:4: .*write {expression: …}"),
+        ("table: a.b\nindexes:\n  - name: x\n    keys: [{opclass: a}]\n", r"x.yaml:4: .*column or expression"),
+        ("table: a.b\nindexes:\n  - name: x\n    method: lsm\n    keys: [a]\n", r"x.yaml:4: indexes.1.method: "),
+        (f"table: a.b\nindexes:\n  - name: {'x' * 64}\n    keys: [a]\n", r"x.yaml:3: .*longer than 63 bytes"),
+        ("table: a.b\nindexes:\n  - {name: x, keys: [a]}\n  - {name: x, keys: [b]}\n", r"x.yaml:4: x is declared al"),
+        ("table: shop.product\n", r"x.yaml:1: shop.product has a file already, .*; merge"),
+    ],
+)
+def test_a_mistake_is_named_with_its_line_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+    write(tmp_path, HAND_WRITTEN)
+    write(tmp_path, text, "x.yaml")
+    with pytest.raises(InputError, match=message) as error:
+        load_specs(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_directory_and_a_file_that_is_no_text_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is not a directory"):
+        load_specs(tmp_path / "nowhere")
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"x.yaml:1: cannot be read \(it is not UTF-8\)"):
+        load_specs(tmp_path)
+    (tmp_path / "x.yaml").unlink()
+    with pytest.raises(InputError, match="no spec is named nobody"):
+        set_state(tmp_path, ["nobody"], "approved")
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=15)
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=30)
+KEYS = st.builds(
+    Key,
+    column=NAMES,
+    opclass=st.none() | st.just("gin_trgm_ops"),
+    collation=st.none() | NAMES,
+    descending=st.booleans(),
+    nulls=st.none() | st.sampled_from(["first", "last"]),
+) | st.builds(Key, expression=NAMES.filter(str.strip))
+INDEXES = st.builds(
+    IndexDef,
+    schema=NAMES,
+    table=NAMES,
+    name=NAMES,
+    method=st.sampled_from(["btree", "gin", "hnsw"]),
+    keys=st.lists(KEYS, min_size=1, max_size=3).map(tuple),
+    include=st.lists(NAMES, max_size=2).map(tuple),
+    where=st.none() | NAMES,
+    unique=st.booleans(),
+    parameters=st.dictionaries(NAMES, st.sampled_from(["1", "true", "0.5", "auto", "007", "1e3"]), max_size=2).map(
+        lambda pairs: tuple(pairs.items())
+    ),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(index=INDEXES, why=TEXTS, evidence=st.dictionaries(TEXTS, TEXTS | st.integers() | st.floats(allow_nan=False)))
+def test_what_is_proposed_is_what_is_read(
+    tmp_path_factory: pytest.TempPathFactory, index: IndexDef, why: str, evidence: dict[str, Any]
+) -> None:
+    directory = tmp_path_factory.mktemp("specs")
+    append_proposals(directory, [NewSpec(index=index, why=why, evidence=evidence)])
+    (read,) = load_specs(directory).specs
+    assert read.spec.index(read.schema, read.table, None) == index
+    assert read.spec.name == index.name
+    assert (read.spec.why or "", read.spec.evidence) == (why, evidence)
