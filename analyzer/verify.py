@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analyzer.advise.cost import CostModel, price
+from analyzer.advise.cost import CostModel, PricedStatement, price
 from analyzer.capture.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import NotExaminableError
 from analyzer.report import model
@@ -102,17 +102,20 @@ def predicted_ratios(measured: tuple[Measured, ...], after: Snapshot, twin: Twin
     new = {_name(index): index for index in after.indexes if index.valid}
     added = twin.add([new[name].definition for name in sorted(new.keys() - old.keys())])
     dropped = [str(old[name].definition.qualified_name) for name in sorted(old.keys() - new.keys())]
-    items = []
+    items: list[PricedStatement] = []
     for each in measured:
         shaped = shape(each.before, twin.snapshot)
         item = price(each.before, None if isinstance(shaped, NotExamined) else shaped, twin)
         if not isinstance(item, NotExamined):
             items.append(item)
     costs = CostModel(twin=twin, statements=items)
-    before = {item.statement.id: costs.cost(item, frozenset()) for item in items}
     changed = CostModel(twin=twin, statements=items, without=tuple(dropped))
-    after_costs = {item.statement.id: changed.cost(item, frozenset(added)) for item in items}
-    return {each: before[each] / cost for each, cost in after_costs.items() if cost > 0}
+    ratios: dict[str, float] = {}
+    for item in items:
+        cost = changed.cost(item, frozenset(added))
+        if cost > 0:
+            ratios[item.statement.id] = costs.cost(item, frozenset()) / cost
+    return ratios
 
 
 def _findings(verification: model.Verification) -> list[model.Finding]:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 % endif
 from alembic import op
 % if imports:
+
 ${imports}
 % endif
 

@@ -81,7 +81,7 @@ def _btrees(shape: TableShape, relation: Relation, facts: Facts) -> Iterator[Dra
 
     fixed = by_selectivity(shape.equalities)
     joined = by_selectivity([join.column for join in shape.joins])
-    ranges = by_selectivity(shape.ranges)
+    ranges = by_selectivity([*shape.ranges, *_prefix_ranges(shape, relation, facts)])
     alone = by_selectivity(shape.alternatives)
     tails = _tails(shape, relation, facts, ranges)
     for prefix in _prefixes(fixed, joined):
@@ -94,6 +94,16 @@ def _btrees(shape: TableShape, relation: Relation, facts: Facts) -> Iterator[Dra
             yield _equality(prefix)
     for name in alone:
         yield _equality([name])
+
+
+def _prefix_ranges(shape: TableShape, relation: Relation, facts: Facts) -> Iterator[str]:
+    """LIKE 'prefix%' is a range where text sorts by bytes."""
+    for each in shape.operators:
+        column = relation.column(each.column)
+        if column is None or each.expression is not None or each.operator != "like":
+            continue
+        if _has_prefix(each) and facts.is_c_collation(column):
+            yield each.column
 
 
 def _prefixes(fixed: list[str], joined: list[str]) -> Iterator[list[str]]:

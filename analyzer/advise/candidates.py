@@ -161,7 +161,9 @@ def _key(key: Key, *, turned: bool = False) -> tuple[str, str, str, str, bool, b
 
 def _plain(sql: str | None) -> str:
     """Take off the casts and brackets that the server adds when it prints an expression."""
-    bare = re.sub(r"::(\"[^\"]+\"|[a-z_.]+( varying| precision| with(out)? time zone)?)(\(\d+\))?(\[\])?", "", sql or "")
+    bare = re.sub(
+        r"::(\"[^\"]+\"|[a-z_.]+( varying| precision| with(out)? time zone)?)(\(\d+\))?(\[\])?", "", sql or ""
+    )
     return re.sub(r"[()\s]+", " ", bare).strip()
 
 

@@ -136,7 +136,7 @@ class CostModel:
     base: Configuration = frozenset()
     #: Existing indexes that are done without, as `schema.name`.
     without: tuple[str, ...] = ()
-    _answers: dict[str, list[_Answer]] = field(default_factory=dict[str, list[_Answer]])
+    _answers: dict[Statement, list[_Answer]] = field(default_factory=dict[Statement, list[_Answer]])
     #: Planner calls so far.
     questions: int = 0
 
@@ -151,7 +151,7 @@ class CostModel:
     def cost(self, item: PricedStatement, configuration: Configuration) -> float:
         """Return the cost of one execution, foreign-key triggers included."""
         relevant = self._relevant(item, configuration)
-        answers = self._answers.setdefault(item.statement.id, [])
+        answers = self._answers.setdefault(item.statement, [])
         for answer in answers:
             if answer.used <= relevant <= answer.visible:
                 return answer.cost
@@ -180,10 +180,11 @@ class CostModel:
         read = set(definition.columns) | set(definition.include)
         elsewhere = definition.where is not None or any(key.expression for key in definition.keys)
         return sum(
-            per_entry * entries for entries in self._entries(definition.schema, definition.table, read, elsewhere)
+            per_entry * entries
+            for entries in self._entries(definition.schema, definition.table, read, any_column=elsewhere)
         )
 
-    def _entries(self, schema: str, table: str, columns: set[str], any_column: bool) -> Iterator[float]:
+    def _entries(self, schema: str, table: str, columns: set[str], *, any_column: bool) -> Iterator[float]:
         for item in self.statements:
             for target in item.shape.tables if item.shape else ():
                 if (target.schema, target.table) != (schema, table):

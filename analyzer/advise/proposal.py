@@ -102,7 +102,12 @@ def propose(
     model = CostModel(twin=twin, statements=priced, base=frozenset(pending))
     built, rejected = _build(twin, fresh)
     selection = select(
-        model, list(built), budget_bytes=bounds.budget_bytes, most=bounds.most, seconds=bounds.seconds, progress=progress
+        model,
+        list(built),
+        budget_bytes=bounds.budget_bytes,
+        most=bounds.most,
+        seconds=bounds.seconds,
+        progress=progress,
     )
     if not selection.complete:
         reason = f"the {bounds.seconds:g} s ran out; give --seconds more to search on"
@@ -164,14 +169,12 @@ def _pending(declared: Sequence[Declared], snapshot: Snapshot) -> Iterator[Decla
     existing = {(index.definition.schema, index.definition.name) for index in snapshot.indexes if index.valid}
     tables = {(relation.schema_name, relation.name) for relation in snapshot.relations}
     for each in declared:
-        if each.state == "approved" and (each.index.schema, each.index.name) not in existing:
-            if (each.index.schema, each.index.table) in tables:
-                yield each
+        deployed = (each.index.schema, each.index.name) in existing
+        if each.state == "approved" and not deployed and (each.index.schema, each.index.table) in tables:
+            yield each
 
 
-def _build(
-    twin: Twin, fresh: Sequence[Candidate]
-) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
+def _build(twin: Twin, fresh: Sequence[Candidate]) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
     built: dict[TwinIndex, Candidate] = {}
     rejected: list[tuple[str, str]] = []
     for candidate in fresh:
@@ -201,9 +204,7 @@ def _evidence(
         so_far = larger
 
 
-def _effects(
-    model: CostModel, index: TwinIndex, before: Configuration, after: Configuration
-) -> Iterator[Effect]:
+def _effects(model: CostModel, index: TwinIndex, before: Configuration, after: Configuration) -> Iterator[Effect]:
     for item in model.affected((index.index.schema, index.index.table)):
         cost_before, cost_after = model.cost(item, before), model.cost(item, after)
         if abs(cost_after - cost_before) > _LEAST_CHANGE * cost_before:
@@ -217,12 +218,12 @@ def _effects(
 
 
 def _costs(model: CostModel, workload: Workload, chosen: Configuration) -> tuple[StatementCost, ...]:
-    items = {item.statement.id: item for item in model.statements}
+    items = {item.statement: item for item in model.statements}
     return tuple(
         StatementCost(
             statement=statement,
-            cost_before=model.cost(items[statement.id], frozenset()) if statement.id in items else None,
-            cost_after=model.cost(items[statement.id], chosen) if statement.id in items else None,
+            cost_before=model.cost(items[statement], frozenset()) if statement in items else None,
+            cost_after=model.cost(items[statement], chosen) if statement in items else None,
         )
         for statement in workload.statements
     )

@@ -47,7 +47,7 @@ def select(
 
 
 class _Search:
-    """The greedy's state; a candidate's last known saving is an upper bound worth trying in that order (lazy greedy)."""
+    """The greedy's state; a candidate's last known saving is taken for an upper bound (lazy greedy)."""
 
     def __init__(
         self, model: CostModel, candidates: Sequence[TwinIndex], budget_bytes: int | None, deadline: float

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from analyzer.advise.cost import PricedStatement, price
 from analyzer.capture.snapshot import NotExamined
 from analyzer.twin.planner import Plan, Twin, TwinIndex
-from analyzer.workload.parse import Statement
+from analyzer.workload.parse import Statement, Unread
 from analyzer.workload.shapes import shape
 
 
@@ -17,7 +17,8 @@ class Trial:
     The plans are the generic ones; a cost is the weighted mean over the bindings where there are any.
     """
 
-    statement: Statement
+    id: str
+    text: str
     cost_before: float | None = None
     cost_after: float | None = None
     plan_before: Plan | None = None
@@ -26,7 +27,7 @@ class Trial:
 
 
 def try_indexes(
-    twin: Twin, statements: Sequence[Statement], *, create: Sequence[str] = (), drop: Collection[str] = ()
+    twin: Twin, statements: Sequence[Statement | Unread], *, create: Sequence[str] = (), drop: Collection[str] = ()
 ) -> tuple[Trial, ...]:
     """Plan the statements, in their order, without and with the given changes.
 
@@ -37,17 +38,20 @@ def try_indexes(
     return tuple(_try(twin, statement, added, drop) for statement in statements)
 
 
-def _try(twin: Twin, statement: Statement, added: Sequence[TwinIndex], drop: Collection[str]) -> Trial:
+def _try(twin: Twin, statement: Statement | Unread, added: Sequence[TwinIndex], drop: Collection[str]) -> Trial:
+    if isinstance(statement, Unread):
+        return Trial(id=statement.id, text=statement.text, error=statement.reason)
     twin.show(())
     shaped = shape(statement, twin.snapshot)
     item = price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
     if isinstance(item, NotExamined):
-        return Trial(statement=statement, error=item.reason)
+        return Trial(id=statement.id, text=statement.text, error=item.reason)
     cost_before, plan_before = _ask(twin, item)
     twin.show(added, without=drop)
     cost_after, plan_after = _ask(twin, item)
     return Trial(
-        statement=statement,
+        id=statement.id,
+        text=statement.text,
         cost_before=cost_before,
         cost_after=cost_after,
         plan_before=plan_before,

@@ -34,7 +34,7 @@ class Size(click.ParamType[int]):
 
     name = "size"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:  # noqa: ANN401
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Turn the text into bytes."""
         if isinstance(value, int):
             return value
@@ -142,7 +142,9 @@ def resolve_database(database: str | None, config: Config | None = None) -> Gene
     """
     settings = config or load_config()
     if database is not None and has_password(database):
-        click.echo("twindex: a password on the command line shows in process lists; use PGPASSWORD or ~/.pgpass", err=True)
+        click.echo(
+            "twindex: a password on the command line shows in process lists; use PGPASSWORD or ~/.pgpass", err=True
+        )
     url = database or configured_url(settings)
     if url is not None:
         yield url

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from analyzer.advise.proposal import Advice, Declared, Limits, propose
+from analyzer.advise.proposal import Advice, Limits, propose
 from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.options import (
     Size,
@@ -21,6 +21,7 @@ from analyzer.cli.options import (
 from analyzer.config import load_config
 from analyzer.report.advice import new_specs, propose_document
 from analyzer.report.output import Format, QueryText
+from analyzer.specs.declared import declared
 from analyzer.specs.files import append_proposals, load_specs
 from analyzer.twin.planner import open_twin
 from analyzer.workload.parse import Workload
@@ -37,18 +38,19 @@ from analyzer.workload.parse import Workload
 @specs_option
 @output_options
 def command(
+    *,
     snapshot: Path | None,
     database: str | None,
     workload_file: Path | None,
     budget: int | None,
     most: int | None,
     seconds: float | None,
-    write_specs: bool,  # noqa: FBT001 - click passes flags by name
+    write_specs: bool,
     specs: Path | None,
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,
-    quiet: bool,  # noqa: FBT001 - click passes flags by name
+    quiet: bool,
 ) -> None:
     """Propose indexes for what a server recorded, or for the statements of a file.
 
@@ -68,17 +70,6 @@ def command(
 
 def advise(snapshot: Snapshot, workload: Workload, specs: Path, limits: Limits, *, quiet: bool) -> Advice:
     """Build a twin and propose on it what the specs do not declare yet."""
+    known = declared(load_specs(specs), snapshot) if specs.is_dir() else ()
     with progress(quiet=quiet) as tell, open_twin(snapshot, progress=tell) as twin:
-        return propose(twin, workload, declared=declared_specs(specs, snapshot), limits=limits, progress=tell)
-
-
-def declared_specs(directory: Path, snapshot: Snapshot) -> tuple[Declared, ...]:
-    """Read what the specs declare; nothing where there is no such directory."""
-    if not directory.is_dir():
-        return ()
-    found: list[Declared] = []
-    for each in load_specs(directory).specs:
-        relation = snapshot.relation(each.schema, each.table)
-        index = each.spec.index(each.schema, each.table, relation.tuples if relation else None)
-        found.append(Declared(index=index, state=each.spec.state, where=each.where))
-    return tuple(found)
+        return propose(twin, workload, declared=known, limits=limits, progress=tell)

@@ -26,13 +26,14 @@ from analyzer.workload.parse import parse_statements
 @specs_option
 @output_options
 def command(
+    *,
     snapshot: Path | None,
     database: str | None,
     specs: Path | None,
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,
-    quiet: bool,  # noqa: FBT001 - click passes flags by name
+    quiet: bool,
 ) -> None:
     """Report the statements by share of time and what would make them cheaper.
 

@@ -25,13 +25,14 @@ from analyzer.verify import verify
 @fail_on_option
 @output_options
 def command(
+    *,
     database: str | None,
     against: Path,
     fail_on: Severity,
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,
-    quiet: bool,  # noqa: FBT001 - click passes flags by name
+    quiet: bool,
 ) -> None:
     """Compare what a deploy was expected to gain with what the server has measured since."""
     before = snapshots.load(against)

@@ -1,6 +1,7 @@
 """`twindex whatif`: try indexes by hand on the twin."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -20,7 +21,7 @@ from analyzer.errors import InputError
 from analyzer.report.advice import whatif_document
 from analyzer.report.output import Format, QueryText
 from analyzer.twin.planner import open_twin
-from analyzer.workload.parse import Workload, parse_listed, parse_statements
+from analyzer.workload.parse import Statement, Unread, Workload, parse_listed, parse_statements
 
 
 @click.command()
@@ -33,6 +34,7 @@ from analyzer.workload.parse import Workload, parse_listed, parse_statements
 @click.option("--drop", multiple=True, metavar="NAME", help="An index to do without, as schema.name; repeatable.")
 @output_options
 def command(
+    *,
     snapshot: Path | None,
     database: str | None,
     queries: str | None,
@@ -41,7 +43,7 @@ def command(
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,
-    quiet: bool,  # noqa: FBT001 - click passes flags by name
+    quiet: bool,
 ) -> None:
     """Plan statements without and with given indexes; nothing is built but on the twin.
 
@@ -49,19 +51,24 @@ def command(
     """
     text = None if queries is None else sys.stdin.read() if queries == "-" else read_text(Path(queries))
     captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=text is None)
-    workload = parse_statements(captured) if text is None else parse_listed(text)
-    if not workload.statements:
-        reasons = "; ".join(f"{gap.what}: {gap.reason}" for gap in workload.not_examined[:3])
-        raise InputError(f"there is no statement to plan{f' ({reasons})' if reasons else ''}; give some with -q FILE")
-    trials, planner, notes = _try(captured, workload, create, drop, quiet=quiet)
-    document = whatif_document(captured, planner, trials, (*workload.not_examined, *notes))
+    recorded = parse_statements(captured) if text is None else Workload(statements=())
+    statements = recorded.statements if text is None else parse_listed(text)
+    if not statements:
+        raise InputError("there is no statement to plan; give some with -q FILE")
+    trials, planner, notes = _try(captured, statements, create, drop, quiet=quiet)
+    document = whatif_document(captured, planner, trials, (*recorded.not_examined, *notes))
     emit(document, outputs, output_format, query_text)
 
 
 def _try(
-    snapshot: Snapshot, workload: Workload, create: tuple[str, ...], drop: tuple[str, ...], *, quiet: bool
+    snapshot: Snapshot,
+    statements: Sequence[Statement | Unread],
+    create: tuple[str, ...],
+    drop: tuple[str, ...],
+    *,
+    quiet: bool,
 ) -> tuple[tuple[Trial, ...], str, tuple[NotExamined, ...]]:
     with progress(quiet=quiet) as tell, open_twin(snapshot, progress=tell) as twin:
         tell("what-if")
-        trials = try_indexes(twin, workload.statements, create=create, drop=drop)
+        trials = try_indexes(twin, statements, create=create, drop=drop)
         return trials, twin.planner, (*snapshot.not_examined, *twin.not_examined)

@@ -108,6 +108,11 @@ def load(connection: psycopg.Connection[Any], *, scale: Scale, seed: int, progre
     return tuple(loaded)
 
 
+def total_rows(scale: Scale) -> int:
+    """Count the rows of all tables."""
+    return sum(source.count(scale) for source in _SOURCES)
+
+
 def settle(connection: psycopg.Connection[Any]) -> None:
     """Vacuum and analyse what was loaded; the connection must be in autocommit mode."""
     for source in _SOURCES:

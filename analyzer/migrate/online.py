@@ -6,6 +6,7 @@ Every verb may be repeated after any failure. What was set for the session is re
 import contextlib
 import hashlib
 import logging
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -145,11 +146,13 @@ def _ensure(connection: Connection, target: Target) -> None:
             )
         LOG.warning("%s is INVALID, left by an earlier attempt; dropping and building it again", target.qualified_name)
         _sweep(connection, target, target.name)
+    started = time.monotonic()
     LOG.info("building %s", target.qualified_name)
     _execute(connection, target.sql, failed=f"building {target.qualified_name} failed", remedy=_AGAIN)
     built = _read(connection, target)
     if built is None or not built.valid:
         raise DeployError(f"{target.qualified_name} is not valid after its build; {_AGAIN}")
+    LOG.info("built %s in %.1f s", target.qualified_name, time.monotonic() - started)
 
 
 def _droppable(target: Target, state: State) -> None:

@@ -12,6 +12,11 @@ BUILD_LOCK_TIMEOUT_MS = 600_000
 #: A drop that waits is repeated with the next run; a long wait only queues others behind it.
 DROP_LOCK_TIMEOUT_MS = 5_000
 
+_DROP_HAZARDS = (
+    "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+    "INDEX_DROPPED: queries that used the index get another plan",
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -46,9 +51,7 @@ def plan(change: Change, *, definition: str | None = None) -> tuple[Step, ...]:
         lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS,
         hazards=_build_hazards(change.index, replaces=current is not None),
         reverse_sql=_drop_sql(change.index) if current is None else current.definition.ddl(concurrently=True),
-        reverse_hazards=_drop_hazards(change.index)
-        if current is None
-        else _build_hazards(current.definition, replaces=True),
+        reverse_hazards=_DROP_HAZARDS if current is None else _build_hazards(current.definition, replaces=True),
         definition=definition,
         reverse_definition=None if current is None else current.ddl,
         settings=change.spec.spec.build.settings() if change.spec else (),
@@ -62,7 +65,7 @@ def _drop(change: Change) -> Step:
         index=change.index,
         sql=_drop_sql(change.index),
         lock_timeout_ms=DROP_LOCK_TIMEOUT_MS,
-        hazards=_drop_hazards(change.index),
+        hazards=_DROP_HAZARDS,
         reverse_sql=change.index.ddl(concurrently=True),
         reverse_hazards=_build_hazards(change.index, replaces=False),
         reverse_definition=None if change.current is None else change.current.ddl,
@@ -73,16 +76,9 @@ def _drop_sql(index: IndexDef) -> str:
     return render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=True)
 
 
-def _drop_hazards(index: IndexDef) -> tuple[str, ...]:
-    return (
-        f"LOCK: SHARE UPDATE EXCLUSIVE on {index.qualified_table}; waits for transactions that use it",
-        "INDEX_DROPPED: queries that used the index get another plan",
-    )
-
-
 def _build_hazards(index: IndexDef, *, replaces: bool) -> tuple[str, ...]:
     hazards = [
-        f"LOCK: SHARE UPDATE EXCLUSIVE on {index.qualified_table}; waits for older transactions, blocks no rows",
+        "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
         "INDEX_BUILD: reads the whole table twice",
     ]
     if index.unique:

@@ -63,8 +63,8 @@ def whatif_document(
         provenance=describe_source(snapshot, planner=planner),
         statements=tuple(
             model.WhatifStatement(
-                id=trial.statement.id,
-                query=trial.statement.text,
+                id=trial.id,
+                query=trial.text,
                 cost_before=trial.cost_before,
                 cost_after=trial.cost_after,
                 plan_before=dict(trial.plan_before.tree) if trial.plan_before else None,

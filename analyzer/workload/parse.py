@@ -3,6 +3,7 @@
 A statement's identity is twindex's own, since queryid changes between major versions and with the catalog's oids.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -54,27 +55,55 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A statement of a file that cannot be planned, and why."""
+
+    id: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The statements to serve, heaviest first, and what is not among them."""
+    """The statements to serve, and what is not among them."""
 
     statements: tuple[Statement, ...]
     not_examined: tuple[NotExamined, ...] = ()
 
 
 def parse_statements(snapshot: Snapshot) -> Workload:
-    """Read the statements that a snapshot recorded."""
+    """Read the statements that a snapshot recorded, merged by fingerprint, heaviest first."""
     return _workload(_recorded(entry) for entry in snapshot.statements)
 
 
 def parse_file(text: str) -> Workload:
-    """Read the statements of a .sql file, each with weight 1."""
-    try:
-        pieces = tuple(_split(text))
-    except IncompleteError as error:
-        return Workload(statements=(), not_examined=(NotExamined(what="the file", reason=str(error)),))
-    return _workload(
-        _statement(piece, what=f"the statement in line {text.count(chr(10), 0, start) + 1}") for start, piece in pieces
+    """Read the statements of a .sql file in their order, each with weight 1; nothing is merged, constants differ."""
+    listed = parse_listed(text)
+    return Workload(
+        statements=tuple(each for each in listed if isinstance(each, Statement)),
+        not_examined=tuple(
+            NotExamined(what=f"statement {number} of the file", reason=each.reason)
+            for number, each in enumerate(listed, 1)
+            if isinstance(each, Unread)
+        ),
     )
+
+
+def parse_listed(text: str) -> tuple[Statement | Unread, ...]:
+    """Read every statement of a .sql file in its order, also those that cannot be planned."""
+    try:
+        pieces = tuple(piece for _, piece in _split(text))
+    except IncompleteError as error:
+        return (_unread(text, str(error)),)
+    parsed = (_statement(piece, what="") for piece in pieces)
+    return tuple(
+        _unread(piece, each.reason) if isinstance(each, NotExamined) else each
+        for piece, each in zip(pieces, parsed, strict=True)
+    )
+
+
+def _unread(text: str, reason: str) -> Unread:
+    return Unread(id=f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text, reason=reason)
 
 
 def _workload(parsed: Iterable[Statement | NotExamined]) -> Workload:

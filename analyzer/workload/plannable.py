@@ -140,6 +140,15 @@ def repair(text: str, error: psycopg.Error, *, offset: int = 0) -> str | None:
     elif found := re.search(r"function (?:\w+\.)?(\w+)\(.*\) is not unique", message):
         kind = "timestamptz" if found[1] in _TIME_FUNCTIONS else "numeric"
         edit = _cast(_last_argument(tokens, found[1], position), kind)
+    elif found := re.search(r"operator does not exist: (.+) (\S+) (.+)$", message):
+        at = _nearest([token for token in tokens if token.text == found[2]], position)
+        kind = found[3] if found[1] == "text" else found[1]
+        edit = (
+            None if at is None else _cast(_listed(tokens, tokens.index(at) + (-1 if found[1] == "text" else 1)), kind)
+        )
+    elif found := re.search(r'column ".*" is of type (.+) but expression is of type text', message):
+        at = _nearest(tokens, position)
+        edit = None if at is None else _cast(_listed(tokens, tokens.index(at)), found[1])
     return None if edit is None else apply(text, [edit])
 
 
@@ -187,6 +196,23 @@ def _last_argument(tokens: Sequence[Token], function: str, position: int) -> Tok
     if not arguments:
         return None
     return tokens[arguments[min(arguments, key=lambda start: (abs(start - position), start))][-1]]
+
+
+def _listed(tokens: Sequence[Token], index: int) -> Token | None:
+    """Return the first row's parameter behind a column of `(VALUES …) v (a, b)`, whose type the server took as text."""
+    while index + 2 < len(tokens) and tokens[index + 1].text == ".":
+        index += 2
+    name = tokens[index].text.lower() if 0 <= index < len(tokens) else ""
+    for start, token in enumerate(tokens):
+        if token.word != "values" or start == 0 or tokens[start - 1].text != "(":
+            continue
+        after = closing(tokens, start - 1) + 1
+        after += after < len(tokens) and tokens[after].word == "as"
+        names = [each.text.lower() for each in tokens[after + 2 : closing(tokens, after + 1)] if each.text != ","]
+        row = [i for i in range(start + 2, closing(tokens, start + 1)) if tokens[i].kind == "parameter"]
+        if name in names and len(row) == len(names) and _is_bare(tokens, row[names.index(name)]):
+            return tokens[row[names.index(name)]]
+    return None
 
 
 def closing(tokens: Sequence[Token], opening: int) -> int:

@@ -4,7 +4,6 @@ A shape holds what an index can serve, resolved to the table's own columns. What
 twin's to say.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -353,9 +352,6 @@ class _Reader:
         value = right.name if isinstance(right, exp.Literal) and right.is_string else None
         for reference in scope.resolve(left) if isinstance(left, exp.Column) else ():
             self._add_operator(reference, operator, value=value)
-            prefix = re.match(r"[^%_\\]+", value or "") if operator == "like" else None
-            if prefix:
-                self.findings[id(reference.occurrence)].ranges[reference.column] = None
             if operator in ("like", "ilike"):
                 self._compare_parameters(reference, right, "like" if operator == "like" else "ilike", operator)
         if not isinstance(left, exp.Column):

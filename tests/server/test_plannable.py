@@ -25,12 +25,13 @@ STATEMENTS = (
     "SELECT sum(n * (1 - n)), - 5, 100.00 * sum(CASE WHEN x LIKE 'PROMO%' THEN n ELSE 0 END) FROM item",
     "SELECT id FROM item WHERE id IN (1, 2, 3) AND x NOT IN ('a', 'b') AND id = ANY (ARRAY[1, 2, 3])",
     "SELECT id FROM item WHERE id = ANY ('{1,2}'::int[]) AND tags && ARRAY['a', 'b']",
-    "SELECT substring(x FROM 1 FOR 2), trim(both 'x' FROM x), position('a' IN x), overlay(x PLACING 'a' FROM 1) FROM item",
-    "SELECT char 'x', bit '1', character varying(3) 'abc', double precision '1.5', pg_catalog.date '2020-01-01', json '{}'",
+    "SELECT substring(x FROM 1 FOR 2), trim(both 'x' FROM x), position('a' IN x) FROM item",
+    "SELECT overlay(x PLACING 'a' FROM 1) FROM item",
+    "SELECT char 'x', bit '1', character varying(3) 'abc', double precision '1.5', pg_catalog.date '2020-01-01'",
     "SELECT id FROM item ORDER BY at DESC LIMIT 10 OFFSET 20",
     "SELECT id FROM item ORDER BY at OFFSET 2 ROWS FETCH FIRST 3 ROWS ONLY",
     "SELECT date_trunc('month', d), to_char(at, 'YYYY'), coalesce(x, 'none') FROM item WHERE x = 'a' || 'b'",
-    "SELECT date_trunc('day', '2020-01-01 10:00'::timestamptz), round(10.0 / 3, 2), jsonb_build_object('a', x) FROM item",
+    "SELECT date_trunc('day', '2020-01-01'::timestamptz), round(10.0 / 3, 2), jsonb_build_object('a', x) FROM item",
     "SELECT id FROM item WHERE j @> '{\"a\": 1}' AND j ? 'a' AND j ->> 'b' = 'c' AND x ~* 'abc' /* tag='x' */",
     "SELECT i.id FROM item i JOIN part p ON p.item_id = i.id WHERE p.f > 1.5 AND at > now() - interval '7 days'",
     "SELECT id, lag(n, 1) OVER (ORDER BY at ROWS BETWEEN 2 PRECEDING AND CURRENT ROW) FROM item",
@@ -65,8 +66,8 @@ def planned(connection: psycopg.Connection, text: str) -> str:
                 connection.execute(sql.SQL(EXPLAIN).as_bytes() + text.encode())
         except psycopg.Error as error:
             mended = repair(text, error, offset=len(EXPLAIN))
-            assert mended is not None, f"{error}\n{text}"
-            assert mended != text
+            if mended is None:
+                pytest.fail(f"{error}\n{text}")
             text = mended
         else:
             return text
@@ -75,8 +76,7 @@ def planned(connection: psycopg.Connection, text: str) -> str:
 
 def test_every_recorded_statement_is_plannable(recorded: tuple[str, tuple[Statement, ...]]) -> None:
     url, statements = recorded
-    of_ours = [each for each in statements if " pg_" not in each.text]
-    print("\n".join(each.text for each in of_ours))
+    of_ours = [each for each in statements if "pg_stat" not in each.text]
     assert len(of_ours) == len(STATEMENTS)
     with psycopg.connect(url) as connection:
         for statement in of_ours:
@@ -96,6 +96,10 @@ def test_a_gap_in_the_parameters_does_not_disturb_the_planner(recorded: tuple[st
         ("SELECT sum($1) FROM item", "SELECT sum($1::numeric) FROM item"),
         ("SELECT date_trunc($1, $2)", "SELECT date_trunc($1, $2::timestamptz)"),
         ("SELECT - $1", "SELECT - $1::integer"),
+        (
+            "UPDATE item SET n = v.n FROM (VALUES ($1, $2), ($3, $4)) v (id, n) WHERE item.id = v.id",
+            "UPDATE item SET n = v.n FROM (VALUES ($1::integer, $2::numeric), ($3, $4)) v (id, n) WHERE item.id = v.id",
+        ),
     ],
 )
 def test_a_parameter_without_a_type_is_cast_where_the_server_points(

@@ -134,6 +134,13 @@ def test_what_would_be_illegal_or_useless_is_not_tried(query: str, pattern: str)
     assert not [line for line in lines(query) if re.search(pattern, line)]
 
 
+def test_a_prefix_is_a_range_only_where_text_sorts_by_bytes() -> None:
+    query = "SELECT id FROM item WHERE status = $1 AND name LIKE 'abc%'"
+    assert "btree (status, name)" not in lines(query)
+    bytewise = shop().model_copy(update={"server": snapshot().server})
+    assert "btree (status, name)" in lines(query, bytewise)
+
+
 def test_trigram_needs_its_extension_and_names_its_schema() -> None:
     query = "SELECT id FROM item WHERE name ILIKE $1"
     assert lines(query, shop(extensions=("vector",))) == []
@@ -247,7 +254,8 @@ def test_names_are_short_unique_and_say_what_the_index_is() -> None:
         "first_column bigint, second_column bigint, third bigint",
     )
     found = proposed(
-        "SELECT third FROM a_table_with_a_name_of_fifty_characters_or_so_at_all WHERE first_column = $1 AND second_column > $2",
+        "SELECT third FROM a_table_with_a_name_of_fifty_characters_or_so_at_all"
+        " WHERE first_column = $1 AND second_column > $2",
         shop(wide),
     )
     names = [each.index.name for each in found]

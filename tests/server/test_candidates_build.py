@@ -31,13 +31,16 @@ FROM generate_series(1, 5000) i;
 ANALYZE
 """
 WORKLOAD = """
-SELECT id FROM "Shop"."Item" WHERE "vendorId" = 5 AND "Status" = 'status 1' AND is_active ORDER BY created_at DESC LIMIT 5;
-SELECT i.name FROM "Shop"."Item" i JOIN "Shop"."Vendor" v ON v.id = i."vendorId" WHERE v.region = 'region 1' AND price > 3;
+SELECT id FROM "Shop"."Item" WHERE "vendorId" = 5 AND "Status" = 'status 1' AND is_active
+ORDER BY created_at DESC LIMIT 5;
+SELECT i.name FROM "Shop"."Item" i JOIN "Shop"."Vendor" v ON v.id = i."vendorId"
+WHERE v.region = 'region 1' AND price > 3;
 SELECT id FROM "Shop"."Item" WHERE attributes @> '{"brand": 1}' AND tags && ARRAY['t1'] AND attributes ? 'brand';
 SELECT id FROM "Shop"."Item" WHERE name ILIKE '%name 12%' OR code = 'c1' OR mood = 'bad';
 SELECT id FROM "Shop"."Item" WHERE is_active ORDER BY embedding <=> '[1,2,3]' LIMIT 5;
 SELECT id FROM "Shop"."Item" ORDER BY embedding <-> '[1,2,3]' LIMIT 5;
-SELECT id FROM "Shop"."Item" WHERE document @@ to_tsquery('word') AND period && int4range(1, 5) AND address << '10.0.0.0/24';
+SELECT id FROM "Shop"."Item" WHERE document @@ to_tsquery('word')
+AND period && int4range(1, 5) AND address << '10.0.0.0/24';
 SELECT id FROM "Shop"."Item" WHERE lower(name) = 'name 1' AND deleted_at IS NOT NULL AND created_at > '2020-02-01';
 SELECT id FROM "Shop"."Item" WHERE attributes ->> 'brand' = '1' AND date_trunc('day', created_at) = '2020-01-05';
 SELECT "Status", count(*) FROM "Shop"."Item" GROUP BY "Status";

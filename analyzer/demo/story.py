@@ -1,0 +1,222 @@
+"""The whole story on the embedded server: migrate, load, work, capture, propose, revise, upgrade, verify, report."""
+
+import io
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command as alembic
+from alembic.config import Config
+
+from analyzer.advise.proposal import Advice, propose
+from analyzer.capture import snapshot as snapshots
+from analyzer.capture.capture import capture
+from analyzer.capture.snapshot import Snapshot
+from analyzer.db import connect
+from analyzer.demo import LEFT_OUT, data, workload
+from analyzer.demo.project import copy_project, project_files
+from analyzer.demo.rows import Scale
+from analyzer.index import IndexDef
+from analyzer.migrate.revision import revise
+from analyzer.report.advice import new_specs, propose_document, report_document
+from analyzer.report.assemble import measured
+from analyzer.report.model import Built, Report, Verification
+from analyzer.report.output import write
+from analyzer.specs.declared import declared
+from analyzer.specs.files import append_proposals, load_specs, set_state
+from analyzer.sql import render
+from analyzer.twin import cluster
+from analyzer.twin.cluster import Cluster
+from analyzer.twin.planner import open_twin
+from analyzer.verify import measure, predicted_ratios, verified
+from analyzer.workload.parse import parse_statements
+
+DATABASE = "platform"
+#: The role that captures: it reads everything and writes nothing.
+READER = "twindex_reader"
+#: The schema is migrated first, the indexes after the load: building is cheaper than maintaining.
+_SCHEMA_REVISION = "0002"
+_SEED = 1
+_SERVER = {
+    "shared_preload_libraries": "pg_stat_statements",
+    "shared_buffers": "256MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "4GB",
+    "fsync": "off",
+    "autovacuum": "off",
+    "track_io_timing": "on",
+}
+
+#: Called with a stage and how much of it is done, 0 to 1; None when the stage cannot say.
+Progress = Callable[[str, float | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the demo leaves behind."""
+
+    report: Report
+    loaded: tuple[data.Loaded, ...]
+    #: Each spec that was left out, with the proposal that stands in for it, or None.
+    found: tuple[tuple[str, str | None], ...]
+    files: tuple[Path, ...]
+
+
+def tell(directory: Path, *, scale: Scale, progress: Progress) -> Outcome:
+    """Run the demo in a directory; its cluster is kept there, in `.twindex/`, and stopped at the end."""
+    progress("project", 0)
+    copy_project(directory, leave_out=LEFT_OUT)
+    with cluster.development(directory / ".twindex", settings=_SERVER) as running:
+        url = _fresh_database(running)
+        loaded = _prepare(directory, url, scale, progress)
+        _work(url, scale, progress, "workload before")
+        before = _capture(directory / "before.snapshot", running, progress)
+        advice = _propose(directory, before, progress)
+        built = _deploy(directory, running, progress)
+        _work(url, scale, progress, "workload after")
+        after = _capture(directory / "after.snapshot", running, progress)
+        report = _report(before, after, advice, built, progress)
+    files = tuple(directory / f"report.{suffix}" for suffix in ("html", "md", "txt", "json"))
+    write(report, files)
+    progress("report", 1)
+    return Outcome(report=report, loaded=loaded, found=_found(advice), files=files)
+
+
+def _fresh_database(running: Cluster) -> str:
+    with connect(running.url(), autocommit=True) as connection:
+        connection.execute(render("twin/drop_database", database=DATABASE))
+        if connection.execute(render("demo/role_exists"), {"role": READER}).fetchone() is None:
+            connection.execute(render("demo/create_reader", role=READER))
+        if running.binaries.major >= 15:
+            connection.execute(render("demo/grant_track_counts", role=READER))
+    running.ensure_database(DATABASE)
+    return running.url(DATABASE)
+
+
+def _prepare(directory: Path, url: str, scale: Scale, progress: Progress) -> tuple[data.Loaded, ...]:
+    progress("migrate", 0)
+    alembic.upgrade(_alembic(directory, url), _SCHEMA_REVISION)
+    progress("migrate", 1)
+    total = data.total_rows(scale)
+    done: dict[str, int] = {}
+
+    def count(table: str, rows: int, _: int) -> None:
+        done[table] = rows
+        progress("load", sum(done.values()) / total)
+
+    with connect(url) as connection:
+        loaded = data.load(connection, scale=scale, seed=_SEED, progress=count)
+    progress("indexes", None)
+    alembic.upgrade(_alembic(directory, url), "head")
+    progress("indexes", 1)
+    return loaded
+
+
+def _work(url: str, scale: Scale, progress: Progress, stage: str) -> None:
+    """Run the same statements from the same state: vacuumed, analysed, counters at zero."""
+    progress(stage, 0)
+    with connect(url, autocommit=True) as connection:
+        data.settle(connection)
+        connection.execute(render("demo/reset_statements"))
+    count = workload.COUNTS[scale]
+    workload.run(url, scale=scale, seed=_SEED, count=count, progress=lambda done, all_: progress(stage, done / all_))
+
+
+def _capture(path: Path, running: Cluster, progress: Progress) -> Snapshot:
+    progress(f"capture {path.stem}", 0)
+    url = running.url(DATABASE).replace(f"//{running.user}@", f"//{READER}@")
+    snapshot = capture(url)
+    snapshots.dump(snapshot, path)
+    progress(f"capture {path.stem}", 1)
+    return snapshot
+
+
+def _propose(directory: Path, before: Snapshot, progress: Progress) -> Advice:
+    specs = directory / "index_specs"
+    known = declared(load_specs(specs), before)
+    progress("twin and proposals", None)
+    with open_twin(before) as twin:
+        advice = propose(twin, parse_statements(before), declared=known)
+    append_proposals(specs, new_specs(propose_document(advice, before), advice))
+    progress("twin and proposals", 1)
+    return advice
+
+
+def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, float]:
+    """Approve what was proposed, as a DBA would, write the revision and run it; return each build's seconds."""
+    progress("approve, revise, upgrade", None)
+    specs, url = directory / "index_specs", running.url(DATABASE)
+    proposed = [spec.spec.name for spec in load_specs(specs).specs if spec.spec.state == "proposed"]
+    set_state(specs, proposed, "approved")
+    snapshot = capture(url, statements=False)
+    config = _alembic(directory, url)
+    with open_twin(snapshot) as twin:
+        revise(snapshot, specs, config, message="proposed", canonical=twin.canonical, deparse=twin.server_ddl)
+    log = _BuildLog()
+    logging.getLogger("analyzer.migrate.online").addHandler(log)
+    logging.getLogger("analyzer.migrate.online").setLevel(logging.INFO)
+    try:
+        alembic.upgrade(config, "head")
+    finally:
+        logging.getLogger("analyzer.migrate.online").removeHandler(log)
+    progress("approve, revise, upgrade", 1)
+    return log.seconds
+
+
+class _BuildLog(logging.Handler):
+    """Collect how long each build took from what the executor logs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: dict[str, float] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take note of `built %s in %.1f s`."""
+        if record.msg.startswith("built ") and isinstance(record.args, tuple) and len(record.args) == 2:
+            name, seconds = record.args
+            if isinstance(seconds, float):
+                self.seconds[str(name)] = seconds
+
+
+def _report(before: Snapshot, after: Snapshot, advice: Advice, seconds: dict[str, float], progress: Progress) -> Report:
+    progress("report", 0)
+    pairs = measure(before, after)
+    with open_twin(before) as twin:
+        predicted = predicted_ratios(pairs, after, twin)
+    verification = Verification(
+        basis="pg_stat_statements: mean execution time, the same statements with the same values before and after",
+        statements=verified(pairs, predicted),
+    )
+    built = {
+        index.definition.name: Built(
+            size_bytes=index.size_bytes, build_seconds=seconds.get(str(index.definition.qualified_name))
+        )
+        for index in after.indexes
+    }
+    return measured(report_document(advice, before), verification, built)
+
+
+def _found(advice: Advice) -> tuple[tuple[str, str | None], ...]:
+    """Name, for each spec that was left out, the proposal on the same table that begins with the same column."""
+    left_out = {spec.spec.name: spec for spec in load_specs(project_files() / "index_specs").specs}
+    found: list[tuple[str, str | None]] = []
+    for name in LEFT_OUT:
+        spec = left_out[name]
+        wanted = spec.spec.index(spec.schema, spec.table, None)
+        alike = [proposal.built.index for proposal in advice.proposals if _alike(proposal.built.index, wanted)]
+        found.append((name, alike[0].name if alike else None))
+    return tuple(found)
+
+
+def _alike(proposed: IndexDef, wanted: IndexDef) -> bool:
+    vector = {"ivfflat", "hnsw"}
+    same_method = proposed.method == wanted.method or {proposed.method, wanted.method} <= vector
+    same_table = (proposed.schema, proposed.table) == (wanted.schema, wanted.table)
+    return same_table and same_method and proposed.keys[0].column == wanted.keys[0].column
+
+
+def _alembic(directory: Path, url: str) -> Config:
+    config = Config(directory / "alembic.ini", stdout=io.StringIO())
+    config.attributes["url"] = url
+    return config
