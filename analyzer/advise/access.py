@@ -18,6 +18,7 @@ from analyzer.workload.ordering import SortKey
 from analyzer.workload.shapes import Condition, OperatorPredicate, TableShape
 
 MAX_KEYS = 3
+_ORDER = "ORDER BY"
 MAX_INCLUDED = 8
 #: A partial index that leaves out less than this share of the rows is not drafted.
 LEAST_LEFT_OUT = 0.01
@@ -89,6 +90,8 @@ def _btrees(shape: TableShape, relation: Relation, facts: Facts) -> Iterator[Dra
             room = max(0, MAX_KEYS - len(keys))
             taken = {key.column for key in keys}
             kept = [name for name in prefix if name not in taken][:room]
+            if not kept and why.startswith(_ORDER) and _walks_far(shape, taken):
+                continue
             yield Draft(keys=(*(Key(column=name) for name in kept), *keys), reason=_reason(kept, why))
         if prefix:
             yield _equality(prefix)
@@ -122,7 +125,7 @@ def _tails(shape: TableShape, relation: Relation, facts: Facts, ranges: list[str
     if shape.sort is not None and (keys := _sort_keys(shape.sort.keys, relation, facts)):
         limit = " with LIMIT" if shape.sort.limited else ""
         names = ", ".join(key.column or key.expression or "" for key in keys)
-        tails.append((keys, f"ORDER BY {names}{limit}"))
+        tails.append((keys, f"{_ORDER} {names}{limit}"))
     tails += [((Key(column=name),), f"range on {name}") for name in ranges]
     tails += [
         ((Key(column=first), Key(column=second)), f"ranges on {first}, {second}")
@@ -132,6 +135,16 @@ def _tails(shape: TableShape, relation: Relation, facts: Facts, ranges: list[str
         keys = tuple(Key(column=name) for name in shape.groups[:MAX_KEYS])
         tails.append((keys, f"groups of {', '.join(shape.groups)}"))
     return tails
+
+
+def _walks_far(shape: TableShape, sorted_by: set[str | None]) -> bool:
+    """Say whether a scan in sort order would have to pass over rows that other conditions refuse.
+
+    Such a scan is cheap only while the planner's guess of how soon the LIMIT is met holds; when few rows qualify it
+    reads the whole table in random order.
+    """
+    filters = {*shape.equalities, *shape.ranges, *shape.alternatives} - sorted_by
+    return bool(filters or shape.operators or shape.expressions)
 
 
 def _sort_keys(wanted: tuple[SortKey, ...], relation: Relation, facts: Facts) -> tuple[Key, ...]:

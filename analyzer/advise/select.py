@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from analyzer.advise.cost import Configuration, CostModel
 from analyzer.twin.planner import TwinIndex
 
-#: A choice must save this share of what the workload still costs when it is made.
+#: A choice must save this share of what the workload costs without any.
 LEAST_SHARE = 0.005
+#: And make the statements it helps this many times cheaper.
+LEAST_RATIO = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +57,7 @@ class _Search:
         self._model = model
         self._budget = budget_bytes
         self._deadline = deadline
+        self._least = LEAST_SHARE * model.total(frozenset())
         self._bounds: dict[TwinIndex, float] = dict.fromkeys(candidates, float("inf"))
         self.chosen: list[TwinIndex] = []
         self.over_budget: list[TwinIndex] = []
@@ -62,7 +65,6 @@ class _Search:
     def choose(self) -> bool:
         """Choose the next index; return whether there was one worth it."""
         configuration = frozenset(self.chosen)
-        total = self._model.total(configuration)
         used = sum(index.size_bytes for index in self.chosen)
         best: TwinIndex | None = None
         best_ratio = 0.0
@@ -70,7 +72,7 @@ class _Search:
             if time.monotonic() > self._deadline or self._bounds[index] / _size(index) <= best_ratio:
                 break
             saving = self._bounds[index] = self._saving(index, configuration)
-            if saving < LEAST_SHARE * total or saving / _size(index) <= best_ratio:
+            if saving < self._least or saving / _size(index) <= best_ratio:
                 continue
             if self._budget is not None and used + index.size_bytes > self._budget:
                 if index not in self.over_budget:
@@ -84,14 +86,20 @@ class _Search:
         return True
 
     def _saving(self, index: TwinIndex, configuration: Configuration) -> float:
-        """Return what adding an index saves, its upkeep deducted."""
-        table = (index.index.schema, index.index.table)
+        """Return what adding an index saves, its upkeep deducted; nothing when it helps its statements too little."""
         larger = configuration | {index}
-        saved = sum(
-            item.statement.calls * (self._model.cost(item, configuration) - self._model.cost(item, larger))
-            for item in self._model.affected(table)
-        )
-        return saved - self._model.upkeep(index)
+        helped_before = helped_after = hurt = 0.0
+        for item in self._model.affected((index.index.schema, index.index.table)):
+            calls = item.statement.calls
+            before, after = self._model.cost(item, configuration), self._model.cost(item, larger)
+            if after < before:
+                helped_before += calls * before
+                helped_after += calls * after
+            else:
+                hurt += calls * (after - before)
+        if helped_before < LEAST_RATIO * helped_after:
+            return 0.0
+        return helped_before - helped_after - hurt - self._model.upkeep(index)
 
 
 def _size(index: TwinIndex) -> int:
@@ -101,9 +109,10 @@ def _size(index: TwinIndex) -> int:
 def _without_superfluous(model: CostModel, chosen: Sequence[TwinIndex]) -> tuple[TwinIndex, ...]:
     """Drop, earliest first, what is hardly missed once the later choices are there."""
     kept = list(chosen)
+    least = LEAST_SHARE * model.total(frozenset())
     for index in chosen:
         rest = [each for each in kept if each is not index]
         with_it, without_it = model.total(frozenset(kept)), model.total(frozenset(rest))
-        if without_it - with_it - model.upkeep(index) < LEAST_SHARE * with_it:
+        if without_it - with_it - model.upkeep(index) < least:
             kept = rest
     return tuple(kept)

@@ -11,6 +11,7 @@ from psycopg import errors
 
 from analyzer import __version__
 from analyzer.capture.catalog import Catalog, read_catalog, read_settings
+from analyzer.capture.gin import read_gin_pages
 from analyzer.capture.heights import read_heights
 from analyzer.capture.indexes import read_index_rows, read_indexes
 from analyzer.capture.reader import Reader
@@ -120,9 +121,12 @@ def _read_unblocked(
     heights = read_heights(
         reader, rows, server=catalog.server, extensions=catalog.extensions, unreadable=unreadable.oids
     )
+    gin_pages = read_gin_pages(
+        reader, rows, server=catalog.server, extensions=catalog.extensions, unreadable=unreadable.oids
+    )
     return _Tables(
         relations=relations,
-        indexes=read_indexes(reader, rows, oids, heights),
+        indexes=read_indexes(reader, rows, oids, heights, gin_pages),
         index_oids=tuple(row["oid"] for row in rows),
         unreadable=unreadable.oids,
         not_examined=(*blocked.not_examined, *unreadable.not_examined),

@@ -8,7 +8,7 @@ from psycopg.rows import DictRow
 
 from analyzer.capture.reader import Reader
 from analyzer.capture.relations import Blocked
-from analyzer.capture.snapshot import Index
+from analyzer.capture.snapshot import GinPages, Index
 from analyzer.index import IndexDef, Key
 
 #: Bits of pg_index.indoption.
@@ -26,14 +26,20 @@ def read_index_rows(
 
 
 def read_indexes(
-    reader: Reader, rows: Sequence[DictRow], relations: Sequence[int], heights: dict[int, int]
+    reader: Reader,
+    rows: Sequence[DictRow],
+    relations: Sequence[int],
+    heights: dict[int, int],
+    gin_pages: dict[int, GinPages],
 ) -> tuple[Index, ...]:
     """Give the rows of `read_index_rows` their counters and turn them into records."""
     activity = {row["oid"]: row for row in reader.rows("index_activity", {"relations": list(relations)})}
-    return tuple(_index(row, activity.get(row["oid"]), heights.get(row["oid"])) for row in rows)
+    return tuple(
+        _index(row, activity.get(row["oid"]), heights.get(row["oid"]), gin_pages.get(row["oid"])) for row in rows
+    )
 
 
-def _index(row: DictRow, activity: DictRow | None, height: int | None) -> Index:
+def _index(row: DictRow, activity: DictRow | None, height: int | None, gin: GinPages | None) -> Index:
     return Index(
         definition=definition(row),
         ddl=row["ddl"],
@@ -47,6 +53,7 @@ def _index(row: DictRow, activity: DictRow | None, height: int | None) -> Index:
         tuples=row["tuples"],
         size_bytes=row["size_bytes"],
         height=height,
+        gin=gin,
         column_names=row["column_names"],
         scans=activity["scans"] if activity else None,
         rows_read=activity["rows_read"] if activity else None,

@@ -55,6 +55,13 @@ class Reader:
             self._ask("scan_by_index", {"seq_page_cost": str(seq_page_cost)}, {})
             return self._ask(template, None, names)
 
+    def rows_by_bitmap(self, template: str, /, *, page_cost: int, operator_cost: int, **names: object) -> list[DictRow]:
+        """Ask `capture/<template>` while the planner may only read indexes by bitmap, at these prices alone."""
+        with self.connection.transaction(force_rollback=True):
+            prices = {"page_cost": str(page_cost), "operator_cost": str(operator_cost)}
+            self._ask("bitmaps_alone", prices, {})
+            return self._ask(template, None, names)
+
     def fix_session(self) -> None:
         """Make text the same whoever captures, for the rest of the transaction."""
         self._ask("fix_session", None, {})

@@ -189,6 +189,31 @@ class Relation(Record):
         return next((column for column in self.columns if column.name == name), None)
 
 
+class GinPages(Record):
+    """What the planner takes a GIN index to hold, which its cost is made of (gincostestimate()).
+
+    From a metapage, or numbers found by asking the planner. The latter reproduce its arithmetic: exact on servers from
+    16 whose operator class can ask for every entry, else one choice among those that cost the same.
+    """
+
+    pending_pages: int
+    entry_pages: int
+    data_pages: int
+    entries: int
+
+    @classmethod
+    def invented(cls, *, pages: int, pending_pages: int) -> "GinPages":
+        """Return the numbers the planner makes up when it does not trust the metapage."""
+        pages = max(pages, 10)
+        entry_pages = (pages - pending_pages) * 9 // 10
+        return cls(
+            pending_pages=pending_pages,
+            entry_pages=entry_pages,
+            data_pages=pages - pending_pages - entry_pages,
+            entries=entry_pages * 100,
+        )
+
+
 class Index(Record):
     """An index as it exists."""
 
@@ -207,6 +232,8 @@ class Index(Record):
     size_bytes: int | None = None
     #: btree levels above the leaves; None when the server cannot say.
     height: int | None = None
+    #: GIN only; None when the server cannot say.
+    gin: GinPages | None = None
     #: Names of the index's own columns in order, as pg_stats shows them (expressions have generated names).
     column_names: tuple[str, ...] = ()
     scans: int | None = None

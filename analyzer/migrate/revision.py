@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from alembic.config import Config
+from alembic.config import Config, MessagingOptions
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError, rev_id
 
@@ -81,6 +81,7 @@ def write_revision(
     operations = tuple(_operation(step) for step in steps)
     try:
         directory = ScriptDirectory.from_config(_alembic_config(config))
+        directory.messaging_opts = MessagingOptions(quiet=True)
         script = directory.generate_revision(
             _next_id(directory),
             message,
