@@ -21,7 +21,7 @@ from analyzer.index import IndexDef
 from analyzer.migrate.revision import revise
 from analyzer.report.advice import new_specs, propose_document, report_document
 from analyzer.report.assemble import measured
-from analyzer.report.model import Built, Report, Verification
+from analyzer.report.model import Built, Report
 from analyzer.report.output import write
 from analyzer.specs.declared import declared
 from analyzer.specs.files import append_proposals, load_specs, set_state
@@ -29,14 +29,14 @@ from analyzer.sql import render
 from analyzer.twin import cluster
 from analyzer.twin.cluster import Cluster
 from analyzer.twin.planner import open_twin
-from analyzer.verify import measure, predicted_ratios, verified
+from analyzer.verify import compare
 from analyzer.workload.parse import parse_statements
 
 DATABASE = "platform"
 #: The role that captures: it reads everything and writes nothing.
 READER = "twindex_reader"
 #: The schema is migrated first, the indexes after the load: building is cheaper than maintaining.
-_SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0002"
 _SEED = 1
 _SERVER = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -96,7 +96,7 @@ def _fresh_database(running: Cluster) -> str:
 
 def _prepare(directory: Path, url: str, scale: Scale, progress: Progress) -> tuple[data.Loaded, ...]:
     progress("migrate", 0)
-    alembic.upgrade(_alembic(directory, url), _SCHEMA_REVISION)
+    alembic.upgrade(_alembic(directory, url), SCHEMA_REVISION)
     progress("migrate", 1)
     total = data.total_rows(scale)
     done: dict[str, int] = {}
@@ -181,13 +181,9 @@ class _BuildLog(logging.Handler):
 
 def _report(before: Snapshot, after: Snapshot, advice: Advice, seconds: dict[str, float], progress: Progress) -> Report:
     progress("report", 0)
-    pairs = measure(before, after)
+    basis = "pg_stat_statements: mean execution time, the same statements with the same values before and after"
     with open_twin(before) as twin:
-        predicted = predicted_ratios(pairs, after, twin)
-    verification = Verification(
-        basis="pg_stat_statements: mean execution time, the same statements with the same values before and after",
-        statements=verified(pairs, predicted),
-    )
+        verification = compare(before, after, twin, basis=basis)
     built = {
         index.definition.name: Built(
             size_bytes=index.size_bytes, build_seconds=seconds.get(str(index.definition.qualified_name))

@@ -5,8 +5,9 @@ btree follows nbtsort.c: sorted insertion fills leaves to the fill factor, equal
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.capture.snapshot import ColumnStatistics, Relation, Snapshot
 from analyzer.index import IndexDef, Key
@@ -19,6 +20,8 @@ _PAGE_OVERHEAD = 40
 #: BTMaxItemSize during a build is smaller still: a posting list may take a tenth of a page.
 _POSTING_BYTES = BLOCK // 10
 _TID = 6
+#: A heap pointer in a GIN posting list: delta-encoded in 1 to 6 bytes (ginpostinglist.c).
+_POINTER = 2.6
 #: Width of a column nobody analysed, as get_typavgwidth() guesses for variable-length types.
 _UNKNOWN_WIDTH = 32
 
@@ -104,8 +107,9 @@ def current_rows(relation: Relation) -> float:
 
 
 def _facts(key: Key, relation: Relation, statistics: Mapping[str, ColumnStatistics], rows: float) -> _KeyFacts:
-    column = relation.column(key.column) if key.column else None
-    row = statistics.get(key.column) if key.column else None
+    name = key.column or _wrapped_column(key.expression or "", relation)
+    column = relation.column(name) if name else None
+    row = statistics.get(name) if name else None
     fixed = _FIXED_WIDTHS.get(column.type) if column else None
     equal_image = column is None or not column.type.startswith(_NOT_EQUAL_IMAGE)
     if row is None:
@@ -123,6 +127,13 @@ def _facts(key: Key, relation: Relation, statistics: Mapping[str, ColumnStatisti
         null_fraction=row.null_fraction,
         equal_image=equal_image,
     )
+
+
+def _wrapped_column(expression: str, relation: Relation) -> str | None:
+    """Return the text column that an expression such as lower(email) is as wide and as distinct as."""
+    match = re.fullmatch(r"(?:lower|upper|btrim|reverse)\(\(?\"?(\w+)\"?\)?(?:::text)?\)", expression)
+    column = relation.column(match[1]) if match else None
+    return column.name if column is not None else None
 
 
 def _align(size: float, alignment: int) -> float:
@@ -148,18 +159,35 @@ def _btree(table: _Indexed) -> IndexSize:
         and all(fact.equal_image for fact in table.keys)
     )
     tuples = table.tuples
-    groups = min(tuples, math.prod(fact.distinct for fact in table.keys)) if tuples else 0.0
-    downlink = _entry_bytes(table.keys)
-    if deduplicated and groups and tuples / groups > 1.05:
-        total = groups * _group_bytes(entry, tuples / groups)
-        # Between equal keys a downlink tells the heap pointer too.
-        downlink += 8
-    else:
-        total = tuples * (entry + _ITEM)
-    # The high key of every leaf is one more entry.
-    leaves = max(1, math.ceil(total / (usable - entry - _ITEM)))
-    levels = _internal_levels(leaves, downlink)
+    total = _deduplicated_bytes(table.keys, tuples) if deduplicated else tuples * (entry + _ITEM)
+    # The high key of every leaf but the rightmost is one more entry.
+    leaves = 1 if total <= usable else math.ceil(total / (usable - entry - _ITEM))
+    levels = _internal_levels(leaves, _downlink_bytes(table.keys, tuples))
     return IndexSize(pages=1 + leaves + sum(levels), tuples=tuples, height=len(levels))
+
+
+def _deduplicated_bytes(keys: tuple[_KeyFacts, ...], tuples: float) -> float:
+    """Bytes of all entries with equal keys gathered in posting lists; the NULLs of a single column are one such key."""
+    if not tuples:
+        return 0.0
+    nulls = round(tuples * keys[0].null_fraction) if len(keys) == 1 else 0
+    if nulls:
+        present = replace(keys[0], null_fraction=0.0)
+        return _posting_bytes(_TUPLE_HEADER + 8, nulls) + _deduplicated_bytes((present,), tuples - nulls)
+    groups = min(tuples, math.prod(key.distinct for key in keys))
+    return groups * _group_bytes(_entry_bytes(keys), tuples / groups)
+
+
+def _downlink_bytes(keys: tuple[_KeyFacts, ...], tuples: float) -> float:
+    """Average downlink: as many columns as tell two neighbours apart, and between equal ones the heap pointer
+    (_bt_truncate() in nbtutils.c)."""
+    size, told, distinct = 0.0, 0.0, 1.0
+    for count, key in enumerate(keys, 1):
+        distinct *= key.distinct
+        now = min(1.0, distinct / tuples) if tuples else 1.0
+        size += max(0.0, now - told) * _entry_bytes(keys[:count])
+        told = max(told, now)
+    return size + (1 - told) * (_entry_bytes(keys) + 8)
 
 
 def _internal_levels(leaves: int, downlink_bytes: float) -> tuple[int, ...]:
@@ -203,24 +231,25 @@ def _brin(table: _Indexed) -> float:
     per_range = int(table.parameter("pages_per_range", "128"))
     ranges = (table.relation.size_bytes or 0) / BLOCK / per_range
     entry = 12 + 2 * sum(fact.width for fact in table.keys) + _ITEM
-    return 2 + math.ceil(ranges / 1360) + ranges * entry / (BLOCK - _PAGE_OVERHEAD)
+    return 1 + math.ceil(ranges / 1360) + math.ceil(ranges * entry / (BLOCK - _PAGE_OVERHEAD))
 
 
 def _gin(table: _Indexed) -> float:
-    """Posting lists at about two bytes a heap pointer, plus the entry tree of distinct elements."""
+    """Posting lists of compressed heap pointers, plus the entry tree of distinct elements."""
     total = 0.0
     for key, fact in zip(table.index.keys, table.keys, strict=True):
-        elements, distinct, width = _elements(key, fact, table.statistics.get(key.column or ""))
         present = table.tuples * (1 - fact.null_fraction)
-        total += present * elements * 2.2 + min(distinct, present * elements) * (_TUPLE_HEADER + width + 8)
+        elements, distinct, width = _elements(key, fact, table.statistics.get(key.column or ""), present)
+        total += present * elements * _POINTER + min(distinct, present * elements) * (_TUPLE_HEADER + width + 8)
     return 1 + total / (BLOCK - _PAGE_OVERHEAD) / 0.9
 
 
-def _elements(key: Key, fact: _KeyFacts, row: ColumnStatistics | None) -> tuple[float, float, float]:
+def _elements(key: Key, fact: _KeyFacts, row: ColumnStatistics | None, present: float) -> tuple[float, float, float]:
     """Estimate elements per row, distinct elements and their width."""
     opclass = key.opclass or ""
     if "trgm" in opclass:
-        return fact.width + 2, 12_000, 4
+        # Distinct trigrams of natural text grow with about the square root of its length (Heaps' law).
+        return fact.width + 2, 10 * math.sqrt(present * (fact.width + 2)), 4
     if row is not None and row.element_count_histogram:
         average = row.element_count_histogram[-1]
         distinct = len(row.most_common_element_frequencies or ()) * 3

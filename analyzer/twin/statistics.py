@@ -75,19 +75,19 @@ def _insert_rows(connection: Connection, relation: Relation, extremes: list[Extr
     values: dict[str, str | None] = {}
     for extreme in extremes:
         column = relation.column(extreme.column)
-        if column is not None:
+        if column is not None and not column.generated:
             values[f"v0_{len(columns)}"] = extreme.minimum
             values[f"v1_{len(columns)}"] = extreme.maximum
             columns.append(column)
     suspended = connection.execute(render("twin/read_suspended"), {"oid": oid}).fetchone()
     connection.execute(render("twin/suspend_constraints"), {"oid": oid})
     connection.execute(render("twin/suspend_checks"), {"oid": oid})
-    connection.execute(render("twin/insert_extremes", relation=relation, columns=columns, rows=2), values)
+    if columns:
+        connection.execute(render("twin/insert_extremes", relation=relation, columns=columns, rows=2), values)
     connection.execute(render("twin/resume_checks"), {"oid": oid, **(suspended or {})})
     restored = {
         "names": [column.name for column in relation.columns],
         "not_null": [column.not_null for column in relation.columns],
-        "generated": [column.generated for column in relation.columns],
         "identity": [column.identity for column in relation.columns],
     }
     connection.execute(render("twin/resume_constraints"), {"oid": oid, **restored})
