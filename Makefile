@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 2
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check check-slow format lint types imports clean
@@ -11,9 +12,13 @@ JOBS ?= 2
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
 
+# A .venv whose interpreter is gone (dangling link) or that lacks pip (Debian without python3-venv) is made again.
 $(VENV)/.made: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "twindex needs Python 3.11 or newer; set PYTHON=python3.x"; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	    { echo "twindex needs Python 3.11 or newer, and '$(PYTHON)' is not; name one: make PYTHON=python3.x" >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+	    { echo "'$(PYTHON)' cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) install -e '.[twin]'
 	@touch $@
 
@@ -27,12 +32,12 @@ demo: $(VENV)/.made  ## the whole story on the embedded server; FAST=1 for a min
 	$(BIN)/twindex demo $(if $(FAST),--fast)
 
 test: $(VENV)/.made-dev  ## all tests but the slow suites
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+	$(PYTEST) -m "not slow"
 
-check: $(VENV)/.made-dev format lint types imports test  ## what must be green before a merge
+check: format lint types imports test  ## what must be green before a merge
 
-check-slow: $(VENV)/.made-dev  ## kill, load and scale suites
-	$(BIN)/python -m pytest -m slow
+check-slow: $(VENV)/.made-dev  ## packaging, kill, load and scale suites
+	$(PYTEST) -m slow
 
 format: $(VENV)/.made-dev
 	$(BIN)/ruff format --check .
@@ -47,4 +52,5 @@ imports: $(VENV)/.made-dev
 	$(BIN)/lint-imports
 
 clean:  ## remove what make made
-	rm -rf $(VENV) .twindex dist build
+	rm -rf $(VENV) .twindex dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	find analyzer migrations tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -4,6 +4,7 @@ import configparser
 import os
 import tomllib
 from pathlib import Path
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -29,15 +30,20 @@ def load_config(directory: Path | None = None) -> Config:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         document = {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise InputError(f"{path} cannot be read ({error}); mend it or run elsewhere") from None
-    section = document.get("tool", {}).get("twindex", {})
+    tools: Any = document.get("tool", {})
+    section: Any = cast("dict[str, Any]", tools).get("twindex", {}) if isinstance(tools, dict) else {}
+    if not isinstance(section, dict):
+        raise InputError(f"{path}: tool.twindex is not a table; write [tool.twindex] and a line per setting")
     try:
         config = Config.model_validate(section)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: [tool.twindex] {where}: {first['msg']}; see docs/your-database.md") from None
+        what = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        known = ", ".join(Config.model_fields)
+        raise InputError(f"{path}: [tool.twindex] {where}: {what}; the settings are {known}, each a path") from None
     return Config(specs=base / config.specs, alembic=base / config.alembic, development=base / config.development)
 
 
@@ -49,6 +55,6 @@ def configured_url(config: Config) -> str | None:
     try:
         parser.read(config.alembic, encoding="utf-8")
         url = parser.get("alembic", "sqlalchemy.url", fallback="")
-    except configparser.Error as error:
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
         raise InputError(f"{config.alembic} cannot be read ({' '.join(str(error).split())}); mend it") from None
     return url.replace("%%", "%") or None

@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import Generator
 from typing import Any, LiteralString, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import psycopg
 import psycopg.conninfo
@@ -16,6 +16,8 @@ from analyzer.sql import literal
 
 Connection = psycopg.Connection[DictRow]
 
+#: What stands where a password does, in a URL or a list of keywords.
+_PASSWORDS = re.compile(r"//[^/@:]*:(.*)@|password\s*=\s*'([^']*)|password\s*=\s*([^\s&']+)")
 _SQLALCHEMY_SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
 
 
@@ -50,11 +52,19 @@ def describe(url: str) -> str:
 
 def without_secrets(text: str, url: str) -> str:
     """Cut the password of a connection string out of a message about it, and the message down to one line."""
-    with contextlib.suppress(psycopg.ProgrammingError, ValueError):
-        passwords = {psycopg.conninfo.conninfo_to_dict(libpq_url(url)).get("password"), urlsplit(url).password}
-        for password in sorted((str(p) for p in passwords if p), key=len, reverse=True):
-            text = text.replace(password, "***")
+    for password in sorted(_passwords(url), key=len, reverse=True):
+        text = text.replace(password, "***")
     return " ".join(text.split())
+
+
+def _passwords(url: str) -> set[str]:
+    """Find the password of a connection string, also of one that cannot be read."""
+    found: set[str | None] = {part for match in _PASSWORDS.finditer(url) for part in match.groups()}
+    with contextlib.suppress(psycopg.ProgrammingError):
+        found.add(str(psycopg.conninfo.conninfo_to_dict(libpq_url(url)).get("password") or ""))
+    with contextlib.suppress(ValueError):
+        found.add(urlsplit(url).password)
+    return {word for part in found if part for word in (part, unquote(part))}
 
 
 @contextlib.contextmanager
@@ -82,12 +92,13 @@ def connect(url: str, *, autocommit: bool = False, application: str = "twindex")
     """
     target = libpq_url(url)
     try:
-        psycopg.conninfo.conninfo_to_dict(target)
+        host = psycopg.conninfo.conninfo_to_dict(target).get("host")
     except psycopg.ProgrammingError as error:
         raise InputError(
-            f"the connection string cannot be read ({without_secrets(str(error), url)}); "
-            "give postgresql://user@host:port/database"
+            f"the connection string cannot be read ({_reason(error)}); give postgresql://user@host:port/database"
         ) from None
+    if "@" in str(host or ""):
+        raise InputError("the connection string has an @ in its password or host; write it as %40")
     options: dict[str, Any] = {"application_name": application}
     if "connect_timeout" not in target:
         options["connect_timeout"] = 10
@@ -105,6 +116,11 @@ def connect(url: str, *, autocommit: bool = False, application: str = "twindex")
 def execute_one(connection: Connection, query: sql.SQL) -> psycopg.Cursor[DictRow]:
     """Run text that came from outside through the extended protocol, which takes exactly one statement."""
     return connection.cursor(binary=True).execute(query)
+
+
+def _reason(error: psycopg.ProgrammingError) -> str:
+    """Say why a connection string cannot be read, without what libpq quotes of it: that may be the password."""
+    return re.sub(r'[:\s]*".*"', " …", " ".join(str(error).split()))
 
 
 def _set(name: LiteralString, value: str) -> sql.SQL:

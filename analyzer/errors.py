@@ -2,6 +2,7 @@
 
 TwindexError                the user's to mend: one line, exit 2
 ├── InputError              a file, an argument or a setting that cannot be read as what it should be
+│   └── RejectedError       SQL that a server refuses
 ├── ConflictError           what was asked contradicts what exists (a file, an index, a revision)
 └── NotExaminableError      nothing could be examined: one line, exit 3
     ├── UnreachableError    no connection to a server
@@ -21,6 +22,17 @@ class TwindexError(Exception):
 
 class InputError(TwindexError):
     """A file, an argument or a setting that cannot be read as what it should be."""
+
+
+class RejectedError(InputError):
+    """SQL that a server refuses."""
+
+    def __init__(self, *, statement: str, sqlstate: str, message: str, detail: str | None = None) -> None:
+        """Keep what the server said beside the one line."""
+        super().__init__(f"the server rejects {statement!r}: {message}")
+        self.sqlstate = sqlstate
+        self.message = message
+        self.detail = detail
 
 
 class ConflictError(TwindexError):

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,10 @@ from analyzer.demo.models import metadata
 from analyzer.twin.cluster import development
 
 SCHEMAS = frozenset(table.schema for table in metadata.tables.values())
+#: Alembic takes their partitions for tables that no model declares.
+PARTITIONED = tuple(
+    table for table in metadata.tables.values() if table.dialect_options["postgresql"]["partition_by"] is not None
+)
 
 
 def main() -> None:
@@ -31,8 +35,13 @@ def main() -> None:
         _migrate()
 
 
-def _include_name(name: str | None, kind: str, _parents: object) -> bool:
-    """Look at the platform's own schemas only; the database may hold others."""
+def _include_name(name: str | None, kind: str, parents: Mapping[str, str | None]) -> bool:
+    """Look at the platform's own schemas only, the database may hold others, and at no single partition."""
+    if kind == "table":
+        return not any(
+            parents.get("schema_name") == table.schema and str(name).startswith(f"{table.name}_")
+            for table in PARTITIONED
+        )
     return kind != "schema" or name in SCHEMAS
 
 

@@ -144,7 +144,7 @@ def _walks_far(shape: TableShape, sorted_by: set[str | None]) -> bool:
     reads the whole table in random order.
     """
     filters = {*shape.equalities, *shape.ranges, *shape.alternatives} - sorted_by
-    return bool(filters or shape.operators or shape.expressions)
+    return bool(filters or shape.operators or shape.expressions or shape.residual)
 
 
 def _sort_keys(wanted: tuple[SortKey, ...], relation: Relation, facts: Facts) -> tuple[Key, ...]:

@@ -174,11 +174,19 @@ def serves(existing: Index, wanted: IndexDef) -> bool:
         return False
     if signature(have) == signature(wanted):
         return True
-    if wanted.method != "btree" or have.where is not None:
+    if wanted.method != "btree" or _plain(have.where) != _plain(wanted.where):
         return False
+    if _begins_unique(have, wanted):
+        return True
     prefix = replace(have, keys=have.keys[: len(wanted.keys)], include=(), where=None, parameters=())
     alike = signature(prefix) == signature(replace(wanted, include=(), where=None, parameters=()))
-    return alike and set(wanted.include) <= {*have.columns, *have.include} and wanted.where is None
+    return alike and set(wanted.include) <= {*have.columns, *have.include}
+
+
+def _begins_unique(have: IndexDef, wanted: IndexDef) -> bool:
+    """Say whether an index begins with all columns of a unique one, which finds its single row already."""
+    leading = tuple(key.column for key in wanted.keys[: len(have.keys)])
+    return have.unique and leading == have.columns and len(have.columns) == len(have.keys)
 
 
 # Foreign keys

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from analyzer.advise.calibrate import calibrate
+from analyzer.advise.caution import cautious_cost
 from analyzer.capture.snapshot import Constraint, NotExamined, Relation, Snapshot
 from analyzer.sql import render_text
-from analyzer.twin.planner import Plan, Twin, TwinIndex
+from analyzer.twin.planner import Plan, Twin, TwinIndex, walk
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape
@@ -24,6 +26,8 @@ Table = tuple[str, str]
 _MOST_REPAIRS = 25
 #: Pages an index entry dirties, priced as sequential writes: an upper bound without what a checkpoint merges.
 _PAGES_PER_ENTRY = 1.0
+#: A chain of ON DELETE CASCADE is followed so far.
+_MOST_CASCADES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,7 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
     else:
         return NotExamined(what=f"the statement {statement.id}", reason="too many of its parameters have no type")
     bound = tuple(_bound(text, statement, shape, twin)) if shape else ()
-    triggered = tuple(_triggered(statement, shape, twin.snapshot)) if shape else ()
+    triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
     tables = None
     if shape:
         tables = frozenset((t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
@@ -84,6 +88,10 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
 
 
 def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterator[Query]:
+    fitted = calibrate(text, statement, shape, twin)
+    if fitted is not None:
+        yield Query(text=fitted, times=1.0, generic=False)
+        return
     bound = tuple((bound_text(text, each), each.weight) for each in bindings(statement, shape, twin.snapshot))
     for query, _ in bound:
         try:
@@ -94,16 +102,41 @@ def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterato
         yield Query(text=query, times=weight, generic=False)
 
 
-def _triggered(statement: Statement, shape: Shape, snapshot: Snapshot) -> Iterator[tuple[Table, Query]]:
-    """Yield what deleting a row of a referenced table makes the server run on each referencing table."""
-    per_call = (statement.rows or 0) / statement.calls if statement.rows and statement.calls else 1.0
-    for deleted in shape.tables:
-        if deleted.target != "delete":
-            continue
-        for relation, constraint in referencing(deleted.schema, deleted.table, snapshot):
-            template = "advise/cascade_delete" if constraint.on_delete == "c" else "advise/check_delete"
-            text = render_text(template, relation=relation, columns=list(enumerate(constraint.columns, 1)))
-            yield (relation.schema_name, relation.name), Query(text=text, times=max(per_call, 1.0))
+def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple[Table, Query]]:
+    """Yield what deleting a row of a referenced table, or changing its key, runs on each referencing table."""
+    known = statement.rows is not None and statement.calls > 0 and statement.kind != "select"
+    per_call = (statement.rows or 0) / statement.calls if known else 1.0
+    for table in shape.tables:
+        if table.target == "delete":
+            yield from _deleted((table.schema, table.table), per_call, twin, ())
+        elif table.target in ("update", "merge"):
+            for relation, constraint in referencing(table.schema, table.table, twin.snapshot):
+                if set(constraint.referenced_columns) & set(table.written):
+                    text = _look_up("check_delete", relation, constraint)
+                    yield (relation.schema_name, relation.name), Query(text=text, times=per_call)
+
+
+def _deleted(deleted: Table, times: float, twin: Twin, above: tuple[Table, ...]) -> Iterator[tuple[Table, Query]]:
+    """Follow a delete through its foreign keys; a cascade goes on from the rows that the planner expects it to hit."""
+    if len(above) >= _MOST_CASCADES or deleted in above:
+        return
+    for relation, constraint in referencing(*deleted, twin.snapshot):
+        cascades = constraint.on_delete == "c"
+        text = _look_up("cascade_delete" if cascades else "check_delete", relation, constraint)
+        table = (relation.schema_name, relation.name)
+        yield table, Query(text=text, times=times)
+        if cascades:
+            rows = _scanned_rows(twin.plan(text))
+            yield from _deleted(table, times * rows, twin, (*above, deleted))
+
+
+def _look_up(template: str, relation: Relation, constraint: Constraint) -> str:
+    return render_text(f"advise/{template}", relation=relation, columns=list(enumerate(constraint.columns, 1)))
+
+
+def _scanned_rows(plan: Plan) -> float:
+    """Return how many rows the scan below a DELETE is expected to find; the DELETE itself returns none."""
+    return max((float(node.get("Plan Rows", 0)) for node in walk(plan.tree)), default=0.0)
 
 
 def referencing(schema: str, table: str, snapshot: Snapshot) -> Iterator[tuple[Relation, Constraint]]:
@@ -119,11 +152,11 @@ def referencing(schema: str, table: str, snapshot: Snapshot) -> Iterator[tuple[R
 
 @dataclass(slots=True)
 class _Answer:
-    """One answer of the planner: the cost under every configuration between `used` and `visible`."""
+    """One answer of the planner: the costs under every configuration between `used` and `visible`."""
 
     used: Configuration
     visible: Configuration
-    cost: float
+    costs: tuple[float, ...]
 
 
 @dataclass(slots=True)
@@ -150,20 +183,29 @@ class CostModel:
 
     def cost(self, item: PricedStatement, configuration: Configuration) -> float:
         """Return the cost of one execution, foreign-key triggers included."""
+        return sum(self.costs(item, configuration))
+
+    def costs(self, item: PricedStatement, configuration: Configuration) -> tuple[float, ...]:
+        """Return the cost of one execution in parts: the statement itself, then each of its foreign-key triggers."""
         relevant = self._relevant(item, configuration)
         answers = self._answers.setdefault(item.statement, [])
         for answer in answers:
             if answer.used <= relevant <= answer.visible:
-                return answer.cost
+                return answer.costs
         self.twin.show(relevant, without=self.without)
-        asked = item.queries + item.triggered
-        plans = [(query.times, self.twin.plan(query.text, generic=query.generic)) for query in asked]
+        own = [(query.times, self.twin.plan(query.text, generic=query.generic)) for query in item.queries]
+        triggered = [(query.times, self.twin.plan(query.text, generic=query.generic)) for query in item.triggered]
+        plans = own + triggered
         self.questions += len(plans)
         names = frozenset[str]().union(*(plan.indexes for _, plan in plans))
         used = frozenset(index for index in relevant if index.index.name in names)
-        answer = _Answer(used=used, visible=relevant, cost=sum(times * plan.cost for times, plan in plans))
-        answers.append(answer)
-        return answer.cost
+        proposed = {index.index.name for index in relevant}
+        costs = (
+            sum(times * cautious_cost(plan, proposed) for times, plan in own),
+            *(times * plan.cost for times, plan in triggered),
+        )
+        answers.append(_Answer(used=used, visible=relevant, costs=costs))
+        return costs
 
     def plan(self, item: PricedStatement, configuration: Configuration) -> Plan:
         """Return the plan to show to people: the generic one, or of the first binding where that is what is priced."""

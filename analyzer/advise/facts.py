@@ -126,7 +126,7 @@ class Facts:
 
     def family(self, column: Column) -> Family:
         """Sort a column's type by what its indexes can do; a domain counts as what it is made of."""
-        kind = self._underlying(column.type)
+        kind = self.underlying(column.type)
         if kind.endswith("[]"):
             return "array"
         name = type_name(kind)
@@ -142,7 +142,8 @@ class Facts:
         found = (each for each in self.snapshot.types if ident(each.name) == name or each.name == name)
         return next((each for each in found if not schema or ident(each.schema_name) == schema), None)
 
-    def _underlying(self, kind: str) -> str:
+    def underlying(self, kind: str) -> str:
+        """Return the type a domain is made of, else the type itself."""
         made = self._type(kind)
         while made is not None and made.kind == "d" and made.base_type is not None:
             kind = made.base_type

@@ -1,20 +1,29 @@
 """Propose indexes for a workload, each with its evidence."""
 
-from collections.abc import Callable, Iterator, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
-from analyzer.advise.candidates import Candidate, candidates
+from analyzer.advise.candidates import Candidate, candidates, serves, signature
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement, price
-from analyzer.advise.select import select
-from analyzer.capture.snapshot import NotExamined, Snapshot
+from analyzer.advise.select import LEAST_SHARE, Refused, select
+from analyzer.capture.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
 from analyzer.twin.planner import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement, Workload
 from analyzer.workload.shapes import shape
+from analyzer.workload.tableless import tableless
 
 #: A statement counts as helped, or hurt, from this change of its cost.
 _LEAST_CHANGE = 0.01
+#: States of a spec that will be built: it counts as there.
+_WANTED = frozenset({"approved", "proposed"})
+#: Refused candidates that are named one by one.
+_MOST_REFUSED = 5
+#: Leaves room for a number within PostgreSQL's 63 bytes; generated names are ASCII.
+_NAME_LENGTH = 58
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +34,12 @@ class Declared:
     state: str
     #: `file:line`.
     where: str
+    #: Last day of a rejection; None when it holds for good.
+    until: date | None = None
+
+    def holds(self, today: date) -> bool:
+        """Say whether the declaration still stands: a rejection may have run out."""
+        return self.state != "rejected" or self.until is None or self.until >= today
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +60,8 @@ class Proposal:
 
     built: TwinIndex
     reason: str
+    #: The rejection that has run out, when a spec declares it already.
+    again: Declared | None
     caveats: tuple[str, ...]
     effects: tuple[Effect, ...]
     #: Of the whole workload, before and after this proposal, in the order of application.
@@ -68,8 +85,10 @@ class Advice:
     planner: str
     statements: tuple[StatementCost, ...]
     proposals: tuple[Proposal, ...]
-    #: DDL and reason.
-    not_proposed: tuple[tuple[str, str], ...]
+    #: DDL and reason; None stands for several candidates.
+    not_proposed: tuple[tuple[str | None, str], ...]
+    #: Recorded statements that read no table.
+    tableless: tuple[Statement, ...]
     not_examined: tuple[NotExamined, ...]
 
 
@@ -94,13 +113,16 @@ def propose(
     tell: Callable[[str], object] = progress or str
     snapshot, bounds = twin.snapshot, limits or Limits()
     tell("advise: statements")
-    priced, not_examined = _price(twin, workload)
+    without_table = tableless(workload.statements, snapshot)
+    served = [statement for statement in workload.statements if statement not in without_table]
+    priced, not_examined = _price(twin, served)
     tell("advise: candidates")
     found = candidates((item.shape for item in priced if item.shape), snapshot)
-    fresh, refused = _fresh(twin, found, declared)
-    pending = twin.add([each.index for each in _pending(declared, snapshot)])
-    model = CostModel(twin=twin, statements=priced, base=frozenset(pending))
-    built, rejected = _build(twin, fresh)
+    standing = [each for each in declared if each.holds(snapshot.captured_at.date())]
+    fresh, refused = _fresh(twin, found, standing)
+    base = _pending(twin, standing)
+    model = CostModel(twin=twin, statements=priced, base=frozenset(base))
+    built, rejected = _build(twin, fresh, declared)
     selection = select(
         model,
         list(built),
@@ -112,22 +134,29 @@ def propose(
     if not selection.complete:
         reason = f"the {bounds.seconds:g} s ran out; give --seconds more to search on"
         not_examined.append(NotExamined(what="the rest of the candidates", reason=reason))
-    proposals = tuple(_evidence(model, selection.chosen, built, snapshot))
+    again = _again(twin, selection.chosen, [each for each in declared if each not in standing])
+    proposals = tuple(_evidence(model, selection.chosen, built, again))
     tell("advise: done")
-    over_budget = [(index.index.ddl(), "it would help but does not fit the budget") for index in selection.over_budget]
     return Advice(
         planner=twin.planner,
-        statements=_costs(model, workload, frozenset(selection.chosen)),
+        statements=_costs(model, served, frozenset(selection.chosen)),
         proposals=proposals,
-        not_proposed=tuple(sorted(refused + rejected + over_budget)),
-        not_examined=(*snapshot.not_examined, *workload.not_examined, *not_examined, *twin.not_examined),
+        not_proposed=(*sorted(refused + rejected), *_refusals(selection.refused, bounds)),
+        tableless=tuple(statement for statement in workload.statements if statement in without_table),
+        not_examined=(
+            *snapshot.not_examined,
+            *workload.not_examined,
+            *not_examined,
+            *twin.not_examined,
+            *_homeless(declared, snapshot),
+        ),
     )
 
 
-def _price(twin: Twin, workload: Workload) -> tuple[list[PricedStatement], list[NotExamined]]:
+def _price(twin: Twin, statements: Sequence[Statement]) -> tuple[list[PricedStatement], list[NotExamined]]:
     priced: list[PricedStatement] = []
     not_examined: list[NotExamined] = []
-    for statement in workload.statements:
+    for statement in statements:
         shaped = shape(statement, twin.snapshot)
         item = price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
         if isinstance(item, NotExamined):
@@ -143,52 +172,130 @@ def _price(twin: Twin, workload: Workload) -> tuple[list[PricedStatement], list[
 def _fresh(
     twin: Twin, found: Sequence[Candidate], declared: Sequence[Declared]
 ) -> tuple[list[Candidate], list[tuple[str, str]]]:
-    """Leave out what a spec declares; the server's own deparse decides what is the same."""
-    known: dict[IndexDef, Declared] = {}
-    for each in declared:
-        try:
-            known[twin.canonical(each.index)] = each
-        except InputError:  # a spec that cannot be built is lint's to report
-            known[each.index] = each
+    """Leave out what exists and what a spec declares or makes unnecessary; the server's own deparse decides."""
+    existing = {index.definition for index in twin.snapshot.indexes if index.valid}
+    canonical = [(each, _canonical(twin, each.index)) for each in declared]
     fresh: list[Candidate] = []
     refused: list[tuple[str, str]] = []
     for candidate in found:
-        try:
-            same = known.get(twin.canonical(candidate.index)) if known else None
-        except InputError:
-            same = None
+        index = _canonical(twin, candidate.index)
+        if index in existing:
+            continue
+        same = next((each for each, known in canonical if known == index or _serves(each, candidate.index)), None)
         if same is None:
             fresh.append(candidate)
         else:
-            refused.append((candidate.index.ddl(), f"{same.where} declares it already ({same.state})"))
+            refused.append((candidate.index.ddl(), f"{same.where} declares {_what(same, candidate)} ({same.state})"))
     return fresh, refused
 
 
-def _pending(declared: Sequence[Declared], snapshot: Snapshot) -> Iterator[Declared]:
-    """Yield what is approved and not yet deployed: the next upgrade builds it, so it counts as there."""
-    existing = {(index.definition.schema, index.definition.name) for index in snapshot.indexes if index.valid}
+def _canonical(twin: Twin, index: IndexDef) -> IndexDef:
+    try:
+        return twin.canonical(index)
+    except InputError:  # a spec that cannot be built is lint's to report
+        return index
+
+
+def _serves(declared: Declared, index: IndexDef) -> bool:
+    """Say whether a spec makes a candidate unnecessary; what is rejected or retired only stands against its like."""
+    known = declared.index
+    if (known.schema, known.table) != (index.schema, index.table):
+        return False
+    if signature(known) == signature(index):
+        return True
+    return declared.state in _WANTED and serves(Index(definition=known, ddl=""), index)
+
+
+def _what(declared: Declared, candidate: Candidate) -> str:
+    alike = signature(declared.index) == signature(candidate.index)
+    return "it already" if alike else f"{declared.index.name}, which serves as well"
+
+
+def _pending(twin: Twin, declared: Sequence[Declared]) -> list[TwinIndex]:
+    """Build what is declared and not yet deployed, approved or waiting for it: it counts as there."""
+    snapshot = twin.snapshot
+    existing = {(index.definition.schema, index.definition.name) for index in snapshot.indexes}
     tables = {(relation.schema_name, relation.name) for relation in snapshot.relations}
+    built: list[TwinIndex] = []
     for each in declared:
         deployed = (each.index.schema, each.index.name) in existing
-        if each.state == "approved" and not deployed and (each.index.schema, each.index.table) in tables:
-            yield each
+        if each.state in _WANTED and not deployed and (each.index.schema, each.index.table) in tables:
+            with contextlib.suppress(InputError):  # a spec that cannot be built is lint's to report
+                built += twin.add([each.index])
+    return built
 
 
-def _build(twin: Twin, fresh: Sequence[Candidate]) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
+def _homeless(declared: Sequence[Declared], snapshot: Snapshot) -> Iterator[NotExamined]:
+    for each in declared:
+        if snapshot.relation(each.index.schema, each.index.table) is None:
+            reason = f"the captured database has no table {each.index.qualified_table}"
+            yield NotExamined(what=f"the spec {each.where}", reason=reason)
+
+
+def _build(
+    twin: Twin, fresh: Sequence[Candidate], declared: Sequence[Declared]
+) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
     built: dict[TwinIndex, Candidate] = {}
     rejected: list[tuple[str, str]] = []
+    taken = {(each.index.schema, each.index.name): each.index for each in declared}
     for candidate in fresh:
+        definition = _renamed(candidate.index, taken)
+        taken[definition.schema, definition.name] = definition
         try:
-            (index,) = twin.add([candidate.index])
+            (index,) = twin.add([definition])
         except InputError as error:
-            rejected.append((candidate.index.ddl(), str(error)))
+            rejected.append((definition.ddl(), str(error)))
         else:
             built[index] = candidate
     return built, rejected
 
 
+def _renamed(index: IndexDef, taken: Mapping[tuple[str, str], IndexDef]) -> IndexDef:
+    """Give an index a name that no spec has, but one of the same definition whose rejection has run out."""
+    name, number = index.name, 1
+    while (known := taken.get((index.schema, name))) is not None and signature(known) != signature(index):
+        number += 1
+        name = f"{index.name[:_NAME_LENGTH]}_{number}"
+    return index.renamed(name)
+
+
+def _again(twin: Twin, chosen: Sequence[TwinIndex], lapsed: Sequence[Declared]) -> dict[TwinIndex, Declared]:
+    """Find, for each choice, the rejection of it that has run out."""
+    known = {_canonical(twin, each.index): each for each in lapsed}
+    found = {index: known.get(_canonical(twin, index.index)) for index in chosen}
+    return {index: each for index, each in found.items() if each is not None}
+
+
+def _refusals(refused: Sequence[Refused], limits: Limits) -> Iterator[tuple[str | None, str]]:
+    """Say what would have helped and was not proposed: the best few one by one, the others by their number."""
+    for each in refused[:_MOST_REFUSED]:
+        yield each.index.index.ddl(), _refusal(each, limits)
+    rest = refused[_MOST_REFUSED:]
+    if rest:
+        many = f"{len(rest)} more candidates" if len(rest) > 1 else "1 more candidate"
+        yield None, f"{many} would save {rest[0].share:.2%} of the workload's cost or less each"
+
+
+def _refusal(refused: Refused, limits: Limits) -> str:
+    saving = f"it would save {refused.share:.2%} of the workload's cost"
+    match refused.because:
+        case "budget":
+            size = refused.index.size_bytes / 1024**2
+            left = (limits.budget_bytes or 0) / 1024**2
+            return f"{saving}, but its {size:.1f} MB do not fit the budget of {left:.1f} MB beside what is proposed"
+        case "most":
+            return f"{saving}, but {limits.most} proposals were asked for"
+        case "share":
+            return f"{saving}, and {LEAST_SHARE:.1%} is the least that is worth an index"
+        case "ratio":
+            return f"{saving}, but make what it helps only {refused.ratio:.1f} times cheaper"
+
+
 def _evidence(
-    model: CostModel, chosen: Sequence[TwinIndex], built: dict[TwinIndex, Candidate], snapshot: Snapshot
+    model: CostModel,
+    chosen: Sequence[TwinIndex],
+    built: Mapping[TwinIndex, Candidate],
+    again: Mapping[TwinIndex, Declared],
 ) -> Iterator[Proposal]:
     so_far: Configuration = frozenset()
     for index in chosen:
@@ -196,7 +303,8 @@ def _evidence(
         yield Proposal(
             built=index,
             reason=built[index].reason,
-            caveats=tuple(_caveats(index.index, snapshot)),
+            again=again.get(index),
+            caveats=tuple(_caveats(index.index, model.twin.snapshot)),
             effects=tuple(_effects(model, index, so_far, larger)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),
@@ -217,7 +325,7 @@ def _effects(model: CostModel, index: TwinIndex, before: Configuration, after: C
             )
 
 
-def _costs(model: CostModel, workload: Workload, chosen: Configuration) -> tuple[StatementCost, ...]:
+def _costs(model: CostModel, statements: Sequence[Statement], chosen: Configuration) -> tuple[StatementCost, ...]:
     items = {item.statement: item for item in model.statements}
     return tuple(
         StatementCost(
@@ -225,7 +333,7 @@ def _costs(model: CostModel, workload: Workload, chosen: Configuration) -> tuple
             cost_before=model.cost(items[statement], frozenset()) if statement in items else None,
             cost_after=model.cost(items[statement], chosen) if statement in items else None,
         )
-        for statement in workload.statements
+        for statement in statements
     )
 
 

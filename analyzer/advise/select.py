@@ -3,14 +3,32 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from analyzer.advise.candidates import serves
 from analyzer.advise.cost import Configuration, CostModel
+from analyzer.capture.snapshot import Index
 from analyzer.twin.planner import TwinIndex
 
 #: A choice must save this share of what the workload costs without any.
 LEAST_SHARE = 0.005
-#: And make the statements it helps this many times cheaper.
+#: And make what it helps this many times cheaper.
 LEAST_RATIO = 1.5
+
+#: Why a candidate that saves something was not chosen.
+Refusal = Literal["share", "ratio", "budget", "most"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A candidate that would save something on top of what was chosen, and what stood against it."""
+
+    index: TwinIndex
+    because: Refusal
+    #: Of the workload's cost without any choice, upkeep deducted.
+    share: float
+    #: How many times cheaper it would make what it helps.
+    ratio: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +36,16 @@ class Selection:
     """What was chosen, in the order of application, and what was not."""
 
     chosen: tuple[TwinIndex, ...]
-    #: Candidates that would have helped but do not fit the budget.
-    over_budget: tuple[TwinIndex, ...]
+    #: The largest saving first; empty when the time ran out.
+    refused: tuple[Refused, ...]
     #: The time ran out before every candidate was tried.
     complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gain:
+    saving: float = 0.0
+    ratio: float = 1.0
 
 
 def select(
@@ -36,16 +60,17 @@ def select(
     """Choose candidates one by one, each time the one that saves most per byte of what is still to save."""
     deadline = time.monotonic() + seconds if seconds is not None else float("inf")
     search = _Search(model, candidates, budget_bytes, deadline)
-    while most is None or len(search.chosen) < most:
-        if progress:
-            progress(f"advise: {len(search.chosen)} chosen, {model.questions} plans tried")
-        if not search.choose():
+    while True:
+        while most is None or len(search.chosen) < most:
+            if progress:
+                progress(f"advise: {len(search.chosen)} chosen, {model.questions} plans tried")
+            if not search.choose():
+                break
+        if not search.drop_superfluous():
             break
-    return Selection(
-        chosen=_without_superfluous(model, search.chosen),
-        over_budget=tuple(search.over_budget),
-        complete=time.monotonic() < deadline,
-    )
+    complete = time.monotonic() < deadline
+    refused = search.refused(full=most is not None and len(search.chosen) >= most) if complete else ()
+    return Selection(chosen=tuple(search.chosen), refused=refused, complete=complete)
 
 
 class _Search:
@@ -57,62 +82,101 @@ class _Search:
         self._model = model
         self._budget = budget_bytes
         self._deadline = deadline
-        self._least = LEAST_SHARE * model.total(frozenset())
+        self._total = model.total(frozenset())
+        self._least = LEAST_SHARE * self._total
         self._bounds: dict[TwinIndex, float] = dict.fromkeys(candidates, float("inf"))
         self.chosen: list[TwinIndex] = []
-        self.over_budget: list[TwinIndex] = []
 
     def choose(self) -> bool:
         """Choose the next index; return whether there was one worth it."""
         configuration = frozenset(self.chosen)
-        used = sum(index.size_bytes for index in self.chosen)
         best: TwinIndex | None = None
         best_ratio = 0.0
         for index in sorted(self._bounds, key=lambda each: (-self._bounds[each] / _size(each), each.index.name)):
             if time.monotonic() > self._deadline or self._bounds[index] / _size(index) <= best_ratio:
                 break
-            saving = self._bounds[index] = self._saving(index, configuration)
-            if saving < self._least or saving / _size(index) <= best_ratio:
+            if not self._fits(index) or self._is_redundant(index):
                 continue
-            if self._budget is not None and used + index.size_bytes > self._budget:
-                if index not in self.over_budget:
-                    self.over_budget.append(index)
-                continue
-            best, best_ratio = index, saving / _size(index)
+            gain = self._gain(index, configuration)
+            self._bounds[index] = gain.saving
+            if self._pays(gain) and gain.saving / _size(index) > best_ratio:
+                best, best_ratio = index, gain.saving / _size(index)
         if best is None:
             return False
         self.chosen.append(best)
         del self._bounds[best]
         return True
 
-    def _saving(self, index: TwinIndex, configuration: Configuration) -> float:
-        """Return what adding an index saves, its upkeep deducted; nothing when it helps its statements too little."""
+    def drop_superfluous(self) -> bool:
+        """Drop, earliest first, what another choice serves or what is hardly missed; return whether to choose again."""
+        kept = list(self.chosen)
+        for index in self.chosen:
+            rest = [each for each in kept if each is not index]
+            if any(_serves(other, index) for other in rest) or self._is_hardly_missed(index, kept, rest):
+                kept = rest
+        dropped = len(kept) < len(self.chosen)
+        self.chosen = kept
+        if dropped:  # what a dropped index had made unnecessary may pay again
+            self._bounds = dict.fromkeys(self._bounds, float("inf"))
+        return dropped
+
+    def refused(self, *, full: bool) -> tuple[Refused, ...]:
+        """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing."""
+        configuration = frozenset(self.chosen)
+        found: list[Refused] = []
+        for index in self._bounds:
+            if self._is_redundant(index):
+                continue
+            gain = self._gain(index, configuration)
+            if gain.saving <= 0:
+                continue
+            because: Refusal = "most" if full else "budget"
+            if gain.saving < self._least:
+                because = "share"
+            elif gain.ratio < LEAST_RATIO:
+                because = "ratio"
+            share = gain.saving / self._total if self._total else 0.0
+            found.append(Refused(index=index, because=because, share=share, ratio=gain.ratio))
+        return tuple(sorted(found, key=lambda each: (-each.share, each.index.index.name)))
+
+    def _fits(self, index: TwinIndex) -> bool:
+        used = sum(each.size_bytes for each in self.chosen)
+        return self._budget is None or used + index.size_bytes <= self._budget
+
+    def _is_redundant(self, index: TwinIndex) -> bool:
+        return any(_serves(other, index) for other in self.chosen)
+
+    def _pays(self, gain: _Gain) -> bool:
+        return gain.saving > 0 and gain.saving >= self._least and gain.ratio >= LEAST_RATIO
+
+    def _is_hardly_missed(self, index: TwinIndex, kept: Sequence[TwinIndex], rest: Sequence[TwinIndex]) -> bool:
+        with_it, without_it = self._model.total(frozenset(kept)), self._model.total(frozenset(rest))
+        return without_it - with_it - self._model.upkeep(index) < self._least
+
+    def _gain(self, index: TwinIndex, configuration: Configuration) -> _Gain:
+        """Return what adding an index saves, its upkeep deducted, and how many times cheaper what it helps becomes."""
         larger = configuration | {index}
         helped_before = helped_after = hurt = 0.0
         for item in self._model.affected((index.index.schema, index.index.table)):
             calls = item.statement.calls
-            before, after = self._model.cost(item, configuration), self._model.cost(item, larger)
-            if after < before:
-                helped_before += calls * before
-                helped_after += calls * after
-            else:
-                hurt += calls * (after - before)
-        if helped_before < LEAST_RATIO * helped_after:
-            return 0.0
-        return helped_before - helped_after - hurt - self._model.upkeep(index)
+            before, after = self._model.costs(item, configuration), self._model.costs(item, larger)
+            for was, becomes in zip(before, after, strict=True):
+                if becomes < was:
+                    helped_before += calls * was
+                    helped_after += calls * becomes
+                else:
+                    hurt += calls * (becomes - was)
+        if not helped_before:
+            return _Gain()
+        ratio = helped_before / helped_after if helped_after else float("inf")
+        return _Gain(saving=helped_before - helped_after - hurt - self._model.upkeep(index), ratio=ratio)
 
 
 def _size(index: TwinIndex) -> int:
     return max(index.size_bytes, 1)
 
 
-def _without_superfluous(model: CostModel, chosen: Sequence[TwinIndex]) -> tuple[TwinIndex, ...]:
-    """Drop, earliest first, what is hardly missed once the later choices are there."""
-    kept = list(chosen)
-    least = LEAST_SHARE * model.total(frozenset())
-    for index in chosen:
-        rest = [each for each in kept if each is not index]
-        with_it, without_it = model.total(frozenset(kept)), model.total(frozenset(rest))
-        if without_it - with_it - model.upkeep(index) < least:
-            kept = rest
-    return tuple(kept)
+def _serves(other: TwinIndex, index: TwinIndex) -> bool:
+    """Say whether another choice makes an index unnecessary: it holds the same, or begins with it."""
+    same_table = (other.index.schema, other.index.table) == (index.index.schema, index.index.table)
+    return same_table and serves(Index(definition=other.index, ddl=""), index.index)

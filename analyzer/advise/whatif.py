@@ -3,8 +3,11 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+import psycopg
+
 from analyzer.advise.cost import PricedStatement, price
 from analyzer.capture.snapshot import NotExamined
+from analyzer.errors import InputError
 from analyzer.twin.planner import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement, Unread
 from analyzer.workload.shapes import shape
@@ -34,7 +37,11 @@ def try_indexes(
     `create` are CREATE INDEX statements, `drop` names as `schema.name`. Raises InputError for one the server rejects.
     """
     added = twin.add(twin.parse_ddl(create))
-    twin.show(added, without=drop)  # a name to drop that does not exist fails before anything is planned
+    try:  # a name to drop that does not exist fails before anything is planned
+        twin.show(added, without=drop)
+    except psycopg.Error as error:
+        reason = error.diag.message_primary or str(error)
+        raise InputError(f"{', '.join(drop)} cannot be dropped ({reason}); name an index as schema.name") from None
     return tuple(_try(twin, statement, added, drop) for statement in statements)
 
 

@@ -1,9 +1,9 @@
 """Read what the planner knows of the pages of GIN indexes.
 
-A superuser reads it from the metapages with pageinspect. Everybody else asks the planner: gincostestimate() in selfuncs.c
-prices a bitmap scan by pending pages, entry pages, data pages and entries, so with one price set and the others zero its
-costs are counts, and a few scans are as many equations as there are unknowns. Since 16 they have one solution; before,
-the planner charges no operators and part of it stays a guess.
+A superuser reads it from the metapages with pageinspect. Everybody else asks the planner: gincostestimate() in
+selfuncs.c prices a bitmap scan by pending pages, entry pages, data pages and entries, so with one price set and the
+others zero its costs are counts, and a few scans are as many equations as there are unknowns. Since 16 they have one
+solution; before, the planner charges no operators and part of it stays a guess.
 """
 
 import math
@@ -21,8 +21,9 @@ from analyzer.sql import ident
 
 #: Operator costs the planner charges for a page: DEFAULT_PAGE_CPU_MULTIPLIER in selfuncs.c.
 _OPERATORS_PER_PAGE = 50
-#: Conditions of the two scans for single entries: enough that hardly a row is expected, which would cost data pages.
-_FEW, _MANY = 20, 40
+#: Conditions of the two scans for single entries: enough that hardly a row is expected, which would cost data pages,
+#: and so few that no other way to the rows is cheaper.
+_FEW, _MANY = 6, 12
 #: Repetitions after which a scan has read every page once, and the price of a page that undoes the division by them.
 _LOOPS = 1_000_000
 #: More than ceil(log2(entries)) of any index.
@@ -51,7 +52,7 @@ class _Operator:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Search:
-    """A way to search an index: a key, operators for single entries, and one that asks for everything if there is one."""
+    """A way to search an index: a key, operators for single entries, and perhaps one that asks for everything."""
 
     key: str
     operators: tuple[_Operator, ...]
@@ -59,18 +60,41 @@ class _Search:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """A scan to price: by how many conditions, at which prices, repeated how often, and whether for everything too."""
+
+    conditions: int
+    page_cost: int = 0
+    operator_cost: int = 0
+    loops: int | None = None
+    full: bool = False
+
+
+#: In the order of the fields of Probes.
+_QUESTIONS = (
+    _Question(conditions=_FEW, page_cost=1),
+    _Question(conditions=_FEW, operator_cost=1),
+    _Question(conditions=_MANY, page_cost=1),
+    _Question(conditions=_MANY, operator_cost=1),
+    _Question(conditions=_MANY, page_cost=_LOOPS, loops=_LOOPS),
+    _Question(conditions=_FEW, page_cost=1, full=True),
+    _Question(conditions=_FEW, operator_cost=1, full=True),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probes:
     """What the planner answered: pages, and operators where it charges them."""
 
-    few_pages: float
-    few_operators: float
-    many_pages: float
-    many_operators: float
+    few_pages: int
+    few_operators: int
+    many_pages: int
+    many_operators: int
     #: Entry pages and data pages together.
-    every_page: float
+    every_page: int
     #: The scan for every entry, where the operator class has one.
-    full_pages: float | None
-    full_operators: float | None
+    full_pages: int | None
+    full_operators: int | None
 
 
 def read_gin_pages(
@@ -135,7 +159,7 @@ def _from_plans(
         except (*REFUSALS, psycopg.ProgrammingError, psycopg.DataError):
             continue  # An operator or type that cannot be written this way; another one may do.
         if probes is not None:
-            return solve(probes, pages=pages)
+            return solve(probes, pages=pages, major=reader.major)
     return None
 
 
@@ -161,48 +185,48 @@ def _key_sql(key: dict[str, Any], ddl: str) -> str:
 
 def _probe(reader: Reader, row: DictRow, search: _Search) -> Probes | None:
     """Ask everything about one index; None as soon as the planner takes another one."""
-
-    def asked(count: int, *, pages: int, operators: int, loops: int | None = None, full: bool = False) -> float | None:
-        conditions = [search.operators[i % len(search.operators)] for i in range(count)]
-        everything = search.everything if full else None
-        (answer,) = reader.rows_by_bitmap(
-            "explain_gin",
-            page_cost=pages,
-            operator_cost=operators,
-            loops=loops,
-            schema=row["schema_name"],
-            table=row["table_name"],
-            predicate=row["predicate"],
-            key=search.key,
-            conditions=[(operator.sql, operator.type) for operator in conditions],
-            everything=everything
-            and {"operator": everything.sql, "type": everything.type, "constant": everything.everything},
-        )
-        return scan_cost(answer["QUERY PLAN"][0]["Plan"], row["name"])
-
-    few, many = asked(_FEW, pages=1, operators=0), asked(_MANY, pages=1, operators=0)
-    every = asked(_FEW, pages=_LOOPS, operators=0, loops=_LOOPS) if few is not None else None
-    few_operators, many_operators = asked(_FEW, pages=0, operators=1), asked(_MANY, pages=0, operators=1)
-    full = full_operators = None
-    if search.everything is not None:
-        full = asked(_FEW, pages=1, operators=0, full=True)
-        full_operators = asked(_FEW, pages=0, operators=1, full=True)
-        if full is None or full_operators is None:
+    answers: list[int] = []
+    for question in _QUESTIONS:
+        if question.full and search.everything is None:
+            continue
+        plan = _ask(reader, row, search, question)
+        if (answer := scan_cost(plan, row["name"])) is None:
             return None
-    if few is None or many is None or every is None or few_operators is None or many_operators is None:
-        return None
+        answers.append(answer)
+    few_pages, few_operators, many_pages, many_operators, every_page, *full = answers
     return Probes(
-        few_pages=few,
+        few_pages=few_pages,
         few_operators=few_operators,
-        many_pages=many,
+        many_pages=many_pages,
         many_operators=many_operators,
-        every_page=every,
-        full_pages=full,
-        full_operators=full_operators,
+        every_page=every_page,
+        full_pages=full[0] if full else None,
+        full_operators=full[1] if full else None,
     )
 
 
-def scan_cost(plan: dict[str, Any], index: str) -> float | None:
+def _ask(reader: Reader, row: DictRow, search: _Search, question: _Question) -> dict[str, Any]:
+    conditions = [search.operators[i % len(search.operators)] for i in range(question.conditions)]
+    full = search.everything if question.full else None
+    # Reading another partial index whole must not be cheaper. A scan for ranges is expected to return rows itself.
+    tuple_cost = max(question.page_cost, question.operator_cost) if search.everything is not None else 0
+    (answer,) = reader.rows_by_bitmap(
+        "explain_gin",
+        page_cost=question.page_cost,
+        operator_cost=question.operator_cost,
+        tuple_cost=tuple_cost,
+        loops=question.loops,
+        schema=row["schema_name"],
+        table=row["table_name"],
+        predicate=row["predicate"],
+        key=search.key,
+        conditions=[(operator.sql, operator.type) for operator in conditions],
+        everything={"operator": full.sql, "type": full.type, "constant": full.everything} if full else None,
+    )
+    return answer["QUERY PLAN"][0]["Plan"]
+
+
+def scan_cost(plan: dict[str, Any], index: str) -> int | None:
     """Return the cost of the one bitmap index scan in a plan, if it is of that index."""
     nodes, scans = [plan], list[dict[str, Any]]()
     while nodes:
@@ -212,43 +236,43 @@ def scan_cost(plan: dict[str, Any], index: str) -> float | None:
             scans.append(node)
     if len(scans) != 1 or scans[0]["Node Type"] != "Bitmap Index Scan" or scans[0]["Index Name"] != index:
         return None
-    return float(scans[0]["Total Cost"])
+    return round(scans[0]["Total Cost"])
 
 
-def solve(probes: Probes, *, pages: int) -> GinPages | None:
+def solve(probes: Probes, *, pages: int, major: int) -> GinPages | None:
     """Find the numbers from which the planner's arithmetic gives its answers; None when there are none.
 
-    With n search entries, p pending pages and d levels, a scan reads p + n × d entry pages and at least one data page
-    (d is rint(entry_pages ^ 0.15)). Its operators are 2 n × ceil(log2(entries)) + 50 n + n × conditions, 100 for an entry page and 50
-    for a data page.
+    A scan for n entries reads p + n * l entry pages and at least one data page; p are the pending pages, and l is
+    rint(entry_pages ^ 0.15). Its operators are 100 for an entry page, 50 for a data page, and for each of the n entries
+    50, one for each condition, and 2 * ceil(log2(entries)).
     """
+    if major < 16:
+        return _without_operators(probes, pages=pages)
     for descent in range(_DEEPEST):
         few = _entry_pages_read(probes.few_pages, probes.few_operators, _FEW, descent)
         many = _entry_pages_read(probes.many_pages, probes.many_operators, _MANY, descent)
-        levels, rest = divmod(many - few, _MANY - _FEW)
-        if rest == 0 and few.is_integer() and levels >= 1:
-            pending = round(few - _FEW * levels)
-            found = _with_entries(probes, pages=pages, pending=pending, levels=round(levels), descent=descent)
-            return found if found is not None and found.pending_pages >= 0 else None
-    return _without_operators(probes, pages=pages)
+        levels, rest = divmod(many - few, _OPERATORS_PER_PAGE * (_MANY - _FEW))
+        pending, part = divmod(few - _OPERATORS_PER_PAGE * _FEW * levels, _OPERATORS_PER_PAGE)
+        if rest == part == 0 and levels >= 1 and pending >= 0:
+            found = _with_entries(probes, pages=pages, pending=pending, levels=levels, descent=descent)
+            if found is not None:
+                return found
+    return None
 
 
-def _entry_pages_read(pages: float, operators: float, entries: int, descent: int) -> float:
-    once = operators - _OPERATORS_PER_PAGE * pages - entries * (2 * descent + _OPERATORS_PER_PAGE + entries)
-    return once / _OPERATORS_PER_PAGE
+def _entry_pages_read(pages: int, operators: int, entries: int, descent: int) -> int:
+    """Return them in operators, which are no whole pages where `descent` is wrong (or 25 off, with another level)."""
+    return operators - _OPERATORS_PER_PAGE * pages - entries * (2 * descent + _OPERATORS_PER_PAGE + entries)
 
 
 def _with_entries(probes: Probes, *, pages: int, pending: int, levels: int, descent: int) -> GinPages | None:
     if probes.full_pages is None or probes.full_operators is None:
-        # Only the logarithm of the entries is known; the most it allows makes partial matches cheapest.
-        entries = 2**descent
-        per_few = probes.few_pages - pending - _FEW * levels
-        data_pages = per_few * entries / _FEW if per_few > 1 else 0.1 * probes.every_page
-        return _divided(probes.every_page, data_pages, pages=pages, pending=pending, levels=levels, entries=entries)
+        return _with_logarithm(probes, pages=pages, pending=pending, levels=levels, descent=descent)
     an_entry = 2 * descent + _OPERATORS_PER_PAGE + _FEW + 1 + _OPERATORS_PER_PAGE * levels
-    beyond_pages = probes.full_operators - _OPERATORS_PER_PAGE * (probes.full_pages + pending)
-    entries, rest = divmod(beyond_pages, an_entry)
-    if rest or entries < 1 or math.ceil(math.log2(entries)) != descent:
+    of_entries = probes.full_operators - _OPERATORS_PER_PAGE * (probes.full_pages + pending)
+    entries, rest = divmod(of_entries, an_entry)
+    # The logarithm of a power of two may be rounded up, so that the next integer is charged.
+    if rest or entries < 1 or descent not in {(entries - 1).bit_length(), entries.bit_length()}:
         return None
     data_pages = probes.full_pages - pending - entries * levels
     entry_pages = probes.every_page - data_pages
@@ -257,36 +281,45 @@ def _with_entries(probes: Probes, *, pages: int, pending: int, levels: int, desc
     return _found(pages, pending, entry_pages, data_pages, entries)
 
 
+def _with_logarithm(probes: Probes, *, pages: int, pending: int, levels: int, descent: int) -> GinPages | None:
+    """Choose where only the logarithm of the entries is known; a power of two would be at the mercy of its rounding."""
+    entries = 3 * 2**descent // 4 if descent > 1 else 2**descent
+    if _fewest_pages(levels) > 2 * entries:
+        return None  # More pages than entries.
+    growth = probes.many_pages - probes.few_pages - (_MANY - _FEW) * levels
+    data_pages = growth * entries // (_MANY - _FEW) if growth > 0 else min(probes.every_page // 10, entries // _MANY)
+    return _divided(probes.every_page, data_pages, pages=pages, pending=pending, levels=levels, entries=entries)
+
+
 def _without_operators(probes: Probes, *, pages: int) -> GinPages | None:
-    """Before 16 descents are free, and the split of the pages is the usual one as far as the levels allow it."""
+    """Before 16 descents are free, and the pages are divided as the planner would, as far as the levels allow it."""
     levels, of_data = divmod(probes.many_pages - probes.few_pages, _MANY - _FEW)
     pending = probes.few_pages - _FEW * levels - max(1, of_data)
     if levels < 1 or pending < 0:
         return None
-    data_pages = 0.1 * probes.every_page
-    entries = 100 * (probes.every_page - data_pages)
+    data_pages, entries = probes.every_page // 10, 90 * probes.every_page
     if probes.full_pages is not None:
+        # Twelve entries were not charged for a second data page.
+        data_pages = min(data_pages, (probes.full_pages - pending) // levels // _MANY)
         entries = max(1, (probes.full_pages - pending - data_pages) // levels)
-    return _divided(
-        probes.every_page, data_pages, pages=pages, pending=round(pending), levels=round(levels), entries=entries
-    )
+    return _divided(probes.every_page, data_pages, pages=pages, pending=pending, levels=levels, entries=entries)
 
 
-def _divided(
-    every_page: float, data_pages: float, *, pages: int, pending: int, levels: int, entries: float
-) -> GinPages:
+def _divided(every_page: int, data_pages: int, *, pages: int, pending: int, levels: int, entries: int) -> GinPages:
     """Divide the pages as asked, as far as the entry pages stay the ones for that many levels."""
-    fewest, most = math.ceil((levels - 0.5) ** (1 / 0.15)), math.floor((levels + 0.5) ** (1 / 0.15))
-    entry_pages = min(max(every_page - max(1, math.floor(data_pages)), fewest, 1), most)
+    most = _fewest_pages(levels + 1) - 1
+    entry_pages = min(max(every_page - max(1, data_pages), _fewest_pages(levels)), most)
     return _found(pages, pending, entry_pages, max(1, every_page - entry_pages), entries)
 
 
-def _found(pages: int, pending: int, entry_pages: float, data_pages: float, entries: float) -> GinPages:
-    found = GinPages(
-        pending_pages=pending, entry_pages=round(entry_pages), data_pages=round(data_pages), entries=round(entries)
-    )
+def _fewest_pages(levels: int) -> int:
+    return max(1, math.ceil((levels - 0.5) ** (1 / 0.15)))
+
+
+def _found(pages: int, pending: int, entry_pages: int, data_pages: int, entries: int) -> GinPages:
+    found = GinPages(pending_pages=pending, entry_pages=entry_pages, data_pages=data_pages, entries=entries)
     # One data page is the least a scan is charged for, even where the index has no room for it beside its metapage.
-    no_room = pages - 1 - found.pending_pages - found.entry_pages < 1
+    no_room = pages - 1 - pending - entry_pages < 1
     if data_pages > 1 or not no_room or found == GinPages.invented(pages=pages, pending_pages=pending):
         return found
     return found.model_copy(update={"data_pages": 0})

@@ -35,11 +35,14 @@ def read_indexes(
     """Give the rows of `read_index_rows` their counters and turn them into records."""
     activity = {row["oid"]: row for row in reader.rows("index_activity", {"relations": list(relations)})}
     return tuple(
-        _index(row, activity.get(row["oid"]), heights.get(row["oid"]), gin_pages.get(row["oid"])) for row in rows
+        as_index(row, activity.get(row["oid"]), heights.get(row["oid"]), gin_pages.get(row["oid"])) for row in rows
     )
 
 
-def _index(row: DictRow, activity: DictRow | None, height: int | None, gin: GinPages | None) -> Index:
+def as_index(
+    row: DictRow, activity: DictRow | None = None, height: int | None = None, gin: GinPages | None = None
+) -> Index:
+    """Turn a row of `capture/indexes` into a record, with what else is known of it."""
     return Index(
         definition=definition(row),
         ddl=row["ddl"],
@@ -59,6 +62,8 @@ def _index(row: DictRow, activity: DictRow | None, height: int | None, gin: GinP
         rows_read=activity["rows_read"] if activity else None,
         last_scan=activity["last_scan"] if activity else None,
         comment=row["comment"],
+        statistics_targets=row["statistics_targets"],
+        foreign_keys=row["foreign_keys"],
         parent=(row["parent_schema"], row["parent_name"]) if row["parent_name"] is not None else None,
     )
 

@@ -55,10 +55,12 @@ class Reader:
             self._ask("scan_by_index", {"seq_page_cost": str(seq_page_cost)}, {})
             return self._ask(template, None, names)
 
-    def rows_by_bitmap(self, template: str, /, *, page_cost: int, operator_cost: int, **names: object) -> list[DictRow]:
+    def rows_by_bitmap(
+        self, template: str, /, *, page_cost: int, operator_cost: int, tuple_cost: int, **names: object
+    ) -> list[DictRow]:
         """Ask `capture/<template>` while the planner may only read indexes by bitmap, at these prices alone."""
         with self.connection.transaction(force_rollback=True):
-            prices = {"page_cost": str(page_cost), "operator_cost": str(operator_cost)}
+            prices = {"page_cost": page_cost, "operator_cost": operator_cost, "tuple_cost": tuple_cost}
             self._ask("bitmaps_alone", prices, {})
             return self._ask(template, None, names)
 

@@ -241,6 +241,10 @@ class Index(Record):
     rows_read: int | None = None
     last_scan: datetime | None = None
     comment: str | None = None
+    #: Statistics targets of its expressions: (position from 1, target).
+    statistics_targets: tuple[tuple[int, int], ...] = ()
+    #: Foreign keys that need it, by name; a unique index serves them without being a constraint's.
+    foreign_keys: tuple[str, ...] = ()
     #: Parent partitioned index: (schema, name).
     parent: tuple[str, str] | None = None
 

@@ -1,13 +1,13 @@
 """`twindex capture`: one read-only snapshot of a database, as a file."""
 
+import os
 from pathlib import Path
 
 import click
 
 from analyzer.capture import snapshot as snapshots
-from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import Snapshot
-from analyzer.cli.options import database_option, progress, resolve_database
+from analyzer.cli.options import database_option, read_snapshot, resolve_database
 from analyzer.errors import InputError
 
 #: How many of the reasons for not examining something the summary names.
@@ -22,8 +22,8 @@ _REASONS_SHOWN = 3
 def command(*, database: str | None, output: Path, no_values: bool, quiet: bool) -> None:
     """Read a database's catalog, statistics and statements into a snapshot file; nothing is written to it."""
     _check_writable(output)
-    with resolve_database(database) as url, progress(quiet=quiet) as tell:
-        snapshot = capture(url, values=not no_values, progress=lambda what: tell(f"capture: {what}"))
+    with resolve_database(database) as url:
+        snapshot = read_snapshot(url, quiet=quiet, values=not no_values)
     try:
         snapshots.dump(snapshot, output)
     except OSError as error:
@@ -38,6 +38,8 @@ def _check_writable(output: Path) -> None:
         raise InputError(f"{output} is a directory; give -o a file name")
     if not output.parent.is_dir():
         raise InputError(f"{output.parent} does not exist; make that directory, or give -o another file name")
+    if not os.access(output.parent, os.W_OK):
+        raise InputError(f"{output} cannot be written (permission denied); give -o another file name")
 
 
 def summary(snapshot: Snapshot, output: Path) -> str:

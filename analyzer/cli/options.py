@@ -1,13 +1,15 @@
 """Options that several commands share, and what they resolve to."""
 
 import contextlib
+import os
 import re
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import psycopg
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -15,10 +17,10 @@ from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import Snapshot
 from analyzer.config import Config, configured_url, load_config
-from analyzer.db import has_password
-from analyzer.errors import InputError
+from analyzer.db import describe, has_password, without_secrets
+from analyzer.errors import InputError, UnreachableError
 from analyzer.report.model import Document
-from analyzer.report.output import Format, QueryText, render, write
+from analyzer.report.output import Format, QueryText, format_of, render, write
 from analyzer.twin import cluster
 from analyzer.workload.parse import Workload, parse_file, parse_statements
 
@@ -118,20 +120,37 @@ def output_options(function: F) -> F:
     return function
 
 
+def check_outputs(outputs: Sequence[Path], output_format: Format | None, *, formats: Collection[Format] = ()) -> None:
+    """Refuse, before anything is read, what could not be written afterwards.
+
+    Raises InputError for a suffix without a format, a format that is not among `formats`, a place that is not there.
+    """
+    for path in outputs:
+        wanted = output_format or format_of(path)
+        if formats and wanted not in formats:
+            raise InputError(f"{path}: there is no {wanted} of this; use {', '.join(formats)}")
+        if not path.parent.is_dir():
+            raise InputError(f"{path.parent} does not exist; make that directory, or give -o another file name")
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise InputError(f"{path} cannot be written (permission denied); give -o another file name")
+    if formats and output_format is not None and output_format not in formats:
+        raise InputError(f"--format {output_format}: there is none of this; use {', '.join(formats)}")
+
+
 def emit(document: Document, outputs: Sequence[Path], output_format: Format | None, query_text: QueryText) -> None:
     """Write a document to its files, or to stdout when there are none."""
     if outputs:
         write(document, outputs, output_format, query_text=query_text)
         return
-    console = Console()
+    terminal = sys.stdout.isatty()
     text = render(
         document,
         output_format or "text",
         query_text=query_text,
-        width=min(console.width, 160) if console.is_terminal else 120,
-        colour=console.is_terminal and not console.no_color,
+        width=min(Console().width, 160) if terminal else 120,
+        colour=terminal and not os.environ.get("NO_COLOR"),
     )
-    click.echo(text, nl=not text.endswith("\n"))
+    click.echo(text, nl=not text.endswith("\n"), color=True)  # what is rendered decides about colour
 
 
 @contextlib.contextmanager
@@ -161,24 +180,52 @@ def resolve_snapshot(source: Path | None, database: str | None, *, quiet: bool, 
         if database is not None:
             raise InputError(f"both {source} and -d are given; name one source")
         return snapshots.load(source)
-    with resolve_database(database) as url, progress(quiet=quiet) as tell:
-        return capture(url, statements=statements, progress=lambda what: tell(f"capture: {what}"))
+    with resolve_database(database) as url:
+        return read_snapshot(url, quiet=quiet, statements=statements)
+
+
+def read_snapshot(url: str, *, quiet: bool, statements: bool = True, values: bool = True) -> Snapshot:
+    """Capture a database, with progress on stderr; raises UnreachableError when the server goes away meanwhile."""
+    try:
+        with progress(quiet=quiet) as tell:
+            return capture(url, statements=statements, values=values, progress=lambda what: tell(f"capture: {what}"))
+    except psycopg.OperationalError as error:
+        raise UnreachableError(
+            f"{describe(url)}: reading it broke off ({without_secrets(str(error), url)}); try again"
+        ) from None
 
 
 def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload:
     """Read the statements of the file, or the snapshot's when there is none."""
     if workload_file is None:
         return parse_statements(snapshot)
-    return parse_file(read_text(workload_file))
+    workload = parse_file(read_text(workload_file))
+    if not workload.statements:
+        first = next((f" ({gap.what}: {gap.reason})" for gap in workload.not_examined), "")
+        raise InputError(
+            f"{workload_file} holds no statement that can be planned{first}; give queries, each ended by ;"
+        )
+    return workload
 
 
-def read_text(path: Path) -> str:
-    """Read a text file; raises InputError."""
+def read_text(path: Path | None) -> str:
+    """Read a text file, or stdin when there is none; raises InputError."""
+    where = path or "stdin"
     try:
-        return path.read_text(encoding="utf-8")
+        text = (path.read_bytes() if path else sys.stdin.buffer.read()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"{path} cannot be read ({reason}); give a text file") from None
+        raise InputError(f"{where} cannot be read ({reason}); give a text file of SQL") from None
+    if "\0" in text:
+        raise InputError(f"{where} cannot be read (it is binary); give a text file of SQL")
+    return text
+
+
+def specs_directory(specs: Path | None, *, new: bool = False) -> Path:
+    """Return the directory of specs; raises InputError when one is named that is not there, unless it may be new."""
+    if specs is not None and not new and not specs.is_dir():
+        raise InputError(f"{specs} is not a directory of spec files; give --specs DIR")
+    return specs or load_config().specs
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from analyzer.advise.proposal import Advice, Limits, propose
 from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.options import (
     Size,
+    check_outputs,
     database_option,
     emit,
     output_options,
@@ -15,14 +16,17 @@ from analyzer.cli.options import (
     resolve_snapshot,
     resolve_workload,
     source_argument,
+    specs_directory,
     specs_option,
     workload_option,
 )
-from analyzer.config import load_config
+from analyzer.errors import InputError
 from analyzer.report.advice import new_specs, propose_document
+from analyzer.report.model import ProposeDocument
 from analyzer.report.output import Format, QueryText
 from analyzer.specs.declared import declared
-from analyzer.specs.files import append_proposals, load_specs
+from analyzer.specs.files import append_proposals, load_specs, set_state
+from analyzer.specs.model import json_schema
 from analyzer.twin.planner import open_twin
 from analyzer.workload.parse import Workload
 
@@ -56,16 +60,35 @@ def command(
 
     SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
     """
-    directory = specs or load_config().specs
+    check_outputs(outputs, output_format)
+    directory = specs_directory(specs, new=write_specs)
     captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=workload_file is None)
     workload = resolve_workload(workload_file, captured)
     limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
     advice = advise(captured, workload, directory, limits, quiet=quiet)
     document = propose_document(advice, captured)
     if write_specs:
-        for path in append_proposals(directory, new_specs(document, advice)):
-            click.echo(f"wrote {path}", err=True)
+        for path in _write(directory, document, advice):
+            if not quiet:
+                click.echo(f"wrote {path}", err=True)
     emit(document, outputs, output_format, query_text)
+
+
+def _write(directory: Path, document: ProposeDocument, advice: Advice) -> tuple[Path, ...]:
+    """Add the proposals to the specs; one that was rejected until a day that has passed is proposed where it stands."""
+    new = new_specs(document, advice)
+    if not advice.proposals:
+        return ()
+    again = [proposal.again.index.name for proposal in advice.proposals if proposal.again is not None]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        written = append_proposals(directory, new) if new else ()
+        schema = directory / "schema.json"
+        if not schema.exists():
+            schema.write_text(json_schema(), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{directory} cannot be written ({error.strerror}); give --specs another directory") from None
+    return tuple(sorted({*written, *(set_state(directory, again, "proposed") if again else ())}))
 
 
 def advise(snapshot: Snapshot, workload: Workload, specs: Path, limits: Limits, *, quiet: bool) -> Advice:

@@ -6,15 +6,16 @@ import click
 
 from analyzer.advise.proposal import Limits
 from analyzer.cli.options import (
+    check_outputs,
     database_option,
     emit,
     output_options,
     resolve_snapshot,
     source_argument,
+    specs_directory,
     specs_option,
 )
 from analyzer.cli.propose import advise
-from analyzer.config import load_config
 from analyzer.report.advice import report_document
 from analyzer.report.output import Format, QueryText
 from analyzer.workload.parse import parse_statements
@@ -39,6 +40,8 @@ def command(
 
     SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
     """
+    check_outputs(outputs, output_format)
+    directory = specs_directory(specs)
     captured = resolve_snapshot(snapshot, database, quiet=quiet)
-    advice = advise(captured, parse_statements(captured), specs or load_config().specs, Limits(), quiet=quiet)
+    advice = advise(captured, parse_statements(captured), directory, Limits(), quiet=quiet)
     emit(report_document(advice, captured), outputs, output_format, query_text)

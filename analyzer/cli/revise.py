@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.options import database_option, progress, resolve_snapshot, specs_option
+from analyzer.cli.options import database_option, progress, resolve_snapshot, specs_directory, specs_option
 from analyzer.config import load_config
+from analyzer.errors import InputError
 from analyzer.migrate.revision import revise
+from analyzer.specs.files import load_specs
 from analyzer.twin.planner import open_twin
 
 
@@ -24,10 +26,14 @@ from analyzer.twin.planner import open_twin
 def command(*, message: str, database: str | None, specs: Path | None, alembic: Path | None, quiet: bool) -> None:
     """Write the Alembic revision that makes the database agree with the approved specs; only reads the database."""
     config = load_config()
+    directory, settings = specs_directory(specs), alembic or config.alembic
+    load_specs(directory)  # what cannot be read is said before the database is asked
+    if not settings.is_file():
+        raise InputError(f"{settings} is not there; run in the project's directory or give --config FILE")
     snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False)
     with progress(quiet=quiet) as tell, open_twin(snapshot, progress=tell) as twin:
         path = revise(
-            snapshot, specs or config.specs, alembic or config.alembic,
+            snapshot, directory, settings,
             message=message, canonical=twin.canonical, deparse=twin.server_ddl,
         )  # fmt: skip
     click.echo("nothing to do: the database agrees with the specs" if path is None else str(path))

@@ -1,7 +1,9 @@
 """`twindex sql`: print a SQL template as it is sent."""
 
 import click
+from jinja2 import UndefinedError
 
+from analyzer.errors import InputError
 from analyzer.sql import render_text
 
 
@@ -10,4 +12,8 @@ from analyzer.sql import render_text
 @click.option("--pg", default=18, show_default=True, type=click.IntRange(14), help="Major version of the server.")
 def command(name: str, pg: int) -> None:
     """Print the SQL template NAME (such as capture/relations) as it is sent to a server."""
-    click.echo(render_text(name, pg=pg))
+    try:
+        text = render_text(name, pg=pg)
+    except UndefinedError as error:
+        raise InputError(f"{name} cannot be shown alone ({error.message}); it is filled in where it is used") from None
+    click.echo(text)

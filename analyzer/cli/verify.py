@@ -1,12 +1,19 @@
 """`twindex verify`: predicted against measured after a deploy."""
 
-import sys
 from pathlib import Path
 
 import click
 
 from analyzer.capture import snapshot as snapshots
-from analyzer.cli.options import database_option, emit, fail_on_option, output_options, progress, resolve_snapshot
+from analyzer.cli.options import (
+    check_outputs,
+    database_option,
+    emit,
+    fail_on_option,
+    output_options,
+    progress,
+    resolve_snapshot,
+)
 from analyzer.report.model import Severity
 from analyzer.report.output import Format, QueryText
 from analyzer.twin.planner import open_twin
@@ -35,6 +42,7 @@ def command(
     quiet: bool,
 ) -> None:
     """Compare what a deploy was expected to gain with what the server has measured since."""
+    check_outputs(outputs, output_format)
     before = snapshots.load(against)
     after = resolve_snapshot(None, database, quiet=quiet)
     with progress(quiet=quiet) as tell, open_twin(before, progress=tell) as twin:
@@ -43,4 +51,4 @@ def command(
     emit(report, outputs, output_format, query_text)
     order = ("info", "warning", "error")
     if any(order.index(finding.severity) >= order.index(fail_on) for finding in report.findings):
-        sys.exit(1)
+        click.get_current_context().exit(1)

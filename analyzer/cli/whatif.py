@@ -1,6 +1,5 @@
 """`twindex whatif`: try indexes by hand on the twin."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import click
 from analyzer.advise.whatif import Trial, try_indexes
 from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.cli.options import (
+    check_outputs,
     database_option,
     emit,
     output_options,
@@ -49,12 +49,14 @@ def command(
 
     SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
     """
-    text = None if queries is None else sys.stdin.read() if queries == "-" else read_text(Path(queries))
+    check_outputs(outputs, output_format, formats=("text", "markdown", "json"))
+    text = None if queries is None else read_text(None if queries == "-" else Path(queries))
     captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=text is None)
     recorded = parse_statements(captured) if text is None else Workload(statements=())
     statements = recorded.statements if text is None else parse_listed(text)
     if not statements:
-        raise InputError("there is no statement to plan; give some with -q FILE")
+        where = f"{queries} holds" if queries is not None else "pg_stat_statements has recorded"
+        raise InputError(f"{where} no statement to plan; give some with -q FILE")
     trials, planner, notes = _try(captured, statements, create, drop, quiet=quiet)
     document = whatif_document(captured, planner, trials, (*recorded.not_examined, *notes))
     emit(document, outputs, output_format, query_text)

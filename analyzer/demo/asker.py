@@ -19,8 +19,8 @@ class Asker:
         self.random = Random(f"workload:{seed}:{client}")
         self.scale = scale
         self.embedder = embedder
-        #: Products imported by this client that nothing refers to yet.
-        self.imported: deque[str] = deque()
+        #: What this client made by each statement and nothing refers to yet.
+        self._made: dict[str, deque[str]] = {}
         self._client = client
         self._asked = 0
 
@@ -29,10 +29,19 @@ class Asker:
         self._asked += 1
         return CLOCK + timedelta(seconds=self._asked)
 
-    def import_sku(self) -> str:
-        """Return a new article number and remember it."""
-        self.imported.append(f"IMPORT-{self._client}-{len(self.imported)}-{self.random.randrange(1 << 30)}")
-        return self.imported[-1]
+    def remember(self, statement: str, prefix: str) -> str:
+        """Return a new name for what a statement makes, and remember it."""
+        made = self._made.setdefault(statement, deque())
+        made.append(f"{prefix}-{self._client}-{len(made)}-{self.random.randrange(1 << 30)}")
+        return made[-1]
+
+    def recall(self, statement: str) -> str:
+        """Return the name of what a statement made longest ago, and forget it."""
+        return self._made[statement].popleft()
+
+    def remembers(self, statement: str) -> bool:
+        """Say whether anything is left that a statement made."""
+        return bool(self._made.get(statement))
 
     def category(self) -> str:
         """Draw a category as skewed as the products'."""

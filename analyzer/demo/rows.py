@@ -57,20 +57,48 @@ class Scale:
     embedded_products: int
     embedded_documents: int
     embedded_cached: int
+    tenant_customers: int
+    scores: int
+    messages: int
+    sentiments: int
+    benchmarks: int
+    metrics: int
+    alerts: int
+    trends: int
+    training_jobs: int
+    templates: int
+    audited: int
+    runs: int
+    work_items: int
+    outputs: int
 
 
 FULL = Scale(
     vendors=5_000,
     companies=20_000,
     customers=60_000,
-    products=150_000,
+    products=200_000,
     quotes=250_000,
     documents=8_000,
     classifications=200_000,
     cached=20_000,
     embedded_products=2_000,
     embedded_documents=3_000,
-    embedded_cached=15_000,
+    embedded_cached=20_000,
+    tenant_customers=100_000,
+    scores=1_000_000,
+    messages=1_000_000,
+    sentiments=150_000,
+    benchmarks=60_000,
+    metrics=96_000,
+    alerts=20_000,
+    trends=20_000,
+    training_jobs=5_000,
+    templates=3_000,
+    audited=100_000,
+    runs=2_000,
+    work_items=60_000,
+    outputs=80_000,
 )
 FAST = Scale(
     vendors=1_000,
@@ -78,12 +106,26 @@ FAST = Scale(
     customers=12_000,
     products=30_000,
     quotes=60_000,
-    documents=1_000,
+    documents=1_500,
     classifications=50_000,
     cached=2_500,
     embedded_products=100,
     embedded_documents=200,
     embedded_cached=1_700,
+    tenant_customers=15_000,
+    scores=60_000,
+    messages=40_000,
+    sentiments=20_000,
+    benchmarks=8_000,
+    metrics=9_600,
+    alerts=3_000,
+    trends=3_000,
+    training_jobs=2_000,
+    templates=1_500,
+    audited=36_000,
+    runs=500,
+    work_items=10_000,
+    outputs=10_000,
 )
 
 

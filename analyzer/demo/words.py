@@ -90,3 +90,16 @@ PLAIN_WORDS = (
     *("inspection", "tolerance", "capacity", "motor", "bracket", "screw", "panel", "sensor", "switch", "cover"),
     *("torque", "calibration", "corrosion", "maintenance", "lubricant", "fixture", "adapter", "ventilation"),
 )
+
+METRICS = (
+    *("delivery_time", "return_rate", "margin", "conversion", "response_time", "stock_turn", "satisfaction", "growth"),
+    *("energy_per_unit", "defects", "retention", "share_of_voice"),
+)
+SERVICES = ("shop", "search", "pricing", "quotes", "import", "classifier", "chat", "reports")
+SERVICE_METRICS = ("requests", "errors", "latency_ms", "queue_length", "memory_mb", "cache_hits")
+SOURCES = ("news", "review", "forum", "survey", "ticket", "social")
+AGENTS = ("classifier", "enricher", "deduplicator", "price-watch", "translator")
+TASKS = ("classify", "embed", "describe", "deduplicate")
+ACTIONS = ("create", "update", "delete", "approve", "export", "log_in")
+AUDITED = ("product", "vendor", "customer", "quote", "document", "template")
+MODEL_TYPES = ("classifier", "ranker", "forecaster", "sentiment", "embedder", "anomaly")

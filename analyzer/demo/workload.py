@@ -26,7 +26,7 @@ from analyzer.demo.statements import STATEMENTS, Kind, Parameters, StatementSpec
 from analyzer.sql import render, render_text
 
 #: Enough of them that every statement comes up, and what is slow without its index still ends within a minute.
-COUNTS = {FULL: 1_600, FAST: 1_600}
+COUNTS = {FULL: 2_000, FAST: 2_000}
 
 Progress = Callable[[int, int], None]
 
@@ -94,13 +94,13 @@ def examples(seed: int, *, scale: Scale = FAST) -> tuple[Example, ...]:
 
 
 def schedule(ask: Asker) -> Iterator[tuple[StatementSpec, Parameters]]:
-    """Draw statements for ever; what deletes an imported product comes after the import."""
+    """Draw statements for ever; what deletes comes after what makes."""
     weights = [spec.weight for spec in STATEMENTS]
     by_name = {spec.name: spec for spec in STATEMENTS}
     while True:
         spec = ask.random.choices(STATEMENTS, weights)[0]
-        if spec.name == "purge_product" and not ask.imported:
-            yield by_name["import_product"], by_name["import_product"].parameters(ask)
+        if spec.undoes is not None and not ask.remembers(spec.undoes):
+            yield by_name[spec.undoes], by_name[spec.undoes].parameters(ask)
         yield spec, spec.parameters(ask)
 
 
@@ -137,7 +137,7 @@ def _send(url: str, planned: Iterator[tuple[StatementSpec, Parameters]]) -> dict
         for spec, parameters in planned:
             started = time.perf_counter()
             if spec.built is None:
-                cursor = connection.execute(queries[spec.name], parameters)
+                cursor = connection.execute(queries[spec.name], parameters, prepare=spec.prepare)
                 if spec.kind == "read":
                     cursor.fetchall()
             else:

@@ -1,219 +1,30 @@
-"""The operations of an index revision: `op.build_index`, `op.replace_index`, `op.drop_index_online`.
+"""One import line in env.py: autogenerate sees the specs, and revisions may use `op.build_index` and its like.
 
-Importing this module is what makes them available; every revision that twindex writes does it for itself.
+    import analyzer.migrate.alembic_plugin  # noqa: F401
+
+Every revision that twindex writes imports it as well. It registers under a name that Alembic's own default,
+`autogenerate_plugins=["alembic.autogenerate.*"]`, takes in; `"~alembic.autogenerate.twindex"` there leaves it out.
 """
 
-from typing import Any
+import sys
 
-from alembic.autogenerate.api import AutogenContext
+from alembic.autogenerate import comparators
+from alembic.runtime.plugins import Plugin
+from alembic.util import DispatchPriority
 
-# From the submodule: alembic.autogenerate itself may still be importing when Alembic loads this module.
-from alembic.autogenerate.render import renderers
-from alembic.operations import MigrateOperation, Operations
-from sqlglot import tokenize
-from sqlglot.errors import TokenError
-from sqlglot.tokenizer_core import TokenType
+import analyzer.migrate.operations  # noqa: F401  # pyright: ignore[reportUnusedImport] - registers op.build_index
+from analyzer.migrate.autogenerate import compare_specs, refuse_drops
 
-from analyzer.migrate import online
-from analyzer.sql import render_text
-
-IMPORT = "import analyzer.migrate.alembic_plugin  # noqa: F401"
-_WIDTH = 90
-_INDENT = " " * 4
-#: Where a long CREATE INDEX breaks first.
-_CLAUSES = frozenset({"ON", "INCLUDE", "WITH", "TABLESPACE", "WHERE"})
+NAME = "alembic.autogenerate.twindex"
 
 
-class IndexOperation(MigrateOperation):
-    """What the three operations share: an index by name and the literal statement a DBA reads."""
-
-    #: Name of the operation, as in `op.<name>`.
-    verb: str
-
-    def __init__(
-        self,
-        index_name: str,
-        table_name: str,
-        *,
-        schema: str,
-        sql: str,
-        lock_timeout: str,
-        definition: str | None = None,
-        settings: dict[str, str] | None = None,
-        hazards: tuple[str, ...] = (),
-        reverse_op: "IndexOperation | None" = None,
-    ) -> None:
-        """Hold the facts: `sql` is what runs, `definition` the pg_get_indexdef expected, `hazards` are for reading."""
-        self.index_name = index_name
-        self.table_name = table_name
-        self.schema = schema
-        self.sql = sql
-        self.lock_timeout = lock_timeout
-        self.definition = definition
-        self.settings = settings or {}
-        self.hazards = hazards
-        self._reverse = reverse_op
-
-    @property
-    def target(self) -> online.Target:
-        """Return what the executor needs."""
-        return online.Target(
-            schema=self.schema,
-            table=self.table_name,
-            name=self.index_name,
-            sql=_unwrapped(self.sql, "\n"),
-            lock_timeout=self.lock_timeout,
-            definition=None if self.definition is None else _unwrapped(self.definition, " "),
-            settings=tuple(self.settings.items()),
-        )
-
-    def reverse(self) -> "IndexOperation":
-        """Return the operation that undoes this one."""
-        if self._reverse is None:
-            raise NotImplementedError(f"op.{self.verb} of {self.index_name} does not know what undoes it")
-        return self._reverse
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        """Describe the operation as `alembic check` prints it."""
-        return (self.verb, self.schema, self.table_name, self.index_name, self.sql)
+def setup(plugin: Plugin) -> None:
+    """Register the comparison, after Alembic's own and apart from every other plugin's."""
+    plugin.add_autogenerate_comparator(
+        compare_specs, "autogenerate", "twindex", qualifier="postgresql", priority=DispatchPriority.LAST
+    )
 
 
-@Operations.register_operation("build_index")
-class BuildIndexOp(IndexOperation):
-    """Build an index concurrently; skip it when it is there, rebuild it when it is INVALID."""
-
-    verb = "build_index"
-
-    @classmethod
-    def build_index(cls, operations: Operations, index_name: str, table_name: str, **facts: Any) -> None:
-        """Build an index concurrently: `sql` is the statement; keywords are those of IndexOperation."""
-        operations.invoke(cls(index_name, table_name, **facts))
-
-    def reverse(self) -> IndexOperation:
-        """Return the drop of this index."""
-        return self._reverse or DropIndexOnlineOp(
-            self.index_name,
-            self.table_name,
-            schema=self.schema,
-            sql=render_text("index/drop_index", schema=self.schema, name=self.index_name, concurrently=True),
-            lock_timeout=online.SHORT_LOCK_TIMEOUT,
-            reverse_op=self,
-        )
-
-
-@Operations.register_operation("replace_index")
-class ReplaceIndexOp(IndexOperation):
-    """Exchange an index's definition: build beside it, swap the names, drop the old one."""
-
-    verb = "replace_index"
-
-    @classmethod
-    def replace_index(cls, operations: Operations, index_name: str, table_name: str, **facts: Any) -> None:
-        """Exchange an index's definition for that of `sql`; keywords are those of IndexOperation."""
-        operations.invoke(cls(index_name, table_name, **facts))
-
-
-@Operations.register_operation("drop_index_online")
-class DropIndexOnlineOp(IndexOperation):
-    """Drop an index concurrently; nothing to do when it is gone."""
-
-    verb = "drop_index_online"
-
-    @classmethod
-    def drop_index_online(cls, operations: Operations, index_name: str, table_name: str, **facts: Any) -> None:
-        """Drop an index concurrently: `sql` is the statement; keywords are those of IndexOperation."""
-        operations.invoke(cls(index_name, table_name, **facts))
-
-
-@Operations.implementation_for(BuildIndexOp)
-def _build(operations: Operations, operation: BuildIndexOp) -> None:
-    online.build_index(operations.get_context(), operation.target)
-
-
-@Operations.implementation_for(ReplaceIndexOp)
-def _replace(operations: Operations, operation: ReplaceIndexOp) -> None:
-    online.replace_index(operations.get_context(), operation.target)
-
-
-@Operations.implementation_for(DropIndexOnlineOp)
-def _drop(operations: Operations, operation: DropIndexOnlineOp) -> None:
-    online.drop_index(operations.get_context(), operation.target)
-
-
-@renderers.dispatch_for(BuildIndexOp)
-@renderers.dispatch_for(ReplaceIndexOp)
-@renderers.dispatch_for(DropIndexOnlineOp)
-def _render(context: AutogenContext, operation: IndexOperation) -> str:
-    context.imports.add(IMPORT)
-    return render_operation(operation)
-
-
-def render_operation(operation: IndexOperation) -> str:
-    """Write an operation as Python, as ruff would format it inside a function."""
-    arguments = [
-        _text(operation.index_name),
-        _text(operation.table_name),
-        f"schema={_text(operation.schema)}",
-        f"sql={_sql_text(operation.sql)}",
-    ]
-    if operation.definition is not None:
-        arguments.append(f"definition={_sql_text(operation.definition)}")
-    arguments.append(f"lock_timeout={_text(operation.lock_timeout)}")
-    if operation.settings:
-        pairs = "".join(f"{_INDENT * 2}{_text(k)}: {_text(v)},\n" for k, v in operation.settings.items())
-        arguments.append(f"settings={{\n{pairs}{_INDENT}}}")
-    if operation.hazards:
-        lines = "".join(f"{_INDENT * 2}{_text(hazard)},\n" for hazard in operation.hazards)
-        arguments.append(f"hazards=(\n{lines}{_INDENT})")
-    body = "".join(f"{_INDENT}{argument},\n" for argument in arguments)
-    return f"op.{operation.verb}(\n{body})"
-
-
-def _text(value: str) -> str:
-    """Write a string literal with the quotes ruff prefers."""
-    quoted = repr(value)
-    if quoted[0] == "'" and '"' not in value:
-        return f'"{quoted[1:-1]}"'
-    return quoted
-
-
-def _sql_text(sql: str) -> str:
-    """Write SQL as a triple-quoted literal, a long statement one clause a line."""
-    if '"""' in sql or "\\" in sql or not sql.isprintable():
-        return _text(sql)
-    lines = _wrapped(sql)
-    if len(lines) == 1 and not sql.endswith('"'):
-        return f'"""{sql}"""'
-    inner = "".join(f"{_INDENT * 2}{line}\n" for line in lines)
-    return f'"""\n{inner}{_INDENT}"""'
-
-
-def _wrapped(sql: str) -> list[str]:
-    """Break a statement before its clauses, and a clause that is still long between any two tokens."""
-    if len(sql) <= _WIDTH:
-        return [sql]
-    try:
-        tokens = tokenize(sql, read="postgres")
-    except TokenError:
-        return [sql]
-    lines: list[str] = []
-    begin = gap = depth = 0
-    for token in tokens:
-        after_space = token.start > 0 and sql[token.start - 1] == " "
-        gap = token.start if after_space else gap
-        clause = after_space and depth == 0 and token.text.upper() in _CLAUSES
-        if (clause and token.token_type is not TokenType.IDENTIFIER) or token.end - begin >= _WIDTH:
-            cut = token.start if clause else gap
-            lines += [sql[begin:cut].rstrip()] if cut > begin else []
-            begin = max(begin, cut)
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-    return [*lines, sql[begin:].rstrip()]
-
-
-def _unwrapped(sql: str, separator: str) -> str:
-    """Take the indentation of a revision off a statement, unless a constant in it runs over lines."""
-    try:
-        whole = any("\n" in sql[token.start : token.end + 1] for token in tokenize(sql, read="postgres"))
-    except TokenError:
-        whole = True
-    return sql.strip() if whole else separator.join(line.strip() for line in sql.strip().split("\n"))
+Plugin.setup_plugin_from_module(sys.modules[__name__], NAME)
+# Outside of any plugin, and last of all, so that it looks also where the comparison was left out.
+comparators.dispatch_for("autogenerate", subgroup="twindex guard", priority=DispatchPriority.LAST)(refuse_drops)

@@ -5,6 +5,7 @@ Every verb may be repeated after any failure. What was set for the session is re
 
 import contextlib
 import hashlib
+import itertools
 import logging
 import time
 from collections.abc import Generator
@@ -26,6 +27,10 @@ LOG = logging.getLogger(__name__)
 
 #: Swaps and drops hold up whoever comes after them while they wait, so they give up soon.
 SHORT_LOCK_TIMEOUT = "5s"
+#: Largest partitioned table whose index is built plainly: its writers wait for about as long as this takes to read.
+PLAIN_BUILD_BYTES = 16 * 1024**2
+#: What the catalog calls nothing at all when it is the database's own.
+DEFAULT_TABLESPACE = "pg_default"
 _NAME_BYTES = 63
 _COPY = "twindex_copy"
 _AGAIN = "run alembic upgrade again: it drops the INVALID index and builds it anew"
@@ -47,6 +52,8 @@ class Target:
     lock_timeout: str
     #: pg_get_indexdef as expected, when known.
     definition: str | None = None
+    #: Statements that follow and may be repeated: comment and statistics targets.
+    attributes: tuple[str, ...] = ()
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
 
@@ -72,6 +79,8 @@ class State:
     valid: bool
     #: pg_get_indexdef.
     definition: str | None
+    #: None for the database's own.
+    tablespace: str | None
     constraint_name: str | None
     #: Backend that is building it now.
     builder_pid: int | None
@@ -83,10 +92,12 @@ def build_index(context: MigrationContext, target: Target) -> None:
     Raises DeployError when the name is taken by something else, or being built by another backend.
     """
     if context.as_sql:
-        _write_offline(context, target, (_leftover_comment(target.qualified_name), target.sql))
+        written = (_leftover_comment(target.qualified_name), target.sql) if _concurrent(target) else (target.sql,)
+        _write_offline(context, target, (*written, *target.attributes))
         return
     with _alone(context) as connection, _session(connection, target.session()):
         _ensure(connection, target)
+        _set_attributes(connection, target)
 
 
 def replace_index(context: MigrationContext, target: Target) -> None:
@@ -94,8 +105,9 @@ def replace_index(context: MigrationContext, target: Target) -> None:
     new, old = (_temporary_name(target.name, word) for word in ("new", "old"))
     beside = replace(target, name=new, sql=_under_name(target, new), definition=None)
     if context.as_sql:
-        swap = (_swap_sql(target, old, new), _drop_sql(target.schema, old))
-        _write_offline(context, target, (_leftover_comment(beside.qualified_name), beside.sql, *swap))
+        swap = (_swap_sql(target, old, new), _drop_sql(target.schema, old, concurrently=_concurrent(target)))
+        built = (_leftover_comment(beside.qualified_name), beside.sql)
+        _write_offline(context, target, (*built, *swap, *target.attributes))
         return
     with _alone(context) as connection, _session(connection, target.session()):
         state = _read(connection, target)
@@ -111,6 +123,7 @@ def replace_index(context: MigrationContext, target: Target) -> None:
             with _session(connection, {"lock_timeout": SHORT_LOCK_TIMEOUT}):
                 _swap(connection, target, old, new)
         with _session(connection, {"lock_timeout": SHORT_LOCK_TIMEOUT}):
+            _set_attributes(connection, target)
             _sweep(connection, target, old)
 
 
@@ -132,6 +145,54 @@ def drop_index(context: MigrationContext, target: Target) -> None:
         _execute(connection, target.sql, failed=f"dropping {target.qualified_name} failed", remedy=again)
 
 
+def rename_index(context: MigrationContext, target: Target, new_name: str) -> None:
+    """Rename an index; nothing to do when it has the new name already.
+
+    Raises DeployError when both names are taken, or none is.
+    """
+    if context.as_sql:
+        _write_offline(context, target, (target.sql, *target.attributes))
+        return
+    renamed = replace(target, name=new_name)
+    with _alone(context) as connection, _session(connection, target.session()):
+        old, new = _read(connection, target), _read(connection, renamed)
+        if old is not None and new is not None:
+            raise DeployError(
+                f"{target.qualified_name} cannot be renamed, {renamed.qualified_name} exists; drop or rename the one"
+            )
+        if old is None and new is None:
+            raise DeployError(
+                f"there is neither {target.qualified_name} nor {renamed.qualified_name}; write the revision again"
+            )
+        if old is not None:
+            _droppable(target, old)
+            failed = f"renaming {target.qualified_name} failed"
+            _execute(connection, target.sql, failed=failed, remedy="run alembic again")
+        else:
+            _droppable(renamed, new)
+            LOG.info("%s has its name already", renamed.qualified_name)
+        _set_attributes(connection, renamed)
+
+
+def alter_index(context: MigrationContext, target: Target) -> None:
+    """Give an index its comment and statistics targets.
+
+    Raises DeployError when there is no such index on the table.
+    """
+    if context.as_sql:
+        _write_offline(context, target, target.attributes)
+        return
+    with _alone(context) as connection, _session(connection, target.session()):
+        _droppable(target, _read(connection, target))
+        _set_attributes(connection, target)
+
+
+def _set_attributes(connection: Connection, target: Target) -> None:
+    failed = f"setting comment or statistics of {target.qualified_name} failed"
+    for statement in target.attributes:
+        _execute(connection, statement, failed=failed, remedy="run alembic again")
+
+
 def _ensure(connection: Connection, target: Target) -> None:
     state = _read(connection, target)
     if state is not None:
@@ -146,6 +207,8 @@ def _ensure(connection: Connection, target: Target) -> None:
             )
         LOG.warning("%s is INVALID, left by an earlier attempt; dropping and building it again", target.qualified_name)
         _sweep(connection, target, target.name)
+    if not _concurrent(target):
+        _refuse_large(connection, target)
     started = time.monotonic()
     LOG.info("building %s", target.qualified_name)
     _execute(connection, target.sql, failed=f"building {target.qualified_name} failed", remedy=_AGAIN)
@@ -155,9 +218,23 @@ def _ensure(connection: Connection, target: Target) -> None:
     LOG.info("built %s in %.1f s", target.qualified_name, time.monotonic() - started)
 
 
-def _droppable(target: Target, state: State) -> None:
-    """Refuse what is not ours to drop or to build over."""
+def _refuse_large(connection: Connection, target: Target) -> None:
+    """Refuse a plain build that would block writers for more than a moment."""
+    table = ident(target.schema, target.table)
+    query = render_text("online/read_table_size")
+    size_bytes = int(connection.exec_driver_sql(query, {"table": table}).scalar_one())
+    if size_bytes > PLAIN_BUILD_BYTES:
+        raise DeployError(
+            f"{target.qualified_name} would be built while writers of {table} wait, and it holds "
+            f"{size_bytes / 1024**2:.0f} MB; build it on the partitions concurrently and attach those by hand"
+        )
+
+
+def _droppable(target: Target, state: State | None) -> None:
+    """Refuse what is not ours to drop, to rename or to build over."""
     name = target.qualified_name
+    if state is None:
+        raise DeployError(f"there is no index {name}; write the revision again")
     if state.kind not in {"i", "I"}:
         raise DeployError(f"{name} is not an index (relkind {state.kind}); choose another name for the index")
     if (state.table_schema, state.table_name) != (target.schema, target.table):
@@ -179,11 +256,13 @@ def _read(connection: Connection, target: Target) -> State | None:
 
 
 def _same(connection: Connection, target: Target, state: State) -> bool:
-    """Say whether an existing index is the one wanted, by this server's own deparse of both."""
+    """Say whether an existing index is the one wanted, by this server's own deparse of both and its tablespace."""
+    if _tablespace(target.sql) != (state.tablespace or DEFAULT_TABLESPACE):
+        return False
     if state.definition is None or state.definition == target.definition:
         return state.definition is not None
-    wanted = _parts(target.sql)
-    return wanted is not None and _copied(connection, target, wanted) == _parts(state.definition)
+    wanted = parts_of_create(target.sql)
+    return wanted is not None and _copied(connection, target, wanted) == parts_of_create(state.definition)
 
 
 def _copied(connection: Connection, target: Target, wanted: tuple[bool, str]) -> tuple[bool, str] | None:
@@ -198,7 +277,7 @@ def _copied(connection: Connection, target: Target, wanted: tuple[bool, str]) ->
         _plain(connection, render_text("online/create_copy", copy=_COPY, schema=target.schema, table=target.table))
         _plain(connection, create)
         query = render_text("online/read_copy_definition")
-        return _parts(str(connection.exec_driver_sql(query, {"table": _COPY}).scalar_one()))
+        return parts_of_create(str(connection.exec_driver_sql(query, {"table": _COPY}).scalar_one()))
     except DBAPIError as error:
         raise DeployError(
             f"{target.qualified_name} exists, and its definition cannot be compared with the one wanted: "
@@ -209,7 +288,7 @@ def _copied(connection: Connection, target: Target, wanted: tuple[bool, str]) ->
             _plain(connection, render_text("online/rollback"))
 
 
-def _parts(create: str) -> tuple[bool, str] | None:
+def parts_of_create(create: str) -> tuple[bool, str] | None:
     """Split a CREATE INDEX into whether it is UNIQUE and the text from USING on; None when it is not one."""
     try:
         tokens = tokenize(create, read="postgres")
@@ -224,13 +303,30 @@ def _parts(create: str) -> tuple[bool, str] | None:
     return None
 
 
+def _tablespace(create: str) -> str:
+    """Find the tablespace a CREATE INDEX names."""
+    depth = 0
+    tokens = tokenize(create, read="postgres")
+    for token, following in itertools.pairwise(tokens):
+        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        if depth == 0 and token.text.upper() == "TABLESPACE" and token.token_type is not TokenType.IDENTIFIER:
+            return following.text if following.token_type is TokenType.IDENTIFIER else following.text.lower()
+    return DEFAULT_TABLESPACE
+
+
+def _concurrent(target: Target) -> bool:
+    """Say whether the statement is a concurrent one; on a partitioned table there are none."""
+    return any(token.text.upper() == "CONCURRENTLY" for token in tokenize(target.sql, read="postgres")[:4])
+
+
 def _under_name(target: Target, name: str) -> str:
-    parts = _parts(target.sql)
+    parts = parts_of_create(target.sql)
     if parts is None:
         raise DeployError(f"{target.qualified_name}: its SQL is no CREATE INDEX; mend the revision")
     return render_text(
         "online/create_like",
-        unique=parts[0], concurrently=True, name=name, schema=target.schema, table=target.table, rest=parts[1],
+        unique=parts[0], concurrently=_concurrent(target), name=name,
+        schema=target.schema, table=target.table, rest=parts[1],
     )  # fmt: skip
 
 
@@ -263,11 +359,12 @@ def _sweep(connection: Connection, target: Target, name: str) -> None:
     if (state := _read(connection, other)) is not None:
         _droppable(other, state)
         failed = f"dropping {other.qualified_name} failed"
-        _execute(connection, _drop_sql(target.schema, name), failed=failed, remedy="run alembic again to finish it")
+        sql = _drop_sql(target.schema, name, concurrently=state.kind == "i")
+        _execute(connection, sql, failed=failed, remedy="run alembic again to finish it")
 
 
-def _drop_sql(schema: str, name: str) -> str:
-    return render_text("index/drop_index", schema=schema, name=name, concurrently=True)
+def _drop_sql(schema: str, name: str, *, concurrently: bool) -> str:
+    return render_text("index/drop_index", schema=schema, name=name, concurrently=concurrently)
 
 
 def _temporary_name(name: str, word: str) -> str:

@@ -2,7 +2,8 @@
 
 import argparse
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from alembic.config import Config, MessagingOptions
@@ -12,26 +13,29 @@ from alembic.util import CommandError, rev_id
 from analyzer.capture.snapshot import Snapshot
 from analyzer.errors import ConflictError, InputError
 from analyzer.index import IndexDef
-from analyzer.migrate.alembic_plugin import (
+from analyzer.migrate.operations import (
     IMPORT,
+    AlterIndexOp,
     BuildIndexOp,
     DropIndexOnlineOp,
     IndexOperation,
+    RenameIndexOp,
     ReplaceIndexOp,
     render_operation,
 )
-from analyzer.migrate.steps import BUILD_LOCK_TIMEOUT_MS, DROP_LOCK_TIMEOUT_MS, Step, plan
+from analyzer.migrate.steps import Deed, Step, plan
 from analyzer.specs.diff import Canonical, Change, changes
 from analyzer.specs.files import load_specs
 
 #: pg_get_indexdef of a definition.
 Deparse = Callable[[IndexDef], str]
 
-#: What does a step, and what undoes it.
-_OPERATIONS: dict[str, tuple[type[IndexOperation], type[IndexOperation]]] = {
-    "build": (BuildIndexOp, DropIndexOnlineOp),
-    "replace": (ReplaceIndexOp, ReplaceIndexOp),
-    "drop": (DropIndexOnlineOp, BuildIndexOp),
+_OPERATIONS: dict[str, type[IndexOperation]] = {
+    "build": BuildIndexOp,
+    "replace": ReplaceIndexOp,
+    "drop": DropIndexOnlineOp,
+    "rename": RenameIndexOp,
+    "alter": AlterIndexOp,
 }
 _SEQUENTIAL = re.compile(r"\d{2,8}")
 
@@ -50,35 +54,50 @@ def revise(
     `canonical` gives a definition as a server understands it, `deparse` as pg_get_indexdef prints it.
     """
     specs = load_specs(specs_dir)
-    for spec in specs.specs:
-        relation = snapshot.relation(spec.schema, spec.table)
-        if relation is not None and relation.kind == "p" and spec.spec.state in {"approved", "retired"}:
-            raise ConflictError(
-                f"{spec.where}: {spec.schema}.{spec.table} is partitioned, and PostgreSQL builds no index on it "
-                "concurrently; write that revision by hand"
-            )
 
     def rows(schema: str, table: str) -> float | None:
         relation = snapshot.relation(schema, table)
         return None if relation is None or relation.tuples < 0 else relation.tuples
 
     found = changes(specs, snapshot.indexes, canonical, rows)
-    return write_revision(config, message, found, deparse=deparse) if found else None
+    partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
+    for change in found:
+        _refuse_partitioned(change, snapshot, partitioned)
+    return write_revision(config, message, found, deparse=deparse, partitioned=partitioned) if found else None
+
+
+def _refuse_partitioned(change: Change, snapshot: Snapshot, partitioned: Collection[tuple[str, str]]) -> None:
+    """Refuse what would block the writers of a partitioned table, which knows no concurrent build and drop."""
+    table = (change.index.schema, change.index.table)
+    if table not in partitioned or change.kind in {"rename", "alter"} or is_empty(snapshot, *table):
+        return
+    where = f"{change.spec.where}: " if change.spec is not None else ""
+    raise ConflictError(
+        f"{where}{change.index.qualified_table} is partitioned and holds rows, and PostgreSQL builds or drops no index "
+        f"of it concurrently; write the revision that has to {change.kind} {change.index.name} by hand"
+    )
+
+
+def is_empty(snapshot: Snapshot, schema: str, table: str) -> bool:
+    """Say whether a partitioned table is known to hold nothing."""
+    children = [r for r in snapshot.relations if (schema, table) in r.parents]
+    return all(is_empty(snapshot, r.schema_name, r.name) if r.kind == "p" else r.size_bytes == 0 for r in children)
 
 
 def write_revision(
-    config: Path | Config, message: str, found: Sequence[Change], *, deparse: Deparse | None = None
+    config: Path | Config,
+    message: str,
+    found: Sequence[Change],
+    *,
+    deparse: Deparse | None = None,
+    partitioned: Collection[tuple[str, str]] = (),
 ) -> Path:
     """Write one revision on top of the project's head, by the project's own template, and return its path.
 
-    `deparse` gives pg_get_indexdef of a definition. Raises InputError when Alembic cannot write it: no configuration,
-    several heads, no script location.
+    `deparse` gives pg_get_indexdef of a definition; on `partitioned` tables, as (schema, name), builds are plain.
+    Raises InputError when Alembic cannot write it: no configuration, several heads, no script location.
     """
-    printed = {c.index.qualified_name: deparse(c.index) for c in found if deparse is not None and c.kind != "drop"}
-    steps = tuple(
-        step for change in found for step in plan(change, definition=printed.get(change.index.qualified_name))
-    )
-    operations = tuple(_operation(step) for step in steps)
+    operations = operations_of(found, deparse=deparse, partitioned=partitioned)
     try:
         directory = ScriptDirectory.from_config(_alembic_config(config))
         directory.messaging_opts = MessagingOptions(quiet=True)
@@ -94,6 +113,22 @@ def write_revision(
     if script is None:
         raise InputError("Alembic wrote a revision that it cannot read back; check script.py.mako")
     return Path(script.path)
+
+
+def operations_of(
+    found: Sequence[Change], *, deparse: Deparse | None, partitioned: Collection[tuple[str, str]] = ()
+) -> tuple[IndexOperation, ...]:
+    """Return the operations that make the changes."""
+
+    def step(change: Change) -> Step:
+        index = change.index
+        builds = change.kind in {"create", "replace"}
+        # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
+        definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
+        concurrently = (index.schema, index.table) not in partitioned
+        return plan(change, definition=definition, concurrently=concurrently)
+
+    return tuple(operation(step(change)) for change in found)
 
 
 def _alembic_config(config: Path | Config) -> Config:
@@ -125,29 +160,24 @@ def _body(operations: Sequence[IndexOperation]) -> str:
     return "\n".join(render_operation(operation) for operation in operations).replace("\n", "\n    ")
 
 
-def _operation(step: Step) -> IndexOperation:
-    index = step.index
-    forward, back = _OPERATIONS[step.kind]
-    builds_back = back is not DropIndexOnlineOp
-    return forward(
-        index.name,
-        index.table,
-        schema=index.schema,
-        sql=step.sql,
-        definition=step.definition,
-        lock_timeout=_duration(step.lock_timeout_ms),
-        settings=dict(step.settings),
-        hazards=step.hazards,
-        reverse_op=back(
-            index.name,
-            index.table,
-            schema=index.schema,
-            sql=step.reverse_sql,
-            definition=step.reverse_definition,
-            lock_timeout=_duration(BUILD_LOCK_TIMEOUT_MS if builds_back else DROP_LOCK_TIMEOUT_MS),
-            settings=dict(step.settings) if builds_back else None,
-            hazards=step.reverse_hazards,
-        ),
+def operation(step: Step) -> IndexOperation:
+    """Return a step as the operation of a revision, which knows what undoes it."""
+    return _operation(step, step.forward, _operation(step, step.reverse))
+
+
+def _operation(step: Step, deed: Deed, reverse: IndexOperation | None = None) -> IndexOperation:
+    return _OPERATIONS[deed.kind](
+        deed.name,
+        step.table,
+        schema=step.schema,
+        sql=deed.sql,
+        new_name=deed.new_name,
+        definition=deed.definition,
+        attributes=deed.attributes,
+        lock_timeout=_duration(deed.lock_timeout_ms),
+        settings=dict(deed.settings),
+        hazards=deed.hazards,
+        reverse_op=reverse,
     )
 
 

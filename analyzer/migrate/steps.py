@@ -1,5 +1,6 @@
 """Turn a change into steps: the statements a revision runs, with their timeouts, hazards and reverse."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,80 +10,165 @@ from analyzer.sql import render_text
 
 #: A concurrent build waits for every older transaction of its database; cut short it leaves an INVALID index.
 BUILD_LOCK_TIMEOUT_MS = 600_000
-#: A drop that waits is repeated with the next run; a long wait only queues others behind it.
-DROP_LOCK_TIMEOUT_MS = 5_000
+#: What waits for less is repeated with the next run; a long wait only queues others behind it.
+SHORT_LOCK_TIMEOUT_MS = 5_000
 
 _DROP_HAZARDS = (
     "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
     "INDEX_DROPPED: queries that used the index get another plan",
 )
+_PLAIN_DROP_HAZARDS = (
+    "LOCK: ACCESS EXCLUSIVE on the table and its partitions for a moment; queues reads and writes behind it",
+    "INDEX_DROPPED: queries that used the index get another plan",
+)
+_SHORT_HAZARDS = ("LOCK: SHARE UPDATE EXCLUSIVE on the index for a moment; blocks no reads or writes",)
+_RENAME_HAZARDS = (*_SHORT_HAZARDS, "INDEX_RENAMED: hints and monitoring that name the index need the new name")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One statement of a revision and what a DBA asks about it."""
+class Deed:
+    """What is done to one index, in one direction."""
 
-    kind: Literal["build", "replace", "drop"]
-    index: IndexDef
+    kind: Literal["build", "replace", "drop", "rename", "alter"]
+    #: The index by the name it has beforehand.
+    name: str
+    #: The statement; empty for an alter, which has attributes only.
     sql: str
     lock_timeout_ms: int
     #: What it does to others while it runs and afterwards, `CODE: sentence`.
     hazards: tuple[str, ...]
-    #: The statement that undoes it.
-    reverse_sql: str
-    reverse_hazards: tuple[str, ...]
     #: pg_get_indexdef of the index to be there afterwards, when a server has printed it.
     definition: str | None = None
-    #: pg_get_indexdef of the index that the reverse brings back.
-    reverse_definition: str | None = None
+    #: Name afterwards, of a rename.
+    new_name: str | None = None
+    #: Statements that follow: comment and statistics targets.
+    attributes: tuple[str, ...] = ()
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
 
 
-def plan(change: Change, *, definition: str | None = None) -> tuple[Step, ...]:
-    """Plan one change; `definition` is pg_get_indexdef of the index wanted, when a server has printed it."""
-    if change.kind == "drop":
-        return (_drop(change),)
-    current = change.current if change.kind == "replace" else None
-    step = Step(
-        kind="build" if current is None else "replace",
-        index=change.index,
-        sql=change.index.ddl(concurrently=True),
-        lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS,
-        hazards=_build_hazards(change.index, replaces=current is not None),
-        reverse_sql=_drop_sql(change.index) if current is None else current.definition.ddl(concurrently=True),
-        reverse_hazards=_DROP_HAZARDS if current is None else _build_hazards(current.definition, replaces=True),
-        definition=definition,
-        reverse_definition=None if current is None else current.ddl,
-        settings=change.spec.spec.build.settings() if change.spec else (),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One deed of a revision and the one that undoes it."""
+
+    schema: str
+    table: str
+    forward: Deed
+    reverse: Deed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """An index as it is, or as it is to be."""
+
+    index: IndexDef
+    definition: str | None
+    comment: str | None = None
+    statistics: tuple[tuple[int, int], ...] = ()
+
+
+def plan(change: Change, *, definition: str | None = None, concurrently: bool = True) -> Step:
+    """Plan one change; `definition` is pg_get_indexdef of the index wanted, when a server has printed it.
+
+    Without `concurrently` builds and drops are plain: a partitioned table knows no others.
+    """
+    wanted = _Side(index=change.index, definition=definition, comment=change.comment, statistics=change.statistics)
+    settings = change.spec.spec.build.settings() if change.spec else ()
+    current = change.current
+    if current is None or change.kind == "create":
+        forward = _build(wanted, None, settings, concurrently=concurrently)
+        return _step(wanted, forward, _drop(wanted.index, concurrently=concurrently))
+    before = _Side(
+        index=current.definition,
+        definition=current.ddl,
+        comment=current.comment,
+        statistics=current.statistics_targets,
     )
-    return (step,)
+    match change.kind:
+        case "drop":
+            back = _build(before, None, settings, concurrently=concurrently)
+            return _step(before, _drop(before.index, concurrently=concurrently), back)
+        case "rename":
+            return _step(wanted, _rename(before, wanted), _rename(wanted, before))
+        case "alter":
+            return _step(wanted, _alter(before, wanted), _alter(wanted, before))
+        case _:
+            back = _build(before, wanted, settings, concurrently=concurrently)
+            return _step(wanted, _build(wanted, before, settings, concurrently=concurrently), back)
 
 
-def _drop(change: Change) -> Step:
-    return Step(
+def _step(side: _Side, forward: Deed, reverse: Deed) -> Step:
+    return Step(schema=side.index.schema, table=side.index.table, forward=forward, reverse=reverse)
+
+
+def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str], ...], *, concurrently: bool) -> Deed:
+    return Deed(
+        kind="build" if replaced is None else "replace",
+        name=side.index.name,
+        sql=side.index.ddl(concurrently=concurrently),
+        lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS if concurrently else SHORT_LOCK_TIMEOUT_MS,
+        hazards=tuple(_build_hazards(side.index, replaces=replaced is not None, concurrently=concurrently)),
+        definition=side.definition,
+        attributes=tuple(_attributes(side, side.index.name)),
+        settings=settings,
+    )
+
+
+def _drop(index: IndexDef, *, concurrently: bool) -> Deed:
+    return Deed(
         kind="drop",
-        index=change.index,
-        sql=_drop_sql(change.index),
-        lock_timeout_ms=DROP_LOCK_TIMEOUT_MS,
-        hazards=_DROP_HAZARDS,
-        reverse_sql=change.index.ddl(concurrently=True),
-        reverse_hazards=_build_hazards(change.index, replaces=False),
-        reverse_definition=None if change.current is None else change.current.ddl,
+        name=index.name,
+        sql=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=concurrently),
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_DROP_HAZARDS if concurrently else _PLAIN_DROP_HAZARDS,
     )
 
 
-def _drop_sql(index: IndexDef) -> str:
-    return render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=True)
+def _rename(before: _Side, after: _Side) -> Deed:
+    old, new = before.index, after.index
+    return Deed(
+        kind="rename",
+        name=old.name,
+        new_name=new.name,
+        sql=render_text("online/rename_index", schema=old.schema, name=old.name, new_name=new.name),
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_RENAME_HAZARDS,
+        attributes=tuple(_attributes(after, new.name, before)),
+    )
 
 
-def _build_hazards(index: IndexDef, *, replaces: bool) -> tuple[str, ...]:
-    hazards = [
-        "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
-        "INDEX_BUILD: reads the whole table twice",
-    ]
+def _alter(before: _Side, after: _Side) -> Deed:
+    return Deed(
+        kind="alter",
+        name=after.index.name,
+        sql="",
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_SHORT_HAZARDS,
+        attributes=tuple(_attributes(after, after.index.name, before)),
+    )
+
+
+def _attributes(side: _Side, name: str, before: _Side | None = None) -> Iterator[str]:
+    """Write what gives an index its comment and statistics targets, and takes away those it had before."""
+    schema = side.index.schema
+    if side.comment != (before.comment if before else None):
+        yield render_text("index/comment", schema=schema, name=name, comment=side.comment)
+    targets: Mapping[int, int] = dict(side.statistics)
+    had: Mapping[int, int] = dict(before.statistics) if before else {}
+    for position in sorted({*targets, *had}):
+        target = targets.get(position, -1)
+        if target != had.get(position, -1):
+            yield render_text("index/set_statistics", schema=schema, name=name, position=position, target=target)
+
+
+def _build_hazards(index: IndexDef, *, replaces: bool, concurrently: bool) -> Iterator[str]:
+    if concurrently:
+        yield "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes"
+        yield "INDEX_BUILD: reads the whole table twice"
+    else:
+        yield "LOCK: SHARE on the table and its partitions; blocks writes until it is built, refused unless small"
+        yield "INDEX_BUILD: reads the whole table"
     if index.unique:
-        hazards.append("UNIQUE: fails on duplicates and leaves an INVALID index")
+        yield "UNIQUE: fails on duplicates" + (" and leaves an INVALID index" if concurrently else "")
     if replaces:
-        hazards.append("INDEX_REPLACED: both indexes need space until the swap")
-    return tuple(hazards)
+        yield "INDEX_REPLACED: both indexes need space until the swap"

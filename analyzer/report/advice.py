@@ -6,7 +6,7 @@ from analyzer.advise.proposal import Advice, Effect, Proposal
 from analyzer.advise.whatif import Trial
 from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.report import model
-from analyzer.report.assemble import describe_source
+from analyzer.report.assemble import describe_source, describe_statement
 from analyzer.specs.files import NewSpec
 from analyzer.sql import render_text
 from analyzer.workload.parse import Statement
@@ -19,6 +19,7 @@ def propose_document(advice: Advice, snapshot: Snapshot) -> model.ProposeDocumen
         provenance=describe_source(snapshot, planner=advice.planner),
         proposals=tuple(_proposal(proposal, times) for proposal in advice.proposals),
         not_proposed=tuple(model.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
+        tableless=len(advice.tableless),
         not_examined=tuple(model.NotExamined(what=gap.what, reason=gap.reason) for gap in advice.not_examined),
     )
 
@@ -32,12 +33,13 @@ def report_document(advice: Advice, snapshot: Snapshot) -> model.Report:
         statements=tuple(_statements(advice, times)),
         proposals=document.proposals,
         not_proposed=document.not_proposed,
+        tableless=document.tableless,
         not_examined=document.not_examined,
     )
 
 
 def new_specs(document: model.ProposeDocument, advice: Advice) -> tuple[NewSpec, ...]:
-    """Turn proposals into specs, with the evidence a reviewer reads beside the YAML."""
+    """Turn proposals that no spec has into specs, with the evidence a reviewer reads beside the YAML."""
     return tuple(
         NewSpec(
             index=proposal.built.index,
@@ -51,6 +53,7 @@ def new_specs(document: model.ProposeDocument, advice: Advice) -> tuple[NewSpec,
             },
         )
         for shown, proposal in zip(document.proposals, advice.proposals, strict=True)
+        if proposal.again is None
     )
 
 
@@ -83,7 +86,8 @@ class _Times:
     """Shares of the workload's time; of its calls where nothing was measured."""
 
     def __init__(self, advice: Advice) -> None:
-        self._total = sum(each.statement.weight for each in advice.statements)
+        recorded = (*(each.statement for each in advice.statements), *advice.tableless)
+        self._total = sum(statement.weight for statement in recorded)
 
     def share(self, statement: Statement) -> float:
         return statement.weight / self._total if self._total else 0.0
@@ -91,24 +95,16 @@ class _Times:
 
 def _statements(advice: Advice, times: _Times) -> Iterator[model.Statement]:
     for each in advice.statements:
-        statement = each.statement
-        total_ms = statement.total_ms or 0.0
-        yield model.Statement(
-            id=statement.id,
-            queryid=statement.queryid,
-            query=statement.text,
-            calls=round(statement.calls),
-            total_ms=total_ms,
-            mean_ms=total_ms / statement.calls if statement.calls else 0.0,
-            rows=statement.rows or 0,
-            share_of_time=times.share(statement),
-            cost=each.cost_before,
+        yield describe_statement(
+            each.statement,
+            share_of_time=times.share(each.statement),
+            cost_before=each.cost_before,
             cost_after=each.cost_after,
         )
 
 
 def _proposal(proposal: Proposal, times: _Times) -> model.Proposal:
-    index = proposal.built.index
+    index, again = proposal.built.index, proposal.again
     helped = [effect for effect in proposal.effects if effect.cost_after < effect.cost_before]
     return model.Proposal(
         ddl=index.ddl(concurrently=True),
@@ -120,7 +116,9 @@ def _proposal(proposal: Proposal, times: _Times) -> model.Proposal:
         statements=tuple(_helped(effect, times) for effect in proposal.effects),
         cost_before=proposal.cost_before,
         cost_after=proposal.cost_after,
-        reason=proposal.reason,
+        reason=proposal.reason
+        if again is None
+        else f"{proposal.reason} ({again.where} rejected it until {again.until})",
         caveats=proposal.caveats,
     )
 

@@ -11,9 +11,11 @@ from analyzer.report.model import (
     ProposeDocument,
     Provenance,
     Report,
+    Statement,
     Verification,
     WhatifDocument,
 )
+from analyzer.workload import parse as recorded
 
 
 def describe_source(snapshot: Snapshot, *, planner: str, capabilities: Iterable[Capability] = ()) -> Provenance:
@@ -35,6 +37,25 @@ def describe_source(snapshot: Snapshot, *, planner: str, capabilities: Iterable[
             Capability(name="values captured", available=snapshot.values),
             *capabilities,
         ),
+    )
+
+
+def describe_statement(
+    statement: recorded.Statement, *, share_of_time: float, cost_before: float | None, cost_after: float | None
+) -> Statement:
+    """Put a recorded statement beside its cost of one execution, as things are and as they would be."""
+    total_ms = statement.total_ms or 0.0
+    return Statement(
+        id=statement.id,
+        queryid=statement.queryid,
+        query=statement.text,
+        calls=round(statement.calls),
+        total_ms=total_ms,
+        mean_ms=total_ms / statement.calls if statement.calls else 0.0,
+        rows=statement.rows or 0,
+        share_of_time=share_of_time,
+        cost=cost_before,
+        cost_after=cost_after,
     )
 
 
@@ -66,6 +87,7 @@ def as_report(document: ProposeDocument) -> Report:
         provenance=document.provenance,
         proposals=document.proposals,
         not_proposed=document.not_proposed,
+        tableless=document.tableless,
         not_examined=document.not_examined,
     )
 

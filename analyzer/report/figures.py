@@ -23,9 +23,13 @@ class Row:
     cost_after: float | None
     #: Measured, else expected from the costs; None when neither is known.
     mean_ms_after: float | None
-    #: Measured means, else costs: before divided by after.
+    #: Before divided by after: of the costs, of the measured means, and of these where there are any, else of those.
+    predicted: float | None
+    measured: float | None
     ratio: float | None
     evidence: Evidence
+    #: Why measured and predicted are far apart; None when they are not, or one is unknown.
+    deviation: str | None
     regressed: bool
     #: Positions, from 1, of the proposals that help it.
     helped_by: tuple[int, ...]
@@ -51,15 +55,26 @@ class Step:
 def headline(report: Report) -> str:
     """Say in one sentence what the report comes to."""
     totals, checked = report.totals, report.verification
-    many = "1 index" if totals.proposals == 1 else f"{totals.proposals:,} indexes"
     if checked is not None and checked.speed_up is not None:
+        number = totals.proposals or len(checked.indexes_added)
+        with_them = f"With {_indexes(number)} the" if number else "The"
         change = units.ratio(checked.speed_up)
-        return f"With {many} the workload runs {change}" if change != "unchanged" else f"With {many} nothing changed"
+        return f"{with_them} workload runs {change if change != 'unchanged' else 'as fast as before'}"
     if not totals.proposals:
         return "No index is proposed"
     if not totals.cost_before or not totals.cost_after:
-        return f"{many} proposed"
-    return f"With {many} the workload would be {units.cheaper(totals.cost_before / totals.cost_after)}"
+        return f"{_indexes(totals.proposals)} proposed"
+    gain = units.cheaper(totals.cost_before / totals.cost_after)
+    return f"With {_indexes(totals.proposals)} the workload would be {gain}"
+
+
+def without_table(count: int) -> str:
+    """Say that statements were left out since they read no table."""
+    return f"{count:,} statement reads no table" if count == 1 else f"{count:,} statements read no table"
+
+
+def _indexes(number: int) -> str:
+    return "1 index" if number == 1 else f"{number:,} indexes"
 
 
 def workload_rows(report: Report) -> tuple[Row, ...]:
@@ -91,6 +106,8 @@ def waterfall(report: Report) -> tuple[Step, ...]:
 
 def _row(statement: Statement, verified: VerifiedStatement | None, helped: dict[str, tuple[int, ...]]) -> Row:
     expected = statement.cost / statement.cost_after if statement.cost is not None and statement.cost_after else None
+    if verified is not None and verified.predicted_ratio is not None:
+        expected = verified.predicted_ratio
     evidence: Evidence = "withheld" if expected is None else "planner estimate"
     mean, after, ratio = statement.mean_ms, statement.mean_ms / expected if expected else None, expected
     if verified is not None:
@@ -107,8 +124,11 @@ def _row(statement: Statement, verified: VerifiedStatement | None, helped: dict[
         cost=statement.cost,
         cost_after=statement.cost_after,
         mean_ms_after=after,
+        predicted=expected,
+        measured=verified.ratio if verified is not None else None,
         ratio=ratio,
         evidence=evidence,
+        deviation=(verified.deviation or "no reason is known") if verified is not None and verified.deviates else None,
         regressed=verified is not None and verified.regressed,
         helped_by=helped.get(statement.id, ()),
     )

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 
 from analyzer.report import units
 from analyzer.report.assemble import blind_spots
-from analyzer.report.figures import Row, headline, waterfall, workload_rows
+from analyzer.report.figures import Row, headline, waterfall, without_table, workload_rows
 from analyzer.report.model import HelpedStatement, Report
 from analyzer.report.plan import Node, compare_plans
 
@@ -54,6 +54,8 @@ def render_html(report: Report) -> str:
         predicted=totals.cost_before / totals.cost_after if totals.cost_before and totals.cost_after else None,
         built=any(proposal.built for proposal in report.proposals),
         regressions=[verified[identity] for identity in checked.regressions] if checked else [],
+        within_noise=[verified[identity] for identity in checked.within_noise] if checked else [],
+        without_table=without_table(report.tableless),
         bars=_bars(rows),
         steps=waterfall(report),
         rows=rows,

@@ -10,7 +10,7 @@ import jinja2
 
 from analyzer.report import units
 from analyzer.report.assemble import as_report, blind_spots
-from analyzer.report.figures import headline, workload_rows
+from analyzer.report.figures import headline, without_table, workload_rows
 from analyzer.report.model import ProposeDocument, Report, WhatifDocument
 from analyzer.report.plan import Node, compare_plans
 
@@ -38,6 +38,8 @@ def render_markdown(document: ProposeDocument | WhatifDocument | Report) -> str:
         headline=headline(report),
         rows=workload_rows(report),
         regressions=[verified[identity] for identity in checked.regressions] if checked else [],
+        within_noise=[verified[identity] for identity in checked.within_noise] if checked else [],
+        without_table=without_table(report.tableless),
         blind_spots=blind_spots(report),
     )
     return text.strip() + "\n"
@@ -95,6 +97,7 @@ def _plans(statement: Any) -> Markdown:
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
+    "markdown": Markdown,
     "code": code,
     "cell": cell,
     "block": block,

@@ -67,7 +67,11 @@ def write(
 
     Raises InputError for a suffix that names no format and for a file that cannot be written, and before any is.
     """
-    texts = [(path, render(document, output_format or format_of(path), query_text=query_text)) for path in outputs]
+    write_texts([(path, render(document, output_format or format_of(path), query_text=query_text)) for path in outputs])
+
+
+def write_texts(texts: Sequence[tuple[Path, str]]) -> None:
+    """Write texts to files, each whole or not at all; raises InputError for a file that cannot be written."""
     for path, text in texts:
         _replace(path, text)
 

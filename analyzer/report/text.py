@@ -9,7 +9,7 @@ from rich.text import Text
 
 from analyzer.report import units
 from analyzer.report.assemble import as_report, blind_spots
-from analyzer.report.figures import headline, workload_rows
+from analyzer.report.figures import Row, headline, without_table, workload_rows
 from analyzer.report.model import (
     HelpedStatement,
     NotExamined,
@@ -17,6 +17,7 @@ from analyzer.report.model import (
     ProposeDocument,
     Provenance,
     Report,
+    VerifiedStatement,
     WhatifDocument,
     WhatifStatement,
 )
@@ -24,6 +25,8 @@ from analyzer.report.plan import Node, compare_plans
 
 #: Statements the terminal shows; the other formats show them all.
 _MOST_STATEMENTS = 20
+#: Columns that are left to a statement's text, however narrow the terminal.
+_LEAST_QUERY = 24
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
@@ -51,7 +54,8 @@ def _report(console: Console, report: Report) -> None:
     if report.not_proposed:
         _heading(console, f"Examined and not proposed ({len(report.not_proposed):,})")
         for refused in report.not_proposed:
-            _item(console, f"{units.one_line(refused.ddl)}: {units.one_line(refused.reason)}")
+            ddl = f"{units.one_line(refused.ddl)}: " if refused.ddl else ""
+            _item(console, f"{ddl}{units.one_line(refused.reason)}")
     _statements(console, report)
     _findings(console, report)
     _blind_spots(console, blind_spots(report))
@@ -70,6 +74,9 @@ def _totals(console: Console, report: Report) -> None:
         before, after = units.duration(checked.total_ms_before), units.duration(checked.total_ms_after)
         gain = units.ratio(checked.speed_up)
         console.print(Text(f"workload time {before} → {after}, {gain} (measured: {units.one_line(checked.basis)})"))
+        for what, names in (("added", checked.indexes_added), ("dropped", checked.indexes_dropped)):
+            if names:
+                console.print(Text(f"indexes {what}: {units.one_line(', '.join(names))}"))
     if totals.proposals:
         costs = f"{units.cost(totals.cost_before)} → {units.cost(totals.cost_after)}"
         unknown = f", {units.plural(totals.sizes_unknown, 'size')} unknown" if totals.sizes_unknown else ""
@@ -81,14 +88,35 @@ def _regressions(console: Console, report: Report) -> None:
         return
     known = {statement.id: statement for statement in report.verification.statements}
     slower = [known[identity] for identity in report.verification.regressions]
-    if not slower:
-        console.print(Text("no measured statement became more than 20 % slower", style="green"))
-        return
-    console.print(Text(f"{units.plural(len(slower), 'statement')} became more than 20 % slower:", style="bold red"))
+    if slower:
+        text = f"{units.plural(len(slower), 'statement')} became more than 20 % slower:"
+        console.print(Text(text, style="bold red"))
+    else:
+        console.print(Text("no measured statement became more than 20 % slower, noise aside", style="green"))
     for statement in slower:
-        times = f"{units.duration(statement.mean_ms_before)} → {units.duration(statement.mean_ms_after)}"
-        text = f"{times} ({units.ratio(statement.ratio)}) {statement.id} {units.one_line(statement.query, at_most=160)}"
-        _item(console, text, style="red")
+        _item(console, _times(statement), style="red")
+    noise = [known[identity] for identity in report.verification.within_noise]
+    if noise:
+        console.print(Text(f"{units.plural(len(noise), 'statement')} more than 20 % slower within the noise:"))
+    for statement in noise:
+        _item(console, _times(statement), style="dim")
+    apart = [statement for statement in report.verification.statements if statement.deviates]
+    if apart:
+        console.print(Text(f"{units.plural(len(apart), 'statement')} off the prediction by more than a factor of 2:"))
+    for statement in apart:
+        ratios = f"predicted {units.cheaper(statement.predicted_ratio)}, measured {units.ratio(statement.ratio)}"
+        why = units.one_line(statement.deviation or "no reason is known")
+        _item(console, f"{ratios}: {why}; {statement.id} {units.one_line(statement.query, at_most=100)}", style="dim")
+
+
+def _times(statement: VerifiedStatement) -> str:
+    times = f"{units.duration(statement.mean_ms_before)} → {units.duration(statement.mean_ms_after)}"
+    calls = units.plural(statement.calls, "call")
+    if statement.calls_after is not None:
+        calls = f"{statement.calls:,} and {units.plural(statement.calls_after, 'call')}"
+    noise = f", noise {units.duration(statement.noise_ms)}" if statement.noise_ms is not None else ""
+    query = units.one_line(statement.query, at_most=160)
+    return f"{times} ({units.ratio(statement.ratio)}; {calls}{noise}) {statement.id} {query}"
 
 
 def _proposal(console: Console, position: int, proposal: Proposal) -> None:
@@ -128,22 +156,30 @@ def _statements(console: Console, report: Report) -> None:
     if not rows:
         return
     _heading(console, f"Statements by time ({len(rows):,})")
+    names = ("Calls", "Mean", "Total", "Share", "Mean after", "Predicted", "Measured")
+    shown = names if report.verification is not None else names[:-1]
+    cells_of = [_cells(row)[: len(shown) + 1] for row in rows[:_MOST_STATEMENTS]]
+    widths = [max(len(cells[n]) for cells in (("", *shown), *cells_of)) for n in range(1, len(shown) + 1)]
+    left = max(_LEAST_QUERY, console.width - sum(widths) - 2 * len(widths))
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Statement", overflow="ellipsis", no_wrap=True, ratio=1)
-    for name in ("Calls", "Mean", "Total", "Share", "Mean after", "Change"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in rows[:_MOST_STATEMENTS]:
-        change = units.ratio(row.ratio) if row.evidence == "measured" else units.cheaper(row.ratio)
-        style = "red" if row.regressed else ""
-        cells = (
-            units.one_line(row.query, at_most=200), units.count(row.calls), units.duration(row.mean_ms),
-            units.duration(row.total_ms), units.share(row.share), units.duration(row.mean_ms_after),
-            "withheld" if row.ratio is None else change,
-        )  # fmt: skip
-        table.add_row(*(Text(cell) for cell in cells), style=style)
+    table.add_column("Statement", overflow="ellipsis", no_wrap=True, width=left)
+    for name, width in zip(shown, widths, strict=True):
+        table.add_column(name, justify="right", no_wrap=True, width=width)
+    for row, cells in zip(rows, cells_of, strict=False):
+        table.add_row(*(Text(cell) for cell in cells), style="red" if row.regressed else "")
     console.print(table)
     if len(rows) > _MOST_STATEMENTS:
         console.print(Text(f"and {len(rows) - _MOST_STATEMENTS:,} more, in the other formats", style="dim"))
+    if report.tableless:
+        console.print(Text(without_table(report.tableless), style="dim"))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        units.one_line(row.query, at_most=200), units.count(row.calls), units.duration(row.mean_ms),
+        units.duration(row.total_ms), units.share(row.share), units.duration(row.mean_ms_after),
+        "withheld" if row.predicted is None else units.cheaper(row.predicted), units.ratio(row.measured),
+    )  # fmt: skip
 
 
 def _findings(console: Console, report: Report) -> None:

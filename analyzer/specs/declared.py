@@ -12,5 +12,5 @@ def declared(specs: SpecSet, snapshot: Snapshot) -> tuple[Declared, ...]:
         relation = snapshot.relation(each.schema, each.table)
         rows = relation.tuples if relation is not None and relation.tuples >= 0 else None
         index = each.spec.index(each.schema, each.table, rows)
-        found.append(Declared(index=index, state=each.spec.state, where=each.where))
+        found.append(Declared(index=index, state=each.spec.state, where=each.where, until=each.spec.until))
     return tuple(found)

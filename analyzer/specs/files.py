@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +45,26 @@ class SpecSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSpec:
-    """An index to propose."""
+    """A spec to write."""
 
     index: IndexDef
-    why: str
-    evidence: Mapping[str, Any]
+    why: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    state: State = "proposed"
+    comment: str | None = None
+    #: Targets of its expressions: (position from 1, target).
+    statistics: tuple[tuple[int, int], ...] = ()
+
+    def entry(self) -> dict[str, Any]:
+        """Return the YAML mapping."""
+        return spec_entry(
+            self.index,
+            state=self.state,
+            why=self.why,
+            evidence=self.evidence,
+            comment=self.comment,
+            statistics=self.statistics,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +92,12 @@ def load_specs(directory: Path) -> SpecSet:
 
 
 def append_proposals(directory: Path, proposals: Sequence[NewSpec]) -> tuple[Path, ...]:
-    """Add specs with `state: proposed` to their tables' files; returns the files written, all of them or none.
+    """Add specs with `state: proposed` to their tables' files; see append_specs."""
+    return append_specs(directory, [replace(proposal, state="proposed") for proposal in proposals])
+
+
+def append_specs(directory: Path, specs: Sequence[NewSpec]) -> tuple[Path, ...]:
+    """Add specs to their tables' files; returns the files written, all of them or none.
 
     Raises ConflictError when a name is declared already, InputError when a file cannot be read or edited.
     """
@@ -85,16 +105,15 @@ def append_proposals(directory: Path, proposals: Sequence[NewSpec]) -> tuple[Pat
     documents = {document.model.schema_and_table: document for document in _load_documents(directory)}
     declared = {(s.schema, s.spec.name): s.where for document in documents.values() for s in document.declared()}
     by_table: dict[tuple[str, str], list[NewSpec]] = {}
-    for proposal in proposals:
-        index = proposal.index
+    for spec in specs:
+        index = spec.index
         if (taken := declared.setdefault((index.schema, index.name), "this proposal")) != "this proposal":
             raise ConflictError(f"{taken}: {index.name} is declared already; rename one of the two")
-        by_table.setdefault((index.schema, index.table), []).append(proposal)
+        by_table.setdefault((index.schema, index.table), []).append(spec)
     edits: dict[Path, str] = {}
     for table, new in by_table.items():
-        entries = [spec_entry(p.index, state="proposed", why=p.why, evidence=p.evidence) for p in new]
         document = documents.get(table) or _new_document(directory, table, taken=edits)
-        edits[document.path] = _append(document, entries)
+        edits[document.path] = _append(document, [spec.entry() for spec in new])
     return _replace_all(edits)
 
 

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -75,11 +75,16 @@ class KeySpec(Strict):
     collation: Text | None = None
     order: Literal["asc", "desc"] = "asc"
     nulls: Literal["first", "last"] | None = None
+    statistics: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        default=None, description="Statistics target of an expression; without one the server's default."
+    )
 
     @model_validator(mode="after")
     def _one_of_two(self) -> "KeySpec":
         if (self.column is None) == (self.expression is None):
             raise ValueError("a key needs either column or expression")
+        if self.statistics is not None and self.expression is None:
+            raise ValueError("only an expression has a statistics target here; give a column's to its table")
         return self
 
     def key(self) -> Key:
@@ -132,7 +137,8 @@ class Spec(Strict):
     unique: bool = False
     nulls_not_distinct: bool = False
     parameters: dict[str, Parameter] = Field(default_factory=dict, alias="with", description="Storage parameters.")
-    tablespace: Name | None = None
+    tablespace: Name | None = Field(default=None, description="Without one the database's own.")
+    comment: Text | None = Field(default=None, description="What COMMENT ON INDEX says on the server.")
     build: Build = Build()
     why: str | None = None
     state: State = "approved"
@@ -159,6 +165,12 @@ class Spec(Strict):
             parameters=tuple(parameters.items()),
             tablespace=self.tablespace,
         )
+
+    @property
+    def statistics(self) -> tuple[tuple[int, int], ...]:
+        """Return the statistics targets of expressions: (position from 1, target)."""
+        numbered = enumerate(self.keys, start=1)
+        return tuple((position, key.statistics) for position, key in numbered if key.statistics is not None)
 
     def keep_resolved(self, wanted: IndexDef, existing: IndexDef) -> IndexDef:
         """Give a wanted index the `lists` that `auto` once resolved to, so that a growing table is no change."""
@@ -199,18 +211,31 @@ def json_schema() -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def spec_entry(index: IndexDef, *, state: State, why: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """Write an index as the YAML mapping of a spec, defaults left out, in the order the guide shows."""
+def spec_entry(
+    index: IndexDef,
+    *,
+    state: State,
+    why: str,
+    evidence: Mapping[str, Any],
+    comment: str | None = None,
+    statistics: Sequence[tuple[int, int]] = (),
+) -> dict[str, Any]:
+    """Write an index as the YAML mapping of a spec, defaults left out, in the order the guide shows.
+
+    `statistics` are the targets of its expressions: (position from 1, target).
+    """
+    targets = dict(statistics)
     entry: dict[str, Any] = {"name": index.name}
     optional: dict[str, Any] = {
         "method": index.method if index.method != "btree" else None,
-        "keys": [_key_entry(key) for key in index.keys],
+        "keys": [_key_entry(key, targets.get(position)) for position, key in enumerate(index.keys, start=1)],
         "include": list(index.include),
-        "where": index.where,
+        "where": None if index.where is None else str(index.where),
         "unique": index.unique,
         "nulls_not_distinct": index.nulls_not_distinct,
         "with": {name: _yaml_scalar(value) for name, value in index.parameters},
         "tablespace": index.tablespace,
+        "comment": comment,
         "state": state if state != "approved" else None,
         "why": why,
         "evidence": json.loads(json.dumps(dict(evidence))),
@@ -218,10 +243,11 @@ def spec_entry(index: IndexDef, *, state: State, why: str, evidence: Mapping[str
     return entry | {name: value for name, value in optional.items() if value}
 
 
-def _key_entry(key: Key) -> str | dict[str, Any]:
+def _key_entry(key: Key, statistics: int | None) -> str | dict[str, Any]:
     entry: dict[str, Any] = {
         "column": key.column,
-        "expression": key.expression,
+        # str() of an expression that was made SQL already: YAML knows no subclasses of text.
+        "expression": None if key.expression is None else str(key.expression),
         "opclass": key.opclass,
         "opclass_parameters": {name: _yaml_scalar(value) for name, value in key.opclass_parameters},
         "collation": key.collation,
@@ -229,6 +255,8 @@ def _key_entry(key: Key) -> str | dict[str, Any]:
         "nulls": key.nulls,
     }
     short = {name: value for name, value in entry.items() if value}
+    if statistics is not None:
+        short["statistics"] = statistics
     return key.column if key.column is not None and len(short) == 1 and "(" not in key.column else short
 
 

@@ -8,6 +8,8 @@ import os
 import struct
 from pathlib import Path
 
+from analyzer.capture.snapshot import GinPages
+
 BLOCK_BYTES = 8192
 #: Blocks in one segment file, 1 GiB.
 SEGMENT_BLOCKS = 131_072
@@ -24,6 +26,9 @@ _BTP_LEAF, _BTP_ROOT = 1, 2
 _MINUS_INFINITY = struct.Struct("<HHHH")
 # src/include/access/brin_page.h: magic, version, pages per range, last revmap page.
 _BRIN_META = struct.Struct("<IIII")
+# src/include/access/ginblock.h: GinMetaPageData from nPendingPages to nEntries, behind head, tail and tail's free size.
+_GIN_META = struct.Struct("<IqIIIxxxxq")
+_GIN_META_OFFSET = _PAGE_HEADER.size + 12
 #: REVMAP_PAGE_MAXITEMS: (8192 - 24 - 8) / 6.
 _BRIN_REVMAP_ITEMS = 1360
 
@@ -80,6 +85,23 @@ def plant_brin(path: Path, heap_blocks: int) -> None:
         ranges = -(-heap_blocks // pages_per_range)
         last = max(last, 1, -(-ranges // _BRIN_REVMAP_ITEMS))
         _BRIN_META.pack_into(meta, _PAGE_HEADER.size, magic, version, pages_per_range, last)
+        _write(file.fileno(), 0, meta)
+
+
+def plant_gin(path: Path, gin: GinPages, pages: int) -> None:
+    """Tell a GIN index of that many pages what its planner takes it to hold (gincostestimate).
+
+    Numbers that the planner would not take from a metapage, or would cut, are the ones it makes up for itself; it does
+    where the metapage gives none.
+    """
+    total = entry_pages = data_pages = entries = 0
+    if gin.pending_pages + gin.entry_pages + gin.data_pages <= pages:
+        # The rows that hold the extremes may have made a very small index longer; the planner scales by the length.
+        total = max(pages, path.stat().st_size // BLOCK_BYTES)
+        entry_pages, data_pages, entries = gin.entry_pages, gin.data_pages, gin.entries
+    with path.open("r+b") as file:
+        meta = bytearray(file.read(BLOCK_BYTES))
+        _GIN_META.pack_into(meta, _GIN_META_OFFSET, gin.pending_pages, 0, total, entry_pages, data_pages, entries)
         _write(file.fileno(), 0, meta)
 
 

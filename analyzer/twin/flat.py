@@ -96,7 +96,9 @@ def _sequences(relation: Relation) -> Iterator[str]:
 def _constraints(snapshot: Snapshot, *, foreign: bool) -> Iterator[_Object]:
     for relation in snapshot.relations:
         for constraint in relation.constraints:
-            if (constraint.kind == "f") == foreign:
+            # A foreign key of a partitioned table goes to its partitions by itself, and would be there twice.
+            repeated = constraint.kind == "f" and constraint.inherited
+            if (constraint.kind == "f") == foreign and not repeated:
                 only = relation.kind == "p" and constraint.kind in "pux"
                 query = render("twin/add_constraint", relation=relation, constraint=constraint, only=only)
                 yield _Object(what=f"constraint {constraint.name} of {_called(relation)}", query=query)

@@ -9,7 +9,6 @@ import contextlib
 import json
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,37 +16,18 @@ from psycopg.rows import DictRow
 
 from analyzer.capture.indexes import definition
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import Index, NotExamined, Snapshot
-from analyzer.db import Connection, connect, execute_one
-from analyzer.errors import CapabilityError, InputError
+from analyzer.capture.snapshot import Snapshot
+from analyzer.db import execute_one
+from analyzer.errors import InputError, RejectedError
 from analyzer.index import IndexDef
 from analyzer.sql import ident, render
-from analyzer.twin import cluster, files
-from analyzer.twin.cluster import Binaries, Cluster
-from analyzer.twin.flat import build_flat
+from analyzer.twin.build import Built, building, plant
+from analyzer.twin.cluster import Binaries
 from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size
-from analyzer.twin.statistics import insert_extremes, restore_statistics
 from analyzer.workload.lex import IncompleteError, lex, significant
 
 #: EXPLAIN (FORMAT JSON)'s "Plan".
 PlanTree = Mapping[str, Any]
-
-_SETTINGS = {
-    "autovacuum": "off",
-    "fsync": "off",
-    "full_page_writes": "off",
-    "synchronous_commit": "off",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    "shared_buffers": "64MB",
-    "max_connections": "20",
-    "max_files_per_process": "10000",
-    "max_locks_per_transaction": "1024",
-    "maintenance_work_mem": "512MB",
-    "io_method": "sync",
-}
-#: Settings of the server, not of the planner, that a session cannot or must not take over.
-_KEPT = frozenset({"server_version_num", "server_version", "data_checksums", "block_size"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,123 +74,20 @@ def open_twin(
 
     Raises CapabilityError when no server binaries of PostgreSQL 18 or newer are installed.
     """
-    tell: Callable[[str], object] = progress or str
-    found = binaries or cluster.find_binaries()
-    if found.major < 18:
-        raise CapabilityError(
-            need="PostgreSQL 18 or newer to build a twin on",
-            found=f"{found.bin_dir} has {found.version}",
-            remedy="pip install 'twindex[twin]'",
-        )
-    tell("twin: start")
-    with contextlib.ExitStack() as stack:
-        running = stack.enter_context(cluster.temporary(found, settings=_SETTINGS))
-        notes = list(_create_database(running, snapshot))
-        flat = stack.enter_context(connect(running.conninfo("flat"), autocommit=True))
-        tell("twin: schema")
-        notes += build_flat(flat, snapshot)
-        flat.close()
-        with connect(running.url(), autocommit=True) as maintenance:
-            maintenance.execute(render("twin/create_database", database="twin", template="flat"))
-        flat = stack.enter_context(connect(running.conninfo("flat"), autocommit=True))
-        _apply_settings(flat, snapshot)
-        connection = stack.enter_context(connect(running.conninfo("twin"), autocommit=True))
-        tell("twin: statistics and sizes")
-        notes += _inflate(connection, running, snapshot)
-        _apply_settings(connection, snapshot)
-        yield Twin(running, snapshot, flat, connection, tuple(notes))
-
-
-def _create_database(running: Cluster, snapshot: Snapshot) -> Iterator[NotExamined]:
-    server = snapshot.server
-    if server.locale_provider == "b":
-        by_byte = True
-    else:
-        by_byte = server.locale_provider == "c" and server.collate in {"C", "POSIX"}
-    with connect(running.url(), autocommit=True) as connection:
-        query = "twin/create_captured_database"
-        values = {"database": "flat", "encoding": server.encoding, "by_byte": by_byte}
-        for locale in dict.fromkeys((server.collate, "C.UTF-8", "C.utf8")):
-            try:
-                connection.execute(render(query, **values, locale=locale))
-            except psycopg.Error:
-                continue
-            break
-        else:
-            connection.execute(render(query, **{**values, "encoding": "UTF8", "by_byte": True}, locale="C"))
-            locale = "C"
-    if not by_byte and locale != server.collate:
-        reason = f"the twin has no {server.collate}; plans are right, estimates of text ranges are inexact"
-        yield NotExamined(what="collation", reason=reason)
-
-
-def _apply_settings(connection: Connection, snapshot: Snapshot) -> None:
-    query = render("twin/set_setting")
-    for name, value in sorted(snapshot.settings.items()):
-        if name not in _KEPT:
-            with contextlib.suppress(psycopg.Error):  # a setting this major version no longer has, or fixes at start
-                connection.execute(query, {"name": name, "value": value})
-
-
-def _inflate(connection: Connection, running: Cluster, snapshot: Snapshot) -> Iterator[NotExamined]:
-    for template in ("own_schema", "own_parking", "own_extension"):
-        connection.execute(render(f"twin/{template}"))
-    storage = connection.execute(render("twin/storage"), {"oids": None}).fetchall()
-    oids = {(row["schema_name"], row["name"]): int(row["oid"]) for row in storage}
-    yield from insert_extremes(connection, snapshot, oids)
-    yield from restore_statistics(connection, snapshot)
-    connection.execute(render("twin/checkpoint"))
-    relations = {(r.schema_name, r.name): r for r in snapshot.relations}
-    indexes = {(i.definition.schema, i.definition.name): i for i in snapshot.indexes}
-    planted: list[int] = []
-    for row in storage:
-        key = (row["schema_name"], row["name"])
-        path = running.data / row["path"]
-        if (index := indexes.get(key)) is not None:
-            table = relations.get((index.definition.schema, index.definition.table))
-            _plant(
-                path, row["method"], _known_size(index, snapshot), ((table.size_bytes or 0) if table else 0) // BLOCK
-            )
-            planted.append(int(row["oid"]))
-        elif (relation := relations.get(key)) is not None:
-            files.extend(path, (relation.size_bytes or 0) // BLOCK)
-    connection.execute(render("twin/evict"), {"oids": planted})
-
-
-def _known_size(index: Index, snapshot: Snapshot) -> IndexSize:
-    pages = (index.size_bytes or 0) // BLOCK
-    height = index.height
-    if height is None:
-        predicted = predict_size(index.definition, snapshot)
-        height = predicted.height if pages > 2 else 0
-    return IndexSize(pages=pages, tuples=index.tuples, height=height)
-
-
-def _plant(path: Path, method: str, size: IndexSize, heap_blocks: int) -> None:
-    if method == "btree":
-        files.plant_btree(path, size.height)
-    elif method == "brin":
-        files.plant_brin(path, heap_blocks)
-    files.extend(path, size.pages)
+    with building(snapshot, binaries=binaries, progress=progress) as built:
+        yield Twin(built, snapshot)
 
 
 class Twin:
     """A twin that is ready to plan; one at a time may use it."""
 
-    def __init__(
-        self,
-        running: Cluster,
-        snapshot: Snapshot,
-        flat: Connection,
-        connection: Connection,
-        not_examined: tuple[NotExamined, ...],
-    ) -> None:
-        self._running = running
-        self._flat = flat
-        self._connection = connection
+    def __init__(self, built: Built, snapshot: Snapshot) -> None:
+        self._cluster = built.cluster
+        self._flat = built.flat
+        self._connection = built.inflated
         self.snapshot = snapshot
         #: What of the snapshot this twin could not have.
-        self.not_examined = not_examined
+        self.not_examined = built.not_examined
         self._added: set[int] = set()
         self._dropped: dict[str, frozenset[int]] = {}
         self._hidden: frozenset[int] = frozenset()
@@ -218,7 +95,7 @@ class Twin:
     @property
     def planner(self) -> str:
         """Say which planner answers, and how it relates to the captured server's."""
-        version, major = self._running.binaries.version, self._running.binaries.major
+        version, major = self._cluster.binaries.version, self._cluster.binaries.major
         same = "same major version" if major == self.snapshot.server.major else "another major version"
         return f"PostgreSQL {version} twin ({same})"
 
@@ -274,7 +151,10 @@ class Twin:
         found: list[IndexDef] = []
         for ddl in statements:
             unnamed, given = _unnamed(ddl)
-            index = definition(self._built_flat(unnamed))
+            try:
+                index = definition(self._built_flat(unnamed))
+            except InputError as error:
+                raise InputError(f"{error}; mend the statement") from None
             name, number = given or index.name, 1
             while (index.schema, name) in taken:
                 number += 1
@@ -295,11 +175,11 @@ class Twin:
             try:
                 execute_one(self._flat, render("twin/statement", statement=ddl))
             except psycopg.Error as error:
-                raise InputError(f"the server rejects {ddl!r}: {error.diag.message_primary}") from None
+                raise _rejected(ddl, error) from None
             built = self._newest_index()
             if built == before:
                 raise InputError(f"{ddl!r} makes no index")
-            reader = Reader(connection=self._flat, major=self._running.binaries.major)
+            reader = Reader(connection=self._flat, major=self._cluster.binaries.major)
             search_path = reader.row("search_path")["schemas"]
             reader.fix_session()
             bind = {"relations": [built[1]], "blocked": [], "search_path": search_path}
@@ -323,7 +203,7 @@ class Twin:
                 saved["filenodes"] = [row["filenode"] for row in parked]
                 connection.execute(render("twin/unpark"), {"oids": oids, **saved})
         except psycopg.Error as error:
-            raise InputError(f"the server rejects {index.ddl()!r}: {error.diag.message_primary}") from None
+            raise _rejected(index.ddl(), error) from None
 
     def _size(self, index: IndexDef, tree: Sequence[Mapping[str, Any]]) -> TwinIndex:
         sizes: list[IndexSize] = []
@@ -338,7 +218,7 @@ class Twin:
             size = predict_size(part, self.snapshot, selectivity=self._selectivity(part))
             relation = self.snapshot.relation(part.schema, part.table)
             heap_blocks = ((relation.size_bytes or 0) if relation else 0) // BLOCK
-            _plant(self._running.data / row["path"], index.method, size, heap_blocks)
+            plant(self._cluster.data / row["path"], index.method, size, heap_blocks=heap_blocks)
             statistics = {"pages": size.pages, "tuples": size.tuples, "all_visible_pages": 0}
             names = {"schema_name": row["schema_name"], "name": row["name"]}
             self._connection.execute(render("twin/restore_relation_statistics"), names | statistics)
@@ -376,6 +256,12 @@ class Twin:
             values = {"touched": sorted(changed), "shown": sorted(changed - wanted)}
             self._connection.execute(render("twin/set_index_validity"), values)
             self._hidden = wanted
+
+
+def _rejected(statement: str, error: psycopg.Error) -> RejectedError:
+    message = error.diag.message_primary or str(error)
+    detail = error.diag.message_detail
+    return RejectedError(statement=statement, sqlstate=error.sqlstate or "", message=message, detail=detail)
 
 
 def _unnamed(ddl: str) -> tuple[str, str | None]:

@@ -4,9 +4,12 @@ A generic plan cannot use a partial index on a constant and knows no skew. A bin
 parameters; the values lie at even quantiles, so that a frequent value is drawn as often as it occurs.
 """
 
+import itertools
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from analyzer.capture.snapshot import Column, ColumnStatistics, Snapshot
 from analyzer.sql import literal
@@ -19,6 +22,11 @@ from analyzer.workload.shapes import Comparison, Shape
 RANGE_SHARE = 0.1
 #: Letters of a pattern drawn from a value.
 PATTERN_LETTERS = 5
+
+#: Uses whose values let through anything from nothing to everything.
+_SELECTIVE = frozenset({"range", "like", "ilike", "contains"})
+#: How many values of different selectivity to draw.
+_ALTERNATIVES = 12
 
 _UNBINDABLE = re.compile(r"\[\]$|^(json|jsonb|xml|bytea|tsvector|tsquery)$|\b(vector|halfvec|sparsevec|bit)\b")
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)', re.DOTALL)
@@ -60,6 +68,34 @@ def bindings(statement: Statement, shape: Shape, snapshot: Snapshot, count: int 
     return tuple(Binding(values=values, weight=weight) for values, weight in weights.items())
 
 
+def alternatives(statement: Statement, shape: Shape, snapshot: Snapshot) -> tuple[Binding, ...]:
+    """Draw bindings that differ in how many rows their ranges, patterns and contained values let through.
+
+    The other parameters stay at their median. None when no parameter is of that kind, or one has nothing to be drawn
+    from; the caller picks the one that fits the rows the server counted.
+    """
+    wanted = {int(token.text[1:]) for token in lex(statement.plannable) if token.kind == "parameter"}
+    compared = {comparison.parameter: comparison for comparison in shape.comparisons}
+    if not wanted <= compared.keys() or not any(compared[each].use in _SELECTIVE for each in wanted):
+        return ()
+    drawn: dict[int, list[str]] = {}
+    for parameter in sorted(wanted):
+        comparison = compared[parameter]
+        if comparison.use in _SELECTIVE:
+            values = _pool(comparison, shape.comparisons, snapshot)
+        else:
+            values = _draw(comparison, shape.comparisons, snapshot, 1)
+        if not values:
+            return ()
+        drawn[parameter] = values
+    most = max(len(values) for values in drawn.values())
+    found = dict.fromkeys(
+        tuple(Value(parameter=parameter, sql=values[place % len(values)]) for parameter, values in drawn.items())
+        for place in range(most)
+    )
+    return tuple(Binding(values=values, weight=1.0) for values in found)
+
+
 def bound_text(plannable: str, binding: Binding) -> str:
     """Put a binding's values in the place of the parameters."""
     sql = {f"${value.parameter}": value.sql for value in binding.values}
@@ -85,12 +121,7 @@ def _draw(
         return None
     if comparison.use == "assigned":
         return [f"NULL::{column.type}"] * count
-    found = (
-        each
-        for each in snapshot.statistics
-        if (each.schema_name, each.relation, each.column) == (comparison.schema, comparison.table, column.name)
-    )
-    statistics = max(found, key=lambda each: each.inherited, default=None)
+    statistics = _statistics(comparison, snapshot)
     if statistics is None:
         return None
     quantiles = [(place + 0.5) / count for place in range(count)]
@@ -102,6 +133,71 @@ def _draw(
     if comparison.use in ("like", "ilike") and drawn is not None:
         drawn = [_pattern(value) for value in drawn]
     return None if drawn is None else [_typed(value, column) for value in drawn]
+
+
+def _pool(comparison: Comparison, comparisons: Sequence[Comparison], snapshot: Snapshot) -> list[str]:
+    """Return values of different selectivity for one parameter as SQL; none when there are no statistics."""
+    relation = snapshot.relation(comparison.schema, comparison.table)
+    column = relation.column(comparison.column) if relation is not None else None
+    statistics = _statistics(comparison, snapshot)
+    if column is None or statistics is None:
+        return []
+    if comparison.use == "range":
+        return _draw(comparison, comparisons, snapshot, _ALTERNATIVES) or []
+    values = parse_array(statistics.most_common_values or "{}") + parse_array(statistics.histogram_bounds or "{}")
+    if comparison.use in ("like", "ilike"):
+        found = [_pattern(value, letters) for value in _spread(values, 4) for letters in (3, PATTERN_LETTERS, 8)]
+        found += [f"%{value}%" for value in _spread(values, 2)]
+    elif column.type == "jsonb":
+        found = _fragments(values)
+    elif column.type.endswith("[]"):
+        return [f"ARRAY[{literal(element)}]::{column.type}" for element in _by_frequency(statistics)]
+    else:
+        return []
+    return [_typed(value, column) for value in dict.fromkeys(found)]
+
+
+def _fragments(documents: Sequence[str]) -> list[str]:
+    """Cut pairs of name and value out of JSON documents, as filters ask for them: one, every name in turn, then two."""
+    by_name: dict[str, dict[str, None]] = {}
+    twos: dict[str, None] = {}
+    for document in _spread(documents, _ALTERNATIVES):
+        try:
+            parsed: object = json.loads(document)
+        except ValueError:
+            continue
+        if isinstance(parsed, dict):
+            pairs = cast("dict[str, object]", parsed).items()
+            plain = {name: value for name, value in pairs if isinstance(value, str | int | float | bool)}
+            for name, value in plain.items():
+                by_name.setdefault(name, {})[json.dumps({name: value})] = None
+            twos |= {json.dumps(dict(two)): None for two in itertools.combinations(plain.items(), 2)}
+    turns = itertools.zip_longest(*(list(by_name[name]) for name in sorted(by_name)))
+    ones = [fragment for turn in turns for fragment in turn if fragment is not None]
+    return ones[: 2 * _ALTERNATIVES] + _spread(list(twos), _ALTERNATIVES)
+
+
+def _by_frequency(statistics: ColumnStatistics) -> list[str]:
+    elements = parse_array(statistics.most_common_elements or "{}")
+    frequencies = statistics.most_common_element_frequencies or ()
+    ranked = sorted(zip(frequencies, elements, strict=False), key=lambda each: (-each[0], each[1]))
+    return _spread([element for _, element in ranked], _ALTERNATIVES)
+
+
+def _spread(values: Sequence[str], count: int) -> list[str]:
+    """Take that many values from the whole length of a sequence."""
+    if len(values) <= count:
+        return list(values)
+    return [values[place * (len(values) - 1) // (count - 1)] for place in range(count)]
+
+
+def _statistics(comparison: Comparison, snapshot: Snapshot) -> ColumnStatistics | None:
+    found = (
+        each
+        for each in snapshot.statistics
+        if (each.schema_name, each.relation, each.column) == (comparison.schema, comparison.table, comparison.column)
+    )
+    return max(found, key=lambda each: each.inherited, default=None)
 
 
 def _typed(value: str, column: Column) -> str:
@@ -160,8 +256,8 @@ def _sorted(values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(sorted(values))
 
 
-def _pattern(value: str) -> str:
+def _pattern(value: str, letters: int = PATTERN_LETTERS) -> str:
     """Look for the beginning of the value's longest word, as people search."""
     words = re.findall(r"[^\W_]+", value)
     longest = max(words, key=len, default="")
-    return f"%{longest[:PATTERN_LETTERS]}%"
+    return f"%{longest[:letters]}%"

@@ -4,6 +4,7 @@ A statement's identity is twindex's own, since queryid changes between major ver
 """
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -43,6 +44,10 @@ class Statement:
     #: None when no server measured it.
     total_ms: float | None
     rows: int | None
+    #: Standard deviation of one execution's time over all of them, as pg_stat_statements has it.
+    stddev_ms: float | None = None
+    #: Pages it read that were not in shared buffers, in all executions.
+    blocks_read: int | None = None
     #: A select whose WITH clause writes has the kind of the write.
     kind: StatementKind
     #: Highest parameter number in `plannable`.
@@ -78,12 +83,12 @@ def parse_statements(snapshot: Snapshot) -> Workload:
 
 def parse_file(text: str) -> Workload:
     """Read the statements of a .sql file in their order, each with weight 1; nothing is merged, constants differ."""
-    listed = parse_listed(text)
+    listed = _listed(text)
     return Workload(
-        statements=tuple(each for each in listed if isinstance(each, Statement)),
+        statements=tuple(each for _, each in listed if isinstance(each, Statement)),
         not_examined=tuple(
-            NotExamined(what=f"statement {number} of the file", reason=each.reason)
-            for number, each in enumerate(listed, 1)
+            NotExamined(what=f"the statement in line {line}", reason=each.reason)
+            for line, each in listed
             if isinstance(each, Unread)
         ),
     )
@@ -91,15 +96,21 @@ def parse_file(text: str) -> Workload:
 
 def parse_listed(text: str) -> tuple[Statement | Unread, ...]:
     """Read every statement of a .sql file in its order, also those that cannot be planned."""
+    return tuple(each for _, each in _listed(text))
+
+
+def _listed(text: str) -> tuple[tuple[int, Statement | Unread], ...]:
+    """Read every statement of a file, with the line it begins in."""
     try:
-        pieces = tuple(piece for _, piece in _split(text))
+        pieces = tuple(_split(text))
     except IncompleteError as error:
-        return (_unread(text, str(error)),)
-    parsed = (_statement(piece, what="") for piece in pieces)
-    return tuple(
-        _unread(piece, each.reason) if isinstance(each, NotExamined) else each
-        for piece, each in zip(pieces, parsed, strict=True)
-    )
+        return ((1, _unread(text, str(error))),)
+    found: list[tuple[int, Statement | Unread]] = []
+    for start, piece in pieces:
+        each = _statement(piece, what="")
+        line = text.count("\n", 0, start) + 1
+        found.append((line, _unread(piece, each.reason) if isinstance(each, NotExamined) else each))
+    return tuple(found)
 
 
 def _unread(text: str, reason: str) -> Unread:
@@ -125,7 +136,25 @@ def _merge(first: Statement, second: Statement) -> Statement:
         calls=first.calls + second.calls,
         total_ms=None if first.total_ms is None or second.total_ms is None else first.total_ms + second.total_ms,
         rows=None if first.rows is None or second.rows is None else first.rows + second.rows,
+        stddev_ms=_merged_stddev(first, second),
+        blocks_read=None
+        if first.blocks_read is None or second.blocks_read is None
+        else first.blocks_read + second.blocks_read,
     )
+
+
+def _merged_stddev(first: Statement, second: Statement) -> float | None:
+    """Return the deviation over the executions of both: what each spreads, and how far their means lie apart."""
+    calls = first.calls + second.calls
+    if None in (first.stddev_ms, second.stddev_ms, first.total_ms, second.total_ms) or not calls:
+        return None
+    apart = _mean_ms(first) - _mean_ms(second)
+    spread = first.calls * (first.stddev_ms or 0) ** 2 + second.calls * (second.stddev_ms or 0) ** 2
+    return math.sqrt(spread / calls + apart**2 * first.calls * second.calls / calls**2)
+
+
+def _mean_ms(statement: Statement) -> float:
+    return (statement.total_ms or 0) / statement.calls if statement.calls else 0.0
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
@@ -150,6 +179,8 @@ def _recorded(entry: StatementCounters) -> Statement | NotExamined:
         calls=entry.calls,
         total_ms=entry.total_ms,
         rows=entry.rows,
+        stddev_ms=entry.stddev_ms,
+        blocks_read=entry.shared_blocks_read,
     )
 
 
@@ -161,6 +192,8 @@ def _statement(
     calls: float = 1,
     total_ms: float | None = None,
     rows: int | None = None,
+    stddev_ms: float | None = None,
+    blocks_read: int | None = None,
 ) -> Statement | NotExamined:
     try:
         tokens = lex(text)
@@ -184,6 +217,8 @@ def _statement(
         calls=calls,
         total_ms=total_ms,
         rows=rows,
+        stddev_ms=stddev_ms,
+        blocks_read=blocks_read,
         kind=kind,
         parameters=max((int(t.text[1:]) for t in lex(plannable) if t.kind == "parameter"), default=0),
     )

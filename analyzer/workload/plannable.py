@@ -309,7 +309,10 @@ def _limits(tokens: Sequence[Token], rows_per_call: float) -> Iterator[Edit]:
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
         if depth or index + 1 == len(tokens) or tokens[index + 1].kind != "parameter":
             continue
-        after = tokens[index + 2].text.lower() if index + 2 < len(tokens) else ";"
+        place = index + 2
+        while place + 1 < len(tokens) and tokens[place].text == "::":  # SQLAlchemy writes LIMIT $1::INTEGER
+            place += 2
+        after = tokens[place].text.lower() if place < len(tokens) else ";"
         value = tokens[index + 1]
         if (token.word == "limit" and after in (";", "offset", "for", ")")) or (
             token.word in ("first", "next") and after in ("row", "rows")

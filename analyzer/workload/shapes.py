@@ -34,7 +34,7 @@ from analyzer.workload.tree import UnreadableError
 _PATTERNS = {"~": "~", "~*": "~*", "~~": "like", "~~*": "ilike"}
 _COMMUTED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}
 _COMPARISONS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
-Use = Literal["equality", "range", "like", "ilike", "assigned"]
+Use = Literal["equality", "range", "like", "ilike", "contains", "assigned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,8 @@ class TableShape:
     operators: tuple[OperatorPredicate, ...] = ()
     expressions: tuple[ExpressionPredicate, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    #: It has conditions that no index can hold, such as `data ->> $1 = $2`.
+    residual: bool = False
     sort: Sort | None = None
     nearest: Nearest | None = None
     #: Columns of a GROUP BY or DISTINCT that is wholly of this table.
@@ -166,6 +168,7 @@ class _Findings:
     operators: dict[OperatorPredicate, None] = field(default_factory=dict[OperatorPredicate, None])
     expressions: dict[ExpressionPredicate, None] = field(default_factory=dict[ExpressionPredicate, None])
     conditions: dict[Condition, None] = field(default_factory=dict[Condition, None])
+    residual: bool = False
     sort: Sort | None = None
     nearest: Nearest | None = None
     groups: tuple[str, ...] = ()
@@ -212,6 +215,7 @@ class _Reader:
             operators=tuple(found.operators),
             expressions=tuple(found.expressions),
             conditions=tuple(found.conditions),
+            residual=found.residual,
             sort=found.sort,
             nearest=found.nearest,
             groups=found.groups,
@@ -223,8 +227,7 @@ class _Reader:
 
     def _condition(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
         expression = unwrapped(expression)
-        if not alternative:
-            self._constant_condition(scope, expression)
+        constant = not alternative and self._constant_condition(scope, expression)
         match expression:
             case exp.Or() | exp.And():
                 for side in (expression.left, expression.right):
@@ -247,14 +250,21 @@ class _Reader:
                 self._operator(scope, expression)
             case exp.Mod():
                 self._special(scope, expression.left, expression.right, "%")
+            case _ if not constant:
+                self._add_residual(scope, expression)
             case _:
                 pass
 
-    def _constant_condition(self, scope: Scope, expression: exp.Expr) -> None:
+    def _add_residual(self, scope: Scope, expression: exp.Expr) -> None:
+        for owner in self._owners(scope, expression):
+            self.findings[owner].residual = True
+
+    def _constant_condition(self, scope: Scope, expression: exp.Expr) -> bool:
+        """Note a condition without parameters, and return whether it is one."""
         references = [scope.resolve(column) for column in columns(expression)]
         owners = {id(reference.occurrence): reference.occurrence for each in references for reference in each}
         if len(owners) != 1 or not all(len(each) == 1 for each in references):
-            return
+            return False
         (occurrence,) = owners.values()
         names = tuple(dict.fromkeys(each[0].column for each in references))
         if (sql := condition(expression, lambda column: own_column(scope, column), occurrence.relation)) is not None:
@@ -262,6 +272,8 @@ class _Reader:
             found.conditions[Condition(sql=sql, columns=names)] = None
             if sql == f"{ident(names[0])} IS NULL":
                 found.nulls[names[0]] = None
+            return True
+        return False
 
     def _comparison(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
         left, right = unwrapped(expression.args["this"]), unwrapped(expression.args["expression"])
@@ -316,6 +328,8 @@ class _Reader:
             kind = "equality" if operator == "=" else "range"
             predicate = ExpressionPredicate(sql=sql, columns=names, kind=kind)
             self.findings[id(single.occurrence)].expressions[predicate] = None
+        else:
+            self.findings[id(single.occurrence)].residual = True
 
     def _owners(self, scope: Scope, expression: exp.Expr) -> set[int]:
         return {id(reference.occurrence) for column in columns(expression) for reference in scope.resolve(column)}
@@ -372,6 +386,8 @@ class _Reader:
                 continue
             if isinstance(one, exp.Column):
                 self._add_operator(single, name)
+                if name in ("@>", "&&"):
+                    self._compare_parameters(single, other, "contains", name)
             else:
                 self._expression_operator(scope, one, name, None)
 

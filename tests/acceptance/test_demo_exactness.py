@@ -10,6 +10,7 @@ from alembic import command as alembic
 from alembic.config import Config
 
 from analyzer.capture.capture import capture
+from analyzer.capture.snapshot import NotExamined
 from analyzer.db import Connection, connect
 from analyzer.demo import LEFT_OUT, data, workload
 from analyzer.demo.project import copy_project
@@ -18,6 +19,7 @@ from analyzer.demo.story import SCHEMA_REVISION
 from analyzer.sql import render
 from analyzer.twin.planner import PlanTree, Twin, open_twin, walk
 from analyzer.workload.parse import Statement, parse_statements, repair
+from analyzer.workload.shapes import shape
 from tests.conftest import fresh_database
 
 TOLERANCE = 0.001
@@ -92,7 +94,9 @@ def test_every_statement_costs_on_the_twin_what_it_costs_live(platform: str, tmp
     with connect(platform, autocommit=True) as connection:
         settle(platform)
         before = capture(platform)
-        statements = parse_statements(before).statements
+        recorded = parse_statements(before).statements
+        # Queries of the system catalogs (drivers', the executor's) run on tables the twin has of its own.
+        statements = tuple(each for each in recorded if not isinstance(shape(each, before), NotExamined))
         assert len(statements) >= 40
         with open_twin(before) as twin:
             assert differences(connection, twin, statements) == []

@@ -17,6 +17,7 @@ from analyzer.db import Connection, connect
 from analyzer.demo import LEFT_OUT, data, workload
 from analyzer.demo.chance import CLOCK
 from analyzer.demo.statements import STATEMENTS
+from analyzer.demo.story import SCHEMA_REVISION
 from analyzer.specs.files import load_specs
 
 ROOT = Path(__file__).parents[2]
@@ -29,10 +30,20 @@ HELPS = {
     "ix_product_attributes": "product_by_attributes",
     "ix_classification_cache_embedding": "cache_similar",
     "ix_quote_product": "quotes_of_product",
+    "ix_customer_email_lower": "customer_by_email",
+    "ix_document_search": "document_search",
+    "ix_customers_department_status_created": "customers_of_department",
+    "ix_customer_scores_strong": "strong_scores",
+    "ix_sentiment_analysis_latest": "latest_sentiment",
+    "ix_sentiment_analysis_keywords": "sentiment_by_keyword",
+    "ix_audit_log_recorded_brin": "audit_of_period",
 }
 #: At the fast scale their tables are so small that reading all of them costs less.
 SCANS = {"vendors_certified", "document_similar"}
 SEED = 11
+#: Its revision creates its indexes.
+PARTITIONED = "conversation_messages"
+SCHEMA_OF = {declared.spec.name: declared.schema for declared in load_specs(ROOT / "index_specs").specs}
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +52,13 @@ def platform(server: str) -> Iterator[str]:
     with fresh_database(server) as url:
         config = Config(ROOT / "alembic.ini", stdout=StringIO())
         config.attributes["url"] = url
-        command.upgrade(config, "0002")
+        command.upgrade(config, SCHEMA_REVISION)
         with connect(url) as connection:
             data.load(connection, scale=data.FAST, seed=SEED, progress=lambda _table, _done, _total: None)
         with connect(url, autocommit=True) as connection:
             for declared in load_specs(ROOT / "index_specs").specs:
+                if declared.table == PARTITIONED:
+                    continue
                 ddl: Any = declared.spec.index(declared.schema, declared.table, rows=None).ddl()
                 connection.execute(ddl)
             data.settle(connection)
@@ -84,7 +97,6 @@ def test_tables_hold_what_the_scale_says(platform: str) -> None:
     assert found["quotes"] >= data.FAST.quotes
     embedded = found["embedded_cached"] + found["embedded_documents"] + found["embedded_products"]
     assert embedded == data.FAST.embedded_cached + data.FAST.embedded_documents + data.FAST.embedded_products
-    assert embedded <= 2_000
 
 
 def test_keys_go_on_where_the_load_ended(platform: str) -> None:
@@ -131,7 +143,7 @@ def test_what_is_left_out_clearly_helps_its_statement(
     with connect(platform) as connection:
         register_vector(connection)
         cost_with, plan_with = plan(connection, example)
-        drop: Any = f"DROP INDEX catalog.{index}"
+        drop: Any = f"DROP INDEX {SCHEMA_OF[index]}.{index}"
         connection.execute(drop)
         cost_without, plan_without = plan(connection, example)
         connection.rollback()
@@ -151,7 +163,7 @@ def test_what_is_left_out_helps_the_text_that_the_server_records(
     example = workload.Example(name=index, kind="read", sql=text, parameters={})
     with connect(platform) as connection:
         cost_with, plan_with = plan(connection, example, generic=True)
-        drop: Any = f"DROP INDEX catalog.{index}"
+        drop: Any = f"DROP INDEX {SCHEMA_OF[index]}.{index}"
         connection.execute(drop)
         cost_without, _plan = plan(connection, example, generic=True)
         connection.rollback()

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.index import IndexDef, Key
-from analyzer.migrate.alembic_plugin import BuildIndexOp, DropIndexOnlineOp, ReplaceIndexOp, render_operation
+from analyzer.migrate.operations import BuildIndexOp, DropIndexOnlineOp, ReplaceIndexOp, render_operation
 from analyzer.sql import literal
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=25)

@@ -3,10 +3,10 @@
 Tables, keys and constraints are declared here. Secondary indexes are not: they are declared in `index_specs/`.
 """
 
-from analyzer.demo.models import catalog
+from analyzer.demo.models import catalog, insight, intelligence, pipeline
 from analyzer.demo.models.base import Base
 
 #: What `alembic check` compares the database with.
 metadata = Base.metadata
 
-__all__ = ["Base", "catalog", "metadata"]
+__all__ = ["Base", "catalog", "insight", "intelligence", "metadata", "pipeline"]

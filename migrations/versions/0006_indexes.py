@@ -4,8 +4,8 @@ from alembic import op
 
 import analyzer.migrate.alembic_plugin  # noqa: F401
 
-revision = "0003"
-down_revision = "0002"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -191,21 +191,6 @@ def upgrade() -> None:
         ),
     )
     op.build_index(
-        "ix_customer_email_lower",
-        "customer",
-        schema="catalog",
-        sql="""
-            CREATE INDEX CONCURRENTLY ix_customer_email_lower
-            ON catalog.customer USING btree ((lower(email)))
-        """,
-        definition="""CREATE INDEX ix_customer_email_lower ON catalog.customer USING btree (lower(email))""",
-        lock_timeout="10min",
-        hazards=(
-            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
-            "INDEX_BUILD: reads the whole table twice",
-        ),
-    )
-    op.build_index(
         "ix_customer_segment_value",
         "customer",
         schema="catalog",
@@ -327,18 +312,6 @@ def upgrade() -> None:
             ON catalog.document USING btree (vendor_id)
             WHERE (vendor_id IS NOT NULL)
         """,
-        lock_timeout="10min",
-        hazards=(
-            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
-            "INDEX_BUILD: reads the whole table twice",
-        ),
-    )
-    op.build_index(
-        "ix_document_search",
-        "document",
-        schema="catalog",
-        sql="""CREATE INDEX CONCURRENTLY ix_document_search ON catalog.document USING gin (search)""",
-        definition="""CREATE INDEX ix_document_search ON catalog.document USING gin (search)""",
         lock_timeout="10min",
         hazards=(
             "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
@@ -905,10 +878,644 @@ def upgrade() -> None:
             "INDEX_BUILD: reads the whole table twice",
         ),
     )
+    op.build_index(
+        "ix_audit_log_object",
+        "audit_log",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_audit_log_object
+            ON insight.audit_log USING btree (object_type, object_id)
+        """,
+        definition="""CREATE INDEX ix_audit_log_object ON insight.audit_log USING btree (object_type, object_id)""",
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_benchmark_comparison_result",
+        "benchmark_comparison",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_benchmark_comparison_result
+            ON insight.benchmark_comparison USING btree (result_id)
+        """,
+        definition="""
+            CREATE INDEX ix_benchmark_comparison_result
+            ON insight.benchmark_comparison USING btree (result_id)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_benchmark_result_metric_calculated",
+        "benchmark_result",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_benchmark_result_metric_calculated
+            ON insight.benchmark_result USING btree (metric_type, calculated_at)
+        """,
+        definition="""
+            CREATE INDEX ix_benchmark_result_metric_calculated
+            ON insight.benchmark_result USING btree (metric_type, calculated_at)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_benchmark_result_entity_sector",
+        "benchmark_result",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_benchmark_result_entity_sector
+            ON insight.benchmark_result USING btree (entity_name, industry_sector)
+        """,
+        definition="""
+            CREATE INDEX ix_benchmark_result_entity_sector
+            ON insight.benchmark_result USING btree (entity_name, industry_sector)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_industry_template_sector_rating_usage",
+        "industry_template",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_industry_template_sector_rating_usage
+            ON insight.industry_template USING btree (industry_sector, rating DESC NULLS LAST,
+            usage_count DESC)
+        """,
+        definition="""
+            CREATE INDEX ix_industry_template_sector_rating_usage
+            ON insight.industry_template USING btree (industry_sector, rating DESC NULLS LAST,
+            usage_count DESC)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_metrics_snapshot_captured_brin",
+        "metrics_snapshot",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_metrics_snapshot_captured_brin
+            ON insight.metrics_snapshot USING brin (captured_at)
+            WITH (pages_per_range = 16)
+        """,
+        definition="""
+            CREATE INDEX ix_metrics_snapshot_captured_brin
+            ON insight.metrics_snapshot USING brin (captured_at)
+            WITH (pages_per_range='16')
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_ml_training_job_type_status_created",
+        "ml_training_job",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_ml_training_job_type_status_created
+            ON insight.ml_training_job USING btree (model_type, status, created_at)
+        """,
+        definition="""
+            CREATE INDEX ix_ml_training_job_type_status_created
+            ON insight.ml_training_job USING btree (model_type, status, created_at)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_ml_training_job_queue",
+        "ml_training_job",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_ml_training_job_queue
+            ON insight.ml_training_job USING btree (created_at)
+            WHERE started_at IS NULL
+        """,
+        definition="""
+            CREATE INDEX ix_ml_training_job_queue
+            ON insight.ml_training_job USING btree (created_at)
+            WHERE (started_at IS NULL)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_performance_alert_open",
+        "performance_alert",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_performance_alert_open
+            ON insight.performance_alert USING btree (severity, raised_at)
+            WHERE resolved_at IS NULL
+        """,
+        definition="""
+            CREATE INDEX ix_performance_alert_open
+            ON insight.performance_alert USING btree (severity, raised_at)
+            WHERE (resolved_at IS NULL)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_performance_alert_service",
+        "performance_alert",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_performance_alert_service
+            ON insight.performance_alert USING btree (service, raised_at)
+        """,
+        definition="""
+            CREATE INDEX ix_performance_alert_service
+            ON insight.performance_alert USING btree (service, raised_at)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_sentiment_analysis_entity_time",
+        "sentiment_analysis",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_sentiment_analysis_entity_time
+            ON insight.sentiment_analysis USING btree (entity_name, entity_type, processing_timestamp)
+        """,
+        definition="""
+            CREATE INDEX ix_sentiment_analysis_entity_time
+            ON insight.sentiment_analysis USING btree (entity_name, entity_type, processing_timestamp)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_trend_analysis_entity_metric",
+        "trend_analysis",
+        schema="insight",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_trend_analysis_entity_metric
+            ON insight.trend_analysis USING btree (entity_name, metric_type, period_end DESC)
+        """,
+        definition="""
+            CREATE INDEX ix_trend_analysis_entity_metric
+            ON insight.trend_analysis USING btree (entity_name, metric_type, period_end DESC)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_customer_scores_customer_type_created",
+        "customer_scores",
+        schema="intelligence",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_customer_scores_customer_type_created
+            ON intelligence.customer_scores USING btree (customer_id, score_type, created_at)
+        """,
+        definition="""
+            CREATE INDEX ix_customer_scores_customer_type_created
+            ON intelligence.customer_scores USING btree (customer_id, score_type, created_at)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_customers_tenant_status_department",
+        "customers",
+        schema="intelligence",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_customers_tenant_status_department
+            ON intelligence.customers USING btree (tenant_id, status, department)
+        """,
+        definition="""
+            CREATE INDEX ix_customers_tenant_status_department
+            ON intelligence.customers USING btree (tenant_id, status, department)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_customers_email",
+        "customers",
+        schema="intelligence",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_customers_email
+            ON intelligence.customers USING btree (email)
+            WHERE email IS NOT NULL
+        """,
+        definition="""
+            CREATE INDEX ix_customers_email
+            ON intelligence.customers USING btree (email)
+            WHERE (email IS NOT NULL)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_customers_traits",
+        "customers",
+        schema="intelligence",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_customers_traits
+            ON intelligence.customers USING gin (traits jsonb_path_ops)
+        """,
+        definition="""
+            CREATE INDEX ix_customers_traits
+            ON intelligence.customers USING gin (traits jsonb_path_ops)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_output_run_product",
+        "output",
+        schema="pipeline",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_output_run_product
+            ON pipeline.output USING btree (run_id, product_id)
+        """,
+        definition="""CREATE INDEX ix_output_run_product ON pipeline.output USING btree (run_id, product_id)""",
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_output_product",
+        "output",
+        schema="pipeline",
+        sql="""CREATE INDEX CONCURRENTLY ix_output_product ON pipeline.output USING btree (product_id)""",
+        definition="""CREATE INDEX ix_output_product ON pipeline.output USING btree (product_id)""",
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_run_agent_started",
+        "run",
+        schema="pipeline",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_run_agent_started
+            ON pipeline.run USING btree (agent, started_at DESC)
+        """,
+        definition="""CREATE INDEX ix_run_agent_started ON pipeline.run USING btree (agent, started_at DESC)""",
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_work_item_pending",
+        "work_item",
+        schema="pipeline",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_work_item_pending
+            ON pipeline.work_item USING btree (task, priority, id)
+            WHERE claimed_at IS NULL
+        """,
+        definition="""
+            CREATE INDEX ix_work_item_pending
+            ON pipeline.work_item USING btree (task, priority, id)
+            WHERE (claimed_at IS NULL)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_work_item_product",
+        "work_item",
+        schema="pipeline",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_work_item_product
+            ON pipeline.work_item USING btree (product_id)
+        """,
+        definition="""CREATE INDEX ix_work_item_product ON pipeline.work_item USING btree (product_id)""",
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
+    op.build_index(
+        "ix_work_item_run",
+        "work_item",
+        schema="pipeline",
+        sql="""
+            CREATE INDEX CONCURRENTLY ix_work_item_run
+            ON pipeline.work_item USING btree (run_id)
+            WHERE run_id IS NOT NULL
+        """,
+        definition="""
+            CREATE INDEX ix_work_item_run
+            ON pipeline.work_item USING btree (run_id)
+            WHERE (run_id IS NOT NULL)
+        """,
+        lock_timeout="10min",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+            "INDEX_BUILD: reads the whole table twice",
+        ),
+    )
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index_online(
+        "ix_work_item_run",
+        "work_item",
+        schema="pipeline",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS pipeline.ix_work_item_run""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_work_item_product",
+        "work_item",
+        schema="pipeline",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS pipeline.ix_work_item_product""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_work_item_pending",
+        "work_item",
+        schema="pipeline",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS pipeline.ix_work_item_pending""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_run_agent_started",
+        "run",
+        schema="pipeline",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS pipeline.ix_run_agent_started""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_output_product",
+        "output",
+        schema="pipeline",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS pipeline.ix_output_product""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_output_run_product",
+        "output",
+        schema="pipeline",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS pipeline.ix_output_run_product""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_customers_traits",
+        "customers",
+        schema="intelligence",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS intelligence.ix_customers_traits""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_customers_email",
+        "customers",
+        schema="intelligence",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS intelligence.ix_customers_email""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_customers_tenant_status_department",
+        "customers",
+        schema="intelligence",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS intelligence.ix_customers_tenant_status_department""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_customer_scores_customer_type_created",
+        "customer_scores",
+        schema="intelligence",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS intelligence.ix_customer_scores_customer_type_created""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_trend_analysis_entity_metric",
+        "trend_analysis",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_trend_analysis_entity_metric""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_sentiment_analysis_entity_time",
+        "sentiment_analysis",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_sentiment_analysis_entity_time""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_performance_alert_service",
+        "performance_alert",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_performance_alert_service""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_performance_alert_open",
+        "performance_alert",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_performance_alert_open""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_ml_training_job_queue",
+        "ml_training_job",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_ml_training_job_queue""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_ml_training_job_type_status_created",
+        "ml_training_job",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_ml_training_job_type_status_created""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_metrics_snapshot_captured_brin",
+        "metrics_snapshot",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_metrics_snapshot_captured_brin""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_industry_template_sector_rating_usage",
+        "industry_template",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_industry_template_sector_rating_usage""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_benchmark_result_entity_sector",
+        "benchmark_result",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_benchmark_result_entity_sector""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_benchmark_result_metric_calculated",
+        "benchmark_result",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_benchmark_result_metric_calculated""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_benchmark_comparison_result",
+        "benchmark_comparison",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_benchmark_comparison_result""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
+    op.drop_index_online(
+        "ix_audit_log_object",
+        "audit_log",
+        schema="insight",
+        sql="""DROP INDEX CONCURRENTLY IF EXISTS insight.ix_audit_log_object""",
+        lock_timeout="5s",
+        hazards=(
+            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+            "INDEX_DROPPED: queries that used the index get another plan",
+        ),
+    )
     op.drop_index_online(
         "ix_vendor_status_created",
         "vendor",
@@ -1262,17 +1869,6 @@ def downgrade() -> None:
         ),
     )
     op.drop_index_online(
-        "ix_document_search",
-        "document",
-        schema="catalog",
-        sql="""DROP INDEX CONCURRENTLY IF EXISTS catalog.ix_document_search""",
-        lock_timeout="5s",
-        hazards=(
-            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
-            "INDEX_DROPPED: queries that used the index get another plan",
-        ),
-    )
-    op.drop_index_online(
         "ix_document_vendor",
         "document",
         schema="catalog",
@@ -1343,17 +1939,6 @@ def downgrade() -> None:
         "customer",
         schema="catalog",
         sql="""DROP INDEX CONCURRENTLY IF EXISTS catalog.ix_customer_segment_value""",
-        lock_timeout="5s",
-        hazards=(
-            "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
-            "INDEX_DROPPED: queries that used the index get another plan",
-        ),
-    )
-    op.drop_index_online(
-        "ix_customer_email_lower",
-        "customer",
-        schema="catalog",
-        sql="""DROP INDEX CONCURRENTLY IF EXISTS catalog.ix_customer_email_lower""",
         lock_timeout="5s",
         hazards=(
             "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",

@@ -1,0 +1,337 @@
+"""Ask every rule about every declared index, by the text alone or with what a database and a twin add."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from analyzer.checks import suppressions
+from analyzer.checks.expressions import looks_like_expression
+from analyzer.checks.registry import (
+    ABOUT_FILES,
+    BAD_SUPPRESSION,
+    DECLARED_IN_MODEL,
+    DECLARED_TWICE,
+    EXPIRED_SUPPRESSION,
+    REFUSED,
+    RULES,
+    UNREADABLE,
+    UNUSED_SUPPRESSION,
+)
+from analyzer.checks.rejection import rule_of
+from analyzer.checks.rule import Hit, Known, Rule, Subject, Unknown
+from analyzer.checks.suppressions import Ignore, Malformed
+from analyzer.errors import InputError, NotExaminableError, RejectedError
+from analyzer.index import IndexDef
+from analyzer.report.findings import FindingsDocument, Fingerprints, RuleCount, SpecFinding, Suppression, by_severity
+from analyzer.report.model import NotExamined
+from analyzer.specs.model import spec_entry
+from analyzer.specs.source import Entry, Problem, Source
+from analyzer.specs.tree import dump_mapping
+from analyzer.sql import ident
+
+#: Builds a definition on the flat twin and returns it as the server prints it; raises RejectedError or InputError.
+Build = Callable[[IndexDef], IndexDef]
+#: An index of a SQLAlchemy model: (schema, name).
+ModelIndex = tuple[str, str]
+
+_TEXT_BASIS = "the text of the specs alone"
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What came together so far."""
+
+    findings: list[SpecFinding] = field(default_factory=list[SpecFinding])
+    examined: Counter[str] = field(default_factory=Counter[str])
+    skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    #: Rules that could not look at a spec, by file and line of the spec.
+    unseen: set[tuple[str, int, str]] = field(default_factory=set[tuple[str, int, str]])
+    prints: Fingerprints = field(default_factory=Fingerprints)
+
+
+def lint(
+    sources: Sequence[Source],
+    *,
+    today: dt.date,
+    known: Known | None = None,
+    build: Build | None = None,
+    basis: str = _TEXT_BASIS,
+    model_indexes: frozenset[ModelIndex] | None = None,
+    not_examined: Iterable[NotExamined] = (),
+) -> FindingsDocument:
+    """Lint the specs of these files; `build` makes the answers exact.
+
+    Raises NotExaminableError when the files hold no spec.
+    """
+    subjects = tuple(_subjects(sources, known, build))
+    problems = [(source, problem) for source in sources for problem in source.problems]
+    if not subjects and not problems:
+        raise NotExaminableError("no spec was found to lint; name spec files, or a directory of them")
+    tally = _Tally()
+    for source, problem in problems:
+        _add_problem(tally, source, problem)
+    for where in dict.fromkeys((str(s.path), p.spec_line) for s, p in problems if p.spec_line is not None):
+        for rule in _about_specs():
+            _skip_at(tally, where, rule, "the spec cannot be read")
+    for subject in subjects:
+        others = tuple(other for other in subjects if other.entry is not subject.entry)
+        _examine(tally, replace(subject, others=others) if _wanted(subject) else subject)
+    _add_twice(tally, subjects)
+    _add_models(tally, subjects, model_indexes)
+    open_findings, suppressed = _suppress(tally, sources, today)
+    return FindingsDocument(
+        command="lint",
+        basis=basis,
+        objects=len(subjects) + len({(s.path, p.spec_line) for s, p in problems if p.spec_line is not None}),
+        findings=tuple(open_findings),
+        suppressed=tuple(suppressed),
+        checks=tuple(_counts(tally, open_findings, suppressed)),
+        not_examined=tuple(not_examined),
+    )
+
+
+def _about_specs() -> Iterator[Rule]:
+    return (rule for rule in RULES.values() if rule.code not in ABOUT_FILES)
+
+
+def _subjects(sources: Sequence[Source], known: Known | None, build: Build | None) -> Iterator[Subject]:
+    for source in sources:
+        for entry in source.entries:
+            declared = entry.declared
+            relation = known.facts.relations.get((declared.schema, declared.table)) if known else None
+            rows = known.facts.rows(relation) if known is not None and relation is not None else None
+            index = declared.spec.index(declared.schema, declared.table, rows or None)
+            subject = Subject(entry=entry, index=index, known=known)
+            yield replace(subject, built=_built(index, build)) if build and _wanted(subject) else subject
+
+
+def _wanted(subject: Subject) -> bool:
+    return subject.spec.state in ("proposed", "approved")
+
+
+def _built(index: IndexDef, build: Build) -> IndexDef | RejectedError:
+    # A twin has no tablespaces; TX120 looks those up elsewhere.
+    wanted = replace(index, tablespace=None)
+    try:
+        return replace(build(wanted), tablespace=index.tablespace)
+    except RejectedError as error:
+        return error
+    except InputError as error:  # an expression that never reached the server
+        return RejectedError(statement=index.name, sqlstate="42601", message=str(error))
+
+
+def _examine(tally: _Tally, subject: Subject) -> None:
+    refused = rule_of(subject.built, subject) if isinstance(subject.built, RejectedError) else None
+    asked = {code: list(rule.check(subject)) for code, rule in RULES.items()} if _wanted(subject) else {}
+    if refused == "TX101" and any(isinstance(a, Hit) for a in asked["TX102"]):
+        refused = "TX102"
+    for rule in _about_specs():
+        code = rule.code
+        if rule in (DECLARED_TWICE, DECLARED_IN_MODEL):
+            continue
+        if not _wanted(subject):
+            if code in ("TX118", "TX119") and subject.spec.state == "retired":
+                asked[code] = list(rule.check(subject))
+            else:
+                _skip(tally, subject, rule, f"state: {subject.spec.state}, so it is not built")
+                continue
+        hits, unknown = _answers(subject, rule, asked[code], refused)
+        if unknown and not hits:
+            for reason in unknown:
+                _skip(tally, subject, rule, reason)
+            continue
+        tally.examined[code] += 1
+        for hit in hits:
+            tally.findings.append(_finding(tally, subject, rule, hit))
+
+
+def _answers(
+    subject: Subject, rule: Rule, answers: Sequence[Hit | Unknown], refused: str | None
+) -> tuple[list[Hit], list[str]]:
+    """Let the server overrule the text where it was asked: what it builds is right, what it refuses is not."""
+    hits = [answer for answer in answers if isinstance(answer, Hit)]
+    unknown = list(dict.fromkeys(answer.reason for answer in answers if isinstance(answer, Unknown)))
+    if not rule.decided_by_server:
+        return hits, unknown
+    if subject.built is None:
+        return hits, ["only a server can say; give -d URL or --snapshot"] if rule is REFUSED else unknown
+    if isinstance(subject.built, IndexDef):
+        return [], []
+    if rule.code == refused:
+        detail = f" ({subject.built.detail})" if subject.built.detail else ""
+        return hits or [Hit(message=f"the server refuses it: {subject.built.message}{detail}")], []
+    return hits, [] if hits else [f"the server stopped at {refused} before it looked"]
+
+
+def _skip(tally: _Tally, subject: Subject, rule: Rule, reason: str) -> None:
+    _skip_at(tally, (str(subject.entry.declared.file), subject.entry.part.line), rule, reason)
+
+
+def _skip_at(tally: _Tally, where: tuple[str, int], rule: Rule, reason: str) -> None:
+    tally.skipped.setdefault(rule.code, []).append(reason)
+    tally.unseen.add((*where, rule.code))
+
+
+def _finding(tally: _Tally, subject: Subject, rule: Rule, hit: Hit) -> SpecFinding:
+    built = subject.built
+    state = built.sqlstate if isinstance(built, RejectedError) and rule.decided_by_server else None
+    name = str(subject.index.qualified_name)
+    place = ".".join(str(step) for step in hit.at)
+    return SpecFinding(
+        code=rule.code,
+        severity=rule.severity,
+        rule=rule.name,
+        object=name,
+        message=hit.message,
+        file=subject.entry.declared.file.as_posix(),
+        line=subject.entry.line(hit.at),
+        rewrite=hit.rewrite,
+        fix=_fix(subject, hit),
+        sqlstate=state or (rule.sqlstates[0] if len(rule.sqlstates) == 1 else None),
+        fingerprint=tally.prints.of(rule.code, str(subject.index.qualified_table), name, place),
+    )
+
+
+def fixed_entry(subject: Subject, hit: Hit) -> dict[str, Any] | None:
+    """Return the keys of the spec that a fix changes; None as a value takes the key out."""
+    if hit.fix is None and not hit.fix_keys:
+        return None
+    before = spec_entry(subject.index, state="approved", why="", evidence={})
+    after = spec_entry(hit.fix or subject.index, state="approved", why="", evidence={})
+    names = [name for name in dict.fromkeys((*after, *before)) if before.get(name) != after.get(name)]
+    changed = {name: after.get(name) for name in names}
+    parameters = changed.get("with") or {}
+    if subject.spec.parameters.get("lists") == "auto" and "lists" in parameters:
+        changed["with"] = parameters | {"lists": "auto"}
+    return changed | dict(hit.fix_keys)
+
+
+def _fix(subject: Subject, hit: Hit) -> str | None:
+    changed = fixed_entry(subject, hit)
+    if not changed:
+        return None
+    kept = {name: value for name, value in changed.items() if value is not None}
+    removed = [f"# remove {name}\n" for name, value in changed.items() if value is None]
+    return (dump_mapping(kept) if kept else "") + "".join(removed)
+
+
+def _add_problem(tally: _Tally, source: Source, problem: Problem) -> None:
+    rule, message, fix = UNREADABLE, problem.message, None
+    at = problem.location[-1] if problem.location else None
+    if at == "name" and isinstance(problem.value, str) and len(problem.value.encode()) > 63:
+        rule = RULES["TX114"]
+        message = f"the name has {len(problem.value.encode())} bytes; PostgreSQL cuts it to 63, where two may meet"
+    elif problem.location[:1] == ("keys",) and isinstance(problem.value, str) and problem.entry is not None:
+        key = looks_like_expression(problem.value)
+        if key is not None:
+            rule = RULES["TX104"]
+            message = f"{problem.value!r} is an expression; a bare text is a column's name"
+            keys = [{"expression": k} if k == problem.value else k for k in problem.entry["keys"]]
+            fix = dump_mapping({"keys": keys})
+    name = str(problem.entry.get("name", "")) if problem.entry is not None else ""
+    schema = source.table.rpartition(".")[0]
+    shown = f"{schema}.{ident(name)}" if name and schema else source.table or source.path.name
+    place = ".".join(str(step) for step in problem.location)
+    tally.findings.append(
+        SpecFinding(
+            code=rule.code, severity=rule.severity, rule=rule.name, object=shown, message=message,
+            file=source.path.as_posix(), line=problem.line, fix=fix,
+            fingerprint=tally.prints.of(rule.code, source.table or source.path.name, shown, place),
+        )
+    )  # fmt: skip
+
+
+def _add_twice(tally: _Tally, subjects: Sequence[Subject]) -> None:
+    first: dict[tuple[str, str], Entry] = {}
+    for subject in subjects:
+        tally.examined[DECLARED_TWICE.code] += 1
+        key = (subject.index.schema, subject.index.name)
+        other = first.setdefault(key, subject.entry)
+        if other is not subject.entry:
+            where = f"{other.declared.file.as_posix()}:{other.line(('name',))}"
+            hit = Hit(message=f"{subject.index.qualified_name} is declared already at {where}", at=("name",))
+            tally.findings.append(_finding(tally, subject, DECLARED_TWICE, hit))
+
+
+def _add_models(tally: _Tally, subjects: Sequence[Subject], model_indexes: frozenset[ModelIndex] | None) -> None:
+    for subject in subjects:
+        if model_indexes is None:
+            _skip(tally, subject, DECLARED_IN_MODEL, "no model was given; name one with --metadata module:attribute")
+            continue
+        tally.examined[DECLARED_IN_MODEL.code] += 1
+        if (subject.index.schema, subject.index.name) in model_indexes and subject.spec.state != "rejected":
+            hit = Hit(
+                message=f"{subject.index.qualified_name} is declared in the SQLAlchemy model too",
+                at=("name",),
+                rewrite="keep it in one place: remove the Index() of the model, or the spec",
+            )
+            tally.findings.append(_finding(tally, subject, DECLARED_IN_MODEL, hit))
+
+
+def _suppress(tally: _Tally, sources: Sequence[Source], today: dt.date) -> tuple[list[SpecFinding], list[SpecFinding]]:
+    open_findings, suppressed = list(tally.findings), list[SpecFinding]()
+    for source in sources:
+        for each in suppressions.read_suppressions(source):
+            if isinstance(each, Malformed):
+                open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, each.problem))
+            elif each.code not in RULES or each.code in ABOUT_FILES:
+                problem = f"{each.code} is no rule that can be ignored; see twindex explain"
+                open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, problem))
+            elif each.until is not None and each.until < today:
+                message = f"the suppression of {each.code} ended on {each.until}; mend the spec or decide anew"
+                open_findings.append(_about_comment(tally, source, EXPIRED_SUPPRESSION, each.line, message))
+            else:
+                meant = [f for f in open_findings if _means(source, each, f)]
+                open_findings = [f for f in open_findings if f not in meant]
+                suppression = Suppression(reason=each.reason, until=each.until, line=each.line)
+                suppressed += [f.model_copy(update={"suppression": suppression}) for f in meant]
+                if not meant and (str(source.path), each.spec_line, each.code) not in tally.unseen:
+                    message = f"nothing to suppress: {each.code} finds nothing here; remove the comment"
+                    open_findings.append(_about_comment(tally, source, UNUSED_SUPPRESSION, each.line, message))
+    return open_findings, suppressed
+
+
+def _means(source: Source, ignore: Ignore, finding: SpecFinding) -> bool:
+    if finding.code != ignore.code or finding.file != source.path.as_posix() or finding.line is None:
+        return False
+    last = next((last for first, last in source.spans if first == ignore.spec_line), ignore.spec_line)
+    return ignore.spec_line <= finding.line <= last
+
+
+def _about_comment(tally: _Tally, source: Source, rule: Rule, line: int, message: str) -> SpecFinding:
+    return SpecFinding(
+        code=rule.code, severity=rule.severity, rule=rule.name, object=source.table or source.path.name,
+        message=message, file=source.path.as_posix(), line=line,
+        fingerprint=tally.prints.of(rule.code, source.table or source.path.name, message),
+    )  # fmt: skip
+
+
+def _counts(
+    tally: _Tally, open_findings: Sequence[SpecFinding], suppressed: Sequence[SpecFinding]
+) -> Iterator[RuleCount]:
+    flagged = Counter(finding.code for finding in open_findings)
+    hidden = Counter(finding.code for finding in by_severity(suppressed))
+    for code, rule in RULES.items():
+        reasons = tally.skipped.get(code, [])
+        objects = {key for key in tally.unseen if key[2] == code}
+        yield RuleCount(
+            code=code,
+            title=rule.title,
+            examined=tally.examined[code],
+            skipped=len(objects),
+            flagged=flagged[code],
+            suppressed=hidden[code],
+            skipped_because=tuple(sorted(set(reasons))),
+        )
+
+
+def model_indexes(metadata: Mapping[str, Any], default_schema: str) -> frozenset[ModelIndex]:
+    """List the indexes of a SQLAlchemy MetaData's tables, as (schema, name)."""
+    return frozenset(
+        (table.schema or default_schema, str(index.name))
+        for table in metadata.values()
+        for index in table.indexes
+        if index.name is not None
+    )

@@ -1,0 +1,88 @@
+"""TX116 to TX119: partitions, and indexes that belong to something else."""
+
+from collections.abc import Iterator
+
+from analyzer.capture.snapshot import Index
+from analyzer.checks.rule import NEEDS_TABLE, Answer, Hit, Rule, Subject
+
+
+def existing(subject: Subject) -> Index | None:
+    """Return the index of that name in the database."""
+    if subject.known is None:
+        return None
+    wanted = (subject.index.schema, subject.index.name)
+    indexes = subject.known.facts.snapshot.indexes
+    return next((each for each in indexes if (each.definition.schema, each.definition.name) == wanted), None)
+
+
+def _concurrently(subject: Subject) -> Iterator[Answer]:
+    if subject.known is None:
+        yield NEEDS_TABLE
+        return
+    partitioned = subject.relation is not None and subject.relation.kind == "p"
+    if partitioned and subject.rows and existing(subject) is None:
+        yield Hit(
+            message=f"{subject.index.qualified_table} is partitioned and holds rows: "
+            "no index on it can be built concurrently",
+            rewrite="declare the index for each partition first; the parent's then takes them over unbuilt",
+        )
+
+
+def _partition_key(subject: Subject) -> Iterator[Answer]:
+    if subject.index.unique and subject.known is None:
+        yield NEEDS_TABLE
+    elif subject.index.unique and subject.relation is not None and subject.relation.partition_key is not None:
+        key = subject.relation.partition_key.partition("(")[2].removesuffix(")")
+        columns = [part.strip().split(" ")[0].strip('"') for part in key.split(",")]
+        if "(" not in key and (missing := [name for name in columns if name not in subject.index.columns]):
+            rewrite = f"add {', '.join(missing)} to the keys, or make a unique index on each partition"
+            message = f"a unique index on a partitioned table needs its partition key, {', '.join(missing)}, as a key"
+            yield Hit(message=message, at=("keys",), rewrite=rewrite)
+
+
+def _attached(subject: Subject) -> Iterator[Answer]:
+    if subject.known is None:
+        yield NEEDS_TABLE
+        return
+    found = existing(subject)
+    if found is not None and found.parent is not None:
+        parent = ".".join(found.parent)
+        yield Hit(
+            message=f"{subject.index.qualified_name} is a part of {parent}: it cannot be dropped or differ alone",
+            at=("name",),
+            rewrite=f"declare {parent} for the partitioned table and remove this spec",
+        )
+
+
+def _constraint(subject: Subject) -> Iterator[Answer]:
+    if subject.known is None:
+        yield NEEDS_TABLE
+        return
+    found = existing(subject)
+    if found is not None and found.constraint is not None:
+        yield Hit(
+            message=f"{subject.index.qualified_name} belongs to the constraint {found.constraint}, which keeps it",
+            at=("name",),
+            rewrite="remove the spec; the constraint is the model's to declare",
+        )
+
+
+RULES = (
+    Rule(
+        code="TX116", name="no-concurrent-build", severity="error",
+        title="an index that cannot be built concurrently", sqlstates=("0A000",), check=_concurrently,
+    ),
+    Rule(
+        code="TX117", name="unique-without-partition-key", severity="error",
+        title="a unique index on a partitioned table without its partition key", sqlstates=("0A000",),
+        check=_partition_key, decided_by_server=True,
+    ),
+    Rule(
+        code="TX118", name="attached-index", severity="error",
+        title="an index that is a part of a partitioned one", sqlstates=("2BP01", "42P17"), check=_attached,
+    ),
+    Rule(
+        code="TX119", name="constraint-index", severity="error",
+        title="an index that belongs to a constraint", sqlstates=("2BP01", "42809"), check=_constraint,
+    ),
+)  # fmt: skip

@@ -1,0 +1,74 @@
+"""All rules, by code; docs/rules/ has a page for each."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from analyzer.checks import (
+    expressions,
+    methods,
+    names,
+    opclasses,
+    overlap,
+    ownership,
+    usefulness,
+    vectors,
+    volatility,
+)
+from analyzer.checks.rejection import OTHER
+from analyzer.checks.rule import Rule
+from analyzer.errors import InputError
+
+UNREADABLE = Rule(code="TX100", name="unreadable", severity="error", title="a spec file that cannot be read as one")
+DECLARED_TWICE = Rule(
+    code="TX126", name="declared-twice", severity="error", title="two specs of one name", sqlstates=("42P07",)
+)
+DECLARED_IN_MODEL = Rule(
+    code="TX127", name="declared-in-model", severity="error", title="an index declared in a model and in a spec"
+)
+REFUSED = Rule(
+    code=OTHER, name="refused", severity="error", title="a spec the server refuses for a reason no other rule names",
+    sqlstates=("42883", "22P02"), decided_by_server=True,
+)  # fmt: skip
+BAD_SUPPRESSION = Rule(
+    code="TX190", name="suppression-malformed", severity="error", title="a suppression without a reason or a known rule"
+)
+UNUSED_SUPPRESSION = Rule(
+    code="TX290", name="suppression-unused", severity="warning", title="a suppression that suppresses nothing"
+)
+EXPIRED_SUPPRESSION = Rule(
+    code="TX291", name="suppression-expired", severity="warning", title="a suppression past its date"
+)
+
+RULES: Mapping[str, Rule] = {
+    rule.code: rule
+    for rule in sorted(
+        (
+            UNREADABLE, *volatility.RULES, *expressions.RULES, *methods.RULES, *names.RULES, *opclasses.RULES,
+            *ownership.RULES, *vectors.RULES, *overlap.RULES, *usefulness.RULES, DECLARED_TWICE, DECLARED_IN_MODEL,
+            REFUSED, BAD_SUPPRESSION, UNUSED_SUPPRESSION, EXPIRED_SUPPRESSION,
+        ),
+        key=lambda rule: rule.code,
+    )
+}  # fmt: skip
+
+#: Rules about the files and their comments; nobody can suppress what they say.
+ABOUT_FILES = frozenset({UNREADABLE.code, BAD_SUPPRESSION.code, UNUSED_SUPPRESSION.code, EXPIRED_SUPPRESSION.code})
+
+
+def page(code: str) -> str:
+    """Return the page of a rule, Markdown; raises InputError for a code nobody has."""
+    wanted = code.upper()
+    found = next((rule.code for rule in RULES.values() if wanted in (rule.code, rule.name.upper())), wanted)
+    path = page_dir() / f"{found}.md"
+    if not found.startswith("TX") or not path.is_file():
+        raise InputError(f"there is no rule {code}; the codes are {', '.join(RULES)}")
+    return path.read_text(encoding="utf-8")
+
+
+def page_dir() -> Path:
+    """Find the pages: a checkout's own, else the ones in the installed package."""
+    package = Path(__file__).parents[1]
+    checkout = package.parent
+    if (checkout / "pyproject.toml").is_file() and (checkout / "docs" / "rules").is_dir():
+        return checkout / "docs" / "rules"
+    return package / "rules"

@@ -1,0 +1,156 @@
+"""What a rule is: a question about one declared index, and the answers it may give."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from analyzer.advise.facts import Facts, type_name
+from analyzer.capture.snapshot import Column, ColumnStatistics, Relation
+from analyzer.errors import RejectedError
+from analyzer.index import IndexDef, Key
+from analyzer.report.model import Severity
+from analyzer.specs.model import Spec
+from analyzer.specs.source import Entry
+from analyzer.workload.shapes import TableShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What a database adds to the text of the specs; the twin's answers are in each Subject."""
+
+    facts: Facts
+    #: What the recorded statements ask of each table, by (schema, table); None when there are none.
+    uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
+    #: None when nobody asked the server.
+    tablespaces: frozenset[str] | None = None
+    #: None when nobody asked the server.
+    maintenance_work_mem_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One declared index as the rules see it."""
+
+    entry: Entry
+    index: IndexDef
+    #: None when there is only the text.
+    known: Known | None = None
+    #: What the server made of it: its own definition, or its refusal; None when it was not asked.
+    built: IndexDef | RejectedError | None = None
+    #: Every other declared index of the set, proposed or approved.
+    others: tuple["Subject", ...] = field(default=(), repr=False)
+
+    @property
+    def spec(self) -> Spec:
+        """Return the spec as written."""
+        return self.entry.declared.spec
+
+    @property
+    def relation(self) -> Relation | None:
+        """Return the table, when it is known."""
+        return self.known.facts.relations.get((self.index.schema, self.index.table)) if self.known else None
+
+    @property
+    def rows(self) -> float | None:
+        """Return the estimated rows of the table; None when it was never analysed or is unknown."""
+        if self.known is None or self.relation is None:
+            return None
+        return self.known.facts.rows(self.relation) or None
+
+    def column(self, name: str | None) -> Column | None:
+        """Return a column of the table, when it is known."""
+        return self.relation.column(name) if self.relation is not None and name is not None else None
+
+    def type_of(self, key: Key) -> str | None:
+        """Return the bare name of the type of a column key, when it is known."""
+        return self.type_of_column(self.column(key.column))
+
+    def type_of_column(self, column: Column | None) -> str | None:
+        """Return the bare name of a column's type, when it is known; domains count as what they are made of."""
+        if column is None or self.known is None:
+            return None
+        return type_name(self.known.facts.underlying(column.type))
+
+    def statistics(self, name: str | None) -> ColumnStatistics | None:
+        """Return the statistics of a column, when there are any."""
+        if self.known is None or self.relation is None or name is None:
+            return None
+        return self.known.facts.statistics(self.relation, name)
+
+    @property
+    def uses(self) -> tuple[TableShape, ...] | None:
+        """Return what the recorded statements ask of the table; None when there are none."""
+        if self.known is None or self.known.uses is None:
+            return None
+        return self.known.uses.get((self.index.schema, self.index.table), ())
+
+    def has_extension(self, name: str) -> bool | None:
+        """Say whether an extension is installed; None when that is not known."""
+        if self.known is None:
+            return None
+        return any(each.name == name for each in self.known.facts.snapshot.extensions)
+
+    def with_key(self, number: int, **changes: Any) -> IndexDef:
+        """Return the index with one key changed."""
+        keys = list(self.index.keys)
+        keys[number] = replace(keys[number], **changes)
+        return replace(self.index, keys=tuple(keys))
+
+    def with_parameters(self, **changes: str | None) -> IndexDef:
+        """Return the index with storage parameters set, or with None taken out."""
+        merged = {**dict(self.index.parameters), **changes}
+        parameters = tuple((name, value) for name, value in merged.items() if value is not None)
+        return replace(self.index, parameters=parameters)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """The rule is broken."""
+
+    message: str
+    #: Where within the spec.
+    at: tuple[int | str, ...] = ()
+    #: What to write instead, in words or SQL.
+    rewrite: str | None = None
+    #: The index to declare instead, where that is mechanical.
+    fix: IndexDef | None = None
+    #: Keys to set in the spec beside the definition, where that is mechanical.
+    fix_keys: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unknown:
+    """The rule could not be checked, and why."""
+
+    reason: str
+
+
+Answer = Hit | Unknown
+Check = Callable[[Subject], Iterable[Answer]]
+
+NEEDS_TABLE = Unknown(reason="the table's columns and types are known only with -d URL or --snapshot")
+NEEDS_SERVER = Unknown(reason="only a server can say; give -d URL or --snapshot")
+NEEDS_STATISTICS = Unknown(reason="the table has no statistics; ANALYZE it and capture again")
+NEEDS_STATEMENTS = Unknown(reason="no recorded statements; give -d URL or --snapshot with pg_stat_statements")
+
+
+def never(_: Subject) -> Iterator[Answer]:
+    """Answer nothing: the rule is found while the files are read, or in the server's refusal."""
+    return iter(())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule; docs/rules/CODE.md explains it."""
+
+    #: TX1.. errors, TX2.. warnings and notes; never reused.
+    code: str
+    name: str
+    severity: Severity
+    #: What is wrong, in a clause.
+    title: str
+    #: What a server answers to the bad spec; empty when it accepts it.
+    sqlstates: tuple[str, ...] = ()
+    check: Check = never
+    #: The server's building or refusing decides; without one the text answers as far as it can.
+    decided_by_server: bool = False

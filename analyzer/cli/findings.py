@@ -1,0 +1,69 @@
+"""Show findings in the formats the checking commands share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import click
+from rich.console import Console
+
+from analyzer.checks.registry import RULES, page
+from analyzer.errors import InputError
+from analyzer.report.findings import FindingsDocument
+from analyzer.report.findings_text import render_findings_text
+from analyzer.report.github import render_github
+from analyzer.report.output import write_texts
+from analyzer.report.sarif import render_sarif
+
+F = TypeVar("F", bound=Callable[..., Any])
+Format = Literal["text", "json", "sarif", "github"]
+_SUFFIXES: Mapping[str, Format] = {".txt": "text", ".json": "json", ".sarif": "sarif"}
+
+
+def findings_options(function: F) -> F:
+    """Add `--format` and `-o`."""
+    function = click.option("--format", "output_format", type=click.Choice(["text", "json", "sarif", "github"]))(
+        function
+    )
+    return click.option(
+        "-o",
+        "--output",
+        "outputs",
+        multiple=True,
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Write here instead of stdout; the suffix (.txt, .json, .sarif) picks the format; repeatable.",
+    )(function)
+
+
+def _format_of(path: Path) -> Format:
+    try:
+        return _SUFFIXES[path.suffix.lower()]
+    except KeyError:
+        raise InputError(f"{path}: its suffix names no format; use {', '.join(_SUFFIXES)} or --format") from None
+
+
+def render_findings(document: FindingsDocument, output_format: Format, *, width: int, colour: bool) -> str:
+    """Render findings in one of the formats."""
+    if output_format == "json":
+        return document.model_dump_json(indent=2) + "\n"
+    if output_format == "sarif":
+        return render_sarif(document, {code: page(code) for code in RULES})
+    if output_format == "github":
+        return render_github(document)
+    return render_findings_text(document, width=width, colour=colour)
+
+
+def emit_findings(document: FindingsDocument, outputs: Sequence[Path], output_format: Format | None) -> None:
+    """Write findings to files, each in the format of its suffix, or to stdout when there are none."""
+    if outputs:
+        formats = [(path, output_format or _format_of(path)) for path in outputs]
+        write_texts([(path, render_findings(document, form, width=120, colour=False)) for path, form in formats])
+        return
+    console = Console()
+    text = render_findings(
+        document,
+        output_format or "text",
+        width=min(console.width, 160) if console.is_terminal else 120,
+        colour=console.is_terminal and not console.no_color,
+    )
+    click.echo(text, nl=False)

@@ -1,0 +1,128 @@
+"""`twindex lint`: specs that cannot or should not be built."""
+
+import contextlib
+import datetime as dt
+import importlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from analyzer.advise.facts import Facts
+from analyzer.capture.capture import capture
+from analyzer.capture.snapshot import Snapshot, load
+from analyzer.checks.known import known_of, read_server
+from analyzer.checks.lint import lint, model_indexes
+from analyzer.checks.rule import Known
+from analyzer.cli.findings import Format, emit_findings, findings_options
+from analyzer.cli.options import database_option, fail_on_option, progress, quiet_option, resolve_database
+from analyzer.config import load_config
+from analyzer.errors import InputError
+from analyzer.report.findings import FindingsDocument
+from analyzer.report.model import NotExamined, Severity
+from analyzer.specs.source import Source, load_sources
+from analyzer.twin.planner import open_twin
+
+
+def _metadata(text: str) -> frozenset[tuple[str, str]]:
+    """Import `module:attribute`, a SQLAlchemy MetaData or a declarative base, and list its indexes."""
+    module_name, _, attribute = text.partition(":")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        found: Any = importlib.import_module(module_name)
+        for name in (attribute or "metadata").split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"--metadata {text}: {error}; give an importable module:attribute") from None
+    metadata: Any = getattr(found, "metadata", found)
+    tables: Any = getattr(metadata, "tables", None)
+    if not isinstance(tables, Mapping):
+        raise InputError(f"--metadata {text} is no MetaData; name one, or a declarative base")
+    return model_indexes(tables, metadata.schema or "public")  # pyright: ignore[reportUnknownArgumentType] - imported
+
+
+def _exact(
+    sources: Sequence[Source],
+    snapshot: Snapshot,
+    known: Known,
+    models: frozenset[tuple[str, str]] | None,
+    tell: Callable[[str], None],
+) -> FindingsDocument:
+    with open_twin(snapshot, progress=tell) as twin:
+        tell("lint")
+        gaps = [NotExamined(what=gap.what, reason=gap.reason) for gap in (*snapshot.not_examined, *twin.not_examined)]
+        return lint(
+            sources,
+            today=dt.datetime.now(tz=dt.UTC).date(),
+            known=known,
+            build=twin.canonical,
+            basis=f"{twin.planner} of database {snapshot.server.database}",
+            model_indexes=models,
+            not_examined=gaps,
+        )
+
+
+@click.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@database_option
+@click.option(
+    "--snapshot",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Compare with a file of `twindex capture` instead of a database.",
+)
+@click.option("--metadata", metavar="MODULE:ATTRIBUTE", help="SQLAlchemy MetaData whose indexes no spec may repeat.")
+@fail_on_option
+@findings_options
+@quiet_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    paths: tuple[Path, ...],
+    database: str | None,
+    snapshot: Path | None,
+    metadata: str | None,
+    fail_on: Severity,
+    output_format: Format | None,
+    outputs: tuple[Path, ...],
+    quiet: bool,
+) -> None:
+    """Say which specs cannot or should not be built, with file and line.
+
+    PATHS are spec files or directories of them. By itself the command reads the files alone; with -d or --snapshot the
+    specs are built on a twin, which makes the answers exact.
+    """
+    if database is not None and snapshot is not None:
+        raise InputError(f"both {snapshot} and -d are given; name one source")
+    models = _metadata(metadata) if metadata is not None else None
+    sources = load_sources(paths or (load_config().specs,))
+    if database is None and snapshot is None:
+        document = lint(sources, today=dt.datetime.now(tz=dt.UTC).date(), model_indexes=models)
+    else:
+        document = _against(sources, database, snapshot, models, quiet=quiet)
+    emit_findings(document, outputs, output_format)
+    if document.reaches(fail_on):
+        ctx.exit(1)
+
+
+def _against(
+    sources: Sequence[Source],
+    database: str | None,
+    snapshot: Path | None,
+    models: frozenset[tuple[str, str]] | None,
+    *,
+    quiet: bool,
+) -> FindingsDocument:
+    with contextlib.ExitStack() as stack:
+        tell = stack.enter_context(progress(quiet=quiet))
+        if snapshot is not None:
+            captured = load(snapshot)
+            known = known_of(Facts(captured))
+        else:
+            url = stack.enter_context(resolve_database(database))
+            captured = capture(url, progress=lambda what: tell(f"capture: {what}"))
+            known = read_server(url, known_of(Facts(captured)))
+        return _exact(sources, captured, known, models, tell)

@@ -1,0 +1,42 @@
+"""`twindex pull`: specs from the indexes that exist."""
+
+from pathlib import Path
+
+import click
+
+from analyzer.cli.options import database_option, quiet_option, resolve_snapshot, specs_directory, specs_option
+from analyzer.errors import InputError
+from analyzer.specs.files import load_specs
+from analyzer.specs.model import parse_table
+from analyzer.specs.pull import pull
+
+
+@click.command()
+@database_option
+@specs_option
+@click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table; repeatable.")
+@quiet_option
+def command(*, database: str | None, specs: Path | None, tables: tuple[str, ...], quiet: bool) -> None:
+    """Write specs of the indexes that exist and that no spec names; only reads the database."""
+    directory = specs_directory(specs, new=True)
+    if directory.is_dir():
+        load_specs(directory)  # what cannot be read is said before the database is asked
+    wanted = frozenset(_table(text) for text in tables)
+    snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False)
+    for schema, table in sorted(wanted):
+        if snapshot.relation(schema, table) is None:
+            raise InputError(f"--table: there is no {schema}.{table} in {snapshot.server.database}; check the name")
+    pulled = pull(snapshot, directory, tables=wanted)
+    for path in pulled.files:
+        click.echo(str(path))
+    if not quiet:
+        click.echo(f"{len(pulled.indexes)} indexes declared in {len(pulled.files)} files", err=True)
+        for gap in pulled.left_out:
+            click.echo(f"not declared: {gap.what}: {gap.reason}", err=True)
+
+
+def _table(text: str) -> tuple[str, str]:
+    try:
+        return parse_table(text)
+    except ValueError as error:
+        raise InputError(f"--table: {error}") from None

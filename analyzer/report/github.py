@@ -1,0 +1,33 @@
+"""Findings as the annotations that a GitHub workflow makes of its log."""
+
+from analyzer.report.findings import FindingsDocument, SpecFinding
+from analyzer.report.sarif import file_uri
+
+_COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
+
+
+def render_github(document: FindingsDocument) -> str:
+    """Render one workflow command per open finding, then one line that says what was looked at."""
+    lines = [_annotation(finding) for finding in document.findings]
+    skipped = sum(check.skipped > 0 for check in document.checks)
+    summary = f"{document.objects} specs, {len(document.findings)} findings, {len(document.suppressed)} suppressed; "
+    return "".join(f"{line}\n" for line in (*lines, f"{summary}{skipped} rules not examined everywhere"))
+
+
+def _annotation(finding: SpecFinding) -> str:
+    text = finding.message if finding.rewrite is None else f"{finding.message}\nInstead: {finding.rewrite}"
+    properties = {
+        "file": file_uri(finding.file) if finding.file else None,
+        "line": None if finding.line is None else str(finding.line),
+        "title": f"{finding.code} {finding.object}",
+    }
+    shown = ",".join(f"{name}={_property(value)}" for name, value in properties.items() if value is not None)
+    return f"::{_COMMANDS[finding.severity]} {shown}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,141 @@
+"""Where clusters of our own live, under which account, and the locks that tell who uses them."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import pwd
+import stat
+import tempfile
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from analyzer.errors import CapabilityError
+
+#: The one directory whose path is short everywhere; ours below it is checked before it is used.
+_SHORT = Path("/tmp")  # noqa: S108
+#: sun_path holds 108 bytes; this leaves room for `/.s.PGSQL.5432` and its lock file.
+_LONGEST_SOCKET_DIR = 85
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The unprivileged account PostgreSQL runs under when we are root."""
+
+    uid: int
+    gid: int
+
+
+def account_for(home: Path | None = None) -> Account | None:
+    """Return the account PostgreSQL runs under: ours (None), or as root that of the home, of `postgres` or `nobody`."""
+    if os.geteuid() != 0:
+        return None
+    if home is not None and home.is_dir() and (found := home.stat()).st_uid != 0:
+        return Account(uid=found.st_uid, gid=found.st_gid)
+    for name in ("postgres", "nobody"):
+        with contextlib.suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return Account(uid=entry.pw_uid, gid=entry.pw_gid)
+    raise CapabilityError(
+        need="an unprivileged account to run PostgreSQL under",
+        found="there is neither postgres nor nobody",
+        remedy="run twindex as an ordinary user",
+    )
+
+
+def runtime_dir(account: Account | None) -> Path:
+    """Return our directory below TMPDIR, or below /tmp where the account cannot reach TMPDIR."""
+    try:
+        root = Path(tempfile.gettempdir()).resolve()
+    except FileNotFoundError:
+        raise CapabilityError(
+            need="a directory for temporary files",
+            found="none can be written",
+            remedy="free disk space, or set TMPDIR to a directory you can write",
+        ) from None
+    return _own_dir(root if can_reach(root, account) else _SHORT)
+
+
+def socket_dir(home: Path) -> Path:
+    """Return the directory of a cluster's socket: its home, or where that path is too long one below /tmp."""
+    if len(os.fsencode(home)) <= _LONGEST_SOCKET_DIR:
+        return home
+    return _own_dir(_SHORT) / f"s-{digest(str(home))}"
+
+
+def _own_dir(root: Path) -> Path:
+    path = root / f"twindex-{os.geteuid()}"
+    with one_line(path):
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o711)
+            path.chmod(0o711)
+        found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise CapabilityError(
+            need=f"{path}, a directory of our own",
+            found="somebody else owns it" if found.st_uid != os.geteuid() else "it is not a directory",
+            remedy="remove it, or set TMPDIR to a directory that only you can write",
+        )
+    return path
+
+
+def can_reach(path: Path, account: Account | None) -> bool:
+    """Say whether an account may enter a directory and all above it; None is the account we are."""
+    if account is None:
+        return True
+    path = path.resolve()
+    for directory in (path, *path.parents):
+        found = directory.stat()
+        if found.st_uid == account.uid:
+            needed = stat.S_IXUSR
+        elif found.st_gid == account.gid:
+            needed = stat.S_IXGRP
+        else:
+            needed = stat.S_IXOTH
+        if not found.st_mode & needed:
+            return False
+    return True
+
+
+def make_private(path: Path, account: Account | None) -> None:
+    """Make a directory that only the account can enter, unless it is there."""
+    with one_line(path):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if account is not None and path.stat().st_uid != account.uid:
+            os.chown(path, account.uid, account.gid)
+
+
+@contextlib.contextmanager
+def locked(path: Path, operation: int = fcntl.LOCK_EX) -> Generator[None]:
+    """Hold a lock on a file; with LOCK_NB raises BlockingIOError when another process holds it.
+
+    The kernel drops it with the process, however that ends. A link in the file's place is not followed, because
+    the account PostgreSQL runs under may write where root locks.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, operation)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def one_line(path: Path) -> Generator[None]:
+    """Turn what the operating system refuses in the block into one line that names the place."""
+    try:
+        yield
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise CapabilityError(
+            need=f"{path}, a directory of our own",
+            found=f"it cannot be used ({error.strerror})",
+            remedy="make room or mend its permissions, or set TMPDIR to another directory",
+        ) from error
+
+
+def digest(text: str) -> str:
+    """Return a short name that stands for a text."""
+    return hashlib.sha256(os.fsencode(text)).hexdigest()[:8]

@@ -1,0 +1,231 @@
+"""Proposals: what is found, what is left alone and why, on a real database and its twin."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from analyzer.advise.candidates import serves
+from analyzer.advise.proposal import Advice, Declared, Limits, propose
+from analyzer.capture.capture import capture
+from analyzer.capture.snapshot import Index, Snapshot
+from analyzer.index import IndexDef, Key
+from analyzer.report.advice import new_specs, propose_document
+from analyzer.report.output import render
+from analyzer.twin.planner import open_twin
+from analyzer.workload.parse import Workload, parse_file, parse_statements
+from tests.conftest import fresh_database
+
+SCHEMA = """
+CREATE EXTENSION pg_stat_statements;
+CREATE TABLE vendor (id integer PRIMARY KEY, code text NOT NULL UNIQUE, region text);
+INSERT INTO vendor SELECT i, 'code ' || i, 'region ' || i % 10 FROM generate_series(1, 20000) AS i;
+CREATE TABLE product (
+    id integer PRIMARY KEY, vendor_id integer REFERENCES vendor ON DELETE CASCADE, kind text, price numeric, label text);
+INSERT INTO product
+SELECT i, i % 20000 + 1, 'kind ' || i % 700, i % 977, repeat('l', 40) FROM generate_series(1, 60000) AS i;
+CREATE TABLE part (id integer PRIMARY KEY, product_id integer REFERENCES product ON DELETE CASCADE, size text);
+INSERT INTO part SELECT i, i % 60000 + 1, repeat('s', 60) FROM generate_series(1, 60000) AS i;
+CREATE TABLE place (x integer, y integer, PRIMARY KEY (x, y));
+INSERT INTO place SELECT i, i % 9 FROM generate_series(1, 3000) AS i;
+CREATE TABLE visit (id integer PRIMARY KEY, x integer, y integer, remark text, FOREIGN KEY (x, y) REFERENCES place);
+INSERT INTO visit SELECT i, i % 2900 + 1, (i % 2900 + 1) % 9, repeat('r', 60) FROM generate_series(1, 60000) AS i;
+CREATE TABLE owner (id integer PRIMARY KEY, code text NOT NULL UNIQUE);
+INSERT INTO owner SELECT i, 'o' || i FROM generate_series(1, 3000) AS i;
+CREATE TABLE house (id integer PRIMARY KEY, a integer REFERENCES owner, b integer REFERENCES owner,
+    c integer REFERENCES owner, d integer REFERENCES owner, e text REFERENCES owner (code) ON UPDATE CASCADE);
+INSERT INTO house SELECT i, i % 2000 + 1, i % 2000 + 1, i % 2000 + 1, i % 2000 + 1, 'o' || i % 2000 + 1
+FROM generate_series(1, 60000) AS i;
+VACUUM ANALYZE;
+SELECT pg_stat_statements_reset()
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(server: str, request: pytest.FixtureRequest) -> Snapshot:
+    """Capture a shop after deletes and updates that PostgreSQL really ran."""
+    context = fresh_database(server)
+    url = context.__enter__()
+    request.addfinalizer(lambda: context.__exit__(None, None, None))
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in SCHEMA.split(";\n"):
+            connection.execute(statement.encode())
+        for number in range(1, 4):
+            connection.execute("DELETE FROM vendor WHERE id = %s", (number,))
+            connection.execute("DELETE FROM place WHERE x = %s", (2950 + number,))
+            connection.execute("DELETE FROM owner WHERE id = %s", (2500 + number,))
+            connection.execute("UPDATE owner SET code = %s WHERE id = %s", (f"n{number}", 2600 + number))
+    return capture(url)
+
+
+def advise(
+    shop: Snapshot, sql: str | None = None, *, declared: Sequence[Declared] = (), limits: Limits | None = None
+) -> Advice:
+    """Propose for the statements given, or for those that the server recorded."""
+    workload = parse_statements(shop) if sql is None else parse_file(sql)
+    with open_twin(shop) as twin:
+        return propose(twin, workload, declared=declared, limits=limits)
+
+
+def chosen(advice: Advice) -> list[tuple[str, tuple[str, ...]]]:
+    return [(proposal.built.index.table, proposal.built.index.columns) for proposal in advice.proposals]
+
+
+def declare(index: IndexDef, state: str, **more: object) -> Declared:
+    return replace(Declared(index=index, state=state, where="specs/x.yaml:3"), **more)  # pyright: ignore[reportArgumentType] - a test's short hand
+
+
+def btree(table: str, *columns: str, name: str = "ix_declared") -> IndexDef:
+    return IndexDef(schema="public", table=table, name=name, keys=tuple(Key(column=each) for each in columns))
+
+
+def test_foreign_keys_are_proposed_with_the_cost_of_their_triggers(shop: Snapshot) -> None:
+    advice = advise(shop)
+    found = dict(zip(chosen(advice), advice.proposals, strict=True))
+    cascade, below, composite = (
+        found["product", ("vendor_id",)], found["part", ("product_id",)], found["visit", ("x", "y")],
+    )  # fmt: skip
+    for proposal, query in ((cascade, "vendor"), (below, "vendor"), (composite, "place")):
+        (effect,) = [effect for effect in proposal.effects if effect.cost_after < effect.cost_before]
+        assert effect.item.statement.text.startswith(f"DELETE FROM {query}")
+        assert effect.cost_before - effect.cost_after > 500
+    assert {("house", (column,)) for column in "abcde"} <= set(found)
+    text = render(propose_document(advice, shop), "text")
+    assert "foreign key product_vendor_id_fkey: deleting or changing a row of vendor" in text
+
+
+def test_every_parent_key_that_is_updated_counts(shop: Snapshot) -> None:
+    assert chosen(advise(shop, "UPDATE owner SET code = 'x' WHERE id = 7")) == [("house", ("e",))]
+    assert chosen(advise(shop, "UPDATE vendor SET region = 'x' WHERE id = 7")) == []
+
+
+QUERIES = """
+SELECT label FROM product WHERE kind = 'kind 7';
+SELECT label FROM product WHERE kind = 'kind 8' AND price > 900;
+SELECT id FROM product WHERE kind = 'kind 9' ORDER BY price LIMIT 3;
+SELECT region FROM vendor WHERE id = 5;
+SELECT region FROM vendor WHERE code = 'code 5' AND region = 'region 5';
+SELECT size FROM part WHERE id = 9;
+"""
+
+
+def test_no_two_are_proposed_where_one_serves(shop: Snapshot) -> None:
+    advice = advise(shop, QUERIES)
+    indexes = [proposal.built.index for proposal in advice.proposals]
+    assert indexes
+    assert not [
+        (one, other)
+        for one in indexes
+        for other in indexes
+        if one is not other and serves(Index(definition=other, ddl=""), one)
+    ]
+    assert not [index for index in indexes if index.columns[:1] in {("id",), ("code",)}]
+
+
+def test_same_input_gives_the_same_advice(shop: Snapshot) -> None:
+    documents = [propose_document(advise(shop, QUERIES), shop).model_dump_json() for _ in range(2)]
+    assert documents[0] == documents[1]
+
+
+def test_the_budget_is_kept_to_the_byte_and_what_it_keeps_out_is_told(shop: Snapshot) -> None:
+    everything = advise(shop)
+    sizes = [proposal.built.size_bytes for proposal in everything.proposals]
+    for budget in (sum(sizes[:2]), sum(sizes[:2]) - 1, sum(sizes)):
+        limited = advise(shop, limits=Limits(budget_bytes=budget))
+        assert sum(proposal.built.size_bytes for proposal in limited.proposals) <= budget
+        assert len(limited.proposals) < len(sizes) or budget == sum(sizes)
+    kept_out = advise(shop, limits=Limits(budget_bytes=sizes[0])).not_proposed
+    assert any("do not fit the budget" in reason for _, reason in kept_out)
+    assert advise(shop, limits=Limits(budget_bytes=0)).proposals == ()
+
+
+def test_what_the_number_keeps_out_is_told(shop: Snapshot) -> None:
+    advice = advise(shop, limits=Limits(most=1))
+    assert len(advice.proposals) == 1
+    assert any("1 proposals were asked for" in reason for _, reason in advice.not_proposed)
+    assert any(ddl is None and "more candidate" in reason for ddl, reason in advice.not_proposed)
+
+
+def test_what_does_not_pay_is_told_with_its_saving(shop: Snapshot) -> None:
+    much = "SELECT count(*) FROM product p JOIN part q ON q.size = p.label;" * 3
+    advice = advise(shop, f"{much} SELECT remark FROM visit WHERE x = 3 AND remark = 'a'")
+    reasons = [reason for _, reason in advice.not_proposed]
+    assert any("is the least that is worth an index" in reason for reason in reasons)
+
+
+def test_upkeep_is_charged(shop: Snapshot) -> None:
+    read = "SELECT label FROM product WHERE price = 900;"
+    assert chosen(advise(shop, read)) == [("product", ("price",))]
+    written = parse_file(read + "INSERT INTO product (id, price) VALUES (1, 2)")
+    query, insert = written.statements
+    busy = Workload(statements=(query, replace(insert, calls=1_000_000.0)))
+    with open_twin(shop) as twin:
+        assert propose(twin, busy).proposals == ()
+
+
+@pytest.mark.parametrize("state", ["proposed", "approved", "rejected", "retired"])
+def test_what_a_spec_declares_is_not_proposed(shop: Snapshot, state: str) -> None:
+    sql = "SELECT label FROM product WHERE price = 900"
+    (first,) = advise(shop, sql).proposals
+    declared = declare(first.built.index.renamed("ix_by_hand"), state)
+    again = advise(shop, sql, declared=[declared])
+    assert first.built.index not in [proposal.built.index for proposal in again.proposals]
+    if state in {"proposed", "approved"}:
+        assert again.proposals == ()
+        (statement,) = again.statements
+        assert statement.cost_before == statement.cost_after == pytest.approx(first.cost_after)
+    said = [reason for ddl, reason in again.not_proposed if ddl and "(price)" in ddl]
+    assert f"specs/x.yaml:3 declares it already ({state})" in said
+
+
+def test_a_longer_index_that_is_pending_serves_as_well(shop: Snapshot) -> None:
+    pending = declare(btree("product", "price", "kind"), "approved")
+    again = advise(shop, "SELECT label FROM product WHERE price = 900", declared=[pending])
+    assert again.proposals == ()
+    assert any("ix_declared, which serves as well" in reason for _, reason in again.not_proposed)
+
+
+@pytest.mark.parametrize(("days", "proposed"), [(1, False), (0, False), (-1, True)])
+def test_a_rejection_holds_until_its_day_has_passed(shop: Snapshot, days: int, proposed: bool) -> None:
+    sql = "SELECT label FROM product WHERE price = 900"
+    until = shop.captured_at.date() + timedelta(days=days)
+    rejected = declare(btree("product", "price", name="ix_by_hand"), "rejected", until=until)
+    again = advise(shop, sql, declared=[rejected])
+    same = [proposal for proposal in again.proposals if proposal.built.index == rejected.index]
+    assert bool(same) == proposed
+    if proposed:
+        assert same[0].again == rejected
+        document = propose_document(again, shop)
+        assert "specs/x.yaml:3 rejected it until" in document.proposals[0].reason
+        assert new_specs(document, again) == ()
+
+
+def test_a_name_that_a_spec_has_is_not_given_again(shop: Snapshot) -> None:
+    sql = "SELECT label FROM product WHERE price = 900"
+    (first,) = advise(shop, sql).proposals
+    other = declare(btree("product", "label", name=first.built.index.name), "retired")
+    (again,) = advise(shop, sql, declared=[other]).proposals
+    assert again.built.index == first.built.index
+    assert again.built.index.name == f"{first.built.index.name}_2"
+
+
+def test_a_spec_that_nothing_can_build_stops_nothing(shop: Snapshot) -> None:
+    broken = [declare(btree("product", "absent"), "approved"), declare(btree("gone", "id"), "approved")]
+    advice = advise(shop, "SELECT label FROM product WHERE price = 900", declared=broken)
+    assert chosen(advice) == [("product", ("price",))]
+    assert "the captured database has no table public.gone" in [gap.reason for gap in advice.not_examined]
+
+
+def test_statements_without_a_table_are_neither_listed_nor_gaps(shop: Snapshot) -> None:
+    advice = advise(shop, "SELECT 1; SELECT relname FROM pg_class; SELECT label FROM product WHERE price = 900")
+    assert [statement.text for statement in advice.tableless] == ["SELECT 1", "SELECT relname FROM pg_class"]
+    assert [each.statement.text for each in advice.statements] == ["SELECT label FROM product WHERE price = 900"]
+    assert not [gap for gap in advice.not_examined if "statement" in gap.what]
+
+
+def test_no_time_is_no_proof_that_nothing_helps(shop: Snapshot) -> None:
+    advice = advise(shop, QUERIES, limits=Limits(seconds=1e-9))
+    assert advice.proposals == ()
+    assert "ran out; give --seconds more" in " ".join(gap.reason for gap in advice.not_examined)

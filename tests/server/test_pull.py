@@ -1,0 +1,162 @@
+"""Specs written from a database agree with it, whatever it holds."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from capture_zoo import build, run
+from click.testing import CliRunner, Result
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from servers import VERSIONS, server_of
+
+from analyzer.cli.check import command as check_command
+from analyzer.cli.pull import command as pull_command
+from analyzer.db import connect
+from analyzer.errors import InputError
+from analyzer.index import IndexDef, Key
+from analyzer.specs.files import load_specs
+from analyzer.specs.model import json_schema
+from tests.conftest import fresh_database
+
+#: What the capture's zoo lacks.
+MORE = (
+    "COMMENT ON INDEX sales.i_multi IS 'it''s \\ \"100 %\"'",
+    "ALTER INDEX sales.i_expression ALTER COLUMN 1 SET STATISTICS 500",
+    "ALTER INDEX sales.i_expression ALTER COLUMN 3 SET STATISTICS 0",
+    "CREATE UNIQUE INDEX i_moods ON sales.moods (mood)",
+    "CREATE INDEX ON sales.event_2025 (what, at)",
+    'CREATE INDEX "i.dot ted" ON "Odd Schema"."Mixed ""Case" (abs("per%cent"))',
+    'CREATE TABLE sales."a(b)" ("x (y)" int, "true" bool, "null" int, "1" int)',
+    'CREATE INDEX "(i)" ON sales."a(b)" ("x (y)", "true", "null", "1")',
+    "CREATE INDEX i_comment ON sales.cat (name) WHERE name <> '-- # : {' AND name !~ '^\\s*;'",
+    "CREATE INDEX i_types ON sales.customer ((doc #>> '{a,\"b c\"}'::text[]), (tags[1:2]), ((born + interval '1 day')))",
+    "CREATE INDEX i_lists ON sales.customer USING gist (name gist_trgm_ops (siglen = 24)) WITH (buffering = auto)",
+)
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def zoo(request: pytest.FixtureRequest) -> Iterator[str]:
+    with server_of(request) as server, fresh_database(server) as url:
+        with connect(url, autocommit=True) as connection:
+            build(connection)
+            for statement in MORE:
+                run(connection, statement)
+        yield url
+
+
+def twindex(command: str, url: str, specs: Path, *more: str) -> Result:
+    """Run a command and let nothing but its exit status pass."""
+    commands = {"pull": pull_command, "check": check_command}
+    return CliRunner().invoke(commands[command], ["-d", url, "--specs", str(specs), *more], catch_exceptions=False)
+
+
+def test_check_finds_nothing_after_pull_and_a_second_pull_writes_nothing(zoo: str, tmp_path: Path) -> None:
+    specs = tmp_path / "new" / "specs"
+    specs.parent.mkdir()
+    pulled = twindex("pull", zoo, specs)
+    assert pulled.exit_code == 0, pulled.output
+    assert (specs / "schema.json").read_text() == json_schema()
+    checked = twindex("check", zoo, specs, "--format", "json")
+    assert checked.exit_code == 0, checked.output
+    document = json.loads(checked.stdout)
+    assert document["findings"] == []
+    names = {spec.spec.name for spec in load_specs(specs).specs}
+    assert document["objects"] == len(names) >= 30
+    assert {"I Mixed", "i.dot ted", "(i)", "i_event", "i_moods", "event_2025_what_at_idx"} <= names
+    assert not {"code_once", "event_2025_what_idx", "customer_pkey"} & names
+    assert all(check["examined"] == len(names) for check in document["checks"] if check["code"] == "TX302")
+    before = {path: path.read_bytes() for path in specs.iterdir()}
+    again = twindex("pull", zoo, specs)
+    assert again.stdout == ""
+    assert {path: path.read_bytes() for path in specs.iterdir()} == before
+
+
+def test_a_file_that_exists_gets_what_is_missing_and_keeps_every_byte(zoo: str, tmp_path: Path) -> None:
+    written = "# By hand.\ntable:   sales.customer   # people\nindexes:\n  - name: i_cover\n    keys: [whatever]\n"
+    path = tmp_path / "people.yaml"
+    path.write_text(written)
+    pulled = twindex("pull", zoo, tmp_path, "--table", "sales.customer", "--quiet")
+    assert pulled.stdout.split() == [str(path)]
+    assert path.read_text().startswith(written)
+    assert {spec.table for spec in load_specs(tmp_path).specs} == {"customer"}
+    checked = twindex("check", zoo, tmp_path)
+    assert checked.exit_code == 1
+    assert checked.stdout.count("TX3") == 1
+    assert f"{path}:4: TX310 error" in checked.stdout
+
+
+def test_only_the_tables_asked_for_are_pulled(zoo: str, tmp_path: Path) -> None:
+    twindex("pull", zoo, tmp_path, "--table", "sales.event", "--table", '"Odd Schema"."Mixed ""Case"')
+    assert {spec.table for spec in load_specs(tmp_path).specs} == {"event", 'Mixed "Case'}
+    with pytest.raises(InputError, match=r"--table: there is no sales\.nothing in "):
+        twindex("pull", zoo, tmp_path, "--table", "sales.nothing")
+    with pytest.raises(InputError, match=r"--table: 'event' is not schema\.table"):
+        twindex("pull", zoo, tmp_path, "--table", "event")
+
+
+def test_what_no_spec_can_say_is_named_and_not_written(database: str, tmp_path: Path) -> None:
+    with connect(database, autocommit=True) as connection:
+        for statement in (
+            "CREATE EXTENSION bloom",
+            "CREATE TABLE t (a int)",
+            "CREATE INDEX i_bloom ON t USING bloom (a)",
+            "INSERT INTO t VALUES (1), (1)",
+        ):
+            run(connection, statement)
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            run(connection, "CREATE UNIQUE INDEX CONCURRENTLY i_invalid ON t (a)")
+    pulled = twindex("pull", database, tmp_path)
+    assert pulled.stdout == ""
+    assert "not declared: public.i_bloom: no spec can say USING bloom" in pulled.stderr
+    assert "not declared: public.i_invalid: it is INVALID" in pulled.stderr
+
+
+COLUMNS = ("a", "b", "s", "v")
+EXPRESSIONS = ("lower(s)", "a + b", "s || ' ' || v", "coalesce(a, 0)", "CASE WHEN a > 1 THEN s END", "(b - a) * 2")
+WHERES = ("a > 1", "s IN ('x', 'y''z')", "b BETWEEN 1 AND 5", "v LIKE 'a%' OR v IS NULL", "NOT (a = ANY ('{1,2}'))")
+KEYS = st.builds(
+    Key,
+    column=st.sampled_from(COLUMNS),
+    descending=st.booleans(),
+    nulls=st.sampled_from([None, "first", "last"]),
+) | st.builds(Key, expression=st.sampled_from(EXPRESSIONS), descending=st.booleans())
+TEXT_KEYS = st.builds(
+    Key,
+    column=st.sampled_from(("s", "v")),
+    opclass=st.sampled_from((None, "text_pattern_ops", "text_ops", "varchar_ops")),
+    collation=st.sampled_from((None, "C", "POSIX", "default")),
+)
+
+
+@st.composite
+def definitions(draw: st.DrawFn) -> IndexDef:
+    return IndexDef(
+        schema="public",
+        table="t",
+        name="ix",
+        keys=tuple(draw(st.lists(KEYS | TEXT_KEYS, min_size=1, max_size=4))),
+        include=tuple(draw(st.lists(st.sampled_from(COLUMNS), max_size=2, unique=True))),
+        where=draw(st.none() | st.sampled_from(WHERES)),
+        unique=draw(st.booleans()),
+        parameters=tuple(draw(st.dictionaries(st.just("fillfactor"), st.sampled_from(("50", "90")))).items()),
+    )
+
+
+@settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(found=st.lists(definitions(), min_size=25, max_size=25))
+def test_any_definitions_survive_the_round_trip(
+    server: str, tmp_path_factory: pytest.TempPathFactory, found: list[IndexDef]
+) -> None:
+    specs = tmp_path_factory.mktemp("specs")
+    with fresh_database(server) as url:
+        with connect(url, autocommit=True) as connection:
+            run(connection, "CREATE TABLE t (a int, b int, s text, v varchar)")
+            for number, index in enumerate(found):
+                run(connection, index.renamed(f"ix_{number}").ddl().replace("%", "%%"), none=None)
+        twindex("pull", url, specs)
+        assert len(load_specs(specs).specs) == len(found)
+        checked = twindex("check", url, specs)
+        assert checked.exit_code == 0, checked.stdout

@@ -1,0 +1,68 @@
+"""Settings are found where the project says, and a mistake in them is one line."""
+
+from pathlib import Path
+
+import pytest
+
+from analyzer.config import Config, configured_url, load_config
+from analyzer.errors import InputError
+
+
+def test_there_are_defaults(tmp_path: Path) -> None:
+    config = load_config(tmp_path)
+    assert config.specs == tmp_path / "index_specs"
+    assert config.alembic == tmp_path / "alembic.ini"
+    assert config.development == tmp_path / ".twindex"
+
+
+def test_paths_are_relative_to_their_file(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.twindex]\nspecs = "db/specs"\nalembic = "/etc/alembic.ini"\n')
+    config = load_config(tmp_path)
+    assert config.specs == tmp_path / "db" / "specs"
+    assert config.alembic == Path("/etc/alembic.ini")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[tool.twindex]\nspec = 'x'\n", r"\[tool.twindex\] spec: "),
+        ("[tool.twindex]\nspecs = 3\n", r"\[tool.twindex\] specs: "),
+        ("[tool]\ntwindex = 3\n", "not a table"),
+        ("[tool.twindex\n", "cannot be read"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_file(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(InputError, match=message) as raised:
+        load_config(tmp_path)
+    assert str(raised.value).startswith(str(tmp_path / "pyproject.toml"))
+    assert "\n" not in str(raised.value)
+
+
+def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_config(tmp_path)
+
+
+def test_the_environment_comes_before_alembic_ini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ini = tmp_path / "alembic.ini"
+    ini.write_text("[alembic]\nscript_location = %(here)s/m\nsqlalchemy.url = postgresql+psycopg://u:p%%40x@h/d\n")
+    config = Config(alembic=ini)
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    assert configured_url(config) == "postgresql+psycopg://u:p%40x@h/d"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://other/db")
+    assert configured_url(config) == "postgresql://other/db"
+
+
+def test_no_alembic_ini_is_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    assert configured_url(Config(alembic=tmp_path / "none.ini")) is None
+
+
+def test_an_alembic_ini_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    (tmp_path / "alembic.ini").write_text("sqlalchemy.url = x\n")
+    with pytest.raises(InputError, match=r"alembic.ini cannot be read") as raised:
+        configured_url(Config(alembic=tmp_path / "alembic.ini"))
+    assert "\n" not in str(raised.value)
