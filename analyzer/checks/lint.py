@@ -75,9 +75,11 @@ def lint(
     for where in dict.fromkeys((str(s.path), p.spec_line) for s, p in problems if p.spec_line is not None):
         for rule in _about_specs():
             _skip_at(tally, where, rule, "the spec cannot be read")
+    declared: dict[tuple[str, str], tuple[Subject, ...]] = {}
+    for subject in filter(_wanted, subjects):
+        declared[subject.table] = (*declared.get(subject.table, ()), subject)
     for subject in subjects:
-        others = tuple(other for other in subjects if other.entry is not subject.entry)
-        _examine(tally, replace(subject, others=others) if _wanted(subject) else subject)
+        _examine(tally, replace(subject, declared=declared))
     _add_twice(tally, subjects)
     _add_models(tally, subjects, model_indexes)
     open_findings, suppressed = _suppress(tally, sources, today)
@@ -153,15 +155,15 @@ def _answers(
     """Let the server overrule the text where it was asked: what it builds is right, what it refuses is not."""
     hits = [answer for answer in answers if isinstance(answer, Hit)]
     unknown = list(dict.fromkeys(answer.reason for answer in answers if isinstance(answer, Unknown)))
+    if isinstance(subject.built, RejectedError) and rule.code == refused:
+        detail = f" ({subject.built.detail})" if subject.built.detail else ""
+        return hits or [Hit(message=f"the server refuses it: {subject.built.message}{detail}")], []
     if not rule.decided_by_server:
         return hits, unknown
     if subject.built is None:
         return hits, ["only a server can say; give -d URL or --snapshot"] if rule is REFUSED else unknown
     if isinstance(subject.built, IndexDef):
         return [], []
-    if rule.code == refused:
-        detail = f" ({subject.built.detail})" if subject.built.detail else ""
-        return hits or [Hit(message=f"the server refuses it: {subject.built.message}{detail}")], []
     return hits, [] if hits else [f"the server stopped at {refused} before it looked"]
 
 
@@ -202,7 +204,7 @@ def fixed_entry(subject: Subject, hit: Hit) -> dict[str, Any] | None:
     after = spec_entry(hit.fix or subject.index, state="approved", why="", evidence={})
     names = [name for name in dict.fromkeys((*after, *before)) if before.get(name) != after.get(name)]
     changed = {name: after.get(name) for name in names}
-    parameters = changed.get("with") or {}
+    parameters: dict[str, Any] = changed.get("with") or {}
     if subject.spec.parameters.get("lists") == "auto" and "lists" in parameters:
         changed["with"] = parameters | {"lists": "auto"}
     return changed | dict(hit.fix_keys)

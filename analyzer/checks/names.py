@@ -59,11 +59,10 @@ def _name(subject: Subject) -> Iterator[Answer]:
     taken = subject.known.facts.relations.get((index.schema, index.name))
     if taken is not None:
         yield Hit(message=f"{index.qualified_name} is the name of a table or view already", at=("name",))
-    for other in subject.known.facts.snapshot.indexes:
-        found = other.definition
-        if (found.schema, found.name) == (index.schema, index.name) and found.table != index.table:
-            message = f"{index.qualified_name} is the name of an index on {found.qualified_table} already"
-            yield Hit(message=message, at=("name",), rewrite="choose another name")
+    found = subject.existing
+    if found is not None and found.definition.table != index.table:
+        message = f"{index.qualified_name} is the name of an index on {found.definition.qualified_table} already"
+        yield Hit(message=message, at=("name",), rewrite="choose another name")
 
 
 RULES = (

@@ -11,10 +11,9 @@ from analyzer.index import Key
 CLASSES: Mapping[str, frozenset[str]] = {
     name: frozenset(methods.split())
     for methods, names in {
-        "btree hash spgist": "text_pattern_ops",
-        "btree hash": "varchar_pattern_ops bpchar_pattern_ops",
+        "btree hash": "text_pattern_ops varchar_pattern_ops bpchar_pattern_ops",
         "btree": "record_image_ops",
-        "gin": "jsonb_path_ops gin_trgm_ops gin__int_ops gin_hstore_ops array_ops tsvector_ops",
+        "gin": "jsonb_path_ops gin_trgm_ops gin__int_ops gin_hstore_ops",
         "gist": "gist_trgm_ops gist_ltree_ops gist__int_ops gist__intbig_ops gist_hstore_ops",
         "spgist": "quad_point_ops kd_point_ops",
         "brin": """int4_minmax_multi_ops int8_minmax_multi_ops date_minmax_multi_ops timestamp_minmax_multi_ops

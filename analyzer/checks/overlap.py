@@ -39,18 +39,14 @@ def canonical(subject: Subject) -> IndexDef:
 
 def _others(subject: Subject) -> Iterator[tuple[IndexDef, str, bool]]:
     """Yield the other indexes of the table: declared ones, and those that exist and no spec names."""
-    index = subject.index
     for other in subject.others:
-        if (other.index.schema, other.index.table) == (index.schema, index.table):
-            yield canonical(other), f"{other.entry.declared.file}:{other.entry.declared.line}", True
-    if subject.known is None:
+        yield canonical(other), f"{other.entry.declared.file}:{other.entry.declared.line}", True
+    if subject.known is None or subject.relation is None:
         return
-    declared = {(o.index.schema, o.index.name) for o in subject.others} | {(index.schema, index.name)}
-    for found in subject.known.facts.snapshot.indexes:
-        other = found.definition
-        of_table = (other.schema, other.table) == (index.schema, index.table)
-        if of_table and found.valid and (other.schema, other.name) not in declared:
-            yield other, "in the database", False
+    declared = {each.index.name for each in (subject, *subject.others)}
+    for found in subject.known.facts.indexes(subject.relation):
+        if found.valid and found.definition.name not in declared:
+            yield found.definition, "in the database", False
 
 
 def covers(large: IndexDef, small: IndexDef) -> bool:
@@ -87,10 +83,9 @@ def _unrefreshable(subject: Subject) -> Iterator[Answer]:
     relation = subject.relation
     if relation is None or relation.kind != "m" or _refreshes(subject.index):
         return
-    table = (subject.index.schema, subject.index.table)
-    others = [other.index for other in subject.others if (other.index.schema, other.index.table) == table]
-    others += [each.definition for each in subject.known.facts.indexes(relation)]
-    first = min((other.name for other in others if other in [o.index for o in subject.others]), default="~")
+    declared = [other.index for other in subject.others]
+    others = declared + [each.definition for each in subject.known.facts.indexes(relation)]
+    first = min((other.name for other in declared), default="~")
     if not any(_refreshes(other) for other in others) and subject.index.name < first:
         yield Hit(
             message=f"{subject.index.qualified_table} is a materialised view without a unique index over plain columns:"

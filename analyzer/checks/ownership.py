@@ -2,17 +2,7 @@
 
 from collections.abc import Iterator
 
-from analyzer.capture.snapshot import Index
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Hit, Rule, Subject
-
-
-def existing(subject: Subject) -> Index | None:
-    """Return the index of that name in the database."""
-    if subject.known is None:
-        return None
-    wanted = (subject.index.schema, subject.index.name)
-    indexes = subject.known.facts.snapshot.indexes
-    return next((each for each in indexes if (each.definition.schema, each.definition.name) == wanted), None)
 
 
 def _concurrently(subject: Subject) -> Iterator[Answer]:
@@ -20,7 +10,7 @@ def _concurrently(subject: Subject) -> Iterator[Answer]:
         yield NEEDS_TABLE
         return
     partitioned = subject.relation is not None and subject.relation.kind == "p"
-    if partitioned and subject.rows and existing(subject) is None:
+    if partitioned and subject.rows and subject.existing is None:
         yield Hit(
             message=f"{subject.index.qualified_table} is partitioned and holds rows: "
             "no index on it can be built concurrently",
@@ -44,7 +34,7 @@ def _attached(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
-    found = existing(subject)
+    found = subject.existing
     if found is not None and found.parent is not None:
         parent = ".".join(found.parent)
         yield Hit(
@@ -58,7 +48,7 @@ def _constraint(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
-    found = existing(subject)
+    found = subject.existing
     if found is not None and found.constraint is not None:
         yield Hit(
             message=f"{subject.index.qualified_name} belongs to the constraint {found.constraint}, which keeps it",

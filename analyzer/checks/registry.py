@@ -1,6 +1,7 @@
 """All rules, by code; docs/rules/ has a page for each."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from analyzer.checks import (
@@ -60,9 +61,15 @@ def page(code: str) -> str:
     wanted = code.upper()
     found = next((rule.code for rule in RULES.values() if wanted in (rule.code, rule.name.upper())), wanted)
     path = page_dir() / f"{found}.md"
-    if not found.startswith("TX") or not path.is_file():
+    if not re.fullmatch(r"TX\d{3}", found) or not path.is_file():
         raise InputError(f"there is no rule {code}; the codes are {', '.join(RULES)}")
     return path.read_text(encoding="utf-8")
+
+
+def pages(codes: Iterable[str]) -> dict[str, str]:
+    """Return the pages there are of these rules, by code."""
+    found = {code: page_dir() / f"{code}.md" for code in codes}
+    return {code: path.read_text(encoding="utf-8") for code, path in found.items() if path.is_file()}
 
 
 def page_dir() -> Path:

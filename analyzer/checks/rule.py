@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analyzer.advise.facts import Facts, type_name
-from analyzer.capture.snapshot import Column, ColumnStatistics, Relation
+from analyzer.capture.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
 from analyzer.index import IndexDef, Key
 from analyzer.report.model import Severity
@@ -19,6 +19,8 @@ class Known:
     """What a database adds to the text of the specs; the twin's answers are in each Subject."""
 
     facts: Facts
+    #: Every index that exists, by (schema, name).
+    indexes: Mapping[tuple[str, str], Index]
     #: What the recorded statements ask of each table, by (schema, table); None when there are none.
     uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
     #: None when nobody asked the server.
@@ -37,13 +39,30 @@ class Subject:
     known: Known | None = None
     #: What the server made of it: its own definition, or its refusal; None when it was not asked.
     built: IndexDef | RejectedError | None = None
-    #: Every other declared index of the set, proposed or approved.
-    others: tuple["Subject", ...] = field(default=(), repr=False)
+    #: All declared indexes of the set that are to be built, this one among them, by (schema, table).
+    declared: Mapping[tuple[str, str], tuple["Subject", ...]] = field(
+        default_factory=dict[tuple[str, str], tuple["Subject", ...]], repr=False
+    )
 
     @property
     def spec(self) -> Spec:
         """Return the spec as written."""
         return self.entry.declared.spec
+
+    @property
+    def table(self) -> tuple[str, str]:
+        """Return schema and name of the table."""
+        return self.index.schema, self.index.table
+
+    @property
+    def others(self) -> tuple["Subject", ...]:
+        """Return the other declared indexes of the table."""
+        return tuple(other for other in self.declared.get(self.table, ()) if other.entry is not self.entry)
+
+    @property
+    def existing(self) -> Index | None:
+        """Return the index of that name in the database, when there is one."""
+        return self.known.indexes.get((self.index.schema, self.index.name)) if self.known is not None else None
 
     @property
     def relation(self) -> Relation | None:

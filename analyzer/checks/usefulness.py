@@ -6,7 +6,6 @@ from dataclasses import replace
 
 from analyzer.advise.facts import ENTRY_LIMIT_BYTES
 from analyzer.checks.calls import tokens_of
-from analyzer.checks.ownership import existing
 from analyzer.checks.rule import NEEDS_STATEMENTS, NEEDS_STATISTICS, NEEDS_TABLE, Answer, Hit, Rule, Subject
 from analyzer.index import IndexDef
 
@@ -127,8 +126,8 @@ def _provable(subject: Subject) -> Iterator[Answer]:
     if compared and constants:
         shown = ", ".join(dict.fromkeys(token.text for token in constants[:3]))
         yield Hit(
-            message=f"the predicate compares with {shown}: only statements with that constant in their text use the "
-            "index, not those that bind it as a parameter once their plan is generic",
+            message=f"the predicate compares with {shown}: a statement uses the index when a constant in its text "
+            "implies that, not when it binds a parameter whose plan has become generic",
             at=("where",),
             rewrite="make the column the first key, or write the constant in the statement",
         )
@@ -141,16 +140,12 @@ def _waits(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
-    table = (index.schema, index.table)
-    others = [
-        other.index
-        for other in subject.others
-        if _waiting(other.index) and (other.index.schema, other.index.table) != table and existing(other) is None
-    ]
-    if existing(subject) is None and others:
+    elsewhere = (each for table, all_of in subject.declared.items() if table != subject.table for each in all_of)
+    other = next((each for each in elsewhere if _waiting(each.index) and each.existing is None), None)
+    if subject.existing is None and other is not None:
         yield Hit(
             message="built concurrently, it waits for the concurrent builds of every other partial or expression index,"
-            f" such as {others[0].qualified_name}",
+            f" such as {other.index.qualified_name}",
             rewrite="build them one after the other, as one revision does",
         )
 

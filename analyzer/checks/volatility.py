@@ -54,7 +54,8 @@ _IMMUTABLE = frozenset(
     array_length array_ndims array_lower array_upper array_position array_remove array_append array_cat cardinality
     int4range int8range numrange tsrange daterange isempty lower_inc upper_inc lower_inf upper_inf
     range_merge setweight strip numnode tsvector_to_array array_to_tsvector l2_normalize subvector
-    binary_quantize vector_dims inet_merge network broadcast masklen host family point box circle to_timestamp make_date make_timestamp
+    binary_quantize vector_dims inet_merge network broadcast masklen host family point box
+    circle to_timestamp make_date make_timestamp
     """.split()  # noqa: SIM905 - as above
 )
 #: Casting to these asks no setting, whatever text or number is cast.

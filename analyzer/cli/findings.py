@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 import click
 from rich.console import Console
 
-from analyzer.checks.registry import RULES, page
+from analyzer.checks.registry import pages
 from analyzer.errors import InputError
 from analyzer.report.findings import FindingsDocument
 from analyzer.report.findings_text import render_findings_text
@@ -47,7 +47,7 @@ def render_findings(document: FindingsDocument, output_format: Format, *, width:
     if output_format == "json":
         return document.model_dump_json(indent=2) + "\n"
     if output_format == "sarif":
-        return render_sarif(document, {code: page(code) for code in RULES})
+        return render_sarif(document, pages(check.code for check in document.checks))
     if output_format == "github":
         return render_github(document)
     return render_findings_text(document, width=width, colour=colour)
@@ -56,7 +56,7 @@ def render_findings(document: FindingsDocument, output_format: Format, *, width:
 def emit_findings(document: FindingsDocument, outputs: Sequence[Path], output_format: Format | None) -> None:
     """Write findings to files, each in the format of its suffix, or to stdout when there are none."""
     if outputs:
-        formats = [(path, output_format or _format_of(path)) for path in outputs]
+        formats: list[tuple[Path, Format]] = [(path, output_format or _format_of(path)) for path in outputs]
         write_texts([(path, render_findings(document, form, width=120, colour=False)) for path, form in formats])
         return
     console = Console()

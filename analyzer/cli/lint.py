@@ -12,6 +12,7 @@ import click
 
 from analyzer.advise.facts import Facts
 from analyzer.capture.capture import capture
+from analyzer.capture.snapshot import NotExamined as SnapshotGap
 from analyzer.capture.snapshot import Snapshot, load
 from analyzer.checks.known import known_of, read_server
 from analyzer.checks.lint import lint, model_indexes
@@ -19,7 +20,7 @@ from analyzer.checks.rule import Known
 from analyzer.cli.findings import Format, emit_findings, findings_options
 from analyzer.cli.options import database_option, fail_on_option, progress, quiet_option, resolve_database
 from analyzer.config import load_config
-from analyzer.errors import InputError
+from analyzer.errors import CapabilityError, InputError
 from analyzer.report.findings import FindingsDocument
 from analyzer.report.model import NotExamined, Severity
 from analyzer.specs.source import Source, load_sources
@@ -108,6 +109,16 @@ def command(
         ctx.exit(1)
 
 
+def _captured(url: str, tell: Callable[[str], None]) -> Snapshot:
+    """Capture with the recorded statements where the server has them; only some warnings ask for those."""
+    try:
+        return capture(url, progress=lambda what: tell(f"capture: {what}"))
+    except CapabilityError as error:
+        captured = capture(url, statements=False, progress=lambda what: tell(f"capture: {what}"))
+        gap = SnapshotGap(what="recorded statements", reason=str(error))
+        return captured.model_copy(update={"not_examined": (*captured.not_examined, gap)})
+
+
 def _against(
     sources: Sequence[Source],
     database: str | None,
@@ -123,6 +134,6 @@ def _against(
             known = known_of(Facts(captured))
         else:
             url = stack.enter_context(resolve_database(database))
-            captured = capture(url, progress=lambda what: tell(f"capture: {what}"))
+            captured = _captured(url, tell)
             known = read_server(url, known_of(Facts(captured)))
         return _exact(sources, captured, known, models, tell)

@@ -19,9 +19,9 @@ _STRAGGLERS = 2_000
 
 
 def tenant_of(customer: int) -> int:
-    """Return the tenant of a customer, 1 … TENANTS; the first has a seventh of all customers."""
+    """Return the tenant of a customer, 1 … TENANTS; the first has a sixth of all customers."""
     chance = strewn(customer, 65_536) / 65_536
-    return min(int(4 * ((TENANTS + 4) / 4) ** chance) - 4, TENANTS - 1) + 1
+    return min(int((TENANTS + 1) ** chance), TENANTS)
 
 
 def reference(customer: int) -> str:

@@ -1,6 +1,7 @@
 """What the services of the `catalog` system send."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from psycopg.types.json import Jsonb
 from sqlalchemy import Integer, Text, bindparam, func, insert, select, update
@@ -83,7 +84,7 @@ def _model(ask: Asker) -> Parameters:
     return {
         "model_name": ask.random.choice(words.MODELS),
         "model_version": f"{ask.random.randrange(1, 4)}.{ask.random.randrange(6)}",
-        "confidence": 0.98,
+        "confidence": Decimal("0.98"),
     }
 
 

@@ -20,7 +20,7 @@ from analyzer.demo.rows_insight import COMPANIES, ENTITIES, KEYWORDS, SERIES
 from analyzer.demo.statement import Parameters, StatementSpec
 
 #: Entries that a service collects before it sends them.
-_AUDITED = 80
+_AUDITED = 120
 
 
 def _entity(ask: Asker) -> Parameters:
@@ -57,9 +57,9 @@ def _object(ask: Asker) -> Parameters:
     }
 
 
-def _month(ask: Asker) -> Parameters:
+def _days(ask: Asker) -> Parameters:
     since = CLOCK - timedelta(days=ask.random.randrange(30, 200))
-    return {"since": since, "until": since + timedelta(days=30)}
+    return {"since": since, "until": since + timedelta(days=3)}
 
 
 def _audited(ask: Asker) -> Parameters:
@@ -156,7 +156,7 @@ STATEMENTS = (
         .limit(10),
         parameters=lambda ask: {"industry_sector": ask.random.choice(words.INDUSTRIES)},
     ),
-    StatementSpec(name="audit_of_period", weight=10, parameters=_month),
+    StatementSpec(name="audit_of_period", weight=10, parameters=_days),
     StatementSpec(name="audit_of_object", weight=15, parameters=_object),
     StatementSpec(name="record_audit", weight=40, kind="write", parameters=_audited),
     StatementSpec(name="record_sentiment", weight=15, kind="write", built=insert(SentimentAnalysis), parameters=_text),

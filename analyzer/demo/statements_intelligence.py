@@ -1,6 +1,7 @@
 """What the services of the `intelligence` system send."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from psycopg.types.json import Jsonb
 from sqlalchemy import Integer, Text, bindparam, func, insert, select, update
@@ -47,7 +48,7 @@ def _at_risk(ask: Asker) -> Parameters:
         "tenant_id": ask.random.randrange(1, TENANTS + 1),
         "status": ask.random.choice(("active", "paused")),
         "department": _department(ask),
-        "score": 0.8,
+        "score": Decimal("0.8"),
     }
 
 
@@ -142,7 +143,7 @@ STATEMENTS = (
     StatementSpec(
         name="strong_scores",
         weight=35,
-        parameters=lambda ask: {"score": round(0.95 + ask.random.random() / 30, 3)},
+        parameters=lambda ask: {"score": Decimal(9_600 + ask.random.randrange(300)).scaleb(-4)},
     ),
     StatementSpec(name="customers_at_risk", weight=12, parameters=_at_risk),
     StatementSpec(

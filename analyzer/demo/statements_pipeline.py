@@ -1,6 +1,7 @@
 """What the agents of the `pipeline` system send."""
 
 from datetime import timedelta
+from decimal import Decimal
 
 from sqlalchemy import Text, bindparam, select
 
@@ -89,6 +90,6 @@ STATEMENTS = (
         name="batch_apply",
         weight=8,
         kind="write",
-        parameters=lambda ask: {"run_id": _running(ask), "margin": 0.5, "at": ask.tick()},
+        parameters=lambda ask: {"run_id": _running(ask), "margin": Decimal("0.5"), "at": ask.tick()},
     ),
 )

@@ -1,11 +1,11 @@
 """Send the platform's statements, in realistic proportions, and take the time of each."""
 
+import itertools
 import time
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from statistics import median
 from typing import Any, cast
 
@@ -94,21 +94,25 @@ def examples(seed: int, *, scale: Scale = FAST) -> tuple[Example, ...]:
 
 
 def schedule(ask: Asker) -> Iterator[tuple[StatementSpec, Parameters]]:
-    """Draw statements for ever; what deletes comes after what makes."""
-    weights = [spec.weight for spec in STATEMENTS]
+    """Draw statements for ever, after every one came up once; what deletes comes after what makes."""
     by_name = {spec.name: spec for spec in STATEMENTS}
-    while True:
-        spec = ask.random.choices(STATEMENTS, weights)[0]
+    for spec in itertools.chain(ask.random.sample(STATEMENTS, len(STATEMENTS)), _drawn(ask)):
         if spec.undoes is not None and not ask.remembers(spec.undoes):
             yield by_name[spec.undoes], by_name[spec.undoes].parameters(ask)
         yield spec, spec.parameters(ask)
+
+
+def _drawn(ask: Asker) -> Iterator[StatementSpec]:
+    weights = [spec.weight for spec in STATEMENTS]
+    while True:
+        yield ask.random.choices(STATEMENTS, weights)[0]
 
 
 def _planned(
     ask: Asker, count: int | None, seconds: float | None, progress: Progress | None
 ) -> Iterator[tuple[StatementSpec, Parameters]]:
     started = time.monotonic()
-    for done, planned in enumerate(islice(schedule(ask), count)):
+    for done, planned in enumerate(itertools.islice(schedule(ask), count)):
         gone = time.monotonic() - started
         if seconds is not None and gone >= seconds:
             return

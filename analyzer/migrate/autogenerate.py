@@ -16,6 +16,7 @@ from analyzer.migrate.online import PLAIN_BUILD_BYTES, DeployError
 from analyzer.migrate.revision import operations_of
 from analyzer.specs.diff import Change, changes
 from analyzer.specs.files import SpecSet, load_specs
+from analyzer.sql import ident
 
 LOG = logging.getLogger(__name__)
 
@@ -73,10 +74,13 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
     _refuse_declared_twice(context, specs)
     moving = {_name(context, op.schema, op.table_name) for op in _tables(upgrade_ops)}
     for table in sorted({(s.schema, s.table) for s in specs.specs} & moving):
-        LOG.warning("the specs of %s wait until this revision has run; run autogenerate again then", ".".join(table))
+        LOG.warning(
+            "this revision creates or drops %s, so its specs wait; run autogenerate again after alembic upgrade",
+            ident(*table),
+        )
     waiting = SpecSet(
         specs=tuple(spec for spec in specs.specs if (spec.schema, spec.table) not in moving),
-        managed=specs.managed - moving,
+        managed={table: where for table, where in specs.managed.items() if table not in moving},
     )
     live = Live(connection, waiting.specs)
     found = changes(waiting, live.indexes(), live.canonical, live.rows)
@@ -85,6 +89,11 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
         _refuse_partitioned(change, live)
         LOG.info("Detected index to %s: %s", change.kind, change.index.qualified_name)
     _prune(context, upgrade_ops, specs, found)
+    if found and upgrade_ops.ops:
+        LOG.warning(
+            "this revision changes more than indexes, and index steps commit what ran before them: a run that fails "
+            "among them cannot simply be repeated; move the index operations into a revision of their own"
+        )
     upgrade_ops.ops.extend(operations_of(found, deparse=live.deparse, partitioned=partitioned))
 
 

@@ -53,7 +53,7 @@ def _print_gaps(console: Console, document: FindingsDocument) -> None:
     by_reason: dict[str, list[str]] = defaultdict(list)
     for check in document.checks:
         for reason in check.skipped_because if check.skipped else ():
-            by_reason[reason].append(f"{check.code}×{check.skipped}")
+            by_reason[reason].append(f"{check.code} ({check.skipped})")
     for reason, codes in sorted(by_reason.items()):
         console.print(Text(f"not examined: {', '.join(codes)}: {reason}", style="dim"), soft_wrap=True)
     for gap in document.not_examined:

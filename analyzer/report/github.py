@@ -1,7 +1,7 @@
 """Findings as the annotations that a GitHub workflow makes of its log."""
 
 from analyzer.report.findings import FindingsDocument, SpecFinding
-from analyzer.report.sarif import file_uri
+from analyzer.report.sarif import relative
 
 _COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 
@@ -17,7 +17,7 @@ def render_github(document: FindingsDocument) -> str:
 def _annotation(finding: SpecFinding) -> str:
     text = finding.message if finding.rewrite is None else f"{finding.message}\nInstead: {finding.rewrite}"
     properties = {
-        "file": file_uri(finding.file) if finding.file else None,
+        "file": relative(finding.file).as_posix() if finding.file else None,
         "line": None if finding.line is None else str(finding.line),
         "title": f"{finding.code} {finding.object}",
     }

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -60,7 +60,7 @@ def _result(finding: SpecFinding, codes: list[str]) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": file_uri(finding.file or ""), "uriBaseId": "%SRCROOT%"},
+                    "artifactLocation": {"uri": _uri(finding.file or "")},
                     "region": {"startLine": finding.line or 1},
                 },
                 "logicalLocations": [{"fullyQualifiedName": finding.object, "kind": "object"}],
@@ -75,13 +75,15 @@ def _result(finding: SpecFinding, codes: list[str]) -> dict[str, Any]:
     return result
 
 
-def file_uri(file: str) -> str:
-    """Return a file relative to the working directory, where it lies below it, as a URI."""
+def relative(file: str) -> Path:
+    """Return a file relative to the working directory, where it lies below it."""
     path = Path(file)
-    if path.is_absolute() and path.is_relative_to(Path.cwd()):
-        path = path.relative_to(Path.cwd())
-    text = PurePosixPath(path.as_posix()).as_posix()
-    return quote(text, safe="/") if not path.is_absolute() else path.as_uri()
+    return path.relative_to(Path.cwd()) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
+
+
+def _uri(file: str) -> str:
+    path = relative(file)
+    return path.as_uri() if path.is_absolute() else quote(path.as_posix(), safe="/")
 
 
 def _notes(document: FindingsDocument) -> Iterator[dict[str, Any]]:

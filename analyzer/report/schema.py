@@ -6,9 +6,15 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from analyzer.report.findings import FindingsDocument
 from analyzer.report.model import ProposeDocument, Report, WhatifDocument
 
-_DOCUMENTS: dict[str, type[BaseModel]] = {"propose": ProposeDocument, "whatif": WhatifDocument, "report": Report}
+_DOCUMENTS: dict[str, type[BaseModel]] = {
+    "propose": ProposeDocument,
+    "whatif": WhatifDocument,
+    "report": Report,
+    "lint": FindingsDocument,
+}
 
 
 def render_schemas() -> dict[str, str]:

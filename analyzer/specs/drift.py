@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from analyzer.capture.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import ConflictError, InputError, NotExaminableError
@@ -50,15 +51,15 @@ class _Book:
     skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
-    def find(self, code: str, spec: DeclaredSpec | None, name: str, message: str) -> None:
+    def find(self, code: str, file: Path, line: int, name: str, message: str) -> None:
         self.findings.append(
             SpecFinding(
                 code=code,
                 severity="error",
                 object=name,
                 message=message,
-                file=str(spec.file) if spec is not None else None,
-                line=spec.line if spec is not None else None,
+                file=str(file),
+                line=line,
                 rule=RULES[code][0],
                 fingerprint=self.fingerprints.of(code, name),
             )
@@ -145,11 +146,11 @@ def _compare(book: _Book, comparison: Comparison, spec: DeclaredSpec, missing: _
     except (InputError, ConflictError) as error:
         reason = missing.on_twin(spec)
         if reason is None:
-            book.find("TX310", spec, _name(spec), str(error).removeprefix(f"{spec.where}: "))
+            book.find("TX310", spec.file, spec.line, _name(spec), str(error).removeprefix(f"{spec.where}: "))
         return reason
     if change is not None:
         for code, message in _say(change, spec, comparison):
-            book.find(code, spec, _name(spec), message)
+            book.find(code, spec.file, spec.line, _name(spec), message)
     return None
 
 
@@ -209,7 +210,9 @@ def _targets(statistics: tuple[tuple[int, int], ...]) -> str:
 def _compare_unnamed(book: _Book, comparison: Comparison, specs: SpecSet, snapshot: Snapshot) -> None:
     for change in comparison.unnamed():
         name = change.index.qualified_name
-        book.find("TX304", None, name, f"{change.index.name} on {change.index.qualified_table} is named by no spec")
+        file, line = specs.managed[change.index.schema, change.index.table]
+        message = f"{change.index.name} on {change.index.qualified_table} is named by no spec, and the file manages all"
+        book.find("TX304", file, line, name, message)
     managed = (i for i in snapshot.indexes if (i.definition.schema, i.definition.table) in specs.managed)
     book.examined["TX304"] = sum(1 for _ in managed)
 

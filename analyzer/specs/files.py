@@ -39,8 +39,8 @@ class SpecSet:
     """All specs of a directory, in the order of files and lines."""
 
     specs: tuple[DeclaredSpec, ...]
-    #: Tables, as (schema, name), whose file says `manage: all`.
-    managed: frozenset[tuple[str, str]] = frozenset()
+    #: Tables, as (schema, name), whose file says `manage: all`, and where it says so, as (file, line).
+    managed: Mapping[tuple[str, str], tuple[Path, int]] = field(default_factory=dict[tuple[str, str], tuple[Path, int]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +76,11 @@ class _Document:
     root: Part
     model: SpecFile
 
+    def line_of(self, key: str) -> int:
+        """Return the line of a key of the file itself."""
+        pair = self.root.pair(key)
+        return pair[0].line if pair else self.root.line
+
     def declared(self) -> tuple[DeclaredSpec, ...]:
         schema, table = self.model.schema_and_table
         return tuple(
@@ -87,7 +92,7 @@ class _Document:
 def load_specs(directory: Path) -> SpecSet:
     """Read every `*.yaml` of a directory; raises InputError, `file:line: what; what to do`."""
     documents = _load_documents(directory)
-    managed = frozenset(d.model.schema_and_table for d in documents if d.model.manage == "all")
+    managed = {d.model.schema_and_table: (d.path, d.line_of("manage")) for d in documents if d.model.manage == "all"}
     return SpecSet(specs=tuple(spec for document in documents for spec in document.declared()), managed=managed)
 
 

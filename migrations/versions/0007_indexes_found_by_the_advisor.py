@@ -19,12 +19,12 @@ def upgrade() -> None:
         sql="""
             CREATE INDEX CONCURRENTLY ix_classification_cache_embedding
             ON catalog.classification_cache USING ivfflat (embedding vector_cosine_ops)
-            WITH (lists = 10)
+            WITH (lists = 20)
         """,
         definition="""
             CREATE INDEX ix_classification_cache_embedding
             ON catalog.classification_cache USING ivfflat (embedding public.vector_cosine_ops)
-            WITH (lists='10')
+            WITH (lists='20')
         """,
         lock_timeout="10min",
         hazards=(

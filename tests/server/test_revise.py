@@ -134,8 +134,16 @@ class Project:
 
 
 @pytest.fixture
-def project(tmp_path: Path, database: str) -> Project:
-    return Project(tmp_path, database)
+def project(tmp_path: Path, database: str) -> Iterator[Project]:
+    """A project whose revisions, whatever a test makes of them, can be taken back and run again."""
+    project = Project(tmp_path, database)
+    yield project
+    if any(project.versions.glob("*.py")) and project.ini.is_file():
+        command.upgrade(project.config, "head")
+        built = project.definitions()
+        command.downgrade(project.config, "base")
+        command.upgrade(project.config, "head")
+        assert project.definitions() == built
 
 
 def test_a_revision_builds_every_kind_of_index_and_its_downgrade_takes_them_away_again(project: Project) -> None:

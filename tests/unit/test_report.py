@@ -15,6 +15,7 @@ from analyzer.errors import InputError
 from analyzer.report.model import (
     CheckCount,
     HelpedStatement,
+    NotProposed,
     Proposal,
     Provenance,
     Report,
@@ -263,6 +264,82 @@ def test_regression_starts_above_a_fifth() -> None:
         ).regressed
 
     assert [ran(9), ran(12), ran(12.1)] == [False, False, True]
+
+
+def ran(
+    before: float, after: float, spread: float | None, calls: int, calls_after: int | None = None
+) -> VerifiedStatement:
+    return VerifiedStatement(
+        id=f"{before}-{after}-{spread}-{calls}", queryid=None, query=f"SELECT {after} FROM t", calls=calls,
+        calls_after=calls if calls_after is None else calls_after, mean_ms_before=before, mean_ms_after=after,
+        stddev_ms_before=spread, stddev_ms_after=spread,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("statement", "slower", "regressed"),
+    [
+        (ran(10, 13, 1, 101), True, True),  # the noise is 2 * sqrt(2 / 100)
+        (ran(0.02, 0.03, 0.03, 20), True, False),
+        (ran(10, 11.9, 0, 100), False, False),
+        (ran(10, 13, 0, 1), True, False),  # one call has no spread
+        (ran(10, 13, 1, 100, 1), True, False),
+        (ran(10, 13, None, 100), True, True),  # nothing says how the times spread
+    ],
+)
+def test_a_regression_is_slower_by_a_fifth_and_by_more_than_the_noise(
+    statement: VerifiedStatement, slower: bool, regressed: bool
+) -> None:
+    assert (statement.slower, statement.regressed) == (slower, regressed)
+
+
+def test_noise_is_two_standard_errors_of_the_difference() -> None:
+    assert ran(10, 13, 1, 101).noise_ms == pytest.approx(2 * (2 / 100) ** 0.5)
+    assert ran(10, 13, 1, 1).noise_ms is None
+
+
+@pytest.mark.parametrize("output_format", ["text", "markdown", "html"])
+def test_what_is_within_the_noise_is_listed_as_such(output_format: Format) -> None:
+    real, chance = ran(10, 13, 1, 101), ran(0.02, 0.03, 0.03, 20)
+    checked = Verification(basis="once", statements=(real, chance), indexes_added=("public.ix_new",))
+    assert (checked.regressions, checked.within_noise) == ((real.id,), (chance.id,))
+    text = render(Report(provenance=provenance(), verification=checked), output_format, width=300)
+    text = Page(text).text if output_format == "html" else text
+    assert "1 statement became more than 20 % slower" in text
+    assert "1 statement more than 20 % slower within the noise" in text
+    assert chance.query in text.partition("within the noise")[2]
+    assert "With 1 index the workload runs" in text
+
+
+@pytest.mark.parametrize("output_format", ["text", "markdown", "html"])
+def test_a_measurement_far_from_its_prediction_is_flagged_with_its_reason(output_format: Format) -> None:
+    base = sample()
+    assert base.verification is not None
+    first = base.verification.statements[0]
+    assert not first.deviates or first.predicted_ratio
+    off = first.model_copy(update={"predicted_ratio": (first.ratio or 1) * 2.1, "deviation": "the moon was full"})
+    near = first.model_copy(update={"predicted_ratio": (first.ratio or 1) * 1.9, "deviation": None})
+    assert (off.deviates, near.deviates) == (True, False)
+
+    def shown(statement: VerifiedStatement) -> str:
+        checked = base.verification
+        assert checked is not None
+        changed = checked.model_copy(update={"statements": (statement,)})
+        return render(base.model_copy(update={"verification": changed}), output_format, width=300)
+
+    assert "the moon was full" in shown(off)
+    assert "the moon was full" not in shown(near)
+
+
+@pytest.mark.parametrize("output_format", ["text", "markdown", "html"])
+def test_statements_without_a_table_are_counted_and_candidates_told_together(output_format: Format) -> None:
+    more = NotProposed(ddl=None, reason="12 more candidates would save 0.10% of the workload's cost or less each")
+    report = predicted().model_copy(update={"tableless": 3, "not_proposed": (*predicted().not_proposed, more)})
+    text = render(report, output_format, width=300)
+    text = Page(text).text if output_format == "html" else text
+    assert "3 statements read no table" in text
+    assert "12 more candidates would save 0.10%" in text
+    assert "None" not in text
 
 
 def test_write_picks_the_format_by_the_suffix_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -1,13 +1,27 @@
 """What a revision shows of an index is the statement itself, whatever its names and constants hold."""
 
 import ast
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.capture.snapshot import Index
 from analyzer.index import IndexDef, Key
-from analyzer.migrate.operations import BuildIndexOp, DropIndexOnlineOp, ReplaceIndexOp, render_operation
+from analyzer.migrate.operations import (
+    AlterIndexOp,
+    BuildIndexOp,
+    DropIndexOnlineOp,
+    RenameIndexOp,
+    ReplaceIndexOp,
+    render_operation,
+)
+from analyzer.migrate.revision import operation as operation_of
+from analyzer.migrate.steps import plan
+from analyzer.specs.diff import Change
+from analyzer.specs.files import DeclaredSpec
+from analyzer.specs.model import Spec
 from analyzer.sql import literal
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=25)
@@ -62,3 +76,56 @@ def test_a_replacement_written_by_hand_does_not_know_its_reverse() -> None:
     operation = ReplaceIndexOp("ix", "t", schema="s", sql="CREATE INDEX ix ON s.t (a)", lock_timeout="10min")
     with pytest.raises(NotImplementedError, match="does not know what undoes it"):
         operation.reverse()
+
+
+def test_a_renaming_knows_its_reverse() -> None:
+    operation = RenameIndexOp(
+        "ix_old", "t", schema="s", new_name="Ix New", sql="ALTER INDEX s.ix_old RENAME TO x", lock_timeout="5s"
+    )
+    back = operation.reverse()
+    assert isinstance(back, RenameIndexOp)
+    assert (back.index_name, back.new_name) == ("Ix New", "ix_old")
+    assert back.sql == 'ALTER INDEX s."Ix New" RENAME TO ix_old'
+    assert back.reverse() is operation
+    assert 'new_name="Ix New"' in render_operation(operation)
+
+
+def test_comments_and_statistics_are_statements_a_dba_reads() -> None:
+    index = IndexDef(schema="s", table="t", name="ix", keys=(Key(expression="lower(a)"),))
+    spec = Spec.model_validate(
+        {"name": "ix", "keys": [{"expression": "lower(a)", "statistics": 500}], "comment": "it's\n100 %"}
+    )
+    declared = DeclaredSpec(file=Path("x.yaml"), line=3, schema="s", table="t", spec=spec)
+    current = Index(definition=index, ddl="CREATE …", comment="old", statistics_targets=((2, 100),))
+    step = plan(Change(kind="alter", spec=declared, index=index, current=current))
+    assert step.forward.attributes == (
+        "COMMENT ON INDEX s.ix IS 'it''s\n100 %'",
+        "ALTER INDEX s.ix ALTER COLUMN 1 SET STATISTICS 500",
+        "ALTER INDEX s.ix ALTER COLUMN 2 SET STATISTICS -1",
+    )
+    assert step.reverse.attributes == (
+        "COMMENT ON INDEX s.ix IS 'old'",
+        "ALTER INDEX s.ix ALTER COLUMN 1 SET STATISTICS -1",
+        "ALTER INDEX s.ix ALTER COLUMN 2 SET STATISTICS 100",
+    )
+    rendered = operation_of(step)
+    assert isinstance(rendered, AlterIndexOp)
+    assert ast.literal_eval(keyword(render_operation(rendered), "attributes")) == step.forward.attributes
+
+
+def test_an_index_of_a_partitioned_table_is_built_and_dropped_plainly() -> None:
+    index = IndexDef(schema="s", table="t", name="ix", keys=(Key(column="a"),))
+    step = plan(Change(kind="create", spec=None, index=index, current=None), concurrently=False)
+    assert (step.forward.sql, step.reverse.sql) == (
+        "CREATE INDEX ix ON s.t USING btree (a)",
+        "DROP INDEX IF EXISTS s.ix",
+    )
+    assert step.forward.hazards[0].startswith("LOCK: SHARE on the table and its partitions")
+
+
+def keyword(rendered: str, name: str) -> str:
+    """Return the source of one keyword argument of a rendered operation."""
+    (call,) = ast.parse(rendered).body
+    assert isinstance(call, ast.Expr)
+    assert isinstance(call.value, ast.Call)
+    return ast.unparse(next(each.value for each in call.value.keywords if each.arg == name))

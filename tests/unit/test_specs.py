@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import ConflictError, InputError
 from analyzer.index import IndexDef, Key
-from analyzer.specs.files import NewSpec, append_proposals, load_specs, set_state
+from analyzer.specs.files import NewSpec, append_proposals, append_specs, load_specs, set_state
 from analyzer.specs.model import SpecFile, auto_lists, json_schema
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,7 @@ def test_a_spec_says_everything_an_index_can_be() -> None:
                     "where": "c > 0",
                     "with": {"buffering": "auto", "fillfactor": 90},
                     "tablespace": "fast",
+                    "comment": "said on the server",
                 }
             ],
         }
@@ -190,6 +191,10 @@ def test_a_name_that_is_declared_is_not_proposed_again(tmp_path: Path) -> None:
         ("table: a.b\nindexes:\n  - name: x\n    keys: []\n", r"x.yaml:4: indexes.1.keys: "),
         ("table: a.b\nindexes:\n  - name: x\n    keys: [lower(a)]\n", r"x.yaml:4: .*write {expression: …}"),
         ("table: a.b\nindexes:\n  - name: x\n    keys: [{opclass: a}]\n", r"x.yaml:4: .*column or expression"),
+        (
+            "table: a.b\nindexes:\n  - name: x\n    keys: [{column: a, statistics: 9}]\n",
+            r"x.yaml:4: .*only an expression",
+        ),
         ("table: a.b\nindexes:\n  - name: x\n    method: lsm\n    keys: [a]\n", r"x.yaml:4: indexes.1.method: "),
         (f"table: a.b\nindexes:\n  - name: {'x' * 64}\n    keys: [a]\n", r"x.yaml:3: .*longer than 63 bytes"),
         ("table: a.b\nindexes:\n  - {name: x, keys: [a]}\n  - {name: x, keys: [b]}\n", r"x.yaml:4: x is declared al"),
@@ -239,6 +244,18 @@ INDEXES = st.builds(
         lambda pairs: tuple(pairs.items())
     ),
 )
+
+
+@settings(deadline=None, max_examples=60)
+@given(index=INDEXES, comment=TEXTS.filter(bool), target=st.integers(0, 10_000))
+def test_what_is_pulled_is_what_is_read(
+    tmp_path_factory: pytest.TempPathFactory, index: IndexDef, comment: str, target: int
+) -> None:
+    directory = tmp_path_factory.mktemp("specs")
+    statistics = tuple((n, target) for n, key in enumerate(index.keys, start=1) if key.expression is not None)
+    append_specs(directory, [NewSpec(index=index, state="approved", comment=comment, statistics=statistics)])
+    (read,) = load_specs(directory).specs
+    assert (read.spec.comment, read.spec.statistics, read.spec.state) == (comment, statistics, "approved")
 
 
 @settings(deadline=None, max_examples=60)

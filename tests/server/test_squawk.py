@@ -1,0 +1,108 @@
+"""`alembic upgrade --sql` writes what psql runs and squawk has nothing against, but for what we do on purpose."""
+
+import json
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from matrix import CHANGED, UNCHANGED
+from spec_project import SpecProject, obey
+
+from analyzer.db import libpq_url
+from analyzer.twin import cluster
+from tests.conftest import fresh_database
+
+ROOT = Path(__file__).parents[2]
+SQUAWK = Path(sys.executable).with_name("squawk")
+
+#: Rules of squawk that our revisions break on purpose, and why.
+ON_PURPOSE = {
+    # CREATE INDEX CONCURRENTLY IF NOT EXISTS takes an INVALID leftover for the index; ours fails there, and says how to
+    # go on. The executor looks into the catalog instead. COMMENT, ALTER INDEX and DROP … IF EXISTS repeat as they are.
+    "prefer-robust-stmts",
+    # An index is renamed when its spec is, and in the moment a replacement takes over the name.
+    "renaming-object",
+    # Alembic's own version table.
+    "prefer-text-field",
+}
+#: What the reference platform's schema revisions break besides: they make tables that nobody uses yet.
+OF_SCHEMA = ON_PURPOSE | {
+    "prefer-bigint-over-int",
+    "require-concurrent-index-creation",
+    "require-lock-timeout",
+    "require-statement-timeout",
+}
+
+
+def squawk(sql: str) -> list[dict[str, Any]]:
+    """Lint SQL, for the oldest server we write for."""
+    arguments = [SQUAWK, "--reporter", "json", "--pg-version", "14.0", "--stdin-filepath", "up.sql"]
+    done = subprocess.run(arguments, input=sql, capture_output=True, text=True, check=False)
+    assert done.returncode in {0, 1}, done.stderr
+    return json.loads(done.stdout)
+
+
+def offline(config: Config, revisions: str, *, down: bool = False) -> str:
+    """Return what `alembic upgrade --sql` writes."""
+    config.output_buffer = StringIO()
+    (command.downgrade if down else command.upgrade)(config, revisions, sql=True)
+    return config.output_buffer.getvalue()
+
+
+def psql(url: str, sql: str) -> None:
+    """Run a script as a deploy does: stop at the first error."""
+    program = cluster.find_binaries().bin_dir / "psql"
+    arguments = [program, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", libpq_url(url), "-f", "-"]
+    done = subprocess.run(arguments, input=sql, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.replace("NOTICE", "")) == (0, ""), done.stderr
+
+
+@pytest.fixture
+def history(tmp_path: Path, database: str) -> SpecProject:
+    """A project with a revision of every kind."""
+    project = SpecProject(tmp_path, database)
+    project.run("CREATE INDEX ix_found ON t (d, a)")
+    same = "\n".join(f"{{name: same_{name}, {spec}}}" for name, spec in UNCHANGED)
+    first = "\n".join(f"{{name: {name}, {before}}}" for name, before, _ in CHANGED)
+    second = "\n".join(f"{{name: {name}, {after}}}" for name, _, after in CHANGED)
+    project.declare(f"{same}\n{first}\n{{name: ix_renamed, keys: [d, a], comment: it's}}")
+    obey(project)
+    project.declare(
+        f"{same.replace('name: same_brackets,', 'name: same_brackets, state: retired,')}\n{second}\n"
+        "{name: ix_renamed, keys: [d, a], comment: new}"
+    )
+    obey(project)
+    return project
+
+
+def test_the_offline_script_runs_in_psql_and_makes_the_same_schema(history: SpecProject, server: str) -> None:
+    online = history.facts()
+    with fresh_database(server) as url:
+        copy = SpecProject.of(history, url)
+        copy.run("CREATE INDEX ix_found ON t (d, a)")
+        before = copy.facts()
+        script = offline(history.config, "head")
+        assert "INVALID" in script
+        psql(url, script)
+        assert copy.facts() == online
+        head = history.heads()
+        psql(url, offline(history.config, f"{head}:base", down=True))
+        assert copy.facts() == before
+
+
+def test_squawk_finds_nothing_in_index_revisions_that_is_not_on_purpose(history: SpecProject) -> None:
+    for sql in (offline(history.config, "head"), offline(history.config, f"{history.heads()}:base", down=True)):
+        found = squawk(sql)
+        assert {finding["rule_name"] for finding in found} <= ON_PURPOSE, found
+
+
+def test_squawk_finds_nothing_in_the_platforms_revisions_that_is_not_on_purpose() -> None:
+    found = squawk(offline(Config(ROOT / "alembic.ini", stdout=StringIO()), "head"))
+    assert {finding["rule_name"] for finding in found} <= OF_SCHEMA, found
+    unneeded = OF_SCHEMA - ON_PURPOSE - {finding["rule_name"] for finding in found}
+    assert not unneeded, "rules that nothing breaks any more leave the list"
