@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from analyzer.advise.cost import CostModel, PricedStatement, price
+from analyzer.advise.timing import expected_ms, floors
 from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError, NotExaminableError
 from analyzer.index import IndexDef
@@ -44,6 +45,9 @@ class Expected:
     #: Of one execution.
     cost_before: float
     cost_after: float
+    #: Of one execution's time, in which not all changes as the cost does.
+    mean_ms_before: float
+    mean_ms_after: float | None
     #: New indexes that it expects the statement to use, as `schema.name`.
     uses: tuple[str, ...]
     approximate: bool
@@ -52,8 +56,8 @@ class Expected:
 
     @property
     def ratio(self) -> float | None:
-        """Return how many times cheaper the statement should be."""
-        return self.cost_before / self.cost_after if self.cost_after > 0 else None
+        """Return how many times faster the statement should be."""
+        return self.mean_ms_before / self.mean_ms_after if self.mean_ms_after else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,13 +265,18 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
     costs = CostModel(twin=twin, statements=items)
     changed = CostModel(twin=twin, statements=items, without=deploy.dropped)
     everything = frozenset(deploy.added)
+    floor = floors(item.statement for item in items)
+    means = {each.before.id: each.mean_ms_before for each in measured}
     for item in items:
+        cost_before, cost_after = costs.cost(item, frozenset()), changed.cost(item, everything)
         used = [index for index in deploy.added if index.index.name in changed.plan(item, everything).indexes]
         yield (
             item.statement.id,
             Expected(
-                cost_before=costs.cost(item, frozenset()),
-                cost_after=changed.cost(item, everything),
+                cost_before=cost_before,
+                cost_after=cost_after,
+                mean_ms_before=means[item.statement.id],
+                mean_ms_after=expected_ms(item.statement, cost_before, cost_after, floor),
                 uses=tuple(sorted(deploy.names[index.index.name] for index in used)),
                 approximate=any(index.index.method in _APPROXIMATE for index in used),
                 generic=item.statement.parameters > 0 and item.queries[0].generic,

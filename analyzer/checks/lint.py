@@ -75,9 +75,7 @@ def lint(
     for where in dict.fromkeys((str(s.path), p.spec_line) for s, p in problems if p.spec_line is not None):
         for rule in _about_specs():
             _skip_at(tally, where, rule, "the spec cannot be read")
-    declared: dict[tuple[str, str], tuple[Subject, ...]] = {}
-    for subject in filter(_wanted, subjects):
-        declared[subject.table] = (*declared.get(subject.table, ()), subject)
+    declared = _by_table(subjects)
     for subject in subjects:
         _examine(tally, replace(subject, declared=declared))
     _add_twice(tally, subjects)
@@ -107,6 +105,13 @@ def _subjects(sources: Sequence[Source], known: Known | None, build: Build | Non
             index = declared.spec.index(declared.schema, declared.table, rows or None)
             subject = Subject(entry=entry, index=index, known=known)
             yield replace(subject, built=_built(index, build)) if build and _wanted(subject) else subject
+
+
+def _by_table(subjects: Iterable[Subject]) -> dict[tuple[str, str], tuple[Subject, ...]]:
+    found: dict[tuple[str, str], list[Subject]] = {}
+    for subject in filter(_wanted, subjects):
+        found.setdefault(subject.table, []).append(subject)
+    return {table: tuple(each) for table, each in found.items()}
 
 
 def _wanted(subject: Subject) -> bool:

@@ -18,7 +18,7 @@ from analyzer.cli.options import (
 )
 from analyzer.report.findings import FindingsDocument
 from analyzer.report.model import Severity
-from analyzer.specs.drift import find_drift
+from analyzer.checks.drift import find_drift
 from analyzer.specs.files import load_specs
 from analyzer.twin.planner import open_twin
 

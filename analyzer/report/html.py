@@ -116,6 +116,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "signed_share": units.signed_share,
     "ratio": units.ratio,
     "cheaper": units.cheaper,
+    "predicted": units.predicted,
     "cost": units.cost,
     "count": units.count,
     "plural": units.plural,

@@ -108,6 +108,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "share": units.share,
     "ratio": units.ratio,
     "cheaper": units.cheaper,
+    "predicted": units.predicted,
     "cost": units.cost,
     "count": units.count,
     "plural": units.plural,

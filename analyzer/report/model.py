@@ -123,6 +123,10 @@ class HelpedStatement(Record):
     #: EXPLAIN (FORMAT JSON).
     plan_before: JsonValue = None
     plan_after: JsonValue = None
+    #: Mean of the recorded executions, and the mean expected after this proposal: the part above the workload's floor
+    #: changes as the cost does. None when no times were recorded.
+    recorded_ms: float | None = None
+    expected_ms: float | None = None
     #: Mean of the measured executions before and after everything that was built; None when not measured.
     mean_ms_before: float | None = None
     mean_ms_after: float | None = None
@@ -130,8 +134,13 @@ class HelpedStatement(Record):
     @computed_field
     @property
     def predicted_ratio(self) -> float | None:
-        """Return how many times cheaper the planner expects it to be."""
-        return _ratio(self.cost_before, self.cost_after)
+        """Return how many times faster it is expected to be; without recorded times, how many times cheaper."""
+        return _ratio(self.recorded_ms, self.expected_ms) or _ratio(self.cost_before, self.cost_after)
+
+    @property
+    def predicts_time(self) -> bool:
+        """Say whether the predicted ratio is one of times, not of costs."""
+        return self.recorded_ms is not None and self.expected_ms is not None
 
     @computed_field
     @property
@@ -177,9 +186,19 @@ class Proposal(Record):
     @computed_field
     @property
     def predicted_ratio(self) -> float | None:
-        """Return how many times cheaper the planner expects the statements it helps to be, weighted by calls."""
+        """Return how many times faster its statements are expected to be, weighted by calls; else how much cheaper."""
+        if self.predicts_time:
+            recorded = _weighted((statement.recorded_ms, statement.calls) for statement in self.statements)
+            return _ratio(
+                recorded, _weighted((statement.expected_ms, statement.calls) for statement in self.statements)
+            )
         before = sum(statement.cost_before * statement.calls for statement in self.statements)
         return _ratio(before, sum(statement.cost_after * statement.calls for statement in self.statements))
+
+    @property
+    def predicts_time(self) -> bool:
+        """Say whether the predicted ratio is one of times, not of costs."""
+        return all(statement.predicts_time for statement in self.statements)
 
     @computed_field
     @property

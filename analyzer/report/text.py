@@ -104,7 +104,7 @@ def _regressions(console: Console, report: Report) -> None:
     if apart:
         console.print(Text(f"{units.plural(len(apart), 'statement')} off the prediction by more than a factor of 2:"))
     for statement in apart:
-        ratios = f"predicted {units.cheaper(statement.predicted_ratio)}, measured {units.ratio(statement.ratio)}"
+        ratios = f"predicted {units.ratio(statement.predicted_ratio)}, measured {units.ratio(statement.ratio)}"
         why = units.one_line(statement.deviation or "no reason is known")
         _item(console, f"{ratios}: {why}; {statement.id} {units.one_line(statement.query, at_most=100)}", style="dim")
 
@@ -122,7 +122,7 @@ def _times(statement: VerifiedStatement) -> str:
 def _proposal(console: Console, position: int, proposal: Proposal) -> None:
     gain = units.ratio(proposal.measured_ratio)
     if proposal.measured_ratio is None:
-        gain = units.cheaper(proposal.predicted_ratio)
+        gain = units.predicted(proposal)
     _heading(console, f"{position}. {units.one_line(proposal.name)}: {gain} ({proposal.evidence})")
     _sql(console, proposal.ddl)
     share = units.share(proposal.share_of_time)
@@ -178,7 +178,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         units.one_line(row.query, at_most=200), units.count(row.calls), units.duration(row.mean_ms),
         units.duration(row.total_ms), units.share(row.share), units.duration(row.mean_ms_after),
-        "withheld" if row.predicted is None else units.cheaper(row.predicted), units.ratio(row.measured),
+        "withheld" if row.predicted is None else units.ratio(row.predicted), units.ratio(row.measured),
     )  # fmt: skip
 
 

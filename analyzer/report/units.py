@@ -3,6 +3,17 @@
 import re
 import unicodedata
 from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Predicted(Protocol):
+    """A record with a predicted gain."""
+
+    @property
+    def predicted_ratio(self) -> float | None: ...
+    @property
+    def predicts_time(self) -> bool: ...
+
 
 MISSING = "\N{EN DASH}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
@@ -75,6 +86,11 @@ def ratio(value: float | None) -> str:
     if value > 1 / 1.05:
         return "unchanged"
     return f"{_short(1 / value)}{_TIMES} slower"
+
+
+def predicted(record: Predicted) -> str:
+    """Write a predicted gain: of time where times were recorded, else of cost."""
+    return ratio(record.predicted_ratio) if record.predicts_time else cheaper(record.predicted_ratio)
 
 
 def cheaper(value: float | None) -> str:

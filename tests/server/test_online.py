@@ -13,7 +13,15 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, sqlalchemy_url
-from analyzer.migrate.online import DeployError, Target, build_index, drop_index, replace_index
+from analyzer.migrate.online import (
+    DeployError,
+    Target,
+    alter_index,
+    build_index,
+    drop_index,
+    rename_index,
+    replace_index,
+)
 
 A = Target(
     schema="public", table="t", name="ix_a", lock_timeout="10s",
@@ -266,3 +274,45 @@ def test_a_backend_that_dies_during_the_build_is_reported_and_repaired(url: str)
         build_index(MigrationContext.configure(connection), A)
     engine.dispose()
     assert state(url)["ix_a"][0]
+
+
+RENAME = replace(A, sql="ALTER INDEX public.ix_a RENAME TO ix_b", attributes=("COMMENT ON INDEX public.ix_b IS 'it'",))
+
+
+def test_a_renaming_is_done_once_and_repeated_without_harm(url: str, context: MigrationContext) -> None:
+    build_index(context, A)
+    oid = state(url)["ix_a"][1]
+    rename_index(context, RENAME, "ix_b")
+    rename_index(context, RENAME, "ix_b")
+    assert state(url) == {"ix_b": (True, oid)}
+    build_index(context, A)
+    with pytest.raises(DeployError, match=r"public\.ix_a cannot be renamed, public\.ix_b exists"):
+        rename_index(context, RENAME, "ix_b")
+    with pytest.raises(DeployError, match=r"there is neither public\.ix_x nor public\.ix_y"):
+        rename_index(context, replace(RENAME, name="ix_x"), "ix_y")
+    with pytest.raises(DeployError, match="belongs to the constraint t_c_key"):
+        rename_index(context, replace(RENAME, name="t_c_key"), "ix_y")
+    assert set(state(url)) == {"ix_a", "ix_b"}
+
+
+def test_a_renaming_that_waits_too_long_changes_nothing(url: str, context: MigrationContext) -> None:
+    build_index(context, A)
+    with connect(url) as blocker:
+        blocker.execute("COMMENT ON INDEX ix_a IS 'held'")
+        with pytest.raises(DeployError, match=r"renaming public\.ix_a failed: .*lock timeout; run alembic again"):
+            rename_index(context, replace(RENAME, lock_timeout="200ms"), "ix_b")
+        blocker.rollback()
+    rename_index(context, RENAME, "ix_b")
+    assert set(state(url)) == {"ix_b"}
+
+
+def test_what_is_altered_must_be_there(url: str, context: MigrationContext) -> None:
+    altered = replace(A, sql="", attributes=("COMMENT ON INDEX public.ix_a IS '100 %s'",))
+    with pytest.raises(DeployError, match=r"there is no index public\.ix_a"):
+        alter_index(context, altered)
+    build_index(context, A)
+    alter_index(context, altered)
+    alter_index(context, altered)
+    with connect(url) as connection:
+        row = connection.execute("SELECT obj_description('ix_a'::regclass) AS comment").fetchone()
+    assert row == {"comment": "100 %s"}
