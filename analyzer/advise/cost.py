@@ -12,6 +12,7 @@ import psycopg
 
 from analyzer.advise.calibrate import calibrate
 from analyzer.advise.caution import cautious_cost
+from analyzer.advise.upkeep import upkeep
 from analyzer.capture.snapshot import Constraint, NotExamined, Relation, Snapshot
 from analyzer.sql import render_text
 from analyzer.twin.planner import Plan, Twin, TwinIndex, walk
@@ -24,8 +25,6 @@ Table = tuple[str, str]
 
 #: How many parameters of one statement may need a cast before it is given up.
 _MOST_REPAIRS = 25
-#: Pages an index entry dirties, priced as sequential writes: an upper bound without what a checkpoint merges.
-_PAGES_PER_ENTRY = 1.0
 #: A chain of ON DELETE CASCADE is followed so far.
 _MOST_CASCADES = 4
 
@@ -213,29 +212,12 @@ class CostModel:
         query = item.queries[0]
         return self.twin.plan(query.text, generic=query.generic)
 
-    def upkeep(self, index: TwinIndex) -> float:
-        """Return what the workload's own writes pay for an index: a descent and a dirtied page per entry."""
-        definition, settings = index.index, self.twin.snapshot.settings
-        operator = float(settings.get("cpu_operator_cost", "0.0025"))
-        page = float(settings.get("seq_page_cost", "1"))
-        per_entry = (index.size.height + 1) * 50 * operator + _PAGES_PER_ENTRY * page
-        read = set(definition.columns) | set(definition.include)
-        elsewhere = definition.where is not None or any(key.expression for key in definition.keys)
-        return sum(
-            per_entry * entries
-            for entries in self._entries(definition.schema, definition.table, read, any_column=elsewhere)
-        )
-
-    def _entries(self, schema: str, table: str, columns: set[str], *, any_column: bool) -> Iterator[float]:
-        for item in self.statements:
-            for target in item.shape.tables if item.shape else ():
-                if (target.schema, target.table) != (schema, table):
-                    continue
-                rows = float(item.statement.rows or item.statement.calls)
-                touched = any_column or bool(columns & set(target.written))
-                # An UPDATE that leaves the index's columns alone can stay HOT and then adds no entry.
-                if target.target == "insert" or (target.target in ("update", "merge") and touched):
-                    yield rows
+    def upkeep(self, index: TwinIndex, beside: Configuration) -> float:
+        """Return what the workload's own writes pay for an index among the existing ones and those beside it."""
+        existing = [each.definition for each in self.twin.snapshot.indexes if each.valid]
+        others = existing + [each.index for each in self.base | beside if each != index]
+        written = [(item.statement, item.shape) for item in self.statements if item.shape is not None]
+        return upkeep(index, written, others, self.twin.snapshot)
 
     def _relevant(self, item: PricedStatement, configuration: Collection[TwinIndex]) -> Configuration:
         wanted = self.base | frozenset(configuration)

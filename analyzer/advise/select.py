@@ -151,7 +151,7 @@ class _Search:
 
     def _is_hardly_missed(self, index: TwinIndex, kept: Sequence[TwinIndex], rest: Sequence[TwinIndex]) -> bool:
         with_it, without_it = self._model.total(frozenset(kept)), self._model.total(frozenset(rest))
-        return without_it - with_it - self._model.upkeep(index) < self._least
+        return without_it - with_it - self._model.upkeep(index, frozenset(rest)) < self._least
 
     def _gain(self, index: TwinIndex, configuration: Configuration) -> _Gain:
         """Return what adding an index saves, its upkeep deducted, and how many times cheaper what it helps becomes."""
@@ -169,7 +169,8 @@ class _Search:
         if not helped_before:
             return _Gain()
         ratio = helped_before / helped_after if helped_after else float("inf")
-        return _Gain(saving=helped_before - helped_after - hurt - self._model.upkeep(index), ratio=ratio)
+        upkeep = self._model.upkeep(index, configuration)
+        return _Gain(saving=helped_before - helped_after - hurt - upkeep, ratio=ratio)
 
 
 def _size(index: TwinIndex) -> int:

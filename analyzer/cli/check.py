@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from analyzer.checks.drift import find_drift
 from analyzer.cli.findings import Format, emit_findings, findings_options
 from analyzer.cli.options import (
     database_option,
@@ -18,7 +19,6 @@ from analyzer.cli.options import (
 )
 from analyzer.report.findings import FindingsDocument
 from analyzer.report.model import Severity
-from analyzer.checks.drift import find_drift
 from analyzer.specs.files import load_specs
 from analyzer.twin.planner import open_twin
 

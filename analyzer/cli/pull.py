@@ -30,7 +30,7 @@ def command(*, database: str | None, specs: Path | None, tables: tuple[str, ...]
     for path in pulled.files:
         click.echo(str(path))
     if not quiet:
-        click.echo(f"{len(pulled.indexes)} indexes declared in {len(pulled.files)} files", err=True)
+        click.echo(f"declared: {len(pulled.indexes)}, files written: {len(pulled.files)}", err=True)
         for gap in pulled.left_out:
             click.echo(f"not declared: {gap.what}: {gap.reason}", err=True)
 

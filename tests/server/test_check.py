@@ -113,6 +113,22 @@ def test_every_kind_of_drift_has_its_code_and_says_where(latest: SpecProject, tm
     assert messages["TX309"].startswith("ix_new_name exists as ix_old_name")
 
 
+@pytest.mark.parametrize(
+    ("output_format", "expected"),
+    [
+        ("text", "t.yaml:3: error TX301 public.ix: ix does not exist on public.t"),
+        ("github", "::error file="),
+        ("sarif", '"ruleId": "TX301"'),
+    ],
+)
+def test_every_format_names_file_line_and_code(latest: SpecProject, output_format: str, expected: str) -> None:
+    latest.declare("{name: ix, keys: [a]}")
+    arguments = ["-d", latest.url, "--specs", str(latest.specs), "--format", output_format]
+    result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert result.exit_code == 1
+    assert expected in result.stdout
+
+
 def test_a_difference_is_shown_from_both_sides(latest: SpecProject) -> None:
     latest.declare("{name: ix, keys: [a, {column: b, order: desc}], where: a > 1, with: {fillfactor: 80}}")
     latest.run("CREATE INDEX ix ON t (a, b) WHERE a > 2")
