@@ -263,7 +263,7 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
         if not isinstance(item, NotExamined):
             items.append(item)
     costs = CostModel(twin=twin, statements=items)
-    changed = CostModel(twin=twin, statements=items, without=deploy.dropped)
+    changed = CostModel(twin=twin, statements=items, without=deploy.dropped, cautious=False)
     everything = frozenset(deploy.added)
     floor = floors(item.statement for item in items)
     means = {each.before.id: each.mean_ms_before for each in measured}

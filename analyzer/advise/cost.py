@@ -168,6 +168,8 @@ class CostModel:
     base: Configuration = frozenset()
     #: Existing indexes that are done without, as `schema.name`.
     without: tuple[str, ...] = ()
+    #: Price plans that hope to stop early at what they cost when they don't.
+    cautious: bool = True
     _answers: dict[Statement, list[_Answer]] = field(default_factory=dict[Statement, list[_Answer]])
     #: Planner calls so far.
     questions: int = 0
@@ -198,7 +200,7 @@ class CostModel:
         self.questions += len(plans)
         names = frozenset[str]().union(*(plan.indexes for _, plan in plans))
         used = frozenset(index for index in relevant if index.index.name in names)
-        proposed = {index.index.name for index in relevant}
+        proposed = {index.index.name for index in relevant} if self.cautious else ()
         costs = (
             sum(times * cautious_cost(plan, proposed) for times, plan in own),
             *(times * plan.cost for times, plan in triggered),

@@ -21,8 +21,8 @@ _PAGES_PER_ENTRY = 1.0
 _GIN_ELEMENT_BYTES = 4
 #: Operators that one distance takes per dimension; a comparison of scalars takes one.
 _DISTANCE_OPERATORS = 0.05
-#: Distances of one hnsw insertion per unit of m times ef_construction: the search of the place and of each neighbour's list.
-#: From 2.75 ms an entry at 1,536 dimensions, m = 16, ef_construction = 64, where one unit of cost took 1.6 µs.
+#: Distances of one hnsw insertion per unit of m times ef_construction: the search of the place and of each neighbour's
+#: list. From 2.75 ms an entry at 1,536 dimensions, m = 16, ef_construction = 64, where one unit of cost took 1.6 µs.
 _HNSW_DISTANCES = 8
 
 Written = Sequence[tuple[Statement, Shape]]

@@ -332,6 +332,11 @@ class Snapshot(Record):
     statements_evicted: int | None = None
     not_examined: tuple[NotExamined, ...] = ()
 
+    def column_statistics(self, schema: str, relation: str, column: str) -> ColumnStatistics | None:
+        """Return the statistics of a column, over its children too where there are such; None when not analysed."""
+        found = [s for s in self.statistics if (s.schema_name, s.relation, s.column) == (schema, relation, column)]
+        return max(found, key=lambda each: each.inherited, default=None)
+
     def relation(self, schema: str, name: str) -> Relation | None:
         """Return the relation of that name, if it was captured."""
         return next((r for r in self.relations if r.schema_name == schema and r.name == name), None)

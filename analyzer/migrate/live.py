@@ -16,7 +16,7 @@ from analyzer.capture.indexes import as_index, definition
 from analyzer.capture.snapshot import Index
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
-from analyzer.migrate.online import parts_of_create
+from analyzer.migrate.statement import parts_of_create
 from analyzer.specs.files import DeclaredSpec
 from analyzer.sql import ident, render_text
 

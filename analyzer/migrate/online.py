@@ -4,8 +4,6 @@ Every verb may be repeated after any failure. What was set for the session is re
 """
 
 import contextlib
-import hashlib
-import itertools
 import logging
 import time
 from collections.abc import Generator
@@ -16,11 +14,15 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
-from sqlglot import tokenize
-from sqlglot.errors import TokenError
-from sqlglot.tokenizer_core import TokenType
 
 from analyzer.errors import ConflictError
+from analyzer.migrate.statement import (
+    DEFAULT_TABLESPACE,
+    is_concurrent,
+    parts_of_create,
+    tablespace_of,
+    temporary_name,
+)
 from analyzer.sql import ident, render_text
 
 LOG = logging.getLogger(__name__)
@@ -29,9 +31,6 @@ LOG = logging.getLogger(__name__)
 SHORT_LOCK_TIMEOUT = "5s"
 #: Largest partitioned table whose index is built plainly: its writers wait for about as long as this takes to read.
 PLAIN_BUILD_BYTES = 16 * 1024**2
-#: What the catalog calls nothing at all when it is the database's own.
-DEFAULT_TABLESPACE = "pg_default"
-_NAME_BYTES = 63
 _COPY = "twindex_copy"
 _AGAIN = "run alembic upgrade again: it drops the INVALID index and builds it anew"
 
@@ -92,7 +91,7 @@ def build_index(context: MigrationContext, target: Target) -> None:
     Raises DeployError when the name is taken by something else, or being built by another backend.
     """
     if context.as_sql:
-        written = (_leftover_comment(target.qualified_name), target.sql) if _concurrent(target) else (target.sql,)
+        written = (_leftover_comment(target.qualified_name), target.sql) if is_concurrent(target.sql) else (target.sql,)
         _write_offline(context, target, (*written, *target.attributes))
         return
     with _alone(context) as connection, _session(connection, target.session()):
@@ -102,10 +101,10 @@ def build_index(context: MigrationContext, target: Target) -> None:
 
 def replace_index(context: MigrationContext, target: Target) -> None:
     """Exchange an index's definition without a moment without it: build beside it, swap the names, drop the old one."""
-    new, old = (_temporary_name(target.name, word) for word in ("new", "old"))
+    new, old = (temporary_name(target.name, word) for word in ("new", "old"))
     beside = replace(target, name=new, sql=_under_name(target, new), definition=None)
     if context.as_sql:
-        swap = (_swap_sql(target, old, new), _drop_sql(target.schema, old, concurrently=_concurrent(target)))
+        swap = (_swap_sql(target, old, new), _drop_sql(target.schema, old, concurrently=is_concurrent(target.sql)))
         built = (_leftover_comment(beside.qualified_name), beside.sql)
         _write_offline(context, target, (*built, *swap, *target.attributes))
         return
@@ -207,7 +206,7 @@ def _ensure(connection: Connection, target: Target) -> None:
             )
         LOG.warning("%s is INVALID, left by an earlier attempt; dropping and building it again", target.qualified_name)
         _sweep(connection, target, target.name)
-    if not _concurrent(target):
+    if not is_concurrent(target.sql):
         _refuse_large(connection, target)
     started = time.monotonic()
     LOG.info("building %s", target.qualified_name)
@@ -257,7 +256,7 @@ def _read(connection: Connection, target: Target) -> State | None:
 
 def _same(connection: Connection, target: Target, state: State) -> bool:
     """Say whether an existing index is the one wanted, by this server's own deparse of both and its tablespace."""
-    if _tablespace(target.sql) != (state.tablespace or DEFAULT_TABLESPACE):
+    if tablespace_of(target.sql) != (state.tablespace or DEFAULT_TABLESPACE):
         return False
     if state.definition is None or state.definition == target.definition:
         return state.definition is not None
@@ -288,44 +287,13 @@ def _copied(connection: Connection, target: Target, wanted: tuple[bool, str]) ->
             _plain(connection, render_text("online/rollback"))
 
 
-def parts_of_create(create: str) -> tuple[bool, str] | None:
-    """Split a CREATE INDEX into whether it is UNIQUE and the text from USING on; None when it is not one."""
-    try:
-        tokens = tokenize(create, read="postgres")
-    except TokenError:
-        return None
-    unique = any(token.text.upper() == "UNIQUE" for token in tokens[:2])
-    for token in tokens:
-        if token.token_type is TokenType.USING:
-            return unique, create[token.start :].strip()
-        if token.token_type is TokenType.L_PAREN:
-            return unique, "USING btree " + create[token.start :].strip()
-    return None
-
-
-def _tablespace(create: str) -> str:
-    """Find the tablespace a CREATE INDEX names."""
-    depth = 0
-    tokens = tokenize(create, read="postgres")
-    for token, following in itertools.pairwise(tokens):
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-        if depth == 0 and token.text.upper() == "TABLESPACE" and token.token_type is not TokenType.IDENTIFIER:
-            return following.text if following.token_type is TokenType.IDENTIFIER else following.text.lower()
-    return DEFAULT_TABLESPACE
-
-
-def _concurrent(target: Target) -> bool:
-    """Say whether the statement is a concurrent one; on a partitioned table there are none."""
-    return any(token.text.upper() == "CONCURRENTLY" for token in tokenize(target.sql, read="postgres")[:4])
-
-
 def _under_name(target: Target, name: str) -> str:
     parts = parts_of_create(target.sql)
     if parts is None:
         raise DeployError(f"{target.qualified_name}: its SQL is no CREATE INDEX; mend the revision")
     return render_text(
         "online/create_like",
-        unique=parts[0], concurrently=_concurrent(target), name=name,
+        unique=parts[0], concurrently=is_concurrent(target.sql), name=name,
         schema=target.schema, table=target.table, rest=parts[1],
     )  # fmt: skip
 
@@ -365,14 +333,6 @@ def _sweep(connection: Connection, target: Target, name: str) -> None:
 
 def _drop_sql(schema: str, name: str, *, concurrently: bool) -> str:
     return render_text("index/drop_index", schema=schema, name=name, concurrently=concurrently)
-
-
-def _temporary_name(name: str, word: str) -> str:
-    suffix = f"_twindex_{word}"
-    if len((name + suffix).encode()) <= _NAME_BYTES:
-        return name + suffix
-    suffix = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}{suffix}"
-    return name.encode()[: _NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
 
 
 @contextlib.contextmanager

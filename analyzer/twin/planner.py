@@ -23,7 +23,7 @@ from analyzer.index import IndexDef
 from analyzer.sql import ident, render
 from analyzer.twin.build import Built, building, plant
 from analyzer.twin.cluster import Binaries
-from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size
+from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size, wrapped_column
 from analyzer.workload.lex import IncompleteError, lex, significant
 
 #: EXPLAIN (FORMAT JSON)'s "Plan".
@@ -222,6 +222,7 @@ class Twin:
             statistics = {"pages": size.pages, "tuples": size.tuples, "all_visible_pages": 0}
             names = {"schema_name": row["schema_name"], "name": row["name"]}
             self._connection.execute(render("twin/restore_relation_statistics"), names | statistics)
+            self._restore_expressions(part, names)
             sizes.append(size)
         total = IndexSize(
             pages=sum(size.pages for size in sizes),
@@ -231,6 +232,17 @@ class Twin:
         oids = tuple(int(row["oid"]) for row in tree)
         self._added |= set(oids)
         return TwinIndex(index=index, size=total, oids=oids)
+
+    def _restore_expressions(self, index: IndexDef, names: Mapping[str, str]) -> None:
+        """Give expressions such as lower(email) the statistics of their column; ANALYZE would give them their own."""
+        relation = self.snapshot.relation(index.schema, index.table)
+        for number, key in enumerate(index.keys, 1):
+            column = wrapped_column(key.expression or "", relation) if relation is not None else None
+            row = self.snapshot.column_statistics(index.schema, index.table, column) if column is not None else None
+            if row is not None:
+                values = row.model_dump(include={"null_fraction", "average_width", "distinct"})
+                query = render("twin/restore_expression_statistics")
+                self._connection.execute(query, {"number": number, **names, **values})
 
     def _selectivity(self, index: IndexDef) -> float:
         """Ask the planner which share of the rows a partial index holds."""

@@ -107,7 +107,7 @@ def current_rows(relation: Relation) -> float:
 
 
 def _facts(key: Key, relation: Relation, statistics: Mapping[str, ColumnStatistics], rows: float) -> _KeyFacts:
-    name = key.column or _wrapped_column(key.expression or "", relation)
+    name = key.column or wrapped_column(key.expression or "", relation)
     column = relation.column(name) if name else None
     row = statistics.get(name) if name else None
     fixed = _FIXED_WIDTHS.get(column.type) if column else None
@@ -129,7 +129,7 @@ def _facts(key: Key, relation: Relation, statistics: Mapping[str, ColumnStatisti
     )
 
 
-def _wrapped_column(expression: str, relation: Relation) -> str | None:
+def wrapped_column(expression: str, relation: Relation) -> str | None:
     """Return the text column that an expression such as lower(email) is as wide and as distinct as."""
     match = re.fullmatch(r"(?:lower|upper|btrim|reverse)\(\(?\"?(\w+)\"?\)?(?:::text)?\)", expression)
     column = relation.column(match[1]) if match else None

@@ -121,7 +121,7 @@ def _draw(
         return None
     if comparison.use == "assigned":
         return [f"NULL::{column.type}"] * count
-    statistics = _statistics(comparison, snapshot)
+    statistics = snapshot.column_statistics(comparison.schema, comparison.table, comparison.column)
     if statistics is None:
         return None
     quantiles = [(place + 0.5) / count for place in range(count)]
@@ -139,7 +139,7 @@ def _pool(comparison: Comparison, comparisons: Sequence[Comparison], snapshot: S
     """Return values of different selectivity for one parameter as SQL; none when there are no statistics."""
     relation = snapshot.relation(comparison.schema, comparison.table)
     column = relation.column(comparison.column) if relation is not None else None
-    statistics = _statistics(comparison, snapshot)
+    statistics = snapshot.column_statistics(comparison.schema, comparison.table, comparison.column)
     if column is None or statistics is None:
         return []
     if comparison.use == "range":
@@ -189,15 +189,6 @@ def _spread(values: Sequence[str], count: int) -> list[str]:
     if len(values) <= count:
         return list(values)
     return [values[place * (len(values) - 1) // (count - 1)] for place in range(count)]
-
-
-def _statistics(comparison: Comparison, snapshot: Snapshot) -> ColumnStatistics | None:
-    found = (
-        each
-        for each in snapshot.statistics
-        if (each.schema_name, each.relation, each.column) == (comparison.schema, comparison.table, comparison.column)
-    )
-    return max(found, key=lambda each: each.inherited, default=None)
 
 
 def _typed(value: str, column: Column) -> str:
