@@ -45,12 +45,18 @@ def _include_name(name: str | None, kind: str, parents: Mapping[str, str | None]
     return kind != "schema" or name in SCHEMAS
 
 
+def _include_object(_object: object, _name: str | None, kind: str, reflected: bool, compared: object) -> bool:  # noqa: FBT001 - Alembic's signature
+    """Leave alone the indexes that neither a model nor a spec names; twindex compares the specs by itself."""
+    return not (kind == "index" and reflected and compared is None)
+
+
 #: One transaction a revision, so that a failed one takes back itself and nothing else.
 OPTIONS: dict[str, Any] = {
     "target_metadata": metadata,
     "transaction_per_migration": True,
     "include_schemas": True,
     "include_name": _include_name,
+    "include_object": _include_object,
 }
 
 

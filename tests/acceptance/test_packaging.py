@@ -18,6 +18,7 @@ MOVED = {
     "sql_templates": "analyzer/sql_templates",
     "migrations": "analyzer/demo/project/migrations",
     "index_specs": "analyzer/demo/project/index_specs",
+    "docs/rules": "analyzer/rules",
     "analyzer": "analyzer",
 }
 
