@@ -1,7 +1,7 @@
 """All rules, by code; docs/rules/ has a page for each."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from analyzer.checks import (
@@ -62,7 +62,7 @@ def page(code: str) -> str:
     found = next((rule.code for rule in RULES.values() if wanted in (rule.code, rule.name.upper())), wanted)
     path = page_dir() / f"{found}.md"
     if not re.fullmatch(r"TX\d{3}", found) or not path.is_file():
-        raise InputError(f"there is no rule {code}; the codes are {', '.join(RULES)}")
+        raise InputError(f"there is no rule {code}; twindex explain lists them all")
     return path.read_text(encoding="utf-8")
 
 
@@ -70,6 +70,16 @@ def pages(codes: Iterable[str]) -> dict[str, str]:
     """Return the pages there are of these rules, by code."""
     found = {code: page_dir() / f"{code}.md" for code in codes}
     return {code: path.read_text(encoding="utf-8") for code, path in found.items() if path.is_file()}
+
+
+def overview() -> Iterator[tuple[str, str, str, str]]:
+    """Yield code, severity, name and title of every rule: lint's from the table, the others' from their pages."""
+    for rule in RULES.values():
+        yield rule.code, rule.severity, rule.name, rule.title
+    for path in sorted(page_dir().glob("TX*.md")):
+        if path.stem not in RULES:
+            heading, _, severity, _, title, *_ = path.read_text(encoding="utf-8").splitlines()
+            yield path.stem, severity.strip("*"), heading.split()[-1], title
 
 
 def page_dir() -> Path:

@@ -2,7 +2,7 @@
 
 import click
 
-from analyzer.checks.registry import RULES, page
+from analyzer.checks.registry import overview, page
 
 
 @click.command()
@@ -15,5 +15,5 @@ def command(*, rule: str | None) -> None:
     if rule is not None:
         click.echo(page(rule), nl=False)
         return
-    for each in RULES.values():
-        click.echo(f"{each.code}  {each.severity:<8} {each.name:<30} {each.title}")
+    for code, severity, name, title in overview():
+        click.echo(f"{code}  {severity:<8} {name:<30} {title}")
