@@ -25,6 +25,8 @@ PATTERN_LETTERS = 5
 
 #: Uses whose values let through anything from nothing to everything.
 _SELECTIVE = frozenset({"range", "like", "ilike", "contains"})
+#: Where to draw the ends of ranges of different selectivity: close together towards either end.
+_TAILS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 1.0)
 #: How many values of different selectivity to draw.
 _ALTERNATIVES = 12
 
@@ -143,7 +145,8 @@ def _pool(comparison: Comparison, comparisons: Sequence[Comparison], snapshot: S
     if column is None or statistics is None:
         return []
     if comparison.use == "range":
-        return _draw(comparison, comparisons, snapshot, _ALTERNATIVES) or []
+        quantiles = [_shifted(quantile, comparison, comparisons) for quantile in _TAILS]
+        return [_typed(value, column) for value in _from_order(statistics, quantiles) or ()]
     values = parse_array(statistics.most_common_values or "{}") + parse_array(statistics.histogram_bounds or "{}")
     if comparison.use in ("like", "ilike"):
         found = [_pattern(value, letters) for value in _spread(values, 4) for letters in (3, PATTERN_LETTERS, 8)]
