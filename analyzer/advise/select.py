@@ -1,4 +1,4 @@
-"""Choose indexes: greedy by benefit per byte under a budget, then drop what a later choice made superfluous."""
+"""Choose indexes: greedy by benefit per byte, and drop what a later choice made superfluous."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,6 +7,7 @@ from typing import Literal
 
 from analyzer.advise.candidates import serves
 from analyzer.advise.cost import Configuration, CostModel
+from analyzer.advise.solve import solve
 from analyzer.capture.snapshot import Index
 from analyzer.twin.planner import TwinIndex
 
@@ -57,9 +58,24 @@ def select(
     seconds: float | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Selection:
-    """Choose candidates one by one, each time the one that saves most per byte of what is still to save."""
+    """Choose candidates one by one, each time the one that saves most per byte of what is still to save.
+
+    Under a budget the search is run again from what an integer program would build; the cheaper outcome is taken.
+    """
     deadline = time.monotonic() + seconds if seconds is not None else float("inf")
     search = _Search(model, candidates, budget_bytes, deadline)
+    _run(search, model, most, progress)
+    if budget_bytes is not None and most is None and time.monotonic() < deadline:
+        seeded = _Search(model, candidates, budget_bytes, deadline)
+        seeded.start_from(solve(model, candidates, budget_bytes))
+        _run(seeded, model, most, progress)
+        search = min(search, seeded, key=lambda each: each.cost())
+    complete = time.monotonic() < deadline
+    refused = search.refused(full=most is not None and len(search.chosen) >= most) if complete else ()
+    return Selection(chosen=tuple(search.chosen), refused=refused, complete=complete)
+
+
+def _run(search: "_Search", model: CostModel, most: int | None, progress: Callable[[str], None] | None) -> None:
     while True:
         while most is None or len(search.chosen) < most:
             if progress:
@@ -68,9 +84,6 @@ def select(
                 break
         if not search.drop_superfluous():
             break
-    complete = time.monotonic() < deadline
-    refused = search.refused(full=most is not None and len(search.chosen) >= most) if complete else ()
-    return Selection(chosen=tuple(search.chosen), refused=refused, complete=complete)
 
 
 class _Search:
@@ -86,6 +99,20 @@ class _Search:
         self._least = LEAST_SHARE * self._total
         self._bounds: dict[TwinIndex, float] = dict.fromkeys(candidates, float("inf"))
         self.chosen: list[TwinIndex] = []
+
+    def start_from(self, seed: Sequence[TwinIndex]) -> None:
+        """Take what another search found, as far as each index pays on top of the ones before it."""
+        for index in sorted(
+            seed, key=lambda each: (-self._gain(each, frozenset()).saving / _size(each), each.index.name)
+        ):
+            if not self._is_redundant(index) and self._pays(self._gain(index, frozenset(self.chosen))):
+                self.chosen.append(index)
+                del self._bounds[index]
+
+    def cost(self) -> float:
+        """Return what the workload costs with what was chosen, its upkeep included."""
+        chosen = frozenset(self.chosen)
+        return self._model.total(chosen) + sum(self._model.upkeep(index, chosen - {index}) for index in self.chosen)
 
     def choose(self) -> bool:
         """Choose the next index; return whether there was one worth it."""

@@ -1,0 +1,57 @@
+"""The integer program finds the best assignment under a budget, where the greedy alone would not."""
+
+import itertools
+
+from psycopg import sql
+
+from analyzer.advise.cost import CostModel, PricedStatement, price
+from analyzer.advise.select import select
+from analyzer.advise.solve import solve
+from analyzer.capture.capture import capture
+from analyzer.capture.snapshot import NotExamined
+from analyzer.db import connect
+from analyzer.index import IndexDef, Key
+from analyzer.twin.planner import TwinIndex, open_twin
+from analyzer.workload.parse import parse_file
+from analyzer.workload.shapes import shape
+
+SETUP = (
+    "CREATE TABLE t (a integer, b integer, c integer, d text)",
+    "INSERT INTO t SELECT i, i % 5000, i % 300, repeat('x', 40) FROM generate_series(1, 60000) AS i",
+    "VACUUM ANALYZE t",
+)
+QUERIES = "SELECT d FROM t WHERE a = 1; SELECT d FROM t WHERE b = 2; SELECT d FROM t WHERE c = 3"
+
+
+def on(*columns: str) -> IndexDef:
+    return IndexDef(
+        schema="public", table="t", name=f"ix_{'_'.join(columns)}", keys=tuple(Key(column=column) for column in columns)
+    )
+
+
+def test_no_set_within_the_budget_is_cheaper_than_the_choice(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        for statement in SETUP:
+            connection.execute(sql.SQL(statement))
+    with open_twin(capture(database, statements=False)) as twin:
+        items: list[PricedStatement] = []
+        for statement in parse_file(QUERIES).statements:
+            shaped = shape(statement, twin.snapshot)
+            item = price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
+            assert not isinstance(item, NotExamined)
+            items.append(item)
+        candidates = twin.add([on("a"), on("b"), on("c"), on("b", "c"), on("c", "b")])
+        model = CostModel(twin=twin, statements=items)
+        sizes = sorted(index.size_bytes for index in candidates)
+        for budget in (sizes[0], sizes[0] + sizes[1], sum(sizes[:3]), sum(sizes)):
+            seed = solve(model, candidates, budget)
+            assert sum(index.size_bytes for index in seed) <= budget
+            assert seed == solve(model, candidates, budget)
+            chosen = select(model, candidates, budget_bytes=budget).chosen
+            assert model.total(frozenset(chosen)) <= cheapest(model, candidates, budget) * 1.001
+
+
+def cheapest(model: CostModel, candidates: tuple[TwinIndex, ...], budget: int) -> float:
+    """Try every set that fits."""
+    sets = itertools.chain.from_iterable(itertools.combinations(candidates, n) for n in range(len(candidates) + 1))
+    return min(model.total(frozenset(each)) for each in sets if sum(index.size_bytes for index in each) <= budget)
