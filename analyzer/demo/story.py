@@ -200,22 +200,23 @@ def _report(before: Snapshot, after: Snapshot, advice: Advice, seconds: dict[str
 
 
 def _found(advice: Advice) -> tuple[tuple[str, str | None], ...]:
-    """Name, for each spec that was left out, the proposal on the same table that begins with the same column."""
+    """Name, for each spec that was left out, the proposal that begins as it does; another access method is said."""
     left_out = {spec.spec.name: spec for spec in load_specs(project_files() / "index_specs").specs}
     found: list[tuple[str, str | None]] = []
     for name in LEFT_OUT:
         spec = left_out[name]
         wanted = spec.spec.index(spec.schema, spec.table, None)
         alike = [proposal.built.index for proposal in advice.proposals if _alike(proposal.built.index, wanted)]
-        found.append((name, alike[0].name if alike else None))
+        alike.sort(key=lambda index: index.method != wanted.method)
+        other = f" ({alike[0].method} instead of {wanted.method})" if alike and alike[0].method != wanted.method else ""
+        found.append((name, f"{alike[0].name}{other}" if alike else None))
     return tuple(found)
 
 
 def _alike(proposed: IndexDef, wanted: IndexDef) -> bool:
-    vector = {"ivfflat", "hnsw"}
-    same_method = proposed.method == wanted.method or {proposed.method, wanted.method} <= vector
     same_table = (proposed.schema, proposed.table) == (wanted.schema, wanted.table)
-    return same_table and same_method and proposed.keys[0].column == wanted.keys[0].column
+    first, second = proposed.keys[0], wanted.keys[0]
+    return same_table and first.column == second.column and (first.expression is None) == (second.expression is None)
 
 
 def _alembic(directory: Path, url: str) -> Config:
