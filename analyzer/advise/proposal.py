@@ -174,11 +174,15 @@ def _fresh(
 ) -> tuple[list[Candidate], list[tuple[str, str]]]:
     """Leave out what exists and what a spec declares or makes unnecessary; the server's own deparse decides."""
     existing = {index.definition for index in twin.snapshot.indexes if index.valid}
+    outlines = {_outline(each) for each in existing} | {_outline(each.index) for each in declared}
     canonical = [(each, _canonical(twin, each.index)) for each in declared]
     fresh: list[Candidate] = []
     refused: list[tuple[str, str]] = []
     for candidate in found:
-        index = _canonical(twin, candidate.index)
+        # Asking the server takes milliseconds, and only what is alike in outline can be the same.
+        index = candidate.index
+        if _outline(index) in outlines:
+            index = _canonical(twin, index)
         if index in existing:
             continue
         same = next((each for each, known in canonical if known == index or _serves(each, candidate.index)), None)
@@ -187,6 +191,12 @@ def _fresh(
         else:
             refused.append((candidate.index.ddl(), f"{same.where} declares {_what(same, candidate)} ({same.state})"))
     return fresh, refused
+
+
+def _outline(index: IndexDef) -> tuple[object, ...]:
+    """Return what spelling cannot change: table, method, plain columns in their places, and which clauses there are."""
+    places = tuple(key.column for key in index.keys)
+    return index.schema, index.table, index.method, places, frozenset(index.include), index.where is None, index.unique
 
 
 def _canonical(twin: Twin, index: IndexDef) -> IndexDef:
@@ -235,19 +245,15 @@ def _homeless(declared: Sequence[Declared], snapshot: Snapshot) -> Iterator[NotE
 def _build(
     twin: Twin, fresh: Sequence[Candidate], declared: Sequence[Declared]
 ) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
-    built: dict[TwinIndex, Candidate] = {}
-    rejected: list[tuple[str, str]] = []
     taken = {(each.index.schema, each.index.name): each.index for each in declared}
+    by_definition: dict[IndexDef, Candidate] = {}
     for candidate in fresh:
         definition = _renamed(candidate.index, taken)
         taken[definition.schema, definition.name] = definition
-        try:
-            (index,) = twin.add([definition])
-        except InputError as error:
-            rejected.append((definition.ddl(), str(error)))
-        else:
-            built[index] = candidate
-    return built, rejected
+        by_definition[definition] = candidate
+    added, rejected = twin.try_add(list(by_definition))
+    built = {index: by_definition[index.index] for index in added}
+    return built, [(definition.ddl(), str(error)) for definition, error in rejected.items()]
 
 
 def _renamed(index: IndexDef, taken: Mapping[tuple[str, str], IndexDef]) -> IndexDef:

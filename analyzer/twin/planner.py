@@ -9,10 +9,12 @@ import contextlib
 import json
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import psycopg
 from psycopg.rows import DictRow
+from psycopg.sql import SQL
 
 from analyzer.capture.indexes import definition
 from analyzer.capture.reader import Reader
@@ -104,8 +106,7 @@ class Twin:
 
         Raises psycopg.Error when the server cannot plan it.
         """
-        query = render("twin/explain", statement=_single(statement), generic=generic)
-        row = self._connection.execute(query, prepare=False).fetchone()
+        row = self._connection.execute(_explain(statement, generic=generic), prepare=False).fetchone()
         tree = _plan_tree(row)
         return Plan(cost=float(tree["Total Cost"]), rows=float(tree["Plan Rows"]), tree=tree)
 
@@ -116,9 +117,21 @@ class Twin:
 
         Raises InputError for a definition the server rejects.
         """
+        added, rejected = self.try_add(indexes)
+        for error in rejected.values():
+            raise error
+        return added
+
+    def try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:
+        """Add what the server takes, as `add` does, and return beside it why it rejects the others."""
         built: list[tuple[IndexDef, list[dict[str, Any]]]] = []
+        rejected: dict[IndexDef, InputError] = {}
         for index in indexes:
-            self._build_parked(index)
+            try:
+                self._build_parked(index)
+            except InputError as error:
+                rejected[index] = error
+                continue
             name = ident(index.schema, index.name)
             tree = self._connection.execute(render("twin/read_index_tree"), {"index": name}).fetchall()
             built.append((index, tree))
@@ -127,7 +140,7 @@ class Twin:
         oids = [oid for index in sized for oid in index.oids]
         self._connection.execute(render("twin/evict"), {"oids": oids})
         self._hide(self._hidden | set(oids))
-        return sized
+        return sized, rejected
 
     def show(self, added: Collection[TwinIndex], *, without: Collection[str] = ()) -> None:
         """Let the planner see these added indexes, and the existing indexes but those named (`schema.name`, quoted)."""
@@ -291,6 +304,12 @@ def _unnamed(ddl: str) -> tuple[str, str | None]:
     if table > start and last.word != "concurrently":
         given = last.word or last.text[1:-1].replace('""', '"')
     return f"{ddl[: tokens[start - 1].end]} {ddl[tokens[table].start :]}", given
+
+
+@lru_cache(maxsize=4096)
+def _explain(statement: str, *, generic: bool) -> SQL:
+    """Return the query that plans a statement; the same few are asked thousands of times."""
+    return render("twin/explain", statement=_single(statement), generic=generic)
 
 
 def _single(statement: str) -> str:
