@@ -47,7 +47,7 @@ def database_url(server_url: str, database: str) -> str:
     host = str(parts.get("host") or "")
     user = str(parts.get("user") or "postgres")
     if host.startswith("/"):
-        return f"postgresql://{user}@/{database}?host={host}"
+        return f"postgresql://{user}@:{parts.get('port') or 5432}/{database}?host={host}"
     password = f":{parts['password']}" if parts.get("password") else ""
     return f"postgresql://{user}{password}@{host}:{parts.get('port') or 5432}/{database}"
 

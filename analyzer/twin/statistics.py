@@ -60,7 +60,10 @@ def insert_extremes(
     for relation in snapshot.relations:
         key = (relation.schema_name, relation.name)
         extremes = [e for e in by_table.get(key, []) if e.minimum is not None]
-        if relation.kind in "rm" and relation.size_bytes and extremes and key in oids:
+        if relation.kind == "m" and extremes:
+            reason = "nothing can be inserted into it: a constant beyond its histogram may cost a little differently"
+            failures.append(NotExamined(what=f"extremes of the materialised view {'.'.join(key)}", reason=reason))
+        elif relation.kind == "r" and relation.size_bytes and extremes and key in oids:
             try:
                 with connection.transaction():
                     _insert_rows(connection, relation, extremes, oids[key])
