@@ -53,4 +53,4 @@ imports: $(VENV)/.made-dev
 
 clean:  ## remove what make made
 	rm -rf $(VENV) .twindex dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
-	find analyzer migrations tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	find analyzer migrations tests -name __pycache__ -prune -exec rm -rf {} +
