@@ -74,10 +74,13 @@ def _summary(outcome: Outcome, seconds: float) -> str:
             f"{verification.speed_up:.1f} times faster (execution time, pg_stat_statements)"
         )
         by_id = {statement.id: statement for statement in verification.statements}
-        lines += [
-            f"slower   {by_id[each].query[:80]}: {by_id[each].mean_ms_before:.2f} → {by_id[each].mean_ms_after:.2f} ms"
-            for each in verification.regressions
-        ]
+        for each in verification.regressions:
+            slower = by_id[each]
+            query = " ".join(slower.query.split())[:80]
+            lines.append(f"slower   {query}: {slower.mean_ms_before:.2f} → {slower.mean_ms_after:.2f} ms")
+        touched = {each.id for proposal in report.proposals for each in proposal.statements} & by_id.keys()
+        near = sum(not by_id[each].deviates for each in touched)
+        lines.append(f"gain     predicted within a factor of two for {near} of {len(touched)} statements")
     lines += [
         f"left out {name}: {f'found again as {found}' if found else 'NOT found'}" for name, found in outcome.found
     ]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 
 from analyzer.capture.snapshot import ColumnStatistics, Relation, Snapshot
 from analyzer.index import IndexDef, Key
+from analyzer.twin.files import BLOCK_BYTES
 
-BLOCK = 8192
+BLOCK = BLOCK_BYTES
 _ITEM = 4
 _TUPLE_HEADER = 8
 #: Page header and special space of btree, GIN, GiST and hash pages, rounded.
