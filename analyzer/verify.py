@@ -6,13 +6,14 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from analyzer.advise.cost import CostModel, PricedStatement, price
-from analyzer.advise.timing import expected_ms, floors
+from analyzer.advise.timing import expected_ms, learn_times
 from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError, NotExaminableError
 from analyzer.index import IndexDef
 from analyzer.report import model
 from analyzer.report.assemble import describe_source, describe_statement
-from analyzer.twin.planner import Twin, TwinIndex
+from analyzer.twin.planner import Plan, Twin, TwinIndex
+from analyzer.workload.bindings import SELECTIVE
 from analyzer.workload.parse import Statement, parse_statements
 from analyzer.workload.shapes import shape
 from analyzer.workload.tableless import tableless
@@ -53,6 +54,10 @@ class Expected:
     approximate: bool
     #: Planned without the values of its parameters.
     generic: bool
+    #: Its LIMIT hides how many rows the values of its parameters let through.
+    limited: bool
+    #: The part of the time that was taken to be fixed.
+    fixed_ms: float
 
     @property
     def ratio(self) -> float | None:
@@ -218,8 +223,16 @@ def deviation(each: Measured, expected: Expected, unused: AbstractSet[str]) -> s
         reasons.append("an execution takes less than 0.1 ms, most of it start and end, which costs leave out")
     if each.blocks_read_after == 0 and measured > expected.ratio:
         reasons.append("it found every page in memory, and the costs count reading them")
+    if measured > expected.ratio and each.mean_ms_after < expected.fixed_ms:
+        reasons.append("an execution takes less than what was taken for the fixed part of every one")
     if expected.generic:
         reasons.append("predicted without the values of its parameters")
+    if expected.limited:
+        reasons.append(
+            "its LIMIT hides how many rows its values let through, so those it was predicted with are a guess"
+        )
+    if not reasons and not expected.uses and expected.cost_before == expected.cost_after:
+        reasons.append("no index came or went that its plan uses, so the load or the cache has changed")
     return "; ".join(reasons) or "no reason is known"
 
 
@@ -265,7 +278,7 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
     costs = CostModel(twin=twin, statements=items)
     changed = CostModel(twin=twin, statements=items, without=deploy.dropped, cautious=False)
     everything = frozenset(deploy.added)
-    floor = floors(item.statement for item in items)
+    times = learn_times((item.statement, costs.cost(item, frozenset())) for item in items)
     means = {each.before.id: each.mean_ms_before for each in measured}
     for item in items:
         cost_before, cost_after = costs.cost(item, frozenset()), changed.cost(item, everything)
@@ -276,12 +289,20 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
                 cost_before=cost_before,
                 cost_after=cost_after,
                 mean_ms_before=means[item.statement.id],
-                mean_ms_after=expected_ms(item.statement, cost_before, cost_after, floor),
+                mean_ms_after=expected_ms(item.statement, cost_before, cost_after, times),
                 uses=tuple(sorted(deploy.names[index.index.name] for index in used)),
                 approximate=any(index.index.method in _APPROXIMATE for index in used),
                 generic=item.statement.parameters > 0 and item.queries[0].generic,
+                limited=_limited(item, changed.plan(item, everything)),
+                fixed_ms=times.read_ms if item.statement.kind == "select" else times.write_ms,
             ),
         )
+
+
+def _limited(item: PricedStatement, plan: Plan) -> bool:
+    if item.shape is None or plan.tree["Node Type"] != "Limit":
+        return False
+    return any(comparison.use in SELECTIVE for comparison in item.shape.comparisons)
 
 
 def _new(after: Snapshot, recorded: Sequence[Statement]) -> Iterator[NotExamined]:

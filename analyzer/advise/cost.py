@@ -88,8 +88,9 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
 
 def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterator[Query]:
     fitted = calibrate(text, statement, shape, twin)
-    if fitted is not None:
-        yield Query(text=fitted, times=1.0, generic=False)
+    if fitted:
+        for query in fitted:
+            yield Query(text=query, times=1 / len(fitted), generic=False)
         return
     bound = tuple((bound_text(text, each), each.weight) for each in bindings(statement, shape, twin.snapshot))
     for query, _ in bound:

@@ -1,10 +1,17 @@
-"""Turn a change of cost into an expected time.
+"""Turn a change of cost into an expected time, as this server's own times follow the planner's costs.
 
 The planner prices the work of a plan, not what every execution takes anyway: starting and ending the executor, writing
 WAL, firing triggers. That part is read off the workload itself: hardly a statement runs faster than its cheapest tenth.
-The rest of a statement's measured time is taken to change as its cost does.
+
+The rest grows with the cost, though seldom in proportion: a page of a long scan takes less than one that an index leads
+to, whatever the cost constants say. Which power of the cost it grows with is read off the workload as well, as the
+slope of a line through the logarithms: the reduced major axis, since costs are as uncertain as times. (That costs can
+be calibrated on the server itself: Wu et al., "Predicting query execution time: Are optimizer cost models really
+unusable?", ICDE 2013.)
 """
 
+import math
+import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,34 +19,66 @@ from analyzer.workload.parse import Statement
 
 _LEAST_CALLS = 5
 _QUANTILE = 0.1
+#: A line needs so many reads, of costs that differ so much, correlated so well.
+_LEAST_READS = 20
+_LEAST_SPREAD = 100.0
+_LEAST_CORRELATION = 0.7
+#: Below this cost an execution's start and end are most of it.
+_LEAST_COST = 5.0
+#: Where the line is flatter than this, something else than work takes the time.
+_LEAST_GROWTH = 0.75
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Floors:
-    """What an execution takes at least, by whether it writes; 0 when nothing was measured."""
+class Times:
+    """How times follow costs."""
 
+    #: What an execution takes at least, by whether it writes; 0 when nothing was measured.
     read_ms: float = 0.0
     write_ms: float = 0.0
+    #: Power of the cost with which the rest grows, at most 1.
+    growth: float = 1.0
 
 
-def floors(statements: Iterable[Statement]) -> Floors:
-    """Read the floors off the measured statements."""
-    reads: list[float] = []
+def learn_times(priced: Iterable[tuple[Statement, float]]) -> Times:
+    """Learn from measured statements, each with the cost of one execution."""
+    reads: list[tuple[float, float]] = []
     writes: list[float] = []
-    for statement in statements:
+    for statement, cost in priced:
         if statement.total_ms is not None and statement.calls >= _LEAST_CALLS:
-            (reads if statement.kind == "select" else writes).append(statement.total_ms / statement.calls)
-    return Floors(read_ms=_low(reads), write_ms=_low(writes))
+            mean_ms = statement.total_ms / statement.calls
+            if statement.kind == "select":
+                reads.append((mean_ms, cost))
+            else:
+                writes.append(mean_ms)
+    read_ms = _low([mean_ms for mean_ms, _ in reads])
+    return Times(read_ms=read_ms, write_ms=_low(writes), growth=_growth(reads, read_ms))
 
 
-def expected_ms(statement: Statement, cost_before: float, cost_after: float, floor: Floors) -> float | None:
+def expected_ms(statement: Statement, cost_before: float, cost_after: float, times: Times) -> float | None:
     """Return the expected mean time of a statement once its cost has changed; None when it was not measured."""
     if statement.total_ms is None or not statement.calls or cost_before <= 0:
         return None
     mean_ms = statement.total_ms / statement.calls
-    fixed_ms = min(mean_ms, floor.read_ms if statement.kind == "select" else floor.write_ms)
-    return fixed_ms + (mean_ms - fixed_ms) * cost_after / cost_before
+    fixed_ms = min(mean_ms, times.read_ms if statement.kind == "select" else times.write_ms)
+    return fixed_ms + (mean_ms - fixed_ms) * (cost_after / cost_before) ** times.growth
 
 
 def _low(values: list[float]) -> float:
     return sorted(values)[int(len(values) * _QUANTILE)] if values else 0.0
+
+
+def _growth(reads: list[tuple[float, float]], read_ms: float) -> float:
+    points = [
+        (math.log(cost), math.log(mean_ms - read_ms))
+        for mean_ms, cost in reads
+        if cost >= _LEAST_COST and mean_ms > read_ms
+    ]
+    if len(points) < _LEAST_READS:
+        return 1.0
+    costs, times = zip(*points, strict=True)
+    if max(costs) - min(costs) < math.log(_LEAST_SPREAD) or max(times) == min(times):
+        return 1.0
+    if statistics.correlation(costs, times) < _LEAST_CORRELATION:
+        return 1.0
+    return min(1.0, max(_LEAST_GROWTH, statistics.stdev(times) / statistics.stdev(costs)))

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.advise.proposal import Advice, Effect, Proposal
-from analyzer.advise.timing import expected_ms, floors
+from analyzer.advise.timing import expected_ms, learn_times
 from analyzer.advise.whatif import Trial
 from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.report import model
@@ -89,7 +89,9 @@ class _Times:
     def __init__(self, advice: Advice) -> None:
         recorded = (*(each.statement for each in advice.statements), *advice.tableless)
         self._total = sum(statement.weight for statement in recorded)
-        self.floor = floors(each.statement for each in advice.statements)
+        self.learnt = learn_times(
+            (each.statement, each.cost_before) for each in advice.statements if each.cost_before is not None
+        )
 
     def share(self, statement: Statement) -> float:
         return statement.weight / self._total if self._total else 0.0
@@ -138,7 +140,7 @@ def _helped(effect: Effect, times: _Times) -> model.HelpedStatement:
         recorded_ms=statement.total_ms / statement.calls
         if statement.total_ms is not None and statement.calls
         else None,
-        expected_ms=expected_ms(statement, effect.cost_before, effect.cost_after, times.floor),
+        expected_ms=expected_ms(statement, effect.cost_before, effect.cost_after, times.learnt),
         plan_before=dict(effect.plan_before.tree),
         plan_after=dict(effect.plan_after.tree),
     )

@@ -14,9 +14,10 @@ from typing import cast
 from analyzer.capture.snapshot import Column, ColumnStatistics, Snapshot
 from analyzer.sql import literal
 from analyzer.workload.lex import lex
+from analyzer.workload.parameters import Comparison
 from analyzer.workload.parse import Statement
 from analyzer.workload.plannable import Edit, apply
-from analyzer.workload.shapes import Comparison, Shape
+from analyzer.workload.shapes import Shape
 
 #: Share of the rows that lies between the two ends of a range.
 RANGE_SHARE = 0.1
@@ -24,12 +25,16 @@ RANGE_SHARE = 0.1
 PATTERN_LETTERS = 5
 
 #: Uses whose values let through anything from nothing to everything.
-_SELECTIVE = frozenset({"range", "like", "ilike", "contains"})
+SELECTIVE = frozenset({"range", "like", "ilike", "contains", "search"})
 #: Where to draw the ends of ranges of different selectivity: close together towards either end.
 _TAILS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 1.0)
 #: How many values of different selectivity to draw.
 _ALTERNATIVES = 12
+#: How many elements of arrays, or lexemes, to pair with one another.
+_ELEMENTS = 8
 
+#: The words drawn are lexemes already, as the column holds them; no other configuration leaves them so.
+_LEXEMES_AS_THEY_ARE = "'pg_catalog.simple'::pg_catalog.regconfig"
 _UNBINDABLE = re.compile(r"\[\]$|^(json|jsonb|xml|bytea|tsvector|tsquery)$|\b(vector|halfvec|sparsevec|bit)\b")
 _ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)', re.DOTALL)
 
@@ -78,12 +83,12 @@ def alternatives(statement: Statement, shape: Shape, snapshot: Snapshot) -> tupl
     """
     wanted = {int(token.text[1:]) for token in lex(statement.plannable) if token.kind == "parameter"}
     compared = {comparison.parameter: comparison for comparison in shape.comparisons}
-    if not wanted <= compared.keys() or not any(compared[each].use in _SELECTIVE for each in wanted):
+    if not wanted <= compared.keys() or not any(compared[each].use in SELECTIVE for each in wanted):
         return ()
     drawn: dict[int, list[str]] = {}
     for parameter in sorted(wanted):
         comparison = compared[parameter]
-        if comparison.use in _SELECTIVE:
+        if comparison.use in SELECTIVE:
             values = _pool(comparison, shape.comparisons, snapshot)
         else:
             values = _draw(comparison, shape.comparisons, snapshot, 1)
@@ -119,14 +124,19 @@ def _draw(
     """Return `count` values for one parameter as SQL."""
     relation = snapshot.relation(comparison.schema, comparison.table)
     column = relation.column(comparison.column) if relation is not None else None
-    if column is None or _UNBINDABLE.search(column.type):
+    if column is None:
         return None
+    if comparison.use == "configuration":
+        return [_LEXEMES_AS_THEY_ARE] * count
     if comparison.use == "assigned":
         return [f"NULL::{column.type}"] * count
-    statistics = snapshot.column_statistics(comparison.schema, comparison.table, comparison.column)
-    if statistics is None:
-        return None
     quantiles = [(place + 0.5) / count for place in range(count)]
+    if comparison.use in ("contains", "search"):
+        pool = _pool(comparison, comparisons, snapshot)
+        return [pool[int(quantile * len(pool))] for quantile in quantiles] if pool else None
+    statistics = snapshot.column_statistics(comparison.schema, comparison.table, comparison.column)
+    if statistics is None or _UNBINDABLE.search(column.type):
+        return None
     if comparison.use == "range":
         quantiles = [_shifted(quantile, comparison, comparisons) for quantile in quantiles]
         drawn = _from_order(statistics, quantiles)
@@ -154,7 +164,9 @@ def _pool(comparison: Comparison, comparisons: Sequence[Comparison], snapshot: S
     elif column.type == "jsonb":
         found = _fragments(values)
     elif column.type.endswith("[]"):
-        return [f"ARRAY[{literal(element)}]::{column.type}" for element in _by_frequency(statistics)]
+        return [f"ARRAY[{', '.join(map(literal, some))}]::{column.type}" for some in _pairs(statistics)]
+    elif column.type == "tsvector":
+        return [literal(" ".join(lexemes)) for lexemes in _pairs(statistics)]
     else:
         return []
     return [_typed(value, column) for value in dict.fromkeys(found)]
@@ -180,11 +192,15 @@ def _fragments(documents: Sequence[str]) -> list[str]:
     return ones[: 2 * _ALTERNATIVES] + _spread(list(twos), _ALTERNATIVES)
 
 
-def _by_frequency(statistics: ColumnStatistics) -> list[str]:
+def _pairs(statistics: ColumnStatistics) -> list[tuple[str, ...]]:
+    """Take elements by twos, from the most to the least frequent one: who searches for words has two on average.
+
+    (Jansen, Spink, Saracevic, "Real life, real users, and real needs", 2000: 2.2 terms a query.)
+    """
     elements = parse_array(statistics.most_common_elements or "{}")
     frequencies = statistics.most_common_element_frequencies or ()
     ranked = sorted(zip(frequencies, elements, strict=False), key=lambda each: (-each[0], each[1]))
-    return _spread([element for _, element in ranked], _ALTERNATIVES)
+    return list(itertools.combinations(_spread([element for _, element in ranked], _ELEMENTS), 2))
 
 
 def _spread(values: Sequence[str], count: int) -> list[str]:

@@ -27,6 +27,7 @@ from analyzer.workload.names import (
     unwrapped,
 )
 from analyzer.workload.ordering import Nearest, Sort, groups_of, operator_of, order_of
+from analyzer.workload.parameters import Comparison, Use, compared, configurations
 from analyzer.workload.parse import Statement
 from analyzer.workload.scopes import Resolved, resolve
 from analyzer.workload.tree import UnreadableError
@@ -34,7 +35,6 @@ from analyzer.workload.tree import UnreadableError
 _PATTERNS = {"~": "~", "~*": "~*", "~~": "like", "~~*": "ilike"}
 _COMMUTED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}
 _COMPARISONS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
-Use = Literal["equality", "range", "like", "ilike", "contains", "assigned"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,18 +110,6 @@ class TableShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
-    """A parameter and the column it is compared with."""
-
-    parameter: int
-    schema: str
-    table: str
-    column: str
-    use: Use
-    operator: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """What one statement asks of the tables."""
 
@@ -192,6 +180,8 @@ class _Reader:
             self._order(scope, select)
         for reference, value in self.resolved.assignments:
             self._compare_parameters(reference, value, "assigned", "=")
+        for _, select in self.resolved.selects:
+            self._add_comparisons(configurations(select, self.comparisons))
         return Shape(
             statement_id=statement.id,
             weight=statement.weight,
@@ -335,20 +325,11 @@ class _Reader:
         return {id(reference.occurrence) for column in columns(expression) for reference in scope.resolve(column)}
 
     def _compare_parameters(self, reference: Reference, value: exp.Expr, use: Use, operator: str) -> None:
-        while isinstance(value, exp.Cast | exp.Paren):
-            value = value.this
-        if isinstance(value, exp.Parameter) and isinstance(value.this, exp.Literal):
-            relation = reference.occurrence.relation
-            number = int(value.this.name)
-            comparison = Comparison(
-                parameter=number,
-                schema=relation.schema_name,
-                table=relation.name,
-                column=reference.column,
-                use=use,
-                operator=operator,
-            )
-            self.comparisons.setdefault(number, comparison)
+        self._add_comparisons(compared(reference, value, use, operator))
+
+    def _add_comparisons(self, comparisons: Iterable[Comparison]) -> None:
+        for comparison in comparisons:
+            self.comparisons.setdefault(comparison.parameter, comparison)
 
     def _join(self, one: Output, other: Output) -> None:
         inner = unwrapped(one.expression)
@@ -386,8 +367,8 @@ class _Reader:
                 continue
             if isinstance(one, exp.Column):
                 self._add_operator(single, name)
-                if name in ("@>", "&&"):
-                    self._compare_parameters(single, other, "contains", name)
+                if name in ("@>", "&&", "@@"):
+                    self._compare_parameters(single, other, "search" if name == "@@" else "contains", name)
             else:
                 self._expression_operator(scope, one, name, None)
 

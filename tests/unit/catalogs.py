@@ -59,6 +59,8 @@ def statistics(
     common: str | None = None,
     frequencies: tuple[float, ...] | None = None,
     histogram: str | None = None,
+    elements: str | None = None,
+    element_frequencies: tuple[float, ...] | None = None,
     schema: str = "public",
 ) -> ColumnStatistics:
     """Make one column's statistics."""
@@ -73,6 +75,8 @@ def statistics(
         most_common_values=common,
         most_common_frequencies=frequencies,
         histogram_bounds=histogram,
+        most_common_elements=elements,
+        most_common_element_frequencies=element_frequencies,
         correlation=correlation,
     )
 

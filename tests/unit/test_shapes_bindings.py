@@ -11,11 +11,17 @@ from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, shape
 
 CATALOG = snapshot(
-    table("item", "id bigint, status text, price numeric, name character varying(40), attributes jsonb, tags text[]"),
+    table(
+        "item",
+        "id bigint, status text, price numeric, name character varying(40), attributes jsonb, tags text[],"
+        " search tsvector",
+    ),
     columns=[
         statistics("item", "status", distinct=3, common='{open,"it\'s, \\"new\\"",gone}', frequencies=(0.6, 0.2, 0.2)),
         statistics("item", "price", histogram="{0,10,20,30,40,50,60,70,80,90,100}"),
         statistics("item", "name", histogram='{"red chair","oak table","50% off"}'),
+        statistics("item", "tags", elements='{old,new,"half price"}', element_frequencies=(0.2, 0.5, 0.1)),
+        statistics("item", "search", elements="{oak,tabl}", element_frequencies=(0.2, 0.5)),
     ],
 )
 
@@ -58,6 +64,7 @@ def test_an_assigned_column_is_null_because_no_plan_depends_on_it() -> None:
     [
         "SELECT id FROM item WHERE status = $1 AND attributes @> $2",
         "SELECT id FROM item WHERE status = $1 AND tags = $2",
+        "SELECT id FROM item WHERE search @@ $1",
         "SELECT id FROM item WHERE id = $1",
         "SELECT id FROM item WHERE lower(name) = $1",
         "SELECT id FROM item",
@@ -65,6 +72,24 @@ def test_an_assigned_column_is_null_because_no_plan_depends_on_it() -> None:
 )
 def test_all_parameters_are_bound_or_none(query: str) -> None:
     assert bound(query) == ()
+
+
+def test_an_array_is_searched_for_two_of_its_elements_at_a_time() -> None:
+    drawn = bound("SELECT id FROM item WHERE tags @> $1")
+    assert [each.values[0].sql for each in drawn] == [
+        "ARRAY['new', 'old']::text[]",
+        "ARRAY['new', 'half price']::text[]",
+        "ARRAY['old', 'half price']::text[]",
+    ]
+
+
+def test_a_text_search_is_for_lexemes_as_they_are_whatever_its_configuration() -> None:
+    query = (
+        "SELECT ts_rank(search, plainto_tsquery($2, $1)) FROM item WHERE search @@ plainto_tsquery($3::regconfig, $1)"
+    )
+    (drawn,) = bound(query, count=1)
+    simple = "'pg_catalog.simple'::pg_catalog.regconfig"
+    assert [value.sql for value in drawn.values] == ["'tabl oak'", simple, simple]
 
 
 def test_stripped_statistics_bind_nothing() -> None:
