@@ -12,6 +12,7 @@ from analyzer.errors import InputError, NotExaminableError
 from analyzer.index import IndexDef
 from analyzer.report import model
 from analyzer.report.assemble import describe_source, describe_statement
+from analyzer.report.verification import Verification, VerifiedStatement, differ
 from analyzer.twin.planner import Plan, Twin, TwinIndex
 from analyzer.workload.bindings import SELECTIVE
 from analyzer.workload.parse import Statement, parse_statements
@@ -123,7 +124,7 @@ def verify(before: Snapshot, after: Snapshot, twin: Twin) -> model.Report:
     )
 
 
-def compare(before: Snapshot, after: Snapshot, twin: Twin, *, basis: str) -> model.Verification:
+def compare(before: Snapshot, after: Snapshot, twin: Twin, *, basis: str) -> Verification:
     """Measure each statement that ran in both windows, beside what the twin of `before` expected."""
     return _verification(measure(before, after), before, after, twin, basis=basis)[0]
 
@@ -176,11 +177,11 @@ def _since(first: Statement, both: Statement) -> Statement | None:
 
 def _verification(
     measured: Sequence[Measured], before: Snapshot, after: Snapshot, twin: Twin, *, basis: str
-) -> tuple[model.Verification, dict[str, Expected], tuple[NotExamined, ...]]:
+) -> tuple[Verification, dict[str, Expected], tuple[NotExamined, ...]]:
     deploy = _deployed(before, after, twin)
     expected = dict(_expectations(measured, deploy, twin))
     unused = {str(i.definition.qualified_name) for i in after.indexes if i.scans == 0}
-    verification = model.Verification(
+    verification = Verification(
         basis=basis,
         statements=tuple(_verified(each, expected.get(each.before.id), unused) for each in measured),
         indexes_added=tuple(str(index.qualified_name) for index in _only_in(after, before)),
@@ -189,9 +190,9 @@ def _verification(
     return verification, expected, deploy.not_examined
 
 
-def _verified(each: Measured, expected: Expected | None, unused: AbstractSet[str]) -> model.VerifiedStatement:
+def _verified(each: Measured, expected: Expected | None, unused: AbstractSet[str]) -> VerifiedStatement:
     ratio = expected.ratio if expected is not None else None
-    return model.VerifiedStatement(
+    return VerifiedStatement(
         id=each.before.id,
         queryid=each.before.queryid,
         query=each.before.text,
@@ -212,7 +213,7 @@ def deviation(each: Measured, expected: Expected, unused: AbstractSet[str]) -> s
     `unused` are the indexes, as `schema.name`, that were not scanned after the deploy.
     """
     measured = each.mean_ms_before / each.mean_ms_after if each.mean_ms_after else None
-    if measured is None or expected.ratio is None or not model.differ(measured, expected.ratio):
+    if measured is None or expected.ratio is None or not differ(measured, expected.ratio):
         return None
     reasons: list[str] = []
     if measured < expected.ratio and (idle := [name for name in expected.uses if name in unused]):
@@ -314,7 +315,7 @@ def _new(after: Snapshot, recorded: Sequence[Statement]) -> Iterator[NotExamined
         yield NotExamined(what=f"{count} new statements", reason="they ran only after, so there is nothing to compare")
 
 
-def _findings(verification: model.Verification) -> Iterator[model.Finding]:
+def _findings(verification: Verification) -> Iterator[model.Finding]:
     by_id = {statement.id: statement for statement in verification.statements}
     for identity in verification.regressions:
         each = by_id[identity]

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from analyzer.report import units
-from analyzer.report.model import Evidence, Report, Statement, VerifiedStatement
+from analyzer.report.model import Evidence, Report, Statement
+from analyzer.report.verification import VerifiedStatement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

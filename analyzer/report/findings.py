@@ -13,7 +13,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator
 
-from analyzer.report.model import CheckCount, Finding, NotExamined, Record, Severity
+from analyzer.report.model import CheckCount, Finding, NotExamined, Severity
+from analyzer.report.record import Record
 
 _SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
@@ -27,6 +28,16 @@ class Suppression(Record):
     line: int
 
 
+class TextEdit(Record):
+    """Characters of the finding's file to replace: lines and columns from 1, the end is the first that stays."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    text: str
+
+
 class SpecFinding(Finding):
     """What a rule says about one declared index."""
 
@@ -36,6 +47,8 @@ class SpecFinding(Finding):
     rewrite: str | None = None
     #: The same as YAML: the keys of the spec to replace.
     fix: str | None = None
+    #: The fix as edits of the file, where its layout allows them.
+    edits: tuple[TextEdit, ...] = ()
     #: What the server would say, where it would.
     sqlstate: str | None = None
     #: Stays the same when the lines of the file move.

@@ -68,11 +68,32 @@ def _result(finding: SpecFinding, codes: list[str]) -> dict[str, Any]:
         ],
         "partialFingerprints": {_FINGERPRINT: finding.fingerprint},
     }
+    if finding.edits:
+        result["fixes"] = [_fix(finding)]
     if finding.suppression is not None:
         suppression = finding.suppression
         until = f" (until {suppression.until})" if suppression.until is not None else ""
         result["suppressions"] = [{"kind": "inSource", "justification": suppression.reason + until}]
     return result
+
+
+def _fix(finding: SpecFinding) -> dict[str, Any]:
+    replacements = [
+        {
+            "deletedRegion": {
+                "startLine": edit.line, "startColumn": edit.column,
+                "endLine": edit.end_line, "endColumn": edit.end_column,
+            },
+            "insertedContent": {"text": edit.text},
+        }
+        for edit in finding.edits
+    ]  # fmt: skip
+    return {
+        "description": {"text": finding.rewrite or "Write what is safe"},
+        "artifactChanges": [
+            {"artifactLocation": {"uri": _uri(finding.file or "")}, "replacements": replacements},
+        ],
+    }
 
 
 def relative(file: str) -> Path:

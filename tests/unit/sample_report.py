@@ -19,11 +19,10 @@ from analyzer.report.model import (
     Provenance,
     Report,
     Statement,
-    Verification,
-    VerifiedStatement,
     WhatifDocument,
     WhatifStatement,
 )
+from analyzer.report.verification import Verification, VerifiedStatement
 
 QUOTE_LIST = """SELECT q.id, q.number, q.total, c.name
   FROM catalog.quote AS q

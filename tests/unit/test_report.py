@@ -19,12 +19,11 @@ from analyzer.report.model import (
     Proposal,
     Provenance,
     Report,
-    Verification,
-    VerifiedStatement,
 )
 from analyzer.report.output import AnyDocument, Format, render, write
 from analyzer.report.query_text import normalise, with_query_text
 from analyzer.report.schema import render_schemas
+from analyzer.report.verification import Verification, VerifiedStatement
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 FORMATS: tuple[Format, ...] = get_args(Format)
