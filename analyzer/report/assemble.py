@@ -12,9 +12,9 @@ from analyzer.report.model import (
     Provenance,
     Report,
     Statement,
-    Verification,
     WhatifDocument,
 )
+from analyzer.report.verification import Verification
 from analyzer.workload import parse as recorded
 
 

@@ -17,11 +17,10 @@ from analyzer.report.model import (
     ProposeDocument,
     Report,
     Statement,
-    Verification,
-    VerifiedStatement,
     WhatifDocument,
     WhatifStatement,
 )
+from analyzer.report.verification import Verification, VerifiedStatement
 
 #: full: as captured. normalised: every constant becomes `?`. hash: no text at all, the fingerprint instead.
 QueryText = Literal["full", "normalised", "hash"]

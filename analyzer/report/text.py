@@ -17,11 +17,11 @@ from analyzer.report.model import (
     ProposeDocument,
     Provenance,
     Report,
-    VerifiedStatement,
     WhatifDocument,
     WhatifStatement,
 )
 from analyzer.report.plan import Node, compare_plans
+from analyzer.report.verification import VerifiedStatement
 
 #: Statements the terminal shows; the other formats show them all.
 _MOST_STATEMENTS = 20
