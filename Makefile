@@ -7,10 +7,10 @@ JOBS ?= 2
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check check-slow format lint types imports clean
+.PHONY: help install demo bench-platform bench-twin test check check-slow format lint types imports clean
 
 help:  ## what there is to make
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
 
 # A .venv whose interpreter is gone (dangling link) or that lacks pip (Debian without python3-venv) is made again.
 $(VENV)/.made: pyproject.toml
@@ -30,6 +30,16 @@ install: $(VENV)/.made  ## .venv with twindex and the embedded server
 
 demo: $(VENV)/.made  ## the whole story on the embedded server; FAST=1 for a minute's version
 	$(BIN)/twindex demo $(if $(FAST),--fast)
+
+bench-platform: $(VENV)/.made  ## the reference platform against its targets; FAST=1 for a short look, OUT=FILE for a page
+	$(BIN)/python -m benchmarks.platform $(if $(FAST),--fast) $(if $(OUT),--output $(OUT))
+
+$(VENV)/.made-bench: $(VENV)/.made
+	$(PIP) install -e '.[twin,bench]'
+	@touch $@
+
+bench-twin: $(VENV)/.made-bench  ## the planner twin on TPC-H and TPC-DS; SCALE=0.1 for a short look, OUT=FILE for a page
+	$(BIN)/python -m benchmarks.twin $(if $(SCALE),--scale $(SCALE)) $(if $(OUT),-o $(OUT))
 
 test: $(VENV)/.made-dev  ## all tests but the slow suites
 	$(PYTEST) -m "not slow"

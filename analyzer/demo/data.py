@@ -125,6 +125,7 @@ def load(connection: psycopg.Connection[Any], *, scale: Scale, seed: int, progre
     `progress` is called with the table, its rows so far and its rows in all after every batch.
     """
     register_vector(connection)
+    connection.execute(render("demo/collect_pending"))
     embedder = Embedder(seed, len(LABELS))
     loaded: list[Loaded] = []
     for source in _SOURCES:

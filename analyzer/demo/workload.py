@@ -2,10 +2,11 @@
 
 import itertools
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from statistics import median
 from typing import Any, cast
 
@@ -37,11 +38,43 @@ class Timing:
 
     name: str
     kind: Kind
-    calls: int
-    total_ms: float
-    median_ms: float
-    p95_ms: float
-    max_ms: float
+    #: Of each call, ascending; never empty.
+    taken_ms: tuple[float, ...]
+
+    @property
+    def calls(self) -> int:
+        """Count the calls."""
+        return len(self.taken_ms)
+
+    @property
+    def total_ms(self) -> float:
+        """Add up the calls."""
+        return sum(self.taken_ms)
+
+    @property
+    def mean_ms(self) -> float:
+        """Return the time of a call."""
+        return self.total_ms / self.calls
+
+    @property
+    def median_ms(self) -> float:
+        """Return what half of the calls stay below."""
+        return median(self.taken_ms)
+
+    @property
+    def p95_ms(self) -> float:
+        """Return what 19 of 20 calls stay below."""
+        return percentile(self.taken_ms, 0.95)
+
+    @property
+    def p99_ms(self) -> float:
+        """Return what 99 of 100 calls stay below."""
+        return percentile(self.taken_ms, 0.99)
+
+    @property
+    def max_ms(self) -> float:
+        """Return the slowest call."""
+        return self.taken_ms[-1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +105,7 @@ def run(
     """
     if (count is None) == (seconds is None):
         raise ValueError("give either count or seconds")
-    embedder = Embedder(seed=seed, clusters=len(LABELS))
-    askers = [Asker(seed=seed, client=number, scale=scale, embedder=embedder) for number in range(clients)]
+    askers = [Asker(seed=seed, client=number, scale=scale, embedder=_embedder(seed)) for number in range(clients)]
 
     def work(number: int) -> dict[str, list[float]]:
         return _send(url, _planned(askers[number], count, seconds, progress if number == 0 else None))
@@ -81,7 +113,7 @@ def run(
     with ThreadPoolExecutor(clients) as pool:
         taken = list(pool.map(work, range(clients)))
     return tuple(
-        _timing(spec, sorted(ms for one in taken for ms in one[spec.name]))
+        Timing(name=spec.name, kind=spec.kind, taken_ms=tuple(sorted(ms for one in taken for ms in one[spec.name])))
         for spec in STATEMENTS
         if any(one[spec.name] for one in taken)
     )
@@ -89,8 +121,21 @@ def run(
 
 def examples(seed: int, *, scale: Scale = FAST) -> tuple[Example, ...]:
     """Return every statement with values that `run` could have drawn."""
-    ask = Asker(seed=seed, client=0, scale=scale, embedder=Embedder(seed=seed, clusters=len(LABELS)))
+    ask = Asker(seed=seed, client=0, scale=scale, embedder=_embedder(seed))
     return tuple(_example(spec, spec.parameters(ask)) for spec in STATEMENTS)
+
+
+def percentile(taken_ms: Sequence[float], share: float) -> float:
+    """Return what that share of the times, which ascend, stays below."""
+    return taken_ms[min(int(share * len(taken_ms)), len(taken_ms) - 1)]
+
+
+def sender(spec: StatementSpec) -> str:
+    """Say what a statement is sent with."""
+    if spec.built is None:
+        return "psycopg, never prepared" if spec.prepare is False else "psycopg, prepared"
+    chosen: Sequence[dict[str, Any]] = getattr(spec.built, "column_descriptions", ())  # a SELECT's
+    return "SQLAlchemy ORM" if any(isinstance(each["expr"], type) for each in chosen) else "SQLAlchemy Core"
 
 
 def schedule(ask: Asker) -> Iterator[tuple[StatementSpec, Parameters]]:
@@ -100,6 +145,12 @@ def schedule(ask: Asker) -> Iterator[tuple[StatementSpec, Parameters]]:
         if spec.undoes is not None and not ask.remembers(spec.undoes):
             yield by_name[spec.undoes], by_name[spec.undoes].parameters(ask)
         yield spec, spec.parameters(ask)
+
+
+@cache
+def _embedder(seed: int) -> Embedder:
+    """Return the embedder of a seed: the same for all clients, and a while to make."""
+    return Embedder(seed=seed, clusters=len(LABELS))
 
 
 def _drawn(ask: Asker) -> Iterator[StatementSpec]:
@@ -152,18 +203,6 @@ def _send(url: str, planned: Iterator[tuple[StatementSpec, Parameters]]) -> dict
             session.commit()
             connection.commit()
     return taken
-
-
-def _timing(spec: StatementSpec, taken_ms: list[float]) -> Timing:
-    return Timing(
-        name=spec.name,
-        kind=spec.kind,
-        calls=len(taken_ms),
-        total_ms=sum(taken_ms),
-        median_ms=median(taken_ms),
-        p95_ms=taken_ms[min(int(0.95 * len(taken_ms)), len(taken_ms) - 1)],
-        max_ms=taken_ms[-1],
-    )
 
 
 def _example(spec: StatementSpec, parameters: Parameters) -> Example:

@@ -160,10 +160,10 @@ def _is_used(name: str) -> bool:
 
 @cache
 def _strings() -> tuple[set[str], set[re.Pattern[str]]]:
-    """Return the strings of the package, and what its f-strings can be: each field is one of the strings."""
+    """Return the strings of package and benchmarks, and what f-strings can be: each field is one of the strings."""
     constants: set[str] = set()
     patterns: set[re.Pattern[str]] = set()
-    for path in (ROOT / "analyzer").rglob("*.py"):
+    for path in (*(ROOT / "analyzer").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 constants.add(node.value)

@@ -1,0 +1,1 @@
+"""Measured claims: run by hand, printed as Markdown, checked in under docs/benchmarks/."""
