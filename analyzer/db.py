@@ -11,11 +11,12 @@ import psycopg.conninfo
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 
-from analyzer.errors import InputError, UnreachableError
+from analyzer.errors import CapabilityError, InputError, UnreachableError
 from analyzer.sql import literal
 
 Connection = psycopg.Connection[DictRow]
 
+_OLDEST = 140_000
 #: What stands where a password does, in a URL or a list of keywords.
 _PASSWORDS = re.compile(r"//[^/@:]*:(.*)@|password\s*=\s*'([^']*)|password\s*=\s*([^\s&']+)")
 _SQLALCHEMY_SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
@@ -73,15 +74,27 @@ def reading(
 ) -> Generator[Connection]:
     """Connect for reading: one read-only, repeatable-read transaction with both timeouts set.
 
-    Raises UnreachableError when no connection can be made, InputError when the string cannot be read.
+    Raises UnreachableError when no connection can be made, InputError when the string cannot be read, CapabilityError
+    for a server before 14.
     """
     with connect(url, application=application) as connection:
+        check_version(connection.info.server_version, url)
         connection.read_only = True
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.execute(_set("statement_timeout", f"{statement_timeout_ms}ms"))
         connection.execute(_set("lock_timeout", f"{lock_timeout_ms}ms"))
         yield connection
         connection.rollback()
+
+
+def check_version(version_number: int, url: str) -> None:
+    """Raise CapabilityError for a server that is older than any query here is written for."""
+    if version_number < _OLDEST:
+        raise CapabilityError(
+            need="PostgreSQL 14 or newer",
+            found=f"{describe(url)} is PostgreSQL {version_number // 10_000}",
+            remedy="upgrade the server",
+        )
 
 
 @contextlib.contextmanager

@@ -58,6 +58,8 @@ class PricedStatement:
 def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatement | NotExamined:
     """Make a statement plannable, mending parameters without a type as the server points at them."""
     text = statement.plannable
+    if (obstacle := twin.obstacle(text)) is not None:
+        return NotExamined(what=f"the statement {statement.id}", reason=obstacle)
     for _ in range(_MOST_REPAIRS):
         try:
             twin.plan(text)

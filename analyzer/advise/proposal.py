@@ -310,7 +310,7 @@ def _evidence(
             built=index,
             reason=built[index].reason,
             again=again.get(index),
-            caveats=tuple(_caveats(index.index, model.twin.snapshot)),
+            caveats=tuple(_caveats(index, model.twin.snapshot)),
             effects=tuple(_effects(model, index, so_far, larger)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),
@@ -343,7 +343,8 @@ def _costs(model: CostModel, statements: Sequence[Statement], chosen: Configurat
     )
 
 
-def _caveats(index: IndexDef, snapshot: Snapshot) -> Iterator[str]:
+def _caveats(built: TwinIndex, snapshot: Snapshot) -> Iterator[str]:
+    index = built.index
     if index.method in ("ivfflat", "hnsw"):
         setting = "ivfflat.probes" if index.method == "ivfflat" else "hnsw.ef_search"
         yield f"answers become approximate: measure recall, and raise {setting} where it is too low"
@@ -354,5 +355,9 @@ def _caveats(index: IndexDef, snapshot: Snapshot) -> Iterator[str]:
     relation = snapshot.relation(index.schema, index.table)
     if index.include and relation and relation.pages and relation.all_visible_pages < 0.5 * relation.pages:
         yield "index-only scans need a vacuumed table: less than half of its pages are marked all-visible"
+    if built.sampled:
+        yield "its expressions, predicate or size are estimated from a sample of the table's rows"
+    elif any(key.expression is not None for key in index.keys):
+        yield "what values its expressions have is a guess: capture with --samples to estimate it"
     if not snapshot.values:
         yield "estimated without values: the snapshot was captured with --no-values"

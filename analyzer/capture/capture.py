@@ -4,21 +4,26 @@ One read-only repeatable-read transaction. What another session holds, or the ro
 and does not stop the rest.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from psycopg import errors
 
 from analyzer import __version__
 from analyzer.capture.catalog import Catalog, read_catalog, read_settings
+from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages
 from analyzer.capture.heights import read_heights
 from analyzer.capture.indexes import read_index_rows, read_indexes
+from analyzer.capture.placement import read_row_security, read_tablespaces
 from analyzer.capture.reader import Reader
 from analyzer.capture.relations import Blocked, read_blocked, read_relations
+from analyzer.capture.replicas import Oids, add_replicas, check_servers
+from analyzer.capture.samples import read_samples
 from analyzer.capture.snapshot import Index, NotExamined, Relation, Snapshot
 from analyzer.capture.statements import Statements, read_statements
-from analyzer.capture.statistics import Extremes, read_extremes, read_statistics, read_unreadable
+from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, read_statistics, read_unreadable
+from analyzer.capture.without_values import without_values
 from analyzer.db import reading
 from analyzer.errors import NotExaminableError
 
@@ -33,31 +38,62 @@ class _Tables:
     relations: dict[int, Relation]
     indexes: tuple[Index, ...]
     index_oids: tuple[int, ...]
-    unreadable: frozenset[int]
+    unreadable: Unreadable
     not_examined: tuple[NotExamined, ...]
 
 
 def capture(
-    url: str, *, values: bool = True, statements: bool = True, progress: Callable[[str], None] | None = None
+    url: str,
+    *,
+    replicas: Sequence[str] = (),
+    values: bool = True,
+    statements: bool = True,
+    sample_rows: int = 0,
+    statement_timeout_ms: int = 30_000,
+    progress: Callable[[str], None] | None = None,
 ) -> Snapshot:
     """Read one database into a snapshot; without `values`, no value of a row and no literal of a statement.
 
-    Raises UnreachableError, and CapabilityError when `statements` are wanted and the server cannot give them.
+    `sample_rows` of each table are read too, where values are. What takes longer than the timeout is named in the
+    snapshot and left out. What the `replicas` counted is added to the first server's counters.
+
+    Raises UnreachableError, CapabilityError when `statements` are wanted and the server cannot give them, and
+    ConflictError when a replica is none.
     """
     tell = progress or _silent
-    with reading(url, application="twindex capture") as connection:
+    if replicas:
+        check_servers((url, *replicas))
+    with reading(url, application="twindex capture", statement_timeout_ms=statement_timeout_ms) as connection:
         reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
-        tell("catalog")
-        settings = read_settings(reader)
-        search_path = reader.row("search_path")["schemas"]
-        reader.fix_session()
-        catalog = read_catalog(reader)
-        counted = _read_statements(reader, catalog, values=values, tell=tell) if statements else Statements()
-        tables = _read_tables(reader, catalog, search_path, tell)
-        tell("statistics")
-        columns = read_statistics(reader, tuple(tables.relations), tables.index_oids, values=values)
-        extremes = _read_extremes(reader, tables, values=values)
-    return Snapshot(
+        snapshot, tables = _read(reader, values=values, statements=statements, tell=tell)
+        if values and sample_rows:
+            tell("samples")
+            block_bytes = snapshot.server.block_size_bytes
+            sampled = read_samples(
+                reader, tables.relations, sample_rows, unreadable=tables.unreadable.oids, block_bytes=block_bytes
+            )
+            gaps = (*snapshot.not_examined, *sampled.not_examined)
+            snapshot = snapshot.model_copy(update={"samples": sampled.samples, "not_examined": gaps})
+    if replicas:
+        tell("replicas")
+        oids = Oids(relations=tuple(tables.relations), indexes=tables.index_oids)
+        snapshot = add_replicas(snapshot, oids, (url, *replicas), statements=statements)
+    return snapshot if values else without_values(snapshot)
+
+
+def _read(reader: Reader, *, values: bool, statements: bool, tell: Callable[[str], None]) -> tuple[Snapshot, _Tables]:
+    tell("catalog")
+    settings = read_settings(reader)
+    search_path = reader.row("search_path")["schemas"]
+    reader.fix_session()
+    catalog = read_catalog(reader)
+    counted = _read_statements(reader, catalog, values=values, tell=tell) if statements else Statements()
+    tables = _read_tables(reader, catalog, search_path, tell)
+    tell("statistics")
+    columns = read_statistics(reader, tuple(tables.relations), tables.index_oids, values=values)
+    extended = read_extended(reader, tuple(tables.relations), values=values)
+    extremes = _read_extremes(reader, tables, values=values)
+    snapshot = Snapshot(
         tool_version=__version__,
         captured_at=catalog.captured_at,
         values=values,
@@ -70,14 +106,19 @@ def capture(
         relations=tuple(tables.relations.values()),
         indexes=tables.indexes,
         statistics=columns,
+        extended_statistics=extended.statistics,
         extremes=extremes.extremes,
+        row_security=read_row_security(reader, tuple(tables.relations)),
+        tablespaces=read_tablespaces(reader, tuple(tables.relations)),
         statements=counted.statements,
         statements_reset=counted.reset,
         statements_evicted=counted.evicted,
         not_examined=(
-            *catalog.not_examined, *tables.not_examined, *extremes.not_examined, *counted.not_examined,
+            *catalog.not_examined, *tables.not_examined, *extended.not_examined, *extremes.not_examined,
+            *counted.not_examined,
         ),
     )  # fmt: skip
+    return snapshot, tables
 
 
 def _silent(what: str) -> None:
@@ -128,6 +169,6 @@ def _read_unblocked(
         relations=relations,
         indexes=read_indexes(reader, rows, oids, heights, gin_pages),
         index_oids=tuple(row["oid"] for row in rows),
-        unreadable=unreadable.oids,
+        unreadable=unreadable,
         not_examined=(*blocked.not_examined, *unreadable.not_examined),
     )

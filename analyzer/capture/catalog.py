@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg.rows import DictRow
+
 from analyzer.capture.reader import Reader
 from analyzer.capture.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef
 
@@ -28,17 +30,21 @@ def read_settings(reader: Reader) -> dict[str, str]:
 def read_catalog(reader: Reader) -> Catalog:
     """Read server, extensions, schemas, types and functions."""
     facts = reader.row("server")
-    captured_at = facts.pop("captured_at")
     functions = [row for row in reader.rows("functions") if row["definition"] is not None]
     return Catalog(
-        server=Server(**facts),
-        captured_at=captured_at,
+        server=as_server(facts),
+        captured_at=facts["captured_at"],
         extensions=read_extensions(reader),
         schemas=tuple(row["name"] for row in reader.rows("schemas")),
         types=tuple(TypeDef(**row) for row in reader.rows("types")),
         functions=tuple(FunctionDef(**row) for row in functions),
         not_examined=tuple(_uncaptured(reader)),
     )
+
+
+def as_server(facts: DictRow) -> Server:
+    """Turn the row of `capture/server` into a record."""
+    return Server(**{name: value for name, value in facts.items() if name != "captured_at"})
 
 
 def read_extensions(reader: Reader) -> tuple[Extension, ...]:

@@ -46,6 +46,7 @@ def as_index(
     return Index(
         definition=definition(row),
         ddl=row["ddl"],
+        oid=row["oid"],
         constraint=row["constraint"],
         primary=row["is_primary"],
         valid=row["is_valid"],

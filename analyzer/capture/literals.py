@@ -40,7 +40,7 @@ def without_literals(query: str) -> str:
         if parts and token.start > end:
             parts.append(" ")
         end = token.end + 1
-        if _is_literal(tokens, position):
+        if is_literal(tokens, position):
             number += 1
             if parts and parts[-1] == ".":
                 parts.pop()  # .5 comes as two tokens
@@ -58,7 +58,8 @@ def _parameters(tokens: Sequence[Token]) -> list[Token]:
     ]
 
 
-def _is_literal(tokens: Sequence[Token], position: int) -> bool:
+def is_literal(tokens: Sequence[Token], position: int) -> bool:
+    """Say whether a token is a constant: not a parameter, a position in ORDER BY, or a length in a type."""
     token = tokens[position]
     if token.token_type in _STRINGS:
         return True

@@ -4,7 +4,7 @@ Rolling back gives back the locks the question took, so that a capture holds non
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +63,18 @@ class Reader:
             prices = {"page_cost": page_cost, "operator_cost": operator_cost, "tuple_cost": tuple_cost}
             self._ask("bitmaps_alone", prices, {})
             return self._ask(template, None, names)
+
+    def lines(self, template: str, /, **names: object) -> Generator[str]:
+        """Ask `capture/<template>`, a COPY TO STDOUT, and yield its lines; leaving early cancels it."""
+        query = render(f"capture/{template}", pg=self.major, **names) + sql.SQL(" " + MARKER)
+        encoding = self.connection.info.encoding
+        with (
+            self.connection.transaction(force_rollback=True),
+            self.connection.cursor() as cursor,
+            cursor.copy(query) as copy,
+        ):
+            for line in copy:
+                yield bytes(line).decode(encoding).removesuffix("\n")
 
     def fix_session(self) -> None:
         """Make text the same whoever captures, for the rest of the transaction."""

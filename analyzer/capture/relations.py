@@ -48,7 +48,7 @@ def read_relations(reader: Reader, blocked: Blocked) -> dict[int, Relation]:
             columns=tuple(Column(**column) for column in columns.get(row["oid"], [])),
             constraints=tuple(Constraint(**c) for c in constraints.get(row["oid"], []) if c["definition"] is not None),
             activity=activity.get(row["oid"]),
-            **{name: value for name, value in row.items() if name != "oid"},
+            **row,
         )
         for row in rows
     }

@@ -52,6 +52,11 @@ class Server(Record):
     #: Start of the counters' window; None when the server cannot say.
     stats_reset: datetime | None
     block_size_bytes: int = 8192
+    #: What a build gets unless it is given more; None, like the two below, in a snapshot from before they were asked.
+    maintenance_work_mem_bytes: int | None = None
+    tablespaces: tuple[str, ...] | None = None
+    #: Extensions that CREATE EXTENSION would find.
+    available_extensions: tuple[str, ...] | None = None
 
     @property
     def major(self) -> int:
@@ -84,6 +89,8 @@ class TypeDef(Record):
     checks: tuple[tuple[str, str], ...] = ()
     #: Attributes of a composite type: (name, type).
     attributes: tuple[tuple[str, str], ...] = ()
+    #: Options of a range type other than its subtype, as CREATE TYPE takes them: (option, SQL).
+    options: tuple[tuple[str, str], ...] = ()
 
 
 class FunctionDef(Record):
@@ -163,6 +170,8 @@ class Relation(Record):
     name: str
     #: `relkind`: r table, p partitioned, v view, m materialised view, f foreign table.
     kind: Literal["r", "p", "v", "m", "f"]
+    #: Its oid, for its order: children are planned in it.
+    oid: int = 0
     columns: tuple[Column, ...]
     constraints: tuple[Constraint, ...] = ()
     #: pg_class.relpages, reltuples (-1 never analysed), relallvisible.
@@ -220,6 +229,8 @@ class Index(Record):
     definition: IndexDef
     #: pg_get_indexdef, the server's own deparse.
     ddl: str
+    #: Its oid, for its order: of two indexes that cost the same, it decides.
+    oid: int = 0
     #: Name of the constraint it backs.
     constraint: str | None = None
     primary: bool = False
@@ -272,6 +283,58 @@ class ColumnStatistics(Record):
     range_bounds_histogram: str | None = None
 
 
+class DistinctCombinations(Record):
+    """How many combinations of values some keys of extended statistics have."""
+
+    #: Positions in the statistics' columns and, after them, expressions; from 0.
+    keys: tuple[int, ...]
+    distinct: float
+
+
+class Dependency(Record):
+    """How far one key of extended statistics follows from others, 0 to 1."""
+
+    #: Positions as in DistinctCombinations; the last one is the key that follows.
+    keys: tuple[int, ...]
+    degree: float
+
+
+class CommonCombination(Record):
+    """One of the most common combinations of all keys of extended statistics, values in text form."""
+
+    values: tuple[str | None, ...]
+    frequency: float
+    #: What the frequency would be, were the keys independent.
+    base_frequency: float
+
+
+class ExtendedData(Record):
+    """What ANALYZE found for extended statistics; None for a kind that was not wanted, not built or stripped."""
+
+    #: Over the table's children too.
+    inherited: bool
+    distinct: tuple[DistinctCombinations, ...] | None = None
+    dependencies: tuple[Dependency, ...] | None = None
+    most_common: tuple[CommonCombination, ...] | None = None
+    #: One for each expression, with the statistics' schema and name and the position from 1 as column.
+    expressions: tuple[ColumnStatistics | None, ...] = ()
+
+
+class ExtendedStatistics(Record):
+    """An object of CREATE STATISTICS."""
+
+    schema_name: str
+    name: str
+    table_schema: str
+    table: str
+    #: pg_get_statisticsobjdef.
+    definition: str
+    #: In the order of the table's columns.
+    columns: tuple[str, ...]
+    expressions: tuple[str, ...] = ()
+    data: tuple[ExtendedData, ...] = ()
+
+
 class Extreme(Record):
     """Smallest and largest value of an indexed column, in text form."""
 
@@ -280,6 +343,54 @@ class Extreme(Record):
     column: str
     minimum: str | None
     maximum: str | None
+
+
+class Sample(Record):
+    """Rows of a table, drawn as ANALYZE draws them, in the table's order."""
+
+    schema_name: str
+    table: str
+    columns: tuple[str, ...]
+    #: Columns some of whose values were too large, and are NULL here.
+    incomplete: tuple[str, ...] = ()
+    #: COPY's text format, a row each.
+    lines: tuple[str, ...] = ()
+
+
+class Policy(Record):
+    """One policy of a table's row security."""
+
+    name: str
+    #: `polcmd`: r select, a insert, w update, d delete, * all.
+    command: str
+    permissive: bool
+    #: Empty for PUBLIC.
+    roles: tuple[str, ...] = ()
+    #: pg_get_expr of USING and of WITH CHECK.
+    using: str | None = None
+    check: str | None = None
+
+
+class RowSecurity(Record):
+    """A table whose row security is on."""
+
+    schema_name: str
+    table: str
+    #: Also for the table's owner.
+    forced: bool
+    policies: tuple[Policy, ...] = ()
+
+
+class Tablespace(Record):
+    """A tablespace with costs of its own."""
+
+    name: str
+    #: `spcoptions`, such as `random_page_cost=1.1`.
+    options: tuple[str, ...]
+    #: It holds what names no other tablespace.
+    is_default: bool
+    #: Tables and indexes in it, by schema and name.
+    relations: tuple[tuple[str, str], ...] = ()
 
 
 class StatementCounters(Record):
@@ -296,6 +407,37 @@ class StatementCounters(Record):
     shared_blocks_hit: int
     shared_blocks_read: int
     temp_blocks: int
+
+
+class StatementUse(Record):
+    """What one server counted of a statement."""
+
+    queryid: str
+    calls: int
+    total_ms: float
+
+
+class IndexUse(Record):
+    """What one server counted of an index."""
+
+    schema_name: str
+    name: str
+    scans: int
+    last_scan: datetime | None = None
+
+
+class ServerCounters(Record):
+    """What one of several servers counted by itself; the snapshot's statements, tables and indexes have the sums."""
+
+    #: Host and port.
+    name: str
+    in_recovery: bool
+    started_at: datetime
+    #: Start of the counters' windows; None when the server cannot say.
+    stats_reset: datetime | None
+    statements_reset: datetime | None = None
+    statements: tuple[StatementUse, ...] = ()
+    indexes: tuple[IndexUse, ...] = ()
 
 
 class NotExamined(Record):
@@ -325,11 +467,17 @@ class Snapshot(Record):
     relations: tuple[Relation, ...]
     indexes: tuple[Index, ...]
     statistics: tuple[ColumnStatistics, ...]
+    extended_statistics: tuple[ExtendedStatistics, ...] = ()
     extremes: tuple[Extreme, ...] = ()
+    row_security: tuple[RowSecurity, ...] = ()
+    tablespaces: tuple[Tablespace, ...] = ()
+    samples: tuple[Sample, ...] = ()
     statements: tuple[StatementCounters, ...] = ()
     #: Since when pg_stat_statements counts, and how many entries it evicted.
     statements_reset: datetime | None = None
     statements_evicted: int | None = None
+    #: The primary and its replicas, where several servers were captured; their counters are summed above.
+    servers: tuple[ServerCounters, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
 
     def column_statistics(self, schema: str, relation: str, column: str) -> ColumnStatistics | None:

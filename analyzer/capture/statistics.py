@@ -1,6 +1,6 @@
 """Read planner statistics, the extremes of indexed columns, and what of them the role may not see."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,9 @@ from analyzer.capture.reader import REFUSALS, Reader, refusal
 from analyzer.capture.snapshot import ColumnStatistics, Extreme, Index, NotExamined, Relation
 from analyzer.sql import ident
 
+#: How many tables, and columns of a table, are named one by one.
+_TABLES_NAMED, _COLUMNS_NAMED = 200, 30
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
@@ -17,6 +20,8 @@ class Unreadable:
 
     #: oids of tables of which it may not read every row and column.
     oids: frozenset[int]
+    #: Columns it may not read of those of which it may read some, and every row.
+    columns: Mapping[int, frozenset[str]]
     not_examined: tuple[NotExamined, ...]
 
 
@@ -33,8 +38,22 @@ def read_unreadable(reader: Reader, relations: Sequence[int]) -> Unreadable:
     rows = reader.rows("unreadable", {"relations": list(relations)})
     return Unreadable(
         oids=frozenset(row["oid"] for row in rows if row["denied"] or row["row_security"] or row["schema_denied"]),
-        not_examined=tuple(reason for row in rows for reason in _reasons(row)),
+        columns={
+            row["oid"]: frozenset(row["denied"])
+            for row in rows
+            if not (row["all_denied"] or row["row_security"] or row["schema_denied"])
+        },
+        not_examined=tuple(_bounded(rows)),
     )
+
+
+def _bounded(rows: Sequence[DictRow]) -> Iterator[NotExamined]:
+    """Name what is hidden, table by table as long as there are not too many of them."""
+    for row in rows[:_TABLES_NAMED]:
+        yield from _reasons(row)
+    if len(rows) > _TABLES_NAMED:
+        reason = "the role may not read them, or not all of them; GRANT pg_read_all_data to it"
+        yield NotExamined(what=f"statistics of {len(rows) - _TABLES_NAMED} more tables", reason=reason)
 
 
 def _reasons(row: DictRow) -> list[NotExamined]:
@@ -54,7 +73,9 @@ def _reasons(row: DictRow) -> list[NotExamined]:
             NotExamined(what=f"statistics of {table}", reason=f"the role has no SELECT privilege on it; {remedy}")
         )
     elif row["denied"]:
-        columns = ", ".join(ident(name) for name in row["denied"])
+        columns = ", ".join(ident(name) for name in row["denied"][:_COLUMNS_NAMED])
+        if len(row["denied"]) > _COLUMNS_NAMED:
+            columns += f" and {len(row['denied']) - _COLUMNS_NAMED} more"
         reason = f"the role has no SELECT privilege on these columns; {remedy}"
         reasons.append(NotExamined(what=f"statistics of {table} ({columns})", reason=reason))
     reasons.extend(
@@ -76,7 +97,7 @@ def read_statistics(
 
 
 def read_extremes(
-    reader: Reader, relations: Mapping[int, Relation], indexes: Sequence[Index], unreadable: frozenset[int]
+    reader: Reader, relations: Mapping[int, Relation], indexes: Sequence[Index], unreadable: Unreadable
 ) -> Extremes:
     """Read the extremes of every column that leads a plain btree index, through the index.
 
@@ -87,7 +108,10 @@ def read_extremes(
     refused: list[NotExamined] = []
     for oid, relation in relations.items():
         leading = columns.get((relation.schema_name, relation.name), ())
-        if relation.kind not in {"r", "m"} or oid in unreadable or not leading:
+        if oid in unreadable.oids:
+            denied = unreadable.columns.get(oid, frozenset(leading))
+            leading = tuple(column for column in leading if column not in denied)
+        if relation.kind not in {"r", "m"} or not leading:
             continue
         try:
             (row,) = reader.rows_by_index("extremes", schema=relation.schema_name, table=relation.name, columns=leading)

@@ -1,5 +1,6 @@
 """Ask every rule about every declared index, by the text alone or with what a database and a twin add."""
 
+import dataclasses
 import datetime as dt
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,17 +25,24 @@ from analyzer.checks.rule import Hit, Known, Rule, Subject, Unknown
 from analyzer.checks.suppressions import Ignore, Malformed
 from analyzer.errors import InputError, NotExaminableError, RejectedError
 from analyzer.index import IndexDef
-from analyzer.report.findings import FindingsDocument, Fingerprints, RuleCount, SpecFinding, Suppression, by_severity
+from analyzer.report.findings import (
+    FindingsDocument,
+    Fingerprints,
+    RuleCount,
+    SpecFinding,
+    Suppression,
+    TextEdit,
+    by_severity,
+)
 from analyzer.report.model import NotExamined
+from analyzer.specs.edits import edits_of
 from analyzer.specs.model import spec_entry
 from analyzer.specs.source import Entry, Problem, Source
-from analyzer.specs.tree import dump_mapping
+from analyzer.specs.tree import Part, dump_mapping
 from analyzer.sql import ident
 
 #: Builds a definition on the flat twin and returns it as the server prints it; raises RejectedError or InputError.
 Build = Callable[[IndexDef], IndexDef]
-#: An index of a SQLAlchemy model: (schema, name).
-ModelIndex = tuple[str, str]
 
 _TEXT_BASIS = "the text of the specs alone"
 
@@ -58,7 +66,7 @@ def lint(
     known: Known | None = None,
     build: Build | None = None,
     basis: str = _TEXT_BASIS,
-    model_indexes: frozenset[ModelIndex] | None = None,
+    model_indexes: Sequence[IndexDef] | None = None,
     not_examined: Iterable[NotExamined] = (),
 ) -> FindingsDocument:
     """Lint the specs of these files; `build` makes the answers exact.
@@ -79,7 +87,7 @@ def lint(
     for subject in subjects:
         _examine(tally, replace(subject, declared=declared))
     _add_twice(tally, subjects)
-    _add_models(tally, subjects, model_indexes)
+    _add_models(tally, subjects, model_indexes, build)
     open_findings, suppressed = _suppress(tally, sources, today)
     return FindingsDocument(
         command="lint",
@@ -182,7 +190,7 @@ def _skip_at(tally: _Tally, where: tuple[str, int], rule: Rule, reason: str) -> 
 
 
 def _finding(tally: _Tally, subject: Subject, rule: Rule, hit: Hit) -> SpecFinding:
-    built = subject.built
+    built, changed = subject.built, fixed_entry(subject, hit) or {}
     state = built.sqlstate if isinstance(built, RejectedError) and rule.decided_by_server else None
     name = str(subject.index.qualified_name)
     place = ".".join(str(step) for step in hit.at)
@@ -195,7 +203,8 @@ def _finding(tally: _Tally, subject: Subject, rule: Rule, hit: Hit) -> SpecFindi
         file=subject.entry.declared.file.as_posix(),
         line=subject.entry.line(hit.at),
         rewrite=hit.rewrite,
-        fix=_fix(subject, hit),
+        fix=_fix(changed),
+        edits=_edits(subject.entry.text, subject.entry.part, changed),
         sqlstate=state or (rule.sqlstates[0] if len(rule.sqlstates) == 1 else None),
         fingerprint=tally.prints.of(rule.code, str(subject.index.qualified_table), name, place),
     )
@@ -215,8 +224,7 @@ def fixed_entry(subject: Subject, hit: Hit) -> dict[str, Any] | None:
     return changed | dict(hit.fix_keys)
 
 
-def _fix(subject: Subject, hit: Hit) -> str | None:
-    changed = fixed_entry(subject, hit)
+def _fix(changed: Mapping[str, Any]) -> str | None:
     if not changed:
         return None
     kept = {name: value for name, value in changed.items() if value is not None}
@@ -224,8 +232,13 @@ def _fix(subject: Subject, hit: Hit) -> str | None:
     return (dump_mapping(kept) if kept else "") + "".join(removed)
 
 
+def _edits(text: str, spec: Part, changed: Mapping[str, Any]) -> tuple[TextEdit, ...]:
+    return tuple(TextEdit(**dataclasses.asdict(edit)) for edit in edits_of(text, spec, changed))
+
+
 def _add_problem(tally: _Tally, source: Source, problem: Problem) -> None:
-    rule, message, fix = UNREADABLE, problem.message, None
+    rule, message = UNREADABLE, problem.message
+    changed: dict[str, Any] = {}
     at = problem.location[-1] if problem.location else None
     if at == "name" and isinstance(problem.value, str) and len(problem.value.encode()) > 63:
         rule = RULES["TX114"]
@@ -236,7 +249,7 @@ def _add_problem(tally: _Tally, source: Source, problem: Problem) -> None:
             rule = RULES["TX104"]
             message = f"{problem.value!r} is an expression; a bare text is a column's name"
             keys = [{"expression": k} if k == problem.value else k for k in problem.entry["keys"]]
-            fix = dump_mapping({"keys": keys})
+            changed = {"keys": keys}
     name = str(problem.entry.get("name", "")) if problem.entry is not None else ""
     schema = source.table.rpartition(".")[0]
     shown = f"{schema}.{ident(name)}" if name and schema else source.table or source.path.name
@@ -244,7 +257,8 @@ def _add_problem(tally: _Tally, source: Source, problem: Problem) -> None:
     tally.findings.append(
         SpecFinding(
             code=rule.code, severity=rule.severity, rule=rule.name, object=shown, message=message,
-            file=source.path.as_posix(), line=problem.line, fix=fix,
+            file=source.path.as_posix(), line=problem.line, fix=_fix(changed),
+            edits=_edits(source.text, problem.part, changed) if problem.part is not None else (),
             fingerprint=tally.prints.of(rule.code, source.table or source.path.name, shown, place),
         )
     )  # fmt: skip
@@ -262,19 +276,37 @@ def _add_twice(tally: _Tally, subjects: Sequence[Subject]) -> None:
             tally.findings.append(_finding(tally, subject, DECLARED_TWICE, hit))
 
 
-def _add_models(tally: _Tally, subjects: Sequence[Subject], model_indexes: frozenset[ModelIndex] | None) -> None:
+def _add_models(
+    tally: _Tally, subjects: Sequence[Subject], models: Sequence[IndexDef] | None, build: Build | None
+) -> None:
     for subject in subjects:
-        if model_indexes is None:
+        if models is None:
             _skip(tally, subject, DECLARED_IN_MODEL, "no model was given; name one with --metadata module:attribute")
             continue
         tally.examined[DECLARED_IN_MODEL.code] += 1
-        if (subject.index.schema, subject.index.name) in model_indexes and subject.spec.state != "rejected":
+        other = _of_model(subject, models, build)
+        if other is not None:
             hit = Hit(
-                message=f"{subject.index.qualified_name} is declared in the SQLAlchemy model too",
+                message=f"{subject.index.qualified_name} is declared in the SQLAlchemy model too"
+                + ("" if other.name == subject.index.name else f", there as {other.name}"),
                 at=("name",),
                 rewrite="keep it in one place: remove the Index() of the model, or the spec",
             )
             tally.findings.append(_finding(tally, subject, DECLARED_IN_MODEL, hit))
+
+
+def _of_model(subject: Subject, models: Sequence[IndexDef], build: Build | None) -> IndexDef | None:
+    """Find the index of a model that has the name of a declared one, or its definition as far as that is known."""
+    own = subject.index
+    if subject.spec.state == "rejected":
+        return None
+    named = next((each for each in models if (each.schema, each.name) == (own.schema, own.name)), None)
+    if named is not None or not _wanted(subject):
+        return named
+    exact = build if isinstance(subject.built, IndexDef) else None
+    others = (each for each in models if (each.schema, each.table) == (own.schema, own.table) and each.keys)
+    wanted = own if exact is None else subject.built
+    return next((each for each in others if (each if exact is None else _built(each, exact)) == wanted), None)
 
 
 def _suppress(tally: _Tally, sources: Sequence[Source], today: dt.date) -> tuple[list[SpecFinding], list[SpecFinding]]:
@@ -332,13 +364,3 @@ def _counts(
             suppressed=hidden[code],
             skipped_because=tuple(sorted(set(reasons))),
         )
-
-
-def model_indexes(metadata: Mapping[str, Any], default_schema: str) -> frozenset[ModelIndex]:
-    """List the indexes of a SQLAlchemy MetaData's tables, as (schema, name)."""
-    return frozenset(
-        (table.schema or default_schema, str(index.name))
-        for table in metadata.values()
-        for index in table.indexes
-        if index.name is not None
-    )

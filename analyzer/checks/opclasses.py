@@ -1,7 +1,7 @@
 """Operator classes, collations and extensions: TX110, TX111, TX115, TX120, TX121, TX124, TX201 and TX202."""
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Hit, Rule, Subject, Unknown
@@ -32,6 +32,9 @@ _EXTENSIONS: Mapping[str, str] = {
 }  # fmt: skip
 _TEXT = frozenset({"text", "character varying", "character"})
 _COLLATIONS = frozenset({"C", "POSIX", "default", "ucs_basic", "C.utf8", "unicode", "pg_c_utf8"})
+#: Operators of jsonb: the first are served by jsonb_ops alone, the others by both of gin's classes.
+_EXISTENCE = frozenset({"?", "?|", "?&"})
+_CONTAINMENT = frozenset({"@>", "@?", "@@"})
 #: What each vector type's class for a distance is called; cosine is what embeddings are usually compared by.
 _VECTOR_CLASSES = {
     "vector": "vector_cosine_ops",
@@ -124,6 +127,8 @@ def _extension(subject: Subject) -> Iterator[Answer]:
             yield Unknown(reason=f"whether the extension {extension} is installed is known with -d URL or --snapshot")
         elif not installed:
             rewrite = f"CREATE EXTENSION {extension} in an earlier revision"
+            if not subject.has_available(extension):
+                rewrite = f"the server has no files of it either: install them first, then {rewrite}"
             yield Hit(message=f"the extension {extension} is not installed", at=("method",), rewrite=rewrite)
     yield from _tablespace(subject)
 
@@ -132,14 +137,12 @@ def _tablespace(subject: Subject) -> Iterator[Answer]:
     name = subject.index.tablespace
     if name in (None, "pg_default"):
         return
-    used = set[str | None]()
-    if subject.known is not None:
-        used = {index.definition.tablespace for index in subject.known.facts.snapshot.indexes}
-    known = subject.known.tablespaces if subject.known is not None else None
-    if known is not None and name not in known:
-        yield Hit(message=f"there is no tablespace {name}", at=("tablespace",), rewrite="create it, or drop tablespace")
-    elif known is None and name not in used:
-        yield Unknown(reason="a snapshot does not list tablespaces; give -d URL")
+    known = subject.known.facts.snapshot.server.tablespaces if subject.known is not None else None
+    if known is None:
+        yield Unknown(reason="which tablespaces there are is known with -d URL, or --snapshot of a new capture")
+    elif name not in known:
+        rewrite = f"one of {', '.join(each for each in known if each != 'pg_global')}, or none for the database's own"
+        yield Hit(message=f"there is no tablespace {name}", at=("tablespace",), rewrite=rewrite)
 
 
 def _hnsw_class(subject: Subject) -> Iterator[Answer]:
@@ -189,18 +192,51 @@ def _json_class(subject: Subject) -> Iterator[Answer]:
     if subject.index.method != "gin":
         return
     for number, key in enumerate(subject.index.keys):
-        if key.opclass is not None:
+        asked = _asked(subject, key)
+        if bare(key.opclass) == "jsonb_path_ops" and asked & _EXISTENCE:
+            yield Hit(
+                message=f"the recorded statements ask {_listed(asked & _EXISTENCE)} of {key.column or key.expression}, "
+                "which jsonb_path_ops does not serve",
+                at=("keys", number),
+                rewrite="opclass: jsonb_ops",
+                fix=subject.with_key(number, opclass="jsonb_ops"),
+            )
+        elif key.opclass is not None:
             continue
-        if subject.known is None and key.expression is None:
+        elif subject.known is None and key.expression is None:
             yield NEEDS_TABLE
         elif subject.type_of(key) == "jsonb":
-            yield Hit(
-                message=f"gin on {key.column} does not say which operator class of jsonb: the default is the larger",
-                at=("keys", number),
-                rewrite="jsonb_path_ops serves @>, @? and @@ and is smaller; jsonb_ops serves ?, ?| and ?& too; "
-                "neither serves ->> 'key' =, which wants a btree on that expression",
-                fix=subject.with_key(number, opclass="jsonb_path_ops"),
-            )
+            yield _unsaid(subject, number, asked)
+
+
+def _unsaid(subject: Subject, number: int, asked: frozenset[str]) -> Hit:
+    column = subject.index.keys[number].column
+    message = f"gin on {column} does not say which operator class of jsonb: the default is the larger"
+    if asked:
+        message += f"; the recorded statements ask {_listed(asked)} of it"
+    elif subject.uses is not None:
+        message += "; no recorded statement asks of it what either serves"
+    return Hit(
+        message=message,
+        at=("keys", number),
+        rewrite="jsonb_path_ops serves @>, @? and @@ and is smaller; jsonb_ops serves ?, ?| and ?& too; "
+        "neither serves ->> 'key' =, which wants a btree on that expression",
+        fix=subject.with_key(number, opclass="jsonb_ops" if asked & _EXISTENCE else "jsonb_path_ops"),
+    )
+
+
+def _asked(subject: Subject, key: Key) -> frozenset[str]:
+    """Return the operators of jsonb that the recorded statements use on a key."""
+    found = (each for use in subject.uses or () for each in use.operators)
+    if key.column is not None:
+        found = (each for each in found if each.column == key.column and each.expression is None)
+    else:
+        found = (each for each in found if each.expression == key.expression)
+    return frozenset(each.operator for each in found) & (_EXISTENCE | _CONTAINMENT)
+
+
+def _listed(operators: Iterable[str]) -> str:
+    return ", ".join(sorted(operators))
 
 
 RULES = (
@@ -237,6 +273,7 @@ RULES = (
     ),
     Rule(
         code="TX202", name="jsonb-opclass-unsaid", severity="warning",
-        title="gin on jsonb without saying which operator class", check=_json_class,
+        title="gin on jsonb without saying which operator class, or with one that does not serve what is asked",
+        check=_json_class,
     ),
 )  # fmt: skip

@@ -2,20 +2,31 @@
 
 from collections.abc import Iterator
 
+from analyzer.advise.facts import Facts
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Hit, Rule, Subject
+from analyzer.sql import ident
 
 
-def _concurrently(subject: Subject) -> Iterator[Answer]:
+def _foreign_partition(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
     partitioned = subject.relation is not None and subject.relation.kind == "p"
-    if partitioned and subject.rows and subject.existing is None:
+    if partitioned and subject.existing is None and (foreign := _foreign_tables(subject.known.facts, {subject.table})):
+        first = ident(*foreign[0])
         yield Hit(
-            message=f"{subject.index.qualified_table} is partitioned and holds rows: "
-            "no index on it can be built concurrently",
-            rewrite="declare the index for each partition first; the parent's then takes them over unbuilt",
+            message=f"{first} is a partition of {subject.index.qualified_table} and a foreign table: it has no index, "
+            "so the one of the whole table, built partition by partition, would never be valid",
+            rewrite="declare the index for each other partition, and on the server of the foreign table",
         )
+
+
+def _foreign_tables(facts: Facts, parents: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """List the foreign tables below partitioned ones, in order of their names."""
+    below = [each for each in facts.relations.values() if parents.intersection(each.parents)]
+    partitioned = {(each.schema_name, each.name) for each in below if each.kind == "p"}
+    found = [(each.schema_name, each.name) for each in below if each.kind == "f"]
+    return sorted(found + (_foreign_tables(facts, partitioned) if partitioned else []))
 
 
 def _partition_key(subject: Subject) -> Iterator[Answer]:
@@ -59,8 +70,8 @@ def _constraint(subject: Subject) -> Iterator[Answer]:
 
 RULES = (
     Rule(
-        code="TX116", name="no-concurrent-build", severity="error",
-        title="an index that cannot be built concurrently", sqlstates=("0A000",), check=_concurrently,
+        code="TX116", name="foreign-partition", severity="error",
+        title="an index on a partitioned table of which a foreign table is a part", check=_foreign_partition,
     ),
     Rule(
         code="TX117", name="unique-without-partition-key", severity="error",

@@ -23,10 +23,6 @@ class Known:
     indexes: Mapping[tuple[str, str], Index]
     #: What the recorded statements ask of each table, by (schema, table); None when there are none.
     uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
-    #: None when nobody asked the server.
-    tablespaces: frozenset[str] | None = None
-    #: None when nobody asked the server.
-    maintenance_work_mem_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +104,11 @@ class Subject:
         if self.known is None:
             return None
         return any(each.name == name for each in self.known.facts.snapshot.extensions)
+
+    def has_available(self, name: str) -> bool:
+        """Say whether the server could install an extension; yes when that is not known."""
+        available = None if self.known is None else self.known.facts.snapshot.server.available_extensions
+        return available is None or name in available
 
     def with_key(self, number: int, **changes: Any) -> IndexDef:
         """Return the index with one key changed."""

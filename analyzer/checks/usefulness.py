@@ -8,6 +8,7 @@ from analyzer.advise.facts import ENTRY_LIMIT_BYTES
 from analyzer.checks.calls import tokens_of
 from analyzer.checks.rule import NEEDS_STATEMENTS, NEEDS_STATISTICS, NEEDS_TABLE, Answer, Hit, Rule, Subject
 from analyzer.index import IndexDef
+from analyzer.workload.shapes import TableShape
 
 _UNBOUNDED = frozenset({"text", "character varying", "jsonb", "bytea", "xml"})
 _TEXT = frozenset({"text", "character varying", "character"})
@@ -123,14 +124,41 @@ def _provable(subject: Subject) -> Iterator[Answer]:
     tokens = tokens_of(where)
     compared = [t for t in tokens if t.text in ("=", "<", ">", "<=", ">=") or t.word in ("in", "between")]
     constants = [t for t in tokens if t.kind in ("string", "number")]
-    if compared and constants:
+    if compared and constants and not _implied(subject, where):
         shown = ", ".join(dict.fromkeys(token.text for token in constants[:3]))
         yield Hit(
             message=f"the predicate compares with {shown}: a statement uses the index when a constant in its text "
-            "implies that, not when it binds a parameter whose plan has become generic",
+            f"implies that, not when it binds a parameter whose plan has become generic{_as_recorded(subject, where)}",
             at=("where",),
             rewrite="make the column the first key, or write the constant in the statement",
         )
+
+
+def _implied(subject: Subject, where: str) -> bool:
+    """Say whether a recorded statement holds the predicate as its own condition, constant and all."""
+    wanted = [token.text for token in tokens_of(where)]
+    conditions = (each for use in subject.uses or () for each in use.conditions)
+    return any([token.text for token in tokens_of(each.sql)] == wanted for each in conditions)
+
+
+def _as_recorded(subject: Subject, where: str) -> str:
+    """Say what the recorded statements ask of the predicate's columns; their text has lost its constants."""
+    names = {token.text.strip('"') if token.kind == "quoted" else token.word for token in tokens_of(where)}
+    columns = sorted(name for name in names if subject.column(name) is not None)
+    if subject.uses is None or not columns:
+        return ""
+    asking = sum(set(columns) <= _compared(use) for use in subject.uses)
+    shown = ", ".join(columns)
+    if not asking:
+        return f"; no recorded statement compares {shown}, so none can use it"
+    return f"; {asking} recorded conditions compare {shown}, with a constant or a parameter their text no longer says"
+
+
+def _compared(use: TableShape) -> set[str]:
+    return {
+        *use.equalities, *use.nulls, *use.ranges, *use.alternatives, *(each.column for each in use.operators),
+        *(name for each in (*use.expressions, *use.conditions) for name in each.columns),
+    }  # fmt: skip
 
 
 def _waits(subject: Subject) -> Iterator[Answer]:
@@ -143,11 +171,18 @@ def _waits(subject: Subject) -> Iterator[Answer]:
     elsewhere = (each for table, all_of in subject.declared.items() if table != subject.table for each in all_of)
     other = next((each for each in elsewhere if _waiting(each.index) and each.existing is None), None)
     if subject.existing is None and other is not None:
+        tables = (f"{each.index.qualified_table} ({_megabytes(each)})" for each in (subject, other))
         yield Hit(
             message="built concurrently, it waits for the concurrent builds of every other partial or expression index,"
-            f" such as {other.index.qualified_name}",
+            f" such as {other.index.qualified_name}, and they for it, for as long as reading the table twice takes: "
+            f"{', '.join(tables)}",
             rewrite="build them one after the other, as one revision does",
         )
+
+
+def _megabytes(subject: Subject) -> str:
+    size_bytes = subject.relation.size_bytes if subject.relation is not None else None
+    return "of unknown size" if size_bytes is None else f"{size_bytes / 1024**2:,.0f} MB"
 
 
 def _waiting(index: IndexDef) -> bool:

@@ -124,9 +124,10 @@ def _memory(subject: Subject) -> tuple[int, str] | None:
     if stated is not None:
         number, unit = re.findall(r"(\d+) ?(\w+)", stated)[0]
         return int(number) * _UNITS[unit], "the spec's build"
-    if subject.known is not None and subject.known.maintenance_work_mem_bytes is not None:
-        return subject.known.maintenance_work_mem_bytes, "the server's setting"
-    return (_DEFAULT_MEMORY_BYTES, "PostgreSQL's default") if subject.known is not None else None
+    if subject.known is None:
+        return None
+    setting = subject.known.facts.snapshot.server.maintenance_work_mem_bytes
+    return (_DEFAULT_MEMORY_BYTES, "PostgreSQL's default") if setting is None else (setting, "the server's setting")
 
 
 def hnsw_bytes(rows: float, kind: str, size: int, m: int) -> float:

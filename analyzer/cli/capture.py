@@ -1,5 +1,6 @@
 """`twindex capture`: one read-only snapshot of a database, as a file."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import click
 
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.snapshot import Snapshot
-from analyzer.cli.options import database_option, read_snapshot, resolve_database
+from analyzer.cli.options import read_snapshot, resolve_database
 from analyzer.errors import InputError
 
 #: How many of the reasons for not examining something the summary names.
@@ -15,15 +16,35 @@ _REASONS_SHOWN = 3
 
 
 @click.command()
-@database_option
+@click.option(
+    "-d",
+    "--database",
+    "databases",
+    metavar="URL",
+    multiple=True,
+    help="The primary, and then its replicas, whose counters are added; libpq or postgresql+psycopg:// URLs  "
+    "[default: $DATABASE_URL, then sqlalchemy.url of alembic.ini]",
+)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write, mode 0600.")
+@click.option(
+    "--samples",
+    "sample_rows",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="Take N rows of each table along, for estimates of expressions, predicates and GIN indexes.",
+)
 @click.option("--no-values", is_flag=True, help="Leave out every value of a row and every literal of a statement.")
 @click.option("--quiet", is_flag=True, help="Neither progress nor summary on stderr.")
-def command(*, database: str | None, output: Path, no_values: bool, quiet: bool) -> None:
+def command(*, databases: tuple[str, ...], output: Path, sample_rows: int | None, no_values: bool, quiet: bool) -> None:
     """Read a database's catalog, statistics and statements into a snapshot file; nothing is written to it."""
+    if sample_rows and no_values:
+        raise InputError("--samples takes rows along and --no-values leaves every value out; give one of the two")
     _check_writable(output)
-    with resolve_database(database) as url:
-        snapshot = read_snapshot(url, quiet=quiet, values=not no_values)
+    with contextlib.ExitStack() as stack:
+        url, *replicas = [stack.enter_context(resolve_database(each)) for each in databases or (None,)]
+        snapshot = read_snapshot(
+            url, quiet=quiet, values=not no_values, sample_rows=sample_rows or 0, replicas=replicas
+        )
     try:
         snapshots.dump(snapshot, output)
     except OSError as error:

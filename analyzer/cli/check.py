@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from analyzer.checks.drift import find_drift
+from analyzer.checks.environment import examine_environment
 from analyzer.cli.findings import Format, emit_findings, findings_options
 from analyzer.cli.options import (
     database_option,
@@ -16,17 +17,20 @@ from analyzer.cli.options import (
     source_argument,
     specs_directory,
     specs_option,
+    twin_options,
 )
+from analyzer.config import load_config
 from analyzer.report.findings import FindingsDocument
 from analyzer.report.model import Severity
 from analyzer.specs.files import load_specs
-from analyzer.twin.planner import open_twin
+from analyzer.twin.planner import Wanted, open_twin
 
 
 @click.command()
 @source_argument
 @database_option
 @specs_option
+@twin_options
 @fail_on_option
 @findings_options
 @quiet_option
@@ -35,6 +39,7 @@ def command(
     snapshot: Path | None,
     database: str | None,
     specs: Path | None,
+    wanted: Wanted,
     fail_on: Severity,
     output_format: Format | None,
     outputs: tuple[Path, ...],
@@ -43,15 +48,16 @@ def command(
     """Compare the approved specs with the indexes that exist; only reads the database."""
     declared = load_specs(specs_directory(specs))
     captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=False)
-    with progress(quiet=quiet) as tell, open_twin(captured, progress=tell) as twin:
+    with progress(quiet=quiet) as tell, open_twin(captured, wanted=wanted, progress=tell) as twin:
         drift = find_drift(declared, captured, twin.canonical, gaps=twin.not_examined)
         planner = twin.planner
+    environment = examine_environment(load_config().alembic)
     document = FindingsDocument(
         command="check",
         basis=f"database {captured.server.database}, definitions as a {planner} prints them",
         objects=drift.objects,
-        findings=drift.findings,
-        checks=drift.checks,
+        findings=(*drift.findings, *environment.findings),
+        checks=(*drift.checks, *environment.checks),
         not_examined=drift.not_examined,
     )
     emit_findings(document, outputs, output_format)

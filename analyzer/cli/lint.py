@@ -6,28 +6,37 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import click
+from sqlalchemy import Table
 
 from analyzer.advise.facts import Facts
 from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import NotExamined as SnapshotGap
 from analyzer.capture.snapshot import Snapshot, load
-from analyzer.checks.known import known_of, read_server
-from analyzer.checks.lint import lint, model_indexes
-from analyzer.checks.rule import Known
+from analyzer.checks.known import known_of
+from analyzer.checks.lint import lint
 from analyzer.cli.findings import Format, emit_findings, findings_options
-from analyzer.cli.options import database_option, fail_on_option, progress, quiet_option, resolve_database
+from analyzer.cli.options import (
+    database_option,
+    fail_on_option,
+    progress,
+    quiet_option,
+    resolve_database,
+    twin_options,
+)
 from analyzer.config import load_config
 from analyzer.errors import CapabilityError, InputError
+from analyzer.index import IndexDef
 from analyzer.report.findings import FindingsDocument
 from analyzer.report.model import NotExamined, Severity
+from analyzer.specs.models import model_indexes
 from analyzer.specs.source import Source, load_sources
-from analyzer.twin.planner import open_twin
+from analyzer.twin.planner import Wanted, open_twin
 
 
-def _metadata(text: str) -> frozenset[tuple[str, str]]:
+def _metadata(text: str) -> tuple[IndexDef, ...]:
     """Import `module:attribute`, a SQLAlchemy MetaData or a declarative base, and list its indexes."""
     module_name, _, attribute = text.partition(":")
     if str(Path.cwd()) not in sys.path:
@@ -42,23 +51,23 @@ def _metadata(text: str) -> frozenset[tuple[str, str]]:
     tables: Any = getattr(metadata, "tables", None)
     if not isinstance(tables, Mapping):
         raise InputError(f"--metadata {text} is no MetaData; name one, or a declarative base")
-    return model_indexes(tables, metadata.schema or "public")  # pyright: ignore[reportUnknownArgumentType] - imported
+    return model_indexes(cast("Mapping[str, Table]", tables).values(), str(metadata.schema or "public"))
 
 
 def _exact(
     sources: Sequence[Source],
     snapshot: Snapshot,
-    known: Known,
-    models: frozenset[tuple[str, str]] | None,
+    models: tuple[IndexDef, ...] | None,
+    wanted: Wanted,
     tell: Callable[[str], None],
 ) -> FindingsDocument:
-    with open_twin(snapshot, progress=tell) as twin:
+    with open_twin(snapshot, wanted=wanted, progress=tell) as twin:
         tell("lint")
         gaps = [NotExamined(what=gap.what, reason=gap.reason) for gap in (*snapshot.not_examined, *twin.not_examined)]
         return lint(
             sources,
             today=dt.datetime.now(tz=dt.UTC).date(),
-            known=known,
+            known=known_of(Facts(snapshot)),
             build=twin.canonical,
             basis=f"{twin.planner} of database {snapshot.server.database}",
             model_indexes=models,
@@ -75,6 +84,7 @@ def _exact(
     help="Compare with a file of `twindex capture` instead of a database.",
 )
 @click.option("--metadata", metavar="MODULE:ATTRIBUTE", help="SQLAlchemy MetaData whose indexes no spec may repeat.")
+@twin_options
 @fail_on_option
 @findings_options
 @quiet_option
@@ -86,6 +96,7 @@ def command(
     database: str | None,
     snapshot: Path | None,
     metadata: str | None,
+    wanted: Wanted,
     fail_on: Severity,
     output_format: Format | None,
     outputs: tuple[Path, ...],
@@ -103,7 +114,7 @@ def command(
     if database is None and snapshot is None:
         document = lint(sources, today=dt.datetime.now(tz=dt.UTC).date(), model_indexes=models)
     else:
-        document = _against(sources, database, snapshot, models, quiet=quiet)
+        document = _against(sources, database, snapshot, models, wanted, quiet=quiet)
     emit_findings(document, outputs, output_format)
     if document.reaches(fail_on):
         ctx.exit(1)
@@ -123,7 +134,8 @@ def _against(
     sources: Sequence[Source],
     database: str | None,
     snapshot: Path | None,
-    models: frozenset[tuple[str, str]] | None,
+    models: tuple[IndexDef, ...] | None,
+    wanted: Wanted,
     *,
     quiet: bool,
 ) -> FindingsDocument:
@@ -131,9 +143,7 @@ def _against(
         tell = stack.enter_context(progress(quiet=quiet))
         if snapshot is not None:
             captured = load(snapshot)
-            known = known_of(Facts(captured))
         else:
             url = stack.enter_context(resolve_database(database))
             captured = _captured(url, tell)
-            known = read_server(url, known_of(Facts(captured)))
-        return _exact(sources, captured, known, models, tell)
+        return _exact(sources, captured, models, wanted, tell)

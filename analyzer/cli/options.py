@@ -1,12 +1,13 @@
 """Options that several commands share, and what they resolve to."""
 
 import contextlib
+import functools
 import os
 import re
 import sys
 from collections.abc import Callable, Collection, Generator, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 import psycopg
@@ -22,6 +23,7 @@ from analyzer.errors import InputError, UnreachableError
 from analyzer.report.model import Document
 from analyzer.report.output import Format, QueryText, format_of, render, write
 from analyzer.twin import cluster
+from analyzer.twin.host import Wanted
 from analyzer.workload.parse import Workload, parse_file, parse_statements
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -77,6 +79,26 @@ def specs_option(function: F) -> F:
     return click.option(
         "--specs", type=click.Path(path_type=Path, file_okay=False), help="Directory of specs  [default: index_specs]"
     )(function)
+
+
+def twin_options(function: F) -> F:
+    """Add `--twin-bin` and `--twin-image`, which the command is given together as `wanted`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, twin_bin: Path | None, twin_image: str | None, **options: Any) -> Any:
+        if twin_bin is not None and twin_image is not None:
+            raise InputError("both --twin-bin and --twin-image are given; name one planner")
+        return function(*args, wanted=Wanted(bin_dir=twin_bin, image=twin_image), **options)
+
+    named_image = click.option(
+        "--twin-image", metavar="IMAGE", help="Plan on the PostgreSQL of this Docker image, such as postgres:17."
+    )
+    named_directory = click.option(
+        "--twin-bin",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Plan on the PostgreSQL whose initdb and postgres are here  [default: the closest at hand]",
+    )
+    return cast("F", named_directory(named_image(command)))
 
 
 def quiet_option(function: F) -> F:
@@ -184,11 +206,26 @@ def resolve_snapshot(source: Path | None, database: str | None, *, quiet: bool, 
         return read_snapshot(url, quiet=quiet, statements=statements)
 
 
-def read_snapshot(url: str, *, quiet: bool, statements: bool = True, values: bool = True) -> Snapshot:
+def read_snapshot(
+    url: str,
+    *,
+    quiet: bool,
+    statements: bool = True,
+    values: bool = True,
+    sample_rows: int = 0,
+    replicas: Sequence[str] = (),
+) -> Snapshot:
     """Capture a database, with progress on stderr; raises UnreachableError when the server goes away meanwhile."""
     try:
         with progress(quiet=quiet) as tell:
-            return capture(url, statements=statements, values=values, progress=lambda what: tell(f"capture: {what}"))
+            return capture(
+                url,
+                replicas=replicas,
+                statements=statements,
+                values=values,
+                sample_rows=sample_rows,
+                progress=lambda what: tell(f"capture: {what}"),
+            )
     except psycopg.OperationalError as error:
         raise UnreachableError(
             f"{describe(url)}: reading it broke off ({without_secrets(str(error), url)}); try again"

@@ -18,6 +18,7 @@ from analyzer.cli.options import (
     source_argument,
     specs_directory,
     specs_option,
+    twin_options,
     workload_option,
 )
 from analyzer.errors import InputError
@@ -27,7 +28,7 @@ from analyzer.report.output import Format, QueryText
 from analyzer.specs.declared import declared
 from analyzer.specs.files import append_proposals, load_specs, set_state
 from analyzer.specs.model import json_schema
-from analyzer.twin.planner import open_twin
+from analyzer.twin.planner import Wanted, open_twin
 from analyzer.workload.parse import Workload
 
 
@@ -40,6 +41,7 @@ from analyzer.workload.parse import Workload
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop searching after this long.")
 @click.option("--write", "write_specs", is_flag=True, help="Add the proposals to the specs as `state: proposed`.")
 @specs_option
+@twin_options
 @output_options
 def command(
     *,
@@ -51,6 +53,7 @@ def command(
     seconds: float | None,
     write_specs: bool,
     specs: Path | None,
+    wanted: Wanted,
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,
@@ -65,7 +68,7 @@ def command(
     captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=workload_file is None)
     workload = resolve_workload(workload_file, captured)
     limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
-    advice = advise(captured, workload, directory, limits, quiet=quiet)
+    advice = advise(captured, workload, directory, limits, wanted=wanted, quiet=quiet)
     document = propose_document(advice, captured)
     if write_specs:
         for path in _write(directory, document, advice):
@@ -91,8 +94,10 @@ def _write(directory: Path, document: ProposeDocument, advice: Advice) -> tuple[
     return tuple(sorted({*written, *(set_state(directory, again, "proposed") if again else ())}))
 
 
-def advise(snapshot: Snapshot, workload: Workload, specs: Path, limits: Limits, *, quiet: bool) -> Advice:
+def advise(
+    snapshot: Snapshot, workload: Workload, specs: Path, limits: Limits, *, wanted: Wanted, quiet: bool
+) -> Advice:
     """Build a twin and propose on it what the specs do not declare yet."""
     known = declared(load_specs(specs), snapshot) if specs.is_dir() else ()
-    with progress(quiet=quiet) as tell, open_twin(snapshot, progress=tell) as twin:
+    with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
         return propose(twin, workload, declared=known, limits=limits, progress=tell)

@@ -14,10 +14,12 @@ from analyzer.cli.options import (
     source_argument,
     specs_directory,
     specs_option,
+    twin_options,
 )
 from analyzer.cli.propose import advise
 from analyzer.report.advice import report_document
 from analyzer.report.output import Format, QueryText
+from analyzer.twin.host import Wanted
 from analyzer.workload.parse import parse_statements
 
 
@@ -25,12 +27,14 @@ from analyzer.workload.parse import parse_statements
 @source_argument
 @database_option
 @specs_option
+@twin_options
 @output_options
 def command(
     *,
     snapshot: Path | None,
     database: str | None,
     specs: Path | None,
+    wanted: Wanted,
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,
@@ -43,5 +47,5 @@ def command(
     check_outputs(outputs, output_format)
     directory = specs_directory(specs)
     captured = resolve_snapshot(snapshot, database, quiet=quiet)
-    advice = advise(captured, parse_statements(captured), directory, Limits(), quiet=quiet)
+    advice = advise(captured, parse_statements(captured), directory, Limits(), wanted=wanted, quiet=quiet)
     emit(report_document(advice, captured), outputs, output_format, query_text)

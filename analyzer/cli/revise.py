@@ -4,12 +4,19 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.options import database_option, progress, resolve_snapshot, specs_directory, specs_option
+from analyzer.cli.options import (
+    database_option,
+    progress,
+    resolve_snapshot,
+    specs_directory,
+    specs_option,
+    twin_options,
+)
 from analyzer.config import load_config
 from analyzer.errors import InputError
 from analyzer.migrate.revision import revise
 from analyzer.specs.files import load_specs
-from analyzer.twin.planner import open_twin
+from analyzer.twin.planner import Wanted, open_twin
 
 
 @click.command()
@@ -22,8 +29,17 @@ from analyzer.twin.planner import open_twin
     type=click.Path(path_type=Path, dir_okay=False),
     help="Alembic's file  [default: alembic.ini]",
 )
+@twin_options
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def command(*, message: str, database: str | None, specs: Path | None, alembic: Path | None, quiet: bool) -> None:
+def command(
+    *,
+    message: str,
+    database: str | None,
+    specs: Path | None,
+    alembic: Path | None,
+    wanted: Wanted,
+    quiet: bool,
+) -> None:
     """Write the Alembic revision that makes the database agree with the approved specs; only reads the database."""
     config = load_config()
     directory, settings = specs_directory(specs), alembic or config.alembic
@@ -31,7 +47,7 @@ def command(*, message: str, database: str | None, specs: Path | None, alembic: 
     if not settings.is_file():
         raise InputError(f"{settings} is not there; run in the project's directory or give --config FILE")
     snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False)
-    with progress(quiet=quiet) as tell, open_twin(snapshot, progress=tell) as twin:
+    with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
         path = revise(
             snapshot, directory, settings,
             message=message, canonical=twin.canonical, deparse=twin.server_ddl,

@@ -13,10 +13,11 @@ from analyzer.cli.options import (
     output_options,
     progress,
     resolve_snapshot,
+    twin_options,
 )
 from analyzer.report.model import Severity
 from analyzer.report.output import Format, QueryText
-from analyzer.twin.planner import open_twin
+from analyzer.twin.planner import Wanted, open_twin
 from analyzer.verify import verify
 
 
@@ -29,12 +30,14 @@ from analyzer.verify import verify
     type=click.Path(path_type=Path, dir_okay=False),
     help="The snapshot captured before the deploy.",
 )
+@twin_options
 @fail_on_option
 @output_options
 def command(
     *,
     database: str | None,
     against: Path,
+    wanted: Wanted,
     fail_on: Severity,
     outputs: tuple[Path, ...],
     output_format: Format | None,
@@ -45,7 +48,7 @@ def command(
     check_outputs(outputs, output_format)
     before = snapshots.load(against)
     after = resolve_snapshot(None, database, quiet=quiet)
-    with progress(quiet=quiet) as tell, open_twin(before, progress=tell) as twin:
+    with progress(quiet=quiet) as tell, open_twin(before, wanted=wanted, progress=tell) as twin:
         tell("verify")
         report = verify(before, after, twin)
     emit(report, outputs, output_format, query_text)

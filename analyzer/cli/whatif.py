@@ -16,11 +16,12 @@ from analyzer.cli.options import (
     read_text,
     resolve_snapshot,
     source_argument,
+    twin_options,
 )
 from analyzer.errors import InputError
 from analyzer.report.advice import whatif_document
 from analyzer.report.output import Format, QueryText
-from analyzer.twin.planner import open_twin
+from analyzer.twin.planner import Wanted, open_twin
 from analyzer.workload.parse import Statement, Unread, Workload, parse_listed, parse_statements
 
 
@@ -32,6 +33,7 @@ from analyzer.workload.parse import Statement, Unread, Workload, parse_listed, p
 )
 @click.option("--create", multiple=True, metavar="DDL", help="A CREATE INDEX to try; repeatable.")
 @click.option("--drop", multiple=True, metavar="NAME", help="An index to do without, as schema.name; repeatable.")
+@twin_options
 @output_options
 def command(
     *,
@@ -40,6 +42,7 @@ def command(
     queries: str | None,
     create: tuple[str, ...],
     drop: tuple[str, ...],
+    wanted: Wanted,
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,
@@ -57,7 +60,7 @@ def command(
     if not statements:
         where = f"{queries} holds" if queries is not None else "pg_stat_statements has recorded"
         raise InputError(f"{where} no statement to plan; give some with -q FILE")
-    trials, planner, notes = _try(captured, statements, create, drop, quiet=quiet)
+    trials, planner, notes = _try(captured, statements, create, drop, wanted, quiet=quiet)
     document = whatif_document(captured, planner, trials, (*recorded.not_examined, *notes))
     emit(document, outputs, output_format, query_text)
 
@@ -67,10 +70,11 @@ def _try(
     statements: Sequence[Statement | Unread],
     create: tuple[str, ...],
     drop: tuple[str, ...],
+    wanted: Wanted,
     *,
     quiet: bool,
 ) -> tuple[tuple[Trial, ...], str, tuple[NotExamined, ...]]:
-    with progress(quiet=quiet) as tell, open_twin(snapshot, progress=tell) as twin:
+    with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
         tell("what-if")
         trials = try_indexes(twin, statements, create=create, drop=drop)
         return trials, twin.planner, (*snapshot.not_examined, *twin.not_examined)

@@ -160,12 +160,12 @@ def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, 
     with open_twin(snapshot) as twin:
         revise(snapshot, specs, config, message="proposed", canonical=twin.canonical, deparse=twin.server_ddl)
     log = _BuildLog()
-    logging.getLogger("analyzer.migrate.online").addHandler(log)
-    logging.getLogger("analyzer.migrate.online").setLevel(logging.INFO)
+    logging.getLogger("analyzer.migrate").addHandler(log)
+    logging.getLogger("analyzer.migrate").setLevel(logging.INFO)
     try:
         alembic.upgrade(config, "head")
     finally:
-        logging.getLogger("analyzer.migrate.online").removeHandler(log)
+        logging.getLogger("analyzer.migrate").removeHandler(log)
     progress("approve, revise, upgrade", 1)
     return log.seconds
 
@@ -178,11 +178,10 @@ class _BuildLog(logging.Handler):
         self.seconds: dict[str, float] = {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take note of `built %s in %.1f s`."""
-        if record.msg.startswith("built ") and isinstance(record.args, tuple) and len(record.args) == 2:
-            name, seconds = record.args
-            if isinstance(seconds, float):
-                self.seconds[str(name)] = seconds
+        """Take note of a build that is finished."""
+        facts = vars(record)
+        if "built_index" in facts:
+            self.seconds[str(facts["built_index"])] = float(facts["build_seconds"])
 
 
 def _report(before: Snapshot, after: Snapshot, advice: Advice, seconds: dict[str, float], progress: Progress) -> Report:

@@ -5,17 +5,31 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from alembic.autogenerate.api import AutogenContext
-from alembic.operations.ops import CreateTableOp, DropIndexOp, DropTableOp, OpContainer, UpgradeOps
+from alembic.operations.ops import (
+    AddColumnOp,
+    AlterColumnOp,
+    CreateTableOp,
+    DropColumnOp,
+    DropIndexOp,
+    DropTableOp,
+    MigrateOperation,
+    ModifyTableOps,
+    OpContainer,
+    UpgradeOps,
+)
 from alembic.util import PriorityDispatchResult
 from sqlalchemy.engine import Connection
 
 from analyzer.config import load_config
 from analyzer.errors import TwindexError
+from analyzer.migrate.directives import keep_apart
 from analyzer.migrate.live import Live
-from analyzer.migrate.online import PLAIN_BUILD_BYTES, DeployError
+from analyzer.migrate.online import DeployError
 from analyzer.migrate.revision import operations_of
+from analyzer.migrate.twice import refuse_declared_twice
 from analyzer.specs.diff import Change, changes
 from analyzer.specs.files import SpecSet, load_specs
+from analyzer.specs.models import model_indexes
 from analyzer.sql import ident
 
 LOG = logging.getLogger(__name__)
@@ -60,10 +74,13 @@ def refuse_drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityDi
 
 
 def specs_directory(context: AutogenContext) -> Path | None:
-    """Find the specs: `context.configure(index_specs=…)`, else [tool.twindex] beside alembic.ini; None without any."""
+    """Find the specs: `context.configure(index_specs=…)`, else [tool.twindex] beside alembic.ini; None without any.
+
+    `index_specs=False` says that this database has none.
+    """
     configured = context.opts.get(OPTION)
     if configured is not None:
-        return Path(configured)
+        return Path(configured) if configured else None
     alembic = context.migration_context.environment_context
     file = alembic.config.config_file_name if alembic is not None else None
     found = load_config(Path(file).parent if file is not None else None).specs
@@ -71,11 +88,11 @@ def specs_directory(context: AutogenContext) -> Path | None:
 
 
 def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, upgrade_ops: UpgradeOps) -> None:
-    _refuse_declared_twice(context, specs)
-    moving = {_name(context, op.schema, op.table_name) for op in _tables(upgrade_ops)}
+    _check_connection(context, connection)
+    moving = {_name(context, schema, table) for schema, table in _changing(upgrade_ops)}
     for table in sorted({(s.schema, s.table) for s in specs.specs} & moving):
         LOG.warning(
-            "this revision creates or drops %s, so its specs wait; run autogenerate again after alembic upgrade",
+            "%s or its columns change first, so its specs wait; run autogenerate again after alembic upgrade",
             ident(*table),
         )
     waiting = SpecSet(
@@ -83,38 +100,29 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
         managed={table: where for table, where in specs.managed.items() if table not in moving},
     )
     live = Live(connection, waiting.specs)
+    refuse_declared_twice(model_indexes(context.sorted_tables, _default_schema(context)), specs, live)
     found = changes(waiting, live.indexes(), live.canonical, live.rows)
     partitioned = {name for name, table in live.tables.items() if table.kind == "p"}
     for change in found:
-        _refuse_partitioned(change, live)
         LOG.info("Detected index to %s: %s", change.kind, change.index.qualified_name)
     _prune(context, upgrade_ops, specs, found)
-    if found and upgrade_ops.ops:
-        LOG.warning(
-            "this revision changes more than indexes, and index steps commit what ran before them: a run that fails "
-            "among them cannot simply be repeated; move the index operations into a revision of their own"
-        )
     upgrade_ops.ops.extend(operations_of(found, deparse=live.deparse, partitioned=partitioned))
+    keep_apart(context)
 
 
-def _refuse_declared_twice(context: AutogenContext, specs: SpecSet) -> None:
-    declared = {(s.schema, s.spec.name): s for s in specs.specs if s.spec.state in {"approved", "retired"}}
-    for table in context.sorted_tables:
-        for index in table.indexes:
-            if (spec := declared.get(_name(context, table.schema, str(index.name)))) is not None:
-                raise DeployError(
-                    f"{spec.where}: {index.name} is declared by the model of {table.fullname} as well; keep one of both"
-                )
-
-
-def _refuse_partitioned(change: Change, live: Live) -> None:
-    table = live.tables.get((change.index.schema, change.index.table))
-    builds = change.kind not in {"rename", "alter"}
-    if builds and table is not None and table.kind == "p" and table.partitions_bytes > PLAIN_BUILD_BYTES:
-        where = f"{change.spec.where}: " if change.spec is not None else ""
+def _check_connection(context: AutogenContext, connection: Connection) -> None:
+    """Say early what would only fail in the deploy."""
+    if connection.dialect.paramstyle != "pyformat":
         raise DeployError(
-            f"{where}{change.index.qualified_table} is partitioned and holds rows, and PostgreSQL builds or drops no "
-            f"index of it concurrently; write the revision that has to {change.kind} {change.index.name} by hand"
+            f"twindex compares through psycopg 3 or psycopg2, and env.py connects through {connection.dialect.driver}; "
+            "use a URL that begins with postgresql+psycopg://, which serves create_async_engine() too"
+        )
+    # Alembic's own name for it is private, and the only one there is once its comparison has begun a transaction.
+    if getattr(context.migration_context, "_in_external_transaction", False):
+        LOG.warning(
+            "the connection was in a transaction before context.configure(), in which no index can be built "
+            "concurrently: alembic upgrade will refuse; in env.py, run no statement before configure() and use "
+            "engine.connect() instead of begin()"
         )
 
 
@@ -146,9 +154,27 @@ def _containers(upgrade_ops: UpgradeOps) -> Iterator[OpContainer]:
     return (op for op in upgrade_ops.ops if isinstance(op, OpContainer))
 
 
-def _tables(upgrade_ops: UpgradeOps) -> Iterator[CreateTableOp | DropTableOp]:
-    return (op for op in upgrade_ops.ops if isinstance(op, CreateTableOp | DropTableOp))
+def _changing(upgrade_ops: UpgradeOps) -> Iterator[tuple[str | None, str]]:
+    """Yield the tables that come, go or get other columns: only then is known what can be indexed."""
+    for op in upgrade_ops.ops:
+        match op:
+            case CreateTableOp() | DropTableOp():
+                yield op.schema, op.table_name
+            case ModifyTableOps() if any(_of_columns(each) for each in op.ops):
+                yield op.schema, op.table_name
+            case _:
+                pass
+
+
+def _of_columns(op: MigrateOperation) -> bool:
+    if isinstance(op, AlterColumnOp):
+        return op.modify_type is not None or op.modify_name is not None
+    return isinstance(op, AddColumnOp | DropColumnOp)
 
 
 def _name(context: AutogenContext, schema: str | None, name: str) -> Name:
-    return schema or context.dialect.default_schema_name or "public", name
+    return schema or _default_schema(context), name
+
+
+def _default_schema(context: AutogenContext) -> str:
+    return context.dialect.default_schema_name or "public"

@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
+from sqlglot import tokenize
+from sqlglot.tokenizer_core import Token, TokenType
 
 from analyzer.capture.indexes import as_index, definition
 from analyzer.capture.snapshot import Index
@@ -18,9 +20,10 @@ from analyzer.errors import InputError
 from analyzer.index import IndexDef
 from analyzer.migrate.statement import parts_of_create
 from analyzer.specs.files import DeclaredSpec
-from analyzer.sql import ident, render_text
+from analyzer.sql import expression, ident, render_text
 
-_COPY = "twindex_copy"
+#: The copy has the name of its table, so that expressions may name that, the index a name of its own.
+_INDEX = "twindex_copy_index"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +84,14 @@ class Live:
 
     def _built(self, index: IndexDef) -> dict[str, Any]:
         """Build on a temporary copy, read back what was built, and roll back."""
-        copy = replace(index, schema="pg_temp", table=_COPY, name=f"{_COPY}_index", tablespace=None)
+        copy = replace(_relative(index), schema="pg_temp", name=_INDEX, tablespace=None)
         with _discarded(self._connection):
             try:
-                self._plain(render_text("online/create_copy", copy=_COPY, schema=index.schema, table=index.table))
+                self._plain(render_text("online/create_copy", copy=index.table, schema=index.schema, table=index.table))
                 self._plain(copy.ddl())
             except DBAPIError as error:
                 raise InputError(str(error.orig).strip().partition("\n")[0]) from None
-            oid = int(self._row("specs/read_copy", {"table": _COPY})["oid"])
+            oid = int(self._row("specs/read_copy", {"table": index.table})["oid"])
             (row,) = self._read_indexes([oid])
             return row
 
@@ -109,6 +112,30 @@ class Live:
     def _plain(self, sql: str) -> None:
         """Send a statement as it is; a per cent sign in it is no placeholder."""
         self._connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+
+
+def _relative(index: IndexDef) -> IndexDef:
+    """Take the schema off columns written `schema.table.column`: the copy lies in another one."""
+    keys = tuple(
+        key if key.expression is None else replace(key, expression=_without_schema(key.expression, index))
+        for key in index.keys
+    )
+    return replace(index, keys=keys, where=None if index.where is None else _without_schema(index.where, index))
+
+
+def _without_schema(text: str, index: IndexDef) -> str:
+    text = expression(text)
+    tokens = tokenize(text, read="postgres")
+    names = [_identifier(token) for token in tokens]
+    for number in reversed(range(len(tokens) - 4)):
+        dots = (tokens[number + 1].text, tokens[number + 3].text)
+        if dots == (".", ".") and (names[number], names[number + 2]) == (index.schema, index.table):
+            text = text[: tokens[number].start] + text[tokens[number + 2].start :]
+    return text
+
+
+def _identifier(token: Token) -> str:
+    return token.text if token.token_type is TokenType.IDENTIFIER else token.text.lower()
 
 
 @contextlib.contextmanager

@@ -4,144 +4,115 @@ Every verb may be repeated after any failure. What was set for the session is re
 """
 
 import contextlib
-import logging
-import time
-from collections.abc import Generator
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Generator, Iterator
+from dataclasses import replace
 
 from alembic.runtime.migration import MigrationContext
-from alembic.util import CommandError
-from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, PendingRollbackError
 
-from analyzer.errors import ConflictError
-from analyzer.migrate.statement import (
-    DEFAULT_TABLESPACE,
-    is_concurrent,
-    parts_of_create,
-    tablespace_of,
-    temporary_name,
-)
-from analyzer.sql import ident, render_text
+from analyzer.migrate import jobs, offline
+from analyzer.migrate.build import drop, ensure, is_ours, render_like, settled, sweep
+from analyzer.migrate.catalog import State, read_state, read_table, refuse_foreign, refuse_needed, same
+from analyzer.migrate.deploy import Deploy, deploying
+from analyzer.migrate.names import mark, temporary_name
+from analyzer.migrate.options import read_options
+from analyzer.migrate.partitions import ensure_partitioned, is_built_by_partition
+from analyzer.migrate.session import LOG, execute, transaction
+from analyzer.migrate.statement import is_concurrent, is_concurrent_drop, parse_create
+from analyzer.migrate.target import DeployError, Target
+from analyzer.sql import render_text
 
-LOG = logging.getLogger(__name__)
+__all__ = [
+    "BUILD_LOCK_TIMEOUT", "SHORT_LOCK_TIMEOUT", "DeployError", "Target",
+    "alter_index", "build_index", "drop_index", "reindex_index", "rename_index", "replace_index", "side_by_side",
+]  # fmt: skip
 
-#: Swaps and drops hold up whoever comes after them while they wait, so they give up soon.
+#: Renamings and drops hold up whoever comes after them while they wait, so they give up soon.
 SHORT_LOCK_TIMEOUT = "5s"
-#: Largest partitioned table whose index is built plainly: its writers wait for about as long as this takes to read.
-PLAIN_BUILD_BYTES = 16 * 1024**2
-_COPY = "twindex_copy"
-_AGAIN = "run alembic upgrade again: it drops the INVALID index and builds it anew"
-
-
-class DeployError(ConflictError, CommandError):
-    """A ConflictError in a deploy; Alembic prints its own CommandErrors as one line."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """An index that a step is about, and the literal statement of the step."""
-
-    schema: str
-    table: str
-    name: str
-    sql: str
-    #: PostgreSQL's notation, such as 10min.
-    lock_timeout: str
-    #: pg_get_indexdef as expected, when known.
-    definition: str | None = None
-    #: Statements that follow and may be repeated: comment and statistics targets.
-    attributes: tuple[str, ...] = ()
-    #: Settings of the building session.
-    settings: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def qualified_name(self) -> str:
-        """Return the index's name, quoted and qualified."""
-        return ident(self.schema, self.name)
-
-    def session(self) -> dict[str, str]:
-        """Return every setting the step changes while it runs."""
-        return {"lock_timeout": self.lock_timeout, "statement_timeout": "0"} | dict(self.settings)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
-    """What the catalog says of a name."""
-
-    oid: int
-    #: `relkind`: i index, I partitioned index, anything else is no index.
-    kind: str
-    table_schema: str | None
-    table_name: str | None
-    valid: bool
-    #: pg_get_indexdef.
-    definition: str | None
-    #: None for the database's own.
-    tablespace: str | None
-    constraint_name: str | None
-    #: Backend that is building it now.
-    builder_pid: int | None
+#: Concurrent builds wait for every older transaction; cut short they leave something INVALID.
+BUILD_LOCK_TIMEOUT = "10min"
+_AGAIN = "run alembic again"
+_FINISH = "an interrupted drop leaves the index INVALID, run alembic again to finish it"
 
 
 def build_index(context: MigrationContext, target: Target) -> None:
     """Make an index exist: build it, skip it when it is there, or rebuild an INVALID leftover.
 
-    Raises DeployError when the name is taken by something else, or being built by another backend.
+    Raises DeployError when the name is taken by something else, or another backend builds it for too long.
     """
     if context.as_sql:
-        written = (_leftover_comment(target.qualified_name), target.sql) if is_concurrent(target.sql) else (target.sql,)
-        _write_offline(context, target, (*written, *target.attributes))
+        offline.write(context, target, _then(offline.build(target), target.attributes))
+    elif not jobs.collected(context, target):
+        with deploying(context, target) as deploy:
+            _build(deploy, target)
+
+
+@contextlib.contextmanager
+def side_by_side(context: MigrationContext) -> Generator[None]:
+    """Build the indexes of the block at its end, those of different tables side by side.
+
+    As many tables at a time as `twindex_jobs` says. Raises DeployError as build_index does, when the others are done.
+    """
+    with jobs.collecting(context) as targets:
+        yield
+    groups = jobs.by_table(targets)
+    if len(groups) < 2 or read_options(context).jobs == 1:
+        for target in targets:
+            build_index(context, target)
         return
-    with _alone(context) as connection, _session(connection, target.session()):
-        _ensure(connection, target)
-        _set_attributes(connection, target)
+    with deploying(context, targets[0]) as deploy:
+        jobs.run(deploy, groups, _build)
+
+
+def _build(deploy: Deploy, target: Target) -> None:
+    if _make(deploy, target):
+        _set_attributes(deploy, target)
+    sweep(deploy, target)
 
 
 def replace_index(context: MigrationContext, target: Target) -> None:
-    """Exchange an index's definition without a moment without it: build beside it, swap the names, drop the old one."""
-    new, old = (temporary_name(target.name, word) for word in ("new", "old"))
-    beside = replace(target, name=new, sql=_under_name(target, new), definition=None)
+    """Exchange an index's definition without a moment without it: build beside it, swap the names, drop the old one.
+
+    Raises DeployError as build_index does, and before anything is built when something else needs the old one.
+    """
+    new = temporary_name(target.name, "new")
+    beside = replace(target, name=new, definition=None, attributes=(), sql=_under_name(target, new))
     if context.as_sql:
-        swap = (_swap_sql(target, old, new), _drop_sql(target.schema, old, concurrently=is_concurrent(target.sql)))
-        built = (_leftover_comment(beside.qualified_name), beside.sql)
-        _write_offline(context, target, (*built, *swap, *target.attributes))
+        offline.write(context, target, offline.replacement(target, beside))
         return
-    with _alone(context) as connection, _session(connection, target.session()):
-        state = _read(connection, target)
-        if state is not None:
-            _droppable(target, state)
-        if state is None or not state.valid or _same(connection, target, state):
-            _ensure(connection, target)
-            _sweep(connection, target, new)
+    with deploying(context, target) as deploy:
+        state = settled(deploy, target)
+        different = state is not None and (state.valid or state.partitioned)
+        if state is None or not different or same(deploy.connection, target, state):
+            if _make(deploy, target):
+                _set_attributes(deploy, target)
         else:
-            if (leftover := _read(connection, beside)) and leftover.valid and not _same(connection, beside, leftover):
-                _sweep(connection, target, new)
-            _ensure(connection, beside)
-            with _session(connection, {"lock_timeout": SHORT_LOCK_TIMEOUT}):
-                _swap(connection, target, old, new)
-        with _session(connection, {"lock_timeout": SHORT_LOCK_TIMEOUT}):
-            _set_attributes(connection, target)
-            _sweep(connection, target, old)
+            refuse_needed(target, state, replaces=True)
+            _make_room(deploy, target, beside)
+            if _make(deploy, beside, comment=mark(target.schema, target.name, "new")):
+                _swap(deploy, target, beside)
+        sweep(deploy, target)
 
 
 def drop_index(context: MigrationContext, target: Target) -> None:
     """Drop an index concurrently; nothing to do when it is gone.
 
-    Raises DeployError when it backs a constraint or is being built.
+    Raises DeployError when it backs a constraint, something else needs it, or another backend builds it for too long.
     """
     if context.as_sql:
-        _write_offline(context, target, (target.sql,))
+        offline.write(context, target, offline.drop(target.sql))
         return
-    with _alone(context) as connection, _session(connection, target.session()):
-        state = _read(connection, target)
+    with deploying(context, target) as deploy:
+        state = settled(deploy, target)
         if state is None:
             LOG.info("%s is gone already", target.qualified_name)
-            return
-        _droppable(target, state)
-        again = "an interrupted drop leaves the index INVALID, run alembic again to finish it"
-        _execute(connection, target.sql, failed=f"dropping {target.qualified_name} failed", remedy=again)
+        else:
+            refuse_needed(target, state, replaces=False)
+            sql = target.sql
+            if is_concurrent_drop(sql) and state.partitioned:
+                sql = render_text("index/drop_index", schema=target.schema, name=target.name, concurrently=False)
+            what = f"dropping {target.qualified_name}"
+            deploy.short_sql(sql, what=what, remedy=_FINISH, lock_timeout=target.lock_timeout)
+        sweep(deploy, target)
 
 
 def rename_index(context: MigrationContext, target: Target, new_name: str) -> None:
@@ -150,11 +121,11 @@ def rename_index(context: MigrationContext, target: Target, new_name: str) -> No
     Raises DeployError when both names are taken, or none is.
     """
     if context.as_sql:
-        _write_offline(context, target, (target.sql, *target.attributes))
+        offline.write(context, target, iter((target.sql, *target.attributes)))
         return
-    renamed = replace(target, name=new_name)
-    with _alone(context) as connection, _session(connection, target.session()):
-        old, new = _read(connection, target), _read(connection, renamed)
+    renamed = target.named(new_name)
+    with deploying(context, target) as deploy:
+        old, new = read_state(deploy.connection, target), read_state(deploy.connection, renamed)
         if old is not None and new is not None:
             raise DeployError(
                 f"{target.qualified_name} cannot be renamed, {renamed.qualified_name} exists; drop or rename the one"
@@ -164,13 +135,13 @@ def rename_index(context: MigrationContext, target: Target, new_name: str) -> No
                 f"there is neither {target.qualified_name} nor {renamed.qualified_name}; write the revision again"
             )
         if old is not None:
-            _droppable(target, old)
-            failed = f"renaming {target.qualified_name} failed"
-            _execute(connection, target.sql, failed=failed, remedy="run alembic again")
+            refuse_foreign(target, old)
+            what = f"renaming {target.qualified_name}"
+            deploy.short_sql(target.sql, what=what, remedy=_AGAIN, lock_timeout=target.lock_timeout)
         else:
-            _droppable(renamed, new)
+            refuse_foreign(renamed, new)
             LOG.info("%s has its name already", renamed.qualified_name)
-        _set_attributes(connection, renamed)
+        _set_attributes(deploy, renamed)
 
 
 def alter_index(context: MigrationContext, target: Target) -> None:
@@ -179,244 +150,101 @@ def alter_index(context: MigrationContext, target: Target) -> None:
     Raises DeployError when there is no such index on the table.
     """
     if context.as_sql:
-        _write_offline(context, target, target.attributes)
+        offline.write(context, target, iter(target.attributes))
         return
-    with _alone(context) as connection, _session(connection, target.session()):
-        _droppable(target, _read(connection, target))
-        _set_attributes(connection, target)
+    with deploying(context, target) as deploy:
+        refuse_foreign(target, read_state(deploy.connection, target))
+        _set_attributes(deploy, target)
 
 
-def _set_attributes(connection: Connection, target: Target) -> None:
-    failed = f"setting comment or statistics of {target.qualified_name} failed"
+def reindex_index(context: MigrationContext, target: Target) -> None:
+    """Build an index anew beside itself, and drop what an earlier attempt left of that; it stays in use meanwhile.
+
+    Raises DeployError when there is no such index on the table, or the build fails.
+    """
+    if context.as_sql:
+        offline.write(context, target, iter((target.sql, *target.attributes)))
+        return
+    with deploying(context, target) as deploy:
+        state = settled(deploy, target, constraints=True)
+        if state is None:
+            raise DeployError(f"there is no index {target.qualified_name}; write the revision again")
+        sweep(deploy, target)
+        remedy = (
+            f"{target.qualified_name} is as it was; run alembic again, it drops what this attempt left and repeats it"
+        )
+        deploy.run(target.sql, what=f"rebuilding {target.qualified_name}", remedy=remedy)
+        after = read_state(deploy.connection, target)
+        if after is None or not (after.valid or state.partitioned):
+            raise DeployError(f"{target.qualified_name} is not valid after its rebuilding; {_AGAIN}")
+        _set_attributes(deploy, target)
+        sweep(deploy, target)
+
+
+def _make(deploy: Deploy, target: Target, *, comment: str | None = None) -> bool:
+    """Make an index exist, whatever its table is, and give a new one a comment; False when that is postponed."""
+    table = read_table(deploy.connection, target)
+    if table is not None and is_built_by_partition(deploy, target, table):
+        return ensure_partitioned(deploy, target, table, comment=comment)
+    made = ensure(deploy, target)
+    if made and comment is not None:
+        sql = render_text("index/comment", schema=target.schema, name=target.name, comment=comment)
+        deploy.short_sql(sql, what=f"marking {target.qualified_name}", remedy=_AGAIN)
+    return made
+
+
+def _set_attributes(deploy: Deploy, target: Target) -> None:
+    what = f"setting comment or statistics of {target.qualified_name}"
     for statement in target.attributes:
-        _execute(connection, statement, failed=failed, remedy="run alembic again")
+        deploy.short_sql(statement, what=what, remedy=_AGAIN)
 
 
-def _ensure(connection: Connection, target: Target) -> None:
-    state = _read(connection, target)
-    if state is not None:
-        _droppable(target, state)
-        if state.valid and _same(connection, target, state):
-            LOG.info("%s is there already", target.qualified_name)
-            return
-        if state.valid:
+def _make_room(deploy: Deploy, target: Target, beside: Target) -> None:
+    """Clear the names that the replacement needs of what an earlier attempt left there.
+
+    Raises DeployError when one is taken by a valid index that does not say it is ours.
+    """
+    for word in ("new", "old"):
+        other = target.named(temporary_name(target.name, word))
+        state = settled(deploy, other)
+        if state is None or (word == "new" and _goes_on(deploy, beside, state)):
+            continue
+        if state.valid and not is_ours(target, state):
+            drop_sql = render_text("index/drop_index", schema=state.schema, name=state.name, concurrently=True)
             raise DeployError(
-                f"{target.qualified_name} exists with another definition: {state.definition}; wanted: "
-                f"{' '.join(target.sql.split())}; drop or rename the one, or change the spec"
+                f"{state.qualified_name} is in the way of replacing {target.qualified_name}, is valid and bears no "
+                f"comment of ours; if nobody needs it, run {drop_sql}"
             )
-        LOG.warning("%s is INVALID, left by an earlier attempt; dropping and building it again", target.qualified_name)
-        _sweep(connection, target, target.name)
-    if not is_concurrent(target.sql):
-        _refuse_large(connection, target)
-    started = time.monotonic()
-    LOG.info("building %s", target.qualified_name)
-    _execute(connection, target.sql, failed=f"building {target.qualified_name} failed", remedy=_AGAIN)
-    built = _read(connection, target)
-    if built is None or not built.valid:
-        raise DeployError(f"{target.qualified_name} is not valid after its build; {_AGAIN}")
-    LOG.info("built %s in %.1f s", target.qualified_name, time.monotonic() - started)
+        drop(deploy, target, state)
 
 
-def _refuse_large(connection: Connection, target: Target) -> None:
-    """Refuse a plain build that would block writers for more than a moment."""
-    table = ident(target.schema, target.table)
-    query = render_text("online/read_table_size")
-    size_bytes = int(connection.exec_driver_sql(query, {"table": table}).scalar_one())
-    if size_bytes > PLAIN_BUILD_BYTES:
-        raise DeployError(
-            f"{target.qualified_name} would be built while writers of {table} wait, and it holds "
-            f"{size_bytes / 1024**2:.0f} MB; build it on the partitions concurrently and attach those by hand"
-        )
+def _goes_on(deploy: Deploy, beside: Target, state: State) -> bool:
+    """Say whether what an earlier attempt built beside the index is what is wanted, or a beginning of it."""
+    return (state.valid or state.partitioned) and same(deploy.connection, beside, state)
 
 
-def _droppable(target: Target, state: State | None) -> None:
-    """Refuse what is not ours to drop, to rename or to build over."""
-    name = target.qualified_name
-    if state is None:
-        raise DeployError(f"there is no index {name}; write the revision again")
-    if state.kind not in {"i", "I"}:
-        raise DeployError(f"{name} is not an index (relkind {state.kind}); choose another name for the index")
-    if (state.table_schema, state.table_name) != (target.schema, target.table):
-        table = ident(state.table_schema or "", state.table_name or "")
-        raise DeployError(f"{name} is an index of {table}, not of {ident(target.schema, target.table)}; rename one")
-    if state.builder_pid is not None:
-        raise DeployError(
-            f"{name} is being built by the backend with pid {state.builder_pid}; wait for it, or end it with "
-            f"SELECT pg_cancel_backend({state.builder_pid}), then run alembic again"
-        )
-    if state.constraint_name is not None:
-        raise DeployError(f"{name} belongs to the constraint {state.constraint_name}; change the constraint instead")
+def _swap(deploy: Deploy, target: Target, beside: Target) -> None:
+    """Exchange the names in one short transaction, comments and statistics targets with them."""
+    statements = tuple(offline.swap_statements(target, temporary_name(target.name, "old"), beside.name))
+    what = f"exchanging {target.qualified_name}"
 
+    def step() -> None:
+        with transaction(deploy.connection):
+            for statement in statements:
+                execute(
+                    deploy.connection, statement,
+                    failed=f"{what} failed", remedy="the old index is still in use; run alembic upgrade again",
+                )  # fmt: skip
 
-def _read(connection: Connection, target: Target) -> State | None:
-    query = render_text("online/read_index")
-    row = connection.exec_driver_sql(query, {"schema": target.schema, "name": target.name}).mappings().one_or_none()
-    return None if row is None else State(**row)
-
-
-def _same(connection: Connection, target: Target, state: State) -> bool:
-    """Say whether an existing index is the one wanted, by this server's own deparse of both and its tablespace."""
-    if tablespace_of(target.sql) != (state.tablespace or DEFAULT_TABLESPACE):
-        return False
-    if state.definition is None or state.definition == target.definition:
-        return state.definition is not None
-    wanted = parts_of_create(target.sql)
-    return wanted is not None and _copied(connection, target, wanted) == parts_of_create(state.definition)
-
-
-def _copied(connection: Connection, target: Target, wanted: tuple[bool, str]) -> tuple[bool, str] | None:
-    """Build a definition on an empty temporary copy of its table and read it back; leaves nothing behind."""
-    unique, rest = wanted
-    create = render_text(
-        "online/create_like",
-        unique=unique, concurrently=False, name=f"{_COPY}_index", schema="pg_temp", table=_COPY, rest=rest,
-    )  # fmt: skip
-    _plain(connection, render_text("online/begin"))
-    try:
-        _plain(connection, render_text("online/create_copy", copy=_COPY, schema=target.schema, table=target.table))
-        _plain(connection, create)
-        query = render_text("online/read_copy_definition")
-        return parts_of_create(str(connection.exec_driver_sql(query, {"table": _COPY}).scalar_one()))
-    except DBAPIError as error:
-        raise DeployError(
-            f"{target.qualified_name} exists, and its definition cannot be compared with the one wanted: "
-            f"{_reason(error)}; compare them by hand: {' '.join(target.sql.split())}"
-        ) from error
-    finally:
-        if not connection.invalidated:
-            _plain(connection, render_text("online/rollback"))
+    deploy.short(step, what=what)
 
 
 def _under_name(target: Target, name: str) -> str:
-    parts = parts_of_create(target.sql)
-    if parts is None:
-        raise DeployError(f"{target.qualified_name}: its SQL is no CREATE INDEX; mend the revision")
-    return render_text(
-        "online/create_like",
-        unique=parts[0], concurrently=is_concurrent(target.sql), name=name,
-        schema=target.schema, table=target.table, rest=parts[1],
-    )  # fmt: skip
+    create = parse_create(target.sql)
+    only = create is not None and create.only
+    return render_like(target, concurrently=is_concurrent(target.sql), name=name, only=only)
 
 
-def _swap(connection: Connection, target: Target, old: str, new: str) -> None:
-    remedy = "the old index is still in use; run alembic upgrade again"
-    failed = f"exchanging {target.qualified_name} failed"
-    _plain(connection, render_text("online/begin"))
-    try:
-        for name, new_name in ((target.name, old), (new, target.name)):
-            sql = render_text("online/rename_index", schema=target.schema, name=name, new_name=new_name)
-            _execute(connection, sql, failed=failed, remedy=remedy)
-        _execute(connection, render_text("online/commit"), failed=failed, remedy=remedy)
-    except BaseException:
-        if not connection.invalidated:
-            _plain(connection, render_text("online/rollback"))
-        raise
-
-
-def _swap_sql(target: Target, old: str, new: str) -> str:
-    renames = (
-        render_text("online/rename_index", schema=target.schema, name=name, new_name=new_name)
-        for name, new_name in ((target.name, old), (new, target.name))
-    )
-    return ";\n".join((render_text("online/begin"), *renames, render_text("online/commit")))
-
-
-def _sweep(connection: Connection, target: Target, name: str) -> None:
-    """Drop an index that is ours to drop, if it is there."""
-    other = replace(target, name=name)
-    if (state := _read(connection, other)) is not None:
-        _droppable(other, state)
-        failed = f"dropping {other.qualified_name} failed"
-        sql = _drop_sql(target.schema, name, concurrently=state.kind == "i")
-        _execute(connection, sql, failed=failed, remedy="run alembic again to finish it")
-
-
-def _drop_sql(schema: str, name: str, *, concurrently: bool) -> str:
-    return render_text("index/drop_index", schema=schema, name=name, concurrently=concurrently)
-
-
-@contextlib.contextmanager
-def _alone(context: MigrationContext) -> Generator[Connection]:
-    """Leave Alembic's transaction for the block; what ran before it is committed."""
-    failure: DeployError | None = None
-    try:
-        with contextlib.ExitStack() as stack:
-            _enter_autocommit(context, stack)
-            connection = context.connection
-            if connection is None:
-                raise DeployError("there is no connection; give Alembic one, or run it with --sql")
-            try:
-                yield connection
-            except DeployError as error:
-                failure = error
-                raise
-    except PendingRollbackError:
-        # The connection is lost, and Alembic trips over that on the way out; what matters is why.
-        if failure is None:
-            raise
-        raise failure  # noqa: B904 - it carries its own cause
-
-
-def _enter_autocommit(context: MigrationContext, stack: contextlib.ExitStack) -> None:
-    try:
-        stack.enter_context(context.autocommit_block())
-    except AssertionError as error:
-        raise DeployError(
-            "an index cannot be built inside a transaction that Alembic did not begin; in env.py, run no "
-            "statement on the connection before context.configure(), and use engine.connect() instead of begin()"
-        ) from error
-
-
-@contextlib.contextmanager
-def _session(connection: Connection, settings: dict[str, str]) -> Generator[None]:
-    """Change settings for the block and restore each of them, also on an error."""
-    before = {name: _setting(connection, "read", name=name) for name in settings}
-    try:
-        for name, value in settings.items():
-            _setting(connection, "write", name=name, value=value)
-        yield
-    finally:
-        if not connection.invalidated:
-            for name, value in before.items():
-                _setting(connection, "write", name=name, value=value)
-
-
-def _setting(connection: Connection, verb: str, **values: str) -> str:
-    return str(connection.exec_driver_sql(render_text(f"online/{verb}_setting"), values).scalar_one())
-
-
-def _execute(connection: Connection, sql: str, *, failed: str, remedy: str) -> None:
-    try:
-        _plain(connection, sql)
-    except DBAPIError as error:
-        raise DeployError(f"{failed}: {_reason(error)}; {remedy}") from error
-
-
-def _plain(connection: Connection, sql: str) -> None:
-    """Send a statement as it is; a per cent sign in it is no placeholder."""
-    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
-
-
-def _reason(error: DBAPIError) -> str:
-    """Say what the server said, its DETAIL in parentheses."""
-    original: Any = error.orig
-    detail = getattr(getattr(original, "diag", None), "message_detail", None)
-    return str(original).strip().partition("\n")[0] + (f" ({detail.rstrip('.')})" if detail else "")
-
-
-def _leftover_comment(name: str) -> str:
-    schema_and_name = name.replace("\n", " ")
-    return (
-        f'-- If an earlier attempt left {schema_and_name} INVALID, the next statement fails with "already exists";\n'
-        f"-- then run DROP INDEX CONCURRENTLY IF EXISTS {schema_and_name} and repeat it."
-    )
-
-
-def _write_offline(context: MigrationContext, target: Target, statements: tuple[str, ...]) -> None:
-    """Write the step as SQL for psql, outside the transaction that Alembic writes around it."""
-    session = target.session()
-    lines = [render_text("online/set", name=name, value=value) for name, value in session.items()]
-    lines += [*statements, *(render_text("online/reset", name=name) for name in session)]
-    with context.autocommit_block():
-        for line in lines:
-            context.impl.static_output(line if line.startswith("--") else line.strip() + ";")
+def _then(statements: Iterator[str], more: tuple[str, ...]) -> Iterator[str]:
+    yield from statements
+    yield from more

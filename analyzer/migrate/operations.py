@@ -1,6 +1,7 @@
-"""The operations of an index revision: build, replace, drop, rename and alter an index, as `op.…`."""
+"""The operations of an index revision: build, replace, drop, rename, alter and rebuild an index, as `op.…`."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -13,6 +14,7 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import TokenType
 
 from analyzer.migrate import online
+from analyzer.migrate.statement import parse_create
 from analyzer.sql import render_text
 
 IMPORT = "import analyzer.migrate.alembic_plugin  # noqa: F401"
@@ -74,7 +76,7 @@ class IndexOperation(MigrateOperation):
             settings=tuple(self.settings.items()),
         )
 
-    def reverse(self) -> "IndexOperation":
+    def reverse(self) -> MigrateOperation:
         """Return the operation that undoes this one."""
         if self._reverse is None:
             raise NotImplementedError(f"op.{self.verb} of {self.index_name} does not know what undoes it")
@@ -97,13 +99,15 @@ class BuildIndexOp(IndexOperation):
         """Build an index concurrently: `sql` is the statement; keywords are those of IndexOperation."""
         operations.invoke(cls(index_name, table_name, **facts))
 
-    def reverse(self) -> IndexOperation:
+    def reverse(self) -> MigrateOperation:
         """Return the drop of this index."""
+        create = parse_create(self.target.sql)
+        whole = create is None or not create.only
         return self._reverse or DropIndexOnlineOp(
             self.index_name,
             self.table_name,
             schema=self.schema,
-            sql=render_text("index/drop_index", schema=self.schema, name=self.index_name, concurrently=True),
+            sql=render_text("index/drop_index", schema=self.schema, name=self.index_name, concurrently=whole),
             lock_timeout=online.SHORT_LOCK_TIMEOUT,
             reverse_op=self,
         )
@@ -148,7 +152,7 @@ class RenameIndexOp(IndexOperation):
         facts.setdefault("sql", render_text("online/rename_index", schema=schema, name=index_name, new_name=new_name))
         operations.invoke(cls(index_name, table_name, new_name=new_name, schema=schema, **facts))
 
-    def reverse(self) -> IndexOperation:
+    def reverse(self) -> MigrateOperation:
         """Return the renaming back."""
         if self._reverse is not None or self.new_name is None:
             return super().reverse()
@@ -176,6 +180,58 @@ class AlterIndexOp(IndexOperation):
         operations.invoke(cls(index_name, table_name, **facts))
 
 
+@Operations.register_operation("reindex_index")
+class ReindexIndexOp(IndexOperation):
+    """Build an index anew from its table, beside itself and concurrently; its definition stays."""
+
+    verb = "reindex_index"
+
+    @classmethod
+    def reindex_index(
+        cls, operations: Operations, index_name: str, table_name: str, *, schema: str, **facts: Any
+    ) -> None:
+        """Build an index anew; `sql` and `lock_timeout` may be left out, the keywords are those of IndexOperation."""
+        operations.invoke(cls(index_name, table_name, schema=schema, **{**cls._defaults(schema, index_name), **facts}))
+
+    @staticmethod
+    def _defaults(schema: str, name: str) -> dict[str, Any]:
+        return {
+            "sql": render_text("online/reindex_index", schema=schema, name=name),
+            "lock_timeout": online.BUILD_LOCK_TIMEOUT,
+        }
+
+    def reverse(self) -> MigrateOperation:
+        """Return nothing to do, with the reason."""
+        return NothingOp(f"op.reindex_index of {self.index_name} changes no definition, so nothing undoes it", self)
+
+
+@Operations.register_operation("side_by_side")
+class SideBySideOp(MigrateOperation):
+    """Build what a block asks for at its end, on several tables at a time."""
+
+    @classmethod
+    def side_by_side(cls, operations: Operations) -> AbstractContextManager[None]:
+        """Return a block for `with`; what stands in it is `op.build_index` alone."""
+        return operations.invoke(cls())
+
+
+class NothingOp(MigrateOperation):
+    """Do nothing, and say why."""
+
+    def __init__(self, why: str, reverse_op: MigrateOperation) -> None:
+        """Hold the reason, one line, and what this stands against."""
+        self.why = why
+        self._reverse = reverse_op
+
+    def reverse(self) -> MigrateOperation:
+        """Return what this stands against."""
+        return self._reverse
+
+    def to_diff_tuple(self) -> tuple[Any, ...]:
+        """Describe the operation as `alembic check` prints it."""
+        return ("nothing", self.why)
+
+
 @Operations.implementation_for(BuildIndexOp)
 def _build(operations: Operations, operation: BuildIndexOp) -> None:
     online.build_index(operations.get_context(), operation.target)
@@ -201,18 +257,37 @@ def _alter(operations: Operations, operation: AlterIndexOp) -> None:
     online.alter_index(operations.get_context(), operation.target)
 
 
+@Operations.implementation_for(ReindexIndexOp)
+def _reindex(operations: Operations, operation: ReindexIndexOp) -> None:
+    online.reindex_index(operations.get_context(), operation.target)
+
+
+@Operations.implementation_for(SideBySideOp)
+def _side_by_side(operations: Operations, _operation: SideBySideOp) -> AbstractContextManager[None]:
+    return online.side_by_side(operations.get_context())
+
+
+@Operations.implementation_for(NothingOp)
+def _do_nothing(_operations: Operations, _operation: NothingOp) -> None:
+    pass
+
+
+@renderers.dispatch_for(NothingOp)
 @renderers.dispatch_for(BuildIndexOp)
 @renderers.dispatch_for(ReplaceIndexOp)
 @renderers.dispatch_for(DropIndexOnlineOp)
 @renderers.dispatch_for(RenameIndexOp)
 @renderers.dispatch_for(AlterIndexOp)
-def _render(context: AutogenContext, operation: IndexOperation) -> str:
+@renderers.dispatch_for(ReindexIndexOp)
+def _render(context: AutogenContext, operation: MigrateOperation) -> str:
     context.imports.add(IMPORT)
     return render_operation(operation)
 
 
-def render_operation(operation: IndexOperation) -> str:
+def render_operation(operation: MigrateOperation) -> str:
     """Write an operation as Python, as ruff would format it inside a function."""
+    if not isinstance(operation, IndexOperation):
+        return f"pass  # {operation.why}" if isinstance(operation, NothingOp) else "pass"
     body = "".join(f"{_INDENT}{argument},\n" for argument in _arguments(operation))
     return f"op.{operation.verb}(\n{body})"
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from alembic.config import Config, MessagingOptions
+from alembic.operations import MigrateOperation
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError, rev_id
 
 from analyzer.capture.snapshot import Snapshot
-from analyzer.errors import ConflictError, InputError
+from analyzer.errors import InputError
 from analyzer.index import IndexDef
 from analyzer.migrate.operations import (
     IMPORT,
@@ -61,27 +62,7 @@ def revise(
 
     found = changes(specs, snapshot.indexes, canonical, rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
-    for change in found:
-        _refuse_partitioned(change, snapshot, partitioned)
     return write_revision(config, message, found, deparse=deparse, partitioned=partitioned) if found else None
-
-
-def _refuse_partitioned(change: Change, snapshot: Snapshot, partitioned: Collection[tuple[str, str]]) -> None:
-    """Refuse what would block the writers of a partitioned table, which knows no concurrent build and drop."""
-    table = (change.index.schema, change.index.table)
-    if table not in partitioned or change.kind in {"rename", "alter"} or is_empty(snapshot, *table):
-        return
-    where = f"{change.spec.where}: " if change.spec is not None else ""
-    raise ConflictError(
-        f"{where}{change.index.qualified_table} is partitioned and holds rows, and PostgreSQL builds or drops no index "
-        f"of it concurrently; write the revision that has to {change.kind} {change.index.name} by hand"
-    )
-
-
-def is_empty(snapshot: Snapshot, schema: str, table: str) -> bool:
-    """Say whether a partitioned table is known to hold nothing."""
-    children = [r for r in snapshot.relations if (schema, table) in r.parents]
-    return all(is_empty(snapshot, r.schema_name, r.name) if r.kind == "p" else r.size_bytes == 0 for r in children)
 
 
 def write_revision(
@@ -94,7 +75,7 @@ def write_revision(
 ) -> Path:
     """Write one revision on top of the project's head, by the project's own template, and return its path.
 
-    `deparse` gives pg_get_indexdef of a definition; on `partitioned` tables, as (schema, name), builds are plain.
+    `deparse` gives pg_get_indexdef of a definition; `partitioned` tables are (schema, name).
     Raises InputError when Alembic cannot write it: no configuration, several heads, no script location.
     """
     operations = operations_of(found, deparse=deparse, partitioned=partitioned)
@@ -125,10 +106,21 @@ def operations_of(
         builds = change.kind in {"create", "replace"}
         # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
         definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
-        concurrently = (index.schema, index.table) not in partitioned
-        return plan(change, definition=definition, concurrently=concurrently)
+        return plan(change, definition=definition, partitioned=(index.schema, index.table) in partitioned)
 
-    return tuple(operation(step(change)) for change in found)
+    return tuple(operation(step(change)) for change in _ordered(found))
+
+
+def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
+    """Put builds before drops, for what takes over should be there first; but a name has to be free to be taken."""
+    wanted = {(change.index.schema, change.index.name) for change in found if change.kind != "drop"}
+
+    def place(change: Change) -> int:
+        if change.kind == "drop":
+            return 0 if (change.index.schema, change.index.name) in wanted else 3
+        return 1 if change.kind in {"rename", "alter"} else 2
+
+    return tuple(sorted(found, key=place))
 
 
 def _alembic_config(config: Path | Config) -> Config:
@@ -136,7 +128,7 @@ def _alembic_config(config: Path | Config) -> Config:
         return config
     if not config.is_file():
         raise InputError(f"{config} is not there; run in the project's directory or give --config FILE")
-    return Config(config, cmd_opts=argparse.Namespace(quiet=True))
+    return Config(config, toml_file=config.parent / "pyproject.toml", cmd_opts=argparse.Namespace(quiet=True))
 
 
 def _next_id(directory: ScriptDirectory) -> str:
@@ -155,7 +147,7 @@ def _following(number: str) -> Iterator[str]:
         yield str(current).zfill(len(number))
 
 
-def _body(operations: Sequence[IndexOperation]) -> str:
+def _body(operations: Sequence[MigrateOperation]) -> str:
     """Join operations to the body of a function, its first line not indented, as script.py.mako wants it."""
     return "\n".join(render_operation(operation) for operation in operations).replace("\n", "\n    ")
 

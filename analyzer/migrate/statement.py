@@ -1,8 +1,8 @@
 """Read from the literal CREATE INDEX of a step what its execution depends on."""
 
-import hashlib
 import itertools
 import re
+from dataclasses import dataclass
 
 from sqlglot import tokenize
 from sqlglot.errors import TokenError
@@ -10,8 +10,51 @@ from sqlglot.tokenizer_core import TokenType
 
 #: What the catalog calls nothing at all when it is the database's own.
 DEFAULT_TABLESPACE = "pg_default"
-_NAME_BYTES = 63
-_CONCURRENT = re.compile(r"\s*CREATE\s+(UNIQUE\s+)?INDEX\s+CONCURRENTLY\b", re.IGNORECASE)
+_CREATE = re.compile(r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(?P<concurrently>CONCURRENTLY\b)?", re.IGNORECASE)
+_NAME = r'(?:"(?:[^"]|"")+"|[^\s"(.]+)'
+_ONLY = re.compile(rf"\bON\s+(?P<only>ONLY\s+)?{_NAME}(?:\.{_NAME})?\s*\Z", re.IGNORECASE)
+_METHOD = re.compile(r'USING\s+"?(?P<method>\w+)', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """A CREATE INDEX, taken apart."""
+
+    unique: bool
+    concurrently: bool
+    #: ON ONLY: the partitions get theirs by themselves.
+    only: bool
+    #: The text from USING on.
+    rest: str
+
+    @property
+    def method(self) -> str:
+        """Return the access method."""
+        found = _METHOD.match(self.rest)
+        return found["method"].lower() if found is not None else "btree"
+
+    def parameter(self, name: str) -> int | None:
+        """Return a whole number of the WITH clause; None when it is not given."""
+        found = re.search(rf"\bWITH\s*\([^)]*\b{name}\s*=\s*'?(\d+)", self.rest, re.IGNORECASE)
+        return int(found[1]) if found is not None else None
+
+
+def parse_create(create: str) -> Create | None:
+    """Take a CREATE INDEX apart; None when it is none."""
+    head, parts = _CREATE.match(create), parts_of_create(create)
+    if head is None or parts is None:
+        return None
+    unique, rest = parts
+    before = create.strip().removesuffix(rest).rstrip()
+    if not create.strip().endswith(rest):  # USING was left out
+        before = create.strip().removesuffix(rest.removeprefix("USING btree ")).rstrip()
+    only = _ONLY.search(before)
+    return Create(
+        unique=unique,
+        concurrently=head["concurrently"] is not None,
+        only=only is not None and only["only"] is not None,
+        rest=rest,
+    )
 
 
 def parts_of_create(create: str) -> tuple[bool, str] | None:
@@ -44,14 +87,22 @@ def tablespace_of(create: str) -> str:
 
 
 def is_concurrent(create: str) -> bool:
-    """Say whether the statement is a concurrent one; on a partitioned table there are none."""
-    return _CONCURRENT.match(create) is not None
+    """Say whether the statement is a concurrent one; of a partitioned index there are none."""
+    head = _CREATE.match(create)
+    return head is not None and head["concurrently"] is not None
 
 
-def temporary_name(name: str, word: str) -> str:
-    """Return the name an index has while another takes its place."""
-    suffix = f"_twindex_{word}"
-    if len((name + suffix).encode()) <= _NAME_BYTES:
-        return name + suffix
-    suffix = f"_{hashlib.sha256(name.encode()).hexdigest()[:8]}{suffix}"
-    return name.encode()[: _NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
+def is_concurrent_drop(sql: str) -> bool:
+    """Say whether a DROP INDEX is a concurrent one."""
+    return sql.upper().split()[:3] == ["DROP", "INDEX", "CONCURRENTLY"]
+
+
+def unqualified(text: str, schema: str, table: str) -> str:
+    """Take the schema off columns written `schema.table.column`, for a copy of the table lies in another one."""
+    tokens = tokenize(text, read="postgres")
+    names = [token.text if token.token_type is TokenType.IDENTIFIER else token.text.lower() for token in tokens]
+    for number in reversed(range(len(tokens) - 4)):
+        dotted = (tokens[number + 1].text, tokens[number + 3].text) == (".", ".")
+        if dotted and (names[number], names[number + 2]) == (schema, table):
+            text = text[: tokens[number].start] + text[tokens[number + 2].start :]
+    return text

@@ -17,7 +17,7 @@ _DROP_HAZARDS = (
     "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
     "INDEX_DROPPED: queries that used the index get another plan",
 )
-_PLAIN_DROP_HAZARDS = (
+_PARTITIONED_DROP_HAZARDS = (
     "LOCK: ACCESS EXCLUSIVE on the table and its partitions for a moment; queues reads and writes behind it",
     "INDEX_DROPPED: queries that used the index get another plan",
 )
@@ -67,17 +67,17 @@ class _Side:
     statistics: tuple[tuple[int, int], ...] = ()
 
 
-def plan(change: Change, *, definition: str | None = None, concurrently: bool = True) -> Step:
+def plan(change: Change, *, definition: str | None = None, partitioned: bool = False) -> Step:
     """Plan one change; `definition` is pg_get_indexdef of the index wanted, when a server has printed it.
 
-    Without `concurrently` builds and drops are plain: a partitioned table knows no others.
+    On a partitioned table the statement makes the parent's index, and the executor each partition's.
     """
     wanted = _Side(index=change.index, definition=definition, comment=change.comment, statistics=change.statistics)
     settings = change.spec.spec.build.settings() if change.spec else ()
     current = change.current
     if current is None or change.kind == "create":
-        forward = _build(wanted, None, settings, concurrently=concurrently)
-        return _step(wanted, forward, _drop(wanted.index, concurrently=concurrently))
+        forward = _build(wanted, None, settings, partitioned=partitioned)
+        return _step(wanted, forward, _drop(wanted.index, partitioned=partitioned))
     before = _Side(
         index=current.definition,
         definition=current.ddl,
@@ -86,41 +86,48 @@ def plan(change: Change, *, definition: str | None = None, concurrently: bool = 
     )
     match change.kind:
         case "drop":
-            back = _build(before, None, settings, concurrently=concurrently)
-            return _step(before, _drop(before.index, concurrently=concurrently), back)
+            back = _build(before, None, settings, partitioned=partitioned)
+            return _step(before, _drop(before.index, partitioned=partitioned), back)
         case "rename":
             return _step(wanted, _rename(before, wanted), _rename(wanted, before))
         case "alter":
             return _step(wanted, _alter(before, wanted), _alter(wanted, before))
         case _:
-            back = _build(before, wanted, settings, concurrently=concurrently)
-            return _step(wanted, _build(wanted, before, settings, concurrently=concurrently), back)
+            back = _build(before, wanted, settings, partitioned=partitioned)
+            return _step(wanted, _build(wanted, before, settings, partitioned=partitioned), back)
+
+
+def create_sql(index: IndexDef, *, partitioned: bool) -> str:
+    """Write the statement of a build: concurrent, or ON ONLY a partitioned table, whose index others complete."""
+    if not partitioned:
+        return index.ddl(concurrently=True)
+    return render_text(f"index/create_{index.method}", index=index, concurrently=False, if_not_exists=False, only=True)
 
 
 def _step(side: _Side, forward: Deed, reverse: Deed) -> Step:
     return Step(schema=side.index.schema, table=side.index.table, forward=forward, reverse=reverse)
 
 
-def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str], ...], *, concurrently: bool) -> Deed:
+def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str], ...], *, partitioned: bool) -> Deed:
     return Deed(
         kind="build" if replaced is None else "replace",
         name=side.index.name,
-        sql=side.index.ddl(concurrently=concurrently),
-        lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS if concurrently else SHORT_LOCK_TIMEOUT_MS,
-        hazards=tuple(_build_hazards(side.index, replaces=replaced is not None, concurrently=concurrently)),
+        sql=create_sql(side.index, partitioned=partitioned),
+        lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS,
+        hazards=tuple(_build_hazards(side.index, replaces=replaced is not None, partitioned=partitioned)),
         definition=side.definition,
         attributes=tuple(_attributes(side, side.index.name)),
         settings=settings,
     )
 
 
-def _drop(index: IndexDef, *, concurrently: bool) -> Deed:
+def _drop(index: IndexDef, *, partitioned: bool) -> Deed:
     return Deed(
         kind="drop",
         name=index.name,
-        sql=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=concurrently),
+        sql=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=not partitioned),
         lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
-        hazards=_DROP_HAZARDS if concurrently else _PLAIN_DROP_HAZARDS,
+        hazards=_PARTITIONED_DROP_HAZARDS if partitioned else _DROP_HAZARDS,
     )
 
 
@@ -161,14 +168,15 @@ def _attributes(side: _Side, name: str, before: _Side | None = None) -> Iterator
             yield render_text("index/set_statistics", schema=schema, name=name, position=position, target=target)
 
 
-def _build_hazards(index: IndexDef, *, replaces: bool, concurrently: bool) -> Iterator[str]:
-    if concurrently:
+def _build_hazards(index: IndexDef, *, replaces: bool, partitioned: bool) -> Iterator[str]:
+    if partitioned:
+        yield "LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn; waits for older transactions, blocks no writes"
+        yield "LOCK: SHARE on the table alone for a moment, for this statement; queues writes behind it"
+        yield "INDEX_BUILD: reads every partition twice, builds and attaches an index for each"
+    else:
         yield "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes"
         yield "INDEX_BUILD: reads the whole table twice"
-    else:
-        yield "LOCK: SHARE on the table and its partitions; blocks writes until it is built, refused unless small"
-        yield "INDEX_BUILD: reads the whole table"
     if index.unique:
-        yield "UNIQUE: fails on duplicates" + (" and leaves an INVALID index" if concurrently else "")
+        yield "UNIQUE: fails on duplicates and leaves an INVALID index"
     if replaces:
         yield "INDEX_REPLACED: both indexes need space until the swap"

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from analyzer.errors import ConflictError, InputError
 from analyzer.index import IndexDef
+from analyzer.specs.mistakes import mistakes
 from analyzer.specs.model import Spec, SpecFile, State, spec_entry
 from analyzer.specs.tree import MalformedError, Part, dump_mapping, parse_tree
 
@@ -170,19 +171,9 @@ def _parse(path: Path, text: str) -> _Document:
     try:
         return _Document(path=path, text=text, root=root, model=SpecFile.model_validate(value))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in first["loc"])
-        what, remedy = _in_words(first["type"], first["msg"])
-        raise InputError(f"{path}:{_line_of(root, first['loc'])}: {where}: {what}; {remedy}") from None
-
-
-def _in_words(kind: str, message: str) -> tuple[str, str]:
-    if kind == "extra_forbidden":
-        return "nothing has this key", "check its spelling against schema.json"
-    if kind == "missing":
-        return "missing", "add it"
-    what, _, remedy = message.removeprefix("Value error, ").partition("; ")
-    return what, remedy or "see schema.json for what it takes"
+        first = next(mistakes(error))
+        where = f"{first.place}: " if first.place else ""
+        raise InputError(f"{path}:{_line_of(root, first.location)}: {where}{first.what}; {first.remedy}") from None
 
 
 def _line_of(root: Part, location: Sequence[int | str]) -> int:

@@ -1,7 +1,7 @@
 """Spec files as far as they can be read: one mistake does not hide the next, and comments are kept."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from analyzer.errors import InputError
 from analyzer.specs.files import DeclaredSpec
+from analyzer.specs.mistakes import mistakes
 from analyzer.specs.model import Spec, SpecFile, parse_table
 from analyzer.specs.tree import MalformedError, Part, parse_tree
 
@@ -36,8 +37,13 @@ class Problem:
     value: object = None
     #: The spec as written, when one is concerned and is a mapping.
     entry: Mapping[str, Any] | None = None
-    #: First line of that spec.
-    spec_line: int | None = None
+    #: Where that spec stands, when one is concerned.
+    part: Part | None = None
+
+    @property
+    def spec_line(self) -> int | None:
+        """Return the first line of that spec."""
+        return None if self.part is None else self.part.line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,8 @@ class Entry:
     part: Part
     #: Last line of the spec.
     last_line: int
+    #: The whole file.
+    text: str = field(repr=False)
 
     def line(self, location: Location) -> int:
         """Return the line of the deepest part of a location that the file holds."""
@@ -59,6 +67,7 @@ class Source:
     """One spec file."""
 
     path: Path
+    text: str = field(default="", repr=False)
     #: As written, `schema.table`; empty when the file does not say.
     table: str = ""
     entries: tuple[Entry, ...] = ()
@@ -130,9 +139,9 @@ def _read(path: Path, text: str, root: Part, value: dict[str, Any]) -> Source:
             schema, name = schema_and_table
             spec = Spec.model_validate(entry)
             declared = DeclaredSpec(file=path, line=part.line, schema=schema, table=name, spec=spec)
-            entries.append(Entry(declared=declared, part=part, last_line=last))
+            entries.append(Entry(declared=declared, part=part, last_line=last, text=text))
     return Source(
-        path=path, table=table, entries=tuple(entries), problems=tuple(problems),
+        path=path, text=text, table=table, entries=tuple(entries), problems=tuple(problems),
         comments=tuple(_comments(text, root)), spans=tuple(spans),
     )  # fmt: skip
 
@@ -149,24 +158,16 @@ def _problems(model: type[Spec] | type[SpecFile], value: object, part: Part) -> 
     try:
         model.model_validate(value)
     except ValidationError as error:
-        for each in error.errors():
-            where = ".".join(str(step + 1 if isinstance(step, int) else step) for step in each["loc"])
+        for each in mistakes(error):
+            where = f"{each.place}: " if each.place else ""
             yield Problem(
-                line=line_of(part, each["loc"]),
-                message=f"{where}: {_in_words(each['type'], each['msg'])}" if where else each["msg"],
-                location=each["loc"],
-                value=each["input"],
+                line=line_of(part, each.location),
+                message=f"{where}{each.what}; {each.remedy}",
+                location=each.location,
+                value=each.value,
                 entry=entry,
-                spec_line=part.line if model is Spec else None,
+                part=part if model is Spec else None,
             )
-
-
-def _in_words(kind: str, message: str) -> str:
-    if kind == "extra_forbidden":
-        return "nothing has this key; check its spelling against schema.json"
-    if kind == "missing":
-        return "missing; add it"
-    return message.removeprefix("Value error, ")
 
 
 def _comments(text: str, root: Part) -> Iterator[Comment]:

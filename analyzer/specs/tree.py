@@ -102,6 +102,16 @@ def dump_mapping(mapping: Mapping[str, object]) -> str:
     return stream.getvalue()
 
 
+def dump_flow(mapping: Mapping[str, object]) -> str:
+    """Write the pairs of a mapping as they stand between braces, on one line."""
+    yaml = YAML()
+    yaml.width = 1_000_000
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
+    stream = io.StringIO()
+    yaml.dump(_styled(mapping), stream)  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
+    return stream.getvalue().strip()[1:-1]
+
+
 def _styled(value: object, *, flow: bool = True) -> object:
     if isinstance(value, Mapping):
         pairs = cast("Mapping[object, object]", value).items()

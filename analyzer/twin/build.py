@@ -1,21 +1,26 @@
 """Build the databases of a twin: `flat`, the captured schema, and `twin`, its copy inflated to the captured sizes."""
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from typing import Any
 
 import psycopg
 
 from analyzer.capture.snapshot import GinPages, Index, NotExamined, Snapshot
 from analyzer.db import Connection, connect
-from analyzer.errors import CapabilityError
 from analyzer.sql import render
-from analyzer.twin import cluster, files
-from analyzer.twin.cluster import Binaries, Cluster
+from analyzer.twin import files
+from analyzer.twin.binaries import major_of
+from analyzer.twin.extended import restore_extended
 from analyzer.twin.flat import build_flat
+from analyzer.twin.host import Host, Wanted, describe_distance, hosting
+from analyzer.twin.lost import Lost
+from analyzer.twin.security import Restricted, choose_settings, restricted
 from analyzer.twin.sizing import BLOCK, IndexSize, predict_size
 from analyzer.twin.statistics import insert_extremes, restore_statistics
+from analyzer.twin.storage import Storage
 
 _SETTINGS = {
     "autovacuum": "off",
@@ -29,78 +34,105 @@ _SETTINGS = {
     "max_files_per_process": "10000",
     "max_locks_per_transaction": "1024",
     "maintenance_work_mem": "512MB",
-    "io_method": "sync",
 }
 #: Settings of the server, not of the planner, that a session cannot or must not take over.
 _KEPT = frozenset({"server_version_num", "server_version", "data_checksums", "block_size"})
 
 
+_RANGES = frozenset(
+    f"{subtype}{kind}" for subtype in ("int4", "int8", "num", "ts", "tstz", "date") for kind in ("range", "multirange")
+)
+#: Methods whose first page says more than its length; where the server may have it in a buffer already, the file is
+#: renamed (see renumber): 14 to 17 have nothing that drops a buffer.
+_PLANTED = frozenset({"btree", "brin", "gin"})
+#: Added to an oid for the name of a renamed file; nothing else on a throw-away cluster gets so far.
+_RENAMED = 3_000_000_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A running cluster with both databases, and a connection to each."""
+    """A running server with both databases, and a connection to each."""
 
-    cluster: Cluster
+    host: Host
     flat: Connection
     inflated: Connection
+    #: For statements that row security applies to.
+    restricted: Restricted
+    storage: Storage
     #: What of the snapshot could not be built.
     not_examined: tuple[NotExamined, ...]
+    lost: tuple[Lost, ...]
+
+    @property
+    def major(self) -> int:
+        """Return the major version of the planner."""
+        return major_of(self.host.version)
 
 
 @contextlib.contextmanager
 def building(
-    snapshot: Snapshot, *, binaries: Binaries | None = None, progress: Callable[[str], None] | None = None
+    snapshot: Snapshot, *, wanted: Wanted | None = None, progress: Callable[[str], None] | None = None
 ) -> Generator[Built]:
     """Build a twin's databases and remove them when the block ends.
 
-    Raises CapabilityError when no server binaries of PostgreSQL 18 or newer are installed.
+    Raises CapabilityError when no server binaries of PostgreSQL 14 or newer are installed.
     """
     tell: Callable[[str], object] = progress or str
-    found = binaries or cluster.find_binaries()
-    if found.major < 18:
-        raise CapabilityError(
-            need="PostgreSQL 18 or newer to build a twin on",
-            found=f"{found.bin_dir} has {found.version}",
-            remedy="pip install 'twindex[twin]'",
-        )
     tell("twin: start")
     with contextlib.ExitStack() as stack:
-        running = stack.enter_context(cluster.temporary(found, settings=_SETTINGS))
-        notes = list(_create_database(running, snapshot))
+        host = stack.enter_context(hosting(snapshot, wanted or Wanted(), settings=_SETTINGS))
+        notes = [*describe_distance(snapshot, host), *_create_database(host, snapshot)]
         tell("twin: schema")
-        with connect(running.conninfo("flat"), autocommit=True) as flat:
-            notes += build_flat(flat, snapshot)
-        with connect(running.url(), autocommit=True) as maintenance:
+        with connect(host.conninfo("flat"), autocommit=True) as flat:
+            made = build_flat(flat, snapshot)
+        with connect(host.url(), autocommit=True) as maintenance:
             maintenance.execute(render("twin/create_database", database="twin", template="flat"))
-        flat = stack.enter_context(connect(running.conninfo("flat"), autocommit=True))
+        flat = stack.enter_context(connect(host.conninfo("flat"), autocommit=True))
         _apply_settings(flat, snapshot)
-        inflated = stack.enter_context(connect(running.conninfo("twin"), autocommit=True))
+        inflated = stack.enter_context(connect(host.conninfo("twin"), autocommit=True))
+        storage = host.storage(inflated)
         tell("twin: statistics and sizes")
-        notes += _inflate(inflated, running, snapshot)
+        notes += _inflate(inflated, storage, snapshot)
+        notes += _unseen_ranges(snapshot)
         _apply_settings(inflated, snapshot)
-        yield Built(cluster=running, flat=flat, inflated=inflated, not_examined=tuple(notes))
+        apart = stack.enter_context(restricted(host.conninfo("twin"), snapshot))
+        if apart is not None:
+            _apply_settings(apart, snapshot)
+            notes += choose_settings(apart, snapshot)
+        yield Built(
+            host=host,
+            flat=flat,
+            inflated=inflated,
+            restricted=Restricted(apart, snapshot),
+            storage=storage,
+            not_examined=(*notes, *made.not_examined),
+            lost=made.lost,
+        )
 
 
-def _create_database(running: Cluster, snapshot: Snapshot) -> Iterator[NotExamined]:
+def _create_database(host: Host, snapshot: Snapshot) -> Iterator[NotExamined]:
+    """Create `flat`, whose text compares as the captured database's: by byte, by ICU, or by a locale of libc's."""
     server = snapshot.server
-    if server.locale_provider == "b":
-        by_byte = True
-    else:
-        by_byte = server.locale_provider == "c" and server.collate in {"C", "POSIX"}
-    with connect(running.url(), autocommit=True) as connection:
-        query = "twin/create_captured_database"
-        values = {"database": "flat", "encoding": server.encoding, "by_byte": by_byte}
-        for locale in dict.fromkeys((server.collate, "C.UTF-8", "C.utf8")):
-            try:
-                connection.execute(render(query, **values, locale=locale))
-            except psycopg.Error:
-                continue
-            break
-        else:
-            connection.execute(render(query, **{**values, "encoding": "UTF8", "by_byte": True}, locale="C"))
-            locale = "C"
-    if not by_byte and locale != server.collate:
-        reason = f"the twin has no {server.collate}; plans are right, estimates of text ranges are inexact"
-        yield NotExamined(what="collation", reason=reason)
+    by_byte = server.locale_provider == "b" or (server.locale_provider == "c" and server.collate in {"C", "POSIX"})
+    tries = [("libc", locale) for locale in dict.fromkeys((server.collate, "C.UTF-8", "C.utf8"))]
+    if by_byte:
+        tries = [("builtin", "C.UTF-8"), ("libc", "C")]
+    elif server.locale_provider == "i" and server.locale:
+        tries.insert(0, ("icu", server.locale))
+    fallback = ("libc", "C")
+    with connect(host.url(), autocommit=True) as connection:
+        for encoding in dict.fromkeys((server.encoding, "UTF8")):
+            for provider, locale in (*tries, fallback):
+                values = {"provider": provider, "locale": locale, "encoding": encoding}
+                query = render("twin/create_captured_database", database="flat", pg=major_of(host.version), **values)
+                try:
+                    connection.execute(query)
+                except psycopg.Error:
+                    continue
+                if not by_byte and (provider, locale) != tries[0]:
+                    reason = f"the twin has no {server.locale or server.collate}; estimates of text ranges are inexact"
+                    yield NotExamined(what="collation", reason=reason)
+                return
 
 
 def _apply_settings(connection: Connection, snapshot: Snapshot) -> None:
@@ -109,30 +141,45 @@ def _apply_settings(connection: Connection, snapshot: Snapshot) -> None:
         if name not in _KEPT:
             with contextlib.suppress(psycopg.Error):  # a setting this major version no longer has, or fixes at start
                 connection.execute(query, {"name": name, "value": value})
+    # What explain() needs before 16, and nothing else is affected by.
+    connection.execute(query, {"name": "plan_cache_mode", "value": "force_generic_plan"})
 
 
-def _inflate(connection: Connection, running: Cluster, snapshot: Snapshot) -> Iterator[NotExamined]:
-    for template in ("own_schema", "own_parking", "own_extension"):
-        connection.execute(render(f"twin/{template}"))
-    storage = connection.execute(render("twin/storage"), {"oids": None}).fetchall()
-    oids = {(row["schema_name"], row["name"]): int(row["oid"]) for row in storage}
+def _inflate(connection: Connection, storage: Storage, snapshot: Snapshot) -> Iterator[NotExamined]:
+    connection.execute(render("twin/own_parking"))
+    found = connection.execute(render("twin/storage"), {"oids": None}).fetchall()
+    oids = {(row["schema_name"], row["name"]): int(row["oid"]) for row in found}
     yield from insert_extremes(connection, snapshot, oids)
     yield from restore_statistics(connection, snapshot)
+    yield from restore_extended(connection, snapshot)
     connection.execute(render("twin/checkpoint"))
     relations = {(r.schema_name, r.name): r for r in snapshot.relations}
     indexes = {(i.definition.schema, i.definition.name): i for i in snapshot.indexes}
-    planted: list[int] = []
-    for row in storage:
+    planting = Planting(connection, storage)
+    for row in found:
         key = (row["schema_name"], row["name"])
-        path = running.data / row["path"]
         if (index := indexes.get(key)) is not None:
             table = relations.get((index.definition.schema, index.definition.table))
             heap_blocks = ((table.size_bytes or 0) if table else 0) // BLOCK
-            plant(path, row["method"], _known_size(index, snapshot), heap_blocks=heap_blocks, gin=index.gin)
-            planted.append(int(row["oid"]))
+            planting.plant(row, row["method"], _known_size(index, snapshot), heap_blocks=heap_blocks, gin=index.gin)
         elif (relation := relations.get(key)) is not None:
-            files.extend(path, (relation.size_bytes or 0) // BLOCK)
-    connection.execute(render("twin/evict"), {"oids": planted})
+            files.extend(storage.edit(row["path"]), (relation.size_bytes or 0) // BLOCK)
+    planting.finish()
+
+
+def _unseen_ranges(snapshot: Snapshot) -> Iterator[NotExamined]:
+    """Yield the columns whose distribution no role but a superuser could read before 17."""
+    if snapshot.server.major >= 17:
+        return
+    own = {f"{each.schema_name}.{each.name}" for each in snapshot.types if each.kind == "r"}
+    analysed = {(row.schema_name, row.relation, row.column) for row in snapshot.statistics}
+    for relation in snapshot.relations:
+        for column in relation.columns:
+            is_range = column.type in own or column.type in _RANGES
+            if is_range and (relation.schema_name, relation.name, column.name) in analysed:
+                reason = "before 17 the server shows nobody how ranges are distributed; the planner is left to guess"
+                what = f"statistics of {relation.schema_name}.{relation.name}.{column.name}"
+                yield NotExamined(what=what, reason=reason)
 
 
 def _known_size(index: Index, snapshot: Snapshot) -> IndexSize:
@@ -144,12 +191,44 @@ def _known_size(index: Index, snapshot: Snapshot) -> IndexSize:
     return IndexSize(pages=pages, tuples=index.tuples, height=height)
 
 
-def plant(path: Path, method: str, size: IndexSize, *, heap_blocks: int, gin: GinPages | None = None) -> None:
-    """Give the file of an empty index the size, and the metapage, that the planner is to see."""
-    if method == "btree":
-        files.plant_btree(path, size.height)
-    elif method == "brin":
-        files.plant_brin(path, heap_blocks)
-    elif gin is not None:
-        files.plant_gin(path, gin, size.pages)
-    files.extend(path, size.pages)
+class Planting:
+    """Give the files of empty indexes the size, and the metapage, that the planner is to see.
+
+    Their pages must have been written (CHECKPOINT). Nothing is touched before `finish`: to plan on a table opens all of
+    its indexes.
+    """
+
+    def __init__(self, connection: Connection, storage: Storage) -> None:
+        self._connection = connection
+        self._storage = storage
+        self._renamed: dict[int, int] = {}
+        self._edits: list[Callable[[], None]] = []
+
+    def plant(
+        self, row: Mapping[str, Any], method: str, size: IndexSize, *, heap_blocks: int, gin: GinPages | None = None
+    ) -> None:
+        """Plant one index; the row has its `oid` and the `path` of its file."""
+        self._edits.append(partial(self._edit, row, method, size, heap_blocks, gin))
+
+    def _edit(
+        self, row: Mapping[str, Any], method: str, size: IndexSize, heap_blocks: int, gin: GinPages | None
+    ) -> None:
+        number = None
+        if method in _PLANTED:
+            number = self._renamed[row["oid"]] = _RENAMED + int(row["oid"])
+        path = self._storage.edit(row["path"], number=number)
+        if method == "btree" and size.pages > 1:  # else there is a metapage alone, and planting would make it longer
+            files.plant_btree(path, size.height)
+        elif method == "brin":
+            files.plant_brin(path, heap_blocks)
+        elif (counted := gin or size.gin) is not None:
+            files.plant_gin(path, counted, size.pages)
+        files.extend(path, size.pages)
+
+    def finish(self) -> None:
+        """Let the server see what was planted."""
+        for edit in self._edits:
+            edit()
+        self._storage.write()
+        values = {"oids": list(self._renamed), "numbers": list(self._renamed.values())}
+        self._connection.execute(render("twin/renumber"), values)

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from psycopg.conninfo import make_conninfo
 
-from analyzer.db import connect
+from analyzer.db import Connection, connect
 from analyzer.errors import CapabilityError, ConflictError
 from analyzer.sql import render
 from analyzer.twin import postmaster
@@ -30,12 +30,14 @@ from analyzer.twin.places import (
     Account,
     account_for,
     can_reach,
+    copies_dir,
     locked,
     make_private,
     one_line,
     runtime_dir,
     socket_dir,
 )
+from analyzer.twin.storage import LocalStorage, Storage
 
 __all__ = ["Binaries", "Cluster", "development", "find_binaries", "temporary"]
 
@@ -53,6 +55,15 @@ class Cluster:
     def data(self) -> Path:
         """Return the data directory."""
         return self.home / "data"
+
+    @property
+    def version(self) -> str:
+        """Return the server's version."""
+        return self.binaries.version
+
+    def storage(self, connection: Connection) -> Storage:
+        """Return the way to its files."""
+        return LocalStorage(self.data)
 
     def url(self, database: str = "postgres") -> str:
         """Return a libpq URL of one of its databases."""
@@ -81,7 +92,7 @@ def temporary(binaries: Binaries | None = None, *, settings: Mapping[str, str] |
     with contextlib.ExitStack() as stack:
         with one_line(runtime), locked(runtime / "lock"):
             _sweep(runtime)
-            found = reachable(found, account, runtime)
+            found = _placed(found, account, runtime)
             home = runtime / f"c-{secrets.token_hex(4)}"
             make_private(home, account)
             stack.enter_context(locked(home / "users", fcntl.LOCK_SH))
@@ -187,7 +198,16 @@ def _kept_binaries(home: Path, account: Account | None) -> Binaries:
             ) from None
     runtime = runtime_dir(account)
     with locked(runtime / "lock"):
-        return reachable(found, account, runtime)
+        return _placed(found, account, runtime)
+
+
+def _placed(binaries: Binaries, account: Account | None, runtime: Path) -> Binaries:
+    """Put binaries where the account can reach and run them; the caller holds the runtime directory's lock."""
+    place = copies_dir(runtime, account)
+    if place == runtime:
+        return reachable(binaries, account, runtime)
+    with locked(place / "lock"):
+        return reachable(binaries, account, place)
 
 
 def _remove(home: Path) -> None:

@@ -42,8 +42,12 @@ def extend(path: Path, blocks: int) -> None:
         if segment and not wanted:
             break
         with part.open("ab") as file:
-            if os.fstat(file.fileno()).st_size < wanted:
+            found = os.fstat(file.fileno())
+            if found.st_size < wanted:
                 file.truncate(wanted)
+            if segment and os.geteuid() == 0:  # the account PostgreSQL runs under must be able to open it
+                owner = path.stat()
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
 
 
 def plant_btree(path: Path, height: int) -> None:

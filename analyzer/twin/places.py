@@ -15,6 +15,10 @@ from analyzer.errors import CapabilityError
 
 #: The one directory whose path is short everywhere; ours below it is checked before it is used.
 _SHORT = Path("/tmp")  # noqa: S108
+#: Where to go when TMPDIR is closed to the account, too small, or lets no program run.
+_OTHERS = (_SHORT, Path("/var/tmp"))  # noqa: S108
+#: What initdb, the databases of a small twin and their log take.
+_ROOM_BYTES = 160 * 1024 * 1024
 #: sun_path holds 108 bytes; this leaves room for `/.s.PGSQL.5432` and its lock file.
 _LONGEST_SOCKET_DIR = 85
 
@@ -45,16 +49,38 @@ def account_for(home: Path | None = None) -> Account | None:
 
 
 def runtime_dir(account: Account | None) -> Path:
-    """Return our directory below TMPDIR, or below /tmp where the account cannot reach TMPDIR."""
+    """Return our directory below TMPDIR, or below another place where TMPDIR is closed to the account or too small."""
+    root = _temporary_root()
+    usable = [place for place in (root, *_OTHERS) if place.is_dir() and can_reach(place, account)]
+    return _own_dir(next((place for place in usable if _has_room(place)), usable[0] if usable else _SHORT))
+
+
+def copies_dir(runtime: Path, account: Account | None) -> Path:
+    """Return where binaries may be copied to: the runtime directory, or ours below a place that lets programs run."""
+    places = [place for place in _OTHERS if place.is_dir() and can_reach(place, account)]
+    if _runs_programs(runtime):
+        return runtime
+    return next((_own_dir(place) for place in places if _runs_programs(place)), runtime)
+
+
+def _has_room(place: Path) -> bool:
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize >= _ROOM_BYTES
+
+
+def _runs_programs(place: Path) -> bool:
+    return not os.statvfs(place).f_flag & getattr(os, "ST_NOEXEC", 0)
+
+
+def _temporary_root() -> Path:
     try:
-        root = Path(tempfile.gettempdir()).resolve()
+        return Path(tempfile.gettempdir()).resolve()
     except FileNotFoundError:
         raise CapabilityError(
             need="a directory for temporary files",
             found="none can be written",
             remedy="free disk space, or set TMPDIR to a directory you can write",
         ) from None
-    return _own_dir(root if can_reach(root, account) else _SHORT)
 
 
 def socket_dir(home: Path) -> Path:

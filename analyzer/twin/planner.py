@@ -6,30 +6,34 @@ planned there.
 """
 
 import contextlib
-import json
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import DictRow
-from psycopg.sql import SQL
 
 from analyzer.capture.indexes import definition
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import Snapshot
+from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.db import execute_one
 from analyzer.errors import InputError, RejectedError
 from analyzer.index import IndexDef
 from analyzer.sql import ident, render
-from analyzer.twin.build import Built, building, plant
-from analyzer.twin.cluster import Binaries
-from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size, wrapped_column
-from analyzer.workload.lex import IncompleteError, lex, significant
+from analyzer.twin.build import Planting, building
+from analyzer.twin.clock import asks_clock, running, stopped
+from analyzer.twin.explain import PlanTree, explain, plan_tree, single, walk
+from analyzer.twin.host import Wanted
+from analyzer.twin.keys import wrapped_column
+from analyzer.twin.lost import Losses
+from analyzer.twin.parking import build_parked
+from analyzer.twin.sampled import Sampled, look_up, restore_expressions
+from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size
+from analyzer.workload.lex import lex, significant
 
-#: EXPLAIN (FORMAT JSON)'s "Plan".
-PlanTree = Mapping[str, Any]
+__all__ = ["Plan", "PlanTree", "Twin", "TwinIndex", "Wanted", "open_twin", "walk"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class TwinIndex:
     size: IndexSize
     #: The index itself, and its partitions' where the table is partitioned.
     oids: tuple[int, ...]
+    #: Whether the sample of its table's rows told of it.
+    sampled: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -61,54 +67,112 @@ class TwinIndex:
         return self.size.pages * BLOCK
 
 
-def walk(tree: PlanTree) -> Iterator[PlanTree]:
-    """Yield every node of a plan, parents first."""
-    yield tree
-    for child in tree.get("Plans", ()):
-        yield from walk(child)
-
-
 @contextlib.contextmanager
 def open_twin(
-    snapshot: Snapshot, *, binaries: Binaries | None = None, progress: Callable[[str], None] | None = None
+    snapshot: Snapshot, *, wanted: Wanted | None = None, progress: Callable[[str], None] | None = None
 ) -> Generator["Twin"]:
     """Build a twin of a snapshot and remove it when the block ends.
 
-    Raises CapabilityError when no server binaries of PostgreSQL 18 or newer are installed.
+    Raises CapabilityError when there is no server to build it on.
     """
-    with building(snapshot, binaries=binaries, progress=progress) as built:
-        yield Twin(built, snapshot)
+    twin = Twin(snapshot, wanted=wanted, progress=progress)
+    with contextlib.closing(twin):
+        yield twin
 
 
 class Twin:
-    """A twin that is ready to plan; one at a time may use it."""
+    """A twin that is ready to plan; one at a time may use it.
 
-    def __init__(self, built: Built, snapshot: Snapshot) -> None:
-        self._cluster = built.cluster
-        self._flat = built.flat
-        self._connection = built.inflated
+    When its server dies it is built again from the snapshot, and what was asked is asked once more.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, *, wanted: Wanted | None = None, progress: Callable[[str], None] | None = None
+    ) -> None:
         self.snapshot = snapshot
-        #: What of the snapshot this twin could not have.
-        self.not_examined = built.not_examined
-        self._added: set[int] = set()
-        self._dropped: dict[str, frozenset[int]] = {}
+        #: Views or policies ask the clock: their plans name the functions that stand for it.
+        self._asks_clock = asks_clock(snapshot)
+        self._wanted = wanted
+        self._progress = progress
+        self._stack = contextlib.ExitStack()
+        #: Indexes as they were handed out, in the order they were added.
+        self._added: list[TwinIndex] = []
+        #: By name of an existing index: its oids as they were handed out.
+        self._dropped: dict[str, tuple[int, ...]] = {}
+        #: Handed-out oids.
         self._hidden: frozenset[int] = frozenset()
+        #: Where an oid that was handed out is another one now, because the server was built again.
+        self._current: dict[int, int] = {}
+        self._open()
+
+    def _open(self) -> None:
+        #: The server it runs on, another one after that died, and the connections to it.
+        self.built = self._stack.enter_context(building(self.snapshot, wanted=self._wanted, progress=self._progress))
+        self._connection = self.built.inflated
+        self._flat = self.built.flat
+        #: What of the snapshot this twin could not have.
+        self.not_examined: tuple[NotExamined, ...] = self.built.not_examined
+        self._losses = Losses(self.built.lost, self.snapshot)
+
+    def close(self) -> None:
+        """Remove the twin."""
+        self._stack.close()
 
     @property
     def planner(self) -> str:
         """Say which planner answers, and how it relates to the captured server's."""
-        version, major = self._cluster.binaries.version, self._cluster.binaries.major
-        same = "same major version" if major == self.snapshot.server.major else "another major version"
-        return f"PostgreSQL {version} twin ({same})"
+        same = "same major version" if self.built.major == self.snapshot.server.major else "another major version"
+        sampled = ", row samples" if self.snapshot.samples else ""
+        return f"PostgreSQL {self.built.host.version} twin ({same}{sampled})"
+
+    def obstacle(self, statement: str) -> str | None:
+        """Say why the twin must not be asked about a statement: it lacks something the statement may need."""
+        return self._losses.obstacle(statement)
 
     def plan(self, statement: str, *, generic: bool = True) -> Plan:
-        """Plan one statement as EXPLAIN does; `generic` admits parameters ($n) without values.
+        """Plan one statement as EXPLAIN does, at the moment of the capture; `generic` admits parameters without values.
 
         Raises psycopg.Error when the server cannot plan it.
         """
-        row = self._connection.execute(_explain(statement, generic=generic), prepare=False).fetchone()
-        tree = _plan_tree(row)
+        return self._surviving(lambda: self._plan(statement, generic=generic))
+
+    def _plan(self, statement: str, *, generic: bool) -> Plan:
+        text = stopped(statement)
+        connection = self._connection
+        if self.built.restricted.applies(statement):
+            connection = self.built.restricted.connection or connection
+        tree = explain(connection, text, generic=generic, major=self.built.major)
+        if text != statement or self._asks_clock:
+            tree = running(tree)
         return Plan(cost=float(tree["Total Cost"]), rows=float(tree["Plan Rows"]), tree=tree)
+
+    def _surviving(self, ask: Callable[[], T]) -> T:
+        """Ask, and once more on a new server when the old one died of it, or before."""
+        try:
+            return ask()
+        except (psycopg.OperationalError, psycopg.InterfaceError):
+            if not self._is_broken():
+                raise
+        self._build_again()
+        return ask()
+
+    def _is_broken(self) -> bool:
+        apart = self.built.restricted.connection
+        return self._connection.closed or self._flat.closed or (apart is not None and apart.closed)
+
+    def _build_again(self) -> None:
+        self._stack.close()
+        self._open()
+        self._current = {}
+        hidden, self._hidden = self._hidden, frozenset[int]()
+        indexes = [each.index for each in self._added]
+        rebuilt, _ = self._try_add(indexes) if indexes else ((), {})
+        for before, now in zip(self._added, rebuilt, strict=True):
+            self._current |= dict(zip(before.oids, now.oids, strict=True))
+        for name, oids in self._dropped.items():
+            self._current |= dict(zip(oids, self._tree_oids(name), strict=True))
+        self._hidden = frozenset(oid for each in self._added for oid in each.oids)
+        self._hide(hidden)
 
     def add(self, indexes: Sequence[IndexDef]) -> tuple[TwinIndex, ...]:
         """Build indexes on the twin at their predicted sizes, hidden until `show`; takes milliseconds each.
@@ -124,7 +188,12 @@ class Twin:
 
     def try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:
         """Add what the server takes, as `add` does, and return beside it why it rejects the others."""
-        built: list[tuple[IndexDef, list[dict[str, Any]]]] = []
+        added, rejected = self._surviving(lambda: self._try_add(indexes))
+        self._added += added
+        return added, rejected
+
+    def _try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:
+        built: list[tuple[IndexDef, list[DictRow]]] = []
         rejected: dict[IndexDef, InputError] = {}
         for index in indexes:
             try:
@@ -132,21 +201,22 @@ class Twin:
             except InputError as error:
                 rejected[index] = error
                 continue
-            name = ident(index.schema, index.name)
-            tree = self._connection.execute(render("twin/read_index_tree"), {"index": name}).fetchall()
-            built.append((index, tree))
+            built.append((index, self._tree(ident(index.schema, index.name))))
         self._connection.execute(render("twin/checkpoint"))
-        sized = tuple(self._size(index, tree) for index, tree in built)
-        oids = [oid for index in sized for oid in index.oids]
-        self._connection.execute(render("twin/evict"), {"oids": oids})
-        self._hide(self._hidden | set(oids))
+        planting = Planting(self._connection, self.built.storage)
+        sized = tuple(self._size(index, tree, planting) for index, tree in built)
+        planting.finish()
+        self._hide(self._hidden | {oid for index in sized for oid in index.oids})
         return sized, rejected
 
     def show(self, added: Collection[TwinIndex], *, without: Collection[str] = ()) -> None:
         """Let the planner see these added indexes, and the existing indexes but those named (`schema.name`, quoted)."""
+        self._surviving(lambda: self._show(added, without))
+
+    def _show(self, added: Collection[TwinIndex], without: Collection[str]) -> None:
         shown = {oid for index in added for oid in index.oids}
         dropped = {oid for name in without for oid in self._existing(name)}
-        self._hide((self._added - shown) | dropped)
+        self._hide(({oid for index in self._added for oid in index.oids} - shown) | dropped)
 
     def canonical(self, index: IndexDef) -> IndexDef:
         """Return the definition as the server itself deparses it; the name stays.
@@ -183,16 +253,21 @@ class Twin:
 
     def _built_flat(self, ddl: str) -> DictRow:
         """Build on the flat database, read back what was built, roll back."""
+        return self._surviving(lambda: self._read_back(ddl))
+
+    def _read_back(self, ddl: str) -> DictRow:
         with self._flat.transaction(force_rollback=True):
             before = self._newest_index()
             try:
                 execute_one(self._flat, render("twin/statement", statement=ddl))
             except psycopg.Error as error:
+                if self._flat.closed:
+                    raise
                 raise _rejected(ddl, error) from None
             built = self._newest_index()
             if built == before:
                 raise InputError(f"{ddl!r} makes no index")
-            reader = Reader(connection=self._flat, major=self._cluster.binaries.major)
+            reader = Reader(connection=self._flat, major=self.built.major)
             search_path = reader.row("search_path")["schemas"]
             reader.fix_session()
             bind = {"relations": [built[1]], "blocked": [], "search_path": search_path}
@@ -203,23 +278,16 @@ class Twin:
         return (int(row["oid"]), int(row["table_oid"])) if row else (0, 0)
 
     def _build_parked(self, index: IndexDef) -> None:
-        connection = self._connection
         try:
-            with connection.transaction():
-                table = ident(index.schema, index.table)
-                parked = connection.execute(render("twin/read_parked"), {"table": table}).fetchall()
-                oids = [row["oid"] for row in parked]
-                connection.execute(render("twin/park"), {"oids": oids})
-                execute_one(connection, render("twin/statement", statement=index.ddl()))
-                columns = ("pages", "tuples", "all_visible_pages")
-                saved = {name: [row[name] for row in parked] for name in columns}
-                saved["filenodes"] = [row["filenode"] for row in parked]
-                connection.execute(render("twin/unpark"), {"oids": oids, **saved})
+            build_parked(self._connection, index)
         except psycopg.Error as error:
+            if self._connection.closed:
+                raise
             raise _rejected(index.ddl(), error) from None
 
-    def _size(self, index: IndexDef, tree: Sequence[Mapping[str, Any]]) -> TwinIndex:
+    def _size(self, index: IndexDef, tree: Sequence[Mapping[str, Any]], planting: Planting) -> TwinIndex:
         sizes: list[IndexSize] = []
+        seen = False
         for row in tree:
             if row["partitioned"]:
                 continue
@@ -228,33 +296,39 @@ class Twin:
                 keys=index.keys, include=index.include, where=index.where, unique=index.unique,
                 parameters=index.parameters,
             )  # fmt: skip
-            size = predict_size(part, self.snapshot, selectivity=self._selectivity(part))
+            sampled = look_up(self._connection, self.snapshot, part)
+            selectivity = self._selectivity(part) if sampled.selectivity is None else sampled.selectivity
+            size = sampled.size or predict_size(part, self.snapshot, selectivity=selectivity)
             relation = self.snapshot.relation(part.schema, part.table)
             heap_blocks = ((relation.size_bytes or 0) if relation else 0) // BLOCK
-            plant(self._cluster.data / row["path"], index.method, size, heap_blocks=heap_blocks)
+            planting.plant(row, index.method, size, heap_blocks=heap_blocks)
             statistics = {"pages": size.pages, "tuples": size.tuples, "all_visible_pages": 0}
             names = {"schema_name": row["schema_name"], "name": row["name"]}
-            self._connection.execute(render("twin/restore_relation_statistics"), names | statistics)
-            self._restore_expressions(part, names)
+            self._connection.execute(
+                render("twin/restore_relation_statistics", pg=self.built.major), names | statistics
+            )
+            self._restore_expressions(part, names, sampled)
             sizes.append(size)
+            seen |= sampled.used
         total = IndexSize(
             pages=sum(size.pages for size in sizes),
             tuples=sum(size.tuples for size in sizes),
             height=max((size.height for size in sizes), default=0),
         )
-        oids = tuple(int(row["oid"]) for row in tree)
-        self._added |= set(oids)
-        return TwinIndex(index=index, size=total, oids=oids)
+        return TwinIndex(index=index, size=total, oids=tuple(int(row["oid"]) for row in tree), sampled=seen)
 
-    def _restore_expressions(self, index: IndexDef, names: Mapping[str, str]) -> None:
-        """Give expressions such as lower(email) the statistics of their column; ANALYZE would give them their own."""
+    def _restore_expressions(self, index: IndexDef, names: Mapping[str, str], sampled: Sampled) -> None:
+        """Give expressions their statistics in the sample, else those of the column in such as lower(email)."""
         relation = self.snapshot.relation(index.schema, index.table)
+        done = restore_expressions(self._connection, names["schema_name"], names["name"], sampled)
         for number, key in enumerate(index.keys, 1):
+            if number in done:
+                continue
             column = wrapped_column(key.expression or "", relation) if relation is not None else None
             row = self.snapshot.column_statistics(index.schema, index.table, column) if column is not None else None
             if row is not None:
                 values = row.model_dump(include={"null_fraction", "average_width", "distinct"})
-                query = render("twin/restore_expression_statistics")
+                query = render("twin/restore_expression_statistics", pg=self.built.major)
                 self._connection.execute(query, {"number": number, **names, **values})
 
     def _selectivity(self, index: IndexDef) -> float:
@@ -264,21 +338,31 @@ class Twin:
         if index.where is None or not rows:
             return 1.0
         row = self._connection.execute(render("twin/predicate_rows", index=index)).fetchone()
-        return min(1.0, float(_plan_tree(row)["Plan Rows"]) / rows)
+        return min(1.0, float(plan_tree(row)["Plan Rows"]) / rows)
 
-    def _existing(self, name: str) -> frozenset[int]:
+    def _existing(self, name: str) -> tuple[int, ...]:
         if name not in self._dropped:
-            tree = self._connection.execute(render("twin/read_index_tree"), {"index": name}).fetchall()
-            if not tree:
+            oids = self._tree_oids(name)
+            if not oids:
                 raise InputError(f"there is no index {name} to drop; name it as schema.name")
-            self._dropped[name] = frozenset(int(row["oid"]) for row in tree)
+            self._dropped[name] = oids
         return self._dropped[name]
+
+    def _tree_oids(self, name: str) -> tuple[int, ...]:
+        return tuple(int(row["oid"]) for row in self._tree(name))
+
+    def _tree(self, name: str) -> list[DictRow]:
+        return self._connection.execute(render("twin/read_index_tree"), {"index": name}).fetchall()
 
     def _hide(self, hidden: Collection[int]) -> None:
         wanted = frozenset(hidden)
         changed = wanted ^ self._hidden
         if changed:
-            values = {"touched": sorted(changed), "shown": sorted(changed - wanted)}
+            now = self._current
+            values = {
+                "touched": sorted(now.get(oid, oid) for oid in changed),
+                "shown": sorted(now.get(oid, oid) for oid in changed - wanted),
+            }
             self._connection.execute(render("twin/set_index_validity"), values)
             self._hidden = wanted
 
@@ -291,7 +375,7 @@ def _rejected(statement: str, error: psycopg.Error) -> RejectedError:
 
 def _unnamed(ddl: str) -> tuple[str, str | None]:
     """Take CONCURRENTLY and the name off a CREATE INDEX, since the name may be taken; return the name beside it."""
-    tokens = significant(lex(_single(ddl)))
+    tokens = significant(lex(single(ddl)))
     words = [token.word for token in tokens]
     if words[:2] != ["create", "index"] and words[:3] != ["create", "unique", "index"]:
         raise InputError(f"{ddl!r} is not a CREATE INDEX; give one")
@@ -304,31 +388,3 @@ def _unnamed(ddl: str) -> tuple[str, str | None]:
     if table > start and last.word != "concurrently":
         given = last.word or last.text[1:-1].replace('""', '"')
     return f"{ddl[: tokens[start - 1].end]} {ddl[tokens[table].start :]}", given
-
-
-@lru_cache(maxsize=4096)
-def _explain(statement: str, *, generic: bool) -> SQL:
-    """Return the query that plans a statement; the same few are asked thousands of times."""
-    return render("twin/explain", statement=_single(statement), generic=generic)
-
-
-def _single(statement: str) -> str:
-    """Make sure that text is one statement: $n without values needs the simple protocol, which would take several.
-
-    Raises InputError.
-    """
-    try:
-        tokens = significant(lex(statement))
-    except IncompleteError as error:
-        raise InputError(f"the statement cannot be read: {error}") from None
-    if any(token.text == ";" and token.kind == "punctuation" for token in tokens[:-1]):
-        raise InputError("there is a semicolon inside the statement; plan one statement at a time")
-    return statement
-
-
-def _plan_tree(row: Mapping[str, Any] | None) -> PlanTree:
-    if row is None:
-        raise RuntimeError("EXPLAIN returned nothing")
-    document = row["QUERY PLAN"]
-    parsed: Any = json.loads(document) if isinstance(document, str) else document
-    return parsed[0]["Plan"]

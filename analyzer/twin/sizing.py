@@ -5,34 +5,39 @@ btree follows nbtsort.c: sorted insertion fills leaves to the fill factor, equal
 """
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from analyzer.capture.snapshot import ColumnStatistics, Relation, Snapshot
+from analyzer.capture.snapshot import ColumnStatistics, GinPages, Relation, Snapshot
 from analyzer.index import IndexDef, Key
+from analyzer.twin.dependence import combinations
+from analyzer.twin.elements import gin_shape
 from analyzer.twin.files import BLOCK_BYTES
+from analyzer.twin.keys import (
+    TUPLE_HEADER,
+    KeyFacts,
+    Shares,
+    align,
+    entry_bytes,
+    key_facts,
+    named_columns,
+    occurring,
+    within,
+)
 
 BLOCK = BLOCK_BYTES
 _ITEM = 4
-_TUPLE_HEADER = 8
 #: Page header and special space of btree, GIN, GiST and hash pages, rounded.
 _PAGE_OVERHEAD = 40
 #: BTMaxItemSize during a build is smaller still: a posting list may take a tenth of a page.
 _POSTING_BYTES = BLOCK // 10
 _TID = 6
-#: A heap pointer in a GIN posting list: delta-encoded in 1 to 6 bytes (ginpostinglist.c).
-_POINTER = 2.6
-#: Width of a column nobody analysed, as get_typavgwidth() guesses for variable-length types.
-_UNKNOWN_WIDTH = 32
-
-_FIXED_WIDTHS = {
-    "boolean": (1, 1), "smallint": (2, 2), "integer": (4, 4), "date": (4, 4), "real": (4, 4), "oid": (4, 4),
-    "bigint": (8, 8), "double precision": (8, 8), "timestamp without time zone": (8, 8),
-    "timestamp with time zone": (8, 8), "time without time zone": (8, 8), "uuid": (16, 1), "interval": (16, 8),
-}  # fmt: skip
-#: Types whose btree operator class has no equalimage support function: 1.0 and 1.00 are equal and differ.
-_NOT_EQUAL_IMAGE = ("numeric", "real", "double precision", "jsonb", "interval")
+#: Text of which SP-GiST's radix tree keeps a few characters in its inner tuples.
+_CUT_TEXT = 16
+#: Duplicates of a key from which their spread no longer matters.
+_MANY_DUPLICATES = 20
+#: Duplicates of a combination below which two rows hardly ever share one.
+_FEW_DUPLICATES = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,21 +49,13 @@ class IndexSize:
     tuples: float
     #: Levels above the leaves; 0 for methods that have none.
     height: int = 0
+    #: GIN only: what its metapage would tell the planner.
+    gin: GinPages | None = None
 
     @property
     def bytes(self) -> int:
         """Return the size in bytes."""
         return self.pages * BLOCK
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _KeyFacts:
-    width: float
-    alignment: int
-    distinct: float
-    null_fraction: float
-    #: Whether equal values are the same bytes; without it btree does not deduplicate.
-    equal_image: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +65,11 @@ class _Indexed:
     index: IndexDef
     relation: Relation
     statistics: Mapping[str, ColumnStatistics]
-    keys: tuple[_KeyFacts, ...]
-    included: tuple[_KeyFacts, ...]
+    keys: tuple[KeyFacts, ...]
+    included: tuple[KeyFacts, ...]
     tuples: float
+    #: Combinations of the first key, the first two and so on; btree only.
+    combinations: tuple[Shares, ...]
 
     def parameter(self, name: str, default: str) -> str:
         return dict(self.index.parameters).get(name, default)
@@ -86,16 +85,21 @@ def predict_size(index: IndexDef, snapshot: Snapshot, *, selectivity: float = 1.
     statistics = {
         s.column: s for s in snapshot.statistics if (s.schema_name, s.relation) == (index.schema, index.table)
     }
+    facts = tuple(key_facts(key, relation, statistics, rows) for key in index.keys)
+    keys = tuple(within(fact, key, index.where, rows, tuples) for key, fact in zip(index.keys, facts, strict=True))
     table = _Indexed(
         index=index,
         relation=relation,
         statistics=statistics,
-        keys=tuple(_facts(key, relation, statistics, rows) for key in index.keys),
-        included=tuple(_facts(Key(column=name), relation, statistics, rows) for name in index.include),
+        keys=keys,
+        included=tuple(key_facts(Key(column=name), relation, statistics, rows) for name in index.include),
         tuples=tuples,
+        combinations=combinations(index, keys, snapshot, rows) if index.method == "btree" else (),
     )
     if index.method == "btree":
         return _btree(table)
+    if index.method == "gin":
+        return _gin(table)
     return IndexSize(pages=max(2, math.ceil(_PAGES[index.method](table))), tuples=tuples)
 
 
@@ -107,51 +111,8 @@ def current_rows(relation: Relation) -> float:
     return relation.tuples / relation.pages * pages if relation.pages else relation.tuples
 
 
-def _facts(key: Key, relation: Relation, statistics: Mapping[str, ColumnStatistics], rows: float) -> _KeyFacts:
-    name = key.column or wrapped_column(key.expression or "", relation)
-    column = relation.column(name) if name else None
-    row = statistics.get(name) if name else None
-    fixed = _FIXED_WIDTHS.get(column.type) if column else None
-    equal_image = column is None or not column.type.startswith(_NOT_EQUAL_IMAGE)
-    if row is None:
-        width, alignment = fixed or (_UNKNOWN_WIDTH, 4)
-        distinct, null_fraction = max(1.0, rows / 10), 0.0
-        return _KeyFacts(
-            width=width, alignment=alignment, distinct=distinct, null_fraction=null_fraction, equal_image=equal_image
-        )
-    width, alignment = fixed or (row.average_width, 1 if row.average_width < 127 else 4)
-    distinct = row.distinct if row.distinct >= 0 else -row.distinct * rows
-    return _KeyFacts(
-        width=width,
-        alignment=alignment,
-        distinct=max(1.0, distinct),
-        null_fraction=row.null_fraction,
-        equal_image=equal_image,
-    )
-
-
-def wrapped_column(expression: str, relation: Relation) -> str | None:
-    """Return the text column that an expression such as lower(email) is as wide and as distinct as."""
-    match = re.fullmatch(r"(?:lower|upper|btrim|reverse)\(\(?\"?(\w+)\"?\)?(?:::text)?\)", expression)
-    column = relation.column(match[1]) if match else None
-    return column.name if column is not None else None
-
-
-def _align(size: float, alignment: int) -> float:
-    return math.ceil(size / alignment) * alignment
-
-
-def _entry_bytes(facts: tuple[_KeyFacts, ...]) -> float:
-    """Average size of an index tuple, MAXALIGNed; NULLs take no room but bring a bitmap."""
-    size = 0.0
-    for fact in facts:
-        size = _align(size, fact.alignment) + fact.width * (1 - fact.null_fraction)
-    any_null = 1 - math.prod(1 - fact.null_fraction for fact in facts)
-    return _TUPLE_HEADER + 8 * any_null + _align(size, 8)
-
-
 def _btree(table: _Indexed) -> IndexSize:
-    entry = _entry_bytes(table.keys + table.included)
+    entry = entry_bytes(table.keys + table.included)
     usable = (BLOCK - _PAGE_OVERHEAD) * float(table.parameter("fillfactor", "90")) / 100
     deduplicated = (
         not table.index.unique
@@ -160,35 +121,45 @@ def _btree(table: _Indexed) -> IndexSize:
         and all(fact.equal_image for fact in table.keys)
     )
     tuples = table.tuples
-    total = _deduplicated_bytes(table.keys, tuples) if deduplicated else tuples * (entry + _ITEM)
+    if deduplicated:
+        total, items = _deduplicated(table.keys, tuples, table.combinations[-1])
+    else:
+        total, items = tuples * (entry + _ITEM), tuples
     # The high key of every leaf but the rightmost is one more entry.
     leaves = 1 if total <= usable else math.ceil(total / (usable - entry - _ITEM))
-    levels = _internal_levels(leaves, _downlink_bytes(table.keys, tuples))
+    levels = _internal_levels(leaves, _downlink_bytes(table, items))
     return IndexSize(pages=1 + leaves + sum(levels), tuples=tuples, height=len(levels))
 
 
-def _deduplicated_bytes(keys: tuple[_KeyFacts, ...], tuples: float) -> float:
-    """Bytes of all entries with equal keys gathered in posting lists; the NULLs of a single column are one such key."""
+def _deduplicated(keys: tuple[KeyFacts, ...], tuples: float, combinations: Shares) -> tuple[float, float]:
+    """Return bytes and number of the items that are left when equal keys are gathered in posting lists.
+
+    The NULLs of a single column are one such key.
+    """
     if not tuples:
-        return 0.0
+        return 0.0, 0.0
     nulls = round(tuples * keys[0].null_fraction) if len(keys) == 1 else 0
-    if nulls:
-        present = replace(keys[0], null_fraction=0.0)
-        return _posting_bytes(_TUPLE_HEADER + 8, nulls) + _deduplicated_bytes((present,), tuples - nulls)
-    groups = min(tuples, math.prod(key.distinct for key in keys))
-    return groups * _group_bytes(_entry_bytes(keys), tuples / groups)
+    entry = entry_bytes(tuple(replace(key, null_fraction=0.0) for key in keys) if nulls else keys)
+    size, items = _posting(TUPLE_HEADER + 8, nulls) if nulls else (0.0, 0.0)
+    for share, count in combinations:
+        each_size, each_items = _group(entry, share * (tuples - nulls), spread=len(keys) > 1)
+        size += count * each_size
+        items += count * each_items
+    return size, items
 
 
-def _downlink_bytes(keys: tuple[_KeyFacts, ...], tuples: float) -> float:
-    """Average downlink: as many columns as tell two neighbours apart, and between equal ones the heap pointer
-    (_bt_truncate() in nbtutils.c)."""
-    size, told, distinct = 0.0, 0.0, 1.0
-    for count, key in enumerate(keys, 1):
-        distinct *= key.distinct
-        now = min(1.0, distinct / tuples) if tuples else 1.0
-        size += max(0.0, now - told) * _entry_bytes(keys[:count])
+def _downlink_bytes(table: _Indexed, items: float) -> float:
+    """Average downlink: as many columns as tell two neighbours of so many items apart, and between equal ones the
+    heap pointer (_bt_truncate() in nbtutils.c)."""
+    size, told = 0.0, 0.0
+    for count, shares in enumerate(table.combinations, 1):
+        first = table.keys[:count]
+        # Of a single column all values occur; of several, perhaps not all combinations.
+        different = occurring(shares, table.tuples) if count > 1 else first[0].distinct + (first[0].null_fraction > 0)
+        now = min(1.0, different / items) if items else 1.0
+        size += max(0.0, now - told) * entry_bytes(first)
         told = max(told, now)
-    return size + (1 - told) * (_entry_bytes(keys) + 8)
+    return size + (1 - told) * (entry_bytes(table.keys) + 8)
 
 
 def _internal_levels(leaves: int, downlink_bytes: float) -> tuple[int, ...]:
@@ -200,32 +171,77 @@ def _internal_levels(leaves: int, downlink_bytes: float) -> tuple[int, ...]:
     return tuple(levels)
 
 
-def _group_bytes(entry: float, duplicates: float) -> float:
-    """Bytes of one distinct key with that many equal entries on average."""
-    fewer = math.floor(duplicates)
-    share = duplicates - fewer
-    return (1 - share) * _posting_bytes(entry, fewer) + share * _posting_bytes(entry, fewer + 1)
+def _group(entry: float, duplicates: float, *, spread: bool) -> tuple[float, float]:
+    """Return bytes and items of one key with that many equal entries on average.
+
+    `spread`: rows fall on keys at random, so that a key has a Poisson-distributed number of them, perhaps none.
+    """
+    if not spread or duplicates >= _MANY_DUPLICATES:
+        fewer = math.floor(duplicates)
+        some, more = _posting(entry, fewer), _posting(entry, fewer + 1)
+        share = duplicates - fewer
+        return (1 - share) * some[0] + share * more[0], (1 - share) * some[1] + share * more[1]
+    if duplicates < _FEW_DUPLICATES:
+        return duplicates * (entry + _ITEM), duplicates
+    size, items, chance = 0.0, 0.0, math.exp(-duplicates)
+    for count in range(1, 3 * _MANY_DUPLICATES):
+        chance *= duplicates / count
+        bytes_of, items_of = _posting(entry, count)
+        size += chance * bytes_of
+        items += chance * items_of
+    return size, items
 
 
-def _posting_bytes(entry: float, duplicates: int) -> float:
-    """Bytes of one key with that many duplicates: full posting lists and a rest."""
+def _posting(entry: float, duplicates: int) -> tuple[float, float]:
+    """Return bytes and items of one key with that many duplicates: full posting lists and a rest."""
     most = max(1, int((_POSTING_BYTES - entry) // _TID))
     full, rest = divmod(duplicates, most)
-    size = full * (_align(entry + most * _TID, 8) + _ITEM)
+    size = full * (align(entry + most * _TID, 8) + _ITEM)
     if rest:
-        size += (_align(entry + rest * _TID, 8) if rest > 1 else entry) + _ITEM
-    return size
+        size += (align(entry + rest * _TID, 8) if rest > 1 else entry) + _ITEM
+    return size, full + (rest > 0)
 
 
 def _hash(table: _Indexed) -> float:
-    fill = float(table.parameter("fillfactor", "75")) / 100
-    # Buckets double, so on average some of the room is spare.
-    return table.tuples * (16 + _ITEM) / ((BLOCK - _PAGE_OVERHEAD) * fill) * 1.15 + 4
+    """Buckets for the fill factor, rounded up as _hash_spareindex() does, and the overflow pages of the fullest."""
+    wanted = max(2.0, table.tuples / ((BLOCK * float(table.parameter("fillfactor", "75")) / 100) // (16 + _ITEM)))
+    doubled = 2 ** math.ceil(math.log2(wanted))
+    # From 1024 buckets on they grow in quarters of a doubling.
+    buckets = doubled if doubled <= 512 else doubled / 2 * (1 + math.ceil((wanted / (doubled / 2) - 1) * 4) / 4)
+    capacity = (BLOCK - _PAGE_OVERHEAD) // (16 + _ITEM)
+    keys = max(1.0, table.keys[0].distinct / buckets)
+    each = table.tuples / buckets / keys
+    # All rows of a value fall into one bucket; how many values do is Poisson-distributed, here as a normal one.
+    overflow = sum(
+        0.5 * math.erfc((capacity * page / each - keys) / math.sqrt(2 * keys)) for page in range(1, 40)
+    ) if each else 0.0  # fmt: skip
+    return 2 + buckets * (1 + overflow)
 
 
 def _tree(table: _Indexed) -> float:
     """GiST and SP-GiST split pages in halves of which about seven tenths stay filled."""
-    return table.tuples * (_entry_bytes(table.keys) + _ITEM) / ((BLOCK - _PAGE_OVERHEAD) * 0.7) + 1
+    if table.index.method == "spgist":
+        # SpGistLeafTupleData is longer than an index tuple; of text, what its inner tuples say is cut off.
+        cut = 8 if table.keys[0].alignment == 1 and table.keys[0].width > _CUT_TEXT else 0
+        entry = 16 + align(table.keys[0].width - cut, 8)
+    else:
+        entry = TUPLE_HEADER + align(sum(_gist_width(key, fact, table.relation) for key, fact in _paired(table)), 8)
+    present = table.tuples * (1 - table.keys[0].null_fraction) if table.index.method == "spgist" else table.tuples
+    return present * (entry + _ITEM) / ((BLOCK - _PAGE_OVERHEAD) * 0.7) + 1
+
+
+def _paired(table: _Indexed) -> tuple[tuple[Key, KeyFacts], ...]:
+    return tuple(zip(table.index.keys, table.keys, strict=True))
+
+
+def _gist_width(key: Key, fact: KeyFacts, relation: Relation) -> float:
+    """Estimate the width of what a GiST leaf stores instead of a value."""
+    column = relation.column(key.column or "")
+    if "trgm" in (key.opclass or ""):
+        return 5 + 3 * fact.width  # An array of 3-byte trigrams, one more than characters.
+    if column is not None and column.type in {"point", "box", "circle", "polygon"}:
+        return 32  # A box.
+    return fact.width * (1 - fact.null_fraction)
 
 
 def _brin(table: _Indexed) -> float:
@@ -235,28 +251,28 @@ def _brin(table: _Indexed) -> float:
     return 1 + math.ceil(ranges / 1360) + math.ceil(ranges * entry / (BLOCK - _PAGE_OVERHEAD))
 
 
-def _gin(table: _Indexed) -> float:
-    """Posting lists of compressed heap pointers, plus the entry tree of distinct elements."""
-    total = 0.0
-    for key, fact in zip(table.index.keys, table.keys, strict=True):
-        present = table.tuples * (1 - fact.null_fraction)
-        elements, distinct, width = _elements(key, fact, table.statistics.get(key.column or ""), present)
-        total += present * elements * _POINTER + min(distinct, present * elements) * (_TUPLE_HEADER + width + 8)
-    return 1 + total / (BLOCK - _PAGE_OVERHEAD) / 0.9
-
-
-def _elements(key: Key, fact: _KeyFacts, row: ColumnStatistics | None, present: float) -> tuple[float, float, float]:
-    """Estimate elements per row, distinct elements and their width."""
-    opclass = key.opclass or ""
-    if "trgm" in opclass:
-        # Distinct trigrams of natural text grow with about the square root of its length (Heaps' law).
-        return fact.width + 2, 10 * math.sqrt(present * (fact.width + 2)), 4
-    if row is not None and row.element_count_histogram:
-        average = row.element_count_histogram[-1]
-        distinct = len(row.most_common_element_frequencies or ()) * 3
-        return average, max(distinct, 10), max(4.0, fact.width / max(average, 1))
-    per_element = 24 if "path" in opclass else 12
-    return max(1.0, fact.width / per_element), fact.distinct, 4 if "path" in opclass else 12
+def _gin(table: _Indexed) -> IndexSize:
+    """The entry tree and the posting trees of every key."""
+    heap_pages = (table.relation.size_bytes or 0) / BLOCK
+    entries = entry_pages = data_pages = 0.0
+    for key, fact in _paired(table):
+        columns = [key.column] if key.column is not None else named_columns(key.expression or "", table.relation)
+        statistics = [table.statistics[column] for column in columns if column in table.statistics]
+        shape = gin_shape(
+            key, statistics, width=fact.width, distinct=fact.distinct,
+            rows=table.tuples * (1 - fact.null_fraction), heap_pages=heap_pages,
+        )  # fmt: skip
+        entries += shape.entries
+        entry_pages += shape.entry_pages
+        data_pages += shape.data_pages
+    counted = GinPages(
+        pending_pages=0,
+        entry_pages=max(1, math.ceil(entry_pages)),
+        data_pages=math.ceil(data_pages),
+        entries=max(1, round(entries)),
+    )
+    pages = 1 + counted.entry_pages + counted.data_pages
+    return IndexSize(pages=pages, tuples=table.tuples, gin=counted)
 
 
 def _vector_bytes(table: _Indexed) -> int:
@@ -268,7 +284,7 @@ def _vector_bytes(table: _Indexed) -> int:
 
 
 def _ivfflat(table: _Indexed) -> float:
-    entry = _align(8 + _vector_bytes(table), 8) + _ITEM
+    entry = align(8 + _vector_bytes(table), 8) + _ITEM
     per_page = max(1, (BLOCK - _PAGE_OVERHEAD) // entry)
     lists = int(table.parameter("lists", "100"))
     present = table.tuples * (1 - table.keys[0].null_fraction)
@@ -278,9 +294,9 @@ def _ivfflat(table: _Indexed) -> float:
 
 def _hnsw(table: _Indexed) -> float:
     m = int(table.parameter("m", "16"))
-    element = _align(72 + _vector_bytes(table), 8) + _ITEM
+    element = align(72 + _vector_bytes(table), 8) + _ITEM
     # Twice m neighbours on the ground level, m on each of the 1/(m-1) levels above.
-    neighbours = _align(4 + _TID * m * (2 + 1 / (m - 1)), 8) + _ITEM
+    neighbours = align(4 + _TID * m * (2 + 1 / (m - 1)), 8) + _ITEM
     per_page = max(1, (BLOCK - _PAGE_OVERHEAD) // (element + neighbours))
     return 1 + table.tuples * (1 - table.keys[0].null_fraction) / per_page
 
@@ -290,7 +306,6 @@ _PAGES: Mapping[str, Callable[[_Indexed], float]] = {
     "gist": _tree,
     "spgist": _tree,
     "brin": _brin,
-    "gin": _gin,
     "ivfflat": _ivfflat,
     "hnsw": _hnsw,
 }

@@ -1,13 +1,29 @@
 """Restore captured statistics, and the extremes of indexed columns, into an inflated database."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import DictRow
 
-from analyzer.capture.snapshot import Column, Extreme, NotExamined, Relation, Snapshot
+from analyzer.capture.snapshot import Column, ColumnStatistics, Extreme, NotExamined, Relation, Snapshot
 from analyzer.db import Connection
 from analyzer.sql import render
+
+#: Statements sent at once. When the server rejects one of them, all are sent again, one by one.
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Restoration:
+    """One statement that restores statistics."""
+
+    query: sql.SQL
+    values: Mapping[str, object]
+    what: str
 
 
 def restore_statistics(connection: Connection, snapshot: Snapshot) -> tuple[NotExamined, ...]:
@@ -15,34 +31,67 @@ def restore_statistics(connection: Connection, snapshot: Snapshot) -> tuple[NotE
     complaints: list[str] = []
     connection.add_notice_handler(lambda diagnostic: complaints.append(diagnostic.message_primary or ""))
     failures: list[NotExamined] = []
-    relation_query = render("twin/restore_relation_statistics")
+    restorations = _restorations(snapshot, connection.info.server_version // 10_000)
+    while batch := tuple(itertools.islice(restorations, _AT_ONCE)):
+        try:
+            with connection.pipeline():
+                answers = [connection.execute(each.query, each.values) for each in batch]
+            failures += [_refused(each) for each, answer in zip(batch, answers, strict=True) if not _is_done(answer)]
+        except psycopg.Error:
+            if connection.closed:
+                raise
+            failures += [failure for each in batch for failure in _restore(connection, each)]
+    return tuple(failures)
+
+
+def _restorations(snapshot: Snapshot, major: int) -> Iterator[_Restoration]:
+    query = render("twin/restore_relation_statistics", pg=major)
     for relation in snapshot.relations:
         if relation.kind in "rpm":
             values = relation.model_dump(include={"schema_name", "name", "pages", "tuples", "all_visible_pages"})
-            failures += _restore(connection, relation_query, values, f"{relation.schema_name}.{relation.name}")
+            yield _Restoration(query=query, values=values, what=f"{relation.schema_name}.{relation.name}")
     for index in snapshot.indexes:
         if index.valid:
             name = {"schema_name": index.definition.schema, "name": index.definition.name}
             sizes = {"pages": index.pages, "tuples": index.tuples, "all_visible_pages": 0}
-            failures += _restore(connection, relation_query, name | sizes, f"index {'.'.join(name.values())}")
-    column_query = render("twin/restore_column_statistics")
+            yield _Restoration(query=query, values=name | sizes, what=f"index {'.'.join(name.values())}")
+    query = render("twin/restore_column_statistics", pg=major)
     for row in snapshot.statistics:
-        values = row.model_dump()
-        for name in ("most_common_frequencies", "most_common_element_frequencies", "element_count_histogram"):
-            values[name] = list(values[name]) if values[name] is not None else None
         what = f"statistics of {row.schema_name}.{row.relation}.{row.column}"
-        failures += _restore(connection, column_query, values, what)
-    return tuple(failures)
+        yield _Restoration(query=query, values=restorable(row), what=what)
 
 
-def _restore(connection: Connection, query: sql.SQL, values: Mapping[str, object], what: str) -> list[NotExamined]:
+def _restore(connection: Connection, each: _Restoration) -> list[NotExamined]:
     try:
-        row = connection.execute(query, values).fetchone()
+        answer = connection.execute(each.query, each.values)
     except psycopg.Error as error:
-        return [NotExamined(what=what, reason=f"not restored: {error.diag.message_primary}")]
-    if row is None or not row["restored"]:
-        return [NotExamined(what=what, reason="the twin's server would not take all of it")]
-    return []
+        if connection.closed:
+            raise
+        return [NotExamined(what=each.what, reason=f"not restored: {error.diag.message_primary}")]
+    return [] if _is_done(answer) else [_refused(each)]
+
+
+def _is_done(answer: psycopg.Cursor[DictRow]) -> bool:
+    row = answer.fetchone()
+    return row is not None and bool(row["restored"])
+
+
+def _refused(each: _Restoration) -> NotExamined:
+    return NotExamined(what=each.what, reason="the twin's server would not take all of it")
+
+
+def restorable(row: ColumnStatistics) -> dict[str, Any]:
+    """Return what `twin/restore_column_statistics` binds; frequencies whose values were left out are nobody's."""
+    values = row.model_dump()
+    for name in ("most_common_frequencies", "most_common_element_frequencies", "element_count_histogram"):
+        values[name] = list(values[name]) if values[name] is not None else None
+    if row.most_common_values is None:
+        values["most_common_frequencies"] = None
+    if row.most_common_elements is None:
+        values["most_common_element_frequencies"] = None
+    if row.range_length_histogram is None:
+        values["range_empty_fraction"] = None
+    return values
 
 
 def insert_extremes(
@@ -60,10 +109,7 @@ def insert_extremes(
     for relation in snapshot.relations:
         key = (relation.schema_name, relation.name)
         extremes = [e for e in by_table.get(key, []) if e.minimum is not None]
-        if relation.kind == "m" and extremes:
-            reason = "nothing can be inserted into it: a constant beyond its histogram may cost a little differently"
-            failures.append(NotExamined(what=f"extremes of the materialised view {'.'.join(key)}", reason=reason))
-        elif relation.kind == "r" and relation.size_bytes and extremes and key in oids:
+        if relation.kind in "rm" and relation.size_bytes and extremes and key in oids:
             try:
                 with connection.transaction():
                     _insert_rows(connection, relation, extremes, oids[key])
@@ -75,22 +121,23 @@ def insert_extremes(
 
 def _insert_rows(connection: Connection, relation: Relation, extremes: list[Extreme], oid: int) -> None:
     columns: list[Column] = []
-    values: dict[str, str | None] = {}
+    rows: tuple[list[str | None], list[str | None]] = ([], [])
     for extreme in extremes:
         column = relation.column(extreme.column)
-        if column is not None and not column.generated:
-            values[f"v0_{len(columns)}"] = extreme.minimum
-            values[f"v1_{len(columns)}"] = extreme.maximum
+        if column is not None:
+            rows[0].append(extreme.minimum)
+            rows[1].append(extreme.maximum)
             columns.append(column)
     suspended = connection.execute(render("twin/read_suspended"), {"oid": oid}).fetchone()
     connection.execute(render("twin/suspend_constraints"), {"oid": oid})
     connection.execute(render("twin/suspend_checks"), {"oid": oid})
     if columns:
-        connection.execute(render("twin/insert_extremes", relation=relation, columns=columns, rows=2), values)
+        connection.execute(render("twin/insert_extremes", relation=relation, columns=columns, rows=rows))
     connection.execute(render("twin/resume_checks"), {"oid": oid, **(suspended or {})})
     restored = {
         "names": [column.name for column in relation.columns],
         "not_null": [column.not_null for column in relation.columns],
         "identity": [column.identity for column in relation.columns],
+        "generated": [column.generated for column in relation.columns],
     }
     connection.execute(render("twin/resume_constraints"), {"oid": oid, **restored})

@@ -202,14 +202,6 @@ BAD = (
     ),
     Bad(code="TX115", spec={"keys": [{"column": "s", "collation": "nope"}]}, sqlstate="42704", offline=False),
     Bad(code="TX115", spec={"keys": [{"column": "a", "collation": "C"}]}, sqlstate="42804", offline=False, fixed=True),
-    Bad(
-        code="TX116",
-        spec={"keys": ["day"]},
-        table="shop.event",
-        sqlstate="0A000",
-        ddl="CREATE INDEX CONCURRENTLY ix_bad ON shop.event (day)",
-        offline=False,
-    ),
     Bad(code="TX117", spec={"keys": ["id"], "unique": True}, table="shop.event", sqlstate="0A000", offline=False),
     Bad(
         code="TX118",

@@ -1,17 +1,18 @@
 """`alembic revision --autogenerate` and `alembic check` see the specs after one import line."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.util import CommandError
 from matrix import CHANGED, UNCHANGED
 from servers import VERSIONS, server_of
 from spec_project import SpecProject, names, obey
 
-from analyzer.errors import ConflictError
 from analyzer.twin import cluster
 from tests.conftest import fresh_database
 
@@ -186,7 +187,7 @@ def test_what_something_needs_is_not_dropped(tmp_path: Path, database: str) -> N
         ("{name: t_code_key, keys: [code]}", r"t.yaml:3: t_code_key belongs to the constraint"),
         ("{name: ix_child, keys: [a]}", r"t.yaml:3: an index ix_child exists on public.other"),
         ("{name: ix, keys: [a], wher: b}", r"t.yaml:3: indexes.1.wher: nothing has this key"),
-        ("{name: ix_model, keys: [a]}", r"t.yaml:3: ix_model is declared by the model of modelled as well"),
+        ("{name: ix_model, keys: [a]}", r"t.yaml:3: ix_model is declared by the model of public\.modelled as well"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, database: str, indexes: str, message: str) -> None:
@@ -204,15 +205,113 @@ def test_specs_of_a_table_that_comes_with_the_same_revision_wait(tmp_path: Path,
     project = SpecProject(tmp_path, database, env={"models": 'Table("fresh", metadata, Column("a", Integer))'})
     project.declare("{name: ix, keys: [a]}")
     project.declare("{name: ix_fresh, keys: [a]}", table="public.fresh", file="fresh.yaml")
-    path = project.autogenerate()
-    assert path is not None
-    assert "create_table" in path.read_text()
-    assert "ix_fresh" not in path.read_text()
+    schema, steps = (path.read_text() for path in project.autogenerate_all())
+    assert "create_table" in schema
+    assert "build_index" not in schema
+    assert "ix_fresh" not in steps
     project.upgrade()
-    assert ("build_index", "ix_fresh") in names(project.check())
+    assert names(project.check()) == {("build_index", "ix_fresh")}
     project.autogenerate()
     project.upgrade()
     assert project.check() == []
+
+
+#: A model of which the database has no table yet, and one column more than the database's t.
+FRESH = 'Table("fresh", metadata, Column("a", Integer, index=True))'
+ONE_MORE = 'metadata.tables["t"].append_column(Column("fresh", Integer))'
+
+
+def test_index_steps_share_no_revision_with_other_changes(tmp_path: Path, database: str) -> None:
+    project = SpecProject(tmp_path, database, env={"models": FRESH})
+    project.run("CREATE INDEX ix_old ON t (b)")
+    project.declare("{name: ix, keys: [a]}\n{name: ix_old, keys: [b], state: retired}")
+    before = project.facts()
+    diffs = project.check()
+    assert {diff[0] for diff in diffs} == {"add_table", "add_index", "build_index", "drop_index_online"}
+    schema, steps = project.autogenerate_all("add fresh", rev_id="0007")
+    assert schema.name == "0007_add_fresh.py"
+    assert steps.name == "0008_add_fresh_then_indexes.py"
+    assert 'down_revision = "0007"' in steps.read_text()
+    assert "import analyzer" not in schema.read_text()
+    assert not {"build_index", "drop_index_online"} & set(re.findall(r"op\.(\w+)\(", schema.read_text()))
+    assert set(re.findall(r"op\.(\w+)\(", steps.read_text())) == {"build_index", "drop_index_online"}
+    project.upgrade()
+    assert project.check() == []
+    assert project.autogenerate() is None
+    project.downgrade()
+    project.downgrade()
+    assert project.facts() == before
+
+
+def test_the_projects_own_hook_sees_one_script_and_may_change_it(tmp_path: Path, database: str) -> None:
+    hook = """
+def rename(context, revision, directives):
+    (script,) = directives
+    script.rev_id = "mine"
+    script.upgrade_ops.ops[:] = [op for op in script.upgrade_ops.ops if getattr(op, "index_name", "") != "ix_no"]
+    script.downgrade_ops.ops[:] = [op for op in script.downgrade_ops.ops if getattr(op, "index_name", "") != "ix_no"]
+
+options["process_revision_directives"] = rename
+"""
+    project = SpecProject(tmp_path, database, env={"models": FRESH, "options": hook})
+    project.declare("{name: ix, keys: [a]}\n{name: ix_no, keys: [b]}")
+    schema, steps = (path.read_text() for path in project.autogenerate_all())
+    assert 'revision = "mine"' in schema
+    assert 'down_revision = "mine"' in steps
+    assert "ix_no" not in steps
+    project.upgrade()
+    assert "ix" in project.facts()
+
+
+def test_a_hook_that_writes_no_empty_revision_still_writes_none(tmp_path: Path, database: str) -> None:
+    hook = """
+def not_empty(context, revision, directives):
+    if directives[0].upgrade_ops.is_empty():
+        directives[:] = []
+
+options["process_revision_directives"] = not_empty
+"""
+    project = SpecProject(tmp_path, database, env={"options": hook})
+    project.declare("{name: ix, keys: [a]}")
+    for _ in range(2):
+        command.revision(project.config, "indexes", autogenerate=True)
+        project.upgrade()
+    assert len(list(project.versions.glob("*.py"))) == 1
+
+
+def test_specs_of_a_table_whose_columns_change_wait(tmp_path: Path, database: str) -> None:
+    project = SpecProject(tmp_path, database, env={"models": ONE_MORE})
+    project.declare("{name: ix_fresh, keys: [fresh]}\n{name: ix, keys: [a]}")
+    path = project.autogenerate()
+    assert path is not None
+    assert "add_column" in path.read_text()
+    project.upgrade()
+    assert names(project.check()) == {("build_index", "ix_fresh"), ("build_index", "ix")}
+    obey(project)
+
+
+def test_one_definition_in_a_model_and_a_spec_is_refused_whatever_it_is_called(tmp_path: Path, database: str) -> None:
+    models = 'from sqlalchemy import Index, func\nt = metadata.tables["t"]\nIndex("ix_model", func.lower(t.c.s), t.c.a)'
+    project = SpecProject(tmp_path, database, env={"models": models})
+    project.declare("{name: ix_other, keys: [{expression: lower(s)}, b]}")
+    assert {diff[0] for diff in project.check()} == {"add_index", "build_index"}
+    project.declare("{name: ix_spec, keys: [{expression: LOWER( s )}, a]}")
+    with pytest.raises(
+        CommandError, match=r"t\.yaml:3: ix_spec is declared by the model of public\.t as well, there as"
+    ):
+        project.check()
+
+
+def test_expressions_may_name_their_table(project: SpecProject) -> None:
+    project.declare(
+        """
+        {name: ix_whole, keys: [{expression: t IS NULL}], where: "t.* IS NOT NULL"}
+        {name: ix_table, keys: [{expression: "t.a + public.t.b"}], where: 'public."t".a > 0'}
+        """
+    )
+    text = obey(project)
+    assert "((t.* IS NULL))" in text
+    assert project.revise() is None
 
 
 def test_a_switched_off_comparison_is_said_before_managed_indexes_are_dropped(tmp_path: Path, database: str) -> None:
@@ -243,11 +342,15 @@ def test_a_project_without_specs_is_left_as_it_was(tmp_path: Path, database: str
     assert len(project.check()) == 1
 
 
-def test_sql_before_configure_is_said_when_an_index_is_built(tmp_path: Path, database: str) -> None:
+def test_sql_before_configure_is_said_when_a_revision_is_written_and_when_it_runs(
+    tmp_path: Path, database: str, caplog: pytest.LogCaptureFixture
+) -> None:
     project = SpecProject(tmp_path, database, env={"connected": 'connection.exec_driver_sql("SELECT 1")'})
     project.declare("{name: ix, keys: [a]}")
-    path = project.autogenerate()
+    with caplog.at_level("WARNING"):
+        path = project.autogenerate()
     assert path is not None
+    assert "the connection was in a transaction before context.configure()" in caplog.text
     with pytest.raises(CommandError, match=r"run no statement on the connection before context\.configure\(\)"):
         project.upgrade()
 
@@ -279,23 +382,17 @@ def test_materialised_views_and_partitioned_tables_have_specs_too(project: SpecP
     obey(project)
 
 
-def test_a_partitioned_table_that_holds_rows_is_not_built_on_plainly(tmp_path: Path, database: str) -> None:
+def test_a_partitioned_table_that_holds_rows_has_its_index_built_partition_by_partition(
+    tmp_path: Path, database: str
+) -> None:
     latest = SpecProject(tmp_path, database, env={"options": HIDDEN})
     latest.run("""
         CREATE TABLE parts (a int, b text) PARTITION BY RANGE (a);
-        CREATE TABLE parts_1 PARTITION OF parts DEFAULT
+        CREATE TABLE parts_1 PARTITION OF parts DEFAULT;
+        INSERT INTO parts SELECT n, repeat('x', 500) FROM generate_series(1, 40000) AS n
     """)
     latest.declare("{name: ix, keys: [a]}", table="public.parts")
-    assert latest.revise() is not None
-    latest.run("INSERT INTO parts SELECT n, repeat('x', 500) FROM generate_series(1, 40000) AS n")
-    with pytest.raises(CommandError, match=r"public\.ix would be built while writers of public\.parts wait.* MB"):
-        latest.upgrade()
-    assert "ix" not in latest.facts()
-    next(latest.versions.glob("*.py")).unlink()
-    with pytest.raises(ConflictError, match=r"t.yaml:3: public\.parts is partitioned and holds rows"):
-        latest.revise()
-    with pytest.raises(CommandError, match=r"t.yaml:3: public\.parts is partitioned and holds rows"):
-        latest.check()
-    latest.run("CREATE INDEX ix ON parts (a)")
-    assert latest.revise() is None
-    assert latest.check() == []
+    obey(latest)
+    assert latest.facts()["parts_1_a_idx"].valid
+    latest.declare("{name: ix, keys: [a, {expression: lower(b), statistics: 50}]}", table="public.parts")
+    obey(latest, twin=True)

@@ -129,6 +129,23 @@ def test_every_format_names_file_line_and_code(latest: SpecProject, output_forma
     assert expected in result.stdout
 
 
+def test_an_environment_that_would_drop_managed_indexes_is_said(
+    latest: SpecProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latest.declare("{name: ix, keys: [a]}")
+    latest.build()
+    monkeypatch.chdir(latest.specs)
+    count = next(count for count in check(latest)["checks"] if count["code"] == "TX311")
+    assert (count["examined"], count["skipped_because"]) == (0, ["there is no alembic.ini here"])
+    monkeypatch.chdir(latest.ini.parent)
+    assert found(check(latest)) == set()
+    env = latest.versions.parent / "env.py"
+    env.write_text(env.read_text().replace("import analyzer.migrate.alembic_plugin\n", ""))
+    result = CliRunner().invoke(command, ["-d", latest.url], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f"{env}:1: warning TX311 env.py: neither env.py nor a revision imports" in result.stdout
+
+
 def test_a_difference_is_shown_from_both_sides(latest: SpecProject) -> None:
     latest.declare("{name: ix, keys: [a, {column: b, order: desc}], where: a > 1, with: {fillfactor: 80}}")
     latest.run("CREATE INDEX ix ON t (a, b) WHERE a > 2")

@@ -13,7 +13,7 @@ from lint_corpus import BAD, GOOD, OBJECTS, VECTOR_BAD, VECTOR_GOOD, VECTOR_OBJE
 
 from analyzer.advise.facts import Facts
 from analyzer.capture.capture import capture
-from analyzer.checks.known import known_of, read_server
+from analyzer.checks.known import known_of
 from analyzer.checks.lint import Build, lint
 from analyzer.checks.methods import METHODS
 from analyzer.checks.opclasses import CLASSES
@@ -21,6 +21,7 @@ from analyzer.checks.registry import RULES
 from analyzer.checks.rule import Known
 from analyzer.db import Connection, connect
 from analyzer.report.findings import FindingsDocument
+from analyzer.specs.edits import Edit, apply_edits
 from analyzer.specs.files import load_specs
 from analyzer.specs.model import Spec, parse_table
 from analyzer.specs.source import load_sources
@@ -91,7 +92,7 @@ def _bench(server: str, *, vector: bool) -> Iterator[Bench]:
             connection.execute(statement.encode())
         connection.execute("ANALYZE")
         snapshot = capture(url, statements=False)
-        known = read_server(url, known_of(Facts(snapshot)))
+        known = known_of(Facts(snapshot))
         with open_twin(snapshot) as twin:
             assert not twin.not_examined
             yield Bench(connection=connection, known=known, build=twin.canonical, vector=vector)
@@ -125,7 +126,10 @@ def test_both_take_its_fix(bench: Bench, bad: Bad, tmp_path: Path) -> None:
     for line in finding.fix.splitlines():
         if line.startswith("# remove "):
             del entry[line.removeprefix("# remove ")]
-    write(tmp_path, bad.table, entry)
+    edits = [Edit(**edit.model_dump()) for edit in finding.edits]
+    path.write_text(apply_edits(path.read_text(encoding="utf-8"), edits), encoding="utf-8")
+    _, edited = parse_tree(path.read_text(encoding="utf-8"))
+    assert cast("Any", edited)["indexes"] == [entry]
     assert codes(bench.lint(path)) == set()
     assert bench.refuses(_ddl(bad.table, entry)) is None
     assert bad.code not in codes(bench.lint(path, exact=False))

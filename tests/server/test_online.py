@@ -1,90 +1,55 @@
 """The executor decides from the catalog, and leaves the session as it found it."""
 
 import threading
-import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 
-import psycopg
 import pytest
 from alembic.runtime.migration import MigrationContext
+from executor import DROP, TABLE, UNIQUE, A, B, await_, configured, deployer, open_writer, state
+from servers import VERSIONS, server_of
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, sqlalchemy_url
+from analyzer.migrate.names import mark
 from analyzer.migrate.online import (
     DeployError,
-    Target,
     alter_index,
     build_index,
     drop_index,
+    reindex_index,
     rename_index,
     replace_index,
 )
+from tests.conftest import fresh_database
 
-A = Target(
-    schema="public", table="t", name="ix_a", lock_timeout="10s",
-    sql="CREATE INDEX CONCURRENTLY ix_a ON public.t USING btree (a) WHERE b LIKE '%x'",
-)  # fmt: skip
-UNIQUE = replace(A, sql="CREATE UNIQUE INDEX CONCURRENTLY ix_a ON public.t USING btree (a)")
-B = replace(A, sql="CREATE INDEX CONCURRENTLY ix_a ON public.t (b)")
-DROP = replace(A, sql="DROP INDEX CONCURRENTLY IF EXISTS public.ix_a")
-SETTINGS = ("lock_timeout", "statement_timeout", "maintenance_work_mem")
+NEW, OLD = (mark("public", "ix_a", word) for word in ("new", "old"))
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def versions(request: pytest.FixtureRequest) -> Iterator[str]:
+    with server_of(request) as url:
+        yield url
 
 
 @pytest.fixture
-def url(database: str) -> str:
-    with connect(database) as connection:
-        connection.execute("CREATE TABLE t (a int, b text, c int CONSTRAINT t_c_key UNIQUE)")
-        connection.execute("INSERT INTO t SELECT n, n::text, n FROM generate_series(1, 100) AS n")
-    return database
+def url(versions: str) -> Iterator[str]:
+    with fresh_database(versions) as database:
+        with connect(database) as connection:
+            connection.execute(TABLE.encode())
+        yield database
 
 
 @pytest.fixture
 def connection(url: str) -> Iterator[Connection]:
-    engine = create_engine(sqlalchemy_url(url))
-    with engine.connect() as connection:
-        for name, value in zip(SETTINGS, ("7s", "9min", "5MB"), strict=True):
-            connection.exec_driver_sql(f"SET {name} = '{value}'")
-        connection.commit()
+    with deployer(url) as connection:
         yield connection
-        # Whatever a test did, the session is as it was.
-        values = [connection.exec_driver_sql(f"SHOW {name}").scalar_one() for name in SETTINGS]
-        assert values == ["7s", "9min", "5MB"]
-    engine.dispose()
 
 
 @pytest.fixture
 def context(connection: Connection) -> MigrationContext:
-    return MigrationContext.configure(connection)
-
-
-def state(url: str, pattern: str = "ix%") -> dict[str, tuple[bool, int]]:
-    """Return validity and oid of the indexes that match a pattern."""
-    with connect(url) as connection:
-        rows = connection.execute(
-            "SELECT c.relname AS name, i.indisvalid AS valid, c.oid::bigint AS oid FROM pg_catalog.pg_index AS i "
-            "JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid WHERE c.relname LIKE %(pattern)s ORDER BY 1",
-            {"pattern": pattern},
-        ).fetchall()
-    return {row["name"]: (row["valid"], row["oid"]) for row in rows}
-
-
-@contextmanager
-def open_writer(url: str) -> Generator[psycopg.Connection[dict[str, object]]]:
-    """Hold a transaction open that has written to the table: a concurrent build waits for it."""
-    with connect(url) as writer:
-        writer.execute("UPDATE t SET b = 'w' WHERE a = 1")
-        yield writer
-        writer.rollback()
-
-
-def await_(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    return configured(connection)
 
 
 def test_absent_is_built_and_the_same_is_skipped(url: str, context: MigrationContext) -> None:
@@ -151,9 +116,9 @@ def test_an_index_that_another_backend_builds_is_a_conflict_that_names_its_pid(
         thread.start()
         await_(lambda: "ix_a" in state(url))
         with pytest.raises(DeployError, match=r"is being built by the backend with pid (\d+)") as error:
-            build_index(context, A)
+            build_index(context, replace(A, lock_timeout="300ms"))
         with pytest.raises(DeployError, match="is being built"):
-            drop_index(context, DROP)
+            drop_index(context, replace(DROP, lock_timeout="300ms"))
         assert str(pids[0]) in str(error.value)
     thread.join()
     if role == "other":
@@ -204,9 +169,14 @@ def test_a_replaced_index_takes_the_name_and_nothing_else_is_left(url: str, cont
     "leftovers",
     [
         ("CREATE INDEX ix_a_twindex_new ON t (b)",),
-        ("CREATE INDEX ix_a_twindex_new ON t (c)",),
-        ("ALTER INDEX ix_a RENAME TO ix_a_twindex_old", "CREATE INDEX ix_a ON t (b)"),
-        ("ALTER INDEX ix_a RENAME TO ix_a_twindex_old",),
+        ("CREATE INDEX ix_a_twindex_new ON t (b)", f"COMMENT ON INDEX ix_a_twindex_new IS '{NEW}'"),
+        ("CREATE INDEX ix_a_twindex_new ON t (c)", f"COMMENT ON INDEX ix_a_twindex_new IS '{NEW}'"),
+        (
+            "ALTER INDEX ix_a RENAME TO ix_a_twindex_old",
+            f"COMMENT ON INDEX ix_a_twindex_old IS '{OLD}'",
+            "CREATE INDEX ix_a ON t (b)",
+        ),
+        ("ALTER INDEX ix_a RENAME TO ix_a_twindex_old", f"COMMENT ON INDEX ix_a_twindex_old IS '{OLD}'"),
     ],
 )
 def test_an_interrupted_replacement_is_finished(
@@ -249,7 +219,7 @@ def test_a_transaction_that_is_not_alembics_is_named_with_its_remedy(url: str) -
     with engine.begin() as connection:
         connection.exec_driver_sql("SELECT 1")
         with pytest.raises(DeployError, match=r"in env.py"):
-            build_index(MigrationContext.configure(connection), A)
+            build_index(configured(connection), A)
     engine.dispose()
     assert state(url) == {}
 
@@ -268,10 +238,10 @@ def test_a_backend_that_dies_during_the_build_is_reported_and_repaired(url: str)
         thread = threading.Thread(target=kill)
         thread.start()
         with pytest.raises(DeployError, match=r"building public\.ix_a failed"):
-            build_index(MigrationContext.configure(connection), A)
+            build_index(configured(connection), A)
         thread.join()
     with engine.connect() as connection:
-        build_index(MigrationContext.configure(connection), A)
+        build_index(configured(connection), A)
     engine.dispose()
     assert state(url)["ix_a"][0]
 
@@ -316,3 +286,115 @@ def test_what_is_altered_must_be_there(url: str, context: MigrationContext) -> N
     with connect(url) as connection:
         row = connection.execute("SELECT obj_description('ix_a'::regclass) AS comment").fetchone()
     assert row == {"comment": "100 %s"}
+
+
+def test_an_index_is_built_anew_and_leftovers_of_that_are_swept(url: str, context: MigrationContext) -> None:
+    build_index(context, replace(A, attributes=("COMMENT ON INDEX public.ix_a IS 'kept'",)))
+    reindex = replace(A, sql="REINDEX INDEX CONCURRENTLY public.ix_a", lock_timeout="300ms")
+    before = state(url)["ix_a"]
+    with (
+        open_writer(url),
+        pytest.raises(DeployError, match=r"rebuilding public\.ix_a failed: .*lock timeout; .*as it was"),
+    ):
+        reindex_index(context, reindex)
+    left = state(url)
+    assert left.pop("ix_a") == before
+    assert [valid for valid, _ in left.values()] == [False]
+    reindex_index(context, reindex)
+    assert list(state(url)) == ["ix_a"]
+    assert state(url)["ix_a"] != before
+    with connect(url) as connection:
+        row = connection.execute("SELECT obj_description('ix_a'::regclass) AS comment").fetchone()
+    assert row == {"comment": "kept"}
+    reindex_index(context, replace(reindex, name="t_c_key", sql="REINDEX INDEX CONCURRENTLY public.t_c_key"))
+    with pytest.raises(DeployError, match=r"there is no index public\.ix_x"):
+        reindex_index(context, replace(reindex, name="ix_x"))
+
+
+def test_leftovers_that_are_not_provably_ours_are_left_alone(
+    url: str, context: MigrationContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    build_index(context, A)
+    with connect(url, autocommit=True) as other:
+        other.execute("CREATE INDEX ix_a_ccnew ON t (c)")
+        other.execute("CREATE INDEX ix_a_twindex_old ON t (c)")
+    build_index(context, A)
+    assert set(state(url)) == {"ix_a", "ix_a_ccnew", "ix_a_twindex_old"}
+    assert "ix_a_twindex_old looks like a leftover of public.ix_a" in caplog.text
+    with pytest.raises(DeployError, match=r"ix_a_twindex_old is in the way .* run DROP INDEX CONCURRENTLY"):
+        replace_index(context, B)
+    with connect(url, autocommit=True) as other:
+        other.execute(f"COMMENT ON INDEX ix_a_twindex_old IS '{OLD}'".encode())
+    replace_index(context, B)
+    assert set(state(url)) == {"ix_a", "ix_a_ccnew"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("CREATE TABLE child (a int REFERENCES t (a))", "the foreign key child_a_fkey needs public.ix_a"),
+        ("ALTER TABLE t REPLICA IDENTITY USING INDEX ix_a", "ix_a is the replica identity of public.t"),
+        ("CLUSTER t USING ix_a", "public.t is clustered on public.ix_a"),
+    ],
+)
+def test_what_something_else_needs_is_not_replaced_and_nothing_is_built(
+    url: str, context: MigrationContext, statement: str, message: str
+) -> None:
+    with connect(url, autocommit=True) as other:
+        other.execute("ALTER TABLE t ALTER a SET NOT NULL")
+    build_index(context, UNIQUE)
+    with connect(url, autocommit=True) as other:
+        other.execute(statement.encode())
+    before = state(url)
+    with pytest.raises(DeployError, match=message):
+        replace_index(context, B)
+    if "clustered" not in message:
+        with pytest.raises(DeployError, match=message):
+            drop_index(context, DROP)
+    assert state(url) == before
+
+
+def test_another_builder_is_waited_for_and_its_index_is_taken(
+    url: str, context: MigrationContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    def build() -> None:
+        with connect(url, autocommit=True, application="psql of Ada") as builder:
+            builder.execute(A.sql.replace("%", "%%").encode(), ())
+
+    thread = threading.Thread(target=build)
+    with open_writer(url) as writer:
+        thread.start()
+        await_(lambda: "ix_a" in state(url))
+        oid = state(url)["ix_a"][1]
+        threading.Timer(1, writer.rollback).start()
+        build_index(context, A)
+        thread.join()
+    assert state(url) == {"ix_a": (True, oid)}
+    assert "public.ix_a is being built or dropped by pid" in caplog.text
+    assert "application psql of Ada, active" in caplog.text
+
+
+def test_a_small_table_is_built_on_plainly_unless_writers_would_wait(url: str, connection: Connection) -> None:
+    context = configured(connection, plain_build="16MB")
+    with connect(url) as snapshot:
+        # A concurrent build would wait for this one, which has nothing to do with the table.
+        snapshot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        snapshot.execute("SELECT count(*) FROM pg_catalog.pg_class")
+        build_index(context, replace(A, lock_timeout="300ms"))
+    drop_index(context, DROP)
+    with open_writer(url), pytest.raises(DeployError, match="lock timeout"):
+        build_index(context, replace(A, lock_timeout="300ms"))
+    assert not state(url)["ix_a"][0]
+    build_index(context, A)
+
+
+def test_the_lock_of_short_steps_is_tried_for_again(
+    url: str, context: MigrationContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    build_index(context, A)
+    with connect(url) as blocker:
+        blocker.execute("COMMENT ON INDEX ix_a IS 'held'")
+        threading.Timer(0.6, blocker.rollback).start()
+        rename_index(context, replace(RENAME, lock_timeout="500ms"), "ix_b")
+    assert set(state(url)) == {"ix_b"}
+    assert "renaming public.ix_a: no lock in attempt 1 of 2" in caplog.text

@@ -1,6 +1,7 @@
 """Specs written from a database agree with it, whatever it holds."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from analyzer.errors import InputError
 from analyzer.index import IndexDef, Key
 from analyzer.specs.files import load_specs
 from analyzer.specs.model import json_schema
+from analyzer.sql import render
+from analyzer.twin import cluster
 from tests.conftest import fresh_database
 
 #: What the capture's zoo lacks.
@@ -33,6 +36,16 @@ MORE = (
     'CREATE INDEX "(i)" ON sales."a(b)" ("x (y)", "true", "null", "1")',
     "CREATE INDEX i_comment ON sales.cat (name) WHERE name <> '-- # : {' AND name !~ '^\\s*;'",
     "CREATE INDEX i_types ON sales.customer ((doc #>> '{a,\"b c\"}'::text[]), (tags[1:2]), ((born + 1)))",
+    'CREATE TABLE sales."Größe" ("Höhe" int, "日本" text, "q""uote" int)',
+    """CREATE UNIQUE INDEX "ix_Größe ""x""\" ON sales."Größe" ("Höhe" DESC, "q""uote") INCLUDE ("日本")
+       WHERE "日本" <> 'ß'""",
+    'CREATE INDEX "ix_日本" ON sales."Größe" (lower("日本") COLLATE "C" text_pattern_ops)',
+    "COMMENT ON INDEX sales.\"ix_日本\" IS E'two\\nlines: # - ß'",
+    'CREATE INDEX i_whole ON sales."Größe" (("Größe" IS NULL)) WHERE "Größe".* IS NOT NULL',
+    "CREATE INDEX i_event_expression ON sales.event (lower(what) DESC NULLS LAST, at) WITH (fillfactor = 60)",
+    "ALTER INDEX sales.i_event_expression ALTER COLUMN 1 SET STATISTICS 33",
+    "COMMENT ON INDEX sales.i_event_expression IS 'on a partitioned table'",
+    "CREATE INDEX i_gist_cover ON sales.customer USING gist (id) INCLUDE (name) WITH (fillfactor = 80)",
     "CREATE INDEX i_lists ON sales.customer USING gist (name gist_trgm_ops (siglen = 24)) WITH (buffering = auto)",
 )
 
@@ -66,6 +79,7 @@ def test_check_finds_nothing_after_pull_and_a_second_pull_writes_nothing(zoo: st
     names = {spec.spec.name for spec in load_specs(specs).specs}
     assert document["objects"] == len(names) >= 30
     assert {"I Mixed", "i.dot ted", "(i)", "i_event", "i_moods", "event_2025_what_at_idx"} <= names
+    assert {"ix_日本", 'ix_Größe "x"', "i_whole", "i_event_expression"} <= names
     assert not {"code_once", "event_2025_what_idx", "customer_pkey"} & names
     assert all(check["examined"] == len(names) for check in document["checks"] if check["code"] == "TX302")
     before = {path: path.read_bytes() for path in specs.iterdir()}
@@ -86,6 +100,30 @@ def test_a_file_that_exists_gets_what_is_missing_and_keeps_every_byte(zoo: str, 
     assert checked.exit_code == 1
     assert checked.stdout.count("TX3") == 1
     assert f"{path}:4: error TX310" in checked.stdout
+
+
+def test_a_tablespace_makes_the_round_trip_and_what_auto_and_build_say_is_no_drift(tmp_path: Path) -> None:
+    with cluster.temporary(settings={"fsync": "off"}) as running, fresh_database(running.url()) as url:
+        location = running.home / "Fast Disk"
+        location.mkdir()
+        shutil.chown(location, running.data.owner())
+        with connect(url, autocommit=True) as connection:
+            run(connection, f"CREATE TABLESPACE \"Fast Disk\" LOCATION '{location}'")
+            run(connection, "CREATE EXTENSION vector")
+            run(connection, "CREATE TABLE t (a int, v vector(3))")
+            run(connection, 'CREATE INDEX ix_fast ON t (a) TABLESPACE "Fast Disk"')
+            run(connection, "CREATE INDEX ix_lists ON t USING ivfflat (v) WITH (lists = 77)")
+        twindex("pull", url, tmp_path)
+        (path,) = tmp_path.glob("*.yaml")
+        assert "tablespace: Fast Disk" in path.read_text()
+        assert twindex("check", url, tmp_path).exit_code == 0
+        path.write_text(
+            path.read_text().replace("lists: 77", "lists: auto") + "    build: {maintenance_work_mem: 1GB}\n"
+        )
+        assert load_specs(tmp_path).specs[1].spec.build.maintenance_work_mem == "1GB"
+        assert twindex("check", url, tmp_path).exit_code == 0
+        path.write_text(path.read_text().replace("    tablespace: Fast Disk\n", ""))
+        assert "TX307" in twindex("check", url, tmp_path).stdout
 
 
 def test_only_the_tables_asked_for_are_pulled(zoo: str, tmp_path: Path) -> None:
@@ -114,9 +152,12 @@ def test_what_no_spec_can_say_is_named_and_not_written(database: str, tmp_path: 
     assert "not declared: public.i_invalid: it is INVALID" in pulled.stderr
 
 
-COLUMNS = ("a", "b", "s", "v")
+COLUMNS = ("a", "b", "s", "v", "Größe")
 EXPRESSIONS = ("lower(s)", "a + b", "s || ' ' || v", "coalesce(a, 0)", "CASE WHEN a > 1 THEN s END", "(b - a) * 2")
 WHERES = ("a > 1", "s IN ('x', 'y''z')", "b BETWEEN 1 AND 5", "v LIKE 'a%' OR v IS NULL", "NOT (a = ANY ('{1,2}'))")
+PLAIN_KEYS = st.builds(Key, column=st.sampled_from(COLUMNS)) | st.builds(
+    Key, expression=st.sampled_from(("a + b", "(b - a) * 2", "coalesce(a, 0)"))
+)
 KEYS = st.builds(
     Key,
     column=st.sampled_from(COLUMNS),
@@ -129,33 +170,85 @@ TEXT_KEYS = st.builds(
     opclass=st.sampled_from((None, "text_pattern_ops", "text_ops", "varchar_ops")),
     collation=st.sampled_from((None, "C", "POSIX", "default")),
 )
+GIN_KEYS = st.sampled_from(
+    (
+        Key(column="s", opclass="gin_trgm_ops"),
+        Key(column="j"),
+        Key(column="j", opclass="jsonb_path_ops"),
+        Key(expression="to_tsvector('english', s)"),
+        Key(expression="lower(v)", opclass="gin_trgm_ops"),
+    )
+)
+GIST_KEYS = st.sampled_from(
+    (
+        Key(column="s", opclass="gist_trgm_ops"),
+        Key(column="s", opclass="gist_trgm_ops", opclass_parameters=(("siglen", "32"),)),
+        Key(column="r"),
+        Key(expression="int4range(a, b)"),
+    )
+)
+BRIN_KEYS = PLAIN_KEYS | st.sampled_from(
+    (Key(column="a", opclass="int4_minmax_multi_ops", opclass_parameters=(("values_per_range", "16"),)),)
+)
+#: Of each method: its keys, how many, its INCLUDE, and its storage parameters.
+METHODS: dict[str, tuple[st.SearchStrategy[Key], int, bool, tuple[tuple[str, str], ...]]] = {
+    "btree": (KEYS | TEXT_KEYS, 4, True, (("fillfactor", "50"), ("deduplicate_items", "false"))),
+    "hash": (PLAIN_KEYS, 1, False, (("fillfactor", "90"),)),
+    "gin": (GIN_KEYS, 3, False, (("fastupdate", "false"), ("gin_pending_list_limit", "128"))),
+    "gist": (GIST_KEYS, 2, True, (("fillfactor", "70"), ("buffering", "off"))),
+    "spgist": (st.just(Key(column="r")) | st.just(Key(column="s")), 1, True, (("fillfactor", "60"),)),
+    "brin": (BRIN_KEYS, 3, False, (("pages_per_range", "8"), ("autosummarize", "true"))),
+}
+NAMES = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0%", exclude_categories=("Cs",)), min_size=1, max_size=12
+)
 
 
 @st.composite
 def definitions(draw: st.DrawFn) -> IndexDef:
+    method = draw(st.sampled_from(("btree", *METHODS)))
+    keys, most, covers, parameters = METHODS[method]
+    unique = method == "btree" and draw(st.booleans())
     return IndexDef(
         schema="public",
         table="t",
         name="ix",
-        keys=tuple(draw(st.lists(KEYS | TEXT_KEYS, min_size=1, max_size=4))),
-        include=tuple(draw(st.lists(st.sampled_from(COLUMNS), max_size=2, unique=True))),
+        method=method,
+        keys=tuple(draw(st.lists(keys, min_size=1, max_size=most))),
+        include=tuple(draw(st.lists(st.sampled_from(COLUMNS), max_size=2, unique=True))) if covers else (),
         where=draw(st.none() | st.sampled_from(WHERES)),
-        unique=draw(st.booleans()),
-        parameters=tuple(draw(st.dictionaries(st.just("fillfactor"), st.sampled_from(("50", "90")))).items()),
+        unique=unique,
+        nulls_not_distinct=unique and draw(st.booleans()),
+        parameters=tuple(draw(st.lists(st.sampled_from(parameters), unique=True))),
     )
 
 
 @settings(deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(found=st.lists(definitions(), min_size=25, max_size=25))
+@given(
+    found=st.lists(definitions(), min_size=25, max_size=25),
+    names=st.lists(NAMES, min_size=25, max_size=25, unique=True),
+    comments=st.lists(st.none() | NAMES, min_size=25, max_size=25),
+)
 def test_any_definitions_survive_the_round_trip(
-    server: str, tmp_path_factory: pytest.TempPathFactory, found: list[IndexDef]
+    server: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    found: list[IndexDef],
+    names: list[str],
+    comments: list[str | None],
 ) -> None:
     specs = tmp_path_factory.mktemp("specs")
     with fresh_database(server) as url:
         with connect(url, autocommit=True) as connection:
-            run(connection, "CREATE TABLE t (a int, b int, s text, v varchar)")
-            for number, index in enumerate(found):
-                run(connection, index.renamed(f"ix_{number}").ddl().replace("%", "%%"), none=None)
+            run(connection, "CREATE EXTENSION pg_trgm")
+            run(connection, 'CREATE TABLE t (a int, b int, s text, v varchar, "Größe" int, j jsonb, r int4range)')
+            for name, index, comment in zip(names, found, comments, strict=True):
+                run(connection, index.renamed(f"ix {name}").ddl().replace("%", "%%"), none=None)
+                if comment is not None:
+                    connection.execute(render("index/comment", schema="public", name=f"ix {name}", comment=comment))
+                for position, key in enumerate(index.keys, start=1):
+                    if key.expression is not None and comment is not None:
+                        facts = {"schema": "public", "name": f"ix {name}", "position": position, "target": 7}
+                        connection.execute(render("index/set_statistics", **facts))
         twindex("pull", url, specs)
         assert len(load_specs(specs).specs) == len(found)
         checked = twindex("check", url, specs)

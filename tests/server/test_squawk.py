@@ -1,35 +1,21 @@
 """`alembic upgrade --sql` writes what psql runs and squawk has nothing against, but for what we do on purpose."""
 
-import json
 import subprocess
-import sys
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
-from alembic import command
 from alembic.config import Config
 from matrix import CHANGED, UNCHANGED
 from spec_project import SpecProject, obey
+from squawked import ON_PURPOSE, offline, squawk
 
 from analyzer.db import libpq_url
 from analyzer.twin import cluster
 from tests.conftest import fresh_database
 
 ROOT = Path(__file__).parents[2]
-SQUAWK = Path(sys.executable).with_name("squawk")
 
-#: Rules of squawk that our revisions break on purpose, and why.
-ON_PURPOSE = {
-    # CREATE INDEX CONCURRENTLY IF NOT EXISTS takes an INVALID leftover for the index; ours fails there, and says how to
-    # go on. The executor looks into the catalog instead. COMMENT, ALTER INDEX and DROP … IF EXISTS repeat as they are.
-    "prefer-robust-stmts",
-    # An index is renamed when its spec is, and in the moment a replacement takes over the name.
-    "renaming-object",
-    # Alembic's own version table.
-    "prefer-text-field",
-}
 #: What the reference platform's schema revisions break besides: they make tables that nobody uses yet.
 OF_SCHEMA = ON_PURPOSE | {
     "prefer-bigint-over-int",
@@ -37,21 +23,6 @@ OF_SCHEMA = ON_PURPOSE | {
     "require-lock-timeout",
     "require-statement-timeout",
 }
-
-
-def squawk(sql: str) -> list[dict[str, Any]]:
-    """Lint SQL, for the oldest server we write for."""
-    arguments = [SQUAWK, "--reporter", "json", "--pg-version", "14.0", "--stdin-filepath", "up.sql"]
-    done = subprocess.run(arguments, input=sql, capture_output=True, text=True, check=False)
-    assert done.returncode in {0, 1}, done.stderr
-    return json.loads(done.stdout)
-
-
-def offline(config: Config, revisions: str, *, down: bool = False) -> str:
-    """Return what `alembic upgrade --sql` writes."""
-    config.output_buffer = StringIO()
-    (command.downgrade if down else command.upgrade)(config, revisions, sql=True)
-    return config.output_buffer.getvalue()
 
 
 def psql(url: str, sql: str) -> None:

@@ -1,11 +1,10 @@
 """A twin plans as the captured server does: the same nodes, the same indexes, the same cost."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, cast
 
 import pytest
 from capture_zoo import as_role, new_database, new_role, run
+from live_plans import EXACT, Live, assert_same, outline
 from twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 from analyzer.capture.capture import capture
@@ -14,30 +13,8 @@ from analyzer.capture.snapshot import Index, Snapshot
 from analyzer.db import connect
 from analyzer.errors import InputError
 from analyzer.index import IndexDef, Key
-from analyzer.sql import render
-from analyzer.twin.planner import PlanTree, Twin, open_twin
+from analyzer.twin.planner import Twin, open_twin
 from analyzer.twin.sizing import BLOCK
-
-#: Costs are printed with two decimals.
-EXACT = 1e-6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
-    """A database with rows, and a role that may read them."""
-
-    url: str
-    role: str
-
-    def plan(self, statement: str, *, as_owner: bool = False, dropped: str | None = None) -> PlanTree:
-        """Plan a statement there, as the role that captured unless `as_owner`; perhaps without an index."""
-        with connect(self.url if as_owner else as_role(self.url, self.role)) as connection:
-            if dropped is not None:
-                run(connection, f"DROP INDEX {dropped}")
-            row = connection.execute(render("twin/explain", statement=statement, generic=True)).fetchone()
-            connection.rollback()
-        assert row is not None
-        return cast("PlanTree", row["QUERY PLAN"][0]["Plan"])
 
 
 @pytest.fixture(scope="module")
@@ -70,19 +47,11 @@ def index(snapshot: Snapshot, name: str) -> Index:
     return next(found for found in snapshot.indexes if found.definition.name == name)
 
 
-def outline(tree: PlanTree) -> tuple[Any, ...]:
-    """Reduce a plan to its nodes, their indexes and their order."""
-    return (tree["Node Type"], tree.get("Index Name"), tree.get("Relation Name"), *map(outline, tree.get("Plans", ())))
-
-
 @pytest.mark.parametrize("claim", STATEMENTS | CHANGES)
 def test_the_twin_plans_as_the_live_server(claim: str, live: Live, twin: Twin) -> None:
     statement = (STATEMENTS | CHANGES)[claim]
     expected = live.plan(statement, as_owner=claim in CHANGES)
-    found = twin.plan(statement)
-    assert outline(found.tree) == outline(expected)
-    assert found.cost == pytest.approx(expected["Total Cost"], rel=EXACT)
-    assert found.rows == expected["Plan Rows"]
+    assert_same(twin.plan(statement), expected)
 
 
 def test_everything_captured_is_on_the_twin(twin: Twin) -> None:

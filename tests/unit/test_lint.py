@@ -1,13 +1,15 @@
 """Lint by the text alone, and with a snapshot made of records: rules, suppressions, counts."""
 
 import datetime as dt
+import re
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from catalogs import recorded, snapshot, statistics, table
+from sqlalchemy import Column, Integer, MetaData, Table, Text, func
+from sqlalchemy import Index as ModelIndex
 
 from analyzer.advise.facts import Facts
 from analyzer.capture.snapshot import Extension, Index, Relation, TableActivity
@@ -19,6 +21,9 @@ from analyzer.checks.rule import Known
 from analyzer.errors import InputError, NotExaminableError
 from analyzer.index import IndexDef, Key
 from analyzer.report.findings import FindingsDocument, SpecFinding
+from analyzer.specs.edits import Edit, apply_edits
+from analyzer.specs.files import load_specs
+from analyzer.specs.models import model_indexes
 from analyzer.specs.source import load_sources
 
 TODAY = dt.date(2026, 6, 1)
@@ -31,7 +36,7 @@ def text_of(*entries: str, table_name: str = "public.item") -> str:
 
 
 def linted(
-    directory: Path, text: str, known: Known | None = None, *, models: frozenset[tuple[str, str]] | None = None
+    directory: Path, text: str, known: Known | None = None, *, models: Sequence[IndexDef] | None = None
 ) -> FindingsDocument:
     path = directory / "item.yaml"
     path.write_text(text, encoding="utf-8")
@@ -64,8 +69,8 @@ def knows(
         collate="en_US.UTF-8",
     )
     installed = tuple(Extension(name=name, version=version, schema_name="public") for name, version in extensions)
-    known = known_of(Facts(captured.model_copy(update={"extensions": installed})))
-    return replace(known, maintenance_work_mem_bytes=memory_bytes)
+    server = captured.server.model_copy(update={"maintenance_work_mem_bytes": memory_bytes, "tablespaces": ("fast",)})
+    return known_of(Facts(captured.model_copy(update={"extensions": installed, "server": server})))
 
 
 class TestFiles:
@@ -80,6 +85,39 @@ class TestFiles:
         assert found(document) == [("TX100", 4), ("TX104", 7), ("TX114", 8), ("TX109", 12)]
         assert only(document, "TX104").fix == "keys: [{expression: lower(b)}, c]\n"
         assert document.objects == 4
+
+    @pytest.mark.parametrize(
+        ("entry", "message"),
+        [
+            ("{name: i, keys: []}", "keys: empty; name at least one"),
+            ("{name: i, keys: a}", "keys: a list is wanted; put it in brackets: [a]"),
+            ("{name: i, keys: [a], where: true}", "where: a text is wanted; put it in quotes"),
+            ("{name: i, keys: [a], comment: ''}", "comment: empty; write something, or leave the key out"),
+            (
+                "{name: i, keys: [null]}",
+                "keys.1: a mapping is wanted; write {column: …} or {expression: …} for a key, "
+                "{name: …, keys: […]} for a spec",
+            ),
+            ("{name: i, keys: [a], until: soon}", "until: a day is wanted; write it as 2027-01-31"),
+            (
+                "{name: i, keys: [a], build: {maintenance_work_mem: 2gb}}",
+                "build.maintenance_work_mem: a number with kB, MB or GB is wanted; write it as 2GB",
+            ),
+            (
+                "{name: i, keys: [a], state: aproved}",
+                "state: it should be 'proposed', 'approved', 'rejected' or 'retired'; see schema.json for what it takes",
+            ),
+            (
+                "{name: i, keys: [{expression: lower(a), statistics: 10001}]}",
+                "keys.1.statistics: it should be less than or equal to 10000; see schema.json for what it takes",
+            ),
+        ],
+    )
+    def test_a_mistake_is_said_once_and_in_words(self, tmp_path: Path, entry: str, message: str) -> None:
+        (finding,) = linted(tmp_path, f"table: public.item\nindexes:\n  - {entry}\n").findings
+        assert (finding.code, finding.line, finding.message) == ("TX100", 3, message)
+        with pytest.raises(InputError, match=re.escape(f"item.yaml:3: indexes.1.{message}")):
+            load_specs(tmp_path)
 
     def test_what_is_no_yaml_is_a_finding(self, tmp_path: Path) -> None:
         assert found(linted(tmp_path, "table: a.b\nindexes: [")) == [("TX100", 2)]
@@ -110,8 +148,21 @@ class TestFiles:
 
     def test_an_index_of_the_model_too(self, tmp_path: Path) -> None:
         text = text_of("name: ix_a\nkeys: [a]", "name: ix_b\nkeys: [b]")
-        document = linted(tmp_path, text, models=frozenset({("public", "ix_b"), ("other", "ix_a")}))
+        metadata = MetaData()
+        item = Table("item", metadata, Column("a", Integer), Column("b", Integer))
+        ModelIndex("ix_b", item.c.a, item.c.b)
+        ModelIndex("ix_a", Table("item", metadata, Column("a", Integer), schema="other").c.a)
+        document = linted(tmp_path, text, models=model_indexes(metadata.sorted_tables, "public"))
         assert found(document) == [("TX127", 5)]
+
+    def test_an_index_of_the_model_under_another_name(self, tmp_path: Path) -> None:
+        item = Table("item", MetaData(), Column("a", Integer), Column("s", Text))
+        ModelIndex("ix_model", item.c.a.desc(), func.lower(item.c.s), postgresql_where=item.c.a > 1)
+        spec = "name: {}\nkeys: [{{column: a, order: desc}}, {{expression: lower(s)}}]\nwhere: {}"
+        text = text_of(spec.format("ix_same", "a > 1"), spec.format("ix_other", "a > 2"))
+        document = linted(tmp_path, text, models=model_indexes([item], "public"))
+        finding = only(document, "TX127")
+        assert (finding.line, finding.message.rpartition(", ")[2]) == (3, "there as ix_model")
 
 
 class TestSuppressions:
@@ -186,6 +237,10 @@ class TestWarnings:
         finding = only(linted(tmp_path, text_of(bad), known), code)
         count = next(check for check in linted(tmp_path, text_of(good), known).checks if check.code == code)
         assert (count.examined, count.skipped) == (1, 0), "silence must come of looking"
+        if finding.fix is not None:
+            assert finding.edits
+            mended = apply_edits(text_of(bad), [Edit(**edit.model_dump()) for edit in finding.edits])
+            assert code not in [c for c, _ in found(linted(tmp_path, mended, known))], "its own fix silences it"
         return finding
 
     def test_gin_on_text(self, tmp_path: Path) -> None:
@@ -207,6 +262,26 @@ class TestWarnings:
             knows([ITEM]),
         )
         assert finding.fix == "keys: [{column: doc, opclass: jsonb_path_ops}]\n"
+
+    @pytest.mark.parametrize(
+        ("query", "opclass", "said"),
+        [
+            ("doc @> $1", "jsonb_path_ops", "the recorded statements ask @> of it"),
+            ("doc ? $1 AND doc @> $2", "jsonb_ops", "the recorded statements ask ?, @> of it"),
+            ("doc ->> 'a' = $1", "jsonb_path_ops", "no recorded statement asks of it what either serves"),
+        ],
+    )
+    def test_jsonb_by_what_is_asked(self, tmp_path: Path, query: str, opclass: str, said: str) -> None:
+        known = knows([ITEM], statements=[f"SELECT id FROM item WHERE {query}"])
+        finding = only(linted(tmp_path, text_of("name: i\nmethod: gin\nkeys: [doc]"), known), "TX202")
+        assert finding.message.endswith(said)
+        assert finding.fix == f"keys: [{{column: doc, opclass: {opclass}}}]\n"
+
+    def test_a_jsonb_class_that_serves_not_what_is_asked(self, tmp_path: Path) -> None:
+        known = knows([ITEM], statements=["SELECT id FROM item WHERE doc ?| $1"])
+        spec = "name: i\nmethod: gin\nkeys: [{{column: doc, opclass: {}}}]"
+        finding = self._both(tmp_path, "TX202", spec.format("jsonb_path_ops"), spec.format("jsonb_ops"), known)
+        assert "ask ?| of doc, which jsonb_path_ops does not serve" in finding.message
 
     def test_wide_keys(self, tmp_path: Path) -> None:
         long = '{short,"' + "x" * 3000 + '"}'
@@ -293,6 +368,21 @@ class TestWarnings:
         self._both(
             tmp_path, "TX211", "name: i\nkeys: [a]\nwhere: s = 'open'", "name: i\nkeys: [a]\nwhere: s IS NULL", None
         )
+
+    def test_predicates_by_what_is_asked(self, tmp_path: Path) -> None:
+        text = text_of("name: i\nkeys: [a]\nwhere: s = 'open'")
+        asked = knows([ITEM], statements=["SELECT id FROM item WHERE s = $1", "SELECT s FROM item WHERE a = $1"])
+        assert "; 1 recorded conditions compare s, with" in only(linted(tmp_path, text, asked), "TX211").message
+        other = knows([ITEM], statements=["SELECT s FROM item WHERE a = $1"])
+        assert "no recorded statement compares s, so none" in only(linted(tmp_path, text, other), "TX211").message
+        constant = knows([ITEM], statements=["SELECT id FROM item WHERE s='open' AND a = $1"])
+        assert found(linted(tmp_path, text, constant)) == []
+
+    def test_tablespaces_and_extensions_of_a_snapshot(self, tmp_path: Path) -> None:
+        spec = "name: i\nkeys: [a]\ntablespace: {}"
+        assert "TX120" not in [c for c, _ in found(linted(tmp_path, text_of(spec.format("fast")), knows([ITEM])))]
+        finding = only(linted(tmp_path, text_of(spec.format("slow")), knows([ITEM])), "TX120")
+        assert finding.rewrite == "one of fast, or none for the database's own"
 
     def test_too_many_keys_and_doubled_columns(self, tmp_path: Path) -> None:
         known = knows([ITEM])

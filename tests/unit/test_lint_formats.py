@@ -62,6 +62,12 @@ def test_sarif_is_valid_and_points_at_files(document: FindingsDocument) -> None:
     assert run["results"][-1]["suppressions"] == [
         {"kind": "inSource", "justification": "kept, for the test (until 2027-01-31)"}
     ]
+    (fix,) = run["results"][1]["fixes"]
+    (change,) = fix["artifactChanges"]
+    assert change["artifactLocation"] == location["artifactLocation"]
+    (replacement,) = change["replacements"]
+    assert replacement["deletedRegion"] == {"startLine": 6, "startColumn": 1, "endLine": 7, "endColumn": 1}
+    assert replacement["insertedContent"] == {"text": ""}
     assert all("suppressions" not in result for result in run["results"][:-1])
     notes = [note["message"]["text"] for note in run["invocations"][0]["toolExecutionNotifications"]]
     assert any(note.startswith("TX113 was not examined for 2 of 2") for note in notes)

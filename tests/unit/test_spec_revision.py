@@ -13,13 +13,15 @@ from analyzer.migrate.operations import (
     AlterIndexOp,
     BuildIndexOp,
     DropIndexOnlineOp,
+    ReindexIndexOp,
     RenameIndexOp,
     ReplaceIndexOp,
     render_operation,
 )
 from analyzer.migrate.revision import operation as operation_of
+from analyzer.migrate.revision import operations_of
 from analyzer.migrate.steps import plan
-from analyzer.specs.diff import Change
+from analyzer.specs.diff import Change, Kind
 from analyzer.specs.files import DeclaredSpec
 from analyzer.specs.model import Spec
 from analyzer.sql import literal
@@ -113,14 +115,42 @@ def test_comments_and_statistics_are_statements_a_dba_reads() -> None:
     assert ast.literal_eval(keyword(render_operation(rendered), "attributes")) == step.forward.attributes
 
 
-def test_an_index_of_a_partitioned_table_is_built_and_dropped_plainly() -> None:
+def test_the_index_of_a_partitioned_table_is_made_on_it_alone_and_dropped_plainly() -> None:
     index = IndexDef(schema="s", table="t", name="ix", keys=(Key(column="a"),))
-    step = plan(Change(kind="create", spec=None, index=index, current=None), concurrently=False)
+    step = plan(Change(kind="create", spec=None, index=index, current=None), partitioned=True)
     assert (step.forward.sql, step.reverse.sql) == (
-        "CREATE INDEX ix ON s.t USING btree (a)",
+        "CREATE INDEX ix ON ONLY s.t USING btree (a)",
         "DROP INDEX IF EXISTS s.ix",
     )
-    assert step.forward.hazards[0].startswith("LOCK: SHARE on the table and its partitions")
+    assert step.forward.lock_timeout_ms == 600_000
+    assert step.forward.hazards[0].startswith("LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn")
+
+
+def test_drops_come_after_the_builds_that_take_over_unless_their_name_is_wanted() -> None:
+    def change(kind: Kind, name: str) -> Change:
+        index = IndexDef(schema="s", table="t", name=name, keys=(Key(column="a"),))
+        current = None if kind == "create" else Index(definition=index.renamed("ix_before"), ddl="CREATE …")
+        if kind == "drop":
+            current = Index(definition=index, ddl="CREATE …")
+        return Change(kind=kind, spec=None, index=index, current=current)
+
+    found = [change("drop", "ix_old"), change("create", "ix_new"), change("drop", "ix_a"), change("rename", "ix_a")]
+    operations = operations_of(found, deparse=None)
+    assert [(each.verb, each.index_name) for each in operations] == [
+        ("drop_index_online", "ix_a"),
+        ("rename_index", "ix_before"),
+        ("build_index", "ix_new"),
+        ("drop_index_online", "ix_old"),
+    ]
+    back = [each.reverse() for each in reversed(operations)]
+    assert [type(each) for each in back] == [BuildIndexOp, DropIndexOnlineOp, RenameIndexOp, BuildIndexOp]
+
+
+def test_nothing_undoes_a_rebuilding_and_the_revision_says_so() -> None:
+    operation = ReindexIndexOp("ix", "t", schema="s", sql="REINDEX INDEX CONCURRENTLY s.ix", lock_timeout="10min")
+    back = operation.reverse()
+    assert render_operation(back) == ("pass  # op.reindex_index of ix changes no definition, so nothing undoes it")
+    assert back.reverse() is operation
 
 
 def keyword(rendered: str, name: str) -> str:

@@ -1,0 +1,174 @@
+"""TX311 and TX312: whether Alembic's env.py lets autogenerate see the specs, and index steps run. By its text alone."""
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from analyzer.migrate.alembic_plugin import NAME
+from analyzer.report.findings import Fingerprints, RuleCount, SpecFinding
+
+#: Code, short name and title of each rule; docs/rules/ has a page for each.
+RULES = {
+    "TX311": ("comparison-off", "autogenerate does not see the specs and would drop their indexes"),
+    "TX312": ("transaction-open", "env.py hands Alembic a connection that is in a transaction"),
+}
+_PLUGIN = "analyzer.migrate.alembic_plugin"
+_WILDCARD = "alembic.autogenerate.*"
+#: What begins a transaction when it is called on a connection.
+_RUNS = frozenset({"execute", "exec_driver_sql", "scalar", "scalars", "begin", "begin_twophase"})
+_ENDS = frozenset({"commit", "rollback"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What looking at the environment gave."""
+
+    findings: tuple[SpecFinding, ...] = ()
+    checks: tuple[RuleCount, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hit:
+    code: str
+    line: int
+    message: str
+    rewrite: str
+
+
+def examine_environment(config: Path) -> Look:
+    """Look at the env.py of an Alembic project; what cannot be read is skipped, and why is said."""
+    try:
+        project = Config(config, toml_file=config.parent / "pyproject.toml")
+        script = ScriptDirectory.from_config(project) if config.is_file() else None
+    except CommandError as error:
+        return _skipped(" ".join(str(error).split()))
+    if script is None:
+        return _skipped(f"there is no {config} here")
+    path = Path(script.env_py_location)
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, SyntaxError) as error:
+        return _skipped(f"{path} cannot be read: {error}")
+    hits = (*_unseen(tree, _imported_by_revision(script)), *_in_transaction(tree))
+    prints = Fingerprints()
+    return Look(
+        findings=tuple(_finding(hit, path, prints) for hit in hits),
+        checks=tuple(_count(code, flagged=sum(hit.code == code for hit in hits)) for code in RULES),
+    )
+
+
+def _unseen(tree: ast.Module, imported_elsewhere: bool) -> Iterator[_Hit]:  # noqa: FBT001 - one private caller
+    if not imported_elsewhere and not any(_imports_plugin(node) for node in ast.walk(tree)):
+        yield _Hit(
+            code="TX311",
+            line=1,
+            message="neither env.py nor a revision imports twindex's plugin: alembic revision --autogenerate would "
+            "drop every index that only a spec declares",
+            rewrite=f"import {_PLUGIN}  # noqa: F401",
+        )
+    for keyword in (node for node in ast.walk(tree) if isinstance(node, ast.keyword)):
+        if keyword.arg == "autogenerate_plugins" and isinstance(keyword.value, ast.List | ast.Tuple):
+            listed = {each.value for each in keyword.value.elts if isinstance(each, ast.Constant)}
+            if not listed & {_WILDCARD, NAME} or f"~{NAME}" in listed:
+                yield _Hit(
+                    code="TX311",
+                    line=keyword.value.lineno,
+                    message="autogenerate_plugins leaves out twindex's comparison of the specs",
+                    rewrite=f'add "{_WILDCARD}" or "{NAME}"',
+                )
+
+
+def _imports_plugin(node: ast.AST) -> bool:
+    if isinstance(node, ast.Import):
+        return any(name.name == _PLUGIN for name in node.names)
+    if isinstance(node, ast.ImportFrom):
+        return node.module == _PLUGIN or any(f"{node.module}.{name.name}" == _PLUGIN for name in node.names)
+    return False
+
+
+def _imported_by_revision(script: ScriptDirectory) -> bool:
+    """Alembic loads every revision before it compares, and what twindex wrote imports the plugin."""
+    places = script.version_locations or (Path(script.dir) / "versions",)
+    found = (path for place in places for path in sorted(Path(place).rglob("*.py")))
+    return any(_PLUGIN in path.read_text(encoding="utf-8", errors="replace") for path in found)
+
+
+def _in_transaction(tree: ast.Module) -> Iterator[_Hit]:
+    for call, name in _configured(tree):
+        open_since: ast.AST | None = None
+        for node in sorted(_on_connection(tree, name), key=lambda node: (node.lineno, node.col_offset)):
+            if node.lineno >= call.lineno:
+                break
+            open_since = None if _method(node) in _ENDS else node
+        if isinstance(open_since, ast.Call):
+            yield _Hit(
+                code="TX312",
+                line=open_since.lineno,
+                message=f"`{ast.unparse(open_since)[:60]}` begins a transaction before context.configure(); in it no "
+                "index can be built concurrently, and alembic upgrade refuses the first index step",
+                rewrite="engine.connect() instead of begin(); no statement before configure(), or a commit() after it",
+            )
+
+
+def _configured(tree: ast.Module) -> Iterator[tuple[ast.Call, str | None]]:
+    """Yield each `context.configure(connection=…)`, with the name of the connection when it has one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _method(node) == "configure":
+            for keyword in node.keywords:
+                if keyword.arg == "connection":
+                    yield node, keyword.value.id if isinstance(keyword.value, ast.Name) else None
+
+
+def _on_connection(tree: ast.Module, name: str | None) -> Iterator[ast.Call]:
+    """Yield calls on the connection, and the begin() that made it; of one without a name, whatever begins."""
+    if name is None:
+        calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call))
+        yield from (call for call in calls if _method(call) in {"begin", "begin_twophase"})
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = node.func.value
+            if isinstance(owner, ast.Name) and owner.id == name and node.func.attr in _RUNS | _ENDS:
+                yield node
+        elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
+            made = node.context_expr
+            if node.optional_vars.id == name and isinstance(made, ast.Call) and _method(made) == "begin":
+                yield made
+
+
+def _method(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
+
+
+def _finding(hit: _Hit, path: Path, prints: Fingerprints) -> SpecFinding:
+    return SpecFinding(
+        code=hit.code,
+        severity="warning",
+        object=path.name,
+        message=hit.message,
+        rewrite=hit.rewrite,
+        file=path.as_posix(),
+        line=hit.line,
+        rule=RULES[hit.code][0],
+        fingerprint=prints.of(hit.code, path.name),
+    )
+
+
+def _skipped(reason: str) -> Look:
+    return Look(checks=tuple(_count(code, because=(reason,)) for code in RULES))
+
+
+def _count(code: str, *, flagged: int = 0, because: tuple[str, ...] = ()) -> RuleCount:
+    return RuleCount(
+        code=code,
+        title=RULES[code][1],
+        examined=0 if because else 1,
+        skipped=len(because),
+        skipped_because=because,
+        flagged=flagged,
+    )

@@ -1,0 +1,102 @@
+"""Send statements on Alembic's connection, outside its transaction, and leave its session as it was."""
+
+import contextlib
+import logging
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from analyzer.migrate.target import DeployError
+from analyzer.sql import render_text
+
+#: What a deploy says; records of a finished build carry `built_index` and `build_seconds`.
+LOG = logging.getLogger("analyzer.migrate")
+
+
+def speak() -> None:
+    """Speak as loudly as Alembic does, unless somebody configured our logger.
+
+    `fileConfig()` in env.py, run after the import of our plugin, has switched the logger off.
+    """
+    LOG.disabled = False
+    if LOG.level == logging.NOTSET and logging.getLogger("analyzer").level == logging.NOTSET:
+        LOG.setLevel(logging.getLogger("alembic").getEffectiveLevel())
+
+
+def rows(connection: Connection, template: str, **bind: object) -> Iterator[Mapping[str, Any]]:
+    """Read what a template of `sql_templates/online` asks for."""
+    result = connection.exec_driver_sql(render_text(f"online/{template}"), bind or {"none": None})
+    return (dict(row) for row in result.mappings().all())
+
+
+def row(connection: Connection, template: str, **bind: object) -> Mapping[str, Any]:
+    """Read the only row of a template of `sql_templates/online`."""
+    (found,) = rows(connection, template, **bind)
+    return found
+
+
+def plain(connection: Connection, sql: str) -> None:
+    """Send a statement as it is; a per cent sign in it is no placeholder."""
+    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+
+
+def execute(connection: Connection, sql: str, *, failed: str, remedy: str) -> None:
+    """Send a statement; raises DeployError that says what failed, why, and what to do."""
+    try:
+        plain(connection, sql)
+    except DBAPIError as error:
+        raise DeployError(f"{failed}: {reason(error)}; {remedy}") from error
+
+
+def reason(error: DBAPIError) -> str:
+    """Say what the server said, its DETAIL in parentheses."""
+    original: Any = error.orig
+    detail = getattr(getattr(original, "diag", None), "message_detail", None)
+    return str(original).strip().partition("\n")[0] + (f" ({detail.rstrip('.')})" if detail else "")
+
+
+def sqlstate(error: BaseException | None) -> str | None:
+    """Return the code of what the server said, of an error or of the DeployError made from it."""
+    while error is not None and not isinstance(error, DBAPIError):
+        error = error.__cause__
+    original: Any = error.orig if error is not None else None
+    return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+
+
+@contextlib.contextmanager
+def settings(connection: Connection, wanted: Mapping[str, str]) -> Generator[None]:
+    """Change settings for the block and restore each of them, also on an error."""
+    before = {name: str(row(connection, "read_setting", name=name)["value"]) for name in wanted}
+    try:
+        for name, value in wanted.items():
+            row(connection, "write_setting", name=name, value=value)
+        yield
+    finally:
+        if not connection.invalidated:
+            for name, value in before.items():
+                row(connection, "write_setting", name=name, value=value)
+
+
+def milliseconds(connection: Connection, name: str) -> int:
+    """Read a timeout of this session; 0 is none."""
+    return int(row(connection, "read_timeout", name=name)["milliseconds"])
+
+
+@contextlib.contextmanager
+def transaction(connection: Connection) -> Generator[None]:
+    """Run the block in a transaction of its own, on a connection that commits by itself; undo it on an error."""
+    plain(connection, render_text("online/begin"))
+    try:
+        yield
+        plain(connection, render_text("online/commit"))
+    except BaseException:
+        rollback(connection)
+        raise
+
+
+def rollback(connection: Connection) -> None:
+    """Undo what was begun, where there is still a server to undo it."""
+    if not connection.invalidated:
+        plain(connection, render_text("online/rollback"))

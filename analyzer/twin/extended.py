@@ -1,0 +1,123 @@
+"""Restore extended statistics into an inflated database.
+
+Before 19 no function does it. The coefficients are written in the server's own format, through a cast of bytea that is
+made here. A list of most common combinations holds values in the server's memory format: ANALYZE makes it of a scratch
+table with one row of each, and the true frequencies are put in afterwards. Expressions' statistics are rows of
+pg_statistic: the ones that columns of such a table are given.
+"""
+
+import contextlib
+import struct
+from collections.abc import Generator, Iterator, Sequence
+
+import psycopg
+
+from analyzer.capture.extended import dump_dependencies, dump_distinct
+from analyzer.capture.snapshot import (
+    CommonCombination,
+    ExtendedData,
+    ExtendedStatistics,
+    NotExamined,
+    Snapshot,
+)
+from analyzer.db import Connection
+from analyzer.sql import render
+from analyzer.twin.statistics import restorable
+
+_TYPES = ("pg_ndistinct", "pg_dependencies", "pg_mcv_list")
+#: MCVItem's frequency and base frequency, as statext_mcv_serialize() writes them in mcv.c.
+_FREQUENCIES = struct.Struct("=dd")
+
+
+def restore_extended(connection: Connection, snapshot: Snapshot) -> Iterator[NotExamined]:
+    """Restore the data of extended statistics, whose objects exist; yield what could not be restored."""
+    captured = [each for each in snapshot.extended_statistics if each.data]
+    if captured:
+        for type_name in _TYPES:
+            connection.execute(render("twin/own_coefficients", type=type_name))
+    for statistics in captured:
+        name = {"schema_name": statistics.schema_name, "name": statistics.name}
+        row = connection.execute(render("twin/read_statistics_keys"), name).fetchone()
+        if row is None:  # the flat database said why
+            continue
+        try:
+            with connection.transaction():
+                _restore(connection, statistics, int(row["oid"]), row["numbers"])
+        except psycopg.Error as error:
+            what = f"extended statistics {statistics.schema_name}.{statistics.name}"
+            yield NotExamined(what=what, reason=f"not restored: {error.diag.message_primary or error}")
+
+
+def _restore(connection: Connection, statistics: ExtendedStatistics, oid: int, columns: Sequence[int]) -> None:
+    numbers = [*columns, *(-position for position in range(1, len(statistics.expressions) + 1))]
+    major = connection.info.server_version // 10_000
+    connection.execute(render("twin/clear_extended"), {"oid": oid})
+    for data in statistics.data:
+        if major < 15 and data.inherited:
+            continue  # one row an object, which holds what is not inherited
+        distinct = [(tuple(numbers[key] for key in item.keys), item.distinct) for item in data.distinct or ()]
+        dependencies = [(tuple(numbers[key] for key in item.keys), item.degree) for item in data.dependencies or ()]
+        most_common = _gather(connection, statistics, data.most_common) if data.most_common else None
+        with _scratch(connection, statistics):
+            values = {
+                "oid": oid,
+                "inherited": data.inherited,
+                "distinct": dump_distinct(distinct) if distinct else None,
+                "dependencies": dump_dependencies(dependencies) if dependencies else None,
+                "most_common": most_common,
+                "positions": _restore_expressions(connection, statistics, data),
+            }
+            connection.execute(render("twin/insert_extended", pg=major), values)
+
+
+def _gather(connection: Connection, statistics: ExtendedStatistics, items: Sequence[CommonCombination]) -> bytes:
+    """Return the bytes of a pg_mcv_list of these combinations."""
+    keys = len(statistics.columns) + len(statistics.expressions)
+    with _scratch(connection, statistics):
+        rows = [
+            {"ordinal": ordinal, **{f"k{key}": value for key, value in enumerate(item.values, 1)}}
+            for ordinal, item in enumerate(items)
+        ]
+        with connection.cursor() as cursor:
+            cursor.executemany(render("twin/insert_combination", keys=keys), rows)
+        for template in ("gather_combinations", "target_combinations", "analyze_combinations"):
+            connection.execute(render(f"twin/{template}", keys=keys))
+        row = connection.execute(render("twin/read_combinations", keys=keys)).fetchone()
+    ordinals: list[int] = row["ordinals"] if row is not None else []
+    if row is None or sorted(ordinals) != list(range(len(items))):
+        raise psycopg.DataError("its most common combinations are others on the twin")
+    return _with_frequencies(row["list"], [items[ordinal] for ordinal in ordinals], keys)
+
+
+def _with_frequencies(data: bytes, items: Sequence[CommonCombination], keys: int) -> bytes:
+    """Put the true frequencies into a list, whose end the items are: null flags, frequencies, indexes of values."""
+    patched = bytearray(data)
+    item_bytes = keys + _FREQUENCIES.size + 2 * keys
+    start = len(patched) - item_bytes * len(items)
+    for position, item in enumerate(items):
+        _FREQUENCIES.pack_into(patched, start + position * item_bytes + keys, item.frequency, item.base_frequency)
+    return bytes(patched)
+
+
+def _restore_expressions(
+    connection: Connection, statistics: ExtendedStatistics, data: ExtendedData
+) -> list[int | None] | None:
+    """Give the scratch table's columns the expressions' statistics; return the columns' numbers in order."""
+    if not any(data.expressions):
+        return None
+    query = render("twin/restore_column_statistics", pg=connection.info.server_version // 10_000)
+    first = len(statistics.columns) + 1
+    for key, row in enumerate(data.expressions, first):
+        if row is not None:
+            scratch = {"schema_name": "twindex_own", "relation": "combination", "column": f"k{key}", "inherited": False}
+            connection.execute(query, restorable(row) | scratch)
+    # The first column of the scratch table is the ordinal.
+    return [key + 1 if row is not None else None for key, row in enumerate(data.expressions, first)]
+
+
+@contextlib.contextmanager
+def _scratch(connection: Connection, statistics: ExtendedStatistics) -> Generator[None]:
+    """Keep a table with a column for each key while the block runs."""
+    connection.execute(render("twin/create_combinations", statistics=statistics))
+    yield
+    connection.execute(render("twin/drop_combinations"))

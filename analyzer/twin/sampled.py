@@ -1,0 +1,274 @@
+"""Learn from a table's sample what an index over it would hold: its rows, its expressions' values, its size.
+
+The sample's rows are loaded beside the empty table, once. An expression's values are put into a table of their own and
+analysed, then estimated for the true number of rows. A GIN index over values whose elements no statistics count is
+built twice, over a third of the sample and over all of it, and its size extrapolated.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import psycopg
+
+from analyzer.capture.reader import Reader
+from analyzer.capture.snapshot import Column, ColumnStatistics, Relation, Sample, Snapshot
+from analyzer.db import Connection
+from analyzer.index import IndexDef
+from analyzer.sql import ident, render
+from analyzer.twin.estimates import Counted, Estimate, estimate
+from analyzer.twin.keys import named_columns
+from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size
+from analyzer.twin.statistics import restorable
+
+_SCHEMA = "twindex_own"
+#: Fewer rows say too little.
+_FEWEST_ROWS = 100
+_FEWEST_KEPT = 30
+#: Types whose elements pg_stats does not count, or not as an index does.
+_UNCOUNTED = ("json", "tsvector", "hstore")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """What the sample says of one index; empty where there is none, or it is too small."""
+
+    #: Share of the table's rows the index holds; None where the sample says nothing of it.
+    selectivity: float | None = None
+    size: IndexSize | None = None
+    #: Statistics of its expressions, by position from 1; their names are the sample's own.
+    expressions: tuple[tuple[int, ColumnStatistics], ...] = ()
+
+    @property
+    def used(self) -> bool:
+        """Say whether it says anything."""
+        return self.selectivity is not None or self.size is not None or bool(self.expressions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Probed:
+    """A key's values in the sample."""
+
+    number: int
+    type: str
+    statistics: ColumnStatistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """An index, the sample of its table, and where that is loaded."""
+
+    connection: Connection
+    index: IndexDef
+    relation: Relation
+    sample: Sample
+    #: Of the loaded sample.
+    table: str
+    #: Of the table the sample is of.
+    total_rows: float
+
+
+def look_up(connection: Connection, snapshot: Snapshot, index: IndexDef) -> Sampled:
+    """Learn what the sample of a table says of an index of that very table (not of its partitions)."""
+    subject = _subject(connection, snapshot, index)
+    if subject is None:
+        return Sampled()
+    try:
+        with connection.transaction():
+            _load(subject)
+            return _examine(subject, snapshot)
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        return Sampled()  # A function the twin has only a stub of, a value it cannot read: the statistics answer.
+
+
+def _subject(connection: Connection, snapshot: Snapshot, index: IndexDef) -> _Subject | None:
+    relation = snapshot.relation(index.schema, index.table)
+    names = [(sample.schema_name, sample.table) for sample in snapshot.samples]
+    if relation is None or (index.schema, index.table) not in names:
+        return None
+    number = names.index((index.schema, index.table))
+    sample, total_rows = snapshot.samples[number], current_rows(relation)
+    texts = [text for text in (index.where, *(key.expression for key in index.keys)) if text is not None]
+    read = {name for text in texts for name in named_columns(text, relation)} | set(index.columns)
+    wanted = bool(texts) or _is_uncounted(index, relation)
+    if not wanted or read & set(sample.incomplete) or len(sample.lines) < min(_FEWEST_ROWS, total_rows):
+        return None
+    return _Subject(
+        connection=connection, index=index, relation=relation, sample=sample, table=f"sample_{number}",
+        total_rows=total_rows,
+    )  # fmt: skip
+
+
+def _is_uncounted(index: IndexDef, relation: Relation) -> bool:
+    """Say whether it is a GIN index of elements that no statistics count."""
+    columns = [relation.column(key.column) if key.column is not None else None for key in index.keys]
+    types = [column.type if column is not None else None for column in columns]
+    return index.method == "gin" and any(name is None or name.startswith(_UNCOUNTED) for name in types)
+
+
+def _load(subject: _Subject) -> None:
+    connection, sample = subject.connection, subject.sample
+    name = {"name": f"{_SCHEMA}.{subject.table}"}
+    row = connection.execute(render("twin/sample_exists"), name).fetchone()
+    if row is not None and row["loaded"]:
+        return
+    connection.execute(render("twin/create_sample", name=subject.table, sample=sample))
+    query = render("twin/copy_sample", name=subject.table, columns=sample.columns)
+    with connection.cursor() as cursor, cursor.copy(query) as copy:
+        for line in sample.lines:
+            copy.write(line + "\n")
+    connection.execute(render("twin/thin_sample", name=subject.table, thinned=_thinned(subject.table)))
+
+
+def _thinned(table: str) -> str:
+    return f"{table}_thinned"
+
+
+def _examine(subject: _Subject, snapshot: Snapshot) -> Sampled:
+    index = subject.index
+    rows, kept = _count(subject, subject.table)
+    complete = rows >= subject.total_rows
+    if kept < _FEWEST_KEPT and not complete:
+        return Sampled()
+    selectivity = kept / rows if index.where is not None and rows else None
+    probed = _probe(subject, kept / rows * subject.total_rows) if rows else ()
+    expressions = tuple((each.number, each.statistics) for each in probed if index.keys[each.number - 1].expression)
+    if _is_uncounted(index, subject.relation):
+        size = _extrapolated(subject, kept)
+    else:
+        size = _predicted(subject, snapshot, probed, selectivity) if probed else None
+    return Sampled(selectivity=selectivity, size=size, expressions=expressions)
+
+
+def _count(subject: _Subject, table: str) -> tuple[int, int]:
+    query = render("twin/count_sample", name=table, where=subject.index.where)
+    row = subject.connection.execute(query).fetchone()
+    return (int(row["rows"]), int(row["kept"])) if row is not None else (0, 0)
+
+
+def _probe(subject: _Subject, total_rows: float) -> tuple[_Probed, ...]:
+    """Take the statistics of the expressions' values; of all keys' where the index holds a part of the rows."""
+    index, connection = subject.index, subject.connection
+    wanted = [
+        (number, key.expression if key.expression is not None else ident(key.column or ""))
+        for number, key in enumerate(index.keys, 1)
+        if key.expression is not None or index.where is not None
+    ]
+    if not wanted:
+        return ()
+    query = "twin/create_probe_sample"
+    connection.execute(render(query, name=subject.table, expressions=wanted, where=index.where))
+    connection.execute(render("twin/analyze_probe_sample"))
+    columns = connection.execute(render("twin/read_probe_sample")).fetchall()
+    reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
+    found = reader.rows("column_statistics", {"relations": [columns[0]["oid"]], "values": True})
+    analysed = {row["column"]: ColumnStatistics(**row) for row in found}
+    probed = tuple(
+        _Probed(
+            number=number,
+            type=column["type"],
+            statistics=_for_table(connection, column["type"], analysed[column["name"]], total_rows),
+        )
+        for (number, _), column in zip(wanted, columns, strict=True)
+        if column["name"] in analysed
+    )
+    connection.execute(render("twin/drop_probe_sample"))
+    return probed
+
+
+def _for_table(connection: Connection, type_name: str, row: ColumnStatistics, total_rows: float) -> ColumnStatistics:
+    """Say of so many rows what ANALYZE said of the sample's."""
+    if row.correlation is None and row.most_common_values is None:
+        return row  # Nothing but NULLs, one value, or values that do not sort.
+    counted = _counted(connection, row.column)
+    target = connection.execute(render("twin/read_target_sample")).fetchone()
+    found = estimate(counted, total_rows=total_rows, target=int(target["target"]) if target else 100)
+    if type_name.endswith("[]"):
+        return row.model_copy(update={"distinct": found.distinct})
+    return row.model_copy(update={"distinct": found.distinct, **_values(connection, row.column, found)})
+
+
+def _counted(connection: Connection, column: str) -> Counted:
+    rows = connection.execute(render("twin/count_probe_sample", column=column)).fetchall()
+    return Counted(
+        counts=tuple((place, row["count"]) for place, row in enumerate(rows) if not (row["absent"] or row["wide"])),
+        rows=sum(row["count"] for row in rows),
+        absent=sum(row["count"] for row in rows if row["absent"]),
+        wide=sum(row["count"] for row in rows if row["wide"]),
+    )
+
+
+def _values(connection: Connection, column: str, found: Estimate) -> Mapping[str, object]:
+    bind = {"common": list(found.common), "bounds": list(found.bounds)}
+    picked = connection.execute(render("twin/pick_probe_sample", column=column), bind).fetchone() or {}
+    return {
+        "most_common_values": picked.get("common"),
+        "most_common_frequencies": found.frequencies or None,
+        "histogram_bounds": picked.get("bounds"),
+    }
+
+
+def _predicted(
+    subject: _Subject, snapshot: Snapshot, probed: Sequence[_Probed], selectivity: float | None
+) -> IndexSize:
+    """Predict as from statistics, with the probed keys for columns of the table."""
+    relation, index = subject.relation, subject.index
+    names = {each.number: f"twindex key {each.number}" for each in probed}
+    numbers = max(column.number for column in relation.columns)
+    columns = [Column(name=names[each.number], number=numbers + each.number, type=each.type) for each in probed]
+    statistics = [
+        each.statistics.model_copy(
+            update={"schema_name": index.schema, "relation": index.table, "column": names[each.number]}
+        )
+        for each in probed
+    ]
+    share = 1.0 if selectivity is None else selectivity
+    table = relation.model_copy(
+        update={"columns": (*relation.columns, *columns), "tuples": relation.tuples * share},
+    )
+    keys = tuple(
+        replace(key, column=names[number], expression=None) if number in names else key
+        for number, key in enumerate(index.keys, 1)
+    )
+    own = [row for row in snapshot.statistics if (row.schema_name, row.relation) == (index.schema, index.table)]
+    known = snapshot.model_copy(update={"relations": (table,), "statistics": (*own, *statistics)})
+    return predict_size(replace(index, keys=keys, where=None), known)
+
+
+def _extrapolated(subject: _Subject, kept: int) -> IndexSize | None:
+    """Draw a line through two sizes and two numbers of rows, both logarithmic, to the table's number of rows."""
+    _, few = _count(subject, _thinned(subject.table))
+    rows, _ = _count(subject, subject.table)
+    total = kept / rows * subject.total_rows
+    small, large = _pages(subject, _thinned(subject.table)), _pages(subject, subject.table)
+    if not 0 < few < kept or small < 2 or large < small:
+        return None
+    # All but the metapage grows.
+    slope = math.log((large - 1) / (small - 1)) / math.log(kept / few) if large > small else 0.0
+    pages = 1 + (large - 1) * (total / kept) ** min(1.0, slope)
+    return IndexSize(pages=math.ceil(max(pages, large if total >= kept else 2)), tuples=round(total))
+
+
+def _pages(subject: _Subject, table: str) -> int:
+    index = replace(subject.index, schema=_SCHEMA, table=table, name="sampled", unique=False, tablespace=None)
+    connection = subject.connection
+    connection.execute(render("twin/statement", statement=index.ddl()))
+    name = {"index": ident(_SCHEMA, "sampled"), "block_bytes": BLOCK}
+    row = connection.execute(render("twin/size_sample"), name).fetchone()
+    connection.execute(render("index/drop_index", schema=_SCHEMA, name="sampled", concurrently=False))
+    return int(row["pages"]) if row is not None else 0
+
+
+def restore_expressions(connection: Connection, schema: str, name: str, sampled: Sampled) -> frozenset[int]:
+    """Give an added index the statistics its expressions have in the sample; return the positions that have some."""
+    if not sampled.expressions:
+        return frozenset()
+    index = {"index": ident(schema, name)}
+    columns = [row["name"] for row in connection.execute(render("twin/read_index_columns"), index).fetchall()]
+    query = render("twin/restore_column_statistics", pg=connection.info.server_version // 10_000)
+    for number, row in sampled.expressions:
+        names = {"schema_name": schema, "relation": name, "column": columns[number - 1]}
+        connection.execute(query, restorable(row) | names)
+    return frozenset(number for number, _ in sampled.expressions)

@@ -1,0 +1,180 @@
+"""How long a twin takes until it can plan, and what memory and disk it needs: small, "1 TB", and 10,000 tables."""
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from analyzer.capture.snapshot import Index, Relation, Snapshot
+from analyzer.index import IndexDef, Key
+from analyzer.sql import render
+from analyzer.twin.build import building
+from analyzer.twin.cluster import Cluster
+from benchmarks import tpc
+from benchmarks.setting import render_table
+from benchmarks.twin_live import captured, tell
+
+#: Tables of the wide schema: TPC-H's eight, in that many copies, each with two more indexes than its primary key.
+COPIES = 1250
+WANTED_SECONDS = {"TPC-DS": 2.0, "wide": 30.0}
+_TERABYTE = 1024**4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """What one twin took."""
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    #: What of the snapshot could not be built.
+    lost: int
+
+
+def measured(snapshot: Snapshot) -> Ready:
+    """Build a twin, look at its processes and files, and remove it."""
+    began = time.perf_counter()
+    with building(snapshot) as built:
+        seconds = time.perf_counter() - began
+        row = built.inflated.execute(render("bench/data_directory")).fetchone()
+        assert row is not None  # noqa: S101 - every server has one
+        data = Path(row["directory"])
+        return Ready(
+            seconds=seconds,
+            memory_bytes=sum(_memory_bytes(process) for process in _processes(data)),
+            disk_bytes=sum(path.lstat().st_blocks * 512 for path in data.rglob("*")),
+            lost=len(built.not_examined),
+        )
+
+
+def _processes(data: Path) -> Iterator[int]:
+    """Yield the postmaster of a data directory and its children."""
+    postmaster = int((data / "postmaster.pid").read_text().split("\n", 1)[0])
+    yield postmaster
+    children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
+    yield from map(int, children)
+
+
+def _memory_bytes(process: int) -> int:
+    """Return the proportional share of a process, so that shared pages count once; the plain one where it is denied."""
+    try:
+        found = re.search(r"^Pss:\s+(\d+)", Path(f"/proc/{process}/smaps_rollup").read_text(), re.MULTILINE)
+    except PermissionError:
+        found = re.search(r"^VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def grown(snapshot: Snapshot, size_bytes: int) -> Snapshot:
+    """Return the same database with so many bytes of tables and indexes, every one grown by the same factor."""
+    now = sum(relation.total_size_bytes or 0 for relation in snapshot.relations)
+    factor = size_bytes // now
+    return snapshot.model_copy(
+        update={
+            "relations": tuple(relation.model_copy(update=_grown(relation, factor)) for relation in snapshot.relations),
+            "indexes": tuple(index.model_copy(update=_grown(index, factor)) for index in snapshot.indexes),
+        }
+    )
+
+
+def _grown(what: Relation | Index, factor: int) -> dict[str, object]:
+    update: dict[str, object] = {
+        "pages": what.pages * factor,
+        "tuples": what.tuples * factor,
+        "size_bytes": (what.size_bytes or 0) * factor,
+    }
+    if isinstance(what, Relation):
+        update["all_visible_pages"] = what.all_visible_pages * factor
+    elif what.height is not None:
+        update["height"] = what.height + 1
+    return update
+
+
+def wide(snapshot: Snapshot, copies: int) -> Snapshot:
+    """Return that many copies of a database's tables, each in a schema of its own, with two more indexes a table."""
+    copied = [_copied(snapshot, f"copy_{number}") for number in range(copies)]
+    return snapshot.model_copy(
+        update={
+            "schemas": tuple(f"copy_{number}" for number in range(copies)),
+            "relations": tuple(relation for each in copied for relation in each.relations),
+            "indexes": tuple(index for each in copied for index in each.indexes),
+            "statistics": tuple(row for each in copied for row in each.statistics),
+            "extremes": tuple(extreme for each in copied for extreme in each.extremes),
+        }
+    )
+
+
+def _copied(snapshot: Snapshot, schema: str) -> Snapshot:
+    moved = {"schema_name": schema}
+    indexes = [*(_moved(index, schema) for index in snapshot.indexes), *_more_indexes(snapshot, schema)]
+    return snapshot.model_copy(
+        update={
+            "relations": tuple(relation.model_copy(update=moved) for relation in snapshot.relations),
+            "indexes": tuple(indexes),
+            "statistics": tuple(row.model_copy(update=moved) for row in snapshot.statistics),
+            "extremes": tuple(extreme.model_copy(update=moved) for extreme in snapshot.extremes),
+        }
+    )
+
+
+def _moved(index: Index, schema: str) -> Index:
+    definition = index.definition
+    moved = IndexDef(
+        schema=schema,
+        table=definition.table,
+        name=definition.name,
+        keys=definition.keys,
+        unique=definition.unique,
+    )
+    return index.model_copy(update={"definition": moved, "ddl": moved.ddl()})
+
+
+def _more_indexes(snapshot: Snapshot, schema: str) -> Iterator[Index]:
+    for index in snapshot.indexes:
+        relation = snapshot.relation(index.definition.schema, index.definition.table)
+        assert relation is not None  # noqa: S101 - captured with its index
+        for column in relation.columns[1:3]:
+            definition = IndexDef(
+                schema=schema,
+                table=relation.name,
+                name=f"{relation.name}_{column.name}",
+                keys=(Key(column=column.name),),
+            )
+            yield index.model_copy(
+                update={
+                    "definition": definition,
+                    "ddl": definition.ddl(),
+                    "constraint": None,
+                    "primary": False,
+                    "column_names": (column.name,),
+                }
+            )
+
+
+def section(server: Cluster, scale: float) -> str:
+    """Measure the twins and render what they took."""
+    tpc.loaded(server, tpc.read_suite("tpcds"), scale, tell)
+    tpc.loaded(server, tpc.read_suite("tpch"), scale, tell)
+    tpcds, tpch = captured(server, f"tpcds_{scale:g}"), captured(server, f"tpch_{scale:g}")
+    copied = wide(tpch, COPIES)
+    what = f"{len(copied.relations):,} tables, {len(copied.indexes):,} indexes"
+    rows = [
+        _row(f"TPC-DS, scale {scale:g}", tpcds, f"{WANTED_SECONDS['TPC-DS']:g} s"),
+        _row("the same, grown to 1 TB", grown(tpcds, _TERABYTE), "as above"),
+        _row(what, copied, f"{WANTED_SECONDS['wide']:g} s"),
+    ]
+    header = ("snapshot", "ready:", "wanted:", "memory:", "disk:", "not built:")
+    return f"## Ready\n\n{render_table(header, rows)}"
+
+
+def _row(name: str, snapshot: Snapshot, wanted: str) -> tuple[str, ...]:
+    tell(f"ready: {name}")
+    found = measured(snapshot)
+    return (
+        name,
+        f"{found.seconds:.1f} s",
+        wanted,
+        f"{found.memory_bytes / 2**20:,.0f} MB",
+        f"{found.disk_bytes / 2**20:,.0f} MB",
+        str(found.lost),
+    )

@@ -1,0 +1,292 @@
+"""Around the steps of a deploy: who holds it up is named, one runs at a time, an interrupt is told."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.runtime.migration import MigrationContext
+from executor import DROP, TABLE, A, await_, configured, deployer, open_writer, state
+from servers import VERSIONS, server_of
+from spec_project import SpecProject
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Connection
+
+from analyzer.db import connect, libpq_url, sqlalchemy_url
+from analyzer.migrate.lock import KEY, one_deploy
+from analyzer.migrate.online import DeployError, build_index, drop_index, rename_index
+from analyzer.migrate.options import Options
+from tests.conftest import fresh_database
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def versions(request: pytest.FixtureRequest) -> Iterator[str]:
+    with server_of(request) as url:
+        yield url
+
+
+@pytest.fixture
+def url(versions: str) -> Iterator[str]:
+    with fresh_database(versions) as database:
+        with connect(database) as connection:
+            connection.execute(TABLE.encode())
+        yield database
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    with deployer(url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def context(connection: Connection) -> MigrationContext:
+    return configured(connection)
+
+
+@pytest.mark.parametrize("private", ["no", "yes"])
+def test_the_watcher_names_phase_and_blocker_and_its_statement_unless_private(
+    url: str, connection: Connection, caplog: pytest.LogCaptureFixture, private: str
+) -> None:
+    context = configured(connection, private=private)
+    with open_writer(url) as writer:
+        writer.execute("SELECT 'secret' AS \"PASSWORD 'hush'\"")
+        threading.Timer(2, writer.rollback).start()
+        build_index(context, A)
+        pid = writer.info.backend_pid
+    text = next(record.getMessage() for record in caplog.records if "waiting for writers" in record.getMessage())
+    assert text.startswith("building public.ix_a: waiting for writers before build")
+    assert f"waits for pid {pid} (role postgres, application twindex, idle in transaction, for " in text
+    assert ("secret" in text) == (private == "no")
+    assert "hush" not in text
+
+
+def test_the_watcher_sees_drops_and_short_steps_too(
+    url: str, context: MigrationContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    build_index(context, A)
+    with connect(url) as blocker:
+        blocker.execute("COMMENT ON INDEX ix_a IS 'held'")
+        threading.Timer(1.5, blocker.rollback).start()
+        rename = replace(A, sql="ALTER INDEX public.ix_a RENAME TO ix_b", lock_timeout="5s")
+        rename_index(context, rename, "ix_b")
+        rename_index(context, replace(rename, name="ix_b", sql="ALTER INDEX public.ix_b RENAME TO ix_a"), "ix_a")
+    with open_writer(url) as writer:
+        threading.Timer(1.5, writer.rollback).start()
+        drop_index(context, DROP)
+    assert "renaming public.ix_a; waits for pid" in caplog.text
+    assert "dropping public.ix_a; waits for pid" in caplog.text
+
+
+def test_a_deploy_goes_on_without_a_watcher_that_cannot_connect(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    made: list[psycopg.Connection] = []
+
+    def once() -> psycopg.Connection:
+        if made:
+            raise psycopg.OperationalError("the server takes no more connections; password=hush")
+        made.append(psycopg.connect(libpq_url(url)))
+        return made[0]
+
+    engine = create_engine(sqlalchemy_url(url), creator=once)
+    with engine.connect() as connection, open_writer(url) as writer:
+        threading.Timer(1.5, writer.rollback).start()
+        build_index(configured(connection), A)
+    engine.dispose()
+    assert "no progress is shown, for the watching connection failed: the server takes no more" in caplog.text
+    assert state(url)["ix_a"][0]
+
+
+def test_the_watcher_holds_no_snapshot_between_its_looks(url: str, context: MigrationContext) -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    def look() -> None:
+        with connect(url, autocommit=True) as other:
+            for _ in range(15):
+                rows = other.execute(
+                    "SELECT state, backend_xmin::text AS xmin FROM pg_catalog.pg_stat_activity "
+                    "WHERE application_name = 'twindex watcher' ORDER BY pid"
+                ).fetchall()
+                seen.extend((row["state"], row["xmin"]) for row in rows)
+                time.sleep(0.1)
+
+    with open_writer(url) as writer:
+        thread = threading.Thread(target=look)
+        thread.start()
+        threading.Timer(1.8, writer.rollback).start()
+        build_index(context, A)
+        thread.join()
+    assert ("idle", None) in seen
+    assert "idle in transaction" not in {state_ for state_, _ in seen}
+
+
+def test_a_second_deploy_waits_without_a_snapshot_and_names_the_first(
+    url: str, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(url, autocommit=True, application="first deploy") as first:
+        first.execute("SELECT pg_advisory_lock(%(key)s)", {"key": KEY})
+        with pytest.raises(DeployError, match=r"another deploy of this database did not end within 1 s: pid \d+"):
+            build_index(configured(connection, deploy_wait_seconds="1"), A)
+        threading.Timer(1, lambda: first.execute("SELECT pg_advisory_unlock_all()")).start()
+        build_index(configured(connection), A)
+    assert "another deploy is at work, pid" in caplog.text
+    assert "application first deploy" in caplog.text
+    assert state(url)["ix_a"][0]
+
+
+def test_the_lock_of_a_failed_step_is_free(url: str, context: MigrationContext) -> None:
+    with open_writer(url), pytest.raises(DeployError):
+        build_index(context, replace(A, lock_timeout="200ms"))
+    engine = create_engine(sqlalchemy_url(url))
+    with engine.connect() as other, one_deploy(other, Options(deploy_wait_seconds=0)):
+        assert not other.in_transaction()
+    engine.dispose()
+
+
+def project_of(directory: Path, url: str, *, env: dict[str, str] | None = None) -> SpecProject:
+    """A project with a revision that builds on a table with rows."""
+    project = SpecProject(directory, url, env=env)
+    project.run("INSERT INTO t SELECT n, n FROM generate_series(1, 100) AS n")
+    project.declare("{name: ix, keys: [a]}")
+    assert project.autogenerate() is not None
+    project.ini.write_text(project.ini.read_text() + "twindex_plain_build = 0\n")
+    return project
+
+
+def upgrade(project: SpecProject, *arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "alembic", *arguments, "-c", str(project.ini), "upgrade", "head"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def test_two_deploys_at_once_end_well(tmp_path: Path, database: str) -> None:
+    project = project_of(tmp_path, database)
+    with connect(database) as writer:
+        writer.execute("UPDATE t SET b = 1 WHERE id = 1")
+        both = [upgrade(project), upgrade(project)]
+        with connect(database, autocommit=True) as other:
+            query = (
+                "SELECT count(*) FILTER (WHERE query ~ 'pg_try_advisory_lock' AND state = 'idle') AS waiting, "
+                "count(*) FILTER (WHERE query ~ '^CREATE INDEX' AND state = 'active') AS building "
+                "FROM pg_stat_activity WHERE datname = current_database()"
+            )
+            await_(lambda: other.execute(query).fetchall() == [{"waiting": 1, "building": 1}])
+    outputs = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+    assert "another deploy did all that was to do" in "".join(outputs)
+
+
+def test_around_all_of_a_run_the_second_deploy_finds_nothing_to_do(tmp_path: Path, database: str) -> None:
+    guard = "from analyzer.migrate.lock import one_deploy\n        stack = one_deploy(connection); stack.__enter__()"
+    project = project_of(tmp_path, database, env={"connected": guard})
+    both = [upgrade(project), upgrade(project)]
+    outputs = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], outputs
+
+
+def test_an_interrupt_cancels_the_build_tells_the_state_and_ends_with_130(tmp_path: Path, database: str) -> None:
+    project = project_of(tmp_path, database)
+    with connect(database) as writer:
+        writer.execute("UPDATE t SET b = 1 WHERE id = 1")
+        process = upgrade(project)
+        await_(lambda: "ix" in state(database, "ix"))
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=30)[0]
+        assert process.returncode == 130, output
+        assert "interrupted at public.ix: it is INVALID; run alembic again" in output
+        assert "Traceback" not in output
+        with connect(database, autocommit=True) as other:
+            query = "SELECT query FROM pg_stat_activity WHERE datname = current_database() AND query ~ '^CREATE INDEX'"
+            assert other.execute(query).fetchall() == []
+    project.upgrade()
+    assert state(database, "ix")["ix"][0]
+
+
+def test_options_come_from_the_file_and_from_the_command_line(tmp_path: Path, database: str) -> None:
+    project = project_of(tmp_path, database)
+    for argument, message in (
+        ("twindex_tries=3", "there is no option twindex_tries; the options are twindex_lock_timeout, "),
+        ("twindex_lock_attempts=0", "the option twindex_lock_attempts=0: Input should be greater than or equal to 1"),
+    ):
+        process = upgrade(project, "-x", argument)
+        output = process.communicate(timeout=30)[0]
+        assert process.returncode == 255, output
+        assert message in output
+        assert "Traceback" not in output
+
+
+def hand_written(directory: Path, url: str, body: str) -> SpecProject:
+    """A project with one revision that builds two indexes in a block, of tables that are held up."""
+    project = SpecProject(directory, url)
+    project.run("INSERT INTO t SELECT n, n FROM generate_series(1, 100) AS n;\nCREATE TABLE u AS SELECT id AS a FROM t")
+    (project.versions / "0001_block.py").write_text(REVISION + body)
+    project.ini.write_text(project.ini.read_text() + "twindex_plain_build = 0\n")
+    return project
+
+
+REVISION = """
+from alembic import op
+import analyzer.migrate.alembic_plugin
+
+revision, down_revision = "0001", None
+
+
+def upgrade():
+"""
+BLOCK = """
+    with op.side_by_side():
+        op.build_index("ix", "t", schema="public", sql="CREATE INDEX CONCURRENTLY ix ON t (a)", lock_timeout="10s")
+        op.build_index("ix_b", "t", schema="public", sql="CREATE INDEX CONCURRENTLY ix_b ON t (b)", lock_timeout="10s")
+        op.build_index("ix_u", "u", schema="public", sql="CREATE INDEX CONCURRENTLY ix_u ON u (a)", lock_timeout="10s")
+"""
+_BUILDING = (
+    "SELECT count(*) AS n FROM pg_stat_activity "
+    "WHERE datname = current_database() AND query ~ '^CREATE INDEX' AND state = 'active'"
+)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_builds_of_different_tables_run_side_by_side_when_they_may(tmp_path: Path, database: str, jobs: int) -> None:
+    project = hand_written(tmp_path, database, BLOCK)
+    with connect(database) as writer, connect(database, autocommit=True) as other:
+        writer.execute("UPDATE t SET b = 1 WHERE id = 1")
+        writer.execute("UPDATE u SET a = 1 WHERE a = 1")
+        process = upgrade(project, "-x", f"twindex_jobs={jobs}")
+        await_(lambda: other.execute(_BUILDING).fetchall()[0]["n"] == jobs)
+        time.sleep(0.3)
+        assert other.execute(_BUILDING).fetchall()[0]["n"] == jobs
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 0, output
+    assert {name: valid for name, (valid, _) in state(database).items()} == {"ix": True, "ix_b": True, "ix_u": True}
+
+
+def test_the_failure_of_one_leaves_the_others_finished(tmp_path: Path, database: str) -> None:
+    project = hand_written(
+        tmp_path, database, BLOCK.replace("INDEX CONCURRENTLY ix_u", "UNIQUE INDEX CONCURRENTLY ix_u")
+    )
+    project.run("INSERT INTO u SELECT a FROM u")
+    process = upgrade(project, "-x", "twindex_jobs=2")
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 255, output
+    assert "building public.ix_u failed" in output
+    assert {name: valid for name, (valid, _) in state(database).items()} == {"ix": True, "ix_b": True, "ix_u": False}
+
+
+def test_an_interrupt_cancels_all_of_them(tmp_path: Path, database: str) -> None:
+    project = hand_written(tmp_path, database, BLOCK)
+    with connect(database) as writer, connect(database, autocommit=True) as other:
+        writer.execute("UPDATE t SET b = 1 WHERE id = 1")
+        writer.execute("UPDATE u SET a = 1 WHERE a = 1")
+        process = upgrade(project, "-x", "twindex_jobs=2")
+        await_(lambda: other.execute(_BUILDING).fetchall()[0]["n"] == 2)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=30)[0]
+        assert process.returncode == 130, output
+        assert "Traceback" not in output
+        assert other.execute(_BUILDING).fetchall()[0]["n"] == 0

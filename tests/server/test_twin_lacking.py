@@ -1,0 +1,191 @@
+"""What the twin's installation lacks costs what depends on it, object by object and statement by statement; no more."""
+
+from collections.abc import Iterator
+
+import pytest
+from alembic import command
+from capture_zoo import new_database, run
+from test_migrations import config
+
+from analyzer.advise.whatif import try_indexes
+from analyzer.capture.capture import capture
+from analyzer.capture.snapshot import Column, Extension, FunctionDef, Relation, Snapshot
+from analyzer.db import connect
+from analyzer.twin.planner import Twin, open_twin
+from analyzer.workload.parse import parse_listed
+from tests.conftest import fresh_database
+
+
+def without(snapshot: Snapshot, *names: str) -> Snapshot:
+    """Return the snapshot of a server with extensions that no installation has, in the place of these."""
+    extensions = tuple(
+        each.model_copy(update={"name": f"not_{each.name}"}) if each.name in names else each
+        for each in snapshot.extensions
+    )
+    return snapshot.model_copy(update={"extensions": extensions})
+
+
+@pytest.fixture(scope="module")
+def platform(server: str) -> Iterator[Snapshot]:
+    with fresh_database(server) as url:
+        command.upgrade(config(url), "head")
+        yield capture(url, statements=False)
+
+
+def told(twin: Twin) -> dict[str, str]:
+    return {gap.what: gap.reason for gap in twin.not_examined}
+
+
+def error(twin: Twin, statement: str) -> str | None:
+    """Return why `twindex whatif` would not examine a statement."""
+    (trial,) = try_indexes(twin, parse_listed(statement))
+    return trial.error
+
+
+def test_the_reference_platform_is_planned_without_its_vectors(platform: Snapshot) -> None:
+    assert "vector" in {extension.name for extension in platform.extensions}
+    tables = [relation for relation in platform.relations if relation.kind in "rp"]
+    of_vectors = [each for each in tables if any(column.type.startswith("public.vector") for column in each.columns)]
+    assert of_vectors
+    with open_twin(without(platform, "vector")) as twin:
+        lost = told(twin)
+        assert lost["extension not_vector"].startswith("the twin cannot have it")
+        assert lost["type public.vector"].startswith("the twin has a stand-in without operators")
+        missing_indexes = {what for what in lost if what.startswith("index ")}
+        assert missing_indexes == {
+            f"index {each.definition.schema}.{each.definition.name}"
+            for each in platform.indexes
+            if each.definition.method in {"hnsw", "ivfflat"}
+        }
+        for relation in tables:
+            assert error(twin, f'SELECT count(*) FROM {relation.schema_name}."{relation.name}"') is None
+        table = of_vectors[0]
+        (column,) = [column.name for column in table.columns if column.type.startswith("public.vector")][:1]
+        name = f'{table.schema_name}."{table.name}"'
+        nearest = error(twin, f"SELECT 1 FROM {name} ORDER BY {column} <=> $1 LIMIT 5")
+        assert nearest is not None
+        assert "may serve it" in nearest or "operator does not exist" in nearest
+        assert twin.plan(f"SELECT {column} FROM {name}").cost > 0
+
+
+def test_a_statement_that_a_missing_index_may_serve_is_not_examined(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        run(connection, "CREATE EXTENSION pg_trgm")
+        run(connection, "CREATE TABLE note (id integer PRIMARY KEY, body text, kind integer)")
+        run(connection, "CREATE INDEX note_body ON note USING gin (body gin_trgm_ops)")
+        run(connection, "CREATE VIEW notes AS SELECT id, body AS words FROM note")
+    with open_twin(without(capture(database, statements=False), "pg_trgm")) as twin:
+        assert told(twin).keys() == {"extension not_pg_trgm", "index public.note_body"}
+        reason = "the index public.note_body may serve it, and the twin cannot have it: "
+        for statement in ("SELECT id FROM note WHERE body LIKE '%x%'", "SELECT id FROM notes WHERE words LIKE '%x%'"):
+            found = error(twin, statement)
+            assert found is not None
+            assert found.startswith(reason)
+        assert error(twin, "SELECT id FROM note WHERE kind = 7") is None
+
+
+def test_a_table_keeps_what_it_can_without_the_functions_of_its_defaults(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        run(connection, "CREATE TABLE t (id uuid, n integer, CHECK (n > 1))")
+        run(connection, "CREATE INDEX t_id ON t (id)")
+    snapshot = capture(database, statements=False)
+    (table,) = snapshot.relations
+    made = Column(name="id", number=1, type="uuid", default="public.uuid_generate_v4()")
+    doubled = Column(name="n", number=2, type="integer", default="public.twice(3)", generated="s")
+    odd = table.model_copy(update={"columns": (made, doubled)})
+    with open_twin(snapshot.model_copy(update={"relations": (odd,)})) as twin:
+        assert told(twin)["public.t"].startswith(
+            "the twin has it without defaults, its generated columns as plain ones"
+        )
+        assert twin.plan("SELECT n FROM t WHERE id = $1").indexes == {"t_id"}
+
+
+@pytest.mark.parametrize("language", ["plperl", "plpython3u", "c"])
+def test_a_function_without_its_language_keeps_what_the_planner_heeds(database: str, language: str) -> None:
+    body = "'$libdir/nothing', $function$nothing$function$" if language == "c" else "$function$ nonsense { $function$"
+    with connect(database, autocommit=True) as connection:
+        run(connection, "CREATE TABLE t (n integer)")
+        run(connection, "INSERT INTO t SELECT generate_series(1, 1000)")
+        run(connection, "ANALYZE t")
+        options = "STABLE STRICT PARALLEL SAFE COST 321"
+        run(connection, f"CREATE FUNCTION f(integer) RETURNS boolean LANGUAGE plpgsql {options} AS 'BEGIN END'")
+        (expected,) = run(connection, "EXPLAIN (FORMAT JSON) SELECT 1 FROM t WHERE f(n)")
+        snapshot = capture(database, statements=False)
+    definition = (
+        f"CREATE OR REPLACE FUNCTION public.f(integer)\n RETURNS boolean\n LANGUAGE {language}\n"
+        f" STABLE PARALLEL SAFE STRICT COST 321\nAS {body}\n"
+    )
+    lacking = FunctionDef(schema_name="public", name="f", arguments="integer", definition=definition, language=language)
+    with open_twin(snapshot.model_copy(update={"functions": (lacking,)})) as twin:
+        assert told(twin)["function public.f(integer)"].startswith(f"the twin cannot have its body ({language})")
+        assert twin.plan("SELECT 1 FROM t WHERE f(n)").cost == expected["QUERY PLAN"][0]["Plan"]["Total Cost"]
+        refused = error(twin, "SELECT 1 FROM t WHERE n > 3 AND f(7)")
+        assert refused is None or "has no body" in refused
+        compared = error(twin, "SELECT 1 FROM t WHERE (n > 5) = f(7)")
+        assert compared is not None
+        assert f"the twin has no body of this function ({language})" in compared
+
+
+def test_a_collation_the_twin_lacks_is_stood_in_for_and_said(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        run(connection, "CREATE TABLE t (a text, b text)")
+        run(connection, "CREATE INDEX t_b ON t (b)")
+    snapshot = capture(database, statements=False)
+    (table,) = snapshot.relations
+    collations = ('pg_catalog."xx-x-nowhere"', 'public."Own"')
+    columns = tuple(
+        column.model_copy(update={"collation": collation})
+        for column, collation in zip(table.columns, collations, strict=True)
+    )
+    odd: Relation = table.model_copy(update={"columns": columns})
+    with open_twin(snapshot.model_copy(update={"relations": (odd,)})) as twin:
+        assert told(twin).keys() == {f"collation {name}" for name in collations}
+        assert twin.plan("SELECT a FROM t WHERE b = $1 ORDER BY a").indexes == {"t_b"}
+
+
+def test_what_views_are_made_of_is_missed_with_them(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        run(connection, "CREATE VIEW v AS SELECT 1 AS one")
+        run(connection, "CREATE VIEW w AS SELECT one FROM v")
+    snapshot = capture(database, statements=False)
+    views = tuple(
+        each.model_copy(update={"definition": " SELECT nothing.one FROM nothing;"}) if each.name == "v" else each
+        for each in snapshot.relations
+    )
+    with open_twin(snapshot.model_copy(update={"relations": views})) as twin:
+        assert told(twin).keys() == {"public.v", "public.w"}
+        found = twin.obstacle("SELECT one FROM w")
+        assert found is not None
+        assert 'relation "nothing" does not exist' in found
+        assert twin.obstacle("SELECT 1") is None
+
+
+def test_tablespace_costs_are_the_captured_ones(server: str) -> None:
+    with new_database(server) as url, connect(url, autocommit=True) as connection:
+        run(connection, "SET allow_in_place_tablespaces = on")
+        run(connection, "CREATE TABLESPACE \"Slow disk\" LOCATION '' WITH (random_page_cost = 40, seq_page_cost = 9)")
+        try:
+            run(connection, 'CREATE TABLE t (i integer) TABLESPACE "Slow disk"')
+            run(connection, "CREATE TABLE fast (i integer)")
+            run(connection, "INSERT INTO t SELECT generate_series(1, 20000)")
+            run(connection, "INSERT INTO fast SELECT generate_series(1, 20000)")
+            run(connection, 'CREATE INDEX t_i ON t (i) TABLESPACE "Slow disk"')
+            run(connection, "CREATE INDEX fast_i ON fast (i)")
+            run(connection, "ANALYZE")
+            with open_twin(capture(url, statements=False)) as twin:
+                assert twin.not_examined == ()
+                for table in ("t", "fast"):
+                    for where in ("i = 7", "i < 300", "i % 2 = 1"):
+                        statement = f"SELECT i FROM {table} WHERE {where}"
+                        (expected,) = run(connection, f"EXPLAIN (FORMAT JSON) {statement}")
+                        assert twin.plan(statement).cost == expected["QUERY PLAN"][0]["Plan"]["Total Cost"]
+        finally:
+            run(connection, "DROP TABLE IF EXISTS t")
+            run(connection, 'DROP TABLESPACE "Slow disk"')
+
+
+def test_an_extension_that_plans_do_not_depend_on_may_be_missing(database: str) -> None:
+    snapshot = capture(database, statements=False)
+    added = Extension(name="pg_cron", version="1.6", schema_name="pg_catalog")
+    with open_twin(snapshot.model_copy(update={"extensions": (*snapshot.extensions, added)})) as twin:
+        assert told(twin).keys() <= {"extension pg_cron"}
