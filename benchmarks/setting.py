@@ -60,7 +60,7 @@ def render_setting(setting: Setting) -> str:
     lines = (
         f"{setting.day.isoformat()}, twindex {__version__}",
         f"{machine}, {setting.system}; load average before the run {setting.load:.1f}",
-        f"PostgreSQL {setting.server} ({extensions}), Python {setting.python}",
+        f"PostgreSQL {setting.server}{f' ({extensions})' if extensions else ''}, Python {setting.python}",
         f"server settings that are not the default: {settings}",
     )
     return "\n".join(f"- {line}" for line in lines)

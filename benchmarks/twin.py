@@ -4,15 +4,17 @@ python -m benchmarks.twin [--scale 1] [--directory .twindex/bench] [-o docs/benc
 """
 
 import argparse
+import contextlib
 import functools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from analyzer.db import connect
 from analyzer.twin.cluster import Cluster
 from benchmarks import twin_indexes, twin_plans, twin_rate, twin_ready
 from benchmarks.setting import read_setting, render_setting
-from benchmarks.twin_live import DEFAULT_DIRECTORY, READER, SETTINGS, live_server, tell
+from benchmarks.twin_live import DEFAULT_DIRECTORY, READER, SETTINGS, live_server
 
 _HEAD = f"""# The planner twin, measured
 
@@ -25,8 +27,8 @@ as they are.
 _SECTIONS = ("plans", "indexes", "ready", "rate")
 
 
-def page(server: Cluster, scale: float, sections: tuple[str, ...]) -> str:
-    """Run sections and put them on one page."""
+def page(server: Cluster, scale: float, sections: tuple[str, ...]) -> Iterator[str]:
+    """Run sections and yield each when it is measured, the head first."""
     run: dict[str, Callable[[], str]] = {
         "plans": functools.partial(twin_plans.section, server, scale),
         "indexes": functools.partial(twin_indexes.section, server, scale),
@@ -34,8 +36,9 @@ def page(server: Cluster, scale: float, sections: tuple[str, ...]) -> str:
         "rate": functools.partial(twin_rate.section, server, min(scale, twin_rate.SCALE)),
     }
     with connect(server.url()) as connection:
-        setting = render_setting(read_setting(connection, SETTINGS))
-    return "\n\n".join((_HEAD + "\n" + setting, *(run[name]() for name in sections))) + "\n"
+        yield f"{_HEAD}\n{render_setting(read_setting(connection, SETTINGS))}\n"
+    for name in sections:
+        yield f"\n{run[name]()}\n"
 
 
 def main() -> None:
@@ -46,14 +49,15 @@ def main() -> None:
     parser.add_argument("--section", action="append", choices=_SECTIONS, help="only this one; can be repeated")
     parser.add_argument("-o", dest="file", type=Path, help="where to write the page; otherwise it is printed")
     given = parser.parse_args()
-    with live_server(given.directory) as server:
-        text = page(server, given.scale, tuple(given.section or _SECTIONS))
-    if given.file is None:
-        print(text, end="")
-    else:
-        given.file.parent.mkdir(parents=True, exist_ok=True)
-        given.file.write_text(text, encoding="utf-8")
-        tell(f"written: {given.file}")
+    with contextlib.ExitStack() as stack:
+        out = sys.stdout
+        if given.file is not None:
+            given.file.parent.mkdir(parents=True, exist_ok=True)
+            out = stack.enter_context(given.file.open("w", encoding="utf-8"))
+        server = stack.enter_context(live_server(given.directory))
+        for part in page(server, given.scale, tuple(given.section or _SECTIONS)):
+            out.write(part)
+            out.flush()
 
 
 if __name__ == "__main__":

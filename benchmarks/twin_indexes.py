@@ -1,7 +1,7 @@
 """The listed indexes: built for real on the live server one at a time, predicted on the twin."""
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.db import Connection, connect
@@ -23,7 +23,7 @@ BTREE_SIZE_TOLERANCE, OTHER_SIZE_TOLERANCE = 0.10, 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """One query under the configuration that has one listed index."""
+    """One query under the configuration that has one listed index; a suite's query goes by its number."""
 
     compared: Compared
     #: Whether the live plan or the twin's reads the index.
@@ -101,8 +101,10 @@ def _of_suite(server: Cluster, database: str, listed: Sequence[Listed], queries:
         for each, *predicted in zip(listed, *(twin.add(indexes) for twin in twins), strict=True):
             tell(f"{database}: {each.index.ddl()}")
             word = re.compile(rf"\b{each.index.table}\b")
-            asked = [*each.probes, *(query for query in queries if word.search(query))]
-            built = _build(live, each, asked)
+            suite = database.partition("_")[0]
+            named = {f"{suite} {number}": query for number, query in enumerate(queries, 1) if word.search(query)}
+            asked = {f"`{' '.join(probe.split())}`": probe for probe in each.probes} | named
+            built = _build(live, each, tuple(asked.values()))
             first, second = (_predict(*pair, each, built, asked) for pair in zip(twins, predicted, strict=True))
             yield first, second
 
@@ -128,16 +130,16 @@ def _build(live: Connection, listed: Listed, queries: Sequence[str]) -> _Built:
         return _Built(pages=int(shape["pages"]), height=int(shape["height"]), plans=plans)
 
 
-def _predict(twin: Twin, predicted: TwinIndex, listed: Listed, built: _Built, queries: Sequence[str]) -> Measured:
+def _predict(twin: Twin, predicted: TwinIndex, listed: Listed, built: _Built, asked: Mapping[str, str]) -> Measured:
     twin.show([predicted])
-    pairs = tuple(_pair(twin, listed, query, plan) for query, plan in zip(queries, built.plans, strict=True))
+    pairs = tuple(_pair(twin, listed, *named, plan) for named, plan in zip(asked.items(), built.plans, strict=True))
     return Measured(listed=listed, predicted=predicted, pages=built.pages, height=built.height, pairs=pairs)
 
 
-def _pair(twin: Twin, listed: Listed, query: str, live: PlanTree) -> Pair:
+def _pair(twin: Twin, listed: Listed, name: str, query: str, live: PlanTree) -> Pair:
     plan = twin.plan(query, generic=False)
     used = listed.index.name in plan.indexes | indexes_of(live)
-    return Pair(compared=compare(query, live, plan), used=used)
+    return Pair(compared=compare(name, live, plan), used=used)
 
 
 def section(server: Cluster, scale: float) -> str:
@@ -209,7 +211,7 @@ def _ratio(each: Measured) -> str:
 
 def _failures(title: str, found: Sequence[Measured]) -> Iterator[str]:
     rows = [
-        (f"`{each.listed.index.name}`", f"`{' '.join(pair.compared.name.split())[:70]}`", f"{pair.compared.error:.1%}",
+        (f"`{each.listed.index.name}`", pair.compared.name, f"{pair.compared.error:.1%}",
          pair.compared.difference or pair.compared.drift or "")
         for each in found for pair in each.pairs if not pair.is_right
     ]  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlglot import tokenize
 from sqlglot.errors import TokenError
+from sqlglot.tokenizer_core import TokenType
 
 from analyzer.capture.literals import is_literal
 
@@ -97,8 +98,10 @@ def _constants(text: str) -> Iterator[_Constant]:
     last = 0
     for position, token in enumerate(tokens):
         start, end = token.start, token.end + 1
+        if token.token_type is TokenType.DCOLON and (match := _TYPE.match(text, start)):
+            last = match.end()
         if start < last or not is_literal(tokens, position):
-            continue  # a number in the type of the constant before
+            continue  # within a type, whose length is no constant
         if match := _TYPE.match(text, end):
             last = match.end()
             yield _Constant(start=start, end=match.end(), type=match["type"])

@@ -12,16 +12,16 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from analyzer.capture.reader import REFUSALS, Reader, grouped, refusal
-from analyzer.capture.snapshot import (
+from analyzer.capture.measured import (
     ColumnStatistics,
     CommonCombination,
     Dependency,
     DistinctCombinations,
     ExtendedData,
     ExtendedStatistics,
-    NotExamined,
 )
+from analyzer.capture.reader import REFUSALS, Reader, grouped, refusal
+from analyzer.capture.snapshot import NotExamined
 from analyzer.sql import ident
 
 #: STATS_NDISTINCT_MAGIC and STATS_DEPS_MAGIC; their byte order is the server's.

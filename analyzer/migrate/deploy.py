@@ -93,7 +93,7 @@ def _step(context: MigrationContext, target: Target, options: Options) -> Genera
     try:
         with (
             contextlib.closing(Watcher(connection.engine, options)) as watcher,
-            session.settings(connection, target.session()),
+            session.settings(connection, session.unhurried(target.session())),
         ):
             yield Deploy(connection=connection, options=options, watcher=watcher, pid=pid)
     except BaseException:

@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
 from analyzer.migrate.deploy import Deploy
-from analyzer.migrate.session import row, settings
+from analyzer.migrate.session import row, settings, unhurried
 from analyzer.migrate.target import Target
 from analyzer.migrate.watch import another_connection
 
@@ -73,7 +73,7 @@ def _group(deploy: Deploy, group: Sequence[Target], build: Build, pids: set[int]
         pids.add(pid)
         own = replace(deploy, connection=connection, pid=pid)
         for target in group:
-            with settings(connection, target.session()):
+            with settings(connection, unhurried(target.session())):
                 build(own, target)
         pids.discard(pid)
 

@@ -6,7 +6,7 @@ Every round looks at the catalog afresh: it goes on from wherever an earlier att
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analyzer.migrate import preflight
@@ -91,50 +91,58 @@ def _create_parent(deploy: Deploy, target: Target, comment: str | None) -> None:
 
 
 def _round(deploy: Deploy, target: Target, table: Table) -> Iterator[str]:
-    """Give every partition that lacks its part one, its parent first; yield what was done."""
-    tree = {each["oid"]: Node(**each) for each in rows(deploy.connection, "read_partitions", table=table.oid)}
-    indexes = read_indexes(deploy.connection, tuple(tree))
-    root = next((state for state in indexes if (state.schema, state.name) == (target.schema, target.name)), None)
+    """Give every partition that lacks its part one; yield what was done."""
+    tree = tuple(Node(**each) for each in rows(deploy.connection, "read_partitions", table=table.oid))
+    root = read_state(deploy.connection, target)
     if root is None:
         raise DeployError(f"{target.qualified_name} was dropped during its build; {_FINISH}")
-    #: Table → its index that is a part of the one wanted.
-    parts: dict[int, State] = {table.oid: root}
-    for node in sorted(tree.values(), key=lambda each: (each.level, each.schema_name, each.name)):
-        if node.parent_oid is None:
-            continue
-        parent = parts.get(node.parent_oid)
-        if parent is None:  # its own parent's part was made in this round
-            continue
-        part = next((s for s in indexes if s.table_oid == node.oid and s.parent_oid == parent.oid), None)
-        if part is not None and (part.valid or part.partitioned):
-            parts[node.oid] = part
-            continue
-        if part is not None:
-            _repair(deploy, part)
-        else:
-            _give(deploy, target, node, parent)
-        yield node.name
+    yield from _complete(deploy, target, tree, root)
 
 
-def _repair(deploy: Deploy, part: State) -> None:
+def _complete(deploy: Deploy, target: Target, tree: Sequence[Node], whole: State) -> Iterator[str]:
+    """Attach to a partitioned index the parts it lacks, each when it is complete itself.
+
+    Completing what is attached already would take ACCESS EXCLUSIVE on the table above, where PostgreSQL then looks.
+    """
+    for node in tree:
+        if node.parent_oid != whole.table_oid:
+            continue
+        found = read_indexes(deploy.connection, [node.oid])
+        part = next((state for state in found if state.parent_oid == whole.oid), None)
+        attached = part is not None
+        if part is None:
+            part = _match_or_build(deploy, target, node, whole, found)
+        if part is None:
+            yield node.name  # it is no partition any more
+        elif node.kind == "p":
+            yield from _complete(deploy, target, tree, part)
+        elif attached and not part.valid:
+            yield from _repair(deploy, part)
+        if part is not None and not attached:
+            yield from _attach(deploy, whole, part)
+
+
+def _repair(deploy: Deploy, part: State) -> Iterator[str]:
     """Build an INVALID index anew that cannot be dropped, for it is attached."""
     sql = render_text("online/reindex_index", schema=part.schema, name=part.name)
     deploy.run(sql, what=f"rebuilding {part.qualified_name}", remedy=_FINISH)
+    yield part.name
 
 
-def _give(deploy: Deploy, target: Target, node: Node, parent: State) -> None:
-    """Attach an index of a partition, one that matches or a new one."""
-    found = read_indexes(deploy.connection, [node.oid])
-    alike = tuple(state for state in found if _matches(state, parent))
-    whole = next((state for state in alike if state.valid or state.partitioned), None)
-    if whole is None:
-        whole = _built(deploy, target, node, parent, {state.name: state for state in alike})
-    if whole is not None:
-        sql = render_text(
-            "online/attach_index",
-            schema=parent.schema, name=parent.name, partition_schema=whole.schema, partition_name=whole.name,
-        )  # fmt: skip
-        deploy.short_sql(sql, what=f"attaching {whole.qualified_name}", remedy=_FINISH)
+def _attach(deploy: Deploy, whole: State, part: State) -> Iterator[str]:
+    sql = render_text(
+        "online/attach_index",
+        schema=whole.schema, name=whole.name, partition_schema=part.schema, partition_name=part.name,
+    )  # fmt: skip
+    deploy.short_sql(sql, what=f"attaching {part.qualified_name}", remedy=_FINISH)
+    yield part.name
+
+
+def _match_or_build(deploy: Deploy, target: Target, node: Node, whole: State, found: Sequence[State]) -> State | None:
+    """Return an index of a partition that can become its part, else a new one; None when there is none any more."""
+    alike = tuple(state for state in found if _matches(state, whole))
+    part = next((state for state in alike if state.valid or state.partitioned), None)
+    return part or _built(deploy, target, node, whole, {state.name: state for state in alike})
 
 
 def _matches(state: State, parent: State) -> bool:

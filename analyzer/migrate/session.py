@@ -13,6 +13,8 @@ from analyzer.sql import render_text
 
 #: What a deploy says; records of a finished build carry `built_index` and `build_seconds`.
 LOG = logging.getLogger("analyzer.migrate")
+#: transaction_timeout came with PostgreSQL 17.
+_TIMEOUTS = ("transaction_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
 
 
 def speak() -> None:
@@ -67,16 +69,25 @@ def sqlstate(error: BaseException | None) -> str | None:
 
 @contextlib.contextmanager
 def settings(connection: Connection, wanted: Mapping[str, str]) -> Generator[None]:
-    """Change settings for the block and restore each of them, also on an error."""
-    before = {name: str(row(connection, "read_setting", name=name)["value"]) for name in wanted}
+    """Change settings for the block, but timeouts a server lacks, and restore each of them, also on an error."""
+    found = {name: row(connection, "read_known_setting", name=name)["value"] for name in wanted}
+    before = {name: value for name, value in found.items() if value is not None or name not in _TIMEOUTS}
     try:
-        for name, value in wanted.items():
-            row(connection, "write_setting", name=name, value=value)
+        for name in before:
+            row(connection, "write_setting", name=name, value=wanted[name])
         yield
     finally:
         if not connection.invalidated:
             for name, value in before.items():
-                row(connection, "write_setting", name=name, value=value)
+                if value is not None:
+                    row(connection, "write_setting", name=name, value=str(value))
+                else:
+                    plain(connection, render_text("online/reset", name=name))
+
+
+def unhurried(wanted: Mapping[str, str]) -> dict[str, str]:
+    """Add to settings that no other timeout cuts a step short, or ends the session that waits beside it."""
+    return dict.fromkeys(_TIMEOUTS, "0") | dict(wanted)
 
 
 def milliseconds(connection: Connection, name: str) -> int:

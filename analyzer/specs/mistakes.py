@@ -14,10 +14,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "string_type": ("a text is wanted", "put it in quotes"),
     "string_too_short": ("empty", "write something, or leave the key out"),
     "string_pattern_mismatch": ("a number with kB, MB or GB is wanted", "write it as 2GB"),
-    "model_type": (
-        "a mapping is wanted",
-        "write {column: …} or {expression: …} for a key, {name: …, keys: […]} for a spec",
-    ),
+    "model_type": ("a mapping is wanted", "write its keys in braces, such as {column: a, order: desc}"),
     "date_type": ("a day is wanted", "write it as 2027-01-31"),
     "date_parsing": ("a day is wanted", "write it as 2027-01-31"),
     "date_from_datetime_parsing": ("a day is wanted", "write it as 2027-01-31"),

@@ -13,13 +13,8 @@ from collections.abc import Generator, Iterator, Sequence
 import psycopg
 
 from analyzer.capture.extended import dump_dependencies, dump_distinct
-from analyzer.capture.snapshot import (
-    CommonCombination,
-    ExtendedData,
-    ExtendedStatistics,
-    NotExamined,
-    Snapshot,
-)
+from analyzer.capture.measured import CommonCombination, ExtendedData, ExtendedStatistics
+from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.db import Connection
 from analyzer.sql import render
 from analyzer.twin.statistics import restorable

@@ -5,7 +5,7 @@ tables are missing. So what has every extension comes first, then what is neares
 """
 
 import contextlib
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -136,7 +136,9 @@ def _same_major(snapshot: Snapshot) -> str:
     major = snapshot.server.major
     if major > max((each.major for each in installations()), default=major):
         return f"this is the newest planner at hand, --twin-bin or --twin-image names one of PostgreSQL {major}"
-    lacking: Sequence[str] = next((_lacking(each, snapshot) for each in installations() if each.major == major), ())
+    lacking = next((_lacking(each, snapshot) for each in installations() if each.major == major), None)
+    if lacking is not None and not lacking:
+        return f"PostgreSQL {major} is installed here, and is taken when no other one is asked for"
     if lacking:
         return f"the PostgreSQL {major} installed here lacks the extensions {', '.join(lacking)}"
     return f"install PostgreSQL {major}, or name one with --twin-bin or --twin-image, for exact ones"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+import pytest
 from deploy_events import Orders, await_
 from psycopg.conninfo import conninfo_to_dict
 from spec_project import Fact, SpecProject
@@ -53,6 +54,9 @@ LEFT JOIN pg_catalog.pg_inherits AS h ON h.inhrelid = c.oid
 LEFT JOIN pg_catalog.pg_class AS k ON k.oid = h.inhparent
 ORDER BY 1
 """
+_DEADLOCKS = (
+    "SELECT deadlocks FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database() ORDER BY 1"
+)
 #: The backend that waits for a lock in a statement and a phase.
 _WAITING = """
 SELECT a.pid
@@ -347,3 +351,24 @@ def _reached(process: "subprocess.Popen[str]", url: str, wait: Wait) -> int:
 
         await_(waiting)
     return pids[0]
+
+
+def run(url: str, *statements: str) -> None:
+    """Execute statements as somebody else would, each by itself."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        for statement in statements:
+            connection.execute(statement.encode())
+
+
+def deadlocks(url: str) -> int:
+    """Read how many deadlocks the database has seen."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        row = connection.execute(_DEADLOCKS).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def interrupted(url: str, statement: str, holder: str) -> None:
+    """Run a concurrent statement until it gives up waiting."""
+    with held(url, holder), pytest.raises(psycopg.errors.LockNotAvailable):
+        run(url, "SET lock_timeout = '300ms'", statement)

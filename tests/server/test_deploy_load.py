@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from deploys import PARTITIONED, ROWS, Deploy, Host, ended, new_project
+from deploys import PARTITIONED, ROWS, Deploy, Host, deadlocks, ended, new_project
 from servers import VERSIONS, server_of
 from spec_project import SCHEMA
 
@@ -25,9 +25,6 @@ BUDGET_SECONDS = 5.0
 #: Rows of the tables of ROWS and PARTITIONED.
 ROW_COUNT = 5000
 _BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-_DEADLOCKS = (
-    "SELECT deadlocks FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database() ORDER BY 1"
-)
 
 
 @dataclass(slots=True)
@@ -101,14 +98,6 @@ def under_load(url: str) -> Generator[Load]:
 def host(request: pytest.FixtureRequest) -> Iterator[Host]:
     with server_of(request) as url:
         yield Host(url=url)
-
-
-def deadlocks(url: str) -> int:
-    """Read how many deadlocks the database has seen."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute(_DEADLOCKS).fetchone()
-    assert row is not None
-    return int(row[0])
 
 
 def test_writers_hardly_wait_readers_keep_their_index_and_a_second_deployer_ends_well(

@@ -94,7 +94,7 @@ def _bench(server: str, *, vector: bool) -> Iterator[Bench]:
         snapshot = capture(url, statements=False)
         known = known_of(Facts(snapshot))
         with open_twin(snapshot) as twin:
-            assert not twin.not_examined
+            assert not [gap for gap in twin.not_examined if not gap.what.startswith("statistics of ")]
             yield Bench(connection=connection, known=known, build=twin.canonical, vector=vector)
 
 

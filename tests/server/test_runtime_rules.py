@@ -17,10 +17,13 @@ from deploys import (
     Deploy,
     Host,
     Wait,
+    deadlocks,
     ended,
     held,
+    interrupted,
     led_into,
     new_project,
+    run,
     write_revision,
 )
 from psycopg.conninfo import conninfo_to_dict
@@ -36,6 +39,7 @@ CREATE = "CREATE INDEX CONCURRENTLY ix_a ON public.t USING btree (a)"
 REINDEX = "REINDEX INDEX CONCURRENTLY public.ix_a"
 DROP = "DROP INDEX CONCURRENTLY public.ix_a"
 IN_BUILD = Wait(holder=SNAPSHOT, statement="^CREATE INDEX", phase="waiting for old snapshots")
+IN_WRITERS = "waiting for writers before build"
 IN_DROP = Wait(holder=READER, statement="^DROP INDEX CONCURRENTLY")
 
 Deploying = Callable[[str], Deploy]
@@ -104,19 +108,6 @@ def reindex(lock_timeout: str = "10min") -> str:
     return f'op.reindex_index("ix_a", "t", schema="public", lock_timeout="{lock_timeout}")'
 
 
-def run(url: str, *statements: str) -> None:
-    """Execute statements as somebody else would, each by itself."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
-
-
-def interrupted(url: str, statement: str, holder: str) -> None:
-    """Run a concurrent statement until it gives up waiting."""
-    with held(url, holder), pytest.raises(psycopg.errors.LockNotAvailable):
-        run(url, "SET lock_timeout = '300ms'", statement)
-
-
 def flags(url: str, table: str = "t") -> dict[str, tuple[bool, bool]]:
     """Read which indexes of a table are valid and ready, but for those of its constraints."""
     with connect(url) as connection:
@@ -127,14 +118,6 @@ def flags(url: str, table: str = "t") -> dict[str, tuple[bool, bool]]:
             {"table": f"public.{table}"},
         ).fetchall()
     return {row["name"]: (row["valid"], row["ready"]) for row in rows}
-
-
-def deadlocks(url: str) -> int:
-    with connect(url) as connection:
-        rows = connection.execute(
-            "SELECT deadlocks FROM pg_catalog.pg_stat_database WHERE datname = pg_catalog.current_database() ORDER BY 1"
-        ).fetchall()
-    return int(rows[0]["deadlocks"])
 
 
 @contextlib.contextmanager
@@ -341,9 +324,6 @@ def test_an_index_of_a_partitioned_table_is_valid_once_every_partition_has_its_o
     assert flags(url, "p") == SOUND
     children = [(name, parent) for name, parent, whole in deploy.tree() if parent and whole]
     assert len(children) == len(LEAVES) + 1
-
-
-IN_WRITERS = "waiting for writers before build"
 
 
 def test_a_writer_through_the_parent_delays_its_index_and_not_for_long_the_writers_behind_it(

@@ -79,5 +79,9 @@ def test_what_is_not_exact_is_said(twin: Twin) -> None:
     assert "odd.tenant" in told["row security of odd.tenant_order"]
 
 
+def test_what_a_snapshot_has_no_place_for_is_said(captured: Snapshot) -> None:
+    assert {"rule odd.quiet", "collation odd.own"} <= {gap.what for gap in captured.not_examined}
+
+
 def test_a_statement_that_reads_a_foreign_table_is_not_examined(twin: Twin) -> None:
     assert twin.obstacle("SELECT note FROM odd.remote WHERE id = 5") == FOREIGN

@@ -27,6 +27,7 @@ from analyzer.specs.models import model_indexes
 from analyzer.specs.source import load_sources
 
 TODAY = dt.date(2026, 6, 1)
+SEE_SCHEMA = "; see schema.json for what it takes"
 ROOT = Path(__file__).parents[2]
 
 
@@ -95,8 +96,7 @@ class TestFiles:
             ("{name: i, keys: [a], comment: ''}", "comment: empty; write something, or leave the key out"),
             (
                 "{name: i, keys: [null]}",
-                "keys.1: a mapping is wanted; write {column: …} or {expression: …} for a key, "
-                "{name: …, keys: […]} for a spec",
+                "keys.1: a mapping is wanted; write its keys in braces, such as {column: a, order: desc}",
             ),
             ("{name: i, keys: [a], until: soon}", "until: a day is wanted; write it as 2027-01-31"),
             (
@@ -105,11 +105,11 @@ class TestFiles:
             ),
             (
                 "{name: i, keys: [a], state: aproved}",
-                "state: it should be 'proposed', 'approved', 'rejected' or 'retired'; see schema.json for what it takes",
+                "state: it should be 'proposed', 'approved', 'rejected' or 'retired'" + SEE_SCHEMA,
             ),
             (
                 "{name: i, keys: [{expression: lower(a), statistics: 10001}]}",
-                "keys.1.statistics: it should be less than or equal to 10000; see schema.json for what it takes",
+                "keys.1.statistics: it should be less than or equal to 10000" + SEE_SCHEMA,
             ),
         ],
     )

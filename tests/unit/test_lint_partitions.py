@@ -1,0 +1,43 @@
+"""TX116: a foreign table among the partitions keeps the index of the whole table INVALID."""
+
+from pathlib import Path
+
+import pytest
+from catalogs import snapshot, table
+
+from analyzer.advise.facts import Facts
+from analyzer.capture.snapshot import Relation
+from analyzer.checks.registry import RULES
+from analyzer.checks.rule import Hit, Known, Subject
+from analyzer.index import IndexDef, Key
+from analyzer.specs.source import load_sources
+
+
+def relation(name: str, kind: str, parent: str | None = None) -> Relation:
+    parents = (("public", parent),) if parent is not None else ()
+    return table(name, "id int").model_copy(update={"kind": kind, "parents": parents})
+
+
+def hits(directory: Path, *relations: Relation) -> list[str]:
+    (directory / "p.yaml").write_text("table: public.p\nindexes:\n  - {name: ix, keys: [id]}\n")
+    ((entry,),) = (source.entries for source in load_sources([directory]))
+    index = IndexDef(schema="public", table="p", name="ix", keys=(Key(column="id"),))
+    known = Known(facts=Facts(snapshot(*relations)), indexes={})
+    answers = RULES["TX116"].check(Subject(entry=entry, index=index, known=known))
+    return [answer.message for answer in answers if isinstance(answer, Hit)]
+
+
+@pytest.mark.parametrize(
+    ("relations", "named"),
+    [
+        ((("p", "p", None), ("p_1", "r", "p"), ("far", "f", "p")), "public.far"),
+        ((("p", "p", None), ("p_1", "p", "p"), ("p_1_far", "f", "p_1")), "public.p_1_far"),
+        ((("p", "p", None), ("p_1", "r", "p"), ("far", "f", None)), None),
+        ((("p", "r", None), ("far", "f", "p")), None),
+    ],
+)
+def test_a_foreign_table_below_a_partitioned_one_is_found(
+    tmp_path: Path, relations: tuple[tuple[str, str, str | None], ...], named: str | None
+) -> None:
+    found = hits(tmp_path, *(relation(*each) for each in relations))
+    assert [message.split(" ")[0] for message in found] == ([named] if named is not None else [])
