@@ -1,11 +1,16 @@
 """What a capture computes by itself: bytes of extended statistics, constants in definitions, how a sample is drawn."""
 
+import gzip
+import json
 import struct
+from pathlib import Path
 
+import catalogs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analyzer.capture import snapshot as snapshots
 from analyzer.capture.constants import constants_in, has_constants, with_unknowns, without_constants
 from analyzer.capture.extended import dump_dependencies, dump_distinct, parse_dependencies, parse_distinct
 from analyzer.capture.samples import draw
@@ -145,3 +150,13 @@ def test_an_estimate_is_possible(counts: list[int], absent: int, times: float) -
     assert not set(found.common) & set(found.bounds)
     assert list(found.bounds) == sorted(found.bounds)
     assert len(found.bounds) <= 101
+
+
+def test_a_snapshot_from_before_samples_and_replicas_is_still_read(tmp_path: Path) -> None:
+    path = tmp_path / "old.snapshot"
+    snapshots.dump(catalogs.snapshot(), path)
+    document = json.loads(gzip.decompress(path.read_bytes()))
+    for name in ("extended_statistics", "samples", "servers"):
+        assert document.pop(name) == []
+    path.write_bytes(gzip.compress(json.dumps(document).encode()))
+    assert snapshots.load(path) == catalogs.snapshot()
