@@ -14,7 +14,7 @@ from alembic.operations.ops import DowngradeOps, MigrateOperation, MigrationScri
 from alembic.runtime.migration import MigrationContext
 from alembic.util import rev_id
 
-from analyzer.migrate.operations import IndexOperation
+from analyzer.migrate.operations import IndexOperation, SideBySideBuilds, beside_each_other
 
 LOG = logging.getLogger(__name__)
 
@@ -33,6 +33,9 @@ def keep_apart(context: AutogenContext) -> None:
         if theirs is not None:
             theirs(migration_context, revision, directives)
         separate(directives, _existing(migration_context))
+        for script in directives:
+            for container in (*script.upgrade_ops_list, *script.downgrade_ops_list):
+                container.ops[:] = beside_each_other(container.ops)
 
     options[_HOOK] = split
 
@@ -101,7 +104,7 @@ def _part(pairs: Pairs, *, steps: bool) -> Pairs:
 
 
 def _kept(container: OpContainer, *, steps: bool) -> list[MigrateOperation]:
-    return [op for op in container.ops if isinstance(op, IndexOperation) == steps]
+    return [op for op in container.ops if isinstance(op, IndexOperation | SideBySideBuilds) == steps]
 
 
 def _assign(script: MigrationScript, pairs: Pairs) -> None:

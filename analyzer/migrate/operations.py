@@ -1,6 +1,8 @@
 """The operations of an index revision: build, replace, drop, rename, alter and rebuild an index, as `op.…`."""
 
-from collections.abc import Iterator
+import itertools
+import textwrap
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -9,6 +11,7 @@ from alembic.autogenerate.api import AutogenContext
 # From the submodule: alembic.autogenerate itself may still be importing when Alembic loads this module.
 from alembic.autogenerate.render import renderers
 from alembic.operations import MigrateOperation, Operations
+from alembic.operations.ops import OpContainer
 from sqlglot import tokenize
 from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import TokenType
@@ -215,6 +218,22 @@ class SideBySideOp(MigrateOperation):
         return operations.invoke(cls())
 
 
+class SideBySideBuilds(OpContainer):
+    """Builds that a revision shows in one `with op.side_by_side():`."""
+
+
+def beside_each_other(operations: Sequence[MigrateOperation]) -> tuple[MigrateOperation, ...]:
+    """Put builds that follow each other and are of several tables into one block; may be repeated."""
+
+    def grouped() -> Iterator[MigrateOperation]:
+        for builds, group in itertools.groupby(operations, lambda each: isinstance(each, BuildIndexOp)):
+            run = tuple(group)
+            tables = {(each.schema, each.table_name) for each in run if isinstance(each, BuildIndexOp)}
+            yield from [SideBySideBuilds(run)] if builds and len(tables) > 1 else run
+
+    return tuple(grouped())
+
+
 class NothingOp(MigrateOperation):
     """Do nothing, and say why."""
 
@@ -279,6 +298,7 @@ def _do_nothing(_operations: Operations, _operation: NothingOp) -> None:
 @renderers.dispatch_for(RenameIndexOp)
 @renderers.dispatch_for(AlterIndexOp)
 @renderers.dispatch_for(ReindexIndexOp)
+@renderers.dispatch_for(SideBySideBuilds)
 def _render(context: AutogenContext, operation: MigrateOperation) -> str:
     context.imports.add(IMPORT)
     return render_operation(operation)
@@ -286,6 +306,9 @@ def _render(context: AutogenContext, operation: MigrateOperation) -> str:
 
 def render_operation(operation: MigrateOperation) -> str:
     """Write an operation as Python, as ruff would format it inside a function."""
+    if isinstance(operation, SideBySideBuilds):
+        builds = "\n".join(render_operation(each) for each in operation.ops)
+        return f"with op.side_by_side():\n{textwrap.indent(builds, _INDENT)}"
     if not isinstance(operation, IndexOperation):
         return f"pass  # {operation.why}" if isinstance(operation, NothingOp) else "pass"
     body = "".join(f"{_INDENT}{argument},\n" for argument in _arguments(operation))

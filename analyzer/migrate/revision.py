@@ -22,6 +22,7 @@ from analyzer.migrate.operations import (
     IndexOperation,
     RenameIndexOp,
     ReplaceIndexOp,
+    beside_each_other,
     render_operation,
 )
 from analyzer.migrate.steps import Deed, Step, plan
@@ -117,8 +118,9 @@ def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
 
     def place(change: Change) -> int:
         if change.kind == "drop":
-            return 0 if (change.index.schema, change.index.name) in wanted else 3
-        return 1 if change.kind in {"rename", "alter"} else 2
+            return 0 if (change.index.schema, change.index.name) in wanted else 4
+        # Creations follow each other, so that they can be built side by side.
+        return {"rename": 1, "alter": 1, "create": 2}.get(change.kind, 3)
 
     return tuple(sorted(found, key=place))
 
@@ -149,7 +151,8 @@ def _following(number: str) -> Iterator[str]:
 
 def _body(operations: Sequence[MigrateOperation]) -> str:
     """Join operations to the body of a function, its first line not indented, as script.py.mako wants it."""
-    return "\n".join(render_operation(operation) for operation in operations).replace("\n", "\n    ")
+    text = "\n".join(render_operation(operation) for operation in beside_each_other(operations))
+    return text.replace("\n", "\n    ")
 
 
 def operation(step: Step) -> IndexOperation:

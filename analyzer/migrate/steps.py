@@ -170,7 +170,7 @@ def _attributes(side: _Side, name: str, before: _Side | None = None) -> Iterator
 
 def _build_hazards(index: IndexDef, *, replaces: bool, partitioned: bool) -> Iterator[str]:
     if partitioned:
-        yield "LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn; waits for older transactions, blocks no writes"
+        yield "LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn; awaits older transactions, blocks no writes"
         yield "LOCK: SHARE on the table alone for a moment, for this statement; queues writes behind it"
         yield "INDEX_BUILD: reads every partition twice, builds and attaches an index for each"
     else:
