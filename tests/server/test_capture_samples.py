@@ -236,7 +236,8 @@ def test_a_sample_that_takes_too_long_is_skipped_and_said(live: Live) -> None:
             "CREATE CAST (shop.slow AS text) WITH FUNCTION shop.slow_text(shop.slow)",
         ):
             run(connection, statement)
-    taken = capture(live.url, statements=False, statement_timeout_ms=700)
+        taken = capture(live.url, statements=False, statement_timeout_ms=700)
+        run(connection, "DROP TABLE shop.slowly")
     gaps = {gap.what: gap.reason for gap in taken.not_examined}
     assert "longer than the statement timeout" in gaps["extremes of shop.slowly"]
     assert taken.relation("shop", "slowly") is not None
