@@ -1,7 +1,7 @@
 """Turn a change of cost into an expected time, as this server's own times follow the planner's costs.
 
 The planner prices the work of a plan, not what every execution takes anyway: starting and ending the executor, writing
-WAL, firing triggers. That part is read off the workload itself: hardly a statement runs faster than its cheapest tenth.
+WAL, firing triggers. That part is read off the workload itself: hardly a statement runs faster than its cheapest fiftieth.
 
 The rest grows with the cost, though seldom in proportion: a page of a long scan takes less than one that an index leads
 to, whatever the cost constants say. Which power of the cost it grows with is read off the workload as well, as the
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from analyzer.workload.parse import Statement
 
 _LEAST_CALLS = 5
-_QUANTILE = 0.1
+_QUANTILE = 0.02
 #: A line needs so many reads, of costs that differ so much, correlated so well.
 _LEAST_READS = 20
 _LEAST_SPREAD = 100.0
