@@ -1,7 +1,7 @@
 """Turn a change of cost into an expected time, as this server's own times follow the planner's costs.
 
 The planner prices the work of a plan, not what every execution takes anyway: starting and ending the executor, writing
-WAL, firing triggers. That part is read off the workload itself: hardly a statement is faster than its cheapest fiftieth.
+WAL, firing triggers. That part is read off the workload: hardly a statement is faster than its cheapest fiftieth.
 
 The rest grows with the cost, though seldom in proportion: a page of a long scan takes less than one that an index leads
 to, whatever the cost constants say. Which power of the cost it grows with is read off the workload as well, as the
