@@ -14,6 +14,7 @@ from sqlalchemy.pool import NullPool
 import analyzer.migrate.alembic_plugin  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from analyzer.db import sqlalchemy_url
 from analyzer.demo.models import metadata
+from analyzer.migrate.lock import one_deploy
 from analyzer.twin.cluster import development
 
 SCHEMAS = frozenset(table.schema for table in metadata.tables.values())
@@ -29,7 +30,11 @@ def main() -> None:
         context.configure(dialect_name="postgresql", literal_binds=True, **OPTIONS)
         _migrate()
         return
-    with _database() as url, create_engine(url, poolclass=NullPool).connect() as connection:
+    with (
+        _database() as url,
+        create_engine(url, poolclass=NullPool).connect() as connection,
+        one_deploy(connection),
+    ):
         # Not one statement before configure(): a transaction already open would forbid concurrent index builds.
         context.configure(connection=connection, **OPTIONS)
         _migrate()

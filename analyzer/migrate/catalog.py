@@ -79,6 +79,10 @@ class Copy:
     #: Type and type modifier of the first key: a vector's is its number of dimensions.
     key_type: str
     key_modifier: int
+    #: Column of the first key; None for an expression.
+    key_column: str | None
+    #: Whether it has a WHERE.
+    partial: bool
 
 
 def read_state(connection: Connection, target: Target) -> State | None:

@@ -15,11 +15,8 @@ from analyzer.migrate.options import Options, read_options
 from analyzer.migrate.pooler import refuse_pooler
 from analyzer.migrate.retry import until_locked
 from analyzer.migrate.session import LOG
-from analyzer.migrate.target import DeployError, Target
+from analyzer.migrate.target import INTERRUPTED, DeployError, Target
 from analyzer.migrate.watch import Watcher, another_connection
-
-#: What a shell reports of a program that Ctrl-C ended.
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

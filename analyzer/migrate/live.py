@@ -11,14 +11,12 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
-from sqlglot import tokenize
-from sqlglot.tokenizer_core import Token, TokenType
 
 from analyzer.capture.indexes import as_index, definition
 from analyzer.capture.snapshot import Index
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
-from analyzer.migrate.statement import parts_of_create
+from analyzer.migrate.statement import parts_of_create, unqualified
 from analyzer.specs.files import DeclaredSpec
 from analyzer.sql import expression, ident, render_text
 
@@ -124,18 +122,7 @@ def _relative(index: IndexDef) -> IndexDef:
 
 
 def _without_schema(text: str, index: IndexDef) -> str:
-    text = expression(text)
-    tokens = tokenize(text, read="postgres")
-    names = [_identifier(token) for token in tokens]
-    for number in reversed(range(len(tokens) - 4)):
-        dots = (tokens[number + 1].text, tokens[number + 3].text)
-        if dots == (".", ".") and (names[number], names[number + 2]) == (index.schema, index.table):
-            text = text[: tokens[number].start] + text[tokens[number + 2].start :]
-    return text
-
-
-def _identifier(token: Token) -> str:
-    return token.text if token.token_type is TokenType.IDENTIFIER else token.text.lower()
+    return unqualified(expression(text), index.schema, index.table)
 
 
 @contextlib.contextmanager

@@ -9,16 +9,17 @@ import hashlib
 from collections.abc import Generator
 from typing import Any
 
+from alembic import context as environment
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from analyzer.migrate.backends import read_backends
-from analyzer.migrate.options import Options
+from analyzer.migrate.options import Options, options_of
 from analyzer.migrate.retry import poll
-from analyzer.migrate.session import LOG, row, rows
-from analyzer.migrate.target import DeployError
+from analyzer.migrate.session import LOG, reason, row, rows, speak
+from analyzer.migrate.target import INTERRUPTED, DeployError
 
 #: The same in every database; advisory locks are the database's own.
 KEY = int.from_bytes(hashlib.sha256(b"twindex deploy").digest()[:8], "big", signed=True)
@@ -28,18 +29,48 @@ _HELD = "twindex deploy lock"
 
 @contextlib.contextmanager
 def one_deploy(connection: Connection, options: Options | None = None) -> Generator[None]:
-    """Hold the lock during the block.
+    """Hold the lock during the block, and end it in one line when the connection is lost or Ctrl-C is pressed.
 
-    A revision takes it by itself. Around `context.run_migrations()` in env.py it makes a second deployer wait before
-    Alembic reads which revision the database is at, so that it goes on from where the first one ended.
-    Raises DeployError when another deploy holds it for too long.
+    A revision takes the lock by itself. Around `context.run_migrations()` in env.py it makes a second deployer wait
+    before Alembic reads which revision the database is at, so that it goes on from where the first one ended. Commands
+    that go to no revision, such as `alembic current` and `alembic check`, wait for nobody.
+    `options` are by default those of the env.py that runs. Raises DeployError when another deploy holds the lock for
+    too long, or the connection is lost; SystemExit 130 for Ctrl-C.
     """
-    if not _try(connection):
-        _wait(connection, options or Options())
-    try:
+    options = options or _options()
+    if options is None:
         yield
-    finally:
-        _release(connection)
+        return
+    speak()
+    try:
+        if not _try(connection):
+            _wait(connection, options)
+        try:
+            yield
+        finally:
+            _release(connection)
+    except DBAPIError as error:
+        if not error.connection_invalidated:
+            raise
+        raise DeployError(
+            f"the connection was lost: {reason(error)}; run alembic again, it goes on from there"
+        ) from error
+    except KeyboardInterrupt:
+        LOG.warning("interrupted; run alembic again")
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _options() -> Options | None:
+    """Read the options of the env.py that runs; None when its command goes to no revision."""
+    try:
+        environment.get_revision_argument()
+    except NameError:  # no env.py runs
+        return Options()
+    except KeyError:
+        return None
+    except CommandError:
+        pass  # Alembic says it when it comes to it
+    return options_of(environment.config, environment.get_x_argument(as_dictionary=True))
 
 
 def take_for_revision(context: MigrationContext, connection: Connection, options: Options) -> None:

@@ -1,7 +1,9 @@
 """How a deploy goes about its steps: `twindex_…` in alembic.ini, or for one run `alembic -x twindex_…=value`."""
 
+from collections.abc import Mapping
 from typing import Literal
 
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
 
@@ -43,13 +45,19 @@ def read_options(context: MigrationContext) -> Options:
     Raises DeployError for one that there is not, or that cannot be read.
     """
     environment = context.environment_context
-    if environment is None:
-        return Options()
+    return (
+        Options()
+        if environment is None
+        else options_of(environment.config, environment.get_x_argument(as_dictionary=True))
+    )
+
+
+def options_of(config: Config, arguments: Mapping[str, str | list[str]]) -> Options:
+    """Collect the options of alembic.ini and those of `-x`; raises DeployError as `read_options` does."""
     given: dict[str, str] = {}
     for name in Options.model_fields:
-        if (value := environment.config.get_main_option(PREFIX + name)) is not None:
+        if (value := config.get_main_option(PREFIX + name)) is not None:
             given[name] = value
-    arguments = environment.get_x_argument(as_dictionary=True)
     given |= {key.removeprefix(PREFIX): str(value) for key, value in arguments.items() if key.startswith(PREFIX)}
     try:
         options = Options.model_validate(given)
@@ -60,5 +68,5 @@ def read_options(context: MigrationContext) -> Options:
             known = ", ".join(PREFIX + each for each in Options.model_fields)
             raise DeployError(f"there is no option {name}; the options are {known}") from None
         raise DeployError(f"the option {name}={first['input']}: {first['msg']}; mend alembic.ini or -x") from None
-    quiet = getattr(environment.config.cmd_opts, "quiet", False)
+    quiet = getattr(config.cmd_opts, "quiet", False)
     return options.model_copy(update={"progress": "off"}) if quiet and "progress" not in given else options

@@ -9,7 +9,7 @@ from analyzer.migrate.backends import Backend, duration
 from analyzer.migrate.catalog import Copy, Table, build_on_copy, read_table
 from analyzer.migrate.deploy import Deploy
 from analyzer.migrate.session import LOG, reason, row, rows, sqlstate
-from analyzer.migrate.statement import Create, parse_create
+from analyzer.migrate.statement import Create, parse_create, takes_rows
 from analyzer.migrate.target import DeployError, Target
 from analyzer.sql import ident, render_text
 
@@ -25,6 +25,8 @@ _OLD_SECONDS = 60.0
 #: insufficient_privilege (no TEMPORARY), program_limit_exceeded and out_of_memory (pgvector before 0.8.5 asks for an
 #: ivfflat index's memory even on an empty table), lock_not_available: none says anything about the definition.
 _UNDECIDED = frozenset({"42501", "54000", "53200", "55P03"})
+#: undefined_function: a function that takes rows of the table takes none of the copy.
+_OF_ROWS = "42883"
 #: Access methods and operator classes, and the extension they come from.
 _EXTENSIONS = (
     (re.compile(r"hnsw|ivfflat|(vector|halfvec|sparsevec|bit)_\w+_ops"), "vector"),
@@ -45,7 +47,7 @@ def ready(deploy: Deploy, target: Target) -> bool:
     if create.method == "ivfflat" and deploy.options.postpone and not _learns(deploy, target, create):
         return False
     if copy is not None and copy.method == "hnsw":
-        for warning in _hnsw_warnings(deploy, create, table, copy):
+        for warning in _hnsw_warnings(deploy, target, create, table, copy):
             LOG.warning("%s: %s", target.qualified_name, warning)
     if table.size_bytes > deploy.options.plain_build:
         for warning in _waits(deploy):
@@ -65,7 +67,8 @@ def _rehearsed(deploy: Deploy, target: Target) -> Copy | None:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        if sqlstate(error) in _UNDECIDED:
+        of_rows = sqlstate(error) == _OF_ROWS and takes_rows(target.sql, target.table)
+        if of_rows or sqlstate(error) in _UNDECIDED:
             return None
         raise DeployError(
             f"{target.qualified_name} cannot be built: {reason(error)}; {_remedy(deploy, str(error.orig))}"
@@ -99,15 +102,18 @@ def _learns(deploy: Deploy, target: Target, create: Create) -> bool:
     return found >= wanted
 
 
-def _hnsw_warnings(deploy: Deploy, create: Create, table: Table, copy: Copy) -> Iterator[str]:
+def _hnsw_warnings(deploy: Deploy, target: Target, create: Create, table: Table, copy: Copy) -> Iterator[str]:
     limits = row(deploy.connection, "read_memory")
     if copy.key_modifier > 0 and table.tuples > 0:
         needed = hnsw_bytes(
-            table.tuples, key_type=copy.key_type, dimensions=copy.key_modifier, m=create.parameter("m") or _DEFAULT_M
-        )
+            table.tuples * (1 - _null_share(deploy, target, copy)),
+            key_type=copy.key_type, dimensions=copy.key_modifier, m=create.parameter("m") or _DEFAULT_M,
+        )  # fmt: skip
         if needed > limits["maintenance_bytes"]:
+            # Nobody knows how many rows a WHERE leaves, and partitions are built on one at a time.
+            word = "at most" if copy.partial or table.kind == "p" else "about"
             yield (
-                f"the build wants about {_size(needed)} and may use {_size(limits['maintenance_bytes'])}; beyond that "
+                f"the build wants {word} {_size(needed)} and may use {_size(limits['maintenance_bytes'])}; beyond that "
                 "it is many times slower; set build: {maintenance_work_mem: …} in the spec"
             )
     if limits["parallel_workers"] > 0 and _version(copy.version) < _SAFE_PARALLEL_HNSW:
@@ -115,6 +121,14 @@ def _hnsw_warnings(deploy: Deploy, create: Create, table: Table, copy: Copy) -> 
             f"pgvector {copy.version} can crash the server in a parallel hnsw build; move to 0.8.2, or give "
             "build: {parallel_workers: 0} in the spec"
         )
+
+
+def _null_share(deploy: Deploy, target: Target, copy: Copy) -> float:
+    """Return the share of rows without a vector, which no index takes in; 0 where nobody knows."""
+    if copy.key_column is None:
+        return 0.0
+    bind = {"schema": target.schema, "table": target.table, "column": copy.key_column}
+    return next((float(each["share"]) for each in rows(deploy.connection, "read_null_share", **bind)), 0.0)
 
 
 def _waits(deploy: Deploy) -> Iterator[str]:

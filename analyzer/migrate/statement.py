@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlglot import tokenize
 from sqlglot.errors import TokenError
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 #: What the catalog calls nothing at all when it is the database's own.
 DEFAULT_TABLESPACE = "pg_default"
@@ -82,7 +82,7 @@ def tablespace_of(create: str) -> str:
     for token, following in itertools.pairwise(tokens):
         depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
         if depth == 0 and token.text.upper() == "TABLESPACE" and token.token_type is not TokenType.IDENTIFIER:
-            return following.text if following.token_type is TokenType.IDENTIFIER else following.text.lower()
+            return _name(following)
     return DEFAULT_TABLESPACE
 
 
@@ -100,9 +100,22 @@ def is_concurrent_drop(sql: str) -> bool:
 def unqualified(text: str, schema: str, table: str) -> str:
     """Take the schema off columns written `schema.table.column`, for a copy of the table lies in another one."""
     tokens = tokenize(text, read="postgres")
-    names = [token.text if token.token_type is TokenType.IDENTIFIER else token.text.lower() for token in tokens]
+    names = [_name(token) for token in tokens]
     for number in reversed(range(len(tokens) - 4)):
         dotted = (tokens[number + 1].text, tokens[number + 3].text) == (".", ".")
         if dotted and (names[number], names[number + 2]) == (schema, table):
             text = text[: tokens[number].start] + text[tokens[number + 2].start :]
     return text
+
+
+def takes_rows(create: str, table: str) -> bool:
+    """Say whether an expression of a CREATE INDEX speaks of whole rows, by the table's name or `table.*`."""
+    _, rest = parts_of_create(create) or (False, "")
+    tokens = tokenize(rest, read="postgres")
+    after = [token.text for token in tokens[1:]] + ["", ""]
+    found = (number for number, token in enumerate(tokens) if _name(token) == table)
+    return any(after[number] != "." or after[number + 1] == "*" for number in found)
+
+
+def _name(token: Token) -> str:
+    return token.text if token.token_type is TokenType.IDENTIFIER else token.text.lower()

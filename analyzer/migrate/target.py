@@ -7,6 +7,9 @@ from alembic.util import CommandError
 from analyzer.errors import ConflictError
 from analyzer.sql import ident
 
+#: What a shell reports of a program that Ctrl-C ended.
+INTERRUPTED = 130
+
 
 class DeployError(ConflictError, CommandError):
     """A ConflictError in a deploy; Alembic prints its own CommandErrors as one line."""

@@ -5,16 +5,18 @@ It is made only for a statement that takes longer than a moment; where it cannot
 """
 
 import contextlib
+import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO, cast
 
 import rich.console
 import rich.markup
 import rich.progress
+import rich.table
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,6 +30,7 @@ _FIRST_LOOK_SECONDS = 0.5
 _LOOK_SECONDS = 1.0
 #: Without a terminal a line is written when something new is to be said, or after this long.
 _LINE_SECONDS = 30.0
+_BAR_CHARACTERS = 20
 _SETTINGS = {"statement_timeout": "2s", "application_name": "twindex watcher"}
 
 
@@ -164,13 +167,39 @@ def _display(options: Options) -> Generator[Show]:
         yield _lines(options)
         return
     columns = (
-        rich.progress.TextColumn("{task.description}"),
-        rich.progress.BarColumn(),
+        rich.progress.BarColumn(_BAR_CHARACTERS),
         rich.progress.TimeElapsedColumn(),
+        # Who holds it up is the news, so it wraps and loses nothing on a narrow terminal.
+        rich.progress.TextColumn("{task.description}", table_column=rich.table.Column(overflow="fold")),
     )
     console = rich.console.Console(stderr=True)
-    with rich.progress.Progress(*columns, console=console, transient=True) as progress:
+    before = sys.stderr
+    with rich.progress.Progress(*columns, console=console, transient=True) as progress, _logged_above(before):
         yield _bars(progress, options)
+
+
+@contextlib.contextmanager
+def _logged_above(before: TextIO) -> Generator[None]:
+    """Have log lines written above the bars, not into them: rich has put a stream for that in the place of stderr."""
+    moved = tuple(_writing_to(before, LOG))
+    for handler in moved:
+        handler.setStream(sys.stderr)
+    try:
+        yield
+    finally:
+        for handler in moved:
+            handler.setStream(before)
+
+
+def _writing_to(stream: TextIO, logger: logging.Logger | None) -> "Iterator[logging.StreamHandler[Any]]":
+    """Yield the handlers of a logger, and of those above that it tells, which write to a stream."""
+    while logger is not None:
+        for each in logger.handlers:
+            if isinstance(each, logging.StreamHandler):
+                handler = cast("logging.StreamHandler[Any]", each)
+                if handler.stream is stream:
+                    yield handler
+        logger = logger.parent if logger.propagate else None
 
 
 def _bars(progress: rich.progress.Progress, options: Options) -> Show:
@@ -180,14 +209,11 @@ def _bars(progress: rich.progress.Progress, options: Options) -> Show:
         for gone in tasks.keys() - {look.what for look in looks}:
             progress.remove_task(tasks.pop(gone))
         for look in looks:
+            description = rich.markup.escape(look.describe(private=options.private))
             if look.what not in tasks:
-                tasks[look.what] = progress.add_task("", total=None)
-            progress.update(
-                tasks[look.what],
-                description=rich.markup.escape(look.describe(private=options.private)),
-                total=None if look.share is None else 1.0,
-                completed=look.share or 0.0,
-            )
+                tasks[look.what] = progress.add_task(description, total=None)
+            total = None if look.share is None else 1.0
+            progress.update(tasks[look.what], description=description, total=total, completed=look.share or 0.0)
 
     return show
 

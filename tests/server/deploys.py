@@ -13,6 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from deploy_events import Orders, await_
+from executor import guarded
 from psycopg.conninfo import conninfo_to_dict
 from spec_project import Fact, SpecProject
 
@@ -267,6 +268,7 @@ def write_revision(project: SpecProject, name: str, body: str, *, base: bool = F
 def new_project(directory: Path, url: str, *, schema: str) -> SpecProject:
     """Make a project whose deploys can be watched and killed; one revision, an empty one, is deployed already."""
     project = SpecProject(directory, url, schema=schema, env=ENV)
+    guarded(project)
     write_revision(project, "base", "pass", base=True)
     project.upgrade()
     return project

@@ -1,5 +1,7 @@
 """A small table, its index steps, and the connection and options they run with."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -10,6 +12,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from spec_project import SpecProject
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
@@ -71,6 +74,21 @@ def open_writer(url: str) -> Generator[psycopg.Connection[dict[str, object]]]:
         writer.execute("UPDATE t SET b = 'w' WHERE a = 1")
         yield writer
         writer.rollback()
+
+
+def guarded(project: SpecProject) -> None:
+    """Have env.py hold the lock around all of a run, as docs/deploy.md asks for."""
+    env = project.versions.parent / "env.py"
+    bare, guard = "with engine.connect() as connection:", "with engine.connect() as connection, one_deploy(connection):"
+    text = env.read_text()
+    assert bare in text
+    env.write_text("from analyzer.migrate.lock import one_deploy\n" + text.replace(bare, guard))
+
+
+def upgrade(project: SpecProject, *arguments: str) -> "subprocess.Popen[str]":
+    """Begin `alembic upgrade head` of a project as a process of its own."""
+    line = [sys.executable, "-m", "alembic", *arguments, "-c", str(project.ini), "upgrade", "head"]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 def await_(condition: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from analyzer.cli.revise import command as revise
 from analyzer.db import connect, sqlalchemy_url
+from analyzer.migrate.lock import KEY
 from tests.conftest import fresh_database
 
 SCHEMA = """
@@ -122,6 +123,22 @@ OPTIONS = (
 @pytest.mark.parametrize("template", ["generic", "async", "pyproject", "pyproject_async"])
 def test_a_template_of_alembic_needs_one_line(tmp_path: Path, url: str, template: str) -> None:
     everything(Project(tmp_path, template, url), url)
+
+
+@pytest.mark.parametrize("template", ["generic", "async"])
+def test_a_template_of_alembic_holds_the_lock_around_a_run(tmp_path: Path, url: str, template: str) -> None:
+    project = Project(tmp_path, template, url)
+    before, _, after = project.env.read_text().rpartition("with context.begin_transaction():")
+    guard = f"{before}with one_deploy(connection), context.begin_transaction():{after}"
+    project.env.write_text(f"from analyzer.migrate.lock import one_deploy\n{guard}")
+    everything(project, url)
+    project.downgrade()
+    ini = project.directory / "alembic.ini"
+    ini.write_text(ini.read_text().replace("[alembic]\n", "[alembic]\ntwindex_deploy_wait_seconds = 0\n"))
+    with connect(url, autocommit=True) as other:
+        other.execute("SELECT pg_advisory_lock(%(key)s)", {"key": KEY})
+        with pytest.raises(CommandError, match="another deploy of this database did not end within 0 s"):
+            project.upgrade()
 
 
 @pytest.mark.parametrize("template", ["generic", "pyproject"])

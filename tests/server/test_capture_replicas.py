@@ -1,16 +1,15 @@
 """One snapshot of a primary and its streaming replica: what each counted, and the sums."""
 
-import contextlib
-import os
-import subprocess
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from capture_zoo import as_role, run
 from click.testing import CliRunner
+from replicas import SETTINGS as REPLICATION
+from replicas import streaming
 
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
@@ -19,11 +18,10 @@ from analyzer.cli.capture import command
 from analyzer.db import connect
 from analyzer.errors import ConflictError, UnreachableError
 from analyzer.twin import cluster
-from analyzer.twin.cluster import Cluster
 
-SETTINGS = {
-    "shared_preload_libraries": "pg_stat_statements", "wal_level": "replica", "max_wal_senders": "5",
-    "hot_standby": "on", "autovacuum": "off", "fsync": "off", "jit": "off", "shared_buffers": "16MB",
+SETTINGS = REPLICATION | {
+    "shared_preload_libraries": "pg_stat_statements", "autovacuum": "off", "fsync": "off", "jit": "off",
+    "shared_buffers": "16MB",
 }  # fmt: skip
 OBJECTS = (
     "CREATE EXTENSION pg_stat_statements",
@@ -44,53 +42,6 @@ class Servers:
 
     primary: str
     replica: str
-
-
-def _as_owner(home: Path, *words: str) -> None:
-    """Run a program as the owner of a cluster's data, whoever runs the tests."""
-    owner = home.stat()
-    if os.geteuid() == 0:
-        words = ("setpriv", f"--reuid={owner.st_uid}", f"--regid={owner.st_gid}", "--clear-groups", *words)
-    subprocess.run(words, check=True, capture_output=True, cwd=home, timeout=60)
-
-
-@contextlib.contextmanager
-def streaming(primary: Cluster) -> Generator[str]:
-    """Run a streaming replica of a cluster beside it."""
-    home = primary.home
-    data, tools = home / "replica", primary.binaries.bin_dir
-    sockets = primary.socket_dir
-    _as_owner(
-        home,
-        str(tools / "pg_basebackup"),
-        "-D",
-        str(data),
-        "-d",
-        primary.conninfo(),
-        "-R",
-        "-X",
-        "stream",
-        "-c",
-        "fast",
-    )
-    options = f"-c port=5433 -c listen_addresses='' -c unix_socket_directories='{sockets}'"
-    _as_owner(
-        home,
-        str(tools / "pg_ctl"),
-        "start",
-        "-w",
-        "-s",
-        "-D",
-        str(data),
-        "-o",
-        options,
-        "-l",
-        str(home / "replica.log"),
-    )
-    try:
-        yield primary.url().replace(":5432/", ":5433/")
-    finally:
-        _as_owner(home, str(tools / "pg_ctl"), "stop", "-w", "-s", "-m", "immediate", "-D", str(data))
 
 
 def caught_up(primary: str, replica: str) -> None:

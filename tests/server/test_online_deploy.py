@@ -1,8 +1,6 @@
 """Around the steps of a deploy: who holds it up is named, one runs at a time, an interrupt is told."""
 
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,7 +11,8 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.runtime.migration import MigrationContext
-from executor import DROP, TABLE, A, await_, configured, deployer, open_writer, state
+from alembic.util import CommandError
+from executor import DROP, TABLE, A, await_, configured, deployer, guarded, open_writer, state, upgrade
 from servers import VERSIONS, server_of
 from spec_project import SpecProject
 from sqlalchemy import create_engine
@@ -159,14 +158,10 @@ def project_of(directory: Path, url: str, *, env: dict[str, str] | None = None) 
     return project
 
 
-def upgrade(project: SpecProject, *arguments: str) -> "subprocess.Popen[str]":
-    line = [sys.executable, "-m", "alembic", *arguments, "-c", str(project.ini), "upgrade", "head"]
-    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
 def test_two_deploys_at_once_end_well(tmp_path: Path, database: str) -> None:
     project = project_of(tmp_path, database)
-    command.ensure_version(project.config)  # else both make Alembic's table, and one fails before any step
+    project.upgrade()  # else both make Alembic's table, and one fails before any step
+    project.downgrade()
     with connect(database) as writer:
         writer.execute("UPDATE t SET b = 1 WHERE id = 1")
         both = [upgrade(project), upgrade(project)]
@@ -182,12 +177,64 @@ def test_two_deploys_at_once_end_well(tmp_path: Path, database: str) -> None:
     assert "another deploy did all that was to do" in "".join(outputs)
 
 
-def test_around_all_of_a_run_the_second_deploy_finds_nothing_to_do(tmp_path: Path, database: str) -> None:
-    guard = "from analyzer.migrate.lock import one_deploy\n        stack = one_deploy(connection); stack.__enter__()"
-    project = project_of(tmp_path, database, env={"connected": guard})
-    both = [upgrade(project), upgrade(project)]
+def test_around_all_of_a_run_the_second_deploy_of_a_new_database_finds_nothing_to_do(
+    tmp_path: Path, database: str
+) -> None:
+    project = project_of(tmp_path, database)
+    guarded(project)
+    with connect(database) as writer:
+        writer.execute("UPDATE t SET b = 1 WHERE id = 1")
+        both = [upgrade(project), upgrade(project)]
+        time.sleep(2)
+        assert [process.poll() for process in both] == [None, None]
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
+    # The one that waits does so before it reads where the database is, and then there is nothing to run.
+    assert sum("another deploy is at work, pid" in output for output in outputs) == 1
+    assert not any("did all that was to do" in output for output in outputs)
+    assert state(database, "ix")["ix"][0]
+
+
+def test_around_all_of_a_run_a_lost_connection_is_one_line(tmp_path: Path, database: str) -> None:
+    project = SpecProject(tmp_path, database)
+    guarded(project)
+    suicide = '    op.execute("SELECT pg_terminate_backend(pg_backend_pid())")\n'
+    (project.versions / "0001_lost.py").write_text(REVISION + suicide)
+    process = upgrade(project)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 255, output
+    assert "Traceback" not in output
+    last = output.strip().splitlines()[-1]
+    assert last.startswith("FAILED: the connection was lost: terminating connection"), output
+    assert last.endswith("run alembic again, it goes on from there")
+
+
+def test_around_all_of_a_run_a_wait_is_limited_and_may_be_interrupted(tmp_path: Path, database: str) -> None:
+    project = project_of(tmp_path, database)
+    guarded(project)
+    with connect(database, autocommit=True) as first:
+        first.execute("SELECT pg_advisory_lock(%(key)s)", {"key": KEY})
+        process = upgrade(project, "-x", "twindex_deploy_wait_seconds=1")
+        output = process.communicate(timeout=60)[0]
+        assert process.returncode == 255, output
+        assert "another deploy of this database did not end within 1 s" in output.strip().splitlines()[-1]
+        process = upgrade(project)
+        query = (
+            "SELECT FROM pg_stat_activity WHERE datname = current_database() AND query = 'COMMIT' AND state = 'idle'"
+        )
+        await_(lambda: len(first.execute(query).fetchall()) == 1)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        output = process.communicate(timeout=30)[0]
+        assert process.returncode == 130, output
+        assert "Traceback" not in output
+        assert output.strip().splitlines()[-1].endswith("interrupted; run alembic again")
+        # Commands that change nothing wait for nobody.
+        command.current(project.config)
+        with pytest.raises(CommandError, match="not up to date"):
+            command.check(project.config)
+    project.upgrade()
+    assert state(database, "ix")["ix"][0]
 
 
 def test_an_interrupt_cancels_the_build_tells_the_state_and_ends_with_130(tmp_path: Path, database: str) -> None:
@@ -222,15 +269,6 @@ def test_options_come_from_the_file_and_from_the_command_line(tmp_path: Path, da
         assert "Traceback" not in output
 
 
-def hand_written(directory: Path, url: str, body: str) -> SpecProject:
-    """A project with one revision that builds two indexes in a block, of tables that are held up."""
-    project = SpecProject(directory, url)
-    project.run("INSERT INTO t SELECT n, n FROM generate_series(1, 100) AS n;\nCREATE TABLE u AS SELECT id AS a FROM t")
-    (project.versions / "0001_block.py").write_text(REVISION + body)
-    project.ini.write_text(project.ini.read_text() + "twindex_plain_build = 0\n")
-    return project
-
-
 REVISION = """
 from alembic import op
 import analyzer.migrate.alembic_plugin
@@ -240,55 +278,3 @@ revision, down_revision = "0001", None
 
 def upgrade():
 """
-BLOCK = """
-    with op.side_by_side():
-        op.build_index("ix", "t", schema="public", sql="CREATE INDEX CONCURRENTLY ix ON t (a)", lock_timeout="10s")
-        op.build_index("ix_b", "t", schema="public", sql="CREATE INDEX CONCURRENTLY ix_b ON t (b)", lock_timeout="10s")
-        op.build_index("ix_u", "u", schema="public", sql="CREATE INDEX CONCURRENTLY ix_u ON u (a)", lock_timeout="10s")
-"""
-_BUILDING = (
-    "SELECT count(*) AS n FROM pg_stat_activity "
-    "WHERE datname = current_database() AND query ~ '^CREATE INDEX' AND state = 'active'"
-)
-
-
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_builds_of_different_tables_run_side_by_side_when_they_may(tmp_path: Path, database: str, jobs: int) -> None:
-    project = hand_written(tmp_path, database, BLOCK)
-    with connect(database) as writer, connect(database, autocommit=True) as other:
-        writer.execute("UPDATE t SET b = 1 WHERE id = 1")
-        writer.execute("UPDATE u SET a = 1 WHERE a = 1")
-        process = upgrade(project, "-x", f"twindex_jobs={jobs}")
-        await_(lambda: other.execute(_BUILDING).fetchall()[0]["n"] == jobs)
-        time.sleep(0.3)
-        assert other.execute(_BUILDING).fetchall()[0]["n"] == jobs
-    output = process.communicate(timeout=60)[0]
-    assert process.returncode == 0, output
-    assert {name: valid for name, (valid, _) in state(database).items()} == {"ix": True, "ix_b": True, "ix_u": True}
-
-
-def test_the_failure_of_one_leaves_the_others_finished(tmp_path: Path, database: str) -> None:
-    project = hand_written(
-        tmp_path, database, BLOCK.replace("INDEX CONCURRENTLY ix_u", "UNIQUE INDEX CONCURRENTLY ix_u")
-    )
-    project.run("INSERT INTO u SELECT a FROM u")
-    process = upgrade(project, "-x", "twindex_jobs=2")
-    output = process.communicate(timeout=60)[0]
-    assert process.returncode == 255, output
-    assert "building public.ix_u failed" in output
-    assert {name: valid for name, (valid, _) in state(database).items()} == {"ix": True, "ix_b": True, "ix_u": False}
-
-
-def test_an_interrupt_cancels_all_of_them(tmp_path: Path, database: str) -> None:
-    project = hand_written(tmp_path, database, BLOCK)
-    with connect(database) as writer, connect(database, autocommit=True) as other:
-        writer.execute("UPDATE t SET b = 1 WHERE id = 1")
-        writer.execute("UPDATE u SET a = 1 WHERE a = 1")
-        process = upgrade(project, "-x", "twindex_jobs=2")
-        await_(lambda: other.execute(_BUILDING).fetchall()[0]["n"] == 2)
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        output = process.communicate(timeout=30)[0]
-        assert process.returncode == 130, output
-        assert "Traceback" not in output
-        assert other.execute(_BUILDING).fetchall()[0]["n"] == 0

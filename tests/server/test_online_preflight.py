@@ -1,5 +1,6 @@
 """What a deploy looks at before it builds anything."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Generator, Iterator
@@ -11,12 +12,15 @@ import pytest
 from alembic.runtime.migration import MigrationContext
 from executor import TABLE, A, await_, configured, deployer, state
 from psycopg.conninfo import conninfo_to_dict
+from replicas import SETTINGS as REPLICATION
+from replicas import streaming
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.migrate.online import DeployError, build_index, replace_index
 from analyzer.migrate.preflight import hnsw_bytes
+from analyzer.twin import cluster
 from analyzer.twin.places import account_for
 
 PGBOUNCER = Path(shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin") or "/nowhere")
@@ -57,11 +61,29 @@ def test_what_the_server_would_refuse_leaves_nothing_behind(
     assert state(url) == {}
 
 
-def test_columns_qualified_with_the_schema_are_understood(url: str, context: MigrationContext) -> None:
-    qualified = replace(A, sql="CREATE INDEX CONCURRENTLY ix_a ON public.t USING btree (lower(public.t.b))")
-    build_index(context, qualified)
-    build_index(context, qualified)
-    assert state(url)["ix_a"][0]
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "(lower(public.t.b))",
+        '(a) WHERE "t".a > 0 AND t.* IS NOT NULL',
+        "((t IS NULL))",
+        "(of_row(t))",
+        "(of_row(t.*)) WHERE public.t.c > 0",
+    ],
+)
+def test_expressions_may_name_their_table(url: str, context: MigrationContext, rest: str) -> None:
+    with connect(url) as other:
+        other.execute("CREATE FUNCTION of_row(t) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT ($1).a'")
+    index = replace(A, sql=f"CREATE INDEX CONCURRENTLY ix_a ON public.t USING btree {rest}")
+    build_index(context, index)
+    before = state(url)
+    assert before["ix_a"][0]
+    with connect(url) as other:
+        row = other.execute("SELECT pg_get_indexdef('ix_a'::regclass) AS ddl").fetchone()
+    assert row is not None
+    # A function of rows takes none of the copy's; a revision says what the server will print.
+    build_index(context, replace(index, definition=row["ddl"]) if "of_row" in rest else index)
+    assert state(url) == before
 
 
 @pytest.fixture
@@ -104,6 +126,22 @@ def test_memory_of_hnsw_is_estimated_and_told_when_it_is_not_there(
     assert "public.ix_b: the build wants about 69 MB and may use 1 MB" in caplog.text
 
 
+def test_rows_without_a_vector_take_no_memory(
+    vectors: str, connection: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    with connect(vectors) as other:
+        other.execute("UPDATE t SET v = NULL WHERE a > 25")
+        other.execute("ANALYZE t")
+        other.execute("UPDATE pg_class SET reltuples = 100000 WHERE relname = 't'")
+    sql = "CREATE INDEX CONCURRENTLY ix_a ON public.t USING hnsw (v vector_l2_ops) WITH (m = 8)"
+    hnsw = replace(A, sql=sql, settings=(("maintenance_work_mem", "18MB"),))
+    build_index(configured(connection), hnsw)
+    assert "the build wants" not in caplog.text
+    partial = replace(hnsw, name="ix_b", sql=sql.replace("ix_a", "ix_b") + " WHERE a > 0", settings=())
+    build_index(configured(connection), replace(partial, settings=(("maintenance_work_mem", "16MB"),)))
+    assert "public.ix_b: the build wants at most 17 MB and may use 16 MB" in caplog.text
+
+
 def test_the_formula_of_hnsw_memory() -> None:
     # 1M rows of 1536 dimensions with m = 16 were measured at 6.9 GB, halfvec at about half.
     assert hnsw_bytes(1e6, key_type="vector", dimensions=1536, m=16) == pytest.approx(6.86e9, rel=0.01)
@@ -120,6 +158,29 @@ def test_old_transactions_are_named_before_a_concurrent_build(
         build_index(context, A)
     assert "public.ix_a: a concurrent build waits for pid" in caplog.text
     assert "application a long report, idle in transaction" in caplog.text
+
+
+def test_a_replica_that_lags_is_named_before_a_build(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("analyzer.migrate.preflight._OLD_SECONDS", 0.5)
+    with cluster.temporary(settings=REPLICATION | {"fsync": "off"}) as primary, streaming(primary) as replica:
+        lag = "SELECT extract(epoch FROM replay_lag)::float8 AS seconds FROM pg_stat_replication ORDER BY 1"
+        with connect(replica, autocommit=True) as standby, connect(primary.url(), autocommit=True) as source:
+            source.execute(TABLE.encode())
+            with deployer(primary.url()) as connection:
+                build_index(configured(connection), A)
+                assert "the replica" not in caplog.text
+                standby.execute("SELECT pg_wal_replay_pause()")
+
+                def lags() -> bool:
+                    source.execute("UPDATE t SET b = 'w' WHERE a = 1")
+                    (row,) = source.execute(lag).fetchall()
+                    return row["seconds"] is not None and row["seconds"] > 1
+
+                await_(lags)
+                build_index(configured(connection), replace(A, name="ix_b", sql=A.sql.replace("ix_a", "ix_b")))
+    assert re.search(r"public\.ix_b: the replica walreceiver is \d+ (s|ms) behind", caplog.text), caplog.text
 
 
 @contextmanager

@@ -16,6 +16,8 @@ from analyzer.migrate.operations import (
     ReindexIndexOp,
     RenameIndexOp,
     ReplaceIndexOp,
+    SideBySideBuilds,
+    beside_each_other,
     render_operation,
 )
 from analyzer.migrate.revision import operation as operation_of
@@ -144,6 +146,37 @@ def test_drops_come_after_the_builds_that_take_over_unless_their_name_is_wanted(
     ]
     back = [each.reverse() for each in reversed(operations)]
     assert [type(each) for each in back] == [BuildIndexOp, DropIndexOnlineOp, RenameIndexOp, BuildIndexOp]
+
+
+def test_builds_of_several_tables_share_a_block_and_those_of_one_table_do_not() -> None:
+    def on(table: str, name: str) -> BuildIndexOp:
+        return BuildIndexOp(name, table, schema="s", sql=f"CREATE INDEX {name} ON s.{table} (a)", lock_timeout="10min")
+
+    first, second, third = on("t", "ix_a"), on("t", "ix_b"), on("u", "ix_c")
+    drop = first.reverse()
+    assert beside_each_other([first, second, drop, third]) == (first, second, drop, third)
+    once = beside_each_other([drop, first, second, third, drop])
+    assert [type(each) for each in once] == [DropIndexOnlineOp, SideBySideBuilds, DropIndexOnlineOp]
+    assert beside_each_other(once) == once
+    body = ast.parse("\n".join(render_operation(each) for each in once)).body
+    block = body[1]
+    assert isinstance(block, ast.With)
+    assert ast.unparse(block.items[0]) == "op.side_by_side()"
+    assert [ast.unparse(each).split(",")[0] for each in block.body] == [
+        f"op.build_index('{name}'" for name in ("ix_a", "ix_b", "ix_c")
+    ]
+
+
+def test_creations_follow_each_other() -> None:
+    def change(kind: Kind, name: str) -> Change:
+        index = IndexDef(schema="s", table=f"t_{name}", name=name, keys=(Key(column="a"),))
+        current = None if kind == "create" else Index(definition=index, ddl="CREATE INDEX …")
+        return Change(kind=kind, spec=None, index=index, current=current)
+
+    found = [change("create", "a"), change("replace", "b"), change("create", "c"), change("rename", "d")]
+    assert [each.verb for each in operations_of(found, deparse=None)] == [
+        "rename_index", "build_index", "build_index", "replace_index",
+    ]  # fmt: skip
 
 
 def test_nothing_undoes_a_rebuilding_and_the_revision_says_so() -> None:
