@@ -230,6 +230,8 @@ KEYS = st.builds(
     descending=st.booleans(),
     nulls=st.none() | st.sampled_from(["first", "last"]),
 ) | st.builds(Key, expression=NAMES.filter(str.strip))
+#: Access methods name their storage parameters themselves.
+PARAMETERS = st.from_regex(r"[a-z][a-z_]{0,20}", fullmatch=True)
 INDEXES = st.builds(
     IndexDef,
     schema=NAMES,
@@ -240,7 +242,7 @@ INDEXES = st.builds(
     include=st.lists(NAMES, max_size=2).map(tuple),
     where=st.none() | NAMES,
     unique=st.booleans(),
-    parameters=st.dictionaries(NAMES, st.sampled_from(["1", "true", "0.5", "auto", "007", "1e3"]), max_size=2).map(
+    parameters=st.dictionaries(PARAMETERS, st.sampled_from(["1", "true", "0.5", "auto", "007", "1e3"]), max_size=2).map(
         lambda pairs: tuple(pairs.items())
     ),
 )
