@@ -76,9 +76,6 @@ class Facts:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._statistics: dict[tuple[str, str, str], ColumnStatistics] = {}
-        for each in sorted(snapshot.statistics, key=lambda each: each.inherited):
-            self._statistics[each.schema_name, each.relation, each.column] = each
         self._children: dict[tuple[str, str], list[Relation]] = {}
         for relation in snapshot.relations:
             for parent in relation.parents:
@@ -86,7 +83,7 @@ class Facts:
         self._indexes: dict[tuple[str, str], list[Index]] = {}
         for index in snapshot.indexes:
             self._indexes.setdefault((index.definition.schema, index.definition.table), []).append(index)
-        self.relations = {(relation.schema_name, relation.name): relation for relation in snapshot.relations}
+        self.relations = snapshot.relations_by_name
         path = lex(snapshot.settings.get("search_path", "public"))
         self._search_path = {token.text.strip('"').lower() for token in path} | {"pg_catalog"}
 
@@ -96,7 +93,7 @@ class Facts:
 
     def statistics(self, relation: Relation, column: str) -> ColumnStatistics | None:
         """Return a column's statistics, those of the whole tree when there are any."""
-        return self._statistics.get((relation.schema_name, relation.name, column))
+        return self.snapshot.column_statistics(relation.schema_name, relation.name, column)
 
     def _leaves(self, relation: Relation) -> Iterator[Relation]:
         if relation.kind != "p":

@@ -121,8 +121,8 @@ def propose(
     standing = [each for each in declared if each.holds(snapshot.captured_at.date())]
     fresh, refused = _fresh(twin, found, standing)
     base = _pending(twin, standing)
-    model = CostModel(twin=twin, statements=priced, base=frozenset(base))
     built, rejected = _build(twin, fresh, declared)
+    model = CostModel(twin=twin, statements=priced, base=frozenset(base), candidates=frozenset(built))
     selection = select(
         model,
         list(built),

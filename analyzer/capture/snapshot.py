@@ -10,8 +10,9 @@ import os
 import tempfile
 import zlib
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError
 
@@ -339,14 +340,35 @@ class Snapshot(Record):
     servers: tuple[ServerCounters, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
 
+    @cached_property
+    def relations_by_name(self) -> dict[tuple[str, str], Relation]:
+        """Relations by schema and name."""
+        return {(each.schema_name, each.name): each for each in self.relations}
+
+    @cached_property
+    def statistics_by_relation(self) -> dict[tuple[str, str], tuple[ColumnStatistics, ...]]:
+        """Columns' statistics by schema and name of their table or index."""
+        found: dict[tuple[str, str], list[ColumnStatistics]] = {}
+        for row in self.statistics:
+            found.setdefault((row.schema_name, row.relation), []).append(row)
+        return {name: tuple(rows) for name, rows in found.items()}
+
+    def __copy__(self) -> Self:
+        """Copy the fields alone: what was looked up in them may not hold for a copy with others."""
+        copied = super().__copy__()
+        held = vars(copied)
+        for name in held.keys() - type(self).model_fields.keys():
+            del held[name]
+        return copied
+
     def column_statistics(self, schema: str, relation: str, column: str) -> ColumnStatistics | None:
         """Return the statistics of a column, over its children too where there are such; None when not analysed."""
-        found = [s for s in self.statistics if (s.schema_name, s.relation, s.column) == (schema, relation, column)]
+        found = [row for row in self.statistics_by_relation.get((schema, relation), ()) if row.column == column]
         return max(found, key=lambda each: each.inherited, default=None)
 
     def relation(self, schema: str, name: str) -> Relation | None:
         """Return the relation of that name, if it was captured."""
-        return next((r for r in self.relations if r.schema_name == schema and r.name == name), None)
+        return self.relations_by_name.get((schema, name))
 
 
 def dump(snapshot: Snapshot, path: Path) -> None:

@@ -99,5 +99,6 @@ def advise(
 ) -> Advice:
     """Build a twin and propose on it what the specs do not declare yet."""
     known = declared(load_specs(specs), snapshot) if specs.is_dir() else ()
-    with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
+    needed = [*(each.plannable for each in workload.statements), *(each.index.ddl() for each in known)]
+    with progress(quiet=quiet) as tell, open_twin(snapshot, statements=needed, wanted=wanted, progress=tell) as twin:
         return propose(twin, workload, declared=known, limits=limits, progress=tell)

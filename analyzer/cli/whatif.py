@@ -74,7 +74,8 @@ def _try(
     *,
     quiet: bool,
 ) -> tuple[tuple[Trial, ...], str, tuple[NotExamined, ...]]:
-    with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
+    needed = [each.plannable for each in statements if isinstance(each, Statement)] + [*create, *drop]
+    with progress(quiet=quiet) as tell, open_twin(snapshot, statements=needed, wanted=wanted, progress=tell) as twin:
         tell("what-if")
         trials = try_indexes(twin, statements, create=create, drop=drop)
         return trials, twin.planner, (*snapshot.not_examined, *twin.not_examined)

@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -20,6 +20,14 @@ PlanTree = Mapping[str, Any]
 
 #: EXPLAIN (GENERIC_PLAN) came with it.
 _GENERIC = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A statement to plan; `generic` admits parameters without values."""
+
+    text: str
+    generic: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +63,26 @@ def explain(connection: Connection, statement: str, *, generic: bool, major: int
     if not any(node.get("Subplans Removed") for node in walk(tree)):
         return tree
     return _unpruned(connection, question, tree)
+
+
+def explain_together(
+    connection: Connection, asked: Sequence[Asked], *, before: SQL | None, major: int
+) -> list[PlanTree] | None:
+    """Plan statements in one round trip and one transaction, `before` run first; None where one takes more than one.
+
+    Raises psycopg.Error when the server cannot plan one of them, and then nothing of all that happened.
+    """
+    questions = [_question(each.text, generic=each.generic, major=major) for each in asked]
+    if any(question.prepare is not None for question in questions):
+        return None
+    queries = [question.query for question in questions] if before is None else [before, *(q.query for q in questions)]
+    cursor = connection.execute(SQL("\n;\n").join(queries), prepare=False)
+    trees: list[PlanTree] = []
+    while True:
+        if cursor.description is not None:
+            trees.append(plan_tree(cursor.fetchone()))
+        if not cursor.nextset():
+            return trees
 
 
 def _unpruned(connection: Connection, question: _Question, tree: PlanTree) -> PlanTree:

@@ -16,6 +16,8 @@ from analyzer.twin.lost import Lost, lost_index, lost_relation
 from analyzer.twin.security import policy_statements, role_statements
 from analyzer.twin.stubs import called, stub
 
+#: Objects created in one transaction.
+_AT_ONCE = 100
 #: A default that draws from a sequence, as pg_get_expr prints it.
 _NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 
@@ -106,15 +108,28 @@ def _create_all(connection: Connection, objects: tuple[_Object, ...]) -> tuple[t
     pending = list(objects)
     while pending:
         failed: list[tuple[_Object, psycopg.Error]] = []
-        for item in pending:
-            try:
-                execute_one(connection, item.query)
-            except psycopg.Error as error:
-                failed.append((item, error))
+        for start in range(0, len(pending), _AT_ONCE):
+            failed += _create(connection, pending[start : start + _AT_ONCE])
         if len(failed) == len(pending):
             return tuple(failed)
         pending = [item for item, _ in failed]
     return ()
+
+
+def _create(connection: Connection, objects: list[_Object]) -> Iterator[tuple[_Object, psycopg.Error]]:
+    """Create objects at once, or one by one where one of them cannot be; yield those and why."""
+    try:
+        with connection.pipeline():  # in which a text can only be one statement
+            for item in objects:
+                connection.execute(item.query)
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        for item in objects:
+            try:
+                execute_one(connection, item.query)
+            except psycopg.Error as error:
+                yield item, error
 
 
 def _reason(error: psycopg.Error) -> str:

@@ -57,11 +57,7 @@ class Losses:
 
     def __init__(self, lost: Iterable[Lost], snapshot: Snapshot) -> None:
         self._lost = tuple(lost)
-        self._views = {
-            relation.name: words(relation.definition)
-            for relation in snapshot.relations
-            if relation.kind == "v" and relation.definition is not None
-        }
+        self._views = view_words(snapshot)
 
     def obstacle(self, statement: str) -> str | None:
         """Say what a statement would need of what was lost; None when nothing."""
@@ -73,6 +69,12 @@ class Losses:
 
 def _concerns(lost: Lost, named: frozenset[str]) -> bool:
     return lost.table in named and (not lost.columns or bool(lost.columns & named))
+
+
+def view_words(snapshot: Snapshot) -> dict[str, frozenset[str]]:
+    """Return the names in each view's definition, by its name."""
+    views = (relation for relation in snapshot.relations if relation.kind == "v")
+    return {view.name: words(view.definition or "") for view in views}
 
 
 def named_in(statement: str, views: dict[str, frozenset[str]]) -> frozenset[str]:

@@ -4,38 +4,60 @@ The other file holds what the table's first page does, the rows with its extreme
 knows the extremes as well: the planner asks the newest index that leads with a column, and an empty one has no answer.
 """
 
+from collections.abc import Iterator, Sequence
+
 import psycopg
 from psycopg.rows import DictRow
 
-from analyzer.db import Connection, execute_one
+from analyzer.db import Connection
 from analyzer.index import IndexDef
 from analyzer.sql import ident, render
 
 _SCHEMA = "twindex_own"
 
 
-def build_parked(connection: Connection, index: IndexDef) -> None:
-    """Build an index, over nothing where the rows with the extremes are in its way.
+def build_parked(
+    connection: Connection, indexes: Sequence[IndexDef]
+) -> Iterator[tuple[IndexDef, psycopg.Error | None]]:
+    """Build indexes of one table, in their order; yield each with what the server has against it.
 
-    Raises psycopg.Error for a definition the server rejects.
+    One is built over nothing where the rows with the extremes are in its way.
     """
     try:
-        _build(connection, index, with_rows=True)
+        _build(connection, indexes, with_rows=True)
     except psycopg.Error:
         if connection.closed:
             raise
-        # Two rows that are alike where no two may be, or a value that an expression of the index cannot take.
-        _build(connection, index, with_rows=False)
+        if len(indexes) > 1:
+            for index in indexes:
+                yield from build_parked(connection, (index,))
+        else:
+            # Two rows that are alike where no two may be, or a value that an expression of the index cannot take.
+            yield indexes[0], _build_over_nothing(connection, indexes)
+    else:
+        yield from ((index, None) for index in indexes)
 
 
-def _build(connection: Connection, index: IndexDef, *, with_rows: bool) -> None:
-    table = {"table": ident(index.schema, index.table)}
+def _build_over_nothing(connection: Connection, indexes: Sequence[IndexDef]) -> psycopg.Error | None:
+    try:
+        _build(connection, indexes, with_rows=False)
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        return error
+    return None
+
+
+def _build(connection: Connection, indexes: Sequence[IndexDef], *, with_rows: bool) -> None:
+    table = {"table": ident(indexes[0].schema, indexes[0].table)}
     with connection.transaction():
         tables = connection.execute(render("twin/read_parked"), table).fetchall()
         oids = [row["oid"] for row in tables]
         parkings = [_parking(connection, row) if with_rows else f"{_SCHEMA}.parking" for row in tables]
         connection.execute(render("twin/park"), {"oids": oids, "parkings": parkings})
-        execute_one(connection, render("twin/statement", statement=index.ddl()))
+        with connection.pipeline():  # in which a text can only be one statement
+            for index in indexes:
+                connection.execute(render("twin/statement", statement=index.ddl()))
         saved = {name: [row[name] for row in tables] for name in ("pages", "tuples", "all_visible_pages")}
         saved["filenodes"] = [row["filenode"] for row in tables]
         connection.execute(render("twin/unpark"), {"oids": oids, **saved})

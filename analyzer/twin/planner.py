@@ -6,9 +6,9 @@ planned there.
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import psycopg
 from psycopg.rows import DictRow
@@ -17,23 +17,23 @@ from analyzer.capture.indexes import definition
 from analyzer.capture.reader import Reader
 from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.db import execute_one
-from analyzer.errors import InputError, RejectedError
+from analyzer.errors import InputError
 from analyzer.index import IndexDef
 from analyzer.sql import ident, render
-from analyzer.twin.build import Planting, building
+from analyzer.twin.adding import Addition, TwinIndex, read_trees, rejection
+from analyzer.twin.build import building
 from analyzer.twin.clock import asks_clock, running, stopped
-from analyzer.twin.explain import PlanTree, explain, plan_tree, single, walk
+from analyzer.twin.explain import Asked, PlanTree, explain, explain_together, single, walk
 from analyzer.twin.host import Wanted
-from analyzer.twin.keys import wrapped_column
 from analyzer.twin.lost import Losses
-from analyzer.twin.parking import build_parked
-from analyzer.twin.sampled import Sampled, look_up, restore_expressions
-from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size
+from analyzer.twin.reach import Reach
+from analyzer.twin.visibility import Table, Visibility
 from analyzer.workload.lex import lex, significant
 
-__all__ = ["Plan", "PlanTree", "Twin", "TwinIndex", "Wanted", "open_twin", "walk"]
+__all__ = ["Asked", "Plan", "PlanTree", "Twin", "TwinIndex", "Wanted", "open_twin", "walk"]
 
 T = TypeVar("T")
+_NONE = frozenset[int]()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,32 +50,20 @@ class Plan:
         return frozenset(str(node["Index Name"]) for node in walk(self.tree) if "Index Name" in node)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TwinIndex:
-    """An index that exists on the twin only."""
-
-    index: IndexDef
-    size: IndexSize
-    #: The index itself, and its partitions' where the table is partitioned.
-    oids: tuple[int, ...]
-    #: Whether the sample of its table's rows told of it.
-    sampled: bool = False
-
-    @property
-    def size_bytes(self) -> int:
-        """Return the predicted size."""
-        return self.size.pages * BLOCK
-
-
 @contextlib.contextmanager
 def open_twin(
-    snapshot: Snapshot, *, wanted: Wanted | None = None, progress: Callable[[str], None] | None = None
+    snapshot: Snapshot,
+    *,
+    statements: Iterable[str] | None = None,
+    wanted: Wanted | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> Generator["Twin"]:
     """Build a twin of a snapshot and remove it when the block ends.
 
+    With `statements` it holds what those need, DDL among them, and is built again when others need more; without, all.
     Raises CapabilityError when there is no server to build it on.
     """
-    twin = Twin(snapshot, wanted=wanted, progress=progress)
+    twin = Twin(snapshot, statements=statements, wanted=wanted, progress=progress)
     with contextlib.closing(twin):
         yield twin
 
@@ -87,9 +75,18 @@ class Twin:
     """
 
     def __init__(
-        self, snapshot: Snapshot, *, wanted: Wanted | None = None, progress: Callable[[str], None] | None = None
+        self,
+        snapshot: Snapshot,
+        *,
+        statements: Iterable[str] | None = None,
+        wanted: Wanted | None = None,
+        progress: Callable[[str], None] | None = None,
     ) -> None:
         self.snapshot = snapshot
+        #: What the twin holds; None when it is everything.
+        self._reach = Reach(snapshot) if statements is not None else None
+        if self._reach is not None and statements is not None:
+            self._reach.grow(statements)
         #: Views or policies ask the clock: their plans name the functions that stand for it.
         self._asks_clock = asks_clock(snapshot)
         self._wanted = wanted
@@ -97,22 +94,29 @@ class Twin:
         self._stack = contextlib.ExitStack()
         #: Indexes as they were handed out, in the order they were added.
         self._added: list[TwinIndex] = []
-        #: By name of an existing index: its oids as they were handed out.
-        self._dropped: dict[str, tuple[int, ...]] = {}
-        #: Handed-out oids.
-        self._hidden: frozenset[int] = frozenset()
+        #: By name of an existing index: its table, and its oids as they were handed out.
+        self._dropped: dict[str, tuple[Table, tuple[int, ...]]] = {}
+        #: Handed-out oids by table: added indexes that are to be seen, existing ones that are not.
+        self._departures: dict[Table, frozenset[int]] = {}
         #: Where an oid that was handed out is another one now, because the server was built again.
         self._current: dict[int, int] = {}
         self._open()
 
     def _open(self) -> None:
         #: The server it runs on, another one after that died, and the connections to it.
-        self.built = self._stack.enter_context(building(self.snapshot, wanted=self._wanted, progress=self._progress))
+        held = self.snapshot if self._reach is None else self._reach.narrowed()
+        self.built = self._stack.enter_context(building(held, wanted=self._wanted, progress=self._progress))
         self._connection = self.built.inflated
         self._flat = self.built.flat
+        self._visibility = Visibility(self._connection)
         #: What of the snapshot this twin could not have.
         self.not_examined: tuple[NotExamined, ...] = self.built.not_examined
         self._losses = Losses(self.built.lost, self.snapshot)
+
+    def _hold(self, *statements: str) -> None:
+        """Build the twin again where a statement needs more than it holds."""
+        if self._reach is not None and self._reach.grow(statements):
+            self._build_again()
 
     def close(self) -> None:
         """Remove the twin."""
@@ -127,6 +131,7 @@ class Twin:
 
     def obstacle(self, statement: str) -> str | None:
         """Say why the twin must not be asked about a statement: it lacks something the statement may need."""
+        self._hold(statement)
         return self._losses.obstacle(statement)
 
     def plan(self, statement: str, *, generic: bool = True) -> Plan:
@@ -134,17 +139,60 @@ class Twin:
 
         Raises psycopg.Error when the server cannot plan it.
         """
-        return self._surviving(lambda: self._plan(statement, generic=generic))
+        return self.plan_all((Asked(text=statement, generic=generic),))[0]
 
-    def _plan(self, statement: str, *, generic: bool) -> Plan:
-        text = stopped(statement)
-        connection = self._connection
-        if self.built.restricted.applies(statement):
-            connection = self.built.restricted.connection or connection
-        tree = explain(connection, text, generic=generic, major=self.built.major)
-        if text != statement or self._asks_clock:
-            tree = running(tree)
-        return Plan(cost=float(tree["Total Cost"]), rows=float(tree["Plan Rows"]), tree=tree)
+    def plan_all(self, asked: Sequence[Asked]) -> tuple[Plan, ...]:
+        """Plan statements under one configuration, in one round trip where that can be.
+
+        Raises psycopg.Error when the server cannot plan one of them.
+        """
+        self._hold(*(each.text for each in asked))
+        return self._surviving(lambda: self._plan_all(asked))
+
+    def _plan_all(self, asked: Sequence[Asked]) -> tuple[Plan, ...]:
+        standing = [Asked(text=stopped(each.text), generic=each.generic) for each in asked]
+        trees = self._planned_together(standing) or self._planned_alone(standing)
+        plans: list[Plan] = []
+        for each, still, tree in zip(asked, standing, trees, strict=True):
+            seen = running(tree) if still.text != each.text or self._asks_clock else tree
+            plans.append(Plan(cost=float(tree["Total Cost"]), rows=float(tree["Plan Rows"]), tree=seen))
+        return tuple(plans)
+
+    def _planned_together(self, asked: Sequence[Asked]) -> list[PlanTree] | None:
+        """Plan in one round trip; None where that cannot be, or an error is to be told apart from the others."""
+        if any(self.built.restricted.applies(each.text) for each in asked):
+            return None
+        departures = self._departures_now()
+        change = self._visibility.change(departures)
+        try:
+            trees = explain_together(self._connection, asked, before=change, major=self.built.major)
+        except psycopg.Error:
+            if self._connection.closed:
+                raise
+            return None
+        if trees is not None:
+            self._visibility.changed(departures)
+        return trees
+
+    def _planned_alone(self, asked: Sequence[Asked]) -> list[PlanTree]:
+        departures = self._departures_now()
+        if (change := self._visibility.change(departures)) is not None:
+            self._connection.execute(change, prepare=False)
+            self._visibility.changed(departures)
+        trees: list[PlanTree] = []
+        for each in asked:
+            connection = self._connection
+            if self.built.restricted.applies(each.text):
+                connection = self.built.restricted.connection or connection
+            trees.append(explain(connection, each.text, generic=each.generic, major=self.built.major))
+        return trees
+
+    def _departures_now(self) -> Mapping[Table, frozenset[int]]:
+        """Return the departures with the oids that the indexes have on this server."""
+        if not self._current:
+            return self._departures
+        now = self._current
+        return {table: frozenset(now.get(oid, oid) for oid in oids) for table, oids in self._departures.items()}
 
     def _surviving(self, ask: Callable[[], T]) -> T:
         """Ask, and once more on a new server when the old one died of it, or before."""
@@ -164,15 +212,11 @@ class Twin:
         self._stack.close()
         self._open()
         self._current = {}
-        hidden, self._hidden = self._hidden, frozenset[int]()
-        indexes = [each.index for each in self._added]
-        rebuilt, _ = self._try_add(indexes) if indexes else ((), {})
+        rebuilt, _ = self._try_add([each.index for each in self._added]) if self._added else ((), {})
         for before, now in zip(self._added, rebuilt, strict=True):
             self._current |= dict(zip(before.oids, now.oids, strict=True))
-        for name, oids in self._dropped.items():
-            self._current |= dict(zip(oids, self._tree_oids(name), strict=True))
-        self._hidden = frozenset(oid for each in self._added for oid in each.oids)
-        self._hide(hidden)
+        for name, (_, oids) in self._dropped.items():
+            self._current |= dict(zip(oids, (int(row["oid"]) for row in self._known(name)), strict=True))
 
     def add(self, indexes: Sequence[IndexDef]) -> tuple[TwinIndex, ...]:
         """Build indexes on the twin at their predicted sizes, hidden until `show`; takes milliseconds each.
@@ -188,35 +232,29 @@ class Twin:
 
     def try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:
         """Add what the server takes, as `add` does, and return beside it why it rejects the others."""
+        self._hold(*(index.ddl() for index in indexes))
         added, rejected = self._surviving(lambda: self._try_add(indexes))
         self._added += added
         return added, rejected
 
     def _try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:
-        built: list[tuple[IndexDef, list[DictRow]]] = []
-        rejected: dict[IndexDef, InputError] = {}
-        for index in indexes:
-            try:
-                self._build_parked(index)
-            except InputError as error:
-                rejected[index] = error
-                continue
-            built.append((index, self._tree(ident(index.schema, index.name))))
-        self._connection.execute(render("twin/checkpoint"))
-        planting = Planting(self._connection, self.built.storage)
-        sized = tuple(self._size(index, tree, planting) for index, tree in built)
-        planting.finish()
-        self._hide(self._hidden | {oid for index in sized for oid in index.oids})
-        return sized, rejected
+        addition = Addition(built=self.built, snapshot=self.snapshot, visibility=self._visibility)
+        return addition.run(indexes), addition.rejected
 
-    def show(self, added: Collection[TwinIndex], *, without: Collection[str] = ()) -> None:
-        """Let the planner see these added indexes, and the existing indexes but those named (`schema.name`, quoted)."""
-        self._surviving(lambda: self._show(added, without))
+    def show(
+        self, added: Collection[TwinIndex], *, without: Collection[str] = (), tables: Collection[Table] | None = None
+    ) -> None:
+        """Let the planner see these added indexes, and the existing indexes but those named (`schema.name`, quoted).
 
-    def _show(self, added: Collection[TwinIndex], without: Collection[str]) -> None:
-        shown = {oid for index in added for oid in index.oids}
-        dropped = {oid for name in without for oid in self._existing(name)}
-        self._hide(({oid for index in self._added for oid in index.oids} - shown) | dropped)
+        With `tables` the indexes of others stay as they are. It takes effect with the next plan.
+        """
+        departing = [((index.index.schema, index.index.table), index.oids) for index in added]
+        departing += [self._existing(name) for name in without]
+        departures = {table: _NONE for table in self._departures if tables is None or table in tables}
+        for table, oids in departing:
+            if tables is None or table in tables:
+                departures[table] = departures.get(table, _NONE).union(oids)
+        self._departures.update(departures)
 
     def canonical(self, index: IndexDef) -> IndexDef:
         """Return the definition as the server itself deparses it; the name stays.
@@ -253,6 +291,7 @@ class Twin:
 
     def _built_flat(self, ddl: str) -> DictRow:
         """Build on the flat database, read back what was built, roll back."""
+        self._hold(ddl)
         return self._surviving(lambda: self._read_back(ddl))
 
     def _read_back(self, ddl: str) -> DictRow:
@@ -263,7 +302,7 @@ class Twin:
             except psycopg.Error as error:
                 if self._flat.closed:
                     raise
-                raise _rejected(ddl, error) from None
+                raise rejection(ddl, error) from None
             built = self._newest_index()
             if built == before:
                 raise InputError(f"{ddl!r} makes no index")
@@ -277,100 +316,23 @@ class Twin:
         row = self._flat.execute(render("twin/newest_index")).fetchone()
         return (int(row["oid"]), int(row["table_oid"])) if row else (0, 0)
 
-    def _build_parked(self, index: IndexDef) -> None:
-        try:
-            build_parked(self._connection, index)
-        except psycopg.Error as error:
-            if self._connection.closed:
-                raise
-            raise _rejected(index.ddl(), error) from None
-
-    def _size(self, index: IndexDef, tree: Sequence[Mapping[str, Any]], planting: Planting) -> TwinIndex:
-        sizes: list[IndexSize] = []
-        seen = False
-        for row in tree:
-            if row["partitioned"]:
-                continue
-            part = IndexDef(
-                schema=row["table_schema"], table=row["table_name"], name=row["name"], method=index.method,
-                keys=index.keys, include=index.include, where=index.where, unique=index.unique,
-                parameters=index.parameters,
-            )  # fmt: skip
-            sampled = look_up(self._connection, self.snapshot, part)
-            selectivity = self._selectivity(part) if sampled.selectivity is None else sampled.selectivity
-            size = sampled.size or predict_size(part, self.snapshot, selectivity=selectivity)
-            relation = self.snapshot.relation(part.schema, part.table)
-            heap_blocks = ((relation.size_bytes or 0) if relation else 0) // BLOCK
-            planting.plant(row, index.method, size, heap_blocks=heap_blocks)
-            statistics = {"pages": size.pages, "tuples": size.tuples, "all_visible_pages": 0}
-            names = {"schema_name": row["schema_name"], "name": row["name"]}
-            self._connection.execute(
-                render("twin/restore_relation_statistics", pg=self.built.major), names | statistics
-            )
-            self._restore_expressions(part, names, sampled)
-            sizes.append(size)
-            seen |= sampled.used
-        total = IndexSize(
-            pages=sum(size.pages for size in sizes),
-            tuples=sum(size.tuples for size in sizes),
-            height=max((size.height for size in sizes), default=0),
-        )
-        return TwinIndex(index=index, size=total, oids=tuple(int(row["oid"]) for row in tree), sampled=seen)
-
-    def _restore_expressions(self, index: IndexDef, names: Mapping[str, str], sampled: Sampled) -> None:
-        """Give expressions their statistics in the sample, else those of the column in such as lower(email)."""
-        relation = self.snapshot.relation(index.schema, index.table)
-        done = restore_expressions(self._connection, names["schema_name"], names["name"], sampled)
-        for number, key in enumerate(index.keys, 1):
-            if number in done:
-                continue
-            column = wrapped_column(key.expression or "", relation) if relation is not None else None
-            row = self.snapshot.column_statistics(index.schema, index.table, column) if column is not None else None
-            if row is not None:
-                values = row.model_dump(include={"null_fraction", "average_width", "distinct"})
-                query = render("twin/restore_expression_statistics", pg=self.built.major)
-                self._connection.execute(query, {"number": number, **names, **values})
-
-    def _selectivity(self, index: IndexDef) -> float:
-        """Ask the planner which share of the rows a partial index holds."""
-        relation = self.snapshot.relation(index.schema, index.table)
-        rows = current_rows(relation) if relation else 0.0
-        if index.where is None or not rows:
-            return 1.0
-        row = self._connection.execute(render("twin/predicate_rows", index=index)).fetchone()
-        return min(1.0, float(plan_tree(row)["Plan Rows"]) / rows)
-
-    def _existing(self, name: str) -> tuple[int, ...]:
+    def _existing(self, name: str) -> tuple[Table, tuple[int, ...]]:
+        """Return the table of an existing index, and the oids of its tree; raises InputError where there is none."""
         if name not in self._dropped:
-            oids = self._tree_oids(name)
-            if not oids:
+            self._hold(name)
+            tree = self._surviving(lambda: self._known(name))
+            root = next((row for row in tree if row["is_root"]), None)
+            if root is None:
                 raise InputError(f"there is no index {name} to drop; name it as schema.name")
-            self._dropped[name] = oids
+            table = (root["table_schema"], root["table_name"])
+            self._dropped[name] = table, tuple(int(row["oid"]) for row in tree)
         return self._dropped[name]
 
-    def _tree_oids(self, name: str) -> tuple[int, ...]:
-        return tuple(int(row["oid"]) for row in self._tree(name))
-
-    def _tree(self, name: str) -> list[DictRow]:
-        return self._connection.execute(render("twin/read_index_tree"), {"index": name}).fetchall()
-
-    def _hide(self, hidden: Collection[int]) -> None:
-        wanted = frozenset(hidden)
-        changed = wanted ^ self._hidden
-        if changed:
-            now = self._current
-            values = {
-                "touched": sorted(now.get(oid, oid) for oid in changed),
-                "shown": sorted(now.get(oid, oid) for oid in changed - wanted),
-            }
-            self._connection.execute(render("twin/set_index_validity"), values)
-            self._hidden = wanted
-
-
-def _rejected(statement: str, error: psycopg.Error) -> RejectedError:
-    message = error.diag.message_primary or str(error)
-    detail = error.diag.message_detail
-    return RejectedError(statement=statement, sqlstate=error.sqlstate or "", message=message, detail=detail)
+    def _known(self, name: str) -> list[DictRow]:
+        """Read the tree of an existing index, which can be hidden from then on."""
+        (tree,) = read_trees(self._connection, [name])
+        self._visibility.know({row["oid"]: row["table_oid"] for row in tree})
+        return tree
 
 
 def _unnamed(ddl: str) -> tuple[str, str | None]:

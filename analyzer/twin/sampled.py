@@ -232,7 +232,7 @@ def _predicted(
         replace(key, column=names[number], expression=None) if number in names else key
         for number, key in enumerate(index.keys, 1)
     )
-    own = [row for row in snapshot.statistics if (row.schema_name, row.relation) == (index.schema, index.table)]
+    own = snapshot.statistics_by_relation.get((index.schema, index.table), ())
     known = snapshot.model_copy(update={"relations": (table,), "statistics": (*own, *statistics)})
     return predict_size(replace(index, keys=keys, where=None), known)
 

@@ -82,9 +82,7 @@ def predict_size(index: IndexDef, snapshot: Snapshot, *, selectivity: float = 1.
         return IndexSize(pages=1, tuples=0)
     rows = current_rows(relation)
     tuples = round(rows * selectivity)
-    statistics = {
-        s.column: s for s in snapshot.statistics if (s.schema_name, s.relation) == (index.schema, index.table)
-    }
+    statistics = {row.column: row for row in snapshot.statistics_by_relation.get((index.schema, index.table), ())}
     facts = tuple(key_facts(key, relation, statistics, rows) for key in index.keys)
     keys = tuple(within(fact, key, index.where, rows, tuples) for key, fact in zip(index.keys, facts, strict=True))
     table = _Indexed(

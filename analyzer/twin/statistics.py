@@ -1,69 +1,112 @@
 """Restore captured statistics, and the extremes of indexed columns, into an inflated database."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import DictRow
 
 from analyzer.capture.snapshot import Column, ColumnStatistics, Extreme, NotExamined, Relation, Snapshot
 from analyzer.db import Connection
 from analyzer.sql import render
 
-#: Statements sent at once. When the server rejects one of them, all are sent again, one by one.
+#: Rows of pg_class or of pg_stats restored at once. When the server rejects one of them, all are restored one by one.
 _AT_ONCE = 200
+#: Tables that are given their extremes in one transaction.
+_TABLES_AT_ONCE = 100
+#: pg_restore_attribute_stats() came with it, which takes as many rows at once as one likes.
+_MANY_COLUMNS = 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Restoration:
-    """One statement that restores statistics."""
+    """One row of pg_class or of pg_stats to restore."""
 
-    query: sql.SQL
-    values: Mapping[str, object]
+    #: A table's or an index's own row, or one of a column's statistics.
+    kind: Literal["relation", "column"]
+    values: Mapping[str, Any]
     what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Extremes:
+    """A table, and the extremes of its columns."""
+
+    oid: int
+    relation: Relation
+    extremes: tuple[Extreme, ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Return the columns whose extremes are known."""
+        found = (self.relation.column(extreme.column) for extreme in self.extremes)
+        return tuple(column for column in found if column is not None)
+
+    @property
+    def rows(self) -> tuple[tuple[str | None, ...], ...]:
+        """Return the smallest values and the largest, in the columns' order."""
+        known = [extreme for extreme in self.extremes if self.relation.column(extreme.column) is not None]
+        return tuple(each.minimum for each in known), tuple(each.maximum for each in known)
 
 
 def restore_statistics(connection: Connection, snapshot: Snapshot) -> tuple[NotExamined, ...]:
     """Restore pg_class and pg_statistic of everything captured; return what the server would not take."""
-    complaints: list[str] = []
-    connection.add_notice_handler(lambda diagnostic: complaints.append(diagnostic.message_primary or ""))
     failures: list[NotExamined] = []
-    restorations = _restorations(snapshot, connection.info.server_version // 10_000)
-    while batch := tuple(itertools.islice(restorations, _AT_ONCE)):
-        try:
-            with connection.pipeline():
-                answers = [connection.execute(each.query, each.values) for each in batch]
-            failures += [_refused(each) for each, answer in zip(batch, answers, strict=True) if not _is_done(answer)]
-        except psycopg.Error:
-            if connection.closed:
-                raise
-            failures += [failure for each in batch for failure in _restore(connection, each)]
+    for restorations in (_relations(snapshot), _columns(snapshot)):
+        while batch := tuple(itertools.islice(restorations, _AT_ONCE)):
+            try:
+                done = _restore_at_once(connection, batch)
+                failures += [_refused(each) for place, each in enumerate(batch, 1) if place not in done]
+            except psycopg.Error:
+                if connection.closed:
+                    raise
+                failures += [failure for each in batch for failure in _restore(connection, each)]
     return tuple(failures)
 
 
-def _restorations(snapshot: Snapshot, major: int) -> Iterator[_Restoration]:
-    query = render("twin/restore_relation_statistics", pg=major)
+def _relations(snapshot: Snapshot) -> Iterator[_Restoration]:
     for relation in snapshot.relations:
         if relation.kind in "rpm":
             values = relation.model_dump(include={"schema_name", "name", "pages", "tuples", "all_visible_pages"})
-            yield _Restoration(query=query, values=values, what=f"{relation.schema_name}.{relation.name}")
+            yield _Restoration(kind="relation", values=values, what=f"{relation.schema_name}.{relation.name}")
     for index in snapshot.indexes:
         if index.valid:
             name = {"schema_name": index.definition.schema, "name": index.definition.name}
             sizes = {"pages": index.pages, "tuples": index.tuples, "all_visible_pages": 0}
-            yield _Restoration(query=query, values=name | sizes, what=f"index {'.'.join(name.values())}")
-    query = render("twin/restore_column_statistics", pg=major)
+            yield _Restoration(kind="relation", values=name | sizes, what=f"index {'.'.join(name.values())}")
+
+
+def _columns(snapshot: Snapshot) -> Iterator[_Restoration]:
     for row in snapshot.statistics:
         what = f"statistics of {row.schema_name}.{row.relation}.{row.column}"
-        yield _Restoration(query=query, values=restorable(row), what=what)
+        yield _Restoration(kind="column", values=restorable(row), what=what)
+
+
+def _restore_at_once(connection: Connection, batch: Sequence[_Restoration]) -> set[int]:
+    """Restore rows of one kind; return the places, from 1, of those that were taken whole."""
+    major = connection.info.server_version // 10_000
+    rows = [each.values for each in batch]
+    if batch[0].kind == "relation":
+        bind = {name: [row[name] for row in rows] for name in rows[0]}
+        found = connection.execute(render("twin/restore_relations", pg=major), bind)
+    elif major >= _MANY_COLUMNS:
+        bind = {"rows": json.dumps(rows, ensure_ascii=False)}
+        found = connection.execute(render("twin/restore_columns"), bind)
+    else:
+        query = render("twin/restore_column_statistics", pg=major)
+        with connection.pipeline():
+            answers = [connection.execute(query, row) for row in rows]
+        return {place for place, answer in enumerate(answers, 1) if _is_done(answer)}
+    return {row["place"] for row in found if row["restored"]}
 
 
 def _restore(connection: Connection, each: _Restoration) -> list[NotExamined]:
+    major = connection.info.server_version // 10_000
     try:
-        answer = connection.execute(each.query, each.values)
+        answer = connection.execute(render(f"twin/restore_{each.kind}_statistics", pg=major), each.values)
     except psycopg.Error as error:
         if connection.closed:
             raise
@@ -102,42 +145,54 @@ def insert_extremes(
     The planner probes an index for its actual extremes when an inequality reaches beyond the histogram
     (get_actual_variable_range). A table without pages stays empty, because its size is part of the plan.
     """
-    failures: list[NotExamined] = []
     by_table: dict[tuple[str, str], list[Extreme]] = {}
     for extreme in snapshot.extremes:
-        by_table.setdefault((extreme.schema_name, extreme.table), []).append(extreme)
+        if extreme.minimum is not None:
+            by_table.setdefault((extreme.schema_name, extreme.table), []).append(extreme)
+    held: list[_Extremes] = []
     for relation in snapshot.relations:
         key = (relation.schema_name, relation.name)
-        extremes = [e for e in by_table.get(key, []) if e.minimum is not None]
-        if relation.kind in "rm" and relation.size_bytes and extremes and key in oids:
-            try:
-                with connection.transaction():
-                    _insert_rows(connection, relation, extremes, oids[key])
-            except psycopg.Error as error:
-                reason = f"extremes not restored: {error.diag.message_primary}"
-                failures.append(NotExamined(what=".".join(key), reason=reason))
+        if relation.kind in "rm" and relation.size_bytes and key in by_table and key in oids:
+            held.append(_Extremes(oid=oids[key], relation=relation, extremes=tuple(by_table[key])))
+    failures: list[NotExamined] = []
+    for start in range(0, len(held), _TABLES_AT_ONCE):
+        failures += _insert(connection, held[start : start + _TABLES_AT_ONCE])
     return tuple(failures)
 
 
-def _insert_rows(connection: Connection, relation: Relation, extremes: list[Extreme], oid: int) -> None:
-    columns: list[Column] = []
-    rows: tuple[list[str | None], list[str | None]] = ([], [])
-    for extreme in extremes:
-        column = relation.column(extreme.column)
-        if column is not None:
-            rows[0].append(extreme.minimum)
-            rows[1].append(extreme.maximum)
-            columns.append(column)
-    suspended = connection.execute(render("twin/read_suspended"), {"oid": oid}).fetchone()
-    connection.execute(render("twin/suspend_constraints"), {"oid": oid})
-    connection.execute(render("twin/suspend_checks"), {"oid": oid})
-    if columns:
-        connection.execute(render("twin/insert_extremes", relation=relation, columns=columns, rows=rows))
-    connection.execute(render("twin/resume_checks"), {"oid": oid, **(suspended or {})})
-    restored = {
-        "names": [column.name for column in relation.columns],
-        "not_null": [column.not_null for column in relation.columns],
-        "identity": [column.identity for column in relation.columns],
-        "generated": [column.generated for column in relation.columns],
+def _insert(connection: Connection, tables: Sequence[_Extremes]) -> Iterator[NotExamined]:
+    """Insert the rows of some tables at once, or one by one where the server will not have those of one."""
+    try:
+        with connection.transaction():
+            _insert_rows(connection, tables)
+    except psycopg.Error as error:
+        if connection.closed:
+            raise
+        if len(tables) > 1:
+            for table in tables:
+                yield from _insert(connection, (table,))
+        else:
+            what = f"{tables[0].relation.schema_name}.{tables[0].relation.name}"
+            yield NotExamined(what=what, reason=f"extremes not restored: {error.diag.message_primary}")
+
+
+def _insert_rows(connection: Connection, tables: Sequence[_Extremes]) -> None:
+    named = {"oids": [table.oid for table in tables]}
+    suspended = connection.execute(render("twin/read_suspended"), named).fetchall()
+    columns = [(table.oid, column) for table in tables for column in table.relation.columns]
+    captured = {
+        "oids": [oid for oid, _ in columns],
+        "names": [column.name for _, column in columns],
+        "not_null": [column.not_null for _, column in columns],
+        "identity": [column.identity for _, column in columns],
+        "generated": [column.generated for _, column in columns],
     }
-    connection.execute(render("twin/resume_constraints"), {"oid": oid, **restored})
+    with connection.pipeline():
+        connection.execute(render("twin/suspend_constraints"), named)
+        connection.execute(render("twin/suspend_checks"), named)
+        for table in tables:
+            if table.columns:
+                connection.execute(render("twin/insert_extremes", table=table))
+        before = {name: [row[name] for row in suspended] for name in suspended[0]}
+        connection.execute(render("twin/resume_checks"), before)
+        connection.execute(render("twin/resume_constraints"), captured)

@@ -17,7 +17,7 @@ class Catalog:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._relations = {(relation.schema_name, relation.name): relation for relation in snapshot.relations}
+        self._relations = snapshot.relations_by_name
         tokens = lex(snapshot.settings.get("search_path", '"$user", public'))
         names = (
             token.text.strip("\"'") if token.kind != "word" else token.word for token in tokens if token.text != ","

@@ -8,12 +8,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 import psycopg
 import pytest
 from capture_zoo import run
+from psycopg.sql import SQL
 
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
@@ -23,7 +24,7 @@ from analyzer.errors import CapabilityError
 from analyzer.index import IndexDef, Key
 from analyzer.twin import cluster, planner, postmaster
 from analyzer.twin.cluster import Cluster
-from analyzer.twin.explain import PlanTree, explain
+from analyzer.twin.explain import Asked, PlanTree, explain_together
 from analyzer.twin.planner import Twin, open_twin
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="run as root to mount file systems of the test's own")
@@ -130,12 +131,14 @@ def test_what_kills_the_server_again_is_an_error_and_the_next_question_is_answer
     with open_twin(captured) as twin:
         before = twin.plan(BY_ID)
 
-        def deadly(connection: Connection, statement: str, *, generic: bool, major: int) -> PlanTree:
+        def deadly(
+            connection: Connection, asked: Sequence[Asked], *, before: SQL | None, major: int
+        ) -> list[PlanTree] | None:
             end(twin, crash_backend)
-            return explain(connection, statement, generic=generic, major=major)
+            return explain_together(connection, asked, before=before, major=major)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(planner, "explain", deadly)
+            patch.setattr(planner, "explain_together", deadly)
             with pytest.raises(psycopg.OperationalError):
                 twin.plan(BY_ID)
         assert twin.plan(BY_ID) == before

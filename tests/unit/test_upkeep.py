@@ -22,7 +22,9 @@ def index(*columns: str, method: str = "btree", where: str | None = None, expres
 
 
 def built(definition: IndexDef, pages: int = 2000) -> TwinIndex:
-    return TwinIndex(index=definition, size=IndexSize(pages=pages, tuples=1_000_000, height=2), oids=(1,))
+    return TwinIndex(
+        index=definition, size=IndexSize(pages=pages, tuples=1_000_000, height=2), oids=(1,), names=frozenset()
+    )
 
 
 def written(query: str, catalog: Snapshot = CATALOG) -> list[tuple[Statement, Shape]]:

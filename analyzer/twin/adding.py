@@ -1,0 +1,176 @@
+"""Add indexes to an inflated twin: build them over nothing, predict their sizes, make them look that large."""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow
+
+from analyzer.capture.snapshot import Snapshot
+from analyzer.db import Connection
+from analyzer.errors import InputError, RejectedError
+from analyzer.index import IndexDef
+from analyzer.sql import ident, render
+from analyzer.twin.build import Built, Planting
+from analyzer.twin.explain import plan_tree
+from analyzer.twin.keys import wrapped_column
+from analyzer.twin.parking import build_parked
+from analyzer.twin.sampled import Sampled, look_up, restore_expressions
+from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size
+from analyzer.twin.visibility import Visibility
+
+#: Indexes built in one transaction. Each is slower by those of its table that are there already and not hidden yet.
+_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinIndex:
+    """An index that exists on the twin only."""
+
+    index: IndexDef
+    size: IndexSize
+    #: The index itself, and its partitions' where the table is partitioned.
+    oids: tuple[int, ...]
+    #: As plans name them.
+    names: frozenset[str]
+    #: Whether the sample of its table's rows told of it.
+    sampled: bool = False
+
+    def __hash__(self) -> int:
+        """Hash by what no other index has: configurations are looked up by the ten thousand."""
+        return hash(self.oids)
+
+    @property
+    def size_bytes(self) -> int:
+        """Return the predicted size."""
+        return self.size.pages * BLOCK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What an added index, or one leaf of it, is to look like."""
+
+    table: tuple[str, str]
+    names: Mapping[str, str]
+    size: IndexSize
+    sampled: Sampled
+
+
+@dataclass(slots=True, kw_only=True)
+class Addition:
+    """Adds some indexes to a twin's inflated database."""
+
+    built: Built
+    snapshot: Snapshot
+    visibility: Visibility
+    rejected: dict[IndexDef, InputError] = field(default_factory=dict[IndexDef, InputError])
+
+    @property
+    def _connection(self) -> Connection:
+        return self.built.inflated
+
+    def run(self, indexes: Sequence[IndexDef]) -> tuple[TwinIndex, ...]:
+        """Build what the server takes, hidden; say in `rejected` why it does not take the others."""
+        trees: dict[IndexDef, list[DictRow]] = {}
+        for _, group in itertools.groupby(sorted(indexes, key=_table), key=_table):
+            of_table = list(group)
+            for start in range(0, len(of_table), _AT_ONCE):
+                trees |= self._build(of_table[start : start + _AT_ONCE])
+        self._connection.execute(render("twin/checkpoint"))
+        planting = Planting(self._connection, self.built.storage)
+        added = tuple(self._sized(index, trees[index], planting) for index in dict.fromkeys(indexes) if index in trees)
+        planting.finish()
+        return added
+
+    def _build(self, indexes: Sequence[IndexDef]) -> dict[IndexDef, list[DictRow]]:
+        built: list[IndexDef] = []
+        for index, error in build_parked(self._connection, indexes):
+            if error is None:
+                built.append(index)
+            else:
+                self.rejected[index] = rejection(index.ddl(), error)
+        trees = read_trees(self._connection, [ident(index.schema, index.name) for index in built])
+        self.visibility.add({row["oid"]: row["table_oid"] for tree in trees for row in tree})
+        return dict(zip(built, trees, strict=True))
+
+    def _sized(self, index: IndexDef, tree: Sequence[Mapping[str, Any]], planting: Planting) -> TwinIndex:
+        parts = tuple(self._parts(index, tree, planting))
+        query = render("twin/restore_relation_statistics", pg=self.built.major)
+        with self._connection.pipeline():
+            for part in parts:
+                sizes = {"pages": part.size.pages, "tuples": part.size.tuples, "all_visible_pages": 0}
+                self._connection.execute(query, {**part.names, **sizes})
+        for part in parts:
+            self._restore_expressions(index, part)
+        total = IndexSize(
+            pages=sum(part.size.pages for part in parts),
+            tuples=sum(part.size.tuples for part in parts),
+            height=max((part.size.height for part in parts), default=0),
+        )
+        return TwinIndex(
+            index=index,
+            size=total,
+            oids=tuple(int(row["oid"]) for row in tree),
+            names=frozenset(str(row["name"]) for row in tree),
+            sampled=any(part.sampled.used for part in parts),
+        )
+
+    def _parts(self, index: IndexDef, tree: Sequence[Mapping[str, Any]], planting: Planting) -> Iterator[_Part]:
+        for row in tree:
+            if row["partitioned"]:
+                continue
+            part = IndexDef(
+                schema=row["table_schema"], table=row["table_name"], name=row["name"], method=index.method,
+                keys=index.keys, include=index.include, where=index.where, unique=index.unique,
+                parameters=index.parameters,
+            )  # fmt: skip
+            sampled = look_up(self._connection, self.snapshot, part)
+            selectivity = self._selectivity(part) if sampled.selectivity is None else sampled.selectivity
+            size = sampled.size or predict_size(part, self.snapshot, selectivity=selectivity)
+            relation = self.snapshot.relation(part.schema, part.table)
+            heap_blocks = ((relation.size_bytes or 0) if relation else 0) // BLOCK
+            planting.plant(row, index.method, size, heap_blocks=heap_blocks)
+            names = {"schema_name": row["schema_name"], "name": row["name"]}
+            yield _Part(table=(part.schema, part.table), names=names, size=size, sampled=sampled)
+
+    def _restore_expressions(self, index: IndexDef, part: _Part) -> None:
+        """Give expressions their statistics in the sample, else those of the column in such as lower(email)."""
+        relation = self.snapshot.relation(*part.table)
+        done = restore_expressions(self._connection, part.names["schema_name"], part.names["name"], part.sampled)
+        for number, key in enumerate(index.keys, 1):
+            if number in done:
+                continue
+            column = wrapped_column(key.expression or "", relation) if relation is not None else None
+            row = self.snapshot.column_statistics(*part.table, column) if column is not None else None
+            if row is not None:
+                values = row.model_dump(include={"null_fraction", "average_width", "distinct"})
+                query = render("twin/restore_expression_statistics", pg=self.built.major)
+                self._connection.execute(query, {"number": number, **part.names, **values})
+
+    def _selectivity(self, index: IndexDef) -> float:
+        """Ask the planner which share of the rows a partial index holds."""
+        relation = self.snapshot.relation(index.schema, index.table)
+        rows = current_rows(relation) if relation else 0.0
+        if index.where is None or not rows:
+            return 1.0
+        row = self._connection.execute(render("twin/predicate_rows", index=index)).fetchone()
+        return min(1.0, float(plan_tree(row)["Plan Rows"]) / rows)
+
+
+def read_trees(connection: Connection, names: Sequence[str]) -> list[list[DictRow]]:
+    """Read, for each index, itself and its leaves where its table is partitioned; nothing for one that is not there."""
+    rows = connection.execute(render("twin/read_index_tree"), {"indexes": list(names)}).fetchall()
+    return [[row for row in rows if row["root"] == root] for root in range(1, len(names) + 1)]
+
+
+def rejection(statement: str, error: psycopg.Error) -> RejectedError:
+    """Say why the server rejects a statement."""
+    message = error.diag.message_primary or str(error)
+    detail = error.diag.message_detail
+    return RejectedError(statement=statement, sqlstate=error.sqlstate or "", message=message, detail=detail)
+
+
+def _table(index: IndexDef) -> tuple[str, str]:
+    return index.schema, index.table
