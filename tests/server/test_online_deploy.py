@@ -158,6 +158,16 @@ def project_of(directory: Path, url: str, *, env: dict[str, str] | None = None) 
     return project
 
 
+def await_held_up(url: str) -> None:
+    """Wait until one deploy waits for a writer, and another one for the first."""
+    query = """
+        SELECT count(*) FILTER (WHERE query ~ 'pg_try_advisory_lock|COMMIT|ROLLBACK' AND state = 'idle') AS waiting,
+               count(*) FILTER (WHERE query ~ '^CREATE INDEX' AND state = 'active') AS building
+          FROM pg_stat_activity WHERE datname = current_database()"""
+    with connect(url, autocommit=True) as other:
+        await_(lambda: other.execute(query).fetchall() == [{"waiting": 1, "building": 1}])
+
+
 def test_two_deploys_at_once_end_well(tmp_path: Path, database: str) -> None:
     project = project_of(tmp_path, database)
     project.upgrade()  # else both make Alembic's table, and one fails before any step
@@ -165,13 +175,7 @@ def test_two_deploys_at_once_end_well(tmp_path: Path, database: str) -> None:
     with connect(database) as writer:
         writer.execute("UPDATE t SET b = 1 WHERE id = 1")
         both = [upgrade(project), upgrade(project)]
-        with connect(database, autocommit=True) as other:
-            query = (
-                "SELECT count(*) FILTER (WHERE query ~ 'pg_try_advisory_lock' AND state = 'idle') AS waiting, "
-                "count(*) FILTER (WHERE query ~ '^CREATE INDEX' AND state = 'active') AS building "
-                "FROM pg_stat_activity WHERE datname = current_database()"
-            )
-            await_(lambda: other.execute(query).fetchall() == [{"waiting": 1, "building": 1}])
+        await_held_up(database)
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert "another deploy did all that was to do" in "".join(outputs)
@@ -185,8 +189,7 @@ def test_around_all_of_a_run_the_second_deploy_of_a_new_database_finds_nothing_t
     with connect(database) as writer:
         writer.execute("UPDATE t SET b = 1 WHERE id = 1")
         both = [upgrade(project), upgrade(project)]
-        time.sleep(2)
-        assert [process.poll() for process in both] == [None, None]
+        await_held_up(database)
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     # The one that waits does so before it reads where the database is, and then there is nothing to run.
