@@ -1,36 +1,26 @@
-"""What the workload costs under a configuration of indexes, asked of the twin and remembered.
+"""What the workload costs under a configuration of indexes, asked of the twin and remembered."""
 
-A statement that is planned with a set R of candidates visible and uses the subset U of them has the same plan under
-every configuration between U and R, so most questions are answered without asking (Frank, Omiecinski, Navathe,
-"Adaptive and automated index selection in RDBMS", EDBT 1992). To see an index costs the planner time even where it is
-of no use, so R is not everything, but what is asked about and the candidates that are expected to stay unused.
-"""
-
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
 
+from analyzer.advise.answers import Answer, Answers, Configuration, Costs
 from analyzer.advise.calibrate import calibrate
 from analyzer.advise.caution import cautious_cost
+from analyzer.advise.influence import Influence
 from analyzer.advise.upkeep import upkeep
 from analyzer.capture.snapshot import Constraint, NotExamined, Relation, Snapshot
 from analyzer.sql import render_text
-from analyzer.twin.keys import named_columns
-from analyzer.twin.lost import named_in, view_words
 from analyzer.twin.planner import Asked, Plan, Twin, TwinIndex, walk
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape
 
-Configuration = frozenset[TwinIndex]
 Table = tuple[str, str]
 
 #: How many parameters of one statement may need a cast before it is given up.
 _MOST_REPAIRS = 25
-#: To see so many candidates of no use takes the planner as long as to plan once more.
-_UNSEEN = 25
 #: A chain of ON DELETE CASCADE is followed so far.
 _MOST_CASCADES = 4
 
@@ -158,45 +148,6 @@ def referencing(schema: str, table: str, snapshot: Snapshot) -> Iterator[tuple[R
                 yield relation, constraint
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
-    """One answer of the planner: the costs under every configuration between `used` and `visible`."""
-
-    #: What the plans use, and what may have changed them by being there.
-    used: Configuration
-    visible: Configuration
-    costs: tuple[float, ...]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Known:
-    """What was learned of one statement."""
-
-    #: All it names, by itself, its foreign-key triggers or views.
-    named: frozenset[str]
-    #: Candidates that are expected to stay unused whatever else is visible: shown as well, they are answered for too.
-    idle: Configuration = frozenset()
-    #: How many idle candidates were asked about beside the same indexes.
-    tries: Counter[Configuration] = field(default_factory=Counter[Configuration])
-    #: By what is used; of two answers the one that holds for less is left out.
-    answers: dict[Configuration, list[_Answer]] = field(default_factory=dict[Configuration, list[_Answer]])
-    costs: dict[Configuration, tuple[float, ...]] = field(default_factory=dict[Configuration, tuple[float, ...]])
-
-    def find(self, relevant: Configuration) -> _Answer | None:
-        """Return an answer that holds for a configuration."""
-        for used, answers in self.answers.items():
-            if used <= relevant:
-                for answer in answers:
-                    if relevant <= answer.visible:
-                        return answer
-        return None
-
-    def keep(self, answer: _Answer) -> None:
-        """Keep an answer."""
-        alike = self.answers.get(answer.used, [])
-        self.answers[answer.used] = [*(each for each in alike if not each.visible <= answer.visible), answer]
-
-
 @dataclass(slots=True)
 class CostModel:
     """Prices of statements under configurations; one at a time may ask."""
@@ -211,10 +162,14 @@ class CostModel:
     cautious: bool = True
     #: What is going to be asked about; more can be answered at once when it is known.
     candidates: Configuration = frozenset()
-    _known: dict[Statement, _Known] = field(default_factory=dict[Statement, _Known])
+    _answers: dict[Statement, Answers] = field(default_factory=dict[Statement, Answers])
+    _influence: Influence = field(init=False)
     #: Costs of a query under a configuration that were asked for, and how many the planner was asked for them.
     answered: int = 0
     questions: int = 0
+
+    def __post_init__(self) -> None:
+        self._influence = Influence(self.twin.snapshot)
 
     def total(self, configuration: Configuration) -> float:
         """Return the cost of the whole workload: the sum over statements of calls times cost."""
@@ -228,72 +183,42 @@ class CostModel:
         """Return the cost of one execution, foreign-key triggers included."""
         return sum(self.costs(item, configuration))
 
-    def costs(self, item: PricedStatement, configuration: Configuration) -> tuple[float, ...]:
+    def costs(self, item: PricedStatement, configuration: Configuration) -> Costs:
         """Return the cost of one execution in parts: the statement itself, then each of its foreign-key triggers."""
         self.answered += len(item.queries) + len(item.triggered)
         relevant = self._relevant(item, configuration)
-        known = self._known.get(item.statement)
+        known = self._answers.get(item.statement)
         if known is None:
-            known = self._known[item.statement] = self._first_known(item)
-        if (costs := known.costs.get(relevant)) is None:
-            answer = known.find(relevant) or self._asked(item, relevant, known)
-            costs = known.costs[relevant] = answer.costs
+            known = self._answers[item.statement] = self._nothing_known(item)
+        while (costs := known.find(relevant)) is None:
+            known.learn(self._ask(item, known.broaden(relevant), known.rivals))
         return costs
 
-    def _asked(self, item: PricedStatement, relevant: Configuration, known: _Known) -> _Answer:
-        """Ask; about an idle candidate as about all of them, once to ask one by one has cost as much."""
-        while True:
-            beside = relevant - known.idle
-            idle = relevant & known.idle
-            if idle:
-                known.tries[beside] += 1
-                idle = known.idle if known.tries[beside] > 1 + len(known.idle) / _UNSEEN else idle
-            answer = self._answer(item, beside | idle, known)
-            known.keep(answer)
-            surplus = answer.used - relevant
-            if not surplus:
-                break
-            known.idle -= surplus
-        if answer.used <= self.base:
-            unused = (relevant & self.candidates) - self.base
-            known.idle |= {index for index in unused if not self._may_sway(index, known.named)}
-        return answer
+    def _nothing_known(self, item: PricedStatement) -> Answers:
+        named = self._named(item)
+        candidates = self._relevant(item, self.candidates) - self.base
+        rivals = frozenset(each for each in candidates if not self._influence.sways(each.index, named))
+        is_resolved = item.tables is not None
+        strangers = (each for each in rivals if is_resolved and self._influence.is_strange(each.index, named))
+        return Answers(rivals, frozenset(strangers))
 
-    def _answer(self, item: PricedStatement, visible: Configuration, known: _Known) -> _Answer:
+    def _ask(self, item: PricedStatement, visible: Configuration, rivals: Configuration) -> Answer:
         self.twin.show(visible, without=self.without, tables=item.tables)
         queries = (*item.queries, *item.triggered)
         plans = self.twin.plan_all([Asked(text=query.text, generic=query.generic) for query in queries])
         self.questions += len(plans)
         names = frozenset[str]().union(*(plan.indexes for plan in plans))
         used = frozenset(index for index in visible if not index.names.isdisjoint(names))
-        swaying = frozenset(index for index in visible if self._may_sway(index, known.named))
+        apart = visible - rivals
+        swaying = {each for each in apart if self._influence.sways(each.index, self._named(item))}
         priced = [(query.times, plan) for query, plan in zip(queries, plans, strict=True)]
         proposed = frozenset[str]().union(*(index.names for index in used)) if self.cautious else ()
         own = sum(times * cautious_cost(plan, proposed) for times, plan in priced[: len(item.queries)])
         triggered = (times * plan.cost for times, plan in priced[len(item.queries) :])
-        return _Answer(used=used | swaying, visible=visible, costs=(own, *triggered))
+        return Answer(used=used | swaying, visible=visible, costs=(own, *triggered))
 
-    def _first_known(self, item: PricedStatement) -> _Known:
-        """Expect those candidates to be idle whose first key the statement does not name."""
-        views = view_words(self.twin.snapshot)
-        named = frozenset[str]().union(*(named_in(each.text, views) for each in (*item.queries, *item.triggered)))
-        if item.tables is None:
-            return _Known(named=named)
-        idle = (
-            index
-            for index in self._relevant(item, self.candidates) - self.base
-            if index.index.keys[0].column not in named and not self._may_sway(index, named)
-        )
-        return _Known(named=named, idle=frozenset(idle))
-
-    def _may_sway(self, index: TwinIndex, named: frozenset[str]) -> bool:
-        """Say whether an index may change what the planner expects of a statement without being used.
-
-        The statistics of an index's expression are heeded wherever the statement has that expression.
-        """
-        expressions = [key.expression for key in index.index.keys if key.expression is not None]
-        relation = self.twin.snapshot.relation(index.index.schema, index.index.table)
-        return relation is None or any(named.issuperset(named_columns(each, relation)) for each in expressions)
+    def _named(self, item: PricedStatement) -> frozenset[str]:
+        return self._influence.named(query.text for query in (*item.queries, *item.triggered))
 
     def plan(self, item: PricedStatement, configuration: Configuration) -> Plan:
         """Return the plan to show to people: the generic one, or of the first binding where that is what is priced."""

@@ -33,7 +33,6 @@ from analyzer.workload.lex import lex, significant
 __all__ = ["Asked", "Plan", "PlanTree", "Twin", "TwinIndex", "Wanted", "open_twin", "walk"]
 
 T = TypeVar("T")
-_NONE = frozenset[int]()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,11 +249,13 @@ class Twin:
         """
         departing = [((index.index.schema, index.index.table), index.oids) for index in added]
         departing += [self._existing(name) for name in without]
-        departures = {table: _NONE for table in self._departures if tables is None or table in tables}
+        departures: dict[Table, set[int]] = {
+            each: set() for each in self._departures if tables is None or each in tables
+        }
         for table, oids in departing:
             if tables is None or table in tables:
-                departures[table] = departures.get(table, _NONE).union(oids)
-        self._departures.update(departures)
+                departures.setdefault(table, set()).update(oids)
+        self._departures.update((table, frozenset(oids)) for table, oids in departures.items())
 
     def canonical(self, index: IndexDef) -> IndexDef:
         """Return the definition as the server itself deparses it; the name stays.

@@ -18,12 +18,19 @@ from analyzer.workload.shapes import shape
 from tests.conftest import fresh_database
 
 SETUP = (
-    "CREATE TABLE customer (id integer PRIMARY KEY, email text NOT NULL, city integer NOT NULL, segment integer)",
+    """CREATE TABLE customer (id integer PRIMARY KEY, email text NOT NULL, city integer NOT NULL, segment integer,
+                              area integer GENERATED ALWAYS AS (city) VIRTUAL)""",
     """CREATE TABLE bought (id bigint PRIMARY KEY, customer_id integer NOT NULL REFERENCES customer ON DELETE CASCADE,
                             day date NOT NULL, status integer NOT NULL, amount integer NOT NULL, note text)""",
     "CREATE TABLE event (made date NOT NULL, kind integer NOT NULL, code integer) PARTITION BY RANGE (made)",
     "CREATE TABLE event_old PARTITION OF event FOR VALUES FROM (MINVALUE) TO ('2026-01-01')",
     "CREATE TABLE event_new PARTITION OF event FOR VALUES FROM ('2026-01-01') TO (MAXVALUE)",
+    "CREATE FUNCTION is_rare(c customer) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT c.segment = 4'",
+    "CREATE TABLE paper (id integer PRIMARY KEY, tenant text NOT NULL, made date NOT NULL, body text)",
+    "ALTER TABLE paper ENABLE ROW LEVEL SECURITY",
+    "CREATE POLICY own ON paper USING (tenant = current_setting('app.tenant'))",
+    """INSERT INTO paper SELECT i, 't' || i % 900, date '2026-01-01' + i % 300, md5(i::text)
+       FROM generate_series(1, 40000) AS i""",
     "CREATE VIEW loud AS SELECT id, lower(email) AS address, city FROM customer",
     """INSERT INTO customer SELECT i, CASE WHEN i % 3 = 0 THEN 'A' ELSE 'b' || i END, i % 700, i % 40
        FROM generate_series(1, 30000) AS i""",
@@ -46,6 +53,12 @@ QUERIES = """
     SELECT count(*) FROM event WHERE kind = 8 AND made > '2026-02-01';
     SELECT made FROM event WHERE code = 5 AND kind = 82;
     SELECT status, count(*) FROM bought GROUP BY status;
+    SELECT count(*) FROM customer;
+    SELECT EXISTS (SELECT FROM bought);
+    SELECT * FROM customer WHERE area = 44;
+    SELECT * FROM customer AS c WHERE is_rare(c);
+    SELECT * FROM paper WHERE body = 'x';
+    SELECT * FROM bought NATURAL JOIN (SELECT 3 AS status, date '2026-05-01' AS day) AS wanted;
     UPDATE bought SET status = 0 WHERE day = '2026-03-03' AND status = 4;
     DELETE FROM customer WHERE id = 4
 """
@@ -56,6 +69,7 @@ COLUMNS = {
     ),
     "customer": ("city", "segment", "email", "city email", "segment city", "lower(email)", "lower(email) segment"),
     "event": ("kind", "code", "kind code", "made kind"),
+    "paper": ("tenant", "made", "tenant made", "body"),
 }  # fmt: skip
 CONFIGURATIONS = 150
 
