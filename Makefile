@@ -23,7 +23,7 @@ $(VENV)/.made: pyproject.toml
 	@touch $@
 
 $(VENV)/.made-dev: $(VENV)/.made
-	$(PIP) install -e '.[twin,test,check]'
+	$(PIP) install -e '.[twin,test,check,bench]'
 	@touch $@
 
 install: $(VENV)/.made  ## .venv with twindex and the embedded server

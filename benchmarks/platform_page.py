@@ -9,8 +9,9 @@ from analyzer.report import units
 from benchmarks.platform_plans import LARGE_ROWS, Plan
 from benchmarks.platform_rates import BATCH_ROWS, FETCH_ROWS, Rate
 from benchmarks.platform_recall import QUERIES, Recall
-from benchmarks.platform_targets import EMBEDDED, Measured, Target, gains, total_ms
+from benchmarks.platform_targets import EMBEDDED, Measured, gains, total_ms
 from benchmarks.setting import render_setting, render_table
+from benchmarks.targets import Target, render_targets
 
 _METHOD = f"""\
 - **Data and statements** follow from a seed. Tables are filled by COPY with every index in place; drawing the rows is
@@ -33,15 +34,10 @@ _METHOD = f"""\
 
 def render_page(measured: Measured, targets: Sequence[Target]) -> str:
     """Write the page as Markdown."""
-    met = sum(target.met for target in targets)
     sections = (
         "# The platform, measured",
         render_setting(measured.setting),
-        f"## Targets\n\n{met} of {len(targets)} are met.",
-        render_table(
-            ("target", "wanted", "measured", "met"),
-            ((target.name, target.wanted, target.measured, "yes" if target.met else "**no**") for target in targets),
-        ),
+        render_targets(targets),
         "## Workload",
         _throughput(measured),
         render_table(

@@ -12,6 +12,7 @@ from benchmarks.platform_plans import Plan
 from benchmarks.platform_rates import Rate, Rates
 from benchmarks.platform_recall import Recall
 from benchmarks.setting import Setting
+from benchmarks.targets import Target
 
 #: Tables most of whose rows, or a good part, carry an embedding of six kilobytes.
 EMBEDDED = frozenset({"document", "classification_cache"})
@@ -35,16 +36,6 @@ class Measured:
     plans: tuple[Plan, ...]
     recalls: tuple[Recall, ...]
     rates: Rates
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """One thing the platform must reach."""
-
-    name: str
-    wanted: str
-    measured: str
-    met: bool
 
 
 def judge(measured: Measured) -> tuple[Target, ...]:

@@ -9,6 +9,10 @@ from analyzer.twin.planner import Plan, PlanTree, walk
 
 #: What a node costs and returns; everything else of EXPLAIN makes the plan.
 _ESTIMATES = frozenset({"Startup Cost", "Total Cost", "Plan Rows", "Plan Width"})
+#: What makes a node on every version; conditions and the names of subplans are printed differently from 17 on.
+_OUTLINE = frozenset(
+    {"Node Type", "Strategy", "Partial Mode", "Join Type", "Scan Direction", "Index Name", "Relation Name", "Command"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,19 +45,25 @@ def indexes_of(tree: PlanTree) -> frozenset[str]:
     return frozenset(str(node["Index Name"]) for node in walk(tree) if "Index Name" in node)
 
 
-def compare(name: str, live: PlanTree, twin: Plan) -> Compared:
-    """Compare two plans of one statement."""
+def compare(name: str, live: PlanTree, twin: Plan, *, outline: bool = False) -> Compared:
+    """Compare two plans of one statement; `outline` leaves out of the trees what versions print differently."""
+    trees = (_outline(live), _outline(twin.tree)) if outline else (live, twin.tree)
     return Compared(
         name=name,
         live_cost=live["Total Cost"],
         twin_cost=twin.cost,
-        difference=next(_differences(live, twin.tree), None),
+        difference=next(_differences(*trees), None),
         drift=next(_drifts(live, twin.tree), None),
     )
 
 
+def _outline(tree: PlanTree) -> PlanTree:
+    plans = [_outline(child) for child in tree.get("Plans", ())]
+    return {key: value for key, value in tree.items() if key in _OUTLINE} | {"Plans": plans}
+
+
 def _differences(live: PlanTree, twin: PlanTree) -> Iterator[str]:
-    for key in live.keys() | twin.keys():
+    for key in sorted(live.keys() | twin.keys(), key=lambda key: (key != "Node Type", key)):
         if key != "Plans" and key not in _ESTIMATES and live.get(key) != twin.get(key):
             yield f"{_node(live)}, {key}: {live.get(key)} live, {twin.get(key)} on the twin"
     ours, theirs = live.get("Plans", ()), twin.get("Plans", ())

@@ -10,6 +10,7 @@ from analyzer.twin.cluster import Cluster
 from analyzer.twin.planner import PlanTree, Twin, TwinIndex, open_twin
 from benchmarks import tpc
 from benchmarks.setting import render_table
+from benchmarks.targets import Section, Target
 from benchmarks.twin_compare import Compared, compare, explain, indexes_of
 from benchmarks.twin_listed import Listed, create_extensions, load_listed, loaded_varied
 from benchmarks.twin_live import captured, tell
@@ -142,17 +143,18 @@ def _pair(twin: Twin, listed: Listed, name: str, query: str, live: PlanTree) -> 
     return Pair(compared=compare(name, live, plan), used=used)
 
 
-def section(server: Cluster, scale: float) -> str:
+def section(server: Cluster, scale: float) -> Section:
     """Measure the listed indexes and render what came out."""
     found = measured(server, scale)
     sides = (tuple(plain for plain, _ in found), tuple(sampled for _, sampled in found))
-    rows = [
-        (*one[:3], one[3], other[3]) for one, other in zip(*(_summary(side) for side in sides), strict=True)
-    ]  # fmt: skip
-    return "\n\n".join((
+    shares = list(zip(*(_shares(side) for side in sides), strict=True))
+    rows = (
+        (one.what, str(one.number), f"{100 * one.wanted:.0f} %", one.printed, other.printed) for one, other in shares
+    )  # fmt: skip
+    text = "\n\n".join((
         f"## {len(found)} listed indexes, scale {scale:g}",
         _explained(sorted({plain.listed.index.method for plain, _ in found})),
-        render_table(("of", "number:", "wanted", "without samples:", "with samples:"), rows),
+        render_table(("of", "number:", "wanted:", "without samples:", "with samples:"), rows),
         render_table(
             ("index", "pages:", "predicted:", "ratio:", "sampled:", "height:", "predicted:", "pairs:", "right:"),
             (_row(*each) for each in found),
@@ -160,6 +162,7 @@ def section(server: Cluster, scale: float) -> str:
         *_failures("With samples, not right:", sides[1]),
         *_failures("Without samples, not right:", sides[0]),
     ))  # fmt: skip
+    return Section(text=text, targets=tuple(_target(*both) for both in shares))
 
 
 def _explained(methods: Sequence[str]) -> str:
@@ -175,7 +178,27 @@ def _explained(methods: Sequence[str]) -> str:
     )
 
 
-def _summary(found: Sequence[Measured]) -> Iterator[tuple[str, str, str, str]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Share:
+    """How many of some are right."""
+
+    what: str
+    right: int
+    number: int
+    wanted: float = 0.95
+
+    @property
+    def printed(self) -> str:
+        """Return it as a percentage."""
+        return f"{self.right / self.number:.1%}" if self.number else "-"
+
+    @property
+    def met(self) -> bool:
+        """Say whether there are some, and enough of them are right."""
+        return self.right >= self.wanted * self.number > 0
+
+
+def _shares(found: Sequence[Measured]) -> Iterator[_Share]:
     pairs = [pair for each in found for pair in each.pairs]
     used = [pair for pair in pairs if pair.used]
     btrees = [each for each in found if each.is_btree]
@@ -183,16 +206,21 @@ def _summary(found: Sequence[Measured]) -> Iterator[tuple[str, str, str, str]]:
     for what, some in (("pairs (query, index)", pairs), ("pairs whose plan uses the index", used)):
         same = sum(pair.compared.difference is None for pair in some)
         near = sum(pair.compared.error <= COST_TOLERANCE for pair in some)
-        yield f"{what}: same plan", str(len(some)), "95 %", _share(same, len(some))
-        yield f"{what}: cost within 5 %", str(len(some)), "95 %", _share(near, len(some))
-    sized, right = sum(each.is_sized for each in btrees), sum(each.is_high for each in btrees)
-    yield "btree: size within 10 %", str(len(btrees)), "95 %", _share(sized, len(btrees))
-    yield "btree: height", str(len(btrees)), "95 %", _share(right, len(btrees))
-    yield "others: size within 25 %", str(len(others)), "100 %", _share(sum(o.is_sized for o in others), len(others))
+        yield _Share(what=f"{what}: same plan", right=same, number=len(some))
+        yield _Share(what=f"{what}: cost within 5 %", right=near, number=len(some))
+    yield _Share(what="btree: size within 10 %", right=sum(each.is_sized for each in btrees), number=len(btrees))
+    yield _Share(what="btree: height", right=sum(each.is_high for each in btrees), number=len(btrees))
+    sized = sum(each.is_sized for each in others)
+    yield _Share(what="others: size within 25 %", right=sized, number=len(others), wanted=1)
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}" if whole else "-"
+def _target(plain: _Share, sampled: _Share) -> Target:
+    return Target(
+        name=plain.what,
+        wanted=f"{100 * plain.wanted:.0f} %",
+        measured=f"{plain.printed} without samples, {sampled.printed} with",
+        met=plain.met and sampled.met,
+    )
 
 
 def _row(plain: Measured, sampled: Measured) -> tuple[str, ...]:

@@ -11,11 +11,14 @@ from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
 from analyzer.sql import render
 from analyzer.twin import cluster
+from analyzer.twin.binaries import find_binaries
 from analyzer.twin.cluster import Cluster
 
 #: The role of docs/your-database.md.
 READER = "twindex_reader"
 DEFAULT_DIRECTORY = Path(".twindex/bench")
+#: The older server beside the embedded one.
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 #: Loads are not what is measured. The planner's settings differ from the defaults, so that the twin has to follow.
 SETTINGS = {
     "autovacuum": "off",
@@ -35,12 +38,15 @@ SETTINGS = {
 
 @contextlib.contextmanager
 def live_server(directory: Path = DEFAULT_DIRECTORY, *, bin_dir: Path | None = None) -> Generator[Cluster]:
-    """Run the server that keeps its databases below a directory, or a throw-away one on other binaries."""
-    if bin_dir is None:
-        running = cluster.development(directory, settings=SETTINGS)
-    else:
-        running = cluster.temporary(cluster.find_binaries(bin_dir), settings=SETTINGS)
-    with running as server:
+    """Run the server that keeps its databases below a directory, on these binaries beside the one on the usual ones.
+
+    Raises CapabilityError where there are no such binaries.
+    """
+    binaries = None
+    if bin_dir is not None:
+        binaries = find_binaries(bin_dir)
+        directory = directory / f"postgresql-{binaries.major}"
+    with cluster.development(directory, binaries=binaries, settings=SETTINGS) as server:
         with connect(server.url(), autocommit=True) as connection:
             if connection.execute(render("demo/role_exists"), {"role": READER}).fetchone() is None:
                 connection.execute(render("demo/create_reader", role=READER))

@@ -22,15 +22,15 @@ from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import shape
 from benchmarks import tpc
 from benchmarks.setting import render_table
+from benchmarks.targets import Section, Target
 from benchmarks.twin_listed import Probe
-from benchmarks.twin_live import captured, live_server, tell
+from benchmarks.twin_live import DEBIAN_15, captured, live_server, tell
 
 #: EXPLAIN does not get slower with more rows.
 SCALE = 0.1
 CANDIDATES = (100, 500, 1500)
 WANTED_PER_SECOND, WANTED_RATIO = 3_000, 5
 _TABLE = "lineitem"
-_DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 _SECONDS = 3.0
 #: Pairs of candidates that the cost model is asked about, at most, and configurations planned anew to compare.
 _PAIRS, _COMPARED = 5_000, 100
@@ -94,6 +94,18 @@ class Reused:
     answered: int
     #: Of `_COMPARED` configurations, those that cost the same to the last digit when they are planned anew.
     same: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """One planner beside one number of hidden candidates; HypoPG has but the one it makes, and no cost model."""
+
+    planner: str
+    planned: Planned
+    candidates: int = 0
+    #: To add them all.
+    seconds: float = 0
+    reused: Reused | None = None
 
 
 def planned(twin: Twin, added: Sequence[TwinIndex]) -> Planned:
@@ -168,12 +180,24 @@ def hypopg_rate(url: str, columns: Sequence[str]) -> Planned:
         )
 
 
-def section(server: Cluster, scale: float = SCALE) -> str:
-    """Measure the rates and render them."""
+def section(server: Cluster, scale: float, directory: Path) -> Section:
+    """Measure the rates on both servers and render them."""
     suite = tpc.read_suite("tpch")
     tpc.loaded(server, suite, scale, tell)
-    rows = list(_twin_rows(server, scale, "live 18, twin 18"))
-    rows += _beside_hypopg(suite, scale)
+    found, missing = list(_of_twin(server, scale)), ""
+    try:
+        with live_server(directory, bin_dir=DEBIAN_15) as older:
+            url = tpc.loaded(older, suite, scale, tell)
+            tell("rate: HypoPG")
+            lineitem = next(table for table in suite.tables if table.name == _TABLE)
+            if "hypopg" in older.binaries.extensions():
+                rates = hypopg_rate(url, [column.name for column in lineitem.columns])
+                found.append(Measured(planner=f"HypoPG on PostgreSQL {older.version}", planned=rates))
+            else:
+                missing = "\n\nHypoPG: not measured (it is not installed; apt-get install postgresql-15-hypopg)."
+            found += _of_twin(older, scale)
+    except CapabilityError as error:
+        missing = f"\n\nHypoPG: not measured ({error})."
     header = (
         "planner",
         "hidden candidates on the table:",
@@ -185,7 +209,8 @@ def section(server: Cluster, scale: float = SCALE) -> str:
         "planned anew, the same:",
         "search:",
     )
-    return f"{_HEAD}\n\n{render_table(header, rows)}"
+    text = f"{_HEAD}\n\n{render_table(header, map(_row, found))}{missing}"
+    return Section(text=text, targets=tuple(_targets(found)))
 
 
 _HEAD = f"""## Evaluations: (configuration, query) pairs a second
@@ -202,40 +227,59 @@ _HEAD = f"""## Evaluations: (configuration, query) pairs a second
 - *Search* is the advisor's own search over the candidates, in queries priced a second."""
 
 
-def _twin_rows(server: Cluster, scale: float, name: str) -> Iterator[tuple[str, ...]]:
+def _of_twin(server: Cluster, scale: float) -> Iterator[Measured]:
     snapshot = captured(server, f"tpch_{scale:g}")
     relation = snapshot.relation("public", _TABLE)
     assert relation is not None  # noqa: S101 - it was loaded
     for number in CANDIDATES:
-        tell(f"rate: {name} with {number} candidates")
+        tell(f"rate: twin of {server.version} with {number} candidates")
         with open_twin(snapshot) as twin:
             began = time.perf_counter()
             added = twin.add(candidates([column.name for column in relation.columns], number))
             seconds = time.perf_counter() - began
-            found, model = planned(twin, added), reused(twin, added)
-        yield (
-            twin.planner,
-            str(number),
-            f"{seconds:.1f} s",
-            f"{found.one_by_one:,.0f}",
-            f"{found.together:,.0f}",
-            f"{model.configurations:,.0f}",
-            f"{model.plans:,} for {model.answered:,}",
-            f"{model.same} of {_COMPARED}",
-            f"{model.search:,.0f}",
-        )
+            yield Measured(
+                planner=twin.planner,
+                candidates=number,
+                seconds=seconds,
+                planned=planned(twin, added),
+                reused=reused(twin, added),
+            )
 
 
-def _beside_hypopg(suite: tpc.Suite, scale: float) -> Iterator[tuple[str, ...]]:
-    """Measure HypoPG on Debian's 15, where it is installed, and the twin of that server."""
-    try:
-        with live_server(bin_dir=_DEBIAN_15) as server:
-            url = tpc.loaded(server, suite, scale, tell)
-            lineitem = next(table for table in suite.tables if table.name == _TABLE)
-            tell("rate: HypoPG")
-            found = hypopg_rate(url, [column.name for column in lineitem.columns])
-            rates = (f"{found.one_by_one:,.0f}", f"{found.together:,.0f}")
-            yield f"HypoPG on PostgreSQL {server.binaries.version}", "", "", *rates, "", "", "", ""
-            yield from _twin_rows(server, scale, "live 15")
-    except CapabilityError as error:
-        yield f"HypoPG: not measured ({error})", *[""] * 8
+def _row(found: Measured) -> tuple[str, ...]:
+    rates = (f"{found.planned.one_by_one:,.0f}", f"{found.planned.together:,.0f}")
+    model = found.reused
+    if model is None:
+        return (found.planner, "", "", *rates, "", "", "", "")
+    return (
+        found.planner,
+        str(found.candidates),
+        f"{found.seconds:.1f} s",
+        *rates,
+        f"{model.configurations:,.0f}",
+        f"{model.plans:,} for {model.answered:,}",
+        f"{model.same} of {_COMPARED}",
+        f"{model.search:,.0f}",
+    )
+
+
+def _targets(found: Sequence[Measured]) -> Iterator[Target]:
+    few = [each for each in found if each.candidates == CANDIDATES[0]]
+    fastest = max(few[0].planned.one_by_one, few[0].planned.together)
+    yield Target(
+        name=f"evaluations planned anew beside {CANDIDATES[0]} candidates",
+        wanted=f"≥ {WANTED_PER_SECOND:,} a second",
+        measured=f"{few[0].planned.one_by_one:,.0f} one by one, {few[0].planned.together:,.0f} together",
+        met=fastest >= WANTED_PER_SECOND,
+    )
+    hypopg = next((each for each in found if each.reused is None), None)
+    beside = few[-1].reused
+    ratios: tuple[float, ...] = ()
+    if hypopg and beside:
+        ratios = tuple(beside.configurations / each for each in (hypopg.planned.one_by_one, hypopg.planned.together))
+    yield Target(
+        name="configurations answered, against HypoPG planning them one by one and together, on the same server",
+        wanted=f"≥ {WANTED_RATIO} times",
+        measured=" and ".join(f"{ratio:.1f}" for ratio in ratios) + " times" if ratios else "not measured",
+        met=min(ratios, default=0) >= WANTED_RATIO,
+    )

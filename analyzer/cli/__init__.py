@@ -3,6 +3,7 @@
 import contextlib
 import importlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -59,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its number
             stream.reconfigure(errors="backslashreplace")
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised and told besides
     try:
         with _terminable():
             status = _run(arguments)

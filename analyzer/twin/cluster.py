@@ -103,10 +103,13 @@ def temporary(binaries: Binaries | None = None, *, settings: Mapping[str, str] |
 
 
 @contextlib.contextmanager
-def development(directory: Path, *, settings: Mapping[str, str] | None = None) -> Generator[Cluster]:
+def development(
+    directory: Path, *, binaries: Binaries | None = None, settings: Mapping[str, str] | None = None
+) -> Generator[Cluster]:
     """Run, or join, the cluster that is kept in a directory such as `.twindex/`; the last user stops it.
 
-    `settings` take effect when this call is the one that starts the server, and stay until others are given.
+    `binaries` make it where there is none yet; from then on it stays on their major version. `settings` take effect
+    when this call is the one that starts the server, and stay until others are given.
     """
     with one_line(directory):
         directory.mkdir(parents=True, exist_ok=True)
@@ -117,7 +120,7 @@ def development(directory: Path, *, settings: Mapping[str, str] | None = None) -
             users = stack.enter_context(contextlib.ExitStack())
             users.enter_context(locked(home / "users", fcntl.LOCK_SH))
             stack.callback(_leave, gate, home, users)
-            cluster = _started(home, _kept_binaries(home, account), account, settings)
+            cluster = _started(home, _kept_binaries(home, account, binaries), account, settings)
         yield cluster
 
 
@@ -182,12 +185,12 @@ def _kept_home(directory: Path) -> tuple[Path, Account | None]:
     return home, account
 
 
-def _kept_binaries(home: Path, account: Account | None) -> Binaries:
+def _kept_binaries(home: Path, account: Account | None, wanted: Binaries | None) -> Binaries:
     """Find binaries of the major version that made a kept cluster; raises ConflictError when there are none."""
     try:
         major = int((home / "data" / "PG_VERSION").read_text())
     except FileNotFoundError:
-        found = find_binaries()
+        found = wanted or find_binaries()
     else:
         try:
             found = find_binaries(major=major)

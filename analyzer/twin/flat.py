@@ -128,6 +128,8 @@ def _create(connection: Connection, objects: list[_Object]) -> Iterator[tuple[_O
         for item in objects:
             try:
                 execute_one(connection, item.query)
+            except psycopg.errors.DiskFull:
+                raise
             except psycopg.Error as error:
                 yield item, error
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import psycopg
+
 from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.db import Connection
-from analyzer.errors import CapabilityError
+from analyzer.errors import CapabilityError, UnreachableError
 from analyzer.twin import cluster, container
 from analyzer.twin.binaries import OLDEST, Binaries, find_binaries, installations, major_of
 from analyzer.twin.files import BLOCK_BYTES
+from analyzer.twin.places import free_bytes
 from analyzer.twin.storage import Storage
 
 #: Extensions that hold nothing a plan can depend on: observation, administration, other servers' data.
@@ -28,6 +31,9 @@ _IRRELEVANT = frozenset(
     plperl plperlu plpgsql plpgsql_check plpython3u plv8 pltcl pltclu postgres_fdw powa rds_tools set_user sslinfo
     """.split()  # noqa: SIM905 - a paragraph reads better than fifty quoted words
 )
+
+#: Of the write-ahead log: what a server cannot go on without.
+_SEGMENT_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +76,23 @@ def hosting(snapshot: Snapshot, wanted: Wanted, *, settings: Mapping[str, str]) 
         return
     binaries = choose_binaries(snapshot, wanted.bin_dir)
     more = {"io_method": "sync"} if binaries.major >= 18 else {}
-    with cluster.temporary(binaries, settings={**settings, **more}) as running:
+    with cluster.temporary(binaries, settings={**settings, **more}) as running, _with_room(running.home):
         yield running
+
+
+@contextlib.contextmanager
+def _with_room(home: Path) -> Generator[None]:
+    """Turn what a server says whose disk is full, or that it dies of that, into one line."""
+    try:
+        yield
+    except (psycopg.Error, UnreachableError, OSError) as error:
+        if not isinstance(error, psycopg.errors.DiskFull) and free_bytes(home) >= _SEGMENT_BYTES:
+            raise
+        raise CapabilityError(
+            need="more room for the twin",
+            found=f"the file system of {home} is full",
+            remedy="free disk space, or set TMPDIR to a directory with more of it",
+        ) from None
 
 
 def choose_binaries(snapshot: Snapshot, bin_dir: Path | None = None) -> Binaries:

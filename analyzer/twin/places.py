@@ -64,8 +64,13 @@ def copies_dir(runtime: Path, account: Account | None) -> Path:
 
 
 def _has_room(place: Path) -> bool:
+    return free_bytes(place) >= _ROOM_BYTES
+
+
+def free_bytes(place: Path) -> int:
+    """Return how much of the file system of a directory is free."""
     found = os.statvfs(place)
-    return found.f_bavail * found.f_frsize >= _ROOM_BYTES
+    return found.f_bavail * found.f_frsize
 
 
 def _runs_programs(place: Path) -> bool:

@@ -108,7 +108,7 @@ def _restore(connection: Connection, each: _Restoration) -> list[NotExamined]:
     try:
         answer = connection.execute(render(f"twin/restore_{each.kind}_statistics", pg=major), each.values)
     except psycopg.Error as error:
-        if connection.closed:
+        if connection.closed or isinstance(error, psycopg.errors.DiskFull):
             raise
         return [NotExamined(what=each.what, reason=f"not restored: {error.diag.message_primary}")]
     return [] if _is_done(answer) else [_refused(each)]
@@ -166,7 +166,7 @@ def _insert(connection: Connection, tables: Sequence[_Extremes]) -> Iterator[Not
         with connection.transaction():
             _insert_rows(connection, tables)
     except psycopg.Error as error:
-        if connection.closed:
+        if connection.closed or isinstance(error, psycopg.errors.DiskFull):
             raise
         if len(tables) > 1:
             for table in tables:

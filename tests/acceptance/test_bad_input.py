@@ -18,6 +18,7 @@ from alembic.config import Config
 from command_line import Said, environment, twindex
 from psycopg.conninfo import make_conninfo
 
+from analyzer.capture import snapshot as snapshots
 from analyzer.twin import cluster
 
 SECRET = "s3cret-never-shown"
@@ -136,6 +137,21 @@ def test_a_role_without_privileges_is_told_what_to_grant(items: str, tmp_path: P
 def test_whatif_refuses_what_is_no_index(arguments: tuple[str, str], says: str, snapshot: Path, tmp_path: Path) -> None:
     failed(twindex("whatif", snapshot, *arguments, "-o", "out.json", cwd=tmp_path), 2, says)
     assert [path.name for path in tmp_path.iterdir()] == ["items.snapshot"]
+
+
+def test_what_a_twin_cannot_have_is_told_by_the_report_alone(items: str, tmp_path: Path) -> None:
+    execute(items, "CREATE VIEW odd AS SELECT 1 AS one;\nCREATE VIEW over AS SELECT one FROM odd")
+    path = tmp_path / "odd.snapshot"
+    assert twindex("capture", "-d", items, "-o", path, "--quiet", cwd=tmp_path).status == 0
+    captured = snapshots.load(path)
+    relations = tuple(
+        each.model_copy(update={"definition": " SELECT gone.one FROM gone;"}) if each.name == "odd" else each
+        for each in captured.relations
+    )
+    path.unlink()
+    snapshots.dump(captured.model_copy(update={"relations": relations}), path)
+    said = twindex("whatif", path, "--create", "CREATE INDEX ON item (name)", "--quiet", cwd=tmp_path)
+    assert (said.status, said.err) == (0, "")
 
 
 def test_a_spec_of_a_missing_table_is_named(items: str, snapshot: Path, tmp_path: Path) -> None:

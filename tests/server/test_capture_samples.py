@@ -245,18 +245,25 @@ def test_a_sample_that_takes_too_long_is_skipped_and_said(live: Live) -> None:
     assert ("item", "id") in {(extreme.table, extreme.column) for extreme in taken.extremes}
 
 
-def test_a_table_that_gets_locked_meanwhile_is_skipped_and_said(live: Live) -> None:
+@pytest.mark.parametrize(
+    ("statement_timeout_ms", "said"), [(30_000, "holds a lock on it"), (700, "longer than the statement timeout")]
+)
+def test_a_table_that_gets_locked_meanwhile_is_skipped_and_said(
+    statement_timeout_ms: int, said: str, live: Live
+) -> None:
     with connect(live.url) as holder:
 
         def lock(part: str) -> None:
             if part == "statistics":
                 run(holder, "LOCK TABLE shop.small, shop.item IN ACCESS EXCLUSIVE MODE")
 
-        taken = capture(live.url, statements=False, sample_rows=10, progress=lock)
+        taken = capture(
+            live.url, statements=False, sample_rows=10, statement_timeout_ms=statement_timeout_ms, progress=lock
+        )
         holder.rollback()
     gaps = {gap.what: gap.reason for gap in taken.not_examined}
     for what in ("extremes of shop.item", "sample of shop.item", "sample of shop.small"):
-        assert "holds a lock on it" in gaps[what]
+        assert said in gaps[what]
     assert {"item", "small"} <= {relation.name for relation in taken.relations}
     assert {"secured", "never_analysed"} <= {sample.table for sample in taken.samples}
 

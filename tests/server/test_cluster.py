@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from servers import DEBIAN_15
 
 from analyzer.db import connect
 from analyzer.errors import CapabilityError, ConflictError, TwindexError
@@ -400,6 +401,15 @@ def test_a_database_of_another_major_version_is_named_with_its_remedy(place: Pat
     version.write_text("12\n")
     with pytest.raises(ConflictError, match=r"was made by PostgreSQL 12, but .* is 18\..* remove .* to start afresh$"):
         cluster.development(place / "kept").__enter__()
+
+
+@pytest.mark.skipif(not DEBIAN_15.is_dir(), reason="apt-get install postgresql-15 to run this on PostgreSQL 15")
+def test_a_kept_cluster_is_made_by_the_binaries_asked_for_and_stays_on_their_version(place: Path) -> None:
+    with cluster.development(place / "kept", binaries=find_binaries(DEBIAN_15)) as made:
+        assert answers(made)
+        assert made.binaries.major == 15
+    with cluster.development(place / "kept") as again, cluster.development(place / "other") as other:
+        assert (again.binaries.major, other.binaries.major) == (15, find_binaries().major)
 
 
 @pytest.mark.parametrize("broken", ["absent", "not executable", "failing"])

@@ -74,6 +74,14 @@ def crash_other_backend(twin: Twin) -> int:
     return pid
 
 
+def crash_restricted_backend(twin: Twin) -> int:
+    """Let the backend die that plans under row security."""
+    apart = twin.built.restricted.connection
+    assert apart is not None
+    os.kill(apart.info.backend_pid, signal.SIGSEGV)
+    return apart.info.backend_pid
+
+
 def stop_server(twin: Twin) -> int:
     """Stop the server behind the twin's back."""
     pid = postmaster.running_pid(server_of(twin).data)
@@ -114,6 +122,30 @@ def test_what_was_added_shown_and_hidden_survives(die: Death, captured: Snapshot
         (again,) = twin.add([IndexDef(schema="public", table="t", name="t_again", keys=KIND.keys, include=("id",))])
         twin.show([again])
         assert twin.plan(BY_KIND).indexes == {"t_again"}
+
+
+@pytest.mark.parametrize("die", DEATHS[:2])
+def test_a_part_of_a_twin_survives_and_grows_on(die: Death, captured: Snapshot) -> None:
+    with open_twin(captured) as whole, open_twin(captured, statements=["SELECT 1"]) as part:
+        assert part.plan("SELECT 1").cost == whole.plan("SELECT 1").cost
+        end(part, die)
+        assert part.plan(BY_ID) == whole.plan(BY_ID)
+        end(part, die)
+        assert part.plan(BY_ID) == whole.plan(BY_ID)
+
+
+def test_a_plan_under_row_security_survives(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        run(connection, "CREATE TABLE own (id integer PRIMARY KEY, tenant integer)")
+        run(connection, "INSERT INTO own SELECT i, i % 7 FROM generate_series(1, 5000) AS i")
+        run(connection, "ALTER TABLE own ENABLE ROW LEVEL SECURITY")
+        run(connection, "CREATE POLICY own ON own USING (tenant = 3)")
+        run(connection, "ANALYZE own")
+    with open_twin(capture(database, statements=False)) as twin:
+        before = twin.plan("SELECT id FROM own")
+        assert before.tree["Filter"] == "(tenant = 3)"
+        end(twin, crash_restricted_backend)
+        assert twin.plan("SELECT id FROM own") == before
 
 
 @pytest.mark.parametrize("die", DEATHS[:2])
@@ -258,6 +290,24 @@ def test_a_place_that_is_too_small_is_passed_over(monkeypatch: pytest.MonkeyPatc
         with open_twin(captured) as twin:
             assert not server_of(twin).home.is_relative_to(place)
             assert twin.plan(BY_ID).indexes == {"t_pkey"}
+
+
+@as_root
+@pytest.mark.parametrize("size_mb", [45, 55, 65])
+def test_a_disk_that_fills_up_while_the_twin_is_built_is_one_line(
+    size_mb: int, monkeypatch: pytest.MonkeyPatch, captured: Snapshot
+) -> None:
+    tables = tuple(
+        each.model_copy(update={"name": f"t_{number}"}) for each in captured.relations for number in range(300)
+    )
+    many = captured.model_copy(update={"relations": tables, "indexes": (), "constraints": ()})
+    monkeypatch.setattr("analyzer.twin.places._ROOM_BYTES", 1)
+    with mounted(f"size={size_mb}m") as place:
+        monkeypatch.setattr(tempfile, "tempdir", str(place))
+        with pytest.raises(CapabilityError, match=r"room.* set TMPDIR to") as raised, open_twin(many):
+            pass
+        assert "\n" not in str(raised.value)
+        assert not [path for path in place.rglob("*") if path.name == "data"]
 
 
 @as_root

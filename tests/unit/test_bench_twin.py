@@ -1,10 +1,15 @@
 """How the benchmark of the twin compares plans, and what it lists."""
 
+from datetime import date
+
 import pytest
 
 pytest.importorskip("duckdb", reason="pip install 'twindex[bench]'")
 
 from analyzer.twin.planner import Plan, PlanTree
+from benchmarks.setting import Setting
+from benchmarks.targets import Section, Target
+from benchmarks.twin import render_page
 from benchmarks.twin_compare import compare
 from benchmarks.twin_listed import load_listed
 
@@ -48,6 +53,31 @@ def test_the_innermost_cost_that_differs_is_named() -> None:
     assert found.difference is None
     assert found.error == pytest.approx(0.25)
     assert found.drift == "Index Scan of a_pkey, Total Cost: 2 live, 3 on the twin"
+
+
+def test_between_versions_conditions_may_be_printed_differently_and_nodes_may_not() -> None:
+    live = loop(scan(2), scan(3))
+    other: PlanTree = {**loop(scan(2), scan(3, condition="(id = (InitPlan 1).col1)")), "Disabled": False}
+    assert compare("q", live, plan(other)).difference is not None
+    assert compare("q", live, plan(other), outline=True).difference is None
+    hashed = plan(loop(scan(2), {**scan(3), "Node Type": "Hash Join"}))
+    found = compare("q", live, hashed, outline=True)
+    assert found.difference == "Index Scan of a_pkey, Node Type: Index Scan live, Hash Join on the twin"
+
+
+def test_the_page_begins_with_what_was_wanted_and_what_came_out() -> None:
+    setting = Setting(
+        day=date(2026, 3, 1), processor="a processor", cores=2, memory_bytes=8 << 30, load=0.1, system="Linux x86_64",
+        python="3.11.0", server="18.6", extensions=(), settings=(),
+    )  # fmt: skip
+    sections = [
+        Section(text="## First", targets=(Target(name="cost", wanted="within 1 %", measured="2 %", met=False),)),
+        Section(text="## Second", targets=(Target(name="time", wanted="≤ 2 s", measured="1 s", met=True),)),
+    ]
+    page = render_page(setting, sections)
+    assert "1 of 2 are met." in page
+    assert "| cost | within 1 % | 2 % | **no** |\n| time | ≤ 2 s | 1 s | yes |" in page
+    assert page.index("## Targets") < page.index("## First") < page.index("## Second")
 
 
 def test_every_access_method_and_shape_is_listed() -> None:

@@ -1,0 +1,33 @@
+"""What a benchmark must reach, whether it does, and the table that says so."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.setting import render_table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One thing that must be reached."""
+
+    name: str
+    wanted: str
+    measured: str
+    met: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A part of a page, with the targets it measured."""
+
+    text: str
+    targets: tuple[Target, ...]
+
+
+def render_targets(targets: Sequence[Target]) -> str:
+    """Write the part of a page that says what was wanted and what was measured."""
+    table = render_table(
+        ("target", "wanted", "measured", "met"),
+        ((target.name, target.wanted, target.measured, "yes" if target.met else "**no**") for target in targets),
+    )
+    return f"## Targets\n\n{sum(target.met for target in targets)} of {len(targets)} are met.\n\n{table}"
