@@ -13,6 +13,7 @@ from analyzer.advise.upkeep import upkeep
 from analyzer.capture.snapshot import Constraint, NotExamined, Relation, Snapshot
 from analyzer.sql import render_text
 from analyzer.twin.planner import Asked, Plan, Twin, TwinIndex, walk
+from analyzer.twin.pool import TwinPool
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape
@@ -148,6 +149,34 @@ def referencing(schema: str, table: str, snapshot: Snapshot) -> Iterator[tuple[R
                 yield relation, constraint
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """What a twin, or a copy of it, is asked about one statement."""
+
+    queries: tuple[Query, ...]
+    triggered: tuple[Query, ...]
+    tables: frozenset[Table] | None
+    #: Places among the twin's added indexes.
+    visible: tuple[int, ...]
+    without: tuple[str, ...]
+    cautious: bool
+
+
+def _plan(twin: Twin, question: _Question) -> tuple[tuple[int, ...], Costs]:
+    """Return the places of the indexes that plans use, and what they cost."""
+    visible = [(place, twin.added[place]) for place in question.visible]
+    twin.show([index for _, index in visible], without=question.without, tables=question.tables)
+    queries = (*question.queries, *question.triggered)
+    plans = twin.plan_all([Asked(text=query.text, generic=query.generic) for query in queries])
+    names = frozenset[str]().union(*(plan.indexes for plan in plans))
+    used = [(place, index.names) for place, index in visible if not index.names.isdisjoint(names)]
+    proposed = frozenset[str]().union(*(names for _, names in used)) if question.cautious else ()
+    priced = [(query.times, plan) for query, plan in zip(queries, plans, strict=True)]
+    own = sum(times * cautious_cost(plan, proposed) for times, plan in priced[: len(question.queries)])
+    triggered = (times * plan.cost for times, plan in priced[len(question.queries) :])
+    return tuple(place for place, _ in used), (own, *triggered)
+
+
 @dataclass(slots=True)
 class CostModel:
     """Prices of statements under configurations; one at a time may ask."""
@@ -162,8 +191,12 @@ class CostModel:
     cautious: bool = True
     #: What is going to be asked about; more can be answered at once when it is known.
     candidates: Configuration = frozenset()
+    #: Copies of the twin, to prepare answers on.
+    pool: TwinPool | None = None
     _answers: dict[Statement, Answers] = field(default_factory=dict[Statement, Answers])
     _influence: Influence = field(init=False)
+    #: Of an index among the twin's.
+    _places: dict[TwinIndex, int] = field(default_factory=dict[TwinIndex, int])
     #: Costs of a query under a configuration that were asked for, and how many the planner was asked for them.
     answered: int = 0
     questions: int = 0
@@ -186,13 +219,38 @@ class CostModel:
     def costs(self, item: PricedStatement, configuration: Configuration) -> Costs:
         """Return the cost of one execution in parts: the statement itself, then each of its foreign-key triggers."""
         self.answered += len(item.queries) + len(item.triggered)
-        relevant = self._relevant(item, configuration)
-        known = self._answers.get(item.statement)
-        if known is None:
-            known = self._answers[item.statement] = self._nothing_known(item)
+        return self._settle(item, self._relevant(item, configuration))
+
+    def prepare(self, configurations: Sequence[Configuration]) -> None:
+        """Find out what every statement costs under some configurations, side by side where there is a pool."""
+        wanted = [
+            (item, list(dict.fromkeys(self._relevant(item, each) for each in configurations)))
+            for item in self.statements
+        ]
+        if self.pool is None:
+            for item, relevant in wanted:
+                for each in relevant:
+                    self._settle(item, each)
+            return
+        while wanted := [(item, left) for item, relevant in wanted if (left := self._unknown(item, relevant))]:
+            self._learn([(item, self._known(item).broaden(left[0])) for item, left in wanted])
+
+    def _settle(self, item: PricedStatement, relevant: Configuration) -> Costs:
+        known = self._known(item)
         while (costs := known.find(relevant)) is None:
-            known.learn(self._ask(item, known.broaden(relevant), known.rivals))
+            self._learn([(item, known.broaden(relevant))])
         return costs
+
+    def _unknown(self, item: PricedStatement, relevant: Sequence[Configuration]) -> Sequence[Configuration]:
+        """Return the configurations from the first one on that no answer holds for."""
+        known = self._known(item)
+        first = next((place for place, each in enumerate(relevant) if known.find(each) is None), len(relevant))
+        return relevant[first:]
+
+    def _known(self, item: PricedStatement) -> Answers:
+        if (known := self._answers.get(item.statement)) is None:
+            known = self._answers[item.statement] = self._nothing_known(item)
+        return known
 
     def _nothing_known(self, item: PricedStatement) -> Answers:
         named = self._named(item)
@@ -202,20 +260,33 @@ class CostModel:
         strangers = (each for each in rivals if is_resolved and self._influence.is_strange(each.index, named))
         return Answers(rivals, frozenset(strangers))
 
-    def _ask(self, item: PricedStatement, visible: Configuration, rivals: Configuration) -> Answer:
-        self.twin.show(visible, without=self.without, tables=item.tables)
-        queries = (*item.queries, *item.triggered)
-        plans = self.twin.plan_all([Asked(text=query.text, generic=query.generic) for query in queries])
-        self.questions += len(plans)
-        names = frozenset[str]().union(*(plan.indexes for plan in plans))
-        used = frozenset(index for index in visible if not index.names.isdisjoint(names))
-        apart = visible - rivals
-        swaying = {each for each in apart if self._influence.sways(each.index, self._named(item))}
-        priced = [(query.times, plan) for query, plan in zip(queries, plans, strict=True)]
-        proposed = frozenset[str]().union(*(index.names for index in used)) if self.cautious else ()
-        own = sum(times * cautious_cost(plan, proposed) for times, plan in priced[: len(item.queries)])
-        triggered = (times * plan.cost for times, plan in priced[len(item.queries) :])
-        return Answer(used=used | swaying, visible=visible, costs=(own, *triggered))
+    def _learn(self, asked: Sequence[tuple[PricedStatement, Configuration]]) -> None:
+        """Plan statements, each with what is to be visible."""
+        questions = [self._question(item, visible) for item, visible in asked]
+        if self.pool is None:
+            planned = [_plan(self.twin, question) for question in questions]
+        else:
+            planned = self.pool.map(_plan, questions)
+        for (item, visible), (places, costs) in zip(asked, planned, strict=True):
+            self.questions += len(item.queries) + len(item.triggered)
+            known = self._known(item)
+            used = frozenset(self.twin.added[place] for place in places)
+            if apart := visible - known.rivals:
+                named = self._named(item)
+                used |= {each for each in apart if self._influence.sways(each.index, named)}
+            known.learn(Answer(used=used, visible=visible, costs=costs))
+
+    def _question(self, item: PricedStatement, visible: Configuration) -> _Question:
+        for place in range(len(self._places), len(self.twin.added)):
+            self._places[self.twin.added[place]] = place
+        return _Question(
+            queries=item.queries,
+            triggered=item.triggered,
+            tables=item.tables,
+            visible=tuple(sorted(self._places[each] for each in visible)),
+            without=self.without,
+            cautious=self.cautious,
+        )
 
     def _named(self, item: PricedStatement) -> frozenset[str]:
         return self._influence.named(query.text for query in (*item.queries, *item.triggered))

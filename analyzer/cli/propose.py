@@ -1,5 +1,6 @@
 """`twindex propose`: indexes that would make the workload cheaper, with their evidence."""
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -29,7 +30,11 @@ from analyzer.specs.declared import declared
 from analyzer.specs.files import append_proposals, load_specs, set_state
 from analyzer.specs.model import json_schema
 from analyzer.twin.planner import Wanted, open_twin
+from analyzer.twin.pool import side_by_side, usable_cores
 from analyzer.workload.parse import Workload
+
+#: Of fewer, the proposals are there before another planner is.
+_MANY = 300
 
 
 @click.command()
@@ -39,6 +44,12 @@ from analyzer.workload.parse import Workload
 @click.option("--budget", type=Size(), metavar="SIZE", help="Most bytes all proposals may take, such as 2GB.")
 @click.option("--max", "most", type=click.IntRange(1), help="Most proposals.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop searching after this long.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    help="Planners that work side by side; what is proposed does not depend on it  [default: one a core for "
+    f"{_MANY} statements or more, else 1]",
+)
 @click.option("--write", "write_specs", is_flag=True, help="Add the proposals to the specs as `state: proposed`.")
 @specs_option
 @twin_options
@@ -51,6 +62,7 @@ def command(
     budget: int | None,
     most: int | None,
     seconds: float | None,
+    jobs: int | None,
     write_specs: bool,
     specs: Path | None,
     wanted: Wanted,
@@ -68,7 +80,7 @@ def command(
     captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=workload_file is None)
     workload = resolve_workload(workload_file, captured)
     limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
-    advice = advise(captured, workload, directory, limits, wanted=wanted, quiet=quiet)
+    advice = advise(captured, workload, directory, limits, wanted=wanted, jobs=jobs, quiet=quiet)
     document = propose_document(advice, captured)
     if write_specs:
         for path in _write(directory, document, advice):
@@ -95,10 +107,21 @@ def _write(directory: Path, document: ProposeDocument, advice: Advice) -> tuple[
 
 
 def advise(
-    snapshot: Snapshot, workload: Workload, specs: Path, limits: Limits, *, wanted: Wanted, quiet: bool
+    snapshot: Snapshot,
+    workload: Workload,
+    specs: Path,
+    limits: Limits,
+    *,
+    wanted: Wanted,
+    jobs: int | None = None,
+    quiet: bool,
 ) -> Advice:
     """Build a twin and propose on it what the specs do not declare yet."""
     known = declared(load_specs(specs), snapshot) if specs.is_dir() else ()
     needed = [*(each.plannable for each in workload.statements), *(each.index.ddl() for each in known)]
-    with progress(quiet=quiet) as tell, open_twin(snapshot, statements=needed, wanted=wanted, progress=tell) as twin:
-        return propose(twin, workload, declared=known, limits=limits, progress=tell)
+    workers = jobs or (usable_cores() if len(workload.statements) >= _MANY else 1)
+    with contextlib.ExitStack() as stack:
+        tell = stack.enter_context(progress(quiet=quiet))
+        twin = stack.enter_context(open_twin(snapshot, statements=needed, wanted=wanted, progress=tell))
+        pool = stack.enter_context(side_by_side(twin, workers)) if workers > 1 else None
+        return propose(twin, workload, declared=known, limits=limits, pool=pool, progress=tell)

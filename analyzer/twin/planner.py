@@ -49,6 +49,17 @@ class Plan:
         return frozenset(str(node["Index Name"]) for node in walk(self.tree) if "Index Name" in node)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What another twin that answers like one is made from."""
+
+    snapshot: Snapshot
+    statements: tuple[str, ...] | None
+    wanted: Wanted | None
+    #: What was added, in its order.
+    indexes: tuple[IndexDef, ...]
+
+
 @contextlib.contextmanager
 def open_twin(
     snapshot: Snapshot,
@@ -92,7 +103,7 @@ class Twin:
         self._progress = progress
         self._stack = contextlib.ExitStack()
         #: Indexes as they were handed out, in the order they were added.
-        self._added: list[TwinIndex] = []
+        self.added: list[TwinIndex] = []
         #: By name of an existing index: its table, and its oids as they were handed out.
         self._dropped: dict[str, tuple[Table, tuple[int, ...]]] = {}
         #: Handed-out oids by table: added indexes that are to be seen, existing ones that are not.
@@ -127,6 +138,16 @@ class Twin:
         same = "same major version" if self.built.major == self.snapshot.server.major else "another major version"
         sampled = ", row samples" if self.snapshot.samples else ""
         return f"PostgreSQL {self.built.host.version} twin ({same}{sampled})"
+
+    @property
+    def recipe(self) -> Recipe:
+        """Return what a copy is made from."""
+        return Recipe(
+            snapshot=self.snapshot,
+            statements=None if self._reach is None else tuple(sorted(self._reach.statements)),
+            wanted=self._wanted,
+            indexes=tuple(each.index for each in self.added),
+        )
 
     def obstacle(self, statement: str) -> str | None:
         """Say why the twin must not be asked about a statement: it lacks something the statement may need."""
@@ -211,8 +232,8 @@ class Twin:
         self._stack.close()
         self._open()
         self._current = {}
-        rebuilt, _ = self._try_add([each.index for each in self._added]) if self._added else ((), {})
-        for before, now in zip(self._added, rebuilt, strict=True):
+        rebuilt, _ = self._try_add([each.index for each in self.added]) if self.added else ((), {})
+        for before, now in zip(self.added, rebuilt, strict=True):
             self._current |= dict(zip(before.oids, now.oids, strict=True))
         for name, (_, oids) in self._dropped.items():
             self._current |= dict(zip(oids, (int(row["oid"]) for row in self._known(name)), strict=True))
@@ -233,7 +254,7 @@ class Twin:
         """Add what the server takes, as `add` does, and return beside it why it rejects the others."""
         self._hold(*(index.ddl() for index in indexes))
         added, rejected = self._surviving(lambda: self._try_add(indexes))
-        self._added += added
+        self.added += added
         return added, rejected
 
     def _try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:

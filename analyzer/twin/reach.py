@@ -37,7 +37,8 @@ class Reach:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._names = _Names(snapshot)
-        self._read: set[str] = set()
+        #: What was asked for so far.
+        self.statements: set[str] = set()
         self._words: set[str] = set()
         self._tables: set[Table] = set()
         self._functions: set[int] = set()
@@ -48,10 +49,10 @@ class Reach:
 
     def grow(self, statements: Iterable[str]) -> bool:
         """Add what statements need; return whether that is more than before."""
-        unread = [text for text in statements if text not in self._read]
+        unread = [text for text in statements if text not in self.statements]
         before = len(self._tables), len(self._functions)
         for text in unread:
-            self._read.add(text)
+            self.statements.add(text)
             found = self._follow([text])
             if not _CHECKED.isdisjoint(mention.name for mention in _mentions(text)):
                 self._refer(found)
