@@ -367,7 +367,9 @@ def _caveats(built: TwinIndex, snapshot: Snapshot) -> Iterator[str]:
         yield "index-only scans need a vacuumed table: less than half of its pages are marked all-visible"
     if built.sampled:
         yield "its expressions, predicate or size are estimated from a sample of the table's rows"
-    elif any(key.expression is not None for key in index.keys):
+    elif built.guessed:
         yield "what values its expressions have is a guess: capture with --samples to estimate it"
+    elif any(key.expression is not None for key in index.keys):
+        yield "what values its expressions have is estimated from the columns' statistics: --samples tells it better"
     if not snapshot.values:
         yield "estimated without values: the snapshot was captured with --no-values"

@@ -14,11 +14,13 @@ from analyzer.errors import InputError, RejectedError
 from analyzer.index import IndexDef
 from analyzer.sql import ident, render
 from analyzer.twin.build import Built, Planting
+from analyzer.twin.derived import Derivation
 from analyzer.twin.explain import plan_tree
-from analyzer.twin.keys import wrapped_column
+from analyzer.twin.keys import current_rows
+from analyzer.twin.learnt import Learnt, restore_expressions, with_learnt
 from analyzer.twin.parking import build_parked
-from analyzer.twin.sampled import Sampled, look_up, restore_expressions
-from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size
+from analyzer.twin.sampled import look_up
+from analyzer.twin.sizing import BLOCK, IndexSize, predict_size
 from analyzer.twin.visibility import Visibility
 
 #: Indexes built in one transaction. Each is slower by those of its table that are there already and not hidden yet.
@@ -37,6 +39,8 @@ class TwinIndex:
     names: frozenset[str]
     #: Whether the sample of its table's rows told of it.
     sampled: bool = False
+    #: Whether nothing told what values some of its expressions have.
+    guessed: bool = False
 
     def __hash__(self) -> int:
         """Hash by what no other index has: configurations are looked up by the ten thousand."""
@@ -52,10 +56,9 @@ class TwinIndex:
 class _Part:
     """What an added index, or one leaf of it, is to look like."""
 
-    table: tuple[str, str]
     names: Mapping[str, str]
     size: IndexSize
-    sampled: Sampled
+    learnt: Learnt
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +69,11 @@ class Addition:
     snapshot: Snapshot
     visibility: Visibility
     rejected: dict[IndexDef, InputError] = field(default_factory=dict[IndexDef, InputError])
+    _derivation: Derivation = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive each expression once for all indexes that are added together."""
+        self._derivation = Derivation(connection=self.built.inflated, snapshot=self.snapshot)
 
     @property
     def _connection(self) -> Connection:
@@ -103,7 +111,7 @@ class Addition:
                 sizes = {"pages": part.size.pages, "tuples": part.size.tuples, "all_visible_pages": 0}
                 self._connection.execute(query, {**part.names, **sizes})
         for part in parts:
-            self._restore_expressions(index, part)
+            restore_expressions(self._connection, part.names["schema_name"], part.names["name"], part.learnt)
         total = IndexSize(
             pages=sum(part.size.pages for part in parts),
             tuples=sum(part.size.tuples for part in parts),
@@ -114,7 +122,8 @@ class Addition:
             size=total,
             oids=tuple(int(row["oid"]) for row in tree),
             names=frozenset(str(row["name"]) for row in tree),
-            sampled=any(part.sampled.used for part in parts),
+            sampled=any(part.learnt.sampled for part in parts),
+            guessed=any(part.learnt.guessed for part in parts),
         )
 
     def _parts(self, index: IndexDef, tree: Sequence[Mapping[str, Any]], planting: Planting) -> Iterator[_Part]:
@@ -126,28 +135,17 @@ class Addition:
                 keys=index.keys, include=index.include, where=index.where, unique=index.unique,
                 parameters=index.parameters,
             )  # fmt: skip
-            sampled = look_up(self._connection, self.snapshot, part)
-            selectivity = self._selectivity(part) if sampled.selectivity is None else sampled.selectivity
-            size = sampled.size or predict_size(part, self.snapshot, selectivity=selectivity)
+            learnt = look_up(self._connection, self.snapshot, part)
+            if not learnt.sampled:
+                learnt = self._derivation.learn(part)
+            selectivity = self._selectivity(part) if learnt.selectivity is None else learnt.selectivity
+            known = with_learnt(part, self.snapshot, learnt.expressions)
+            size = learnt.size or predict_size(*known, selectivity=selectivity)
             relation = self.snapshot.relation(part.schema, part.table)
             heap_blocks = ((relation.size_bytes or 0) if relation else 0) // BLOCK
             planting.plant(row, index.method, size, heap_blocks=heap_blocks)
             names = {"schema_name": row["schema_name"], "name": row["name"]}
-            yield _Part(table=(part.schema, part.table), names=names, size=size, sampled=sampled)
-
-    def _restore_expressions(self, index: IndexDef, part: _Part) -> None:
-        """Give expressions their statistics in the sample, else those of the column in such as lower(email)."""
-        relation = self.snapshot.relation(*part.table)
-        done = restore_expressions(self._connection, part.names["schema_name"], part.names["name"], part.sampled)
-        for number, key in enumerate(index.keys, 1):
-            if number in done:
-                continue
-            column = wrapped_column(key.expression or "", relation) if relation is not None else None
-            row = self.snapshot.column_statistics(*part.table, column) if column is not None else None
-            if row is not None:
-                values = row.model_dump(include={"null_fraction", "average_width", "distinct"})
-                query = render("twin/restore_expression_statistics", pg=self.built.major)
-                self._connection.execute(query, {"number": number, **part.names, **values})
+            yield _Part(names=names, size=size, learnt=learnt)
 
     def _selectivity(self, index: IndexDef) -> float:
         """Ask the planner which share of the rows a partial index holds."""

@@ -1,22 +1,26 @@
 """How many combinations of columns there are, and how many rows each has.
 
-Known from a sample of the rows or from extended statistics; else the columns are taken to be independent, as the
-planner takes them.
+Known from a sample of the rows or from extended statistics, bounded by what constraints prove; else the columns are
+taken to be independent, as the planner takes them.
 """
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from analyzer.capture.snapshot import Sample, Snapshot
+from analyzer.capture.snapshot import Relation, Sample, Snapshot
 from analyzer.index import IndexDef
-from analyzer.twin.keys import KeyFacts, Shares, binned, combined, occurring
+from analyzer.twin.keys import KeyFacts, Shares, binned, combined, current_rows, occurring
 
 #: Times a combination must come up in a sample to be counted for itself.
 _OFTEN = 3
 #: Repetitions that chance does not explain, in standard deviations.
 _SURE = 3
+#: Rows on each of the combinations that are different in all rows: so few that no two meet by chance.
+_NEVER_TWICE = 1e-6
+#: Steps in which the number of combinations is narrowed down.
+_HALVINGS = 40
 
 
 def combinations(index: IndexDef, keys: Sequence[KeyFacts], snapshot: Snapshot, rows: float) -> tuple[Shares, ...]:
@@ -26,22 +30,66 @@ def combinations(index: IndexDef, keys: Sequence[KeyFacts], snapshot: Snapshot, 
     for count in range(2, len(keys) + 1):
         independent = combined(tuple(keys[:count]))
         plain = len(columns) == len(keys) and index.where is None and rows >= 1
-        known = _known(index, columns[:count], snapshot, independent, rows) if plain else None
+        known = _known(index, columns[:count], snapshot, keys[:count], rows) if plain else None
         found.append(known or independent)
     return tuple(found)
 
 
 def _known(
-    index: IndexDef, columns: tuple[str, ...], snapshot: Snapshot, independent: Shares, rows: float
+    index: IndexDef, columns: tuple[str, ...], snapshot: Snapshot, keys: Sequence[KeyFacts], rows: float
 ) -> Shares | None:
-    table = (index.schema, index.table)
+    table, independent = (index.schema, index.table), combined(tuple(keys))
+    relation = snapshot.relation(*table)
+    if relation is not None and _is_unique(relation, columns):
+        return ((_NEVER_TWICE / rows, rows / _NEVER_TWICE),)
     sample = next((each for each in snapshot.samples if (each.schema_name, each.table) == table), None)
     if sample is not None and set(columns) <= set(sample.columns) - set(sample.incomplete) and sample.lines:
         return _in_sample(sample, columns, rows, independent)
     if (distinct := _distinct(table, columns, snapshot)) is not None:
-        fewer = max(1.0, occurring(independent, rows) / distinct)
-        return tuple((min(1.0, share * fewer), max(1.0, count / fewer)) for share, count in independent)
+        return _with_occurring(independent, distinct, rows)
+    facts = dict(zip(columns, keys, strict=True))
+    if relation is not None and (possible := _referenced(relation, facts, snapshot)) is not None:
+        return _fewer(independent, sum(count for _, count in independent) / possible)
     return None
+
+
+def _is_unique(relation: Relation, columns: Sequence[str]) -> bool:
+    """Say whether a constraint keeps any two rows different there; NULLs are as good as different to it."""
+    required = {column.name for column in relation.columns if column.not_null} & set(columns)
+    return any(each.kind in "pu" and required.issuperset(each.columns) for each in relation.constraints)
+
+
+def _referenced(relation: Relation, facts: Mapping[str, KeyFacts], snapshot: Snapshot) -> float | None:
+    """Return how many combinations a foreign key of several of these columns leaves possible."""
+    bounds: list[float] = []
+    for each in relation.constraints:
+        several = each.kind == "f" and each.validated and len(each.columns) > 1 and facts.keys() >= set(each.columns)
+        other = snapshot.relation(each.referenced_schema or "", each.referenced_table or "") if several else None
+        if other is None or other.tuples < 0 or any(facts[column].null_fraction for column in each.columns):
+            continue
+        free = [fact.distinct + (fact.null_fraction > 0) for name, fact in facts.items() if name not in each.columns]
+        bounds.append(max(1.0, current_rows(other)) * math.prod(free))
+    return min(bounds, default=None)
+
+
+def _fewer(shares: Shares, times: float) -> Shares:
+    """Put combinations together until there are that many times fewer, as far as they can be."""
+    if times <= 1:
+        return shares
+    left = tuple((share, count, max(1.0, count / times)) for share, count in shares)
+    return tuple((share * count / fewer, fewer) for share, count, fewer in left)
+
+
+def _with_occurring(shares: Shares, distinct: float, rows: float) -> Shares:
+    """Put combinations together until as many of them as are known to occur do."""
+    low, high = 0.0, math.log(max(1.0, sum(count for _, count in shares)))
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if occurring(_fewer(shares, math.exp(middle)), rows) > distinct:
+            low = middle
+        else:
+            high = middle
+    return _fewer(shares, math.exp(high))
 
 
 def _distinct(table: tuple[str, str], columns: Sequence[str], snapshot: Snapshot) -> float | None:

@@ -41,11 +41,12 @@ def estimate(counted: Counted, *, total_rows: float, target: int) -> Estimate:
     several = sorted((item for item in counted.counts if item[1] > 1), key=lambda item: (-item[1], item[0]))
     complete = len(several) == len(counted.counts) and not counted.wide and distinct > 0 and len(several) <= target
     common = several if complete else _common(several[:target], counted, distinct, total_rows)
+    listed = set(common)
     return Estimate(
         distinct=distinct,
         common=tuple(place for place, _ in common),
         frequencies=tuple(count / counted.rows for _, count in common),
-        bounds=_bounds(counted, {place for place, _ in common}, target),
+        bounds=spread_bounds([item for item in counted.counts if item not in listed], target),
     )
 
 
@@ -88,12 +89,11 @@ def _common(
     return kept
 
 
-def _bounds(counted: Counted, common: set[int], target: int) -> tuple[int, ...]:
-    """Spread the bounds evenly over the values that are not common, with their repetitions."""
-    rest = [(place, count) for place, count in counted.counts if place not in common]
-    number = min(len(rest), target + 1)
+def spread_bounds(counts: Sequence[tuple[int, int]], target: int) -> tuple[int, ...]:
+    """Spread bounds evenly over (place, count), the values that are not common, with their repetitions."""
+    number = min(len(counts), target + 1)
     if number < 2:
         return ()
-    ends = list(itertools.accumulate(count for _, count in rest))
+    ends = list(itertools.accumulate(count for _, count in counts))
     positions = (step * (ends[-1] - 1) // (number - 1) for step in range(number))
-    return tuple(rest[bisect.bisect_right(ends, position)][0] for position in positions)
+    return tuple(counts[bisect.bisect_right(ends, position)][0] for position in positions)

@@ -9,6 +9,7 @@ from functools import lru_cache
 from analyzer.capture.snapshot import ColumnStatistics, Relation
 from analyzer.index import Key
 from analyzer.sql import ident
+from analyzer.twin.files import BLOCK_BYTES
 from analyzer.twin.widths import Widths, value_widths
 
 #: Header of an index tuple, and as much again for its bitmap of NULLs.
@@ -48,6 +49,14 @@ class KeyFacts:
     def width(self) -> float:
         """Return the average width of a value."""
         return sum(width * share for width, share in self.widths)
+
+
+def current_rows(relation: Relation) -> float:
+    """Estimate the rows as the planner does: the analysed density times the current pages."""
+    pages = (relation.size_bytes or 0) / BLOCK_BYTES
+    if relation.tuples < 0:
+        return 0.0
+    return relation.tuples / relation.pages * pages if relation.pages else relation.tuples
 
 
 def key_facts(key: Key, relation: Relation, statistics: Mapping[str, ColumnStatistics], rows: float) -> KeyFacts:

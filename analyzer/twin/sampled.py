@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import Column, ColumnStatistics, Relation, Sample, Snapshot
+from analyzer.capture.snapshot import ColumnStatistics, Relation, Sample, Snapshot
 from analyzer.db import Connection
 from analyzer.index import IndexDef
 from analyzer.sql import ident, render
 from analyzer.twin.estimates import Counted, Estimate, estimate
-from analyzer.twin.keys import named_columns
-from analyzer.twin.sizing import BLOCK, IndexSize, current_rows, predict_size
-from analyzer.twin.statistics import restorable
+from analyzer.twin.keys import current_rows, named_columns
+from analyzer.twin.learnt import Learnt, LearntKey, with_learnt
+from analyzer.twin.sizing import BLOCK, IndexSize, predict_size
 
 _SCHEMA = "twindex_own"
 #: Fewer rows say too little.
@@ -27,31 +27,6 @@ _FEWEST_ROWS = 100
 _FEWEST_KEPT = 30
 #: Types whose elements pg_stats does not count, or not as an index does.
 _UNCOUNTED = ("json", "tsvector", "hstore")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampled:
-    """What the sample says of one index; empty where there is none, or it is too small."""
-
-    #: Share of the table's rows the index holds; None where the sample says nothing of it.
-    selectivity: float | None = None
-    size: IndexSize | None = None
-    #: Statistics of its expressions, by position from 1; their names are the sample's own.
-    expressions: tuple[tuple[int, ColumnStatistics], ...] = ()
-
-    @property
-    def used(self) -> bool:
-        """Say whether it says anything."""
-        return self.selectivity is not None or self.size is not None or bool(self.expressions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Probed:
-    """A key's values in the sample."""
-
-    number: int
-    type: str
-    statistics: ColumnStatistics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +43,11 @@ class _Subject:
     total_rows: float
 
 
-def look_up(connection: Connection, snapshot: Snapshot, index: IndexDef) -> Sampled:
+def look_up(connection: Connection, snapshot: Snapshot, index: IndexDef) -> Learnt:
     """Learn what the sample of a table says of an index of that very table (not of its partitions)."""
     subject = _subject(connection, snapshot, index)
     if subject is None:
-        return Sampled()
+        return Learnt()
     try:
         with connection.transaction():
             _load(subject)
@@ -80,7 +55,7 @@ def look_up(connection: Connection, snapshot: Snapshot, index: IndexDef) -> Samp
     except psycopg.Error:
         if connection.closed:
             raise
-        return Sampled()  # A function the twin has only a stub of, a value it cannot read: the statistics answer.
+        return Learnt()  # A function the twin has only a stub of, a value it cannot read: the statistics answer.
 
 
 def _subject(connection: Connection, snapshot: Snapshot, index: IndexDef) -> _Subject | None:
@@ -126,20 +101,21 @@ def _thinned(table: str) -> str:
     return f"{table}_thinned"
 
 
-def _examine(subject: _Subject, snapshot: Snapshot) -> Sampled:
+def _examine(subject: _Subject, snapshot: Snapshot) -> Learnt:
     index = subject.index
     rows, kept = _count(subject, subject.table)
     complete = rows >= subject.total_rows
     if kept < _FEWEST_KEPT and not complete:
-        return Sampled()
+        return Learnt()
     selectivity = kept / rows if index.where is not None and rows else None
     probed = _probe(subject, kept / rows * subject.total_rows) if rows else ()
-    expressions = tuple((each.number, each.statistics) for each in probed if index.keys[each.number - 1].expression)
+    expressions = tuple(each for each in probed if index.keys[each.number - 1].expression is not None)
     if _is_uncounted(index, subject.relation):
         size = _extrapolated(subject, kept)
     else:
         size = _predicted(subject, snapshot, probed, selectivity) if probed else None
-    return Sampled(selectivity=selectivity, size=size, expressions=expressions)
+    told = selectivity is not None or size is not None or bool(expressions)
+    return Learnt(selectivity=selectivity, size=size, expressions=expressions, sampled=told)
 
 
 def _count(subject: _Subject, table: str) -> tuple[int, int]:
@@ -148,7 +124,7 @@ def _count(subject: _Subject, table: str) -> tuple[int, int]:
     return (int(row["rows"]), int(row["kept"])) if row is not None else (0, 0)
 
 
-def _probe(subject: _Subject, total_rows: float) -> tuple[_Probed, ...]:
+def _probe(subject: _Subject, total_rows: float) -> tuple[LearntKey, ...]:
     """Take the statistics of the expressions' values; of all keys' where the index holds a part of the rows."""
     index, connection = subject.index, subject.connection
     wanted = [
@@ -166,7 +142,7 @@ def _probe(subject: _Subject, total_rows: float) -> tuple[_Probed, ...]:
     found = reader.rows("column_statistics", {"relations": [columns[0]["oid"]], "values": True})
     analysed = {row["column"]: ColumnStatistics(**row) for row in found}
     probed = tuple(
-        _Probed(
+        LearntKey(
             number=number,
             type=column["type"],
             statistics=_for_table(connection, column["type"], analysed[column["name"]], total_rows),
@@ -211,30 +187,14 @@ def _values(connection: Connection, column: str, found: Estimate) -> Mapping[str
 
 
 def _predicted(
-    subject: _Subject, snapshot: Snapshot, probed: Sequence[_Probed], selectivity: float | None
+    subject: _Subject, snapshot: Snapshot, probed: Sequence[LearntKey], selectivity: float | None
 ) -> IndexSize:
-    """Predict as from statistics, with the probed keys for columns of the table."""
-    relation, index = subject.relation, subject.index
-    names = {each.number: f"twindex key {each.number}" for each in probed}
-    numbers = max(column.number for column in relation.columns)
-    columns = [Column(name=names[each.number], number=numbers + each.number, type=each.type) for each in probed]
-    statistics = [
-        each.statistics.model_copy(
-            update={"schema_name": index.schema, "relation": index.table, "column": names[each.number]}
-        )
-        for each in probed
-    ]
-    share = 1.0 if selectivity is None else selectivity
-    table = relation.model_copy(
-        update={"columns": (*relation.columns, *columns), "tuples": relation.tuples * share},
-    )
-    keys = tuple(
-        replace(key, column=names[number], expression=None) if number in names else key
-        for number, key in enumerate(index.keys, 1)
-    )
-    own = snapshot.statistics_by_relation.get((index.schema, index.table), ())
-    known = snapshot.model_copy(update={"relations": (table,), "statistics": (*own, *statistics)})
-    return predict_size(replace(index, keys=keys, where=None), known)
+    """Predict as from statistics: those of the rows that the index holds."""
+    index, known = with_learnt(subject.index, snapshot, probed)
+    table = known.relations[0]
+    held = table.model_copy(update={"tuples": table.tuples * (1.0 if selectivity is None else selectivity)})
+    of_index = known.model_copy(update={"relations": (held, *known.relations[1:])})
+    return predict_size(replace(index, where=None), of_index)
 
 
 def _extrapolated(subject: _Subject, kept: int) -> IndexSize | None:
@@ -259,16 +219,3 @@ def _pages(subject: _Subject, table: str) -> int:
     row = connection.execute(render("twin/size_sample"), name).fetchone()
     connection.execute(render("index/drop_index", schema=_SCHEMA, name="sampled", concurrently=False))
     return int(row["pages"]) if row is not None else 0
-
-
-def restore_expressions(connection: Connection, schema: str, name: str, sampled: Sampled) -> frozenset[int]:
-    """Give an added index the statistics its expressions have in the sample; return the positions that have some."""
-    if not sampled.expressions:
-        return frozenset()
-    index = {"index": ident(schema, name)}
-    columns = [row["name"] for row in connection.execute(render("twin/read_index_columns"), index).fetchall()]
-    query = render("twin/restore_column_statistics", pg=connection.info.server_version // 10_000)
-    for number, row in sampled.expressions:
-        names = {"schema_name": schema, "relation": name, "column": columns[number - 1]}
-        connection.execute(query, restorable(row) | names)
-    return frozenset(number for number, _ in sampled.expressions)

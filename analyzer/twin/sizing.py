@@ -18,6 +18,7 @@ from analyzer.twin.keys import (
     KeyFacts,
     Shares,
     align,
+    current_rows,
     entry_bytes,
     key_facts,
     named_columns,
@@ -99,14 +100,6 @@ def predict_size(index: IndexDef, snapshot: Snapshot, *, selectivity: float = 1.
     if index.method == "gin":
         return _gin(table)
     return IndexSize(pages=max(2, math.ceil(_PAGES[index.method](table))), tuples=tuples)
-
-
-def current_rows(relation: Relation) -> float:
-    """Estimate the rows as the planner does: the analysed density times the current pages."""
-    pages = (relation.size_bytes or 0) / BLOCK
-    if relation.tuples < 0:
-        return 0.0
-    return relation.tuples / relation.pages * pages if relation.pages else relation.tuples
 
 
 def _btree(table: _Indexed) -> IndexSize:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from analyzer.capture.snapshot import ColumnStatistics, Sample, Snapshot
+from analyzer.capture.measured import DistinctCombinations, ExtendedData, ExtendedStatistics
+from analyzer.capture.snapshot import Column, ColumnStatistics, Constraint, Relation, Sample, Snapshot
 from analyzer.index import IndexDef, Key
 from analyzer.twin.dependence import combinations
 from analyzer.twin.elements import gin_shape
@@ -64,7 +65,7 @@ def test_fewer_combinations_occur_than_could() -> None:
 
 def sampled(lines: list[str]) -> Snapshot:
     sample = Sample(schema_name="public", table="t", columns=("a", "b"), lines=tuple(lines))
-    return Snapshot.model_construct(samples=(sample,), extended_statistics=())
+    return Snapshot.model_construct(samples=(sample,), extended_statistics=(), relations=())
 
 
 def pair() -> IndexDef:
@@ -85,7 +86,7 @@ def test_a_sample_of_independent_columns_changes_little() -> None:
 
 def test_without_a_sample_columns_are_independent() -> None:
     keys = (key(5000), key(500))
-    snapshot = Snapshot.model_construct(samples=(), extended_statistics=())
+    snapshot = Snapshot.model_construct(samples=(), extended_statistics=(), relations=())
     assert combinations(pair(), keys, snapshot, 600_000) == (combined(keys[:1]), combined(keys))
 
 
@@ -106,3 +107,57 @@ def test_rare_elements_are_counted_beside_the_most_common_ones() -> None:
     alone = statistics(**common, element_count_histogram=[1.0, 1.0, 0.5])
     among = statistics(**common, element_count_histogram=[1.0, 9.0, 4.0])
     assert pages(Key(column="c"), alone) < 0.5 * pages(Key(column="c"), among)
+
+
+def referring(*, not_null: bool = True) -> Snapshot:
+    """Return tables t (a, b, c) of 600,000 rows, where a and b refer to one of 8,000, and b with c are unique."""
+    both = Constraint(
+        name="t_fkey", kind="f", definition="", columns=("a", "b"), referenced_schema="public", referenced_table="u"
+    )
+    unique = Constraint(name="t_key", kind="u", definition="", columns=("b", "c"))
+    columns = tuple(
+        Column(name=name, number=number, type="integer", not_null=not_null) for number, name in enumerate("abc", 1)
+    )
+    table = {"schema_name": "public", "kind": "r", "columns": columns}
+    relations = (
+        Relation(name="t", tuples=600_000, constraints=(both, unique), **table),  # pyright: ignore[reportArgumentType] - checked when it runs
+        Relation(name="u", tuples=8_000, **table),  # pyright: ignore[reportArgumentType] - checked when it runs
+    )
+    return Snapshot.model_construct(samples=(), extended_statistics=(), relations=relations)
+
+
+def occurring_of(columns: str, keys: tuple[KeyFacts, ...], snapshot: Snapshot) -> float:
+    index = IndexDef(schema="public", table="t", name="ix", keys=tuple(Key(column=column) for column in columns))
+    return occurring(combinations(index, keys, snapshot, 600_000)[-1], 600_000)
+
+
+def test_a_foreign_key_bounds_the_combinations() -> None:
+    keys = (key(2_000), key(1_000))
+    assert occurring_of("ab", keys, referring()) == pytest.approx(8_000, rel=0.01)
+    assert occurring_of("ba", keys[::-1], referring()) == pytest.approx(8_000, rel=0.01)
+    assert occurring_of("ab", (key(20), key(10)), referring()) == pytest.approx(200)
+    # Of a reference with a NULL in it the other columns are anything.
+    assert occurring_of("ab", (key(2_000, null_fraction=0.1), key(1_000)), referring()) > 400_000
+
+
+def test_a_unique_constraint_tells_all_rows_apart() -> None:
+    keys = (key(1_000), key(1_000))
+    assert occurring_of("bc", keys, referring()) == pytest.approx(600_000, rel=0.001)
+    assert occurring_of("bca", (*keys, key(5)), referring()) == pytest.approx(600_000, rel=0.001)
+    assert occurring_of("bc", keys, referring(not_null=False)) < 500_000
+
+
+def test_as_many_combinations_occur_as_extended_statistics_counted() -> None:
+    data = ExtendedData(inherited=False, distinct=(DistinctCombinations(keys=(0, 1), distinct=7_000),))
+    told = ExtendedStatistics(
+        schema_name="public",
+        name="s",
+        table_schema="public",
+        table="t",
+        definition="",
+        columns=("a", "b"),
+        data=(data,),
+    )
+    snapshot = Snapshot.model_construct(samples=(), extended_statistics=(told,), relations=())
+    assert occurring_of("ab", (key(20_000), key(10_000)), snapshot) == pytest.approx(7_000, rel=0.01)
+    assert occurring_of("ab", (key(20), key(10)), snapshot) == pytest.approx(200)
