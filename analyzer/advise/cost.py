@@ -1,6 +1,8 @@
 """What the workload costs under a configuration of indexes, asked of the twin and remembered."""
 
-from collections.abc import Collection, Iterator, Sequence
+import math
+import time
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -13,7 +15,7 @@ from analyzer.advise.upkeep import upkeep
 from analyzer.capture.snapshot import Constraint, NotExamined, Relation, Snapshot
 from analyzer.sql import render_text
 from analyzer.twin.planner import Asked, Plan, Twin, TwinIndex, walk
-from analyzer.twin.pool import TwinPool
+from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape
@@ -162,8 +164,16 @@ class _Question:
     cautious: bool
 
 
-def _plan(twin: Twin, question: _Question) -> tuple[tuple[int, ...], Costs]:
-    """Return the places of the indexes that plans use, and what they cost."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """What came of it."""
+
+    #: Places of the indexes that the plans use.
+    used: tuple[int, ...]
+    costs: Costs
+
+
+def _plan(twin: Twin, question: _Question) -> _Planned:
     visible = [(place, twin.added[place]) for place in question.visible]
     twin.show([index for _, index in visible], without=question.without, tables=question.tables)
     queries = (*question.queries, *question.triggered)
@@ -174,7 +184,7 @@ def _plan(twin: Twin, question: _Question) -> tuple[tuple[int, ...], Costs]:
     priced = [(query.times, plan) for query, plan in zip(queries, plans, strict=True)]
     own = sum(times * cautious_cost(plan, proposed) for times, plan in priced[: len(question.queries)])
     triggered = (times * plan.cost for times, plan in priced[len(question.queries) :])
-    return tuple(place for place, _ in used), (own, *triggered)
+    return _Planned(used=tuple(place for place, _ in used), costs=(own, *triggered))
 
 
 @dataclass(slots=True)
@@ -219,33 +229,35 @@ class CostModel:
     def costs(self, item: PricedStatement, configuration: Configuration) -> Costs:
         """Return the cost of one execution in parts: the statement itself, then each of its foreign-key triggers."""
         self.answered += len(item.queries) + len(item.triggered)
-        return self._settle(item, self._relevant(item, configuration))
-
-    def prepare(self, configurations: Sequence[Configuration]) -> None:
-        """Find out what every statement costs under some configurations, side by side where there is a pool."""
-        wanted = [
-            (item, list(dict.fromkeys(self._relevant(item, each) for each in configurations)))
-            for item in self.statements
-        ]
-        if self.pool is None:
-            for item, relevant in wanted:
-                for each in relevant:
-                    self._settle(item, each)
-            return
-        while wanted := [(item, left) for item, relevant in wanted if (left := self._unknown(item, relevant))]:
-            self._learn([(item, self._known(item).broaden(left[0])) for item, left in wanted])
-
-    def _settle(self, item: PricedStatement, relevant: Configuration) -> Costs:
+        relevant = self._relevant(item, configuration)
         known = self._known(item)
-        while (costs := known.find(relevant)) is None:
-            self._learn([(item, known.broaden(relevant))])
+        if (costs := known.find(relevant)) is None:
+            run_alone(self.twin, _plan, [self._settling(item, [configuration], math.inf)])
+            costs = known.find(relevant)
+        assert costs is not None  # noqa: S101 - just settled
         return costs
 
-    def _unknown(self, item: PricedStatement, relevant: Sequence[Configuration]) -> Sequence[Configuration]:
-        """Return the configurations from the first one on that no answer holds for."""
+    def prepare(self, configurations: Sequence[Configuration], *, deadline: float = math.inf) -> None:
+        """Find out what every statement costs under some configurations, side by side where there is a pool.
+
+        It ends early when time.monotonic() reaches the deadline.
+        """
+        chains = [self._settling(item, configurations, deadline) for item in self.statements]
+        if self.pool is None:
+            run_alone(self.twin, _plan, chains)
+        else:
+            self.pool.run(_plan, chains)
+
+    def _settling(
+        self, item: PricedStatement, configurations: Iterable[Configuration], deadline: float
+    ) -> Generator[_Question, _Planned]:
+        """Yield what is to be planned until the costs of a statement under all configurations are known."""
         known = self._known(item)
-        first = next((place for place, each in enumerate(relevant) if known.find(each) is None), len(relevant))
-        return relevant[first:]
+        for relevant in dict.fromkeys(self._relevant(item, each) for each in configurations):
+            while known.find(relevant) is None and time.monotonic() < deadline:
+                visible = known.broaden(relevant)
+                planned = yield self._question(item, visible)
+                self._learn(item, visible, planned)
 
     def _known(self, item: PricedStatement) -> Answers:
         if (known := self._answers.get(item.statement)) is None:
@@ -260,21 +272,14 @@ class CostModel:
         strangers = (each for each in rivals if is_resolved and self._influence.is_strange(each.index, named))
         return Answers(rivals, frozenset(strangers))
 
-    def _learn(self, asked: Sequence[tuple[PricedStatement, Configuration]]) -> None:
-        """Plan statements, each with what is to be visible."""
-        questions = [self._question(item, visible) for item, visible in asked]
-        if self.pool is None:
-            planned = [_plan(self.twin, question) for question in questions]
-        else:
-            planned = self.pool.map(_plan, questions)
-        for (item, visible), (places, costs) in zip(asked, planned, strict=True):
-            self.questions += len(item.queries) + len(item.triggered)
-            known = self._known(item)
-            used = frozenset(self.twin.added[place] for place in places)
-            if apart := visible - known.rivals:
-                named = self._named(item)
-                used |= {each for each in apart if self._influence.sways(each.index, named)}
-            known.learn(Answer(used=used, visible=visible, costs=costs))
+    def _learn(self, item: PricedStatement, visible: Configuration, planned: _Planned) -> None:
+        self.questions += len(item.queries) + len(item.triggered)
+        known = self._known(item)
+        used = frozenset(self.twin.added[place] for place in planned.used)
+        if apart := visible - known.rivals:
+            named = self._named(item)
+            used |= {each for each in apart if self._influence.sways(each.index, named)}
+        known.learn(Answer(used=used, visible=visible, costs=planned.costs))
 
     def _question(self, item: PricedStatement, visible: Configuration) -> _Question:
         for place in range(len(self._places), len(self.twin.added)):

@@ -16,9 +16,6 @@ LEAST_SHARE = 0.005
 #: And make what it helps this many times cheaper.
 LEAST_RATIO = 1.5
 
-#: Configurations prepared before the clock is looked at again.
-_PREPARED = 50
-
 #: Why a candidate that saves something was not chosen.
 Refusal = Literal["share", "ratio", "budget", "most"]
 
@@ -66,7 +63,7 @@ def select(
     Under a budget the search is run again from what an integer program would build; the cheaper outcome is taken.
     """
     deadline = time.monotonic() + seconds if seconds is not None else float("inf")
-    _prepare(model, [frozenset(), *(frozenset([each]) for each in candidates)], deadline)
+    model.prepare([frozenset(), *(frozenset([each]) for each in candidates)], deadline=deadline)
     search = _Search(model, candidates, budget_bytes, deadline)
     _run(search, model, most, progress)
     if budget_bytes is not None and most is None and time.monotonic() < deadline:
@@ -77,13 +74,6 @@ def select(
     complete = time.monotonic() < deadline
     refused = search.refused(full=most is not None and len(search.chosen) >= most) if complete else ()
     return Selection(chosen=tuple(search.chosen), refused=refused, complete=complete)
-
-
-def _prepare(model: CostModel, configurations: Sequence[Configuration], deadline: float) -> None:
-    for start in range(0, len(configurations), _PREPARED):
-        if time.monotonic() > deadline:
-            break
-        model.prepare(configurations[start : start + _PREPARED])
 
 
 def _run(search: "_Search", model: CostModel, most: int | None, progress: Callable[[str], None] | None) -> None:
@@ -161,7 +151,7 @@ class _Search:
     def refused(self, *, full: bool) -> tuple[Refused, ...]:
         """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing."""
         configuration = frozenset(self.chosen)
-        _prepare(self._model, [configuration | {each} for each in self._bounds], self._deadline)
+        self._model.prepare([configuration | {each} for each in self._bounds], deadline=self._deadline)
         found: list[Refused] = []
         for index in self._bounds:
             if self._is_redundant(index):

@@ -101,7 +101,7 @@ def _shares(row: ColumnStatistics, distinct: float) -> Shares:
 
 def within(fact: KeyFacts, key: Key, where: str | None, rows: float, tuples: float) -> KeyFacts:
     """Narrow the facts about a table's rows to those a partial index holds."""
-    if where is None or not rows:
+    if where is None or not rows or not tuples:
         return fact
     # Of a value that c rows have, each with the same chance s to be in the index, some is left with 1 - (1 - s)^c.
     left = 1 - (1 - min(1.0, tuples / rows)) ** (rows / fact.distinct)

@@ -6,22 +6,44 @@ where the worker is, and its tasks and results must survive pickling. A worker t
 
 import atexit
 import contextlib
+import itertools
 import logging
 import multiprocessing
 import os
 import secrets
 import signal
 import threading
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
+from enum import Enum
 from multiprocessing.util import Finalize
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from analyzer.twin.planner import Recipe, Twin
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class _End(Enum):
+    """Where a chain has no more tasks."""
+
+    END = 0
+
+
+_END: Literal[_End.END] = _End.END
+
+
+#: Yields tasks, each of which may depend on what came of the one before.
+Chain = Generator[T, R, None]
+
+
+def run_alone(twin: Twin, function: Callable[[Twin, T], R], chains: Iterable[Chain[T, R]]) -> None:
+    """Run chains of tasks one after the other, on one twin."""
+    for chain in chains:
+        _finish(twin, function, chain, next(chain, _END))
 
 
 class TwinPool:
@@ -30,37 +52,51 @@ class TwinPool:
     def __init__(self, twin: Twin, executor: Executor, workers: int) -> None:
         self._twin = twin
         self._executor: Executor | None = executor
-        self._workers = workers
+        #: In so many parts what is to be done is handed out, so that none waits for the next one.
+        self._parts = 2 * workers
         self._key = secrets.token_hex(8)
 
     def map(self, function: Callable[[Twin, T], R], tasks: Sequence[T]) -> list[R]:
         """Return what a function makes of each task, in their order, whichever copy it is given."""
-        if self._executor is None or len(tasks) < 2:
-            return [function(self._twin, task) for task in tasks]
-        parts = [tasks[start :: self._workers] for start in range(min(self._workers, len(tasks)))]
+        results: dict[int, R] = {}
+
+        def one(place: int) -> Chain[T, R]:
+            results[place] = yield tasks[place]
+
+        self.run(function, [one(place) for place in range(len(tasks))])
+        return [results[place] for place in range(len(tasks))]
+
+    def run(self, function: Callable[[Twin, T], R], chains: Iterable[Chain[T, R]]) -> None:
+        """Run chains of tasks side by side; the order within a chain is its own."""
+        ready = deque((chain, task) for chain in chains if (task := next(chain, _END)) is not _END)
+        flying: dict[Future[list[R] | None], list[tuple[Chain[T, R], T]]] = {}
         try:
-            done = self._run(self._executor, function, parts)
+            while self._executor is not None and (ready or flying):
+                while ready and len(flying) < self._parts:
+                    batch = [ready.popleft() for _ in range(1 + len(ready) // self._parts)]
+                    flying[self._submit(function, batch, recipe=None)] = batch
+                for future in wait(flying, return_when=FIRST_COMPLETED).done:
+                    results = future.result()
+                    batch = flying.pop(future)
+                    if results is None:
+                        flying[self._submit(function, batch, recipe=self._twin.recipe)] = batch
+                        continue
+                    for (chain, _), result in zip(batch, results, strict=True):
+                        if (task := _advance(chain, result)) is not _END:
+                            ready.append((chain, task))
         except BrokenExecutor:
             self._executor = None
-            return self.map(function, tasks)
-        results: list[R | None] = [None] * len(tasks)
-        for start, part in enumerate(done):
-            results[start :: self._workers] = part
-        return results  # pyright: ignore[reportReturnType] - every place is filled
+        for chain, task in itertools.chain(*flying.values(), ready):
+            _finish(self._twin, function, chain, task)
 
-    def _run(self, executor: Executor, function: Callable[[Twin, T], R], parts: Sequence[Sequence[T]]) -> list[list[R]]:
-        recipe = self._twin.recipe
-        known = _Copy(key=self._key, indexes=len(recipe.indexes))
-        first = [executor.submit(_work, known, function, part) for part in parts]
-        # Who has no copy, or not all of its indexes, is told how to make it; the others need not be told again.
-        told = _Copy(key=self._key, indexes=len(recipe.indexes), recipe=recipe)
-        found = [future.result() for future in first]
-        again = {
-            place: executor.submit(_work, told, function, parts[place])
-            for place, results in enumerate(found)
-            if results is None
-        }
-        return [each if each is not None else again[place].result() or [] for place, each in enumerate(found)]
+    def _submit(
+        self, function: Callable[[Twin, T], R], batch: Sequence[tuple[Chain[T, R], T]], *, recipe: Recipe | None
+    ) -> "Future[list[R] | None]":
+        if self._executor is None:
+            raise BrokenExecutor
+        # Who has no copy, or not all of its indexes, answers nothing, and is told how to make it.
+        copy = _Copy(key=self._key, indexes=len(self._twin.added), recipe=recipe)
+        return self._executor.submit(_work, copy, function, [task for _, task in batch])
 
     def close(self) -> None:
         """Remove the copies of this process; others end with theirs."""
@@ -92,6 +128,18 @@ def _begin() -> None:
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
+def _advance(chain: Chain[T, R], result: R) -> T | Literal[_End.END]:
+    try:
+        return chain.send(result)
+    except StopIteration:
+        return _END
+
+
+def _finish(twin: Twin, function: Callable[[Twin, T], R], chain: Chain[T, R], task: T | Literal[_End.END]) -> None:
+    while task is not _END:
+        task = _advance(chain, function(twin, task))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Copy:
     """A copy of a pool's twin, and how to make it where that is told."""
@@ -117,12 +165,12 @@ _OPEN: dict[str, list[Twin]] = {}
 def _work(copy: _Copy, function: Callable[[Twin, T], R], tasks: Sequence[T]) -> list[R] | None:
     """Do tasks in a worker; None when it has no such copy and is not told how to make one."""
     twin = _OWN.twins.get(copy.key)
-    if copy.recipe is None and (twin is None or len(twin.recipe.indexes) < copy.indexes):
+    if copy.recipe is None and (twin is None or len(twin.added) < copy.indexes):
         return None
     if copy.recipe is not None:
         if twin is None:
             twin = _OWN.twins[copy.key] = _made(copy.key, copy.recipe)
-        twin.add(copy.recipe.indexes[len(twin.recipe.indexes) :])
+        twin.add(copy.recipe.indexes[len(twin.added) :])
     assert twin is not None  # noqa: S101 - it was there or is now
     return [function(twin, task) for task in tasks]
 

@@ -7,7 +7,7 @@ from analyzer.capture.snapshot import Column, ColumnStatistics, Constraint, Rela
 from analyzer.index import IndexDef, Key
 from analyzer.twin.dependence import combinations
 from analyzer.twin.elements import gin_shape
-from analyzer.twin.keys import KeyFacts, combined, entry_bytes, occurring
+from analyzer.twin.keys import KeyFacts, combined, entry_bytes, occurring, within
 from analyzer.twin.widths import value_widths
 
 
@@ -55,6 +55,10 @@ def test_an_entry_is_the_average_of_aligned_sizes_not_the_aligned_average() -> N
 
 def test_a_null_takes_no_room_but_a_bitmap() -> None:
     assert entry_bytes((key(10, width=8, null_fraction=0.25),)) == 8 + 0.75 * 8 + 0.25 * 8
+
+
+def test_a_partial_index_that_holds_nothing_has_keys_like_any_other() -> None:
+    assert within(key(5), Key(column="c"), "c IS NULL", rows=100, tuples=0) == key(5)
 
 
 def test_fewer_combinations_occur_than_could() -> None:
