@@ -1,16 +1,13 @@
-"""What leaving the values out costs in fidelity: `python -m benchmarks.no_values`.
+"""What leaving the values out costs in fidelity.
 
 The reference platform works; it is captured with values and without, by the documented role. Both snapshots' twins plan
 every recorded statement and make proposals.
 """
 
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import click
 from psycopg.conninfo import make_conninfo
 
 from analyzer.advise.proposal import Advice, propose
@@ -19,13 +16,15 @@ from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
 from analyzer.demo import data, workload
-from analyzer.demo.rows import FAST, FULL, Scale
+from analyzer.demo.rows import FAST, Scale
 from analyzer.sql import render
 from analyzer.twin import cluster
 from analyzer.twin.planner import PlanTree, open_twin
 from analyzer.workload.parse import parse_statements
 from benchmarks.platform_indexes import migrate
-from benchmarks.setting import Setting, read_setting, render_setting, render_table
+from benchmarks.setting import render_table
+from benchmarks.targets import Section
+from benchmarks.twin_live import tell
 
 _DATABASE, _ROLE, _SEED = "platform", "twindex_reader", 1
 _SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "fsync": "off", "autovacuum": "off", "jit": "off"}
@@ -40,42 +39,30 @@ class Answers:
     advice: Advice
 
 
-@click.command()
-@click.option("--full", is_flag=True, help="The platform at its full scale.")
-def main(*, full: bool) -> None:
-    """Print a Markdown page."""
-    started = time.monotonic()
-
-    def say(stage: str) -> None:
-        click.echo(f"{time.monotonic() - started:5.0f} s  {stage}", err=True)
-
+def section(scale: Scale = FAST) -> Section:
+    """Measure on the reference platform and render it."""
     with cluster.temporary(settings=_SETTINGS) as server:
         server.ensure_database(_DATABASE)
         url = server.url(_DATABASE)
-        setting = _work(url, FULL if full else FAST, say)
+        _work(url, scale)
         reader = make_conninfo(url, user=_ROLE)
-        say("capture")
+        tell("no values: capture")
         snapshots = [capture(reader, values=values) for values in (True, False)]
-    say("twins")
+    tell("no values: twins")
     whole, stripped = (_answers(snapshot) for snapshot in snapshots)
-    say("done")
-    click.echo(_page(setting, whole, stripped, "full" if full else "fast"))
+    return Section(text=_text(whole, stripped), targets=())
 
 
-def _work(url: str, scale: Scale, say: Callable[[str], None]) -> Setting:
-    say("migrate")
+def _work(url: str, scale: Scale) -> None:
+    tell("no values: platform")
     migrate(url)
     with connect(url, autocommit=True) as connection:
         connection.execute(render("demo/create_reader", role=_ROLE))
-        setting = read_setting(connection, _SETTINGS)
-    say("load")
     with connect(url) as connection:
         data.load(connection, scale=scale, seed=_SEED, progress=lambda _table, _done, _total: None)
-    say("work")
     workload.run(url, scale=scale, seed=_SEED, count=workload.COUNTS[scale])
     with connect(url, autocommit=True) as connection:
         data.settle(connection)
-    return setting
 
 
 def _answers(snapshot: Snapshot) -> Answers:
@@ -86,7 +73,7 @@ def _answers(snapshot: Snapshot) -> Answers:
         return Answers(trials={trial.id: trial for trial in trials}, advice=propose(twin, parsed))
 
 
-def _page(setting: Setting, whole: Answers, stripped: Answers, scale: str) -> str:
+def _text(whole: Answers, stripped: Answers) -> str:
     pairs = [
         (trial, stripped.trials[key])
         for key, trial in whole.trials.items()
@@ -105,8 +92,12 @@ def _page(setting: Setting, whole: Answers, stripped: Answers, scale: str) -> st
         ("proposals found again", f"{len(proposed[0] & proposed[1])} of {len(proposed[0])}"),
         ("proposals made without values alone", str(len(proposed[1] - proposed[0]))),
     ]
-    table = render_table(("statements of the platform, " + scale + " scale", "without values:"), rows)
-    return f"# What `--no-values` costs\n\n{render_setting(setting)}\n\n{table}"
+    table = render_table(("statements of the reference platform", "without values:"), rows)
+    return f"## Without values\n\n{_HEAD}\n\n{table}"
+
+
+_HEAD = """What `twindex capture --no-values` costs: the platform of `make demo FAST=1` works, and is captured with its
+values and without. Both twins plan every recorded statement and make proposals."""
 
 
 def _count(pairs: Sequence[tuple[Trial, Trial]], test: Callable[[Trial, Trial], bool]) -> int:
@@ -143,7 +134,3 @@ def _priced(pairs: Sequence[tuple[Trial, Trial]], factor: float) -> int:
 def _near(one: float, other: float, factor: float) -> bool:
     least, most = sorted((one, other))
     return most <= least * factor
-
-
-if __name__ == "__main__":
-    sys.exit(main())
