@@ -162,7 +162,8 @@ def section(server: Cluster, scale: float) -> Section:
         *_failures("With samples, not right:", sides[1]),
         *_failures("Without samples, not right:", sides[0]),
     ))  # fmt: skip
-    return Section(text=text, targets=tuple(_target(*both) for both in shares))
+    targets = (_target(share, how) for both in shares for share, how in zip(both, ("without", "with"), strict=True))
+    return Section(text=text, targets=tuple(targets))
 
 
 def _explained(methods: Sequence[str]) -> str:
@@ -214,13 +215,9 @@ def _shares(found: Sequence[Measured]) -> Iterator[_Share]:
     yield _Share(what="others: size within 25 %", right=sized, number=len(others), wanted=1)
 
 
-def _target(plain: _Share, sampled: _Share) -> Target:
-    return Target(
-        name=plain.what,
-        wanted=f"{100 * plain.wanted:.0f} %",
-        measured=f"{plain.printed} without samples, {sampled.printed} with",
-        met=plain.met and sampled.met,
-    )
+def _target(share: _Share, how: str) -> Target:
+    wanted = f"{100 * share.wanted:.0f} %"
+    return Target(name=f"{share.what}, {how} samples", wanted=wanted, measured=share.printed, met=share.met)
 
 
 def _row(plain: Measured, sampled: Measured) -> tuple[str, ...]:

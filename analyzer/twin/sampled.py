@@ -2,9 +2,10 @@
 
 The sample's rows are loaded beside the empty table, once. An expression's values are put into a table of their own and
 analysed, then estimated for the true number of rows. A GIN index over values whose elements no statistics count is
-built twice, over a third of the sample and over all of it, and its size extrapolated.
+built over all of the sample, a third of it and a ninth, and its size extrapolated.
 """
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +95,8 @@ def _load(subject: _Subject) -> None:
     with connection.cursor() as cursor, cursor.copy(query) as copy:
         for line in sample.lines:
             copy.write(line + "\n")
-    connection.execute(render("twin/thin_sample", name=subject.table, thinned=_thinned(subject.table)))
+    for name in (subject.table, _thinned(subject.table)):
+        connection.execute(render("twin/thin_sample", name=name, thinned=_thinned(name)))
 
 
 def _thinned(table: str) -> str:
@@ -198,17 +200,27 @@ def _predicted(
 
 
 def _extrapolated(subject: _Subject, kept: int) -> IndexSize | None:
-    """Draw a line through two sizes and two numbers of rows, both logarithmic, to the table's number of rows."""
-    _, few = _count(subject, _thinned(subject.table))
+    """Go on from the sizes over parts of the sample to the table's number of rows, both logarithmic.
+
+    Where growth slows down within the sample, as words are seen again, it is taken to slow down as much beyond.
+    """
     rows, _ = _count(subject, subject.table)
     total = kept / rows * subject.total_rows
-    small, large = _pages(subject, _thinned(subject.table)), _pages(subject, subject.table)
-    if not 0 < few < kept or small < 2 or large < small:
+    tables = (subject.table, _thinned(subject.table), _thinned(_thinned(subject.table)))
+    counts = (kept, *(_count(subject, table)[1] for table in tables[1:]))
+    large, small, smallest = (_pages(subject, table) for table in tables)
+    if not 0 < counts[2] < counts[1] < kept or small < 2 or large < small:
         return None
+    if total <= kept:
+        return IndexSize(pages=large, tuples=round(total))
     # All but the metapage grows.
-    slope = math.log((large - 1) / (small - 1)) / math.log(kept / few) if large > small else 0.0
-    pages = 1 + (large - 1) * (total / kept) ** min(1.0, slope)
-    return IndexSize(pages=math.ceil(max(pages, large if total >= kept else 2)), tuples=round(total))
+    steps = [math.log(more / fewer) for more, fewer in itertools.pairwise((total, *counts))]
+    slope = math.log((large - 1) / (small - 1)) / steps[1]
+    if smallest > 2:  # of fewer pages the slope is but chance
+        before = math.log((small - 1) / (smallest - 1)) / steps[2]
+        slope += min(0.0, slope - before) * (steps[0] + steps[1]) / (steps[1] + steps[2])
+    pages = 1 + (large - 1) * (total / kept) ** min(1.0, max(0.0, slope))
+    return IndexSize(pages=math.ceil(pages), tuples=round(total))
 
 
 def _pages(subject: _Subject, table: str) -> int:
