@@ -174,7 +174,8 @@ def _explained(methods: Sequence[str]) -> str:
         "(`twindex capture --samples`). A size is within its tolerance also when it is off by a single page.\n\n"
         "What stays off: a constant beyond the histogram of a column that no index led before, since the live planner "
         "looks up the true extreme in the new index and nothing but a scan could have told it to the capture; trigram "
-        "searches, by how many rare entries the index holds; and without samples, the size of indexes on columns that "
+        "searches, by how many rare entries the index holds; queries near a change of plans, where the ANALYZE that an "
+        "expression needs drew other rows than the capture's; and without samples, the size of indexes on columns that "
         "follow from each other or from the predicate, and an expression of which statistics show each value once."
     )
 

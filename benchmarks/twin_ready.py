@@ -1,5 +1,6 @@
 """How long a twin takes until it can plan, and what memory and disk it needs: small, "1 TB", and 10,000 tables."""
 
+import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -42,6 +43,7 @@ class Ready:
 
 def measured(snapshot: Snapshot, statements: Sequence[str] | None = None) -> Ready:
     """Build a twin, of what statements need where there are some, look at its processes and files, and remove it."""
+    os.sync()  # else it waits for what other sections wrote
     began = time.perf_counter()
     held = snapshot
     if statements is not None:
