@@ -73,15 +73,17 @@ class TwinPool:
         try:
             while self._executor is not None and (ready or flying):
                 while ready and len(flying) < self._parts:
-                    batch = [ready.popleft() for _ in range(1 + len(ready) // self._parts)]
+                    batch = list(itertools.islice(ready, 1 + len(ready) // self._parts))
                     flying[self._submit(function, batch, recipe=None)] = batch
+                    for _ in batch:
+                        ready.popleft()
                 for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                    results = future.result()
-                    batch = flying.pop(future)
-                    if results is None:
+                    if (results := future.result()) is None:
+                        batch = flying[future]
                         flying[self._submit(function, batch, recipe=self._twin.recipe)] = batch
+                        del flying[future]
                         continue
-                    for (chain, _), result in zip(batch, results, strict=True):
+                    for (chain, _), result in zip(flying.pop(future), results, strict=True):
                         if (task := _advance(chain, result)) is not _END:
                             ready.append((chain, task))
         except BrokenExecutor:

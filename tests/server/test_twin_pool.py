@@ -5,8 +5,9 @@ import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import sql
@@ -132,3 +133,25 @@ def test_without_workers_the_twin_itself_goes_on(twin: Twin) -> None:
     with side_by_side(twin, 2) as pool:
         assert pool.map(die, [os.getpid()] * 4) == [twin.built.major] * 4
         assert pool.map(cost, [False, False])[0] == cost(twin, False)
+
+
+class Fragile(ThreadPoolExecutor):
+    """Takes so many submissions."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(1)
+        self._most = most
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **options: Any) -> "Future[Any]":
+        self._most -= 1
+        if self._most < 0:
+            raise BrokenExecutor
+        return super().submit(fn, *args, **options)
+
+
+@pytest.mark.parametrize("most", [0, 1, 3])
+def test_nothing_is_lost_when_workers_end(twin: Twin, most: int) -> None:
+    twin.add([PLACE])
+    with Fragile(most) as executor, contextlib.closing(TwinPool(twin, executor, 2)) as pool:
+        found = pool.map(cost, [True, False, True, False, False, True])
+    assert found == [cost(twin, shown) for shown in (True, False, True, False, False, True)]
