@@ -39,7 +39,7 @@ $(VENV)/.made-bench: $(VENV)/.made
 	@touch $@
 
 bench-twin: $(VENV)/.made-bench  ## the planner twin on TPC-H and TPC-DS; SCALE=0.1 for a short look, OUT=FILE for a page
-	$(BIN)/python -m benchmarks.twin $(if $(SCALE),--scale $(SCALE)) $(if $(OUT),-o $(OUT))
+	$(BIN)/python -m benchmarks.twin $(if $(SCALE),--scale $(SCALE)) $(addprefix --bin ,$(PGBIN)) $(if $(OUT),-o $(OUT))
 
 test: $(VENV)/.made-dev  ## all tests but the slow suites
 	$(PYTEST) -m "not slow"

@@ -1,6 +1,6 @@
 """The twin's page: every section, with machine and versions, as Markdown.
 
-python -m benchmarks.twin [--scale 1] [--directory .twindex/bench] [-o docs/benchmarks/twin.md]
+python -m benchmarks.twin [--scale 1] [--directory .twindex/bench] [--bin DIR] [-o docs/benchmarks/twin.md]
 """
 
 import argparse
@@ -26,10 +26,12 @@ as they are."""
 _SECTIONS = ("plans", "indexes", "values", "capture", "ready", "rate", "pool")
 
 
-def measured(server: Cluster, scale: float, directory: Path, names: Sequence[str]) -> Iterator[Section]:
+def measured(
+    server: Cluster, scale: float, directory: Path, names: Sequence[str], others: Sequence[Path]
+) -> Iterator[Section]:
     """Measure the sections of these names, and yield each when it is done."""
     run: dict[str, Callable[[], Section]] = {
-        "plans": functools.partial(twin_plans.section, server, scale, directory),
+        "plans": functools.partial(twin_plans.section, server, scale, directory, others),
         "indexes": functools.partial(twin_indexes.section, server, scale),
         "values": no_values.section,
         "capture": capture_scale.section,
@@ -54,13 +56,17 @@ def main() -> None:
     parser.add_argument("--scale", type=float, default=1.0, help="of TPC-H and TPC-DS; 1 needs about 15 GB of disk")
     parser.add_argument("--directory", type=Path, default=DEFAULT_DIRECTORY, help="where the live servers are kept")
     parser.add_argument("--section", action="append", choices=_SECTIONS, help="only this one; can be repeated")
+    parser.add_argument(
+        "--bin", dest="others", action="append", type=Path, default=[], metavar="DIR",
+        help="initdb and postgres of another version to compare plans on; can be repeated",
+    )  # fmt: skip
     parser.add_argument("-o", dest="file", type=Path, help="where to write the page; otherwise it is printed")
     given = parser.parse_args()
     with live_server(given.directory) as server:
         with connect(server.url()) as connection:
             setting = read_setting(connection, SETTINGS)
         sections: list[Section] = []
-        for section in measured(server, given.scale, given.directory, given.section or _SECTIONS):
+        for section in measured(server, given.scale, given.directory, given.section or _SECTIONS, given.others):
             sections.append(section)
             if given.file is not None:  # what is measured is kept, whatever comes after
                 given.file.parent.mkdir(parents=True, exist_ok=True)

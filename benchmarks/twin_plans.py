@@ -72,8 +72,8 @@ def _beside(plans: Sequence[PlanTree], suite: tpc.Suite, snapshot: Snapshot, wan
     return Answers(suite=suite.name, live=major, twin=other, compared=found)
 
 
-def section(server: Cluster, scale: float, directory: Path) -> Section:
-    """Measure both suites on both servers and render them."""
+def section(server: Cluster, scale: float, directory: Path, others: Sequence[Path] = ()) -> Section:
+    """Measure both suites on both servers, and on those of other installations, and render them."""
     suites = [tpc.read_suite(name) for name in ("tpch", "tpcds")]
     found = [each for suite in suites for each in answers(server, suite, scale)]
     missing = ""
@@ -85,6 +85,10 @@ def section(server: Cluster, scale: float, directory: Path) -> Section:
         else:
             both = (Wanted(bin_dir=DEBIAN_15), Wanted(bin_dir=find_binaries().bin_dir))
             found += [each for suite in suites for each in answers(older, suite, scale, both)]
+    for other in others:
+        with live_server(directory, bin_dir=other) as installed:
+            own = (Wanted(bin_dir=other),)
+            found += [each for suite in suites for each in answers(installed, suite, scale, own)]
     found.sort(key=lambda each: (each.live != each.twin, -each.live))
     return Section(text=_rendered(scale, found, missing), targets=tuple(_targets(found, missing)))
 
