@@ -1,6 +1,7 @@
 """Servers of every major version at hand, for fixtures to hand on."""
 
 import contextlib
+import os
 from collections.abc import Generator
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 from analyzer.twin import cluster
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
-SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "autovacuum": "off", "fsync": "off", "jit": "off"}
+#: The binaries of one more version, which `pg_config` on the PATH must be of, for its twins to run on it.
+OTHER = os.environ.get("TWINDEX_TEST_BIN")
+SETTINGS = {"autovacuum": "off", "fsync": "off", "jit": "off"}
 #: Parameters of a fixture that calls `server_of`.
-VERSIONS = ("embedded", "debian-15")
+VERSIONS = ("embedded", "debian-15", *(("other",) if OTHER else ()))
 
 
 @contextlib.contextmanager
@@ -19,8 +22,15 @@ def server_of(request: pytest.FixtureRequest) -> Generator[str]:
     """Yield the URL of a server of the version that the fixture's parameter names; skip when there is none."""
     if request.param == "embedded":
         yield request.getfixturevalue("server")
-    elif not DEBIAN_15.is_dir():
+    elif request.param == "debian-15" and not DEBIAN_15.is_dir():
         pytest.skip("apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15")
     else:
-        with cluster.temporary(cluster.find_binaries(DEBIAN_15), settings=SETTINGS) as running:
+        binaries = cluster.find_binaries(Path(OTHER) if OTHER and request.param == "other" else DEBIAN_15)
+        settings = {"shared_preload_libraries": _preloaded(binaries), **SETTINGS}
+        with cluster.temporary(binaries, settings=settings) as running:
             yield running.url()
+
+
+def _preloaded(binaries: cluster.Binaries) -> str:
+    """Preload what there is: some installations come without contrib."""
+    return "pg_stat_statements" if "pg_stat_statements" in binaries.extensions() else ""
