@@ -46,7 +46,7 @@ test: $(VENV)/.made-dev  ## all tests but the slow suites
 
 check: format lint types imports test  ## what must be green before a merge
 
-check-slow: $(VENV)/.made-dev  ## packaging, kill, load and scale suites
+check-slow: $(VENV)/.made-dev  ## packaging, kill, crash, load and scale suites
 	$(PYTEST) -m slow
 
 format: $(VENV)/.made-dev

@@ -322,6 +322,7 @@ PLATFORM = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_platform_s_expressions_are_estimated_within_a_quarter(platform: str) -> None:
     taken = capture(platform, statements=False, sample_rows=5_000)
     off: dict[bool, list[float]] = {True: [], False: []}

@@ -93,6 +93,7 @@ def die(twin: Twin, number: int) -> int:
     return twin.built.major
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("opening", [threads, side_by_side])
 def test_what_is_proposed_does_not_depend_on_who_plans(

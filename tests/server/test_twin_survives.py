@@ -27,6 +27,8 @@ from analyzer.twin.cluster import Cluster
 from analyzer.twin.explain import Asked, PlanTree, explain_together
 from analyzer.twin.planner import Twin, open_twin
 
+pytestmark = pytest.mark.slow
+
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="run as root to mount file systems of the test's own")
 
 Death = Callable[[Twin], int]
