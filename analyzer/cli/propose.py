@@ -33,7 +33,7 @@ from analyzer.twin.planner import Wanted, open_twin
 from analyzer.twin.pool import side_by_side, usable_cores
 from analyzer.workload.parse import Workload
 
-#: Of fewer, the proposals are there before another planner is.
+#: Of fewer, unless they are hard to plan, most are priced before another planner is ready.
 _MANY = 300
 
 
