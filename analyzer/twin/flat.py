@@ -19,7 +19,7 @@ from analyzer.twin.stubs import called, stub
 #: Objects created in one transaction.
 _AT_ONCE = 100
 #: A default that draws from a sequence, as pg_get_expr prints it.
-_NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
+NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +166,7 @@ def _types_tables_views(snapshot: Snapshot) -> Iterator[_Object]:
 
 def _sequences(relation: Relation) -> Iterator[str]:
     for column in relation.columns:
-        for match in _NEXTVAL.finditer(column.default or ""):
+        for match in NEXTVAL.finditer(column.default or ""):
             yield match[1].replace("''", "'")
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from analyzer.capture.snapshot import Constraint, FunctionDef, Relation, Snapshot
+from analyzer.twin.flat import NEXTVAL
 from analyzer.workload.lex import IncompleteError, Token, lex, significant
 from analyzer.workload.names import Catalog
 
@@ -20,7 +21,6 @@ _WORD = re.compile(r"[^\W\d]\w*")
 _OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
 #: Statements that look for rows that refer to theirs.
 _CHECKED = frozenset({"delete", "update", "merge", "truncate"})
-_NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class _Names:
         table = _named(relation)
         self._tables[relation.name].add(table)
         for column in relation.columns:
-            for match in _NEXTVAL.finditer(column.default or ""):
+            for match in NEXTVAL.finditer(column.default or ""):
                 for mention in _mentions(match[1]):
                     self._tables[mention.name].add(table)
         for parent in relation.parents:
