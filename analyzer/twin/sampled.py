@@ -113,7 +113,7 @@ def _examine(subject: _Subject, snapshot: Snapshot) -> Learnt:
     probed = _probe(subject, kept / rows * subject.total_rows) if rows else ()
     expressions = tuple(each for each in probed if index.keys[each.number - 1].expression is not None)
     if _is_uncounted(index, subject.relation):
-        size = _extrapolated(subject, kept)
+        size = _extrapolated(subject, rows, kept)
     else:
         size = _predicted(subject, snapshot, probed, selectivity) if probed else None
     told = selectivity is not None or size is not None or bool(expressions)
@@ -199,12 +199,11 @@ def _predicted(
     return predict_size(replace(index, where=None), of_index)
 
 
-def _extrapolated(subject: _Subject, kept: int) -> IndexSize | None:
+def _extrapolated(subject: _Subject, rows: int, kept: int) -> IndexSize | None:
     """Go on from the sizes over parts of the sample to the table's number of rows, both logarithmic.
 
     Where growth slows down within the sample, as words are seen again, it is taken to slow down as much beyond.
     """
-    rows, _ = _count(subject, subject.table)
     total = kept / rows * subject.total_rows
     tables = (subject.table, _thinned(subject.table), _thinned(_thinned(subject.table)))
     counts = (kept, *(_count(subject, table)[1] for table in tables[1:]))
