@@ -9,7 +9,7 @@ from pathlib import Path
 
 from psycopg.sql import SQL
 
-from analyzer.advise.cost import Configuration, CostModel, PricedStatement, price
+from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
 from analyzer.advise.select import select
 from analyzer.capture.snapshot import NotExamined
 from analyzer.db import connect
@@ -19,7 +19,6 @@ from analyzer.sql import render, render_text
 from analyzer.twin.cluster import Cluster
 from analyzer.twin.planner import Asked, Twin, TwinIndex, open_twin
 from analyzer.workload.parse import parse_file
-from analyzer.workload.shapes import shape
 from benchmarks import tpc
 from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target
@@ -149,8 +148,7 @@ def reused(twin: Twin, added: Sequence[TwinIndex]) -> Reused:
 
 def _priced(twin: Twin) -> Iterator[PricedStatement]:
     for statement in parse_file(";\n".join(queries())).statements:
-        shaped = shape(statement, twin.snapshot)
-        item = price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
+        _, item = shaped_and_priced(twin, statement)
         assert not isinstance(item, NotExamined)  # noqa: S101 - they were written for this
         yield item
 

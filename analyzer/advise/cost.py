@@ -18,7 +18,7 @@ from analyzer.twin.planner import Asked, Plan, Twin, TwinIndex, walk
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
-from analyzer.workload.shapes import Shape
+from analyzer.workload.shapes import Shape, shape
 
 Table = tuple[str, str]
 
@@ -52,6 +52,12 @@ class PricedStatement:
     triggered: tuple[Query, ...]
     #: Tables whose indexes matter to it; None means any.
     tables: frozenset[Table] | None
+
+
+def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
+    """Resolve a statement to tables, and make it plannable whether or not that can be done."""
+    shaped = shape(statement, twin.snapshot)
+    return shaped, price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
 
 
 def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatement | NotExamined:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from analyzer.advise.candidates import Candidate, candidates, serves, signature
-from analyzer.advise.cost import Configuration, CostModel, PricedStatement, price
+from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
 from analyzer.advise.select import LEAST_SHARE, Refused, select
 from analyzer.capture.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
@@ -14,7 +14,6 @@ from analyzer.index import IndexDef
 from analyzer.twin.planner import Plan, Twin, TwinIndex
 from analyzer.twin.pool import TwinPool
 from analyzer.workload.parse import Statement, Workload
-from analyzer.workload.shapes import Shape, shape
 from analyzer.workload.tableless import tableless
 
 #: A statement counts as helped, or hurt, from this change of its cost.
@@ -163,7 +162,8 @@ def _price(
 ) -> tuple[list[PricedStatement], list[NotExamined]]:
     priced: list[PricedStatement] = []
     not_examined: list[NotExamined] = []
-    for shaped, item in pool.map(_priced, statements) if pool else (_priced(twin, each) for each in statements):
+    found = pool.map(shaped_and_priced, statements) if pool else (shaped_and_priced(twin, each) for each in statements)
+    for shaped, item in found:
         if isinstance(item, NotExamined):
             not_examined.append(item)
         else:
@@ -172,11 +172,6 @@ def _price(
                 reason = f"planned, but no candidate is drawn from it: {shaped.reason}"
                 not_examined.append(NotExamined(what=shaped.what, reason=reason))
     return priced, not_examined
-
-
-def _priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
-    shaped = shape(statement, twin.snapshot)
-    return shaped, price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
 
 
 def _fresh(

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import psycopg
 
-from analyzer.advise.cost import PricedStatement, price
+from analyzer.advise.cost import PricedStatement, shaped_and_priced
 from analyzer.capture.snapshot import NotExamined
 from analyzer.errors import InputError
 from analyzer.twin.planner import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement, Unread
-from analyzer.workload.shapes import shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +48,7 @@ def _try(twin: Twin, statement: Statement | Unread, added: Sequence[TwinIndex], 
     if isinstance(statement, Unread):
         return Trial(id=statement.id, text=statement.text, error=statement.reason)
     twin.show(())
-    shaped = shape(statement, twin.snapshot)
-    item = price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
+    _, item = shaped_and_priced(twin, statement)
     if isinstance(item, NotExamined):
         return Trial(id=statement.id, text=statement.text, error=item.reason)
     cost_before, plan_before = _ask(twin, item)

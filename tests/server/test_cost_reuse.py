@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import pytest
 from psycopg import sql
 
-from analyzer.advise.cost import Configuration, CostModel, PricedStatement, price
+from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
 from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import NotExamined
 from analyzer.db import connect
 from analyzer.index import IndexDef, Key
 from analyzer.twin.planner import Twin, TwinIndex, open_twin
 from analyzer.workload.parse import parse_file
-from analyzer.workload.shapes import shape
 from tests.conftest import fresh_database
 
 SETUP = (
@@ -112,8 +111,7 @@ def priced(server: str) -> Iterator[Priced]:
         with open_twin(capture(url, statements=False)) as twin:
             items: list[PricedStatement] = []
             for statement in parse_file(QUERIES).statements:
-                shaped = shape(statement, twin.snapshot)
-                item = price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
+                _, item = shaped_and_priced(twin, statement)
                 assert not isinstance(item, NotExamined), item
                 items.append(item)
             yield Priced(twin, items, twin.add(candidates()))

@@ -4,7 +4,7 @@ import itertools
 
 from psycopg import sql
 
-from analyzer.advise.cost import CostModel, PricedStatement, price
+from analyzer.advise.cost import CostModel, PricedStatement, shaped_and_priced
 from analyzer.advise.select import select
 from analyzer.advise.solve import solve
 from analyzer.capture.capture import capture
@@ -13,7 +13,6 @@ from analyzer.db import connect
 from analyzer.index import IndexDef, Key
 from analyzer.twin.planner import TwinIndex, open_twin
 from analyzer.workload.parse import parse_file
-from analyzer.workload.shapes import shape
 
 SETUP = (
     "CREATE TABLE t (a integer, b integer, c integer, d text)",
@@ -36,8 +35,7 @@ def test_no_set_within_the_budget_is_cheaper_than_the_choice(database: str) -> N
     with open_twin(capture(database, statements=False)) as twin:
         items: list[PricedStatement] = []
         for statement in parse_file(QUERIES).statements:
-            shaped = shape(statement, twin.snapshot)
-            item = price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
+            _, item = shaped_and_priced(twin, statement)
             assert not isinstance(item, NotExamined)
             items.append(item)
         candidates = twin.add([on("a"), on("b"), on("c"), on("b", "c"), on("c", "b")])
