@@ -52,7 +52,7 @@ def measured(snapshot: Snapshot, statements: Sequence[str] | None = None) -> Rea
         held = reach.narrowed()
     with building(held) as built:
         seconds = time.perf_counter() - began
-        row = built.inflated.execute(render("bench/data_directory")).fetchone()
+        row = built.inflated.superuser.execute(render("bench/data_directory")).fetchone()
         assert row is not None  # noqa: S101 - every server has one
         data = Path(row["directory"])
         return Ready(

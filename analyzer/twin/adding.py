@@ -20,6 +20,7 @@ from analyzer.twin.keys import current_rows
 from analyzer.twin.learnt import Learnt, restore_expressions, with_learnt
 from analyzer.twin.parking import build_parked
 from analyzer.twin.sampled import look_up
+from analyzer.twin.sessions import RESTORES
 from analyzer.twin.sizing import BLOCK, IndexSize, predict_size
 from analyzer.twin.visibility import Visibility
 
@@ -73,11 +74,15 @@ class Addition:
 
     def __post_init__(self) -> None:
         """Derive each expression once for all indexes that are added together."""
-        self._derivation = Derivation(connection=self.built.inflated, snapshot=self.snapshot)
+        self._derivation = Derivation(connection=self._captured, snapshot=self.snapshot)
 
     @property
-    def _connection(self) -> Connection:
-        return self.built.inflated
+    def _captured(self) -> Connection:
+        return self.built.inflated.captured
+
+    @property
+    def _superuser(self) -> Connection:
+        return self.built.inflated.superuser
 
     def run(self, indexes: Sequence[IndexDef]) -> tuple[TwinIndex, ...]:
         """Build what the server takes, hidden; say in `rejected` why it does not take the others."""
@@ -86,32 +91,33 @@ class Addition:
             of_table = list(group)
             for start in range(0, len(of_table), _AT_ONCE):
                 trees |= self._build(of_table[start : start + _AT_ONCE])
-        self._connection.execute(render("twin/checkpoint"))
-        planting = Planting(self._connection, self.built.storage)
+        self._superuser.execute(render("twin/checkpoint"))
+        planting = Planting(self._superuser, self.built.storage)
         added = tuple(self._sized(index, trees[index], planting) for index in dict.fromkeys(indexes) if index in trees)
         planting.finish()
         return added
 
     def _build(self, indexes: Sequence[IndexDef]) -> dict[IndexDef, list[DictRow]]:
         built: list[IndexDef] = []
-        for index, error in build_parked(self._connection, indexes):
+        for index, error in build_parked(self.built.inflated, indexes):
             if error is None:
                 built.append(index)
             else:
                 self.rejected[index] = rejection(index.ddl(), error)
-        trees = read_trees(self._connection, [ident(index.schema, index.name) for index in built])
+        trees = read_trees(self._superuser, [ident(index.schema, index.name) for index in built])
         self.visibility.add({row["oid"]: row["table_oid"] for tree in trees for row in tree})
         return dict(zip(built, trees, strict=True))
 
     def _sized(self, index: IndexDef, tree: Sequence[Mapping[str, Any]], planting: Planting) -> TwinIndex:
         parts = tuple(self._parts(index, tree, planting))
         query = render("twin/restore_relation_statistics", pg=self.built.major)
-        with self._connection.pipeline():
+        restoring = self._captured if self.built.major >= RESTORES else self._superuser
+        with restoring.pipeline():
             for part in parts:
                 sizes = {"pages": part.size.pages, "tuples": part.size.tuples, "all_visible_pages": 0}
-                self._connection.execute(query, {**part.names, **sizes})
+                restoring.execute(query, {**part.names, **sizes})
         for part in parts:
-            restore_expressions(self._connection, part.names["schema_name"], part.names["name"], part.learnt)
+            restore_expressions(self.built.inflated, part.names["schema_name"], part.names["name"], part.learnt)
         total = IndexSize(
             pages=sum(part.size.pages for part in parts),
             tuples=sum(part.size.tuples for part in parts),
@@ -135,7 +141,7 @@ class Addition:
                 keys=index.keys, include=index.include, where=index.where, unique=index.unique,
                 parameters=index.parameters,
             )  # fmt: skip
-            learnt = look_up(self._connection, self.snapshot, part)
+            learnt = look_up(self._captured, self.snapshot, part)
             if not learnt.sampled:
                 learnt = self._derivation.learn(part)
             selectivity = self._selectivity(part) if learnt.selectivity is None else learnt.selectivity
@@ -153,7 +159,7 @@ class Addition:
         rows = current_rows(relation) if relation else 0.0
         if index.where is None or not rows:
             return 1.0
-        row = self._connection.execute(render("twin/predicate_rows", index=index)).fetchone()
+        row = self._captured.execute(render("twin/predicate_rows", index=index)).fetchone()
         return min(1.0, float(plan_tree(row)["Plan Rows"]) / rows)
 
 

@@ -2,8 +2,10 @@
 
 import contextlib
 import importlib.util
+import os
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ Origin = Literal["wheel", "local"]
 
 #: The oldest major version that twins, and the servers they stand for, run on.
 OLDEST = 14
+#: include/uapi/linux/elf.h
+_PT_INTERP = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +117,24 @@ def _places(bin_dir: Path | None) -> Iterator[tuple[Path, Origin]]:
     debian = (path for path in Path("/usr/lib/postgresql").glob("*/bin") if path.parent.name.isdigit())
     for directory in sorted(debian, key=lambda path: int(path.parent.name), reverse=True):
         yield directory, "local"
+
+
+def interpreter(program: Path) -> str | None:
+    """Return the dynamic loader that a program names (PT_INTERP of its ELF header); None where it names none."""
+    with contextlib.suppress(OSError, struct.error), program.open("rb") as file:
+        header = file.read(64)
+        if header[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian
+            return None
+        (table,) = struct.unpack_from("<Q", header, 32)
+        size, count = struct.unpack_from("<HH", header, 54)
+        file.seek(table)
+        entries = file.read(size * count)
+        for start in range(0, len(entries), size):
+            kind, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", entries, start)
+            if kind == _PT_INTERP:
+                file.seek(offset)
+                return os.fsdecode(file.read(length).rstrip(b"\0"))
+    return None
 
 
 def reachable(binaries: Binaries, account: Account | None, runtime: Path) -> Binaries:

@@ -3,21 +3,23 @@
 import contextlib
 from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import psycopg
 
 from analyzer.capture.snapshot import GinPages, Index, NotExamined, Snapshot
-from analyzer.db import Connection, connect
+from analyzer.db import Connection
 from analyzer.sql import render
-from analyzer.twin import files
 from analyzer.twin.binaries import major_of
+from analyzer.twin.containment import APPLICATION, CAPTURED
 from analyzer.twin.extended import restore_extended
+from analyzer.twin.files import Edit
 from analyzer.twin.flat import build_flat
 from analyzer.twin.host import Host, Wanted, describe_distance, hosting
 from analyzer.twin.lost import Lost
-from analyzer.twin.security import Restricted, choose_settings, restricted
+from analyzer.twin.roles import create_captured_roles
+from analyzer.twin.security import Restricted, choose_settings
+from analyzer.twin.sessions import Sessions, opened
 from analyzer.twin.sizing import BLOCK, IndexSize, predict_size
 from analyzer.twin.statistics import insert_extremes, restore_statistics
 from analyzer.twin.storage import Storage
@@ -35,9 +37,6 @@ _SETTINGS = {
     "max_locks_per_transaction": "1024",
     "maintenance_work_mem": "512MB",
 }
-#: Settings of the server, not of the planner, that a session cannot or must not take over.
-_KEPT = frozenset({"server_version_num", "server_version", "data_checksums", "block_size"})
-
 
 _RANGES = frozenset(
     f"{subtype}{kind}" for subtype in ("int4", "int8", "num", "ts", "tstz", "date") for kind in ("range", "multirange")
@@ -51,11 +50,11 @@ _RENAMED = 3_000_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A running server with both databases, and a connection to each."""
+    """A running server with both databases, and the sessions of each."""
 
     host: Host
-    flat: Connection
-    inflated: Connection
+    flat: Sessions
+    inflated: Sessions
     #: For statements that row security applies to.
     restricted: Restricted
     storage: Storage
@@ -75,29 +74,34 @@ def building(
 ) -> Generator[Built]:
     """Build a twin's databases and remove them when the block ends.
 
-    Raises CapabilityError when no server binaries of PostgreSQL 14 or newer are installed.
+    Raises CapabilityError when no server binaries of PostgreSQL 14 or newer are installed, or the kernel cannot
+    contain a server and the schema is not said to be trusted.
     """
     tell: Callable[[str], object] = progress or str
     tell("twin: start")
+    asked = wanted or Wanted()
     with contextlib.ExitStack() as stack:
-        host = stack.enter_context(hosting(snapshot, wanted or Wanted(), settings=_SETTINGS))
+        host = stack.enter_context(hosting(snapshot, asked, settings=_SETTINGS))
         notes = [*describe_distance(snapshot, host), *_create_database(host, snapshot)]
+        with host.connect() as maintenance:
+            create_captured_roles(maintenance, host, asked.containment)
         tell("twin: schema")
-        with connect(host.conninfo("flat"), autocommit=True) as flat:
-            made = build_flat(flat, snapshot)
-        with connect(host.url(), autocommit=True) as maintenance:
+        with opened(host, "flat") as sessions:
+            made = build_flat(sessions, snapshot, has_bodies=asked.has_bodies)
+        with host.connect() as maintenance:
             maintenance.execute(render("twin/create_database", database="twin", template="flat"))
-        flat = stack.enter_context(connect(host.conninfo("flat"), autocommit=True))
-        _apply_settings(flat, snapshot)
-        inflated = stack.enter_context(connect(host.conninfo("twin"), autocommit=True))
-        storage = host.storage(inflated)
+        flat = stack.enter_context(opened(host, "flat"))
+        flat.apply_settings(snapshot)
+        inflated = stack.enter_context(opened(host, "twin"))
+        storage = stack.enter_context(contextlib.closing(host.storage(inflated.superuser)))
         tell("twin: statistics and sizes")
         notes += _inflate(inflated, storage, snapshot)
         notes += _unseen_ranges(snapshot)
-        _apply_settings(inflated, snapshot)
-        apart = stack.enter_context(restricted(host.conninfo("twin"), snapshot))
-        if apart is not None:
-            _apply_settings(apart, snapshot)
+        inflated.apply_settings(snapshot)
+        apart = None
+        if snapshot.row_security:
+            apart = stack.enter_context(host.connect("twin", user=APPLICATION))
+            inflated.apply_settings(snapshot, to=apart)
             notes += choose_settings(apart, snapshot)
         yield Built(
             host=host,
@@ -120,7 +124,7 @@ def _create_database(host: Host, snapshot: Snapshot) -> Iterator[NotExamined]:
     elif server.locale_provider == "i" and server.locale:
         tries.insert(0, ("icu", server.locale))
     fallback = ("libc", "C")
-    with connect(host.url(), autocommit=True) as connection:
+    with host.connect() as connection:
         for encoding in dict.fromkeys((server.encoding, "UTF8")):
             for provider, locale in (*tries, fallback):
                 values = {"provider": provider, "locale": locale, "encoding": encoding}
@@ -135,27 +139,19 @@ def _create_database(host: Host, snapshot: Snapshot) -> Iterator[NotExamined]:
                 return
 
 
-def _apply_settings(connection: Connection, snapshot: Snapshot) -> None:
-    query = render("twin/set_setting")
-    for name, value in sorted(snapshot.settings.items()):
-        if name not in _KEPT:
-            with contextlib.suppress(psycopg.Error):  # a setting this major version no longer has, or fixes at start
-                connection.execute(query, {"name": name, "value": value})
-    # What explain() needs before 16, and nothing else is affected by.
-    connection.execute(query, {"name": "plan_cache_mode", "value": "force_generic_plan"})
-
-
-def _inflate(connection: Connection, storage: Storage, snapshot: Snapshot) -> Iterator[NotExamined]:
-    connection.execute(render("twin/own_parking"))
-    found = connection.execute(render("twin/storage"), {"oids": None}).fetchall()
+def _inflate(sessions: Sessions, storage: Storage, snapshot: Snapshot) -> Iterator[NotExamined]:
+    superuser = sessions.superuser
+    superuser.execute(render("twin/own_parking"))
+    superuser.execute(render("twin/give_parking", owner=CAPTURED))
+    found = superuser.execute(render("twin/storage"), {"oids": None}).fetchall()
     oids = {(row["schema_name"], row["name"]): int(row["oid"]) for row in found}
-    yield from insert_extremes(connection, snapshot, oids)
-    yield from restore_statistics(connection, snapshot)
-    yield from restore_extended(connection, snapshot)
-    connection.execute(render("twin/checkpoint"))
+    yield from insert_extremes(sessions, snapshot, oids)
+    yield from restore_statistics(sessions, snapshot)
+    yield from restore_extended(sessions, snapshot)
+    superuser.execute(render("twin/checkpoint"))
     relations = {(r.schema_name, r.name): r for r in snapshot.relations}
     indexes = {(i.definition.schema, i.definition.name): i for i in snapshot.indexes}
-    planting = Planting(connection, storage)
+    planting = Planting(superuser, storage)
     for row in found:
         key = (row["schema_name"], row["name"])
         if (index := indexes.get(key)) is not None:
@@ -163,7 +159,7 @@ def _inflate(connection: Connection, storage: Storage, snapshot: Snapshot) -> It
             heap_blocks = ((table.size_bytes or 0) if table else 0) // BLOCK
             planting.plant(row, row["method"], _known_size(index, snapshot), heap_blocks=heap_blocks, gin=index.gin)
         elif (relation := relations.get(key)) is not None:
-            files.extend(storage.edit(row["path"]), (relation.size_bytes or 0) // BLOCK)
+            planting.extend(row, (relation.size_bytes or 0) // BLOCK)
     planting.finish()
 
 
@@ -198,37 +194,43 @@ class Planting:
     its indexes.
     """
 
-    def __init__(self, connection: Connection, storage: Storage) -> None:
-        self._connection = connection
+    def __init__(self, superuser: Connection, storage: Storage) -> None:
+        self._superuser = superuser
         self._storage = storage
         self._renamed: dict[int, int] = {}
-        self._edits: list[Callable[[], None]] = []
+        self._edits: list[Edit] = []
 
     def plant(
         self, row: Mapping[str, Any], method: str, size: IndexSize, *, heap_blocks: int, gin: GinPages | None = None
     ) -> None:
         """Plant one index; the row has its `oid` and the `path` of its file."""
-        self._edits.append(partial(self._edit, row, method, size, heap_blocks, gin))
-
-    def _edit(
-        self, row: Mapping[str, Any], method: str, size: IndexSize, heap_blocks: int, gin: GinPages | None
-    ) -> None:
         number = None
         if method in _PLANTED:
             number = self._renamed[row["oid"]] = _RENAMED + int(row["oid"])
-        path = self._storage.edit(row["path"], number=number)
-        if method == "btree" and size.pages > 1:  # else there is a metapage alone, and planting would make it longer
-            files.plant_btree(path, size.height)
-        elif method == "brin":
-            files.plant_brin(path, heap_blocks)
-        elif (counted := gin or size.gin) is not None:
-            files.plant_gin(path, counted, size.pages)
-        files.extend(path, size.pages)
+        counted = gin or size.gin
+        is_gin = method not in {"btree", "brin"} and counted is not None
+        self._edits.append(
+            Edit(
+                path=row["path"],
+                number=number,
+                blocks=size.pages,
+                # Of fewer pages there is a metapage alone, and planting would make it longer.
+                btree_height=size.height if method == "btree" and size.pages > 1 else None,
+                brin_heap_blocks=heap_blocks if method == "brin" else None,
+                gin=_gin(counted) if is_gin and counted is not None else None,
+            )
+        )
+
+    def extend(self, row: Mapping[str, Any], blocks: int) -> None:
+        """Give a table its size."""
+        self._edits.append(Edit(path=row["path"], blocks=blocks))
 
     def finish(self) -> None:
-        """Let the server see what was planted."""
-        for edit in self._edits:
-            edit()
-        self._storage.write()
+        """Let the server see what was planted; raises CapabilityError where it cannot be."""
+        self._storage.edit(self._edits)
         values = {"oids": list(self._renamed), "numbers": list(self._renamed.values())}
-        self._connection.execute(render("twin/renumber"), values)
+        self._superuser.execute(render("twin/renumber"), values)
+
+
+def _gin(pages: GinPages) -> tuple[int, int, int, int]:
+    return pages.pending_pages, pages.entry_pages, pages.data_pages, pages.entries

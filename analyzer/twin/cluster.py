@@ -1,11 +1,12 @@
 """Start, join, stop and clean up PostgreSQL clusters of our own.
 
-A cluster lives in a *home* directory: `data/`, `log`, its socket, and the lock file `users`. Every process that uses
-the cluster holds a shared lock on it; the last one to leave stops the server. The kernel drops a dead process's lock,
-so a crashed owner's temporary cluster is recognised, and removed, at the next start.
+A cluster lives in a *home* directory: `data/`, `log`, its socket in `run/`, and the lock file `users`. Every process
+that uses the cluster holds a shared lock on it; the last one to leave stops the server. The kernel drops a dead
+process's lock, so a crashed owner's temporary cluster is recognised, and removed, at the next start.
 
-initdb and pg_ctl are called directly: as root through an unprivileged account, and no permission outside our own
-directories is ever changed. Binaries and homes that such an account cannot reach are placed below TMPDIR.
+As root the server runs as an account that nobody else uses, which owns `data/` and `run/` and nothing else; no
+permission outside our own directories is ever changed. Binaries and homes that such an account cannot reach are placed
+below TMPDIR. A kept cluster is started only when a note outside its directory says that twindex made it.
 """
 
 import contextlib
@@ -14,26 +15,25 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
-from psycopg.conninfo import make_conninfo
-
-from analyzer.db import Connection, connect
+from analyzer.db import Connection
 from analyzer.errors import CapabilityError, ConflictError
 from analyzer.sql import render
-from analyzer.twin import postmaster
+from analyzer.twin import containment, own_clusters, postmaster, sandbox
 from analyzer.twin.binaries import Binaries, find_binaries, reachable, sweep_copies
+from analyzer.twin.connection import connect_own, conninfo, url
 from analyzer.twin.places import (
     Account,
-    account_for,
+    account_of,
     can_reach,
     copies_dir,
     locked,
     make_private,
     one_line,
+    private_account,
     runtime_dir,
     socket_dir,
 )
@@ -50,6 +50,8 @@ class Cluster:
     socket_dir: Path
     binaries: Binaries
     user: str = postmaster.SUPERUSER
+    #: Whether the kernel closes everything to it but its own files and its installation's.
+    contained: bool = False
 
     @property
     def data(self) -> Path:
@@ -63,43 +65,92 @@ class Cluster:
 
     def storage(self, connection: Connection) -> Storage:
         """Return the way to its files."""
-        return LocalStorage(self.data)
-
-    def url(self, database: str = "postgres") -> str:
-        """Return a libpq URL of one of its databases."""
-        return (
-            f"postgresql://{self.user}@:{postmaster.PORT}/{quote(database, safe='')}?host={quote(str(self.socket_dir))}"
+        account = account_of(self.data)
+        return LocalStorage(
+            sandbox.Spec(
+                arguments=(),
+                environment=containment.environment(),
+                directory=str(self.data),
+                account=(account.uid, account.gid) if account is not None else None,
+                contained=self.contained,
+                **containment.editor_limits(self.data),
+            )
         )
 
+    def url(self, database: str = "postgres") -> str:
+        """Return a libpq URL of one of its databases, which no PG* variable adds to."""
+        return url(self._address(database, self.user))
+
     def conninfo(self, database: str = "postgres") -> str:
-        """Return a libpq connection string."""
-        return make_conninfo(host=str(self.socket_dir), port=postmaster.PORT, user=self.user, dbname=database)
+        """Return a libpq connection string, which no PG* variable adds to."""
+        return conninfo(self._address(database, self.user))
+
+    def _address(self, database: str, user: str) -> dict[str, str]:
+        return {"host": str(self.socket_dir), "port": str(postmaster.PORT), "user": user, "dbname": database}
+
+    @contextlib.contextmanager
+    def connect(self, database: str = "postgres", *, user: str | None = None) -> Generator[Connection]:
+        """Connect to this very cluster, in autocommit; raises UnreachableError where another one answers."""
+        identifier = postmaster.system_identifier(self.data)
+        with connect_own(self._address(database, user or self.user), identifier) as connection:
+            yield connection
+
+    def password_of(self, role: str) -> str | None:
+        """Return None: who can open its socket may connect."""
+        return None
+
+    @property
+    def exposure(self) -> str | None:
+        """Say why the kernel does not contain it; None where it does."""
+        return None if self.contained else containment.kernel_obstacle() or "containment by the kernel is switched off"
 
     def ensure_database(self, database: str) -> None:
         """Create a database unless it exists."""
-        with connect(self.url(), autocommit=True) as connection:
+        with self.connect() as connection:
             exists = connection.execute(render("twin/database_exists"), {"database": database}).fetchone()
             if exists is None:
                 connection.execute(render("twin/create_database", database=database, template="template0"))
 
 
 @contextlib.contextmanager
-def temporary(binaries: Binaries | None = None, *, settings: Mapping[str, str] | None = None) -> Generator[Cluster]:
-    """Run a cluster that is removed when the block ends; remove those of crashed owners first."""
+def temporary(
+    binaries: Binaries | None = None, *, settings: Mapping[str, str] | None = None, contained: bool = False
+) -> Generator[Cluster]:
+    """Run a cluster that is removed when the block ends; remove those of crashed owners first.
+
+    A `contained` one can open and execute nothing but its own files and its installation's, nor connect anywhere.
+    """
     found = binaries or find_binaries()
-    account = account_for()
-    runtime = runtime_dir(account)
     with contextlib.ExitStack() as stack:
+        account = private_account()
+        runtime = runtime_dir(account)
         with one_line(runtime), locked(runtime / "lock"):
             _sweep(runtime)
+            account = private_account(frozenset(_owners(runtime)))
             found = _placed(found, account, runtime)
             home = runtime / f"c-{secrets.token_hex(4)}"
-            make_private(home, account)
+            _make_home(home, account)
             stack.enter_context(locked(home / "users", fcntl.LOCK_SH))
             stack.callback(_remove, home)
         with one_line(home):
-            cluster = _started(home, found, account, settings)
+            cluster = _started(home, found, account, settings, contained=contained)
         yield cluster
+
+
+def _make_home(home: Path, account: Account | None) -> None:
+    """Make a home that the server's account can pass through, and change nothing in but its own directories."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700 if account is None else 0o711)
+    make_private(socket_dir(home), account)
+    if socket_dir(home).parent != home:
+        _note(_socket_note(home), home)
+
+
+def _owners(runtime: Path) -> Iterator[int]:
+    """Yield the users of the servers below a runtime directory, whether they run or not."""
+    for directory in (*runtime.glob("*-*/run"), *runtime.glob("*-*/data"), *runtime.glob("s-*")):
+        with contextlib.suppress(OSError):
+            yield directory.lstat().st_uid
 
 
 @contextlib.contextmanager
@@ -121,6 +172,7 @@ def development(
             users.enter_context(locked(home / "users", fcntl.LOCK_SH))
             stack.callback(_leave, gate, home, users)
             cluster = _started(home, _kept_binaries(home, account, binaries), account, settings)
+            own_clusters.remember(home)
         yield cluster
 
 
@@ -138,18 +190,22 @@ def _leave(gate: Path, home: Path, users: contextlib.ExitStack) -> None:
             postmaster.stop(home / "data", signal.SIGINT)
 
 
-def _started(home: Path, binaries: Binaries, account: Account | None, settings: Mapping[str, str] | None) -> Cluster:
-    cluster = Cluster(home=home, socket_dir=socket_dir(home), binaries=binaries)
+def _started(
+    home: Path,
+    binaries: Binaries,
+    account: Account | None,
+    settings: Mapping[str, str] | None,
+    *,
+    contained: bool = False,
+) -> Cluster:
+    cluster = Cluster(home=home, socket_dir=socket_dir(home), binaries=binaries, contained=contained)
     if postmaster.running_pid(cluster.data) is not None:
         return cluster
-    if cluster.socket_dir != home:
-        make_private(cluster.socket_dir, account)
-        _note(cluster.socket_dir / "for", home)
-    if not (cluster.data / "PG_VERSION").is_file():
-        postmaster.initialise(cluster.data, binaries, account)
+    if not cluster.data.is_dir():
+        postmaster.initialise(cluster.data, binaries, account, contained=contained)
     if settings is not None:
         postmaster.configure(cluster.data, settings)
-    postmaster.start(cluster.data, binaries, account, sockets=cluster.socket_dir)
+    postmaster.start(cluster.data, binaries, account, sockets=cluster.socket_dir, contained=contained)
     return cluster
 
 
@@ -157,39 +213,56 @@ def _kept_home(directory: Path) -> tuple[Path, Account | None]:
     """Return the home of a directory's cluster and its account; make it where there is none.
 
     Where the account cannot reach the directory, `postgres` in it is a link to a home below TMPDIR, which lives as
-    long as the link does.
+    long as the link does. Raises ConflictError for a cluster that twindex did not make here.
     """
     link = directory / "postgres"
     if link.is_symlink() and not link.exists():
         link.unlink()
-    account = account_for(link)
-    if link.is_dir() or can_reach(directory, account):
-        home = link.resolve()
-        if not can_reach(home.parent, account):
-            raise CapabilityError(
-                need=f"a directory the account of {home} can enter",
-                found=f"{home.parent} is closed to it",
-                remedy=f"open it, or remove {link} to start afresh",
-            )
-        if link.is_symlink():
-            _note(home / "for", link)
-        make_private(home, account)
-        return home, account
+    if link.is_dir():
+        return _found_home(link)
+    account = private_account()
+    if can_reach(directory, account):
+        _make_home(link, account)
+        return link, account
     runtime = runtime_dir(account)
     with locked(runtime / "lock"):
         _sweep(runtime)
+        account = private_account(frozenset(_owners(runtime)))
         home = runtime / f"d-{secrets.token_hex(4)}"
-        make_private(home, account)
+        _make_home(home, account)
         _note(home / "for", link)
         link.symlink_to(home)
     return home, account
 
 
+def _found_home(link: Path) -> tuple[Path, Account | None]:
+    home = link.resolve()
+    if not (home / "data").exists():  # a start that was cut short
+        shutil.rmtree(home)
+        link.unlink(missing_ok=True)
+        return _kept_home(link.parent)
+    if not own_clusters.is_ours(home):
+        raise ConflictError(
+            f"{link} holds a server that twindex did not make here, and it is not started; remove {link} to start "
+            "afresh"
+        )
+    account = account_of(home / "data")
+    if not can_reach(home, account):
+        raise CapabilityError(
+            need=f"a directory the account of {home} can enter",
+            found=f"{home.parent} is closed to it",
+            remedy=f"open it, or remove {link} to start afresh",
+        )
+    if link.is_symlink():
+        _note(home / "for", link)
+    _make_home(home, account)
+    return home, account
+
+
 def _kept_binaries(home: Path, account: Account | None, wanted: Binaries | None) -> Binaries:
     """Find binaries of the major version that made a kept cluster; raises ConflictError when there are none."""
-    try:
-        major = int((home / "data" / "PG_VERSION").read_text())
-    except FileNotFoundError:
+    major = postmaster.made_by(home / "data")
+    if major is None:
         found = wanted or find_binaries()
     else:
         try:
@@ -216,9 +289,16 @@ def _placed(binaries: Binaries, account: Account | None, runtime: Path) -> Binar
 def _remove(home: Path) -> None:
     postmaster.stop(home / "data", signal.SIGQUIT)
     sockets = socket_dir(home)
-    if sockets != home:
+    if sockets.parent != home:
         shutil.rmtree(sockets, ignore_errors=True)
+        _socket_note(home).unlink(missing_ok=True)
     shutil.rmtree(home, ignore_errors=True)
+
+
+def _socket_note(home: Path) -> Path:
+    """Return where it is written down, out of the account's reach, which home a socket elsewhere is for."""
+    sockets = socket_dir(home)
+    return sockets.with_name(f"{sockets.name}.for")
 
 
 def _sweep(runtime: Path) -> None:
@@ -227,9 +307,11 @@ def _sweep(runtime: Path) -> None:
         unused = contextlib.suppress(BlockingIOError, FileNotFoundError)
         with unused, locked(home / "users", fcntl.LOCK_EX | fcntl.LOCK_NB):
             _remove(home)
-    for sockets in runtime.glob("s-*"):
-        if (home := _noted(sockets / "for")) is not None and not home.is_dir():
+    for sockets in (path for path in runtime.glob("s-*") if path.is_dir()):
+        note = sockets.with_name(f"{sockets.name}.for")
+        if (home := _noted(note)) is not None and not home.is_dir():
             shutil.rmtree(sockets, ignore_errors=True)
+            note.unlink(missing_ok=True)
     if not any(runtime.glob("[cd]-*")):
         sweep_copies(runtime)
 
@@ -242,8 +324,7 @@ def _is_wanted(home: Path) -> bool:
 def _note(path: Path, target: Path) -> None:
     """Write down which path a directory of ours is for."""
     path.unlink(missing_ok=True)
-    with path.open("xb") as file:
-        file.write(os.fsencode(target))
+    path.write_bytes(os.fsencode(target))
 
 
 def _noted(path: Path) -> Path | None:

@@ -14,13 +14,11 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from psycopg.conninfo import make_conninfo
-
-from analyzer.db import Connection, connect
+from analyzer.db import Connection
 from analyzer.errors import CapabilityError
 from analyzer.sql import render
+from analyzer.twin.connection import connect_own
 from analyzer.twin.storage import ServerStorage, Storage
 
 _PORT = 5432
@@ -33,19 +31,32 @@ class Container:
 
     host: str
     port: int
+    #: The superuser's, and that of the roles without rights: whoever has one cannot become the other.
     password: str
+    other_password: str
     #: A directory of ours for copies of its files.
     scratch: Path
+    #: Which cluster it is, as pg_controldata printed inside the container.
+    identifier: int
     #: Such as "15.18".
     version: str = ""
 
-    def url(self, database: str = "postgres") -> str:
-        """Return a libpq URL of one of its databases."""
-        return f"postgresql://{_USER}:{self.password}@{self.host}:{self.port}/{quote(database, safe='')}"
+    @contextlib.contextmanager
+    def connect(self, database: str = "postgres", *, user: str | None = None) -> Generator[Connection]:
+        """Connect to this very server, in autocommit; raises UnreachableError where another one answers."""
+        address = {"host": self.host, "port": str(self.port), "user": user or _USER, "dbname": database}
+        address["password"] = self.other_password if user is not None else self.password
+        with connect_own(address, self.identifier) as connection:
+            yield connection
 
-    def conninfo(self, database: str = "postgres") -> str:
-        """Return a libpq connection string."""
-        return make_conninfo(host=self.host, port=self.port, user=_USER, password=self.password, dbname=database)
+    def password_of(self, role: str) -> str | None:
+        """Return the password that a role of ours is to have."""
+        return self.other_password
+
+    @property
+    def exposure(self) -> str | None:
+        """Return None: the engine contains it."""
+        return None
 
     def storage(self, connection: Connection) -> Storage:
         """Return the way to its files; the connection is a superuser's."""
@@ -94,9 +105,11 @@ def run(image: str, *, settings: Mapping[str, str]) -> Generator[Container]:
             host=str(container.get_container_host_ip()),
             port=int(container.get_exposed_port(_PORT)),
             password=password,
+            other_password=secrets.token_urlsafe(16),
+            identifier=_identifier(container),
             scratch=Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="twindex-"))),
         )
-        with connect(running.url()) as connection:
+        with running.connect() as connection:
             found = connection.execute(render("twin/describe_server")).fetchone() or {}
         if found["checksums"]:
             remedy = "give --twin-image an official image such as postgres:17"
@@ -129,6 +142,20 @@ def _container(image: str, password: str, settings: Mapping[str, str]) -> Any:
     initdb = "--no-locale -E UTF8" + (" --no-data-checksums" if _major(container, image) >= 18 else "")
     command = ["postgres", *(part for name, value in settings.items() for part in ("-c", f"{name}={value}"))]
     return container.with_env("POSTGRES_INITDB_ARGS", initdb).with_command(command)
+
+
+def _identifier(container: Any) -> int:
+    """Read which cluster a container runs, from inside it."""
+    answer = container.exec(["sh", "-c", 'pg_controldata "$PGDATA"'])
+    for line in bytes(answer.output).decode(errors="replace").splitlines():
+        name, _, value = line.partition(":")
+        if name == "Database system identifier":
+            return int(value)
+    raise CapabilityError(
+        need="a server whose cluster can be told apart",
+        found="pg_controldata in the container does not name it",
+        remedy="give --twin-image an official image such as postgres:17",
+    )
 
 
 def _major(container: Any, image: str) -> int:

@@ -17,6 +17,7 @@ from analyzer.capture.measured import CommonCombination, ExtendedData, ExtendedS
 from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.db import Connection
 from analyzer.sql import render
+from analyzer.twin.sessions import Sessions
 from analyzer.twin.statistics import restorable
 
 _TYPES = ("pg_ndistinct", "pg_dependencies", "pg_mcv_list")
@@ -24,50 +25,52 @@ _TYPES = ("pg_ndistinct", "pg_dependencies", "pg_mcv_list")
 _FREQUENCIES = struct.Struct("=dd")
 
 
-def restore_extended(connection: Connection, snapshot: Snapshot) -> Iterator[NotExamined]:
+def restore_extended(sessions: Sessions, snapshot: Snapshot) -> Iterator[NotExamined]:
     """Restore the data of extended statistics, whose objects exist; yield what could not be restored."""
     captured = [each for each in snapshot.extended_statistics if each.data]
     if captured:
         for type_name in _TYPES:
-            connection.execute(render("twin/own_coefficients", type=type_name))
+            sessions.superuser.execute(render("twin/own_coefficients", type=type_name))
     for statistics in captured:
         name = {"schema_name": statistics.schema_name, "name": statistics.name}
-        row = connection.execute(render("twin/read_statistics_keys"), name).fetchone()
+        row = sessions.superuser.execute(render("twin/read_statistics_keys"), name).fetchone()
         if row is None:  # the flat database said why
             continue
         try:
-            with connection.transaction():
-                _restore(connection, statistics, int(row["oid"]), row["numbers"])
+            with sessions.building():
+                _restore(sessions, statistics, int(row["oid"]), row["numbers"])
         except psycopg.Error as error:
+            if sessions.is_broken:
+                raise
             what = f"extended statistics {statistics.schema_name}.{statistics.name}"
             yield NotExamined(what=what, reason=f"not restored: {error.diag.message_primary or error}")
 
 
-def _restore(connection: Connection, statistics: ExtendedStatistics, oid: int, columns: Sequence[int]) -> None:
+def _restore(sessions: Sessions, statistics: ExtendedStatistics, oid: int, columns: Sequence[int]) -> None:
     numbers = [*columns, *(-position for position in range(1, len(statistics.expressions) + 1))]
-    major = connection.info.server_version // 10_000
-    connection.execute(render("twin/clear_extended"), {"oid": oid})
+    major = sessions.major
+    sessions.superuser.execute(render("twin/clear_extended"), {"oid": oid})
     for data in statistics.data:
         if major < 15 and data.inherited:
             continue  # one row an object, which holds what is not inherited
         distinct = [(tuple(numbers[key] for key in item.keys), item.distinct) for item in data.distinct or ()]
         dependencies = [(tuple(numbers[key] for key in item.keys), item.degree) for item in data.dependencies or ()]
-        most_common = _gather(connection, statistics, data.most_common) if data.most_common else None
-        with _scratch(connection, statistics):
+        most_common = _gather(sessions, statistics, data.most_common) if data.most_common else None
+        with _scratch(sessions.captured, statistics):
             values = {
                 "oid": oid,
                 "inherited": data.inherited,
                 "distinct": dump_distinct(distinct) if distinct else None,
                 "dependencies": dump_dependencies(dependencies) if dependencies else None,
                 "most_common": most_common,
-                "positions": _restore_expressions(connection, statistics, data),
+                "positions": _restore_expressions(sessions, statistics, data),
             }
-            connection.execute(render("twin/insert_extended", pg=major), values)
+            sessions.superuser.execute(render("twin/insert_extended", pg=major), values)
 
 
-def _gather(connection: Connection, statistics: ExtendedStatistics, items: Sequence[CommonCombination]) -> bytes:
+def _gather(sessions: Sessions, statistics: ExtendedStatistics, items: Sequence[CommonCombination]) -> bytes:
     """Return the bytes of a pg_mcv_list of these combinations."""
-    keys = len(statistics.columns) + len(statistics.expressions)
+    keys, connection = len(statistics.columns) + len(statistics.expressions), sessions.captured
     with _scratch(connection, statistics):
         rows = [
             {"ordinal": ordinal, **{f"k{key}": value for key, value in enumerate(item.values, 1)}}
@@ -77,11 +80,13 @@ def _gather(connection: Connection, statistics: ExtendedStatistics, items: Seque
             cursor.executemany(render("twin/insert_combination", keys=keys), rows)
         for template in ("gather_combinations", "target_combinations", "analyze_combinations"):
             connection.execute(render(f"twin/{template}", keys=keys))
-        row = connection.execute(render("twin/read_combinations", keys=keys)).fetchone()
-    ordinals: list[int] = row["ordinals"] if row is not None else []
-    if row is None or sorted(ordinals) != list(range(len(items))):
+        row = sessions.superuser.execute(render("twin/read_combination_list")).fetchone()
+        built = row["list"] if row is not None else None
+        found = connection.execute(render("twin/read_combinations", keys=keys), {"list": built}).fetchall()
+    ordinals = [int(each["ordinal"]) for each in found]
+    if built is None or sorted(ordinals) != list(range(len(items))):
         raise psycopg.DataError("its most common combinations are others on the twin")
-    return _with_frequencies(row["list"], [items[ordinal] for ordinal in ordinals], keys)
+    return _with_frequencies(built, [items[ordinal] for ordinal in ordinals], keys)
 
 
 def _with_frequencies(data: bytes, items: Sequence[CommonCombination], keys: int) -> bytes:
@@ -95,17 +100,18 @@ def _with_frequencies(data: bytes, items: Sequence[CommonCombination], keys: int
 
 
 def _restore_expressions(
-    connection: Connection, statistics: ExtendedStatistics, data: ExtendedData
+    sessions: Sessions, statistics: ExtendedStatistics, data: ExtendedData
 ) -> list[int | None] | None:
     """Give the scratch table's columns the expressions' statistics; return the columns' numbers in order."""
     if not any(data.expressions):
         return None
-    query = render("twin/restore_column_statistics", pg=connection.info.server_version // 10_000)
+    query = render("twin/restore_column_statistics", pg=sessions.major)
     first = len(statistics.columns) + 1
-    for key, row in enumerate(data.expressions, first):
-        if row is not None:
-            scratch = {"schema_name": "twindex_own", "relation": "combination", "column": f"k{key}", "inherited": False}
-            connection.execute(query, restorable(row) | scratch)
+    scratch = {"schema_name": "twindex_scratch", "relation": "combination", "inherited": False}
+    with sessions.restoring() as connection:
+        for key, row in enumerate(data.expressions, first):
+            if row is not None:
+                connection.execute(query, restorable(row) | scratch | {"column": f"k{key}"})
     # The first column of the scratch table is the ordinal.
     return [key + 1 if row is not None else None for key, row in enumerate(data.expressions, first)]
 
@@ -114,5 +120,8 @@ def _restore_expressions(
 def _scratch(connection: Connection, statistics: ExtendedStatistics) -> Generator[None]:
     """Keep a table with a column for each key while the block runs."""
     connection.execute(render("twin/create_combinations", statistics=statistics))
-    yield
-    connection.execute(render("twin/drop_combinations"))
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.execute(render("twin/drop_combinations"))

@@ -2,13 +2,18 @@
 
 The planner asks the file system how long a relation is and reads the first page of some indexes; it never reads rows
 but for an index's extremes. Files are only ever extended: truncating one under a running server is not safe.
+
+Captured code may run as the account that owns these files. So a process without rights edits them (file_editor, which
+loads this module by its path: nothing but the standard library is imported), below the descriptor of a directory, and
+follows no link.
 """
 
+import ctypes
+import errno
 import os
+import stat
 import struct
-from pathlib import Path
-
-from analyzer.capture.snapshot import GinPages
+from dataclasses import dataclass
 
 BLOCK_BYTES = 8192
 #: Blocks in one segment file, 1 GiB.
@@ -33,86 +38,170 @@ _GIN_META_OFFSET = _PAGE_HEADER.size + 12
 _BRIN_REVMAP_ITEMS = 1360
 
 
-def extend(path: Path, blocks: int) -> None:
+# include/uapi/linux/openat2.h
+_OPENAT2 = 437
+_NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x02, 0x04, 0x08
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """What one relation's files are to look like."""
+
+    #: Below the data directory, as pg_relation_filepath() names it.
+    path: str
+    #: At least as many blocks.
+    blocks: int
+    #: The file gets that name before.
+    number: int | None = None
+    btree_height: int | None = None
+    #: Of the heap that a BRIN index is of.
+    brin_heap_blocks: int | None = None
+    #: Pending pages, entry pages, data pages and entries of a GIN index.
+    gin: tuple[int, int, int, int] | None = None
+
+
+def renumbered(path: str, number: int) -> str:
+    """Return the path of a relation's file after its `relfilenode` changed."""
+    return f"{path.rpartition('/')[0]}/{number}".removeprefix("/")
+
+
+def open_beneath(directory: int, path: str, flags: int) -> int:
+    """Open a file or a directory below an open one, no link followed at any component; raises OSError."""
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0o600 if flags & os.O_CREAT else 0, 0)
+    how = how[:16] + struct.pack("=Q", _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS)
+    libc = ctypes.CDLL(None, use_errno=True)
+    name = ctypes.c_char_p(os.fsencode(path))
+    descriptor = int(libc.syscall(_OPENAT2, ctypes.c_int(directory), name, how, ctypes.c_size_t(len(how))))
+    if descriptor >= 0:
+        return descriptor
+    if ctypes.get_errno() in {errno.ENOSYS, errno.EPERM}:  # before 5.6, and in some containers
+        return _walk(directory, path, flags)
+    raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()), path)
+
+
+def _walk(directory: int, path: str, flags: int) -> int:
+    *parents, name = path.split("/")
+    if path.startswith("/") or ".." in (*parents, name):
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), path)
+    opened = os.dup(directory)
+    for parent in parents:
+        try:
+            below = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=opened)
+        finally:
+            os.close(opened)
+        opened = below
+    try:
+        return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=opened)
+    finally:
+        os.close(opened)
+
+
+def open_regular(directory: int, path: str, flags: int) -> int:
+    """Open a regular file that has no other name; raises OSError, also for one that has."""
+    descriptor = open_beneath(directory, path, flags | os.O_NONBLOCK)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        os.close(descriptor)
+        raise OSError(errno.EPERM, "not a regular file of one name", path)
+    return descriptor
+
+
+def edit_relation(directory: int, edit: Edit) -> None:
+    """Make a relation's files, below an open data directory, what is wanted; raises OSError."""
+    path = edit.path
+    if edit.number is not None:
+        path = renumbered(path, edit.number)
+        parent = open_beneath(directory, os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)  # noqa: PTH120
+        try:
+            os.rename(*map(os.path.basename, (edit.path, path)), src_dir_fd=parent, dst_dir_fd=parent)
+        finally:
+            os.close(parent)
+    if edit.btree_height is not None or edit.brin_heap_blocks is not None or edit.gin is not None:
+        descriptor = open_regular(directory, path, os.O_RDWR)
+        try:
+            _plant(descriptor, edit)
+        finally:
+            os.close(descriptor)
+    extend(directory, path, edit.blocks)
+
+
+def _plant(descriptor: int, edit: Edit) -> None:
+    if edit.btree_height is not None:
+        plant_btree(descriptor, edit.btree_height)
+    if edit.brin_heap_blocks is not None:
+        plant_brin(descriptor, edit.brin_heap_blocks)
+    if edit.gin is not None:
+        plant_gin(descriptor, edit.gin, edit.blocks)
+
+
+def extend(directory: int, path: str, blocks: int) -> None:
     """Make a relation at least that many blocks long, sparse, in segments of 1 GiB."""
     full, rest = divmod(blocks, SEGMENT_BLOCKS)
     for segment in range(full + 1):
         wanted = (SEGMENT_BLOCKS if segment < full else rest) * BLOCK_BYTES
-        part = path if segment == 0 else path.with_name(f"{path.name}.{segment}")
         if segment and not wanted:
             break
-        with part.open("ab") as file:
-            found = os.fstat(file.fileno())
-            if found.st_size < wanted:
-                file.truncate(wanted)
-            if segment and os.geteuid() == 0:  # the account PostgreSQL runs under must be able to open it
-                owner = path.stat()
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        part = f"{path}.{segment}" if segment else path
+        descriptor = open_regular(directory, part, os.O_RDWR | (os.O_CREAT if segment else 0))
+        try:
+            if os.fstat(descriptor).st_size < wanted:
+                os.truncate(descriptor, wanted)
+        finally:
+            os.close(descriptor)
 
 
-def plant_btree(path: Path, height: int) -> None:
+def plant_btree(descriptor: int, height: int) -> None:
     """Give a btree that many levels above its leaves: a chain of pages that leads from the root to the one real leaf.
 
     The cost model charges every descent by the height it reads from the metapage (btcostestimate), so a tree that is
     too low is too cheap. The leaf keeps the rows it has; where the index is empty an empty leaf is made.
     """
-    with path.open("r+b") as file:
-        meta = bytearray(file.read(BLOCK_BYTES))
-        magic, version, root, level, _, _ = _BTREE_META.unpack_from(meta, _PAGE_HEADER.size)
-        if magic != _BTREE_MAGIC:
-            raise ValueError(f"{path} is not a btree")
-        if level:
-            return
-        leaf = root or 1
-        if root:
-            file.seek(leaf * BLOCK_BYTES)
-            page = bytearray(file.read(BLOCK_BYTES))
-        else:
-            page = _btree_page(level=0)
-        _set_root(page, is_root=height == 0)
-        _write(file.fileno(), leaf, page)
-        child = leaf
-        for above in range(1, height + 1):
-            page = _btree_page(level=above, downlink=child)
-            _set_root(page, is_root=above == height)
-            child = leaf + above
-            _write(file.fileno(), child, page)
-        _BTREE_META.pack_into(meta, _PAGE_HEADER.size, magic, version, child, height, child, height)
-        _write(file.fileno(), 0, meta)
+    meta = _read(descriptor, 0)
+    magic, version, root, level, _, _ = _BTREE_META.unpack_from(meta, _PAGE_HEADER.size)
+    if magic != _BTREE_MAGIC:
+        raise ValueError("the file is not a btree")
+    if level:
+        return
+    leaf = root or 1
+    page = _read(descriptor, leaf) if root else _btree_page(level=0)
+    _set_root(page, is_root=height == 0)
+    _write(descriptor, leaf, page)
+    child = leaf
+    for above in range(1, height + 1):
+        page = _btree_page(level=above, downlink=child)
+        _set_root(page, is_root=above == height)
+        child = leaf + above
+        _write(descriptor, child, page)
+    _BTREE_META.pack_into(meta, _PAGE_HEADER.size, magic, version, child, height, child, height)
+    _write(descriptor, 0, meta)
 
 
-def plant_brin(path: Path, heap_blocks: int) -> None:
+def plant_brin(descriptor: int, heap_blocks: int) -> None:
     """Tell a BRIN index how many pages its range map has for a heap of that many blocks."""
-    with path.open("r+b") as file:
-        meta = bytearray(file.read(BLOCK_BYTES))
-        magic, version, pages_per_range, last = _BRIN_META.unpack_from(meta, _PAGE_HEADER.size)
-        ranges = -(-heap_blocks // pages_per_range)
-        last = max(last, 1, -(-ranges // _BRIN_REVMAP_ITEMS))
-        _BRIN_META.pack_into(meta, _PAGE_HEADER.size, magic, version, pages_per_range, last)
-        _write(file.fileno(), 0, meta)
+    meta = _read(descriptor, 0)
+    magic, version, pages_per_range, last = _BRIN_META.unpack_from(meta, _PAGE_HEADER.size)
+    ranges = -(-heap_blocks // max(1, pages_per_range))
+    last = max(last, 1, -(-ranges // _BRIN_REVMAP_ITEMS))
+    _BRIN_META.pack_into(meta, _PAGE_HEADER.size, magic, version, pages_per_range, last)
+    _write(descriptor, 0, meta)
 
 
-def plant_gin(path: Path, gin: GinPages, pages: int) -> None:
+def plant_gin(descriptor: int, gin: tuple[int, int, int, int], pages: int) -> None:
     """Tell a GIN index of that many pages what its planner takes it to hold (gincostestimate).
 
     Numbers that the planner would not take from a metapage, or would cut, are the ones it makes up for itself; it does
     where the metapage gives none.
     """
-    total = entry_pages = data_pages = entries = 0
-    if gin.pending_pages + gin.entry_pages + gin.data_pages <= pages:
+    pending_pages, entry_pages, data_pages, entries = gin
+    total = 0
+    if pending_pages + entry_pages + data_pages <= pages:
         # The rows that hold the extremes may have made a very small index longer; the planner scales by the length.
-        total = max(pages, path.stat().st_size // BLOCK_BYTES)
-        entry_pages, data_pages, entries = gin.entry_pages, gin.data_pages, gin.entries
-    with path.open("r+b") as file:
-        meta = bytearray(file.read(BLOCK_BYTES))
-        _GIN_META.pack_into(meta, _GIN_META_OFFSET, gin.pending_pages, 0, total, entry_pages, data_pages, entries)
-        _write(file.fileno(), 0, meta)
-
-
-def brin_pages_per_range(path: Path) -> int:
-    """Read a BRIN index's pages per range from its metapage."""
-    with path.open("rb") as file:
-        return int(_BRIN_META.unpack_from(file.read(BLOCK_BYTES), _PAGE_HEADER.size)[2])
+        total = max(pages, os.fstat(descriptor).st_size // BLOCK_BYTES)
+    else:
+        entry_pages = data_pages = entries = 0
+    meta = _read(descriptor, 0)
+    _GIN_META.pack_into(meta, _GIN_META_OFFSET, pending_pages, 0, total, entry_pages, data_pages, entries)
+    _write(descriptor, 0, meta)
 
 
 def _btree_page(*, level: int, downlink: int | None = None) -> bytearray:
@@ -136,6 +225,10 @@ def _set_root(page: bytearray, *, is_root: bool) -> None:
     previous, following, level, flags, cycle = _BTREE_OPAQUE.unpack_from(page, special)
     flags = flags | _BTP_ROOT if is_root else flags & ~_BTP_ROOT
     _BTREE_OPAQUE.pack_into(page, special, previous, following, level, flags, cycle)
+
+
+def _read(descriptor: int, block: int) -> bytearray:
+    return bytearray(os.pread(descriptor, BLOCK_BYTES, block * BLOCK_BYTES))
 
 
 def _write(descriptor: int, block: int, page: bytes | bytearray) -> None:

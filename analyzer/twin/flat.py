@@ -1,9 +1,11 @@
 """Build the flat database: the captured schema with empty storage."""
 
 import contextlib
+import itertools
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import psycopg
 from psycopg import sql
@@ -12,8 +14,11 @@ from analyzer.capture.snapshot import Index, NotExamined, Relation, Snapshot
 from analyzer.db import Connection, execute_one
 from analyzer.sql import render
 from analyzer.twin.clock import clock_functions, stopped
+from analyzer.twin.containment import CAPTURED
+from analyzer.twin.function_bodies import take_bodies
 from analyzer.twin.lost import Lost, lost_index, lost_relation
-from analyzer.twin.security import policy_statements, role_statements
+from analyzer.twin.security import create_roles, policy_statements
+from analyzer.twin.sessions import Sessions
 from analyzer.twin.stubs import called, stub
 
 #: Objects created in one transaction.
@@ -38,37 +43,50 @@ class _Object:
     query: sql.SQL
     #: What it is, where statements may miss it.
     source: Relation | Index | None = None
+    #: Whether only a superuser can create it; its text then holds names and constants alone.
+    is_privileged: bool = False
 
 
 _Stage = Callable[[Snapshot], Iterable[_Object]]
 
 
-def build_flat(connection: Connection, snapshot: Snapshot) -> Flat:
+def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool) -> Flat:
     """Create everything captured, in whichever order the dependencies allow; return what could not be created.
 
-    The connection is a superuser's, in autocommit.
+    Without `has_bodies` functions that could run something are left without a body.
     """
-    connection.execute(render("twin/prepare_session"))
-    connection.execute(render("twin/own_schema"))
-    for query in clock_functions(snapshot):
-        connection.execute(query)
-    for query in (*role_statements(snapshot), render("twin/allow_tablespaces")):
-        with contextlib.suppress(psycopg.Error):  # the role is there already, or the server knows no such setting
-            connection.execute(query)
+    superuser = sessions.superuser
+    _prepare(sessions, snapshot)
     flat = _without_foreign_tables(snapshot)
-    for stage in _stages():
-        failed = _create_all(connection, tuple(stage(snapshot)))
+    policies = partial(_policies, roles=create_roles(superuser, snapshot))
+    for stage in (*_stages(), policies, _tablespaces):
+        failed = _create_all(sessions, tuple(stage(snapshot)))
         if failed and stage is _types_tables_views:
-            fitted = stub(connection, snapshot, frozenset(item.what for item, _ in failed))
+            fitted = stub(superuser, snapshot, frozenset(item.what for item, _ in failed))
             wanted = {item.what for item, _ in failed}
             again = tuple(item for item in stage(fitted.snapshot) if item.what in wanted)
-            failed = _create_all(connection, again)
+            failed = _create_all(sessions, again)
             reported = {item.what for item, _ in failed}
             notes = tuple(note for note in fitted.not_examined if note.what not in reported)
             flat = replace(flat, not_examined=flat.not_examined + notes)
+        if stage is _types_tables_views and not has_bodies:
+            take_bodies(superuser)
         flat = _with_failures(flat, failed)
-    connection.execute(render("twin/mark_populated"))
+    superuser.execute(render("twin/mark_populated"))
     return flat
+
+
+def _prepare(sessions: Sessions, snapshot: Snapshot) -> None:
+    superuser = sessions.superuser
+    sessions.captured.execute(render("twin/prepare_session"))
+    superuser.execute(render("twin/own_schema"))
+    superuser.execute(render("twin/open_own_schema"))
+    superuser.execute(render("twin/own_scratch", owner=CAPTURED))
+    superuser.execute(render("twin/own_public", schema="public", owner=CAPTURED))
+    for query in clock_functions(snapshot):
+        superuser.execute(query)
+    with contextlib.suppress(psycopg.Error):  # before 15 the server knows no such setting
+        superuser.execute(render("twin/allow_tablespaces"))
 
 
 def _with_failures(flat: Flat, failed: Iterable[tuple[_Object, psycopg.Error]]) -> Flat:
@@ -99,17 +117,17 @@ def _stages() -> Iterator[_Stage]:
     yield _extended
     yield _parents
     yield _foreign_keys
-    yield _policies
-    yield _tablespaces
 
 
-def _create_all(connection: Connection, objects: tuple[_Object, ...]) -> tuple[tuple[_Object, psycopg.Error], ...]:
+def _create_all(sessions: Sessions, objects: tuple[_Object, ...]) -> tuple[tuple[_Object, psycopg.Error], ...]:
     """Create what can be created, again and again, until nothing more succeeds; return the rest and why."""
     pending = list(objects)
     while pending:
         failed: list[tuple[_Object, psycopg.Error]] = []
-        for start in range(0, len(pending), _AT_ONCE):
-            failed += _create(connection, pending[start : start + _AT_ONCE])
+        for privileged, group in itertools.groupby(pending, key=lambda item: item.is_privileged):
+            items, connection = list(group), sessions.superuser if privileged else sessions.captured
+            for start in range(0, len(items), _AT_ONCE):
+                failed += _create(connection, items[start : start + _AT_ONCE])
         if len(failed) == len(pending):
             return tuple(failed)
         pending = [item for item, _ in failed]
@@ -131,6 +149,8 @@ def _create(connection: Connection, objects: list[_Object]) -> Iterator[tuple[_O
             except psycopg.errors.DiskFull:
                 raise
             except psycopg.Error as error:
+                if connection.closed:
+                    raise
                 yield item, error
 
 
@@ -140,11 +160,12 @@ def _reason(error: psycopg.Error) -> str:
 
 def _schemas_and_extensions(snapshot: Snapshot) -> Iterator[_Object]:
     for schema in snapshot.schemas:
-        yield _Object(what=f"schema {schema}", query=render("twin/create_schema", schema=schema))
+        query = render("twin/create_schema", schema=schema, owner=CAPTURED)
+        yield _Object(what=f"schema {schema}", query=query, is_privileged=True)
     for extension in snapshot.extensions:
         if extension.name != "plpgsql":
             query = render("twin/create_extension", extension=extension)
-            yield _Object(what=f"extension {extension.name}", query=query)
+            yield _Object(what=f"extension {extension.name}", query=query, is_privileged=True)
 
 
 def _types_tables_views(snapshot: Snapshot) -> Iterator[_Object]:
@@ -219,10 +240,10 @@ def _parents(snapshot: Snapshot) -> Iterator[_Object]:
             yield _Object(what=f"parent of {_index(index)}", query=query)
 
 
-def _policies(snapshot: Snapshot) -> Iterator[_Object]:
+def _policies(snapshot: Snapshot, *, roles: Collection[str]) -> Iterator[_Object]:
     for security in snapshot.row_security:
         source = snapshot.relation(security.schema_name, security.table)
-        for what, query in policy_statements(security):
+        for what, query in policy_statements(security, roles):
             yield _Object(what=what, query=query, source=source)
 
 
@@ -230,11 +251,14 @@ def _tablespaces(snapshot: Snapshot) -> Iterator[_Object]:
     indexes = {(each.definition.schema, each.definition.name) for each in snapshot.indexes}
     for tablespace in snapshot.tablespaces:
         what = f"tablespace {tablespace.name}"
-        own = () if tablespace.name.startswith("pg_") else (render("twin/create_tablespace", tablespace=tablespace),)
+        options = [option.split("=", 1) for option in tablespace.options if "=" in option]
         names = [tablespace.name, "pg_default"] if tablespace.is_default else [tablespace.name]
-        costs = [render("twin/set_tablespace_costs", name=name, options=tablespace.options) for name in names]
-        for query in (*own, *costs):
-            yield _Object(what=what, query=query)
+        queries = [render("twin/set_tablespace_costs", name=name, options=options) for name in names if options]
+        if not tablespace.name.startswith("pg_"):
+            made = render("twin/create_tablespace", tablespace=tablespace)
+            queries = [made, *queries, render("twin/grant_tablespace", name=tablespace.name, role=CAPTURED)]
+        for query in queries:
+            yield _Object(what=what, query=query, is_privileged=True)
         for relation in tablespace.relations:
             values = {"relation": relation, "is_index": relation in indexes, "tablespace": tablespace.name}
             yield _Object(what=f"{what} of {'.'.join(relation)}", query=render("twin/move_relation", **values))

@@ -16,6 +16,7 @@ from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.db import Connection
 from analyzer.errors import CapabilityError, UnreachableError
 from analyzer.twin import cluster, container
+from analyzer.twin.containment import Containment, kernel_obstacle
 from analyzer.twin.binaries import OLDEST, Binaries, find_binaries, installations, major_of
 from analyzer.twin.files import BLOCK_BYTES
 from analyzer.twin.places import free_bytes
@@ -32,16 +33,29 @@ _IRRELEVANT = frozenset(
     """.split()  # noqa: SIM905 - a paragraph reads better than fifty quoted words
 )
 
+#: Whether a twin is refused where the kernel cannot contain it; the tests of what else does are told not to.
+REFUSES = True
 #: Of the write-ahead log: what a server cannot go on without.
 _SEGMENT_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Where the user wants the twin to run; without either it is chosen."""
+    """What the user wants of a twin; without an installation or an image one is chosen."""
 
     bin_dir: Path | None = None
     image: str | None = None
+    #: Keep the bodies of captured functions, which planning may run inside the containment.
+    run_user_code: bool = False
+    #: Build it where the kernel cannot contain it.
+    trust_schema: bool = False
+    #: All of it, but in tests of its layers.
+    containment: Containment = Containment()
+
+    @property
+    def has_bodies(self) -> bool:
+        """Say whether captured functions keep their bodies."""
+        return self.run_user_code or not self.containment.stubs
 
 
 class Host(Protocol):
@@ -52,12 +66,19 @@ class Host(Protocol):
         """Return its version, such as "18.6"."""
         ...
 
-    def url(self, database: str = "postgres") -> str:
-        """Return a libpq URL of one of its databases."""
+    def connect(
+        self, database: str = "postgres", *, user: str | None = None
+    ) -> contextlib.AbstractContextManager[Connection]:
+        """Connect to this very server, in autocommit, as its superuser or another role."""
         ...
 
-    def conninfo(self, database: str = "postgres") -> str:
-        """Return a libpq connection string."""
+    def password_of(self, role: str) -> str | None:
+        """Return the password that a role of ours is to have; None where none is asked for."""
+        ...
+
+    @property
+    def exposure(self) -> str | None:
+        """Say why the kernel does not contain it; None where it does, or an engine does."""
         ...
 
     def storage(self, connection: Connection) -> Storage:
@@ -67,17 +88,29 @@ class Host(Protocol):
 
 @contextlib.contextmanager
 def hosting(snapshot: Snapshot, wanted: Wanted, *, settings: Mapping[str, str]) -> Generator[Host]:
-    """Run the server for a twin and remove it when the block ends; raises CapabilityError when there is none."""
+    """Run the server for a twin and remove it when the block ends.
+
+    Raises CapabilityError when there is none, or when the kernel cannot contain it and that is not asked for.
+    """
     image = wanted.image or (None if wanted.bin_dir else _image(snapshot))
     if image is not None:
         with container.run(image, settings=settings) as found:
             _check_version(found.version, image)
             yield found
         return
+    obstacle = kernel_obstacle() if wanted.containment.kernel else None
+    if obstacle is not None and not wanted.trust_schema and REFUSES:
+        raise CapabilityError(
+            need="Landlock, which contains what a captured schema can run,",
+            found=obstacle,
+            remedy="run twindex on Linux 5.13 or newer, or add --trust-schema if you trust all who own parts of it",
+        )
     binaries = choose_binaries(snapshot, wanted.bin_dir)
     more = {"io_method": "sync"} if binaries.major >= 18 else {}
-    with cluster.temporary(binaries, settings={**settings, **more}) as running, _with_room(running.home):
-        yield running
+    contained = wanted.containment.kernel and obstacle is None
+    running = cluster.temporary(binaries, settings={**settings, **more}, contained=contained)
+    with running as server, _with_room(server.home):
+        yield server
 
 
 @contextlib.contextmanager
@@ -140,6 +173,9 @@ def _check_version(version: str, where: str) -> None:
 def describe_distance(snapshot: Snapshot, host: Host) -> Iterator[NotExamined]:
     """Say how far the planner that answers is from the captured server's."""
     server, twin = snapshot.server.major, major_of(host.version)
+    if host.exposure is not None:
+        reason = f"{host.exposure}: the twin's server is held by a role without rights alone"
+        yield NotExamined(what="containment", reason=reason)
     if snapshot.server.block_size_bytes != BLOCK_BYTES:
         reason = f"the server's pages are of {snapshot.server.block_size_bytes} bytes, the twin's of {BLOCK_BYTES}"
         yield NotExamined(what="the exactness of costs", reason=reason)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from analyzer.capture.snapshot import Column, ColumnStatistics, Snapshot
-from analyzer.db import Connection
 from analyzer.index import IndexDef
 from analyzer.sql import ident, render
+from analyzer.twin.sessions import Sessions
 from analyzer.twin.sizing import IndexSize
 from analyzer.twin.statistics import restorable
 
@@ -64,13 +64,14 @@ def with_learnt(index: IndexDef, snapshot: Snapshot, keys: Sequence[LearntKey]) 
     return replace(index, keys=replaced), known
 
 
-def restore_expressions(connection: Connection, schema: str, name: str, learnt: Learnt) -> None:
+def restore_expressions(sessions: Sessions, schema: str, name: str, learnt: Learnt) -> None:
     """Give an added index the statistics that its expressions are known to have."""
     if not learnt.expressions:
         return
     index = {"index": ident(schema, name)}
-    columns = [row["name"] for row in connection.execute(render("twin/read_index_columns"), index).fetchall()]
-    query = render("twin/restore_column_statistics", pg=connection.info.server_version // 10_000)
-    for key in learnt.expressions:
-        names = {"schema_name": schema, "relation": name, "column": columns[key.number - 1], "inherited": False}
-        connection.execute(query, restorable(key.statistics) | names)
+    columns = [row["name"] for row in sessions.superuser.execute(render("twin/read_index_columns"), index).fetchall()]
+    query = render("twin/restore_column_statistics", pg=sessions.major)
+    with sessions.restoring() as connection:
+        for key in learnt.expressions:
+            names = {"schema_name": schema, "relation": name, "column": columns[key.number - 1], "inherited": False}
+            connection.execute(query, restorable(key.statistics) | names)

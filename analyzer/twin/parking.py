@@ -12,61 +12,61 @@ from psycopg.rows import DictRow
 from analyzer.db import Connection
 from analyzer.index import IndexDef
 from analyzer.sql import ident, render
+from analyzer.twin.sessions import Sessions
 
-_SCHEMA = "twindex_own"
 
-
-def build_parked(
-    connection: Connection, indexes: Sequence[IndexDef]
-) -> Iterator[tuple[IndexDef, psycopg.Error | None]]:
+def build_parked(sessions: Sessions, indexes: Sequence[IndexDef]) -> Iterator[tuple[IndexDef, psycopg.Error | None]]:
     """Build indexes of one table, in their order; yield each with what the server has against it.
 
     One is built over nothing where the rows with the extremes are in its way.
     """
     try:
-        _build(connection, indexes, with_rows=True)
+        _build(sessions, indexes, with_rows=True)
     except psycopg.Error:
-        if connection.closed:
+        if sessions.is_broken:
             raise
         if len(indexes) > 1:
             for index in indexes:
-                yield from build_parked(connection, (index,))
+                yield from build_parked(sessions, (index,))
         else:
             # Two rows that are alike where no two may be, or a value that an expression of the index cannot take.
-            yield indexes[0], _build_over_nothing(connection, indexes)
+            yield indexes[0], _build_over_nothing(sessions, indexes)
     else:
         yield from ((index, None) for index in indexes)
 
 
-def _build_over_nothing(connection: Connection, indexes: Sequence[IndexDef]) -> psycopg.Error | None:
+def _build_over_nothing(sessions: Sessions, indexes: Sequence[IndexDef]) -> psycopg.Error | None:
     try:
-        _build(connection, indexes, with_rows=False)
+        _build(sessions, indexes, with_rows=False)
     except psycopg.Error as error:
-        if connection.closed:
+        if sessions.is_broken:
             raise
         return error
     return None
 
 
-def _build(connection: Connection, indexes: Sequence[IndexDef], *, with_rows: bool) -> None:
+def _build(sessions: Sessions, indexes: Sequence[IndexDef], *, with_rows: bool) -> None:
     table = {"table": ident(indexes[0].schema, indexes[0].table)}
-    with connection.transaction():
-        tables = connection.execute(render("twin/read_parked"), table).fetchall()
-        oids = [row["oid"] for row in tables]
-        parkings = [_parking(connection, row) if with_rows else f"{_SCHEMA}.parking" for row in tables]
-        connection.execute(render("twin/park"), {"oids": oids, "parkings": parkings})
-        with connection.pipeline():  # in which a text can only be one statement
+    superuser, captured = sessions.superuser, sessions.captured
+    tables = superuser.execute(render("twin/read_parked"), table).fetchall()
+    oids = [row["oid"] for row in tables]
+    parkings = [_parking(captured, row) if with_rows else "twindex_own.parking" for row in tables]
+    superuser.execute(render("twin/park"), {"oids": oids, "parkings": parkings})
+    try:
+        with captured.transaction(), captured.pipeline():  # in which a text can only be one statement
             for index in indexes:
-                connection.execute(render("twin/statement", statement=index.ddl()))
-        saved = {name: [row[name] for row in tables] for name in ("pages", "tuples", "all_visible_pages")}
-        saved["filenodes"] = [row["filenode"] for row in tables]
-        connection.execute(render("twin/unpark"), {"oids": oids, **saved})
+                captured.execute(render("twin/statement", statement=index.ddl()))
+    finally:
+        if not superuser.closed:
+            saved = {name: [row[name] for row in tables] for name in ("pages", "tuples", "all_visible_pages")}
+            saved["filenodes"] = [row["filenode"] for row in tables]
+            superuser.execute(render("twin/unpark"), {"oids": oids, **saved})
 
 
-def _parking(connection: Connection, table: DictRow) -> str:
+def _parking(captured: Connection, table: DictRow) -> str:
     """Return the name of a table with the rows of another one's first page; it is made the first time."""
     name = f"parking_{table['oid']}"
     if not table["has_parking"]:
         query = render("twin/copy_parking", name=name, schema=table["schema_name"], table=table["name"])
-        connection.execute(query)
-    return f"{_SCHEMA}.{name}"
+        captured.execute(query)
+    return f"twindex_scratch.{name}"

@@ -2,12 +2,14 @@
 
 import contextlib
 import fcntl
+import grp
 import hashlib
 import os
 import pwd
+import random
 import stat
 import tempfile
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +23,8 @@ _OTHERS = (_SHORT, Path("/var/tmp"))  # noqa: S108
 _ROOM_BYTES = 160 * 1024 * 1024
 #: sun_path holds 108 bytes; this leaves room for `/.s.PGSQL.5432` and its lock file.
 _LONGEST_SOCKET_DIR = 85
+#: Users that systems hand out for a while and never give a person (those of systemd's DynamicUser).
+_PRIVATE = range(61184, 65520)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,28 +35,61 @@ class Account:
     gid: int
 
 
-def account_for(home: Path | None = None) -> Account | None:
-    """Return the account PostgreSQL runs under: ours (None), or as root that of the home, of `postgres` or `nobody`."""
+def account_of(path: Path) -> Account | None:
+    """Return the account that a server's directory belongs to; None where that is ours."""
+    found = path.stat()
+    return None if found.st_uid == os.geteuid() else Account(uid=found.st_uid, gid=found.st_gid)
+
+
+def private_account(taken: Collection[int] = ()) -> Account | None:
+    """Return an account for a new server that no other process and no user has; ours (None) where we are not root.
+
+    It has no name. `taken` are users of servers that do not run yet.
+    """
     if os.geteuid() != 0:
         return None
-    if home is not None and home.is_dir() and (found := home.stat()).st_uid != 0:
-        return Account(uid=found.st_uid, gid=found.st_gid)
-    for name in ("postgres", "nobody"):
-        with contextlib.suppress(KeyError):
-            entry = pwd.getpwnam(name)
-            return Account(uid=entry.pw_uid, gid=entry.pw_gid)
+    used = {*taken, *_running_users()}
+    for uid in random.sample(_PRIVATE, len(_PRIVATE)):
+        if uid not in used and not _has_name(uid):
+            return Account(uid=uid, gid=uid)
     raise CapabilityError(
-        need="an unprivileged account to run PostgreSQL under",
-        found="there is neither postgres nor nobody",
+        need="an account for PostgreSQL that nobody else uses",
+        found=f"all users from {_PRIVATE[0]} to {_PRIVATE[-1]} are in use",
         remedy="run twindex as an ordinary user",
     )
+
+
+def named_account() -> Account:
+    """Return an unprivileged account that has a name, as initdb asks for its own."""
+    for entry in sorted(pwd.getpwall(), key=lambda each: each.pw_name != "nobody"):
+        if entry.pw_uid != 0:
+            return Account(uid=entry.pw_uid, gid=entry.pw_gid)
+    raise CapabilityError(
+        need="an unprivileged account to run initdb under",
+        found="root is the only user",
+        remedy="run twindex as an ordinary user",
+    )
+
+
+def _running_users() -> Iterator[int]:
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            yield process.stat().st_uid
+
+
+def _has_name(uid: int) -> bool:
+    with contextlib.suppress(KeyError):
+        return bool(pwd.getpwuid(uid))
+    with contextlib.suppress(KeyError):
+        return bool(grp.getgrgid(uid))
+    return False
 
 
 def runtime_dir(account: Account | None) -> Path:
     """Return our directory below TMPDIR, or below another place where TMPDIR is closed to the account or too small."""
     root = _temporary_root()
     usable = [place for place in (root, *_OTHERS) if place.is_dir() and can_reach(place, account)]
-    return _own_dir(next((place for place in usable if _has_room(place)), usable[0] if usable else _SHORT))
+    return own_dir(next((place for place in usable if _has_room(place)), usable[0] if usable else _SHORT))
 
 
 def copies_dir(runtime: Path, account: Account | None) -> Path:
@@ -60,7 +97,7 @@ def copies_dir(runtime: Path, account: Account | None) -> Path:
     places = [place for place in _OTHERS if place.is_dir() and can_reach(place, account)]
     if _runs_programs(runtime):
         return runtime
-    return next((_own_dir(place) for place in places if _runs_programs(place)), runtime)
+    return next((own_dir(place) for place in places if _runs_programs(place)), runtime)
 
 
 def _has_room(place: Path) -> bool:
@@ -89,13 +126,14 @@ def _temporary_root() -> Path:
 
 
 def socket_dir(home: Path) -> Path:
-    """Return the directory of a cluster's socket: its home, or where that path is too long one below /tmp."""
-    if len(os.fsencode(home)) <= _LONGEST_SOCKET_DIR:
-        return home
-    return _own_dir(_SHORT) / f"s-{digest(str(home))}"
+    """Return the directory of a cluster's socket: in its home, or where that path is too long one below /tmp."""
+    if len(os.fsencode(home / "run")) <= _LONGEST_SOCKET_DIR:
+        return home / "run"
+    return own_dir(_SHORT) / f"s-{digest(str(home))}"
 
 
-def _own_dir(root: Path) -> Path:
+def own_dir(root: Path) -> Path:
+    """Return our directory below a place that all can write; raises CapabilityError where somebody else has it."""
     path = root / f"twindex-{os.geteuid()}"
     with one_line(path):
         with contextlib.suppress(FileExistsError):
@@ -163,7 +201,7 @@ def one_line(path: Path) -> Generator[None]:
         raise CapabilityError(
             need=f"{path}, a directory of our own",
             found=f"it cannot be used ({error.strerror})",
-            remedy="make room or mend its permissions, or set TMPDIR to another directory",
+            remedy="free disk space or fix its permissions, or set TMPDIR to another directory",
         ) from error
 
 

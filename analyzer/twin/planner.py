@@ -116,9 +116,9 @@ class Twin:
         #: The server it runs on, another one after that died, and the connections to it.
         held = self.snapshot if self._reach is None else self._reach.narrowed()
         self.built = self._stack.enter_context(building(held, wanted=self._wanted, progress=self._progress))
-        self._connection = self.built.inflated
-        self._flat = self.built.flat
-        self._visibility = Visibility(self._connection)
+        self._connection = self.built.inflated.captured
+        self._flat = self.built.flat.captured
+        self._visibility = Visibility(self.built.inflated.superuser)
         #: What of the snapshot this twin could not have.
         self.not_examined: tuple[NotExamined, ...] = self.built.not_examined
         self._losses = Losses(self.built.lost, self.snapshot)
@@ -226,7 +226,8 @@ class Twin:
 
     def _is_broken(self) -> bool:
         apart = self.built.restricted.connection
-        return self._connection.closed or self._flat.closed or (apart is not None and apart.closed)
+        sessions = (self.built.inflated, self.built.flat)
+        return any(each.is_broken for each in sessions) or (apart is not None and apart.closed)
 
     def _build_again(self) -> None:
         self._stack.close()
@@ -297,7 +298,7 @@ class Twin:
             try:
                 index = definition(self._built_flat(unnamed))
             except InputError as error:
-                raise InputError(f"{error}; mend the statement") from None
+                raise InputError(f"{error}; fix the statement") from None
             name, number = given or index.name, 1
             while (index.schema, name) in taken:
                 number += 1
@@ -352,7 +353,7 @@ class Twin:
 
     def _known(self, name: str) -> list[DictRow]:
         """Read the tree of an existing index, which can be hidden from then on."""
-        (tree,) = read_trees(self._connection, [name])
+        (tree,) = read_trees(self.built.inflated.superuser, [name])
         self._visibility.know({row["oid"]: row["table_oid"] for row in tree})
         return tree
 

@@ -22,7 +22,7 @@ from analyzer.twin.keys import current_rows, named_columns
 from analyzer.twin.learnt import Learnt, LearntKey, with_learnt
 from analyzer.twin.sizing import BLOCK, IndexSize, predict_size
 
-_SCHEMA = "twindex_own"
+_SCHEMA = "twindex_scratch"
 #: Fewer rows say too little.
 _FEWEST_ROWS = 100
 _FEWEST_KEPT = 30

@@ -1,46 +1,54 @@
 """Plan under row security: a table's policies are part of the plan of all who are not above them.
 
-The twin's own session is a superuser's, which no policy applies to. Statements that name a table with row security are
+The twin's own session is the tables' owner's, which no policy applies to. Statements that name a table with row security are
 planned in a second session, as an ordinary role. The snapshot does not say who runs a statement, so that role is a
 member of every role a policy names.
 """
 
-import contextlib
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Collection, Iterator
 
 import psycopg
 from psycopg import sql
 
 from analyzer.capture.snapshot import NotExamined, Policy, RowSecurity, Snapshot
-from analyzer.db import Connection, connect
+from analyzer.db import Connection
+from analyzer.errors import InputError
 from analyzer.sql import render
 from analyzer.twin.clock import stopped
+from analyzer.twin.containment import APPLICATION
 from analyzer.twin.lost import named_in, words
 from analyzer.workload.bindings import parse_array
 
-_ROLE = "twindex_application"
 _SETTING = re.compile(r"current_setting\('((?:[^']|'')+)'")
 
 
-def policy_statements(security: RowSecurity) -> Iterator[tuple[str, sql.SQL]]:
-    """Yield what gives an empty table its policies, each with its name."""
+def policy_statements(security: RowSecurity, roles: Collection[str]) -> Iterator[tuple[str, sql.SQL]]:
+    """Yield what gives an empty table its policies, each with its name; `roles` are those that were made.
+
+    A policy for another one, a predefined role or a name that the server has taken, is for the role that plans.
+    """
     table = f"{security.schema_name}.{security.table}"
     yield f"row security of {table}", render("twin/enable_row_security", security=security)
     for policy in security.policies:
         using, check = (None if text is None else stopped(text) for text in (policy.using, policy.check))
-        query = render("twin/create_policy", security=security, policy=policy, using=using, check=check)
+        named = tuple(dict.fromkeys(role if role in roles else APPLICATION for role in policy.roles))
+        fitted = policy.model_copy(update={"roles": named})
+        query = render("twin/create_policy", security=security, policy=fitted, using=using, check=check)
         yield f"policy {policy.name} of {table}", query
 
 
-def role_statements(snapshot: Snapshot) -> Iterator[sql.SQL]:
-    """Yield what makes the roles that policies name, and the one that plans."""
-    if snapshot.row_security:
-        yield render("twin/create_role", role=_ROLE)
+def create_roles(superuser: Connection, snapshot: Snapshot) -> frozenset[str]:
+    """Make the roles that policies name, without rights, and let the one that plans be in each; return their names."""
+    made: set[str] = set()
     for role in sorted({role for each in snapshot.row_security for policy in each.policies for role in policy.roles}):
-        if not role.startswith("pg_"):
-            yield render("twin/create_role", role=role)
-        yield render("twin/grant_role", role=role, member=_ROLE)
+        try:
+            superuser.execute(render("twin/create_role", role=role))
+        except (psycopg.Error, InputError):  # a name that is taken or reserved: nobody is let into that role
+            continue
+        superuser.execute(render("twin/grant_role", role=role, member=APPLICATION))
+        made.add(role)
+    return frozenset(made)
 
 
 class Restricted:
@@ -59,17 +67,6 @@ class Restricted:
     def applies(self, statement: str) -> bool:
         """Say whether a statement names a table with row security."""
         return bool(self._tables) and not self._tables.isdisjoint(named_in(statement, self._views))
-
-
-@contextlib.contextmanager
-def restricted(url: str, snapshot: Snapshot) -> Generator[Connection | None]:
-    """Open the session of the ordinary role; None where no table has row security."""
-    if not snapshot.row_security:
-        yield None
-        return
-    with connect(url, autocommit=True) as connection:
-        connection.execute(render("twin/set_role", role=_ROLE))
-        yield connection
 
 
 def choose_settings(connection: Connection, snapshot: Snapshot) -> Iterator[NotExamined]:

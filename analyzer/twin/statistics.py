@@ -1,8 +1,9 @@
 """Restore captured statistics, and the extremes of indexed columns, into an inflated database."""
 
+import contextlib
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,6 +13,7 @@ from psycopg.rows import DictRow
 from analyzer.capture.snapshot import Column, ColumnStatistics, Extreme, NotExamined, Relation, Snapshot
 from analyzer.db import Connection
 from analyzer.sql import render
+from analyzer.twin.sessions import Sessions
 
 #: Rows of pg_class or of pg_stats restored at once. When the server rejects one of them, all are restored one by one.
 _AT_ONCE = 200
@@ -46,24 +48,31 @@ class _Extremes:
         return tuple(column for column in found if column is not None)
 
     @property
+    def others(self) -> tuple[Column, ...]:
+        """Return the columns that are to be NULL: all others but those computed when they are read."""
+        named = {column.name for column in self.columns}
+        return tuple(each for each in self.relation.columns if each.name not in named and each.generated != "v")
+
+    @property
     def rows(self) -> tuple[tuple[str | None, ...], ...]:
         """Return the smallest values and the largest, in the columns' order."""
         known = [extreme for extreme in self.extremes if self.relation.column(extreme.column) is not None]
         return tuple(each.minimum for each in known), tuple(each.maximum for each in known)
 
 
-def restore_statistics(connection: Connection, snapshot: Snapshot) -> tuple[NotExamined, ...]:
+def restore_statistics(sessions: Sessions, snapshot: Snapshot) -> tuple[NotExamined, ...]:
     """Restore pg_class and pg_statistic of everything captured; return what the server would not take."""
     failures: list[NotExamined] = []
     for restorations in (_relations(snapshot), _columns(snapshot)):
         while batch := tuple(itertools.islice(restorations, _AT_ONCE)):
             try:
-                done = _restore_at_once(connection, batch)
+                with sessions.restoring() as connection:
+                    done = _restore_at_once(connection, batch)
                 failures += [_refused(each) for place, each in enumerate(batch, 1) if place not in done]
             except psycopg.Error:
-                if connection.closed:
+                if sessions.is_broken:
                     raise
-                failures += [failure for each in batch for failure in _restore(connection, each)]
+                failures += [failure for each in batch for failure in _restore(sessions, each)]
     return tuple(failures)
 
 
@@ -103,12 +112,13 @@ def _restore_at_once(connection: Connection, batch: Sequence[_Restoration]) -> s
     return {row["place"] for row in found if row["restored"]}
 
 
-def _restore(connection: Connection, each: _Restoration) -> list[NotExamined]:
-    major = connection.info.server_version // 10_000
+def _restore(sessions: Sessions, each: _Restoration) -> list[NotExamined]:
+    query = render(f"twin/restore_{each.kind}_statistics", pg=sessions.major)
     try:
-        answer = connection.execute(render(f"twin/restore_{each.kind}_statistics", pg=major), each.values)
+        with sessions.restoring() as connection:
+            answer = connection.execute(query, each.values)
     except psycopg.Error as error:
-        if connection.closed or isinstance(error, psycopg.errors.DiskFull):
+        if sessions.is_broken or isinstance(error, psycopg.errors.DiskFull):
             raise
         return [NotExamined(what=each.what, reason=f"not restored: {error.diag.message_primary}")]
     return [] if _is_done(answer) else [_refused(each)]
@@ -138,7 +148,7 @@ def restorable(row: ColumnStatistics) -> dict[str, Any]:
 
 
 def insert_extremes(
-    connection: Connection, snapshot: Snapshot, oids: dict[tuple[str, str], int]
+    sessions: Sessions, snapshot: Snapshot, oids: dict[tuple[str, str], int]
 ) -> tuple[NotExamined, ...]:
     """Insert two rows per table: the smallest and the largest value of each indexed column.
 
@@ -156,29 +166,34 @@ def insert_extremes(
             held.append(_Extremes(oid=oids[key], relation=relation, extremes=tuple(by_table[key])))
     failures: list[NotExamined] = []
     for start in range(0, len(held), _TABLES_AT_ONCE):
-        failures += _insert(connection, held[start : start + _TABLES_AT_ONCE])
+        failures += _insert(sessions, held[start : start + _TABLES_AT_ONCE])
     return tuple(failures)
 
 
-def _insert(connection: Connection, tables: Sequence[_Extremes]) -> Iterator[NotExamined]:
+def _insert(sessions: Sessions, tables: Sequence[_Extremes]) -> Iterator[NotExamined]:
     """Insert the rows of some tables at once, or one by one where the server will not have those of one."""
     try:
-        with connection.transaction():
-            _insert_rows(connection, tables)
+        with _suspended(sessions.superuser, tables), sessions.building() as connection, connection.transaction():
+            with connection.pipeline():
+                for table in tables:
+                    if table.columns:
+                        connection.execute(render("twin/insert_extremes", table=table))
     except psycopg.Error as error:
-        if connection.closed or isinstance(error, psycopg.errors.DiskFull):
+        if sessions.is_broken or isinstance(error, psycopg.errors.DiskFull):
             raise
         if len(tables) > 1:
             for table in tables:
-                yield from _insert(connection, (table,))
+                yield from _insert(sessions, (table,))
         else:
             what = f"{tables[0].relation.schema_name}.{tables[0].relation.name}"
             yield NotExamined(what=what, reason=f"extremes not restored: {error.diag.message_primary}")
 
 
-def _insert_rows(connection: Connection, tables: Sequence[_Extremes]) -> None:
+@contextlib.contextmanager
+def _suspended(superuser: Connection, tables: Sequence[_Extremes]) -> Generator[None]:
+    """Let rows into tables, and values into domains, that fit no constraint while the block runs."""
     named = {"oids": [table.oid for table in tables]}
-    suspended = connection.execute(render("twin/read_suspended"), named).fetchall()
+    before = superuser.execute(render("twin/read_suspended"), named).fetchall()
     columns = [(table.oid, column) for table in tables for column in table.relation.columns]
     captured = {
         "oids": [oid for oid, _ in columns],
@@ -187,12 +202,16 @@ def _insert_rows(connection: Connection, tables: Sequence[_Extremes]) -> None:
         "identity": [column.identity for _, column in columns],
         "generated": [column.generated for _, column in columns],
     }
-    with connection.pipeline():
-        connection.execute(render("twin/suspend_constraints"), named)
-        connection.execute(render("twin/suspend_checks"), named)
-        for table in tables:
-            if table.columns:
-                connection.execute(render("twin/insert_extremes", table=table))
-        before = {name: [row[name] for row in suspended] for name in suspended[0]}
-        connection.execute(render("twin/resume_checks"), before)
-        connection.execute(render("twin/resume_constraints"), captured)
+    with superuser.transaction():
+        superuser.execute(render("twin/suspend_constraints"), named)
+        superuser.execute(render("twin/suspend_checks"), named)
+        superuser.execute(render("twin/suspend_domains"))
+    try:
+        yield
+    finally:
+        if not superuser.closed:
+            with superuser.transaction():
+                superuser.execute(render("twin/resume_domains"))
+                overwritten = {name: [row[name] for row in before] for name in (before[0] if before else ())}
+                superuser.execute(render("twin/resume_checks"), overwritten)
+                superuser.execute(render("twin/resume_constraints"), captured)

@@ -1,18 +1,24 @@
-"""Reach the files of a server's relations: directly, or through the server itself where it runs in a container.
+"""Edit the files of a server's relations: through a process without rights, or through the server itself where it runs
+in a container.
 
-Both hand out a path whose file may be read, written and extended by whatever `files` does to it; `write` brings that
-to the server. The server must not use a relation between the two, and have written its pages before (CHECKPOINT).
+The server must not use a relation while it is edited, and have written its pages before (CHECKPOINT).
 """
 
 import base64
+import dataclasses
+import json
 import os
-from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from analyzer.db import Connection
+from analyzer.errors import CapabilityError
 from analyzer.sql import render
-from analyzer.twin.files import BLOCK_BYTES
+from analyzer.twin import file_editor, files, sandbox
+from analyzer.twin.files import BLOCK_BYTES, Edit, renumbered
 
 #: Pages at the start of a new file that can hold anything: metapage, root, and a level a page.
 _CONTENT_BLOCKS = 64
@@ -21,34 +27,60 @@ _CONTENT_BLOCKS = 64
 class Storage(Protocol):
     """The files of a server's relations, named as pg_relation_filepath() does."""
 
-    def edit(self, path: str, *, number: int | None = None) -> Path:
-        """Return a file to edit in place of a relation's; with `number` the relation's file gets that name before."""
+    def edit(self, edits: Sequence[Edit]) -> None:
+        """Make files what is wanted; raises CapabilityError."""
         ...
 
-    def write(self) -> None:
-        """Bring all that was edited to the server."""
+    def close(self) -> None:
+        """Give up what it takes to do that."""
         ...
-
-
-def renumbered(path: str, number: int) -> str:
-    """Return the path of a relation's file after its `relfilenode` changed."""
-    return str(PurePosixPath(path).with_name(str(number)))
 
 
 class LocalStorage:
-    """Files below a data directory on this machine."""
+    """Files below a data directory on this machine, which an unprivileged process edits."""
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
+    def __init__(self, spec: sandbox.Spec) -> None:
+        arguments = ("-I", "-S", file_editor.__file__, sandbox.__file__, files.__file__)
+        self._home = spec.directory
+        self._process = subprocess.Popen(
+            [sys.executable, *arguments, json.dumps(dataclasses.asdict(spec))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env=dict(spec.environment),
+            text=True,
+            start_new_session=True,
+        )
 
-    def edit(self, path: str, *, number: int | None = None) -> Path:
-        """Return the very file."""
-        if number is None:
-            return self._data / path
-        return (self._data / path).rename(self._data / renumbered(path, number))
+    def edit(self, edits: Sequence[Edit]) -> None:
+        """Let the process edit, and wait for it."""
+        if not edits or self._process.stdin is None or self._process.stdout is None:
+            return
+        try:
+            self._process.stdin.write(json.dumps([dataclasses.asdict(each) for each in edits]) + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError:
+            answer = ""
+        error = json.loads(answer) if answer else self._last_words()
+        if error:
+            raise CapabilityError(
+                need=f"to edit the files below {self._home}",
+                found=error,
+                remedy="free disk space, or set TMPDIR to a directory with more of it",
+            )
 
-    def write(self) -> None:
-        """Do nothing: what was edited are the server's own files."""
+    def _last_words(self) -> str:
+        said = self._process.stderr.read() if self._process.stderr is not None else ""
+        return (said.strip().splitlines() or ["the process that does it ended"])[-1]
+
+    def close(self) -> None:
+        """End the process."""
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+        self._process.wait()
 
 
 class ServerStorage:
@@ -61,44 +93,56 @@ class ServerStorage:
     def __init__(self, connection: Connection, directory: Path) -> None:
         self._connection = connection
         self._directory = directory
-        self._script: list[str] = []
-        #: By path: what the file held before.
-        self._before: dict[str, bytes] = {}
 
-    def edit(self, path: str, *, number: int | None = None) -> Path:
-        """Return a sparse copy of the file as long as the original."""
+    def edit(self, edits: Sequence[Edit]) -> None:
+        """Edit sparse copies, and repeat on the server what that did to them."""
+        script: list[str] = []
+        before: dict[str, bytes] = {}
+        descriptor = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for edit in edits:
+                before[self._fetch(edit, script)] = self._content(edit)
+                files.edit_relation(descriptor, edit)
+        finally:
+            os.close(descriptor)
+        script += self._repeated(before)
+        if script:
+            self._connection.execute(render("twin/run_program", script="\n".join(["set -e", *script])))
+
+    def _fetch(self, edit: Edit, script: list[str]) -> str:
+        """Note what has to be moved on the server; return the name the file has then."""
+        if edit.number is None:
+            return edit.path
+        moved = renumbered(edit.path, edit.number)
+        script.append(f"mv '{edit.path}' '{moved}'")
+        return moved
+
+    def _content(self, edit: Edit) -> bytes:
+        """Make a sparse copy of a file, as long as the original; return what its start holds."""
         query = render("twin/read_file")
-        row = self._connection.execute(query, {"path": path, "bytes": _CONTENT_BLOCKS * BLOCK_BYTES}).fetchone()
+        values = {"path": edit.path, "bytes": _CONTENT_BLOCKS * BLOCK_BYTES}
+        row = self._connection.execute(query, values).fetchone()
         content, length = (bytes(row["content"]), int(row["length"])) if row is not None else (b"", 0)
-        if number is not None:
-            moved = renumbered(path, number)
-            self._script.append(f"mv '{path}' '{moved}'")
-            path = moved
-        copy = self._directory / path
+        copy = self._directory / edit.path
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_bytes(content)
         os.truncate(copy, length)
-        self._before[path] = content
-        return copy
+        return content
 
-    def write(self) -> None:
-        """Repeat the edits on the server."""
-        for path, before in self._before.items():
-            self._script += self._repeated(path, before)
-        if self._script:
-            self._connection.execute(render("twin/run_program", script="\n".join(["set -e", *self._script])))
-        self._script, self._before = [], {}
+    def _repeated(self, contents: Mapping[str, bytes]) -> Iterator[str]:
+        for path, before in contents.items():
+            first = self._directory / path
+            with first.open("rb") as file:
+                after = file.read(_CONTENT_BLOCKS * BLOCK_BYTES)
+            for start in range(0, len(after), BLOCK_BYTES):
+                block = after[start : start + BLOCK_BYTES]
+                if block != before[start : start + BLOCK_BYTES].ljust(BLOCK_BYTES, b"\0"):
+                    text = base64.b64encode(block).decode()
+                    target = f"dd of='{path}' bs={BLOCK_BYTES} seek={start // BLOCK_BYTES} conv=notrunc"
+                    yield f"echo {text} | base64 -d | {target} 2> /dev/null"
+            for copy in (first, *first.parent.glob(f"{first.name}.*")):
+                yield f"truncate -s {copy.stat().st_size} '{path.removesuffix(first.name)}{copy.name}'"
+                copy.unlink()
 
-    def _repeated(self, path: str, before: bytes) -> Iterator[str]:
-        first = self._directory / path
-        with first.open("rb") as file:
-            after = file.read(_CONTENT_BLOCKS * BLOCK_BYTES)
-        for start in range(0, len(after), BLOCK_BYTES):
-            block = after[start : start + BLOCK_BYTES]
-            if block != before[start : start + BLOCK_BYTES].ljust(BLOCK_BYTES, b"\0"):
-                text = base64.b64encode(block).decode()
-                target = f"dd of='{path}' bs={BLOCK_BYTES} seek={start // BLOCK_BYTES} conv=notrunc"
-                yield f"echo {text} | base64 -d | {target} 2> /dev/null"
-        for copy in (first, *first.parent.glob(f"{first.name}.*")):
-            yield f"truncate -s {copy.stat().st_size} '{path.removesuffix(first.name)}{copy.name}'"
-            copy.unlink()
+    def close(self) -> None:
+        """Do nothing: the directory is removed with its owner."""

@@ -5,10 +5,11 @@ stand-in raises when the planner would run it; each is reported.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import psycopg
+from psycopg.rows import DictRow
 
 from analyzer.capture.snapshot import Column, NotExamined, Relation, Snapshot
 from analyzer.db import Connection
@@ -32,16 +33,17 @@ class Stubbed:
 def stub(connection: Connection, snapshot: Snapshot, failed: frozenset[str]) -> Stubbed:
     """Create stand-ins for what the failed objects lack; return the snapshot that makes do with them.
 
-    `failed` are names as NotExamined carries them.
+    The connection is a superuser's. `failed` are names as NotExamined carries them.
     """
     notes: list[NotExamined] = []
     relations = [relation for relation in snapshot.relations if called(relation) in failed]
     missing = _missing_types(connection, snapshot, relations)
-    for number, name in enumerate(sorted(missing), _taken(connection)):
-        notes.append(_stub_type(connection, name, number))
+    for number, (name, parts) in enumerate(sorted(missing.items()), _taken(connection)):
+        notes.append(_stub_type(connection, name, parts, number))
     used = sorted({column.collation for relation in relations for column in relation.columns if column.collation})
-    for row in connection.execute(render("twin/missing_collations"), {"names": used}).fetchall():
-        notes += _stub_collation(connection, row["name"])
+    for name in used:
+        for row in _unless_it_fails(connection, "twin/missing_collations", name):
+            notes += _stub_collation(connection, name, row["name"])
     functions = tuple(
         each.model_copy(update={"definition": _without_body(each.definition)})
         if f"function {each.schema_name}.{each.name}({each.arguments})" in failed
@@ -72,14 +74,26 @@ def called(relation: Relation) -> str:
     return f"{relation.schema_name}.{relation.name}"
 
 
-def _missing_types(connection: Connection, snapshot: Snapshot, relations: list[Relation]) -> frozenset[str]:
+def _missing_types(connection: Connection, snapshot: Snapshot, relations: list[Relation]) -> dict[str, tuple[str, ...]]:
+    """Return the parts of the names of types that the twin has not, by how they are printed."""
     own = [attribute for each in snapshot.types for _, attribute in each.attributes]
     own += [each.base_type for each in snapshot.types if each.base_type is not None]
     used = {_SUFFIX.sub("", column.type) for relation in relations for column in relation.columns}
     used |= {_SUFFIX.sub("", name) for name in own}
     captured = {(each.schema_name, each.name) for each in snapshot.types}
-    rows = connection.execute(render("twin/missing_types"), {"names": sorted(used)}).fetchall()
-    return frozenset(row["name"] for row in rows if (row["schema_name"], row["type_name"]) not in captured)
+    rows = [row for name in sorted(used) for row in _unless_it_fails(connection, "twin/missing_types", name)]
+    named = {row["name"]: (str(row["schema_name"]), str(row["type_name"])) for row in rows}
+    return {name: parts for name, parts in named.items() if parts not in captured}
+
+
+def _unless_it_fails(connection: Connection, template: str, name: str) -> list[DictRow]:
+    """Ask about one name, which may be none: then no other one's answer is lost."""
+    try:
+        return connection.execute(render(template), {"names": [name]}).fetchall()
+    except psycopg.Error:
+        if connection.closed:
+            raise
+        return []
 
 
 def _taken(connection: Connection) -> int:
@@ -87,20 +101,20 @@ def _taken(connection: Connection) -> int:
     return int(row["stubs"]) if row else 0
 
 
-def _stub_type(connection: Connection, name: str, number: int) -> NotExamined:
+def _stub_type(connection: Connection, name: str, parts: tuple[str, ...], number: int) -> NotExamined:
     for step in ("shell", "input", "output", "base"):
         try:
-            connection.execute(render("twin/stub_type", step=step, name=name, number=number))
+            connection.execute(render("twin/stub_type", step=step, name=parts, number=number))
         except psycopg.Error as error:
             return NotExamined(what=f"type {name}", reason=f"the twin cannot have it: {error.diag.message_primary}")
     reason = "the twin has a stand-in without operators; statements that compare or compute its values are refused"
     return NotExamined(what=f"type {name}", reason=reason)
 
 
-def _stub_collation(connection: Connection, name: str) -> Iterator[NotExamined]:
+def _stub_collation(connection: Connection, name: str, parts: list[str]) -> Iterator[NotExamined]:
     for locale in ("C.UTF-8", "C.utf8", "POSIX"):
         try:
-            connection.execute(render("twin/stub_collation", name=name, locale=locale))
+            connection.execute(render("twin/stub_collation", name=parts, locale=locale))
         except psycopg.Error:
             continue
         reason = "the twin sorts by code point in its place; estimates of text ranges are inexact"
@@ -119,7 +133,7 @@ def _without_body(definition: str) -> str:
     return f"{header}AS $twindex$ BEGIN RAISE EXCEPTION '{raising}'; END $twindex$"
 
 
-def _adapted(relation: Relation, missing: frozenset[str]) -> Relation:
+def _adapted(relation: Relation, missing: Collection[str]) -> Relation:
     """Leave out what a table can be planned without: defaults, how columns are generated, what filled a view."""
     columns = tuple(
         column.model_copy(update={"default": None, "generated": "", "type": _fitting(column, missing)})
@@ -131,7 +145,7 @@ def _adapted(relation: Relation, missing: frozenset[str]) -> Relation:
     )
 
 
-def _fitting(column: Column, missing: frozenset[str]) -> str:
+def _fitting(column: Column, missing: Collection[str]) -> str:
     name = _SUFFIX.sub("", column.type)
     return name + "[]" * column.type.count("[]") if name in missing else column.type
 

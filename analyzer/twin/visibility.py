@@ -4,7 +4,7 @@ To plan a statement opens every index in its tables' lists, the invalid ones too
 row of pg_index says that it is of another table. A plan takes as long beside 1,500 hidden indexes as beside none.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from psycopg import sql
 
@@ -19,25 +19,24 @@ Departures = Mapping[Table, frozenset[int]]
 class Visibility:
     """What the planner sees of one database; nobody else may change it."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        connection.execute(render("twin/own_placing"))
-        row = connection.execute(render("twin/read_parking")).fetchone()
-        self._nowhere = int(row["oid"]) if row is not None else 0
-        #: By index: the table it is of.
-        self._tables: dict[int, int] = {}
+    def __init__(self, superuser: Connection) -> None:
+        self._superuser = superuser
+        row = superuser.execute(render("twin/read_parking")).fetchone()
+        superuser.execute(render("twin/own_places"))
+        superuser.execute(render("twin/own_placing", nowhere=int(row["oid"]) if row is not None else 0))
         self._added: set[int] = set()
         self._departures: dict[Table, frozenset[int]] = {}
 
     def add(self, tables: Mapping[int, int]) -> None:
         """Hide new indexes, each of which is of a table, until they are wanted."""
-        self._tables.update(tables)
+        self.know(tables)
         self._added.update(tables)
-        self._connection.execute(self._placing(dict.fromkeys(tables, self._nowhere)))
+        self._superuser.execute(self._placing(dict.fromkeys(tables, False)))
 
     def know(self, tables: Mapping[int, int]) -> None:
         """Note of which tables existing indexes are, so that they can be hidden."""
-        self._tables.update(tables)
+        places = {"indexes": list(tables), "tables": list(tables.values())}
+        self._superuser.execute(render("twin/add_places"), places)
 
     def change(self, wanted: Departures) -> sql.SQL | None:
         """Return the statement that shows and hides what is wanted; None where nothing changes."""
@@ -47,22 +46,17 @@ class Visibility:
         """Note that the statement was run."""
         self._departures.update(wanted)
 
-    def _places(self, wanted: Departures) -> Iterator[tuple[int, int]]:
+    def _places(self, wanted: Departures) -> Iterator[tuple[int, bool]]:
+        """Yield the indexes that change, each with whether it is shown then."""
         for table, departing in wanted.items():
             for index in departing ^ self._departures.get(table, frozenset()):
-                is_shown = (index in departing) == (index in self._added)
-                yield index, self._tables[index] if is_shown else self._nowhere
+                yield index, (index in departing) == (index in self._added)
 
-    def _placing(self, places: Mapping[int, int]) -> sql.SQL:
+    def _placing(self, places: Mapping[int, bool]) -> sql.SQL:
         ordered = sorted(places)
-        listing = sorted({self._tables[index] for index in ordered})
-        return render(
-            "twin/place_indexes",
-            indexes=_array(ordered),
-            tables=_array([places[index] for index in ordered]),
-            listing=_array(listing),
-        )
+        shown = ["t" if places[index] else "f" for index in ordered]
+        return render("twin/place_indexes", indexes=_array(map(str, ordered)), are_shown=_array(shown))
 
 
-def _array(numbers: list[int]) -> str:
-    return "{" + ",".join(map(str, numbers)) + "}"
+def _array(words: Iterable[str]) -> str:
+    return "{" + ",".join(words) + "}"

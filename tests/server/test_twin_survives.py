@@ -64,14 +64,14 @@ def kill_server(twin: Twin) -> int:
 
 def crash_backend(twin: Twin) -> int:
     """Let the backend that plans die of a segmentation fault; the server takes all others down with it."""
-    pid = twin.built.inflated.info.backend_pid
+    pid = twin.built.inflated.captured.info.backend_pid
     os.kill(pid, signal.SIGSEGV)
     return pid
 
 
 def crash_other_backend(twin: Twin) -> int:
     """Let the backend of the flat database die."""
-    pid = twin.built.flat.info.backend_pid
+    pid = twin.built.flat.captured.info.backend_pid
     os.kill(pid, signal.SIGSEGV)
     return pid
 
@@ -94,7 +94,7 @@ def stop_server(twin: Twin) -> int:
 
 def end(twin: Twin, die: Death) -> None:
     """Let a twin's server die and wait until nobody answers any more."""
-    pids = (twin.built.inflated.info.backend_pid, twin.built.flat.info.backend_pid, die(twin))
+    pids = (twin.built.inflated.captured.info.backend_pid, twin.built.flat.captured.info.backend_pid, die(twin))
     deadline = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < deadline

@@ -91,8 +91,8 @@ def test_a_name_that_is_taken_is_no_obstacle(orders: str) -> None:
     ("create", "drop", "says"),
     [
         ("ALTER TABLE x ADD y integer", "", "is not a CREATE INDEX; give one"),
-        ("CREATE INDEX ON nowhere (a)", "", 'relation "nowhere" does not exist; mend the statement'),
-        ('CREATE INDEX ON "Order Item" (n', "", "mend the statement|cannot be read"),
+        ("CREATE INDEX ON nowhere (a)", "", 'relation "nowhere" does not exist; fix the statement'),
+        ('CREATE INDEX ON "Order Item" (n', "", "fix the statement|cannot be read"),
         ("", "public.absent", "there is no index public.absent to drop"),
         ("", 'public."Order Item"', "there is no index"),
         ("", "a.b.c.d", "cannot be dropped"),

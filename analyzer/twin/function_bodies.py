@@ -1,0 +1,79 @@
+"""Take captured functions their bodies, but for those that planning reads and cannot run anything with.
+
+The planner runs an immutable function whose arguments are known, and a stable one to estimate; its body may call
+anything. What is left is what the server itself keeps of a function beside its body (volatility, cost, rows, strictness,
+support), so that plans and costs are the same. A function of one SELECT in SQL is put into the query in place of its
+call: it keeps its body where that calls nothing that has effects. Others raise when they are run.
+"""
+
+import re
+from collections.abc import Collection
+
+from analyzer.db import Connection
+from analyzer.sql import render
+from analyzer.twin.containment import APPLICATION, CAPTURED
+from analyzer.workload.lex import IncompleteError, Token, lex, significant
+
+#: Of a function that is asked for while it has no body; nothing of PostgreSQL's has that class.
+NO_BODY = "TX001"
+#: Volatile, and of no effect but on sequences of the twin's.
+_HARMLESS = frozenset(
+    """
+    clock_timestamp currval gen_random_uuid lastval nextval random random_normal setseed setval timeofday uuidv4 uuidv7
+    """.split()
+)
+#: What makes a SELECT more than one that reads.
+_WRITING = frozenset("insert update delete merge into copy call do execute listen notify".split())
+_STANDARD = re.compile(r"\s*BEGIN ATOMIC\b(?P<query>.*?);?\s*\bEND\s*\Z|\s*RETURN\b(?P<value>.*)\Z", re.DOTALL)
+
+
+def take_bodies(superuser: Connection) -> None:
+    """Replace the bodies of all captured functions that could run something."""
+    owners = {"owners": [CAPTURED, APPLICATION]}
+    effects = {row["name"] for row in superuser.execute(render("twin/read_effects"), owners).fetchall()} - _HARMLESS
+    oids: list[int] = []
+    bodies: list[str] = []
+    for row in superuser.execute(render("twin/read_functions"), owners).fetchall():
+        if row["language"] == "sql" and _only_reads(row["body"], is_standard=row["is_standard"], effects=effects):
+            continue
+        oids.append(row["oid"])
+        bodies.append(_raising(f"{row['schema_name']}.{row['name']}", returns_plainly=row["returns_plainly"]))
+    superuser.execute(render("twin/replace_bodies"), {"oids": oids, "bodies": bodies})
+
+
+def _only_reads(body: str, *, is_standard: bool, effects: Collection[str]) -> bool:
+    """Say whether a body is one SELECT, of nothing but names that have no effects.
+
+    Captured functions that it calls have no body, or pass this as well.
+    """
+    if is_standard:
+        match = _STANDARD.match(body)
+        if match is None:
+            return False
+        body = match["query"] if match["query"] is not None else f"SELECT {match['value']}"
+    try:
+        tokens = significant(lex(body))
+    except IncompleteError:
+        return False
+    while tokens and tokens[-1].text == ";":
+        tokens = tokens[:-1]
+    if not tokens or tokens[0].word != "select":
+        return False
+    return not any(_has_effect(token, effects) for token in tokens)
+
+
+def _has_effect(token: Token, effects: Collection[str]) -> bool:
+    if token.kind == "quoted":
+        # With escapes a name could be spelled in many ways.
+        return not token.text.startswith('"') or token.text[1:-1].replace('""', '"') in effects
+    return token.text == ";" or token.word in _WRITING or token.word in effects
+
+
+def _raising(name: str, *, returns_plainly: bool) -> str:
+    """Write a body for plpgsql: NULL while the twin is built, an error afterwards."""
+    quoted = name.replace("\\", "\\\\").replace("'", "''").replace("%", "%%")
+    return (
+        "BEGIN IF pg_catalog.current_setting('twindex.building', true) OPERATOR(pg_catalog.=) 'on' THEN RETURN"
+        f"{'' if returns_plainly else ' NULL'}; END IF; RAISE EXCEPTION E'planning runs {quoted}(), whose body the twin"
+        f" leaves out; add --run-user-code to run it inside the containment' USING ERRCODE = '{NO_BODY}'; END"
+    )
