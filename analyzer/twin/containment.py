@@ -116,7 +116,8 @@ def _configured(bin_dir: Path) -> tuple[str, ...]:
     if config.is_file():
         asked = [config, "--sharedir", "--pkglibdir", "--libdir"]
         found += subprocess.run(asked, check=False, capture_output=True, text=True).stdout.split("\n")
-    if (loader := interpreter(bin_dir / "postgres")) is not None:
-        listed = subprocess.run([loader, "--list", bin_dir / "postgres"], check=False, capture_output=True, text=True)
-        found += [line.split(" => ")[1].rpartition("/")[0] for line in listed.stdout.splitlines() if " => /" in line]
+    for program in (bin_dir / "postgres", bin_dir / "initdb"):
+        if (loader := interpreter(program)) is not None:
+            listed = subprocess.run([loader, "--list", program], check=False, capture_output=True, text=True).stdout
+            found += [line.split(" => ")[1].rpartition("/")[0] for line in listed.splitlines() if " => /" in line]
     return tuple(dict.fromkeys(os.path.realpath(path) for path in found if path.startswith("/")))
