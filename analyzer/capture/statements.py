@@ -8,6 +8,7 @@ from datetime import datetime
 from psycopg import errors
 from psycopg.rows import DictRow
 
+from analyzer.capture.catalog import version_numbers
 from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.capture.reader import MARKER, Reader
 from analyzer.capture.snapshot import Extension, NotExamined, Server, StatementCounters
@@ -78,7 +79,7 @@ def _extension(server: Server, extensions: Sequence[Extension]) -> Extension:
             found=f"database {server.database} does not have the extension",
             remedy="run CREATE EXTENSION pg_stat_statements in it (the library must be in shared_preload_libraries)",
         )
-    if _version(extension) < (1, 8):
+    if version_numbers(extension) < (1, 8):
         raise CapabilityError(
             need="pg_stat_statements 1.8 or newer",
             found=f"database {server.database} has {extension.version}",
@@ -87,12 +88,8 @@ def _extension(server: Server, extensions: Sequence[Extension]) -> Extension:
     return extension
 
 
-def _version(extension: Extension) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", extension.version))
-
-
 def _info(reader: Reader, extension: Extension) -> DictRow | None:
-    return reader.row("statements_info", schema=extension.schema_name) if _version(extension) >= (1, 9) else None
+    return reader.row("statements_info", schema=extension.schema_name) if version_numbers(extension) >= (1, 9) else None
 
 
 def _kept(rows: Sequence[DictRow], *, values: bool) -> tuple[list[StatementCounters], list[NotExamined]]:
