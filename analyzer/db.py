@@ -21,6 +21,9 @@ from analyzer.sql import render
 
 Connection = psycopg.Connection[DictRow]
 
+#: Stands at the end of every query of ours, so that pg_stat_statements' record of it can be told apart.
+MARKER = "/* twindex capture */"
+
 _OLDEST = 140_000
 #: What a server, or a proxy such as pgbouncer, says of a parameter that it does not take at the start.
 _REFUSED_STARTUP = re.compile(
@@ -150,18 +153,22 @@ def _begin(connection: Connection, limits: Mapping[str, str]) -> None:
     connection.read_only = True
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     pg = connection.info.server_version // 10_000
-    connection.execute(render("session/set_limits", pg=pg), limits)
-    connection.execute(render("session/trust_names"))
+    connection.execute(_marked("session/set_limits", pg=pg), limits)
+    connection.execute(_marked("session/trust_names"))
 
 
 def _refuse_rights(connection: Connection, url: str) -> None:
-    for row in connection.execute(render("session/read_rights")).fetchall():
+    for row in connection.execute(_marked("session/read_rights")).fetchall():
         rights = "is a superuser" if row["is_superuser"] else f"is a member of {', '.join(row['memberships'])}"
         if row["is_superuser"] or row["memberships"]:
             raise InputError(
                 f"{describe(url)}: role {row['role']} {rights}, and code in the database could run with its rights; "
                 "connect as a role with pg_monitor and pg_read_all_data alone, or give --allow-superuser"
             )
+
+
+def _marked(template: str, /, **names: object) -> sql.Composed:
+    return render(template, **names) + sql.SQL(" " + MARKER)
 
 
 def _broken_off(url: str, error: psycopg.Error) -> UnreachableError:
@@ -234,7 +241,7 @@ class _AnyBytes(Loader):
 
 
 def _take_any_bytes(connection: Connection) -> None:
-    for name in ("text", "varchar", "bpchar", "name", '"char"', "unknown"):
+    for name in ("text", "varchar", "bpchar", "name", '"char"'):
         connection.adapters.register_loader(name, _AnyBytes)
     set_json_loads(_loads_any_bytes, connection)
 

@@ -111,7 +111,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Callable[[str], None]) -> tuple
     values = wanted.values
     tell("catalog")
     settings = read_settings(reader)
-    search_path = reader.row("search_path")["schemas"]
+    search_path = reader.row("former_search_path")["schemas"]
     reader.fix_session()
     catalog = read_catalog(reader)
     counted = _read_statements(reader, catalog, values=values, tell=tell) if wanted.statements else Statements()

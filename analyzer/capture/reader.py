@@ -13,12 +13,9 @@ from psycopg import errors, sql
 from psycopg.rows import DictRow
 
 from analyzer.capture.snapshot import NotExamined
-from analyzer.db import Connection
+from analyzer.db import MARKER, Connection
 from analyzer.errors import NotExaminableError
 from analyzer.sql import render
-
-#: Stands at the end of every query of a capture, so that pg_stat_statements' record of it can be told apart.
-MARKER = "/* twindex capture */"
 
 #: Why one object may refuse to be read while the rest of the database can: lock or statement timeout, privilege,
 #: damage, a concurrent DROP.

@@ -10,8 +10,9 @@ from psycopg.rows import DictRow
 
 from analyzer.capture.catalog import version_numbers
 from analyzer.capture.literals import UnreadableStatementError, without_literals
-from analyzer.capture.reader import MARKER, Reader
+from analyzer.capture.reader import Reader
 from analyzer.capture.snapshot import Extension, NotExamined, Server, StatementCounters
+from analyzer.db import MARKER
 from analyzer.errors import CapabilityError
 
 _START = r"^(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
@@ -50,6 +51,12 @@ def read_statements(reader: Reader, *, server: Server, extensions: Sequence[Exte
             need="pg_stat_statements",
             found="its library is not loaded",
             remedy="add it to shared_preload_libraries in postgresql.conf and restart the server",
+        ) from None
+    except (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter):
+        raise CapabilityError(
+            need="the text of the statements in pg_stat_statements",
+            found="that of a database in another encoding cannot be shown in this one, and so none is",
+            remedy="run SELECT pg_stat_statements_reset(0, oid) FROM pg_database WHERE encoding = 0 (SQL_ASCII)",
         ) from None
     named = [row for row in rows if row["queryid"] is not None]
     seen = [row for row in named if row["query"] is not None and MARKER not in row["query"]]

@@ -42,6 +42,8 @@ class Wanted:
 
     bin_dir: Path | None = None
     image: str | None = None
+    #: Run functions of the captured schema, where estimates need them.
+    run_user_code: bool = False
 
 
 class Host(Protocol):
