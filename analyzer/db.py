@@ -153,7 +153,11 @@ def _begin(connection: Connection, limits: Mapping[str, str]) -> None:
     connection.read_only = True
     connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
     pg = connection.info.server_version // 10_000
-    connection.execute(_marked("session/set_limits", pg=pg), limits)
+    any_bytes = connection.info.parameter_status("server_encoding") == "SQL_ASCII"  # to which it converts nothing
+    encoding = {"client_encoding": "SQL_ASCII" if any_bytes else "UTF8"}
+    connection.execute(_marked("session/set_limits", pg=pg), {**limits, **encoding})
+    if any_bytes:
+        _take_any_bytes(connection)
     connection.execute(_marked("session/trust_names"))
 
 
@@ -222,15 +226,12 @@ def _connected(
         before = parts.get("options") or os.environ.get("PGOPTIONS") or ""
         options["options"] = " ".join([before, *(f"-c {name}={value}" for name, value in startup.items())]).strip()
     try:
-        connection = Connection.connect(libpq_url(url), row_factory=dict_row, autocommit=autocommit, **options)
+        return Connection.connect(libpq_url(url), row_factory=dict_row, autocommit=autocommit, **options)
     except psycopg.OperationalError as error:
         raise UnreachableError(
             f"cannot connect to {describe(url)}: {without_secrets(str(error), url)}; "
             "check host, port, user and password (PGPASSWORD or ~/.pgpass keep it off the command line)"
         ) from None
-    if startup is not None and connection.info.parameter_status("server_encoding") == "SQL_ASCII":
-        _take_any_bytes(connection)
-    return connection
 
 
 class _AnyBytes(Loader):

@@ -50,7 +50,7 @@ class Reader:
     def unread(self) -> list[NotExamined]:
         """Name the rows that were left out."""
         reason = "its text is not UTF-8, and the database does not say which encoding it is in (SQL_ASCII)"
-        found = {f"{template.replace('_', ' ')}: {_named(row)}" for template, row in self.undecoded}
+        found = {f"{template.replace('_', ' ')}: {_named(row)}" for template, row in self.undecoded if _named(row)}
         return [NotExamined(what=what, reason=reason) for what in sorted(found)]
 
     def rows(self, template: str, bind: Mapping[str, object] | None = None, /, **names: object) -> list[DictRow]:
@@ -86,15 +86,14 @@ class Reader:
 
     def lines(self, template: str, /, **names: object) -> Generator[str]:
         """Ask `capture/<template>`, a COPY TO STDOUT, and yield its lines; leaving early cancels it."""
-        query = render(f"capture/{template}", pg=self.major, **names) + sql.SQL(" " + MARKER)
-        encoding = self.connection.info.encoding
+        query = self._query(template, names)
         with (
             self.connection.transaction(force_rollback=True),
             self.connection.cursor() as cursor,
             cursor.copy(query) as copy,
         ):
             for line in copy:
-                yield bytes(line).decode(encoding).removesuffix("\n")
+                yield bytes(line).decode(self._encoding).removesuffix("\n")
 
     def fix_session(self) -> None:
         """Make text the same whoever captures, for the rest of the transaction."""
@@ -103,8 +102,18 @@ class Reader:
         with contextlib.suppress(errors.InsufficientPrivilege), self.connection.transaction():
             self._ask("stop_counting", None, {})
 
-    def _ask(self, template: str, bind: Mapping[str, object] | None, names: Mapping[str, object]) -> list[DictRow]:
+    @property
+    def _encoding(self) -> str:
+        """Return the encoding of text; that of SQL_ASCII is taken to be UTF-8."""
+        encoding = self.connection.info.encoding
+        return "utf-8" if encoding == "ascii" else encoding
+
+    def _query(self, template: str, names: Mapping[str, object]) -> bytes:
         query = render(f"capture/{template}", pg=self.major, **names) + sql.SQL(" " + MARKER)
+        return query.as_string(None).encode(self._encoding)
+
+    def _ask(self, template: str, bind: Mapping[str, object] | None, names: Mapping[str, object]) -> list[DictRow]:
+        query = self._query(template, names)
         rows = self.connection.execute(query, bind).fetchall()
         if self.connection.info.parameter_status("server_encoding") != "SQL_ASCII":
             return rows

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer.capture.reader import REFUSALS, Reader, refusal
@@ -148,9 +149,14 @@ def _read_ends(reader: Reader, wanted: Sequence[_Ends]) -> list[Extreme]:
     tables = [
         (each.schema, each.table, [(column, column in each.own_types) for column in each.columns]) for each in wanted
     ]
+    rows = reader.rows_by_index("extremes", tables=tables)
+    if len(rows) < len(wanted):
+        raise errors.CharacterNotInRepertoire(
+            "a value is not UTF-8, and the database does not say which encoding it is in"
+        )
     return [
         Extreme(schema_name=each.schema, table=each.table, column=column, minimum=minimum, maximum=maximum)
-        for each, row in zip(wanted, reader.rows_by_index("extremes", tables=tables), strict=True)
+        for each, row in zip(wanted, rows, strict=True)
         for column, minimum, maximum in zip(each.columns, row["ends"][::2], row["ends"][1::2], strict=True)
     ]
 
