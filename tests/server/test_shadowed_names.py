@@ -6,7 +6,9 @@ pg_catalog in the search_path of everybody: whatever resolves there raises. A co
 
 import contextlib
 import re
+import subprocess
 from collections.abc import Generator, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from analyzer.migrate.online import (
 )
 from analyzer.migrate.session import call, rows
 from analyzer.sql import render_text, template_dir
+from analyzer.twin import cluster
 from tests.conftest import database_url
 
 CANARY = "a shadow was called"
@@ -48,7 +51,10 @@ UNGUARDED = {
     "session/restore_names", "session/set_limits",
 }  # fmt: skip
 #: psql runs these, and sets the search_path for them itself.
-OFFLINE = {"online/write_partition_attachments", "online/write_partition_builds", "online/write_partition_parents"}
+OFFLINE = {
+    "online/write_partition_attachments", "online/write_partition_builds", "online/write_partition_parents",
+    "online/keep_path", "online/trust_path", "online/return_path",
+}  # fmt: skip
 
 SHADOWS = """
 DO $do$
@@ -313,9 +319,11 @@ def test_a_revision_is_written_by_postgresqls_own(shadowed: str) -> None:
 def deployer(url: str) -> Generator[Connection]:
     """Yield a connection as env.py has one; without what SQLAlchemy asks by an operator when it connects."""
     engine = create_engine(sqlalchemy_url(url), use_native_hstore=False)
-    with engine.connect() as connection:
-        yield connection
-    engine.dispose()
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
 def target(name: str, sql: str, **more: Any) -> Target:
@@ -343,6 +351,23 @@ def test_a_deploy_is_done_by_postgresqls_own(shadowed: str, context: MigrationCo
     assert [row["ddl"] for row in found] == ["CREATE INDEX ix_b ON public.t USING btree (a, c)"]
     drop_index(context, target("ix_b", "DROP INDEX CONCURRENTLY public.ix_b"))
     drop_index(context, target("ix_parts", "DROP INDEX public.ix_parts", table="parts"))
+
+
+def test_a_script_for_psql_asks_postgresqls_own(shadowed: str) -> None:
+    buffer = StringIO()
+    options = {"as_sql": True, "output_buffer": buffer, "literal_binds": True}
+    context = MigrationContext.configure(dialect_name="postgresql", opts=options)
+    build_index(context, target("ix_o", "CREATE INDEX ix_o ON ONLY public.parts USING btree (b)", table="parts"))
+    program = cluster.find_binaries().bin_dir / "psql"
+    arguments = [program, "-X", "-q", "-t", "-v", "ON_ERROR_STOP=1", "-d", shadowed, "-f", "-"]
+    script = buffer.getvalue() + "\nSHOW search_path;"
+    done = subprocess.run(arguments, input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "evil, pg_catalog"
+    with connect(as_root(shadowed), autocommit=True) as connection:
+        found = run(connection, "SELECT indexname AS name FROM pg_indexes WHERE tablename = 'parts_1'")
+        assert {row["name"] for row in found} >= {"parts_1_b_idx"}
+        run(connection, "DROP INDEX public.ix_o")
 
 
 def test_an_upgrade_by_a_superuser_calls_no_overload_of_a_schema_of_his_name(tmp_path: Path, database: str) -> None:
