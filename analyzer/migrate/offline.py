@@ -14,6 +14,7 @@ from analyzer.migrate.target import Target
 from analyzer.sql import render_text
 
 _PSQL = "\\gexec"
+_KEEP = "\\gset"
 
 
 def write(context: MigrationContext, target: Target, statements: Iterator[str]) -> None:
@@ -23,7 +24,7 @@ def write(context: MigrationContext, target: Target, statements: Iterator[str]) 
     lines += [*statements, *(render_text("online/reset", name=name) for name in session)]
     with context.autocommit_block():
         for line in lines:
-            complete = line.splitlines()[-1].startswith("--") or line.endswith(_PSQL)
+            complete = line.splitlines()[-1].startswith("--") or line.endswith((_PSQL, _KEEP))
             context.impl.static_output(line if complete else line.strip() + ";")
 
 
@@ -77,9 +78,12 @@ def _partitions(target: Target) -> Iterator[str]:
         f"-- For each partition of {target.qualified_table} psql makes a statement and runs it; what fits is taken.\n"
         "-- Repeat these queries when one of their statements failed, after dropping what it left INVALID."
     )
+    yield f"{render_text('online/keep_path')} {_KEEP}"
+    yield f"{render_text('online/trust_path')} {_KEEP}"
     yield render_text("online/write_partition_parents", **facts) + f"\n{_PSQL}"
     yield render_text("online/write_partition_builds", **facts) + f"\n{_PSQL}"
     yield render_text("online/write_partition_attachments", **facts) + f"\n{_PSQL}"
+    yield f"{render_text('online/return_path')} {_KEEP}"
 
 
 def _leftover(name: str) -> str:

@@ -7,7 +7,7 @@ planned there.
 
 import contextlib
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import psycopg
@@ -55,7 +55,7 @@ class Recipe:
 
     snapshot: Snapshot
     statements: tuple[str, ...] | None
-    wanted: Wanted | None
+    wanted: Wanted
     #: What was added, in its order.
     indexes: tuple[IndexDef, ...]
 
@@ -99,7 +99,7 @@ class Twin:
             self._reach.grow(statements)
         #: Views or policies ask the clock: their plans name the functions that stand for it.
         self._asks_clock = asks_clock(snapshot)
-        self._wanted = wanted
+        self._wanted = wanted or Wanted()
         self._progress = progress
         self._stack = contextlib.ExitStack()
         #: Indexes as they were handed out, in the order they were added.
@@ -145,7 +145,8 @@ class Twin:
         return Recipe(
             snapshot=self.snapshot,
             statements=None if self._reach is None else tuple(sorted(self._reach.statements)),
-            wanted=self._wanted,
+            # Whether the kernel has to contain it was decided for this one.
+            wanted=replace(self._wanted, trust_schema=True),
             indexes=tuple(each.index for each in self.added),
         )
 
