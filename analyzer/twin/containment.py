@@ -45,6 +45,9 @@ class Containment:
     stubs: bool = True
 
 
+ALL = Containment()
+
+
 class Limits(TypedDict):
     """What a process may open and execute, as fields of a sandbox's Spec."""
 
