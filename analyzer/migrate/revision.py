@@ -11,6 +11,7 @@ from alembic.operations import MigrateOperation
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError, rev_id
 
+from analyzer import stdout
 from analyzer.capture.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
@@ -81,15 +82,16 @@ def write_revision(
     """
     operations = operations_of(found, deparse=deparse, partitioned=partitioned)
     try:
-        directory = ScriptDirectory.from_config(_alembic_config(config))
-        directory.messaging_opts = MessagingOptions(quiet=True)
-        script = directory.generate_revision(
-            _next_id(directory),
-            message,
-            imports=IMPORT,
-            upgrades=_body(operations),
-            downgrades=_body([operation.reverse() for operation in reversed(operations)]),
-        )
+        with stdout.diverted():  # the project's revisions are loaded, and its hooks run on the new one
+            directory = ScriptDirectory.from_config(_alembic_config(config))
+            directory.messaging_opts = MessagingOptions(quiet=True)
+            script = directory.generate_revision(
+                _next_id(directory),
+                message,
+                imports=IMPORT,
+                upgrades=_body(operations),
+                downgrades=_body([operation.reverse() for operation in reversed(operations)]),
+            )
     except CommandError as error:
         raise InputError(f"Alembic cannot write a revision: {' '.join(str(error).split())}") from error
     if script is None:
