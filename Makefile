@@ -33,6 +33,10 @@ $(VENV)/.made $(VENV)/.made-dev: newest
 newest:
 	$(make_venv)
 	$(PIP) install --upgrade --upgrade-strategy eager pip -e '.[twin,test,check,release,bench]'
+	@echo "not as in locks/:"
+	@sed -nE 's/^([a-z0-9-]+==[^ ;]+).*/\1/p' locks/*.txt | sort -u >$(VENV)/locked
+	@$(PIP) list --format freeze --exclude-editable | awk -F== '{ gsub(/[_.]/, "-", $$1); print tolower($$1) "==" $$2 }' | \
+	    sort | comm -13 $(VENV)/locked - | sed 's/^/    /'
 	@touch $(VENV)/.made $(VENV)/.made-dev
 else
 $(VENV)/.made: pyproject.toml locks/twin.txt locks/build.txt
@@ -63,11 +67,6 @@ test: $(VENV)/.made-dev  ## all tests but the slow suites
 check: format lint types imports test  ## what must be green before a merge
 
 check-newest:  ## the same on the newest releases of everything, in .venv-newest; TESTS="…" for some of the tests
-	@$(MAKE) --no-print-directory newest NEWEST=1
-	@echo "newer than locks/dev.txt:"; .venv-newest/bin/python -m pip list --disable-pip-version-check --format freeze \
-	    --exclude-editable | tr 'A-Z_.' 'a-z--' | sort >.venv-newest/installed; \
-	    sed -nE 's/^([a-z0-9-]+==[^ ;]+).*/\1/p' locks/dev.txt locks/build.txt | tr '.' '-' | sort -u | \
-	    comm -13 - .venv-newest/installed
 	@$(MAKE) --no-print-directory --keep-going check NEWEST=1
 
 check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites
