@@ -22,10 +22,11 @@ def made(target: str, directory: Path, *, umask: int, mtime: int, **environment:
     for path in directory.rglob("*"):
         path.chmod((0o777 if path.is_dir() else 0o666) & ~umask)
         os.utime(path, (mtime, mtime))
+    unset = ("MAKE", "NEWEST", "PYTHON")
     stamp = f"{sys.prefix}/.made-dev"  # what is installed serves the copy, too
     done = subprocess.run(
         ["make", "-C", directory, f"--assume-old={stamp}", f"VENV={sys.prefix}", target],
-        env={name: text for name, text in os.environ.items() if not name.startswith(("MAKE", "PYTHON"))} | environment,
+        env={name: text for name, text in os.environ.items() if not name.startswith(unset)} | environment,
         umask=umask, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
