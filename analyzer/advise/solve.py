@@ -22,13 +22,9 @@ if TYPE_CHECKING:
 _SECONDS = 10.0
 
 
+@stdout.silenced()  # a new solver prints its version before it can be given an option
 def solve(model: CostModel, candidates: Sequence[TwinIndex], budget_bytes: int) -> tuple[TwinIndex, ...]:
     """Return the candidates of the best assignment that fits the budget, in their order; always the same."""
-    with stdout.silenced():  # a new solver prints its version before it can be given an option
-        return _solve(model, candidates, budget_bytes)
-
-
-def _solve(model: CostModel, candidates: Sequence[TwinIndex], budget_bytes: int) -> tuple[TwinIndex, ...]:
     import highspy  # noqa: PLC0415 - of the twin extra; every other command works without
 
     usable = [index for index in candidates if index.size_bytes <= budget_bytes]

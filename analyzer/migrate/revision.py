@@ -67,6 +67,7 @@ def revise(
     return write_revision(config, message, found, deparse=deparse, partitioned=partitioned) if found else None
 
 
+@stdout.diverted()  # the project's revisions are loaded, and its hooks run on the new one
 def write_revision(
     config: Path | Config,
     message: str,
@@ -82,16 +83,15 @@ def write_revision(
     """
     operations = operations_of(found, deparse=deparse, partitioned=partitioned)
     try:
-        with stdout.diverted():  # the project's revisions are loaded, and its hooks run on the new one
-            directory = ScriptDirectory.from_config(_alembic_config(config))
-            directory.messaging_opts = MessagingOptions(quiet=True)
-            script = directory.generate_revision(
-                _next_id(directory),
-                message,
-                imports=IMPORT,
-                upgrades=_body(operations),
-                downgrades=_body([operation.reverse() for operation in reversed(operations)]),
-            )
+        directory = ScriptDirectory.from_config(_alembic_config(config))
+        directory.messaging_opts = MessagingOptions(quiet=True)
+        script = directory.generate_revision(
+            _next_id(directory),
+            message,
+            imports=IMPORT,
+            upgrades=_body(operations),
+            downgrades=_body([operation.reverse() for operation in reversed(operations)]),
+        )
     except CommandError as error:
         raise InputError(f"Alembic cannot write a revision: {' '.join(str(error).split())}") from error
     if script is None:
