@@ -13,7 +13,7 @@ from types import FrameType
 
 import click
 
-from analyzer import __version__
+from analyzer import __version__, stdout
 from analyzer.errors import TwindexError
 
 #: Command and module, in the order of a day's work.
@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its number
             stream.reconfigure(errors="backslashreplace")
+    stdout.reserve()
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised and told besides
     try:
         with _terminable():

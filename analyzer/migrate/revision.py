@@ -11,6 +11,7 @@ from alembic.operations import MigrateOperation
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError, rev_id
 
+from analyzer import stdout
 from analyzer.capture.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
@@ -66,6 +67,7 @@ def revise(
     return write_revision(config, message, found, deparse=deparse, partitioned=partitioned) if found else None
 
 
+@stdout.diverted()  # the project's revisions are loaded, and its hooks run on the new one
 def write_revision(
     config: Path | Config,
     message: str,
