@@ -100,6 +100,8 @@ def _items(kind: str, model: type[R], listed: Sequence[object], gaps: _Gaps, los
             item = model.model_validate(raw)
         except ValidationError as error:
             reason = breach(error, where)
+            if kind in ("relations", "indexes", "row_security") and (table := _table(raw)) is not None:
+                lost.setdefault(table, f"{where} belongs to it and is left out")
         else:
             identity = _identity(item)
             if identity is None or identity not in seen:
@@ -108,8 +110,6 @@ def _items(kind: str, model: type[R], listed: Sequence[object], gaps: _Gaps, los
                 continue
             reason = f"{where} is there twice"
         gaps.add(kind, f"{where} of the snapshot{_name(raw)}", reason)
-        if kind in ("indexes", "row_security") and (table := _table(raw)) is not None:
-            lost.setdefault(table, f"{where} belongs to it and is left out")
 
 
 def _identity(item: Record) -> Hashable:  # noqa: PLR0911 - one return a kind
@@ -136,8 +136,8 @@ def _table(raw: object) -> Table | None:
     """Return the table that a record which cannot be read names, if it does."""
     fields = cast("dict[str, object]", raw) if isinstance(raw, dict) else {}
     inner = fields.get("definition", fields)
-    named = cast("dict[str, object]", inner) if isinstance(inner, dict) else {}
-    schema, table = named.get("schema", named.get("schema_name")), named.get("table")
+    named = cast("dict[str, object]", inner) if isinstance(inner, dict) else fields
+    schema, table = named.get("schema", named.get("schema_name")), named.get("table", named.get("name"))
     return (schema, table) if isinstance(schema, str) and isinstance(table, str) else None
 
 
@@ -231,7 +231,7 @@ def _lose_heirs(relations: Mapping[Table, Relation], lost: dict[Table, str]) -> 
             lost.setdefault(table, "it inherits from itself")
 
 
-def breach(error: ValidationError, where: str = "") -> str:
+def breach(error: ValidationError, where: str = "", *, joined: str = " ") -> str:
     """Say in one line which bound the first value that is out of bounds breaks."""
     first = error.errors(include_url=False)[0]
     path = where
@@ -251,7 +251,7 @@ def breach(error: ValidationError, where: str = "") -> str:
             said = "is out of range"
         case _:
             said = f"cannot be read: {first['msg'][:1].lower()}{first['msg'][1:]}"
-    return f"{path.lstrip('.')} {said}"
+    return f"{path.lstrip('.')}{joined}{said}"
 
 
 def _field(name: str) -> str:

@@ -11,22 +11,24 @@ from analyzer.errors import InputError
 
 #: A snapshot of 10,000 tables of 20 columns, 30,000 indexes and 5,000 statements is 0.7 GB when every column has
 #: statistics of full length, and a tenth of it compressed; samples add up to 256 MB.
-MOST_COMPRESSED_BYTES: Final = 512 * 1024**2
-MOST_BYTES: Final = 2 * 1024**3
+MOST_COMPRESSED_BYTES: Final = 256 * 1024**2
+MOST_BYTES: Final = 1024**3
 _CHUNK_BYTES = 1024**2
+#: A snapshot is 10 to 60 times as long as its file; one that is longer than this by a multiple is nobody's.
+_MOST_EXPANSION, _ALWAYS_BYTES = 200, 64 * 1024**2
 #: What JSON may begin with; two gigabytes of something else need not be unpacked to be refused.
 _OPENING = b"{"
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-def read_bounded(path: Path) -> bytes:
+def read_bounded(path: Path) -> bytearray:
     """Unpack a file; raises InputError when it is missing, damaged or larger than a snapshot can be."""
     unpacked = bytearray()
     try:
         with path.open("rb") as file:
             for piece in _unpacked(file, path):
                 unpacked += piece
-                if not bytes(unpacked[:64]).lstrip().startswith(_OPENING):
+                if not unpacked[:64].lstrip().startswith(_OPENING):
                     raise InputError(f"{path} is not a twindex snapshot; make one with twindex capture -o FILE")
                 if len(unpacked) > MOST_BYTES:
                     raise too_large(path)
@@ -34,12 +36,12 @@ def read_bounded(path: Path) -> bytes:
         raise InputError(
             f"{path} cannot be read as a snapshot ({error.strerror}); capture it with twindex capture"
         ) from None
-    return bytes(unpacked)
+    return unpacked
 
 
 def _unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
     """Yield what a gzip file holds, piece by piece; members may follow one another."""
-    stream, read = zlib.decompressobj(_GZIP), 0
+    stream, read, written_out = zlib.decompressobj(_GZIP), 0, 0
     while piece := file.read(_CHUNK_BYTES):
         if not read and not piece.startswith(b"\x1f\x8b"):
             reason = "it is not gzip-compressed"
@@ -54,6 +56,9 @@ def _unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
                 unpacked = stream.decompress(piece, _CHUNK_BYTES)
             except zlib.error:
                 raise _damaged(path) from None
+            written_out += len(unpacked)
+            if written_out > max(_ALWAYS_BYTES, _MOST_EXPANSION * read):
+                raise _damaged(path)
             if unpacked:
                 yield unpacked
             piece = stream.unconsumed_tail or stream.unused_data
@@ -74,11 +79,11 @@ def too_large(path: Path) -> InputError:
 def parse_document(path: Path) -> dict[str, object]:
     """Read the object that a file holds; raises InputError.
 
-    The parser follows 200 levels of brackets, knows neither NaN nor Infinity, and no number of thousands of digits.
+    The parser follows 200 levels of brackets and no number of thousands of digits.
     """
     raw = read_bounded(path)
     try:
-        parsed: object = from_json(raw, allow_inf_nan=False, cache_strings="keys")
+        parsed: object = from_json(raw, cache_strings="keys")
     except ValueError as error:
         reason = str(error)
         if "EOF" in reason:

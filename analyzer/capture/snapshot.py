@@ -160,14 +160,14 @@ def load(path: Path) -> Snapshot:
     if document.get("format") != FORMAT:
         raise InputError(f"{path} is not a twindex snapshot; make one with twindex capture -o FILE")
     version = document.get("version")
-    if not isinstance(version, int) or not 0 < version <= VERSION:
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 < version <= VERSION:
         raise InputError(
             f"{path} has snapshot version {written(version)}, this twindex reads up to {VERSION}; upgrade twindex"
         )
     try:
         snapshot = Snapshot.model_validate(admitted(document))
     except ValidationError as error:
-        raise InputError(f"{path} is not a valid snapshot: {breach(error)}; capture it again") from None
+        raise InputError(f"{path} is not a valid snapshot: {breach(error, joined=': it ')}; capture it again") from None
     sizes = (each.size_bytes or 0 for each in (*snapshot.relations, *snapshot.indexes))
     if sum(sizes) > MOST_TOTAL_BYTES:
         most = f"{MOST_TOTAL_BYTES // 1024**4} TB"
