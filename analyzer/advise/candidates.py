@@ -240,7 +240,8 @@ def _foreign_key(constraint: Constraint, relation: Relation, written: Iterable[t
         name="",
         keys=tuple(Key(column=column) for column in constraint.columns),
     )
-    reason = f"foreign key {constraint.name}: deleting or changing a row of {constraint.referenced_table} looks for its rows here"
+    parent = constraint.referenced_table
+    reason = f"foreign key {constraint.name}: deleting or changing a row of {parent} looks for its rows here"
     return _Entry(index, reason, weights, foreign_key=True)
 
 
