@@ -7,7 +7,7 @@ JOBS ?= 3
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench-platform bench-twin test check check-slow format lint types imports clean
+.PHONY: help install demo bench-platform bench-twin test check check-slow fuzz format lint types imports clean
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -48,6 +48,9 @@ check: format lint types imports test  ## what must be green before a merge
 
 check-slow: $(VENV)/.made-dev  ## packaging, kill, crash, load and scale suites
 	$(PYTEST) -m slow
+
+fuzz: $(VENV)/.made-dev  ## files that nobody meant well; FUZZ_MINUTES=10 for how long, TWINDEX_FUZZ_SEED=N again
+	TWINDEX_FUZZ_SECONDS=$$(( $(or $(FUZZ_MINUTES),2) * 60 )) $(BIN)/python -m pytest -m slow tests/fuzz
 
 format: $(VENV)/.made-dev
 	$(BIN)/ruff format --check .

@@ -120,9 +120,7 @@ def _operator(found: str) -> str:
         cut = found.find(opening)
         if cut > 0:
             found = found[:cut]
-    while len(found) > 1 and found[-1] in "+-" and not _SPECIAL & set(found):
-        found = found[:-1]
-    return found
+    return found if _SPECIAL & set(found) else found.rstrip("+-") or found[0]
 
 
 def _comment_end(text: str, position: int) -> int:

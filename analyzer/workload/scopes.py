@@ -32,6 +32,8 @@ from analyzer.workload.tree import UnreadableError, parse
 
 #: MaxTupleAttributeNumber: PostgreSQL refuses more in one query.
 MOST_COLUMNS = 1664
+#: Views that a statement reads, and those that they read: each may read another one twice.
+MOST_VIEWS = 1000
 #: Names of tables and columns that a statement and its views may come to.
 MOST_NAMES = 500_000
 
@@ -80,6 +82,7 @@ class _Walker:
         self.catalog = catalog
         self.resolved = Resolved()
         self._spent = 0
+        self._views = 0
 
     def _spend(self, names: int) -> None:
         """Count names looked at: what views and WITH queries make of a short text can have no end."""
@@ -285,6 +288,9 @@ class _Walker:
     def _view(self, relation: Relation, alias: str, names: list[str]) -> Derived:
         if relation.definition is None:
             raise UnreadableError(f"the definition of the view {relation.schema_name}.{relation.name} was not captured")
+        self._views += 1
+        if self._views > MOST_VIEWS:
+            raise UnreadableError(f"it comes to more than {MOST_VIEWS:,} views, those of views counted")
         outputs = self.statement(parse(relation.definition), None)
         return Derived(alias, _rename(_rename(outputs, [column.name for column in relation.columns]), names))
 

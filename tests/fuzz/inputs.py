@@ -45,32 +45,39 @@ def snapshot(rnd: random.Random) -> bytes:
 def _spoil(part: Any, rnd: random.Random) -> None:
     """Change one place of a document."""
     while True:
-        places: list[Any] = list(part) if isinstance(part, dict) else list(range(len(part)))
+        places: list[Any] = list(part) if isinstance(part, dict) else list(range(len(part)))  # pyright: ignore[reportUnknownArgumentType]
         if not places:
             return
         place = rnd.choice(places)
-        if not isinstance(part[place], dict | list) or not part[place] or rnd.random() < 0.1:
+        value: Any = part[place]
+        if not isinstance(value, dict | list) or not value or rnd.random() < 0.1:
             break
-        part = part[place]
-    match rnd.randrange(6):
-        case 0:
-            del part[place]
-        case 1 if isinstance(part, list):
-            part.extend([part[place]] * rnd.choice((1, 2, 2000)))
-        case 2 if isinstance(part, dict):
-            part[rnd.choice(("x", "name", "\n", "size_bytes"))] = rnd.choice(_VALUES)
-        case 3 if isinstance(part[place], str):
-            part[place] = rnd.choice((part[place] * 1000, part[place][::-1], part[place] + "\0", statement(rnd)))
-        case 4 if isinstance(part[place], int | float):
-            part[place] *= rnd.choice((-1, 10**6, 10**12, 0.5))
-        case _:
-            part[place] = rnd.choice(_VALUES)
+        part = value
+    _spoil_place(part, place, rnd)
+
+
+def _spoil_place(part: Any, place: Any, rnd: random.Random) -> None:
+    value: Any = part[place]
+    is_list = isinstance(part, list)
+    choice = rnd.randrange(6)
+    if choice == 0:
+        del part[place]
+    elif choice == 1 and is_list:
+        part += [value] * rnd.choice((1, 2, 2000))
+    elif choice == 2 and not is_list:
+        part[rnd.choice(("x", "name", "\n", "size_bytes"))] = rnd.choice(_VALUES)
+    elif choice == 3 and isinstance(value, str):
+        part[place] = rnd.choice((value * 1000, value[::-1], value + "\0", statement(rnd)))
+    elif choice == 4 and isinstance(value, int | float):
+        part[place] = value * rnd.choice((-1, 10**6, 10**12, 0.5))
+    else:
+        part[place] = rnd.choice(_VALUES)
 
 
 def statement(rnd: random.Random) -> str:
     """Make one statement, spoilt by long chains, deep nesting and shuffled words."""
     text = rnd.choice(STATEMENTS)
-    words = text.split(" ")
+    words: list[str] = text.split(" ")
     for _ in range(rnd.choice((0, 1, 2, 4))):
         place, count = rnd.randrange(len(words)), rnd.choice((1, 5, 30, 150, 3000))
         match rnd.randrange(5):
@@ -97,7 +104,7 @@ def statements(rnd: random.Random) -> bytes:
 
 def spec(rnd: random.Random) -> bytes:
     """Make a spoilt spec file."""
-    lines = rnd.choice(specs()).decode().split("\n")
+    lines: list[str] = rnd.choice(specs()).decode().split("\n")
     for _ in range(rnd.choice((1, 2, 5))):
         place = rnd.randrange(len(lines))
         match rnd.randrange(5):

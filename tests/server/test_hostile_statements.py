@@ -53,9 +53,9 @@ HOSTILE = {
 }
 
 
-def recorded(query: str, number: int, total_ms: float = 1000) -> StatementCounters:
+def recorded(query: str, number: int, calls: int = 100) -> StatementCounters:
     return StatementCounters(
-        queryid=str(number), query=query, calls=100, total_ms=total_ms, mean_ms=total_ms / 100, stddev_ms=0, rows=100,
+        queryid=str(number), query=query, calls=calls, total_ms=calls, mean_ms=1, stddev_ms=0, rows=100,
         shared_blocks_hit=0, shared_blocks_read=0, temp_blocks=0,
     )  # fmt: skip
 
@@ -72,7 +72,7 @@ def parts(server: str) -> Iterator[Snapshot]:
 
 def advise(parts: Snapshot, *queries: str) -> Advice:
     listed = tuple(recorded(query, number) for number, query in enumerate(queries))
-    snapshot = parts.model_copy(update={"statements": (*listed, recorded(GOOD, len(queries), 10_000_000))})
+    snapshot = parts.model_copy(update={"statements": (*listed, recorded(GOOD, len(queries), 1_000_000))})
     workload = parse_statements(snapshot)
     with open_twin(snapshot) as twin:
         return propose(twin, workload)
