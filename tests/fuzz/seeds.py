@@ -34,8 +34,8 @@ STATEMENTS = (
     ),
     "SELECT * FROM part WHERE doc @> $1 OR tags && $2 OR lower(label) = $3 OR id IN ($4, $5)",
     (
-        "WITH RECURSIVE up AS (SELECT id FROM maker WHERE id = $1 UNION ALL SELECT m.id FROM maker m JOIN up USING (id)) "
-        "SELECT * FROM up WHERE EXISTS (SELECT 1 FROM part WHERE maker_id = up.id)"
+        "WITH RECURSIVE up AS (SELECT id FROM maker WHERE id = $1 UNION ALL SELECT m.id FROM maker m JOIN up USING (id)"
+        ") SELECT * FROM up WHERE EXISTS (SELECT 1 FROM part WHERE maker_id = up.id)"
     ),
     "UPDATE part SET label = CASE WHEN id > $1 THEN $2 ELSE label END FROM maker WHERE maker.id = maker_id",
     "INSERT INTO part (id, label) VALUES ($1, $2), ($3, $4) ON CONFLICT (id) DO UPDATE SET label = excluded.label",

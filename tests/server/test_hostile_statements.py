@@ -1,6 +1,9 @@
 """Recorded statements that are long, wide or deep, among ordinary ones: those still get their proposals."""
 
+import gzip
+import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -8,7 +11,7 @@ import pytest
 from analyzer.advise.proposal import Advice, propose
 from analyzer.capture.capture import capture
 from analyzer.capture.measured import StatementCounters
-from analyzer.capture.snapshot import Snapshot
+from analyzer.capture.snapshot import Snapshot, load
 from analyzer.twin.planner import open_twin
 from analyzer.workload.parse import parse_statements
 from tests.conftest import fresh_database
@@ -97,3 +100,18 @@ def test_hostile_statements_cost_no_other_statement_its_proposal(parts: Snapshot
     told = " ".join(f"{gap.what}: {gap.reason}" for gap in advice.not_examined)
     assert "more than 250,000 words" in told
     assert "of the recorded time" in told
+
+
+def test_a_table_that_cannot_be_read_costs_no_other_its_proposals(parts: Snapshot, tmp_path: Path) -> None:
+    counted = parts.model_copy(update={"statements": (recorded(GOOD, 1), recorded("SELECT id FROM wide", 2))})
+    document = json.loads(counted.model_dump_json())
+    for relation in document["relations"]:
+        if relation["name"] == "wide":
+            relation["size_bytes"] = 10**15
+    path = tmp_path / "bad"
+    path.write_bytes(gzip.compress(json.dumps(document).encode()))
+    snapshot = load(path)
+    with open_twin(snapshot) as twin:
+        advice = propose(twin, parse_statements(snapshot))
+    assert proposed(advice) == [("maker",)]
+    assert "size_bytes is out of range" in " ".join(gap.reason for gap in advice.not_examined)

@@ -15,7 +15,7 @@ from analyzer.workload.nesting import MOST_LEVELS
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.plannable import make_plannable
 from analyzer.workload.scopes import resolve
-from analyzer.workload.shapes import Shape, shape, shapes
+from analyzer.workload.shapes import Shape, TableShape, shape, shapes
 from analyzer.workload.tableless import tableless
 from analyzer.workload.tree import UnreadableError, parse
 from tests.unit import catalogs
@@ -92,7 +92,7 @@ def test_a_chain_says_what_a_short_one_says() -> None:
     assert short.alternatives == ("a",)
 
 
-def read_tables(text: str) -> tuple[object, ...]:
+def read_tables(text: str) -> tuple[TableShape, ...]:
     found = read(text)
     assert isinstance(found, Shape)
     return found.tables
