@@ -16,6 +16,8 @@ _INT64 = 2**63 - 1
 #: MaxBlockNumber of src/include/storage/block.h is 2^32 - 2.
 MOST_BLOCKS = 2**32 - 1
 BLOCK_BYTES = 8192
+#: More than a relation of that many blocks has room for.
+MOST_ROWS = 1e13
 #: What the sizes of all tables and indexes may come to: 256 TB, as many files of 1 GB as a quarter of a million.
 MOST_BYTES = 2**48
 #: NAMEDATALEN - 1; counted in characters, of which a server's encoding may need fewer bytes than UTF-8.
@@ -69,7 +71,7 @@ Bytes = Annotated[int, Field(ge=0, le=MOST_BLOCKS * BLOCK_BYTES)]
 #: Of several relations together.
 TotalBytes = Annotated[int, Field(ge=0, le=MOST_BYTES)]
 #: Rows of a relation, -1 when it was never analysed.
-Rows = Annotated[float, Field(ge=-1, le=1e13, allow_inf_nan=False)]
+Rows = Annotated[float, Field(ge=-1, le=MOST_ROWS, allow_inf_nan=False)]
 #: Levels of a btree above its leaves; with two keys a page it cannot have more than a block number has bits.
 Height = Annotated[int, Field(ge=0, le=32)]
 Fraction = Annotated[float, Field(ge=0, le=_ONE, allow_inf_nan=False)]
