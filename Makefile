@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo bench-platform bench-twin test check check-newest check-slow format lint types imports \
-    lock audit dist sbom clean newest
+    fuzz lock audit dist sbom clean newest
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -71,6 +71,9 @@ check-newest:  ## the same on the newest releases of everything, in .venv-newest
 
 check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites
 	$(PYTEST) -m slow
+
+fuzz: $(VENV)/.made-dev  ## files that nobody meant well; FUZZ_MINUTES=10 for how long, TWINDEX_FUZZ_SEED=N again
+	TWINDEX_FUZZ_SECONDS=$$(( $(or $(FUZZ_MINUTES),2) * 60 )) $(BIN)/python -m pytest -m slow tests/fuzz
 
 format: $(VENV)/.made-dev
 	$(BIN)/ruff format --check .
