@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from analyzer.capture.snapshot import NotExamined, Snapshot, StatementCounters
+from analyzer.lex import IncompleteError, Token, lex, significant
 from analyzer.workload.fingerprint import fingerprint
-from analyzer.workload.lex import IncompleteError, Token, lex, significant
 from analyzer.workload.plannable import closing, make_plannable, repair
 
 __all__ = ["Statement", "Workload", "parse_file", "parse_statements", "repair"]
