@@ -12,14 +12,16 @@ import sys
 import traceback
 from collections.abc import Iterable
 from typing import TextIO
+from urllib.parse import unquote
 
 from analyzer.errors import OutputError
 from analyzer.visible import one_line, visible, visible_block, without_commands
 
 _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
-_SECRETS = (
-    re.compile(r"(?P<before>://[^/\s@:]*:)[^\s@]*(?=@)"),
-    re.compile(r"(?P<before>\bpassword\s*=\s*)(?:'(?:[^'\\]|\\.)*'|[^\s'&]+)", re.IGNORECASE),
+#: What stands where a password does, in a URL or a list of keywords.
+_PASSWORD = re.compile(
+    r"//[^/\s@:]*:(?P<url>[^\s]*)@|\bpassword\s*=\s*'(?P<quoted>(?:[^'\\]|\\.)*)|\bpassword\s*=\s*(?P<word>[^\s'&;]+)",
+    re.IGNORECASE,
 )
 
 
@@ -56,11 +58,16 @@ def tell_traceback(error: BaseException) -> None:
 
 def without_passwords(text: str, secrets: Iterable[str] = ()) -> str:
     """Cut passwords of connection strings, and the given ones, out of a text."""
-    for pattern in _SECRETS:
-        text = pattern.sub(r"\g<before>***", text)
-    for secret in sorted({*secrets, os.environ.get("PGPASSWORD", "")}, key=len, reverse=True):
+    known = {*secrets, *passwords(text), os.environ.get("PGPASSWORD", "")}
+    for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, "***") if secret else text
     return text
+
+
+def passwords(text: str) -> frozenset[str]:
+    """Find what may be a password in a text, as written and as a server is told it."""
+    found = {part for match in _PASSWORD.finditer(text) for part in match.groups() if part}
+    return frozenset(found | {unquote(part) for part in found})
 
 
 def logger(name: str) -> logging.Logger:
@@ -79,7 +86,7 @@ class _OneLine(logging.Filter):
 
 def flush() -> None:
     """Make sure that what was written has arrived; raises OutputError."""
-    if sys.stdout is not None:  # pyright: ignore[reportUnnecessaryComparison] - it is when it was closed
+    if sys.stdout is not None:  # it was closed
         _send(sys.stdout, "")
 
 
@@ -96,7 +103,7 @@ def abandon() -> None:
 
 
 def _write(text: str) -> None:
-    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - it is when it was closed
+    if sys.stdout is None:  # it was closed
         raise OutputError("stdout cannot be written (it is closed); open it, or name a file")
     _send(sys.stdout, text)
 

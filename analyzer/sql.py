@@ -5,7 +5,6 @@ names that may carry their schema, `literal` for constants in DDL, `expression` 
 for text the server itself printed. A bare `{{ x }}` raises.
 """
 
-import itertools
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -110,7 +109,7 @@ def expression(text: str) -> Sql:
     except IncompleteError as error:
         raise InputError(f"the expression {shown!r} cannot be read as SQL; check its quotes") from error
     open_brackets: list[str] = []
-    for token, following in itertools.pairwise((*tokens, None)):
+    for token, following in zip(tokens, (*tokens[1:], None), strict=True):
         if problem := _problem(token, following):
             raise InputError(f"the expression {shown!r} {problem}")
         if token.kind == "punctuation" and token.text in _CLOSING.values():

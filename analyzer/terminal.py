@@ -1,13 +1,13 @@
 """Rich's console and progress bars, for text that somebody else chose: no markup, nothing that steers the terminal."""
 
 import io
-import sys
 from collections.abc import Iterable
 from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import Task, TextColumn
 from rich.segment import Segment
+from rich.table import Column
 from rich.text import Text
 
 from analyzer.visible import visible, visible_block
@@ -37,20 +37,20 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def of_stderr(*, quiet: bool = False) -> VisibleConsole:
     """Return the console of stderr."""
-    return VisibleConsole(stderr=True, quiet=quiet or not is_terminal(sys.stderr), markup=False, emoji=False)
+    return VisibleConsole(stderr=True, quiet=quiet, markup=False, emoji=False, highlight=False)
 
 
 def of_stdout() -> VisibleConsole:
     """Return the console of stdout, which knows its width and whether it shows colours."""
-    return VisibleConsole(markup=False, emoji=False)
+    return VisibleConsole(markup=False, emoji=False, highlight=False)
 
 
 class Description(TextColumn):
     """The column of a progress bar that shows what is being done, on one line."""
 
-    def __init__(self, text_format: str = "{task.description}") -> None:
+    def __init__(self, text_format: str = "{task.description}", *, table_column: Column | None = None) -> None:
         """Show a task by a format of its attributes."""
-        super().__init__(text_format, markup=False)
+        super().__init__(text_format, markup=False, table_column=table_column)
 
     def render(self, task: Task) -> Text:
         """Render one task."""

@@ -22,6 +22,7 @@ from analyzer.cli.options import (
     twin_options,
     workload_option,
 )
+from analyzer.console import tell
 from analyzer.errors import InputError
 from analyzer.report.advice import new_specs, propose_document
 from analyzer.report.model import ProposeDocument
@@ -85,7 +86,7 @@ def command(
     if write_specs:
         for path in _write(directory, document, advice):
             if not quiet:
-                click.echo(f"wrote {path}", err=True)
+                tell(f"wrote {path}")
     emit(document, outputs, output_format, query_text)
 
 

@@ -4,7 +4,6 @@ Index steps run outside a transaction and may be repeated; other operations may 
 """
 
 import itertools
-import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +13,10 @@ from alembic.operations.ops import DowngradeOps, MigrateOperation, MigrationScri
 from alembic.runtime.migration import MigrationContext
 from alembic.util import rev_id
 
+from analyzer.console import logger
 from analyzer.migrate.operations import IndexOperation, SideBySideBuilds, beside_each_other
 
-LOG = logging.getLogger(__name__)
+LOG = logger(__name__)
 
 _HOOK = "process_revision_directives"
 _SEQUENTIAL = re.compile(r"\d{2,8}")
