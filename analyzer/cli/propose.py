@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from analyzer.advise.proposal import Advice, Limits, propose
+from analyzer.atomic_file import replace_file
 from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.options import (
     Size,
@@ -101,7 +102,7 @@ def _write(directory: Path, document: ProposeDocument, advice: Advice) -> tuple[
         written = append_proposals(directory, new) if new else ()
         schema = directory / "schema.json"
         if not schema.exists():
-            schema.write_text(json_schema(), encoding="utf-8")
+            replace_file(schema, json_schema(), mode=None)
     except OSError as error:
         raise InputError(f"{directory} cannot be written ({error.strerror}); give --specs another directory") from None
     return tuple(sorted({*written, *(set_state(directory, again, "proposed") if again else ())}))

@@ -14,6 +14,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.util import rev_id
 
 from analyzer.console import logger
+from analyzer.migrate.message import docstring
 from analyzer.migrate.operations import IndexOperation, SideBySideBuilds, beside_each_other
 
 LOG = logger(__name__)
@@ -34,6 +35,7 @@ def keep_apart(context: AutogenContext) -> None:
             theirs(migration_context, revision, directives)
         separate(directives, _existing(migration_context))
         for script in directives:
+            script.message = docstring(script.message)
             for container in (*script.upgrade_ops_list, *script.downgrade_ops_list):
                 container.ops[:] = beside_each_other(container.ops)
 

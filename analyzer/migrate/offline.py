@@ -12,6 +12,7 @@ from analyzer.migrate.names import mark, temporary_name
 from analyzer.migrate.statement import is_concurrent_drop, parse_create
 from analyzer.migrate.target import Target
 from analyzer.sql import render_text
+from analyzer.visible import visible
 
 _PSQL = "\\gexec"
 
@@ -23,7 +24,7 @@ def write(context: MigrationContext, target: Target, statements: Iterator[str]) 
     lines += [*statements, *(render_text("online/reset", name=name) for name in session)]
     with context.autocommit_block():
         for line in lines:
-            complete = line.splitlines()[-1].startswith("--") or line.endswith(_PSQL)
+            complete = line.rpartition("\n")[2].startswith("--") or line.endswith(_PSQL)
             context.impl.static_output(line if complete else line.strip() + ";")
 
 
@@ -73,8 +74,9 @@ def swap_statements(target: Target, old: str, new: str) -> Iterator[str]:
 
 def _partitions(target: Target) -> Iterator[str]:
     facts = {"schema": target.schema, "name": target.name, "table": target.table}
+    table = visible(target.qualified_table)
     yield (
-        f"-- For each partition of {target.qualified_table} psql makes a statement and runs it; what fits is taken.\n"
+        f"-- For each partition of {table} psql makes a statement and runs it; what fits is taken.\n"
         "-- Repeat these queries when one of their statements failed, after dropping what it left INVALID."
     )
     yield render_text("online/write_partition_parents", **facts) + f"\n{_PSQL}"
@@ -83,7 +85,7 @@ def _partitions(target: Target) -> Iterator[str]:
 
 
 def _leftover(name: str) -> str:
-    shown = name.replace("\n", " ")
+    shown = visible(name)  # a carriage return ends a comment too
     return (
         f'-- If an earlier attempt left {shown} INVALID, the next statement fails with "already exists";\n'
         f"-- then run DROP INDEX CONCURRENTLY IF EXISTS {shown} and repeat it."

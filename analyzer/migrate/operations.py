@@ -17,6 +17,7 @@ from analyzer.lex import IncompleteError, lex
 from analyzer.migrate import online
 from analyzer.migrate.statement import parse_create
 from analyzer.sql import render_text
+from analyzer.visible import visible
 
 IMPORT = "import analyzer.migrate.alembic_plugin  # noqa: F401"
 _WIDTH = 90
@@ -308,7 +309,7 @@ def render_operation(operation: MigrateOperation) -> str:
         builds = "\n".join(render_operation(each) for each in operation.ops)
         return f"with op.side_by_side():\n{textwrap.indent(builds, _INDENT)}"
     if not isinstance(operation, IndexOperation):
-        return f"pass  # {operation.why}" if isinstance(operation, NothingOp) else "pass"
+        return f"pass  # {visible(operation.why)}" if isinstance(operation, NothingOp) else "pass"
     body = "".join(f"{_INDENT}{argument},\n" for argument in _arguments(operation))
     return f"op.{operation.verb}(\n{body})"
 
