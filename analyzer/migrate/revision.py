@@ -1,6 +1,7 @@
 """Write an Alembic revision from the specs: the index steps and nothing else."""
 
 import argparse
+import configparser
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
@@ -101,8 +102,8 @@ def write_revision(
         }
         refuse_code(Path(directory.dir) / "script.py.mako", written, _FACTS | body | {"up_revision": identifier})
         script = directory.generate_revision(identifier, written, **body)
-    except CommandError as error:
-        raise InputError(f"Alembic cannot write a revision: {' '.join(str(error).split())}") from error
+    except (CommandError, configparser.Error) as error:
+        raise InputError(f"Alembic cannot write a revision: {error}") from error
     if script is None:
         raise InputError("Alembic wrote a revision that it cannot read back; check script.py.mako")
     return Path(script.path)

@@ -1,7 +1,6 @@
 """YAML as a tree that knows where each part stands in the text, and YAML written in the style of the spec files."""
 
 import io
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -112,10 +111,10 @@ def _is_ordinary(yaml: Any, node: Any) -> bool:
     if len(node.value) > _LONGEST_NUMBER:
         return False
     try:
-        value: object = yaml.constructor.construct_object(node)
+        yaml.constructor.construct_object(node)
     except (ValueError, OverflowError):
         return False
-    return not isinstance(value, float) or math.isfinite(value)
+    return True
 
 
 def _part(node: Any) -> Part:
