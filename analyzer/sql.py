@@ -109,7 +109,7 @@ def expression(text: str) -> Sql:
     except IncompleteError as error:
         raise InputError(f"the expression {shown!r} cannot be read as SQL; check its quotes") from error
     open_brackets: list[str] = []
-    for token, following in zip(tokens, (*tokens[1:], None), strict=True):
+    for token, following in zip(tokens, (*tokens[1:], None), strict=False):
         if problem := _problem(token, following):
             raise InputError(f"the expression {shown!r} {problem}")
         if token.kind == "punctuation" and token.text in _CLOSING.values():

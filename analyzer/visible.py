@@ -40,6 +40,13 @@ def visible_json(text: str) -> str:
     return escaped.replace(_ANYWHERE, "#\\u0023[")
 
 
+def visible_yaml(text: str) -> str:
+    """Write a YAML document with the same meaning; what cannot be seen stands in double quotes in it."""
+    if _plain(text.replace("\n", "")):
+        return text
+    return "".join(_yaml_escape(c) if c != "\n" and _hidden(c) else c for c in text)
+
+
 def without_commands(text: str) -> str:
     """Show the colons that begin a line, which in the log of a workflow would be a command."""
     return _AT_START.sub(r"\1\\x3a", text)
@@ -62,6 +69,11 @@ def _hidden(character: str) -> bool:
 
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode()
+
+
+def _yaml_escape(character: str) -> str:
+    point = ord(character)
+    return f"\\u{point:04X}" if point <= 0xFFFF else f"\\U{point:08X}"
 
 
 def _json_escape(character: str) -> str:

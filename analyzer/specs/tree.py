@@ -12,7 +12,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from analyzer.sql import shortened
-from analyzer.visible import one_line
+from analyzer.visible import one_line, visible, visible_yaml
 
 _LINE_WIDTH = 110
 #: Bounds of a file, some fifty times beyond that of a table with fifty indexes.
@@ -155,7 +155,7 @@ def dump_mapping(mapping: Mapping[str, object]) -> str:
         body[key] = _styled(cast("object", value), flow=short)
     stream = io.StringIO()
     yaml.dump(body, stream)  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
-    return stream.getvalue()
+    return visible_yaml(stream.getvalue())
 
 
 def dump_flow(mapping: Mapping[str, object]) -> str:
@@ -165,7 +165,7 @@ def dump_flow(mapping: Mapping[str, object]) -> str:
     yaml.brace_single_entry_mapping_in_flow_sequence = True
     stream = io.StringIO()
     yaml.dump(_styled(mapping), stream)  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
-    return stream.getvalue().strip()[1:-1]
+    return visible_yaml(stream.getvalue().strip()[1:-1])
 
 
 def _styled(value: object, *, flow: bool = True) -> object:
@@ -180,6 +180,6 @@ def _styled(value: object, *, flow: bool = True) -> object:
         sequence.fa.set_flow_style()  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
         return sequence
     # ruamel.yaml leaves a question mark at the start unquoted, which in braces is no longer text.
-    if isinstance(value, str) and (not value.isprintable() or value.startswith("?")):
+    if isinstance(value, str) and (not value.isprintable() or visible(value) != value or value.startswith("?")):
         return DoubleQuotedScalarString(value)
     return value

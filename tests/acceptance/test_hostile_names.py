@@ -52,7 +52,7 @@ def harmless(text: str, *, commands: bool = False, kept: str = "\n") -> None:
     assert "##[" not in text or commands
     for line in text.split("\n"):
         assert commands or not line.lstrip().startswith("::")
-        assert not line.startswith("# g")
+        assert commands or not line.startswith("# g")
 
 
 def said(result: Said, *statuses: int, commands: bool = False) -> str:
@@ -71,7 +71,7 @@ def test_names_do_nothing_on_the_way_from_a_server_to_a_revision(hostile: str, t
     said(run("capture", "-o", "s.snapshot"), 0)
     said(run("pull"), 0)
     for path in (tmp_path / "index_specs").glob("*.yaml"):
-        harmless(path.read_text(encoding="utf-8"))
+        harmless(path.read_text(encoding="utf-8"), commands=True)
         # What is wanted differs from what is there, and is odd in other ways besides.
         path.write_text(path.read_text(encoding="utf-8").replace("<>", ">") + "manage: all\n", encoding="utf-8")
     assert said(run("lint", "--snapshot", "s.snapshot"), 0, 1)
@@ -94,7 +94,7 @@ def test_names_do_nothing_in_a_report(hostile: str, tmp_path: Path) -> None:
     files[0].symlink_to(tmp_path / "elsewhere")
     said(twindex("report", "-d", hostile, *options, cwd=tmp_path), 0, 1)
     for path in files:
-        harmless(path.read_text(encoding="utf-8"))
+        harmless(path.read_text(encoding="utf-8"), commands=path.suffix == ".html")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert not path.is_symlink()
     assert (tmp_path / "elsewhere").read_text() == "kept"

@@ -151,10 +151,12 @@ def test_one_place_writes() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "print('x')", "click.echo('x')", "click.secho('x')", "echo('x')", "sys.stdout.write('x')", "sys.stderr.write('x')",
+        "print('x')", "click.echo('x')", "click.secho('x')", "echo('x')", "sys.stdout.write('x')",
+        "sys.stderr.write('x')",
         "print('x', file=sys.stderr)", "Console()", "rich.console.Console()", "TextColumn('x')", "rich.print('x')",
         "rprint('x')", "logging.getLogger(__name__)", "logging.getLogger('analyzer.x')", "logging.warning('x')",
-        "warnings.warn('x')", "traceback.print_exc()", "os.write(2, b'x')", "sys.stdout.buffer.write(b'x')", "pprint(1)",
+        "warnings.warn('x')", "traceback.print_exc()", "os.write(2, b'x')", "sys.stdout.buffer.write(b'x')",
+        "pprint(1)",
         "sys.stdout.writelines([])", "click.progressbar([])",
     ],
 )  # fmt: skip

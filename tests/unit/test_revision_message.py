@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.config import Config
@@ -135,7 +136,7 @@ def test_names_and_statements_are_what_they_were(name: str) -> None:
     assert isinstance(statement, ast.Expr)
     assert isinstance(statement.value, ast.Call)
     first, second = (ast.literal_eval(argument) for argument in statement.value.args)
-    facts = {keyword.arg: ast.literal_eval(keyword.value) for keyword in statement.value.keywords}
+    facts: dict[str, Any] = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in statement.value.keywords}
     assert (first, second, facts["schema"]) == (name, name, name)
     again = type(operation)(first, second, **facts)
     assert again.target.sql == operation.target.sql
