@@ -20,7 +20,7 @@ from analyzer.visible import one_line, visible, visible_block, without_commands
 _COLOURS = re.compile(r"(\x1b\[[0-9;]*m)")
 #: What stands where a password does, in a URL or a list of keywords.
 _PASSWORD = re.compile(
-    r"//[^/\s@:]*:(?P<url>[^\s]*)@|\bpassword\s*=\s*'(?P<quoted>(?:[^'\\]|\\.)*)|\bpassword\s*=\s*(?P<word>[^\s'&;]+)",
+    r"//[^/\s@:]*:(?P<url>\S*)@|\bpassword\s*=\s*'(?P<quoted>(?:[^'\\]|\\.)*)|\bpassword\s*=\s*(?P<word>[^\s'&;]+)",
     re.IGNORECASE,
 )
 
@@ -51,14 +51,16 @@ def tell_lines(text: str) -> None:
     _tell(without_commands(visible_block(text)))
 
 
-def tell_traceback(error: BaseException) -> None:
+def tell_traceback(error: BaseException, secrets: Iterable[str] = ()) -> None:
     """Write the traceback of a defect to stderr, without passwords."""
-    _tell(without_commands(visible_block(without_passwords("".join(traceback.format_exception(error)).rstrip()))))
+    text = "".join(traceback.format_exception(error)).rstrip()
+    _tell(without_commands(visible_block(without_passwords(text, secrets))))
 
 
 def without_passwords(text: str, secrets: Iterable[str] = ()) -> str:
-    """Cut passwords of connection strings, and the given ones, out of a text."""
-    known = {*secrets, *passwords(text), os.environ.get("PGPASSWORD", "")}
+    """Cut passwords out of a text: the given ones, and those of connection strings in it, or given to twindex."""
+    given = " ".join([*sys.argv, os.environ.get("DATABASE_URL", "")])
+    known = {*secrets, *passwords(text), *passwords(given), os.environ.get("PGPASSWORD", "")}
     for secret in sorted(known, key=len, reverse=True):
         text = text.replace(secret, "***") if secret else text
     return text

@@ -123,10 +123,9 @@ def _complain(message: str, status: int) -> int:
 
 def _confess(error: Exception, arguments: Sequence[str] | None) -> int:
     """Say in one line that twindex is at fault, and where; the traceback only to whoever asks for it."""
+    secrets = passwords(" ".join(arguments or ()))
     if os.environ.get("TWINDEX_DEBUG"):
-        console.tell_traceback(error)
-    said = [*(sys.argv[1:] if arguments is None else arguments), os.environ.get("DATABASE_URL", "")]
-    secrets = {password for text in said for password in passwords(text)}
+        console.tell_traceback(error, secrets)
     text = without_passwords(f"{type(error).__name__}: {error}".rstrip(": "), secrets)
     text = text if len(text) <= _MOST_OF_AN_ERROR else f"{text[:_MOST_OF_AN_ERROR]}…"
     return _complain(f"internal error in {_place(error)}: {text}; set TWINDEX_DEBUG=1 for the traceback", _DEFECT)

@@ -248,6 +248,8 @@ def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload
 def read_text(path: Path | None) -> str:
     """Read a text file, or stdin when there is none; raises InputError."""
     where = path or "stdin"
+    if path is None and sys.stdin is None:  # it was closed
+        raise InputError("stdin cannot be read (it is closed); open it, or name a file")
     try:
         text = (path.read_bytes() if path else sys.stdin.buffer.read()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

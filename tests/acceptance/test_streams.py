@@ -36,6 +36,12 @@ def shell(command: str, cwd: Path, **env: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
+def specs(directory: Path) -> None:
+    (directory / "index_specs").mkdir()
+    text = "table: shop.item\nindexes:\n  - {name: ix_a, keys: [a]}\n"
+    (directory / "index_specs/shop.item.yaml").write_text(text)
+
+
 @pytest.mark.parametrize(
     ("command", "status", "says"),
     [
@@ -55,7 +61,7 @@ def shell(command: str, cwd: Path, **env: str) -> tuple[int, str, str]:
         ("twindex explain nothing 2>&-", 2, None),
         ("twindex explain nothing 2>/dev/full", 2, None),
         ("twindex explain nothing >&- 2>&-", 2, None),
-        ("twindex whatif -q - <&-", 2, "no database is named"),
+        ("DATABASE_URL=postgresql://127.0.0.1:1/x twindex whatif -q - <&-", 2, "stdin cannot be read (it is closed)"),
         ("twindex 2>/dev/full", 2, None),
         ("twindex nonsense 2>/dev/full", 2, None),
     ],
@@ -63,7 +69,7 @@ def shell(command: str, cwd: Path, **env: str) -> tuple[int, str, str]:
 def test_a_stream_that_fails_is_one_line_and_a_status(
     command: str, status: int, says: str | None, tmp_path: Path
 ) -> None:
-    (tmp_path / "index_specs").mkdir()
+    specs(tmp_path)
     ended, out, err = shell(f"{command}", tmp_path)
     assert ended == status, err
     assert "Traceback" not in out + err
@@ -77,7 +83,7 @@ def test_a_stream_that_fails_is_one_line_and_a_status(
 
 
 def test_a_file_opened_later_does_not_take_the_place_of_a_closed_stream(tmp_path: Path) -> None:
-    (tmp_path / "index_specs").mkdir()
+    specs(tmp_path)
     ended, _, _ = shell("twindex lint --format json -o found.json >&- 2>&-", tmp_path)
     assert ended == 0
     assert (tmp_path / "found.json").read_text().startswith("{")
@@ -85,7 +91,7 @@ def test_a_file_opened_later_does_not_take_the_place_of_a_closed_stream(tmp_path
 
 
 def test_a_device_is_written_to_and_stays(tmp_path: Path) -> None:
-    (tmp_path / "index_specs").mkdir()
+    specs(tmp_path)
     pipe = tmp_path / "pipe.json"
     os.mkfifo(pipe)
     ended, out, err = shell("twindex lint -o pipe.json & cat pipe.json; wait $!", tmp_path)
@@ -151,7 +157,8 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
     try:
         code = (
             "from pathlib import Path; from analyzer.index import IndexDef, Key; from analyzer.specs.files import *;"
-            "new = [NewSpec(index=IndexDef(schema='s', table='t', name='i', keys=(Key(column='a'),)), why='x' * 9000)]\n"
+            "new = [NewSpec(index=IndexDef(schema='s', table='t', name='i', keys=(Key(column='a'),)), why='x' * 9000)]"
+            "\n"
             "try: append_proposals(Path('index_specs'), new)\nexcept Exception as error: print(error)"
         )
         done = subprocess.run(
