@@ -13,11 +13,15 @@ from hypothesis import strategies as st
 
 from analyzer.errors import InputError
 from analyzer.index import IndexDef, Key
+from analyzer.lex import lex, significant
+from analyzer.migrate import offline
 from analyzer.migrate.directives import separate
 from analyzer.migrate.message import docstring
 from analyzer.migrate.operations import IndexOperation, NothingOp, ReindexIndexOp, render_operation
 from analyzer.migrate.revision import operations_of, write_revision
+from analyzer.migrate.target import Target
 from analyzer.specs.diff import Change
+from analyzer.sql import ident
 
 ROOT = Path(__file__).parents[2]
 #: What ends a literal, a line or a comment, or is no character at all.
@@ -158,3 +162,16 @@ def test_the_message_of_alembic_s_own_command_is_as_safe(tmp_path: Path) -> None
     written = directory.generate_revision("a", f'"""\n{CODE}\n"""', upgrades="pass", downgrades="pass", imports="")
     assert written is not None
     assert "import os" not in [ast.unparse(node) for node in ast.parse(Path(written.path).read_bytes()).body]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize("only", ["", "ONLY "])
+def test_a_name_cannot_leave_a_comment_of_a_script(end: str, only: str) -> None:
+    name = f"i{end}DROP TABLE x; --"
+    create = f"CREATE INDEX {'' if only else 'CONCURRENTLY '}{ident(name)} ON {only}{ident('s', name)} (a)"
+    target = Target(schema="s", table=name, name=name, sql=create, lock_timeout="1s")
+    written = "\n".join(offline.build(target))
+    assert "--" in written
+    tokens = significant(lex(written.replace("\\gexec", "")))
+    assert not [token for token in tokens if token.word == "drop"]
+    assert any(token.text == ident(name) for token in tokens)
