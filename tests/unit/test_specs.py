@@ -186,6 +186,10 @@ def test_a_name_that_is_declared_is_not_proposed_again(tmp_path: Path) -> None:
             r"x.yaml:1: not YAML, anchors \(&\) and aliases \(\*\) are not supported in a spec file; mend",
         ),
         ("a: 1\nb: *x\n", r"x.yaml:2: not YAML, anchors"),
+        (
+            "table: a.b\nindexes:\n  - name: x\n    keys: [a]\n    where: a ~ '\\d'\n",
+            r"x.yaml:5: indexes.1.where: .* has a backslash in a plain string; write '\\d' as E'\\\\d'",
+        ),
         ("a: 1\nb: !!python/name:os.system x\n", r"x.yaml:2: not YAML, tags are not supported in a spec file"),
         ("a: !x 1\n", r"x.yaml:1: not YAML, tags are not supported"),
         ("a: 1\nb: 2\na: 3\n", r"x.yaml:3: not YAML, .*duplicate key"),
