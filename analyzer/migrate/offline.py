@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from alembic.runtime.migration import MigrationContext
 
+from analyzer.lex import lex
 from analyzer.migrate.names import mark, temporary_name
 from analyzer.migrate.statement import is_concurrent_drop, parse_create
 from analyzer.migrate.target import Target
@@ -19,12 +20,15 @@ _PSQL = "\\gexec"
 
 def write(context: MigrationContext, target: Target, statements: Iterator[str]) -> None:
     """Write statements, comments and queries for `\\gexec`, between the settings they run with."""
-    session = target.session()
+    session, written = target.session(), tuple(statements)
+    if any("\\" in statement.removesuffix(_PSQL) for statement in written):
+        # A revision from before, or by hand, may hold a plain string that means something else where it is off.
+        session = {"standard_conforming_strings": "on"} | session
     lines = [render_text("online/set", name=name, value=value) for name, value in session.items()]
-    lines += [*statements, *(render_text("online/reset", name=name) for name in session)]
+    lines += [*written, *(render_text("online/reset", name=name) for name in session)]
     with context.autocommit_block():
         for line in lines:
-            complete = line.rpartition("\n")[2].startswith("--") or line.endswith(_PSQL)
+            complete = line.endswith(_PSQL) or lex(line)[-1].kind == "comment"
             context.impl.static_output(line if complete else line.strip() + ";")
 
 

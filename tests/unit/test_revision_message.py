@@ -1,12 +1,14 @@
 """Whatever a message, a name or a statement holds, a revision is the Python that it is for a plain one."""
 
 import ast
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.config import Config
 from alembic.operations.ops import DowngradeOps, MigrationScript, UpgradeOps
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -175,3 +177,15 @@ def test_a_name_cannot_leave_a_comment_of_a_script(end: str, only: str) -> None:
     tokens = significant(lex(written.replace("\\gexec", "")))
     assert not [token for token in tokens if token.word == "drop"]
     assert any(token.text == ident(name) for token in tokens)
+
+
+@pytest.mark.parametrize(("where", "settled"), [(r"a ~ '\d'", True), (r"a ~ E'\\d'", True), ("a = 'd'", False)])
+def test_a_script_reads_backslashes_as_the_revision_means_them(where: str, *, settled: bool) -> None:
+    buffer = io.StringIO()
+    context = MigrationContext.configure(dialect_name="postgresql", opts={"as_sql": True, "output_buffer": buffer})
+    create = f"CREATE INDEX CONCURRENTLY i ON s.t (a) WHERE {where}"
+    target = Target(schema="s", table="t", name="i", sql=create, lock_timeout="1s")
+    offline.write(context, target, offline.build(target))
+    before, _, after = buffer.getvalue().partition(create)
+    assert ("SET standard_conforming_strings" in before) == settled
+    assert ("RESET standard_conforming_strings" in after) == settled
