@@ -13,6 +13,7 @@ from analyzer.advise.proposal import Advice, propose
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import Snapshot
+from analyzer.console import logger
 from analyzer.db import connect
 from analyzer.demo import LEFT_OUT, data, workload
 from analyzer.demo.project import copy_project, project_files
@@ -162,12 +163,12 @@ def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, 
     with open_twin(snapshot, wanted=_OURS) as twin:
         revise(snapshot, specs, config, message="proposed", canonical=twin.canonical, deparse=twin.server_ddl)
     log = _BuildLog()
-    logging.getLogger("analyzer.migrate").addHandler(log)
-    logging.getLogger("analyzer.migrate").setLevel(logging.INFO)
+    logger("analyzer.migrate").addHandler(log)
+    logger("analyzer.migrate").setLevel(logging.INFO)
     try:
         alembic.upgrade(config, "head")
     finally:
-        logging.getLogger("analyzer.migrate").removeHandler(log)
+        logger("analyzer.migrate").removeHandler(log)
     progress("approve, revise, upgrade", 1)
     return log.seconds
 

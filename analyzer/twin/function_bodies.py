@@ -10,9 +10,9 @@ import re
 from collections.abc import Collection
 
 from analyzer.db import Connection
+from analyzer.lex import IncompleteError, Token, lex, significant
 from analyzer.sql import render
 from analyzer.twin.containment import APPLICATION, CAPTURED
-from analyzer.workload.lex import IncompleteError, Token, lex, significant
 
 #: Of a function that is asked for while it has no body; nothing of PostgreSQL's has that class.
 NO_BODY = "TX001"

@@ -19,6 +19,7 @@ from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.db import execute_one
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
+from analyzer.lex import lex, significant
 from analyzer.sql import ident, render
 from analyzer.twin.adding import Addition, TwinIndex, read_trees, rejection
 from analyzer.twin.build import building
@@ -28,7 +29,6 @@ from analyzer.twin.host import Wanted
 from analyzer.twin.lost import Losses
 from analyzer.twin.reach import Reach
 from analyzer.twin.visibility import Table, Visibility
-from analyzer.workload.lex import lex, significant
 
 __all__ = ["Asked", "Plan", "PlanTree", "Twin", "TwinIndex", "Wanted", "open_twin", "walk"]
 

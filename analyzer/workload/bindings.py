@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from analyzer.capture.snapshot import Column, ColumnStatistics, Snapshot
+from analyzer.lex import lex
 from analyzer.sql import literal
-from analyzer.workload.lex import lex
 from analyzer.workload.parameters import Comparison
 from analyzer.workload.parse import Statement
 from analyzer.workload.plannable import Edit, apply

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from analyzer.capture.snapshot import Relation
-from analyzer.sql import Sql, expression, ident, literal
+from analyzer.sql import Sql, conforming, expression, ident, literal
 from analyzer.workload.names import unwrapped
 
 Own = Callable[[exp.Column], str | None]
@@ -46,7 +46,7 @@ def index_expression(tree: exp.Expr, own: Own, relation: Relation) -> str | None
     """Write an expression over one table's columns as an index key; None when it may not be one."""
     tree = unwrapped(tree)
     written = None if isinstance(tree, exp.Column) or _is_large(tree) else _written(tree, own, relation)
-    return None if written is None else expression(written)
+    return None if written is None else expression(conforming(written))
 
 
 def _is_large(tree: exp.Expr) -> bool:

@@ -7,7 +7,7 @@ from typing import Literal
 from sqlglot import exp
 
 from analyzer.capture.snapshot import Relation, Snapshot
-from analyzer.workload.lex import lex
+from analyzer.lex import lex
 
 Target = Literal["insert", "update", "delete", "merge"]
 

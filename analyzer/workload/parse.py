@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from analyzer.capture.snapshot import NotExamined, Snapshot, StatementCounters
+from analyzer.lex import MOST_TOKENS, IncompleteError, Token, TooLongError, lex, significant, tokens_of
 from analyzer.workload.fingerprint import fingerprint
-from analyzer.workload.lex import MOST_TOKENS, IncompleteError, Token, TooLongError, lex, significant, tokens_of
 from analyzer.workload.plannable import closing, make_plannable, repair
 
 __all__ = ["Statement", "Workload", "parse_file", "parse_statements", "repair"]

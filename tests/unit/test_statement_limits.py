@@ -8,8 +8,8 @@ import pytest
 
 from analyzer.advise.candidates import candidates
 from analyzer.capture.snapshot import NotExamined
+from analyzer.lex import MOST_CHARACTERS, TooLongError, lex
 from analyzer.workload.bindings import bindings
-from analyzer.workload.lex import MOST_CHARACTERS, TooLongError, lex
 from analyzer.workload.names import Catalog
 from analyzer.workload.nesting import MOST_LEVELS
 from analyzer.workload.parse import parse_file, parse_statements

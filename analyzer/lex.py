@@ -16,18 +16,21 @@ from analyzer.errors import InputError
 
 Kind = Literal["word", "quoted", "string", "number", "parameter", "operator", "punctuation", "comment"]
 
+#: Every character beyond ASCII may begin a name, white space of Unicode and other alphabets' digits among them.
+_START: Final = r"A-Za-z_\u0080-\U0010ffff"
+#: What the scanner skips; \v since PostgreSQL 16.
+WHITE_SPACE: Final = " \t\n\r\f\v"
+
 _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     ("comment", r"--[^\r\n]*"),
     ("string", r"[eE]'(?:[^'\\]|''|\\.)*'"),
     ("string", r"(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'"),
-    ("string", r"\$(?P<tag>[A-Za-z_\u0080-\U0010ffff][\w]*|)\$.*?\$(?P=tag)\$"),
+    ("string", rf"\$(?P<tag>[{_START}][{_START}0-9]*|)\$.*?\$(?P=tag)\$"),
     ("quoted", r'(?:[uU]&)?"(?:[^"]|"")+"'),
-    ("parameter", r"\$\d+"),
-    (
-        "number",
-        r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.(?!\.)[\d_]*|\.\d[\d_]*|\d[\d_]*)(?:[eE][+-]?\d+)?",
-    ),
-    ("word", r"[A-Za-z_\u0080-\U0010ffff][\w$]*"),
+    ("parameter", r"\$[0-9]+"),
+    ("number", r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"),
+    ("number", r"(?:[0-9][0-9_]*\.(?!\.)[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?"),
+    ("word", rf"[{_START}][{_START}0-9$]*"),
     ("punctuation", r"::|:=|\.\.|=>|[()\[\],;.:]"),
     ("operator", r"[+\-*/<>=~!@#%^&|`?]{1,64}"),
 )
@@ -94,7 +97,7 @@ def tokens_of(text: str) -> Iterator[Token]:
     """Cut a text of any length into tokens, one after another; raises IncompleteError when it is cut short."""
     position = 0
     while True:
-        while position < len(text) and text[position].isspace():
+        while position < len(text) and text[position] in WHITE_SPACE:
             position += 1
         if position == len(text):
             return
