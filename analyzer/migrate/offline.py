@@ -84,7 +84,6 @@ def _partitions(target: Target) -> Iterator[str]:
         f"-- For each partition of {table} psql makes a statement and runs it; what fits is taken.\n"
         "-- Repeat these queries when one of their statements failed, after dropping what it left INVALID."
     )
-    yield f"{render_text('online/keep_path')} {_KEEP}"
     yield f"{render_text('online/trust_path')} {_KEEP}"
     yield render_text("online/write_partition_parents", **facts) + f"\n{_PSQL}"
     yield render_text("online/write_partition_builds", **facts) + f"\n{_PSQL}"

@@ -53,7 +53,7 @@ UNGUARDED = {
 #: psql runs these, and sets the search_path for them itself.
 OFFLINE = {
     "online/write_partition_attachments", "online/write_partition_builds", "online/write_partition_parents",
-    "online/keep_path", "online/trust_path", "online/return_path",
+    "online/trust_path", "online/return_path",
 }  # fmt: skip
 
 SHADOWS = """
