@@ -6,6 +6,7 @@ import stat
 import tempfile
 from pathlib import Path
 
+from analyzer import stdout
 from analyzer.errors import InputError
 
 #: Of what holds values of rows or literals of statements: its owner's alone.
@@ -21,7 +22,7 @@ def replace_file(path: Path, content: bytes | str, *, mode: int | None = PRIVATE
     payload = content.encode() if isinstance(content, str) else content
     try:
         if _is_special(path):
-            path.write_bytes(payload)
+            stdout.named(path).write_bytes(payload)
             return
         staged = stage_file(path, payload, mode=mode)
         try:

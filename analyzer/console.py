@@ -25,6 +25,10 @@ _PASSWORD = re.compile(
 )
 
 
+class UnreadError(Exception):
+    """Whoever reads stdout has enough of it, which is no failure; not an OSError, which click would make one of."""
+
+
 def say(line: str) -> None:
     """Write one line of a result to stdout; raises OutputError."""
     _write(f"{without_commands(visible(line))}\n")
@@ -115,7 +119,7 @@ def _send(stream: TextIO, text: str) -> None:
         stream.write(text)
         stream.flush()
     except BrokenPipeError:
-        raise
+        raise UnreadError from None
     except OSError as error:
         raise OutputError(f"stdout cannot be written ({error.strerror}); send it elsewhere") from None
 

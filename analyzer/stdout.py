@@ -6,6 +6,7 @@ import io
 import os
 import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import TextIO
 
 _STDOUT, _STDERR = 1, 2
@@ -31,6 +32,16 @@ def reserve() -> None:
         kept, "w", encoding=stream.encoding, errors=stream.errors, buffering=1 if stream.line_buffering else -1
     )
     sys.stdout.reconfigure(write_through=stream.write_through)
+
+
+def named(path: Path) -> Path:
+    """Return the path of a file to write to: another one for a name of stdout, which leads to stderr now."""
+    names = {"/dev/stdout", f"/dev/fd/{_STDOUT}", f"/proc/self/fd/{_STDOUT}"}
+    if str(path) not in names or sys.stdout is None:
+        return path
+    with contextlib.suppress(OSError, ValueError):
+        return Path(f"/dev/fd/{sys.stdout.fileno()}")
+    return path
 
 
 @contextlib.contextmanager

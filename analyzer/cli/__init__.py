@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             # What a library warns of is for whoever develops, and may quote what it was given.
             warnings.showwarning = _warn
             status = _run(arguments)
-    except BrokenPipeError:  # whoever reads the output has enough of it, which is no failure
+    except (console.UnreadError, BrokenPipeError):
         status = 0
     finally:
         console.abandon()
@@ -94,7 +94,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _complain("interrupted", _BY_SIGNAL + signal.SIGINT)
     except TwindexError as error:
         return _complain(str(error), error.exit_status)
-    except BrokenPipeError:
+    except (console.UnreadError, BrokenPipeError):
         raise
     except Exception as error:  # noqa: BLE001 - the last resort: nobody above could say it better
         return _confess(error, arguments)

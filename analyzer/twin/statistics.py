@@ -209,12 +209,14 @@ def _suspended(superuser: Connection, tables: Sequence[_Extremes]) -> Generator[
     with superuser.transaction():
         superuser.execute(render("twin/suspend_constraints"), named)
         superuser.execute(render("twin/suspend_checks"), named)
+        nulls = superuser.execute(render("twin/suspend_domain_nulls")).fetchall()
         superuser.execute(render("twin/suspend_domains"))
     try:
         yield
     finally:
         if not superuser.closed:
             with superuser.transaction():
+                superuser.execute(render("twin/resume_domain_nulls"), {"oids": [row["oid"] for row in nulls]})
                 superuser.execute(render("twin/resume_domains"))
                 overwritten = {name: [row[name] for row in before] for name in (before[0] if before else ())}
                 superuser.execute(render("twin/resume_checks"), overwritten)

@@ -96,7 +96,8 @@ def test_a_refused_login_is_exit_3(
 def test_a_library_that_is_not_preloaded_is_exit_3_and_names_the_setting(
     guarded: cluster.Cluster, tmp_path: Path
 ) -> None:
-    said = twindex("propose", "-d", guarded.url(), "--allow-superuser", cwd=tmp_path, env={"PGPASSWORD": SECRET})
+    url = f"postgresql://{guarded.user}@/postgres?host={guarded.socket_dir}"
+    said = twindex("propose", "-d", url, "--allow-superuser", cwd=tmp_path, env={"PGPASSWORD": SECRET})
     failed(said, 3, "its library is not loaded; add it to shared_preload_libraries")
 
 
@@ -130,8 +131,8 @@ def test_a_role_without_privileges_is_told_what_to_grant(items: str, tmp_path: P
     ("arguments", "says"),
     [
         (("--create", "DROP TABLE item"), "'DROP TABLE item' is not a CREATE INDEX; give one"),
-        (("--create", "CREATE INDEX ON item (absent)"), 'column "absent" does not exist; mend the statement'),
-        (("--create", "CREATE INDEX ON absent (id)"), 'relation "absent" does not exist; mend the statement'),
+        (("--create", "CREATE INDEX ON item (absent)"), 'column "absent" does not exist; fix the statement'),
+        (("--create", "CREATE INDEX ON absent (id)"), 'relation "absent" does not exist; fix the statement'),
         (("--create", "CREATE INDEX ON item (id); DROP TABLE item"), "semicolon"),
         (("--drop", "public.absent"), "there is no index public.absent to drop; name it as schema.name"),
         (("--drop", "public.item"), "there is no index public.item to drop"),

@@ -1,7 +1,7 @@
 """`alembic revision --autogenerate` and `alembic check` see the specs after one import line."""
 
+import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,7 +98,8 @@ def test_a_move_to_another_tablespace_is_a_replacement(tmp_path: Path) -> None:
     with cluster.temporary(settings={"fsync": "off"}) as running, fresh_database(running.url()) as url:
         location = running.home / "fast"
         location.mkdir()
-        shutil.chown(location, running.data.owner())
+        account = running.data.stat()
+        os.chown(location, account.st_uid, account.st_gid)
         project = SpecProject(tmp_path, url)
         project.run(f"CREATE TABLESPACE fast LOCATION '{location}'")
         project.declare("{name: ix, keys: [a]}")
