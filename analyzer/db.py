@@ -1,22 +1,34 @@
 """Open connections; nothing else in twindex does."""
 
 import contextlib
+import json
+import os
 import re
-from collections.abc import Generator
-from typing import Any, LiteralString, cast
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import psycopg
 import psycopg.conninfo
 from psycopg import sql
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import set_json_loads
 
-from analyzer.errors import CapabilityError, InputError, UnreachableError
-from analyzer.sql import literal
+from analyzer.errors import CapabilityError, InputError, TwindexError, UnreachableError
+from analyzer.sql import render
 
 Connection = psycopg.Connection[DictRow]
 
+#: Stands at the end of every query of ours, so that pg_stat_statements' record of it can be told apart.
+MARKER = "/* twindex capture */"
+
 _OLDEST = 140_000
+#: What a server, or a proxy such as pgbouncer, says of a parameter that it does not take at the start.
+_REFUSED_STARTUP = re.compile(
+    r"startup parameter|idle_session_timeout|statement_timeout|lock_timeout|transaction_timeout|\boptions\b"
+)
 #: What stands where a password does, in a URL or a list of keywords.
 _PASSWORDS = re.compile(r"//[^/@:]*:(.*)@|password\s*=\s*'([^']*)|password\s*=\s*([^\s&']+)")
 _SQLALCHEMY_SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
@@ -70,21 +82,101 @@ def _passwords(url: str) -> set[str]:
 
 @contextlib.contextmanager
 def reading(
-    url: str, *, statement_timeout_ms: int = 30_000, lock_timeout_ms: int = 1_000, application: str = "twindex"
+    url: str,
+    *,
+    statement_timeout_ms: int = 30_000,
+    lock_timeout_ms: int = 1_000,
+    application: str = "twindex",
+    allow_superuser: bool = True,
 ) -> Generator[Connection]:
     """Connect for reading: one read-only, repeatable-read transaction with both timeouts set.
 
-    Raises UnreachableError when no connection can be made, InputError when the string cannot be read, CapabilityError
-    for a server before 14.
+    Names are resolved in pg_catalog alone, text comes as UTF-8, and no other timeout ends the transaction.
+    Raises UnreachableError when no connection can be made or it is lost, InputError when the string cannot be read or,
+    unless `allow_superuser`, the role has rights that a read-only transaction does not hold back, CapabilityError for a
+    server before 14.
     """
-    with connect(url, application=application) as connection:
-        check_version(connection.info.server_version, url)
-        connection.read_only = True
-        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        connection.execute(_set("statement_timeout", f"{statement_timeout_ms}ms"))
-        connection.execute(_set("lock_timeout", f"{lock_timeout_ms}ms"))
-        yield connection
-        connection.rollback()
+    limits = {"statement_timeout": f"{statement_timeout_ms}ms", "lock_timeout": f"{lock_timeout_ms}ms"}
+    with contextlib.closing(_opened(url, application, limits)) as connection:
+        try:
+            if not allow_superuser:
+                _refuse_rights(connection, url)
+            yield connection
+        except psycopg.Error as error:
+            if not connection.broken:
+                raise
+            raise _broken_off(url, error) from None
+        if not connection.broken:
+            connection.rollback()
+
+
+def _opened(url: str, application: str, limits: Mapping[str, str]) -> Connection:
+    """Open a connection and begin to read, whatever timeouts the role has and whatever a proxy takes at the start."""
+    failure: TwindexError | None = None
+    for startup in _startups(url, limits):
+        try:
+            connection = _connected(url, application=application, startup=startup)
+        except UnreachableError as error:
+            if not startup or not _REFUSED_STARTUP.search(str(error)):
+                raise failure or error from None
+            continue
+        try:
+            check_version(connection.info.server_version, url)
+            _begin(connection, limits)
+        except psycopg.Error as error:
+            failure = _broken_off(url, error)
+            connection.close()
+        except CapabilityError:
+            connection.close()
+            raise
+        else:
+            return connection
+    raise failure or UnreachableError(f"{describe(url)} takes no connection")
+
+
+def _startups(url: str, limits: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Yield what to set at the start, best first; the first statement sets all of it as well.
+
+    Only where a transaction is ended before its first statement, that comes too late: before 17 nothing does that, and
+    a server before 17 refuses the name and writes so into its log.
+    """
+    parts = _parts(url)
+    if "service" not in parts and "PGSERVICE" not in os.environ:  # its own options would be lost
+        usual = {"idle_in_transaction_session_timeout": "0", "idle_session_timeout": "0", **limits}
+        yield usual
+        yield {**usual, "transaction_timeout": "0"}
+    yield {}
+
+
+def _begin(connection: Connection, limits: Mapping[str, str]) -> None:
+    """Begin the transaction; before anything of the database is named, settle how names are resolved."""
+    connection.read_only = True
+    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    pg = connection.info.server_version // 10_000
+    any_bytes = connection.info.parameter_status("server_encoding") == "SQL_ASCII"  # to which it converts nothing
+    encoding = {"client_encoding": "SQL_ASCII" if any_bytes else "UTF8"}
+    connection.execute(_marked("session/set_limits", pg=pg), {**limits, **encoding})
+    if any_bytes:
+        _take_any_bytes(connection)
+    connection.execute(_marked("session/trust_names"))
+
+
+def _refuse_rights(connection: Connection, url: str) -> None:
+    for row in connection.execute(_marked("session/read_rights")).fetchall():
+        rights = "is a superuser" if row["is_superuser"] else f"is a member of {', '.join(row['memberships'])}"
+        if row["is_superuser"] or row["memberships"]:
+            raise InputError(
+                f"{describe(url)}: role {row['role']} {rights}, and code in the database could run with its rights; "
+                "connect as a role with pg_monitor and pg_read_all_data alone, or give --allow-superuser"
+            )
+
+
+def _marked(template: str, /, **names: object) -> sql.Composed:
+    return render(template, **names) + sql.SQL(" " + MARKER)
+
+
+def _broken_off(url: str, error: psycopg.Error) -> UnreachableError:
+    return UnreachableError(f"{describe(url)}: reading it broke off ({without_secrets(str(error), url)}); try again")
 
 
 def check_version(version_number: int, url: str) -> None:
@@ -103,27 +195,60 @@ def connect(url: str, *, autocommit: bool = False, application: str = "twindex")
 
     Raises UnreachableError when no connection can be made, InputError when the string cannot be read.
     """
-    target = libpq_url(url)
+    with _connected(url, application=application, autocommit=autocommit) as connection:
+        yield connection
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """Take a connection string apart; raises InputError."""
     try:
-        host = psycopg.conninfo.conninfo_to_dict(target).get("host")
+        parts: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(libpq_url(url))
     except psycopg.ProgrammingError as error:
         raise InputError(
             f"the connection string cannot be read ({_reason(error)}); give postgresql://user@host:port/database"
         ) from None
-    if "@" in str(host or ""):
+    if "@" in str(parts.get("host") or ""):
         raise InputError("the connection string has an @ in its password or host; write it as %40")
+    return parts
+
+
+def _connected(
+    url: str, *, application: str, autocommit: bool = False, startup: Mapping[str, str] | None = None
+) -> Connection:
+    """Connect; with `startup` settings, also to text as UTF-8."""
+    parts = _parts(url)
     options: dict[str, Any] = {"application_name": application}
-    if "connect_timeout" not in target:
+    if "connect_timeout" not in parts:
         options["connect_timeout"] = 10
+    if startup is not None:
+        options["client_encoding"] = "UTF8"
+    if startup:
+        before = parts.get("options") or os.environ.get("PGOPTIONS") or ""
+        options["options"] = " ".join([before, *(f"-c {name}={value}" for name, value in startup.items())]).strip()
     try:
-        connection = Connection.connect(target, row_factory=dict_row, autocommit=autocommit, **options)
+        return Connection.connect(libpq_url(url), row_factory=dict_row, autocommit=autocommit, **options)
     except psycopg.OperationalError as error:
         raise UnreachableError(
             f"cannot connect to {describe(url)}: {without_secrets(str(error), url)}; "
             "check host, port, user and password (PGPASSWORD or ~/.pgpass keep it off the command line)"
         ) from None
-    with connection:
-        yield connection
+
+
+class _AnyBytes(Loader):
+    """Read text that may not be UTF-8, as a database in SQL_ASCII holds it; bytes that are none become surrogates."""
+
+    def load(self, data: Buffer) -> str:
+        return bytes(data).decode("utf-8", "surrogateescape")
+
+
+def _take_any_bytes(connection: Connection) -> None:
+    for name in ("text", "varchar", "bpchar", "name", '"char"'):
+        connection.adapters.register_loader(name, _AnyBytes)
+    set_json_loads(_loads_any_bytes, connection)
+
+
+def _loads_any_bytes(data: str | bytes) -> Any:
+    return json.loads(data if isinstance(data, str) else data.decode("utf-8", "surrogateescape"))
 
 
 def execute_one(connection: Connection, query: sql.SQL) -> psycopg.Cursor[DictRow]:
@@ -134,7 +259,3 @@ def execute_one(connection: Connection, query: sql.SQL) -> psycopg.Cursor[DictRo
 def _reason(error: psycopg.ProgrammingError) -> str:
     """Say why a connection string cannot be read, without what libpq quotes of it: that may be the password."""
     return re.sub(r'[:\s]*".*"', " …", " ".join(str(error).split()))
-
-
-def _set(name: LiteralString, value: str) -> sql.SQL:
-    return sql.SQL(cast("LiteralString", f"SET {name} = {literal(value)}"))

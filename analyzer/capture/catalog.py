@@ -1,5 +1,6 @@
 """Read what is no relation: server, settings, extensions, schemas, types and functions."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +51,11 @@ def as_server(facts: DictRow) -> Server:
 def read_extensions(reader: Reader) -> tuple[Extension, ...]:
     """Read the installed extensions."""
     return tuple(Extension(**row) for row in reader.rows("extensions"))
+
+
+def version_numbers(extension: Extension) -> tuple[int, ...]:
+    """Return an extension's version as numbers, to compare."""
+    return tuple(int(part) for part in re.findall(r"\d+", extension.version))
 
 
 def _uncaptured(reader: Reader) -> list[NotExamined]:

@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow
 
+from analyzer.capture.catalog import version_numbers
 from analyzer.capture.indexes import collates
 from analyzer.capture.reader import REFUSALS, Reader
 from analyzer.capture.snapshot import Extension, GinPages, Server
@@ -111,16 +112,19 @@ def read_gin_pages(
     pageinspect = next((extension for extension in extensions if extension.name == "pageinspect"), None)
     seen: dict[int, GinPages] = {}
     if server.is_superuser and pageinspect is not None:
-        seen = _from_metapages(reader, pages, pageinspect.schema_name)
+        seen = _from_metapages(reader, pages, pageinspect)
     asked = [row for row in gins if row["oid"] not in seen and row["table_oid"] not in unreadable]
     operators = _read_operators(reader, [row["oid"] for row in asked])
     planned = {row["oid"]: _from_plans(reader, row, operators, pages[row["oid"]]) for row in asked}
     return seen | {oid: found for oid, found in planned.items() if found is not None}
 
 
-def _from_metapages(reader: Reader, pages: dict[int, int], schema: str) -> dict[int, GinPages]:
+def _from_metapages(reader: Reader, pages: dict[int, int], pageinspect: Extension) -> dict[int, GinPages]:
+    block_type = "pg_catalog.int8" if version_numbers(pageinspect) >= (1, 9) else "pg_catalog.int4"
     try:
-        rows = reader.rows("gin_metapages", {"indexes": list(pages)}, schema=schema)
+        rows = reader.rows(
+            "gin_metapages", {"indexes": list(pages)}, schema=pageinspect.schema_name, block_type=block_type
+        )
     except (*REFUSALS, psycopg.DataError):
         return {}  # One index refused: the planner is asked for all of them instead.
     return {row["oid"]: as_planned(row, pages[row["oid"]]) for row in rows}

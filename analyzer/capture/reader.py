@@ -4,18 +4,18 @@ Rolling back gives back the locks the question took, so that a capture holds non
 """
 
 import contextlib
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
 
 from psycopg import errors, sql
 from psycopg.rows import DictRow
 
-from analyzer.db import Connection
+from analyzer.capture.snapshot import NotExamined
+from analyzer.db import MARKER, Connection
+from analyzer.errors import NotExaminableError
 from analyzer.sql import render
-
-#: Stands at the end of every query of a capture, so that pg_stat_statements' record of it can be told apart.
-MARKER = "/* twindex capture */"
 
 #: Why one object may refuse to be read while the rest of the database can: lock or statement timeout, privilege,
 #: damage, a concurrent DROP.
@@ -29,7 +29,13 @@ REFUSALS = (
     errors.ObjectNotInPrerequisiteState,
     errors.DataCorrupted,
     errors.IndexCorrupted,
+    errors.UntranslatableCharacter,
+    errors.CharacterNotInRepertoire,
 )
+#: What stands for a byte that is no UTF-8, as Python's surrogateescape has it.
+_UNDECODED = re.compile("[\udc80-\udcff]")
+#: Names an object in a row.
+_NAMES = ("schema_name", "table_schema", "table", "table_name", "relation", "name", "column", "queryid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +44,14 @@ class Reader:
 
     connection: Connection
     major: int
+    #: Template and row of what is not UTF-8, and so was left out; in a database that says nothing of its encoding.
+    undecoded: list[tuple[str, DictRow]] = field(default_factory=list[tuple[str, DictRow]])
+
+    def unread(self) -> list[NotExamined]:
+        """Name the rows that were left out."""
+        reason = "its text is not UTF-8, and the database does not say which encoding it is in (SQL_ASCII)"
+        found = {f"{template.replace('_', ' ')}: {_named(row)}" for template, row in self.undecoded if _named(row)}
+        return [NotExamined(what=what, reason=reason) for what in sorted(found)]
 
     def rows(self, template: str, bind: Mapping[str, object] | None = None, /, **names: object) -> list[DictRow]:
         """Ask `capture/<template>`; `bind` are bound values, `names` go into the template."""
@@ -46,7 +60,13 @@ class Reader:
 
     def row(self, template: str, bind: Mapping[str, object] | None = None, /, **names: object) -> DictRow:
         """Ask `capture/<template>` for its one row."""
-        (row,) = self.rows(template, bind, **names)
+        rows = self.rows(template, bind, **names)
+        if not rows and self.undecoded:
+            raise NotExaminableError(
+                f"{template.replace('_', ' ')} of the database is not UTF-8, and the database does not say which "
+                "encoding it is in (SQL_ASCII); rename it, or its role"
+            )
+        (row,) = rows
         return row
 
     def rows_by_index(self, template: str, /, *, seq_page_cost: int = 1, **names: object) -> list[DictRow]:
@@ -66,15 +86,14 @@ class Reader:
 
     def lines(self, template: str, /, **names: object) -> Generator[str]:
         """Ask `capture/<template>`, a COPY TO STDOUT, and yield its lines; leaving early cancels it."""
-        query = render(f"capture/{template}", pg=self.major, **names) + sql.SQL(" " + MARKER)
-        encoding = self.connection.info.encoding
+        query = self._query(template, names)
         with (
             self.connection.transaction(force_rollback=True),
             self.connection.cursor() as cursor,
             cursor.copy(query) as copy,
         ):
             for line in copy:
-                yield bytes(line).decode(encoding).removesuffix("\n")
+                yield bytes(line).decode(self._encoding).removesuffix("\n")
 
     def fix_session(self) -> None:
         """Make text the same whoever captures, for the rest of the transaction."""
@@ -83,9 +102,36 @@ class Reader:
         with contextlib.suppress(errors.InsufficientPrivilege), self.connection.transaction():
             self._ask("stop_counting", None, {})
 
-    def _ask(self, template: str, bind: Mapping[str, object] | None, names: Mapping[str, object]) -> list[DictRow]:
+    @property
+    def _encoding(self) -> str:
+        """Return the encoding of text; that of SQL_ASCII is taken to be UTF-8."""
+        encoding = self.connection.info.encoding
+        return "utf-8" if encoding == "ascii" else encoding
+
+    def _query(self, template: str, names: Mapping[str, object]) -> bytes:
         query = render(f"capture/{template}", pg=self.major, **names) + sql.SQL(" " + MARKER)
-        return self.connection.execute(query, bind).fetchall()
+        return query.as_string(None).encode(self._encoding)
+
+    def _ask(self, template: str, bind: Mapping[str, object] | None, names: Mapping[str, object]) -> list[DictRow]:
+        query = self._query(template, names)
+        rows = self.connection.execute(query, bind).fetchall()
+        if self.connection.info.parameter_status("server_encoding") != "SQL_ASCII":
+            return rows
+        self.undecoded.extend((template, row) for row in rows if _is_undecoded(row))
+        return [row for row in rows if not _is_undecoded(row)]
+
+
+def _is_undecoded(value: object) -> bool:
+    if isinstance(value, str):
+        return _UNDECODED.search(value) is not None
+    if isinstance(value, Mapping):
+        return any(_is_undecoded(part) for each in cast("Mapping[str, object]", value).items() for part in each)
+    return isinstance(value, list | tuple) and any(map(_is_undecoded, cast("Sequence[object]", value)))
+
+
+def _named(row: DictRow) -> str:
+    names = ".".join(str(row[name]) for name in _NAMES if row.get(name) is not None)
+    return names.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def refusal(error: Exception) -> str:

@@ -42,14 +42,14 @@ class _Counted:
     not_examined: tuple[NotExamined, ...]
 
 
-def check_servers(urls: Sequence[str]) -> None:
+def check_servers(urls: Sequence[str], *, allow_superuser: bool = True) -> None:
     """Make sure that the servers are one primary, named first, and its replicas, each named once.
 
     Raises ConflictError, UnreachableError, and CapabilityError where a server will not say which cluster it is of.
     """
     identities: list[DictRow] = []
     for url in urls:
-        with reading(url, application="twindex capture") as connection:
+        with reading(url, application="twindex capture", allow_superuser=allow_superuser) as connection:
             try:
                 identity = Reader(connection=connection, major=connection.info.server_version // 10_000).row("identity")
             except errors.InsufficientPrivilege:
@@ -79,12 +79,15 @@ def _compare(other_name: str, other: DictRow, name: str, identity: DictRow, *, f
         raise ConflictError(f"{name} is no replica: it is not in recovery; {remedy}")
 
 
-def add_replicas(snapshot: Snapshot, oids: Oids, urls: Sequence[str], *, statements: bool) -> Snapshot:
+def add_replicas(
+    snapshot: Snapshot, oids: Oids, urls: Sequence[str], *, statements: bool, allow_superuser: bool = True
+) -> Snapshot:
     """Sum the counters of a primary's snapshot and its replicas', and keep each server's own beside them.
 
     `urls` begin with the primary's; `check_servers` has seen them.
     """
-    counted = [_read_counted(url, oids, values=snapshot.values, statements=statements) for url in urls[1:]]
+    wanted = {"values": snapshot.values, "statements": statements, "allow_superuser": allow_superuser}
+    counted = [_read_counted(url, oids, **wanted) for url in urls[1:]]
     first = snapshot.server
     starts = [each.server.stats_reset for each in counted]
     return snapshot.model_copy(
@@ -109,9 +112,9 @@ def add_replicas(snapshot: Snapshot, oids: Oids, urls: Sequence[str], *, stateme
     )
 
 
-def _read_counted(url: str, oids: Oids, *, values: bool, statements: bool) -> _Counted:
+def _read_counted(url: str, oids: Oids, *, values: bool, statements: bool, allow_superuser: bool) -> _Counted:
     name = describe(url)
-    with reading(url, application="twindex capture") as connection:
+    with reading(url, application="twindex capture", allow_superuser=allow_superuser) as connection:
         reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
         reader.fix_session()
         server = as_server(reader.row("server"))

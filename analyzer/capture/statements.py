@@ -8,9 +8,11 @@ from datetime import datetime
 from psycopg import errors
 from psycopg.rows import DictRow
 
+from analyzer.capture.catalog import version_numbers
 from analyzer.capture.literals import UnreadableStatementError, without_literals
-from analyzer.capture.reader import MARKER, Reader
+from analyzer.capture.reader import Reader
 from analyzer.capture.snapshot import Extension, NotExamined, Server, StatementCounters
+from analyzer.db import MARKER
 from analyzer.errors import CapabilityError
 
 _START = r"^(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
@@ -50,6 +52,12 @@ def read_statements(reader: Reader, *, server: Server, extensions: Sequence[Exte
             found="its library is not loaded",
             remedy="add it to shared_preload_libraries in postgresql.conf and restart the server",
         ) from None
+    except (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter):
+        raise CapabilityError(
+            need="the text of the statements in pg_stat_statements",
+            found="that of a database in another encoding cannot be shown in this one, and so none is",
+            remedy="run SELECT pg_stat_statements_reset(0, oid) FROM pg_database WHERE encoding = 0 (SQL_ASCII)",
+        ) from None
     named = [row for row in rows if row["queryid"] is not None]
     seen = [row for row in named if row["query"] is not None and MARKER not in row["query"]]
     lost = sum(1 for row in named if row["query"] is None)
@@ -78,7 +86,7 @@ def _extension(server: Server, extensions: Sequence[Extension]) -> Extension:
             found=f"database {server.database} does not have the extension",
             remedy="run CREATE EXTENSION pg_stat_statements in it (the library must be in shared_preload_libraries)",
         )
-    if _version(extension) < (1, 8):
+    if version_numbers(extension) < (1, 8):
         raise CapabilityError(
             need="pg_stat_statements 1.8 or newer",
             found=f"database {server.database} has {extension.version}",
@@ -87,12 +95,8 @@ def _extension(server: Server, extensions: Sequence[Extension]) -> Extension:
     return extension
 
 
-def _version(extension: Extension) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", extension.version))
-
-
 def _info(reader: Reader, extension: Extension) -> DictRow | None:
-    return reader.row("statements_info", schema=extension.schema_name) if _version(extension) >= (1, 9) else None
+    return reader.row("statements_info", schema=extension.schema_name) if version_numbers(extension) >= (1, 9) else None
 
 
 def _kept(rows: Sequence[DictRow], *, values: bool) -> tuple[list[StatementCounters], list[NotExamined]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer.capture.reader import REFUSALS, Reader, refusal
@@ -41,6 +42,8 @@ class _Ends:
     schema: str
     table: str
     columns: tuple[str, ...]
+    #: Those whose type is not PostgreSQL's own.
+    own_types: frozenset[str]
 
 
 def read_unreadable(reader: Reader, relations: Sequence[int]) -> Unreadable:
@@ -114,6 +117,9 @@ def read_extremes(
     These are the columns the planner itself looks up when a comparison reaches beyond the histogram.
     """
     columns = _leading_columns(indexes)
+    own_types: dict[int, set[str]] = {}
+    for row in reader.rows("types_of_users", {"relations": list(relations)}):
+        own_types.setdefault(row["oid"], set()).add(row["name"])
     wanted: list[_Ends] = []
     for oid, relation in relations.items():
         leading = columns.get((relation.schema_name, relation.name), ())
@@ -121,7 +127,8 @@ def read_extremes(
             denied = unreadable.columns.get(oid, frozenset(leading))
             leading = tuple(column for column in leading if column not in denied)
         if relation.kind in {"r", "m"} and leading:
-            wanted.append(_Ends(schema=relation.schema_name, table=relation.name, columns=leading))
+            own = frozenset(own_types.get(oid, ()))
+            wanted.append(_Ends(schema=relation.schema_name, table=relation.name, columns=leading, own_types=own))
     extremes: list[Extreme] = []
     refused: list[NotExamined] = []
     for start in range(0, len(wanted), _TABLES_AT_ONCE):
@@ -139,10 +146,17 @@ def read_extremes(
 
 
 def _read_ends(reader: Reader, wanted: Sequence[_Ends]) -> list[Extreme]:
-    tables = [(each.schema, each.table, each.columns) for each in wanted]
+    tables = [
+        (each.schema, each.table, [(column, column in each.own_types) for column in each.columns]) for each in wanted
+    ]
+    rows = reader.rows_by_index("extremes", tables=tables)
+    if len(rows) < len(wanted):
+        raise errors.CharacterNotInRepertoire(
+            "a value is not UTF-8, and the database does not say which encoding it is in"
+        )
     return [
         Extreme(schema_name=each.schema, table=each.table, column=column, minimum=minimum, maximum=maximum)
-        for each, row in zip(wanted, reader.rows_by_index("extremes", tables=tables), strict=True)
+        for each, row in zip(wanted, rows, strict=True)
         for column, minimum, maximum in zip(each.columns, row["ends"][::2], row["ends"][1::2], strict=True)
     ]
 

@@ -8,7 +8,7 @@ import click
 
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.snapshot import Snapshot
-from analyzer.cli.options import read_snapshot, resolve_database
+from analyzer.cli.options import Database, read_snapshot, resolve_database, superuser_option, user_code_option
 from analyzer.errors import InputError
 
 #: How many of the reasons for not examining something the summary names.
@@ -34,16 +34,33 @@ _REASONS_SHOWN = 3
     help="Take N rows of each table along, for estimates of expressions, predicates and GIN indexes.",
 )
 @click.option("--no-values", is_flag=True, help="Leave out every value of a row and every literal of a statement.")
+@user_code_option
+@superuser_option
 @click.option("--quiet", is_flag=True, help="Neither progress nor summary on stderr.")
-def command(*, databases: tuple[str, ...], output: Path, sample_rows: int | None, no_values: bool, quiet: bool) -> None:
+def command(
+    *,
+    databases: tuple[str, ...],
+    output: Path,
+    sample_rows: int | None,
+    no_values: bool,
+    run_user_code: bool,
+    allow_superuser: bool,
+    quiet: bool,
+) -> None:
     """Read a database's catalog, statistics and statements into a snapshot file; nothing is written to it."""
     if sample_rows and no_values:
         raise InputError("--samples takes rows along and --no-values leaves every value out; give one of the two")
     _check_writable(output)
     with contextlib.ExitStack() as stack:
-        url, *replicas = [stack.enter_context(resolve_database(each)) for each in databases or (None,)]
+        named = [Database(url=each, allow_superuser=allow_superuser) for each in databases or (None,)]
+        primary, *replicas = [stack.enter_context(resolve_database(each)) for each in named]
         snapshot = read_snapshot(
-            url, quiet=quiet, values=not no_values, sample_rows=sample_rows or 0, replicas=replicas
+            primary,
+            quiet=quiet,
+            values=not no_values,
+            sample_rows=sample_rows or 0,
+            replicas=[replica.url for replica in replicas],
+            run_user_code=run_user_code,
         )
     try:
         snapshots.dump(snapshot, output)

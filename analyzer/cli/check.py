@@ -9,6 +9,7 @@ from analyzer.checks.drift import find_drift
 from analyzer.checks.environment import examine_environment
 from analyzer.cli.findings import Format, emit_findings, findings_options
 from analyzer.cli.options import (
+    Database,
     database_option,
     fail_on_option,
     progress,
@@ -37,7 +38,7 @@ from analyzer.twin.planner import Wanted, open_twin
 def command(
     *,
     snapshot: Path | None,
-    database: str | None,
+    database: Database,
     specs: Path | None,
     wanted: Wanted,
     fail_on: Severity,
@@ -47,7 +48,7 @@ def command(
 ) -> None:
     """Compare the approved specs with the indexes that exist; only reads the database."""
     declared = load_specs(specs_directory(specs))
-    captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=False)
+    captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=False, run_user_code=wanted.run_user_code)
     with progress(quiet=quiet) as tell, open_twin(captured, wanted=wanted, progress=tell) as twin:
         drift = find_drift(declared, captured, twin.canonical, gaps=twin.not_examined)
         planner = twin.planner

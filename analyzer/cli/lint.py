@@ -19,6 +19,7 @@ from analyzer.checks.known import known_of
 from analyzer.checks.lint import lint
 from analyzer.cli.findings import Format, emit_findings, findings_options
 from analyzer.cli.options import (
+    Database,
     database_option,
     fail_on_option,
     progress,
@@ -26,6 +27,7 @@ from analyzer.cli.options import (
     resolve_database,
     twin_options,
 )
+from analyzer.cli.options import Source as Origin
 from analyzer.config import load_config
 from analyzer.errors import CapabilityError, InputError
 from analyzer.index import IndexDef
@@ -93,7 +95,7 @@ def command(
     ctx: click.Context,
     *,
     paths: tuple[Path, ...],
-    database: str | None,
+    database: Database,
     snapshot: Path | None,
     metadata: str | None,
     wanted: Wanted,
@@ -107,11 +109,11 @@ def command(
     PATHS are spec files or directories of them. By itself the command reads the files alone; with -d or --snapshot the
     specs are built on a twin, which makes the answers exact.
     """
-    if database is not None and snapshot is not None:
+    if database.url is not None and snapshot is not None:
         raise InputError(f"both {snapshot} and -d are given; name one source")
     models = _metadata(metadata) if metadata is not None else None
     sources = load_sources(paths or (load_config().specs,))
-    if database is None and snapshot is None:
+    if database.url is None and snapshot is None:
         document = lint(sources, today=dt.datetime.now(tz=dt.UTC).date(), model_indexes=models)
     else:
         document = _against(sources, database, snapshot, models, wanted, quiet=quiet)
@@ -120,19 +122,29 @@ def command(
         ctx.exit(1)
 
 
-def _captured(url: str, tell: Callable[[str], None]) -> Snapshot:
+def _captured(source: Origin, wanted: Wanted, tell: Callable[[str], None]) -> Snapshot:
     """Capture with the recorded statements where the server has them; only some warnings ask for those."""
+
+    def captured_with(*, statements: bool) -> Snapshot:
+        return capture(
+            source.url,
+            statements=statements,
+            run_user_code=wanted.run_user_code,
+            allow_superuser=source.allow_superuser,
+            progress=lambda what: tell(f"capture: {what}"),
+        )
+
     try:
-        return capture(url, progress=lambda what: tell(f"capture: {what}"))
+        return captured_with(statements=True)
     except CapabilityError as error:
-        captured = capture(url, statements=False, progress=lambda what: tell(f"capture: {what}"))
+        captured = captured_with(statements=False)
         gap = SnapshotGap(what="recorded statements", reason=str(error))
         return captured.model_copy(update={"not_examined": (*captured.not_examined, gap)})
 
 
 def _against(
     sources: Sequence[Source],
-    database: str | None,
+    database: Database,
     snapshot: Path | None,
     models: tuple[IndexDef, ...] | None,
     wanted: Wanted,
@@ -144,6 +156,6 @@ def _against(
         if snapshot is not None:
             captured = load(snapshot)
         else:
-            url = stack.enter_context(resolve_database(database))
-            captured = _captured(url, tell)
+            origin = stack.enter_context(resolve_database(database))
+            captured = _captured(origin, wanted, tell)
         return _exact(sources, captured, models, wanted, tell)

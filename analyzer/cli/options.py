@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -48,13 +49,55 @@ class Size(click.ParamType[int]):
         return int(float(match[1]) * 1024 ** _UNITS[(match[2] or "B").lower()])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """The database that the options name."""
+
+    #: None where it is configured elsewhere.
+    url: str | None = None
+    #: Read it although the role is a superuser.
+    allow_superuser: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A database to read."""
+
+    url: str
+    allow_superuser: bool
+
+
 def database_option(function: F) -> F:
-    """Add `-d/--database URL`."""
-    return click.option(
+    """Add `-d/--database URL` and `--allow-superuser`, which the command is given together as `database`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, database: str | None, allow_superuser: bool, **options: Any) -> Any:
+        return function(*args, database=Database(url=database, allow_superuser=allow_superuser), **options)
+
+    named = click.option(
         "-d",
         "--database",
         metavar="URL",
         help="libpq or postgresql+psycopg:// URL  [default: $DATABASE_URL, then sqlalchemy.url of alembic.ini]",
+    )
+    return named(superuser_option(cast("F", command)))
+
+
+def superuser_option(function: F) -> F:
+    """Add `--allow-superuser`."""
+    return click.option(
+        "--allow-superuser",
+        is_flag=True,
+        help="Read the database though the role is a superuser, or may run programs or use files of the server.",
+    )(function)
+
+
+def user_code_option(function: F) -> F:
+    """Add `--run-user-code`."""
+    return click.option(
+        "--run-user-code",
+        is_flag=True,
+        help="Run functions of the captured schema that are neither PostgreSQL's nor an extension's nor a superuser's.",
     )(function)
 
 
@@ -82,13 +125,14 @@ def specs_option(function: F) -> F:
 
 
 def twin_options(function: F) -> F:
-    """Add `--twin-bin` and `--twin-image`, which the command is given together as `wanted`."""
+    """Add `--twin-bin`, `--twin-image` and `--run-user-code`, which the command is given together as `wanted`."""
 
     @functools.wraps(function)
-    def command(*args: Any, twin_bin: Path | None, twin_image: str | None, **options: Any) -> Any:
+    def command(*args: Any, twin_bin: Path | None, twin_image: str | None, run_user_code: bool, **options: Any) -> Any:
         if twin_bin is not None and twin_image is not None:
             raise InputError("both --twin-bin and --twin-image are given; name one planner")
-        return function(*args, wanted=Wanted(bin_dir=twin_bin, image=twin_image), **options)
+        wanted = Wanted(bin_dir=twin_bin, image=twin_image, run_user_code=run_user_code)
+        return function(*args, wanted=wanted, **options)
 
     named_image = click.option(
         "--twin-image", metavar="IMAGE", help="Plan on the PostgreSQL of this Docker image, such as postgres:17."
@@ -98,7 +142,7 @@ def twin_options(function: F) -> F:
         type=click.Path(path_type=Path, file_okay=False),
         help="Plan on the PostgreSQL whose initdb and postgres are here  [default: the closest at hand]",
     )
-    return cast("F", named_directory(named_image(command)))
+    return cast("F", named_directory(named_image(user_code_option(command))))
 
 
 def quiet_option(function: F) -> F:
@@ -176,40 +220,43 @@ def emit(document: Document, outputs: Sequence[Path], output_format: Format | No
 
 
 @contextlib.contextmanager
-def resolve_database(database: str | None, config: Config | None = None) -> Generator[str]:
-    """Yield the URL to use: the option's, the configured one, or the development cluster's while it runs.
+def resolve_database(database: Database, config: Config | None = None) -> Generator[Source]:
+    """Yield the database to read: the option's, the configured one, or the development cluster's while it runs.
 
     Raises InputError when none is named and there is no development cluster.
     """
     settings = config or load_config()
-    if database is not None and has_password(database):
+    if database.url is not None and has_password(database.url):
         click.echo(
             "twindex: a password on the command line shows in process lists; use PGPASSWORD or ~/.pgpass", err=True
         )
-    url = database or configured_url(settings)
+    url = database.url or configured_url(settings)
     if url is not None:
-        yield url
+        yield Source(url=url, allow_superuser=database.allow_superuser)
     elif (settings.development / "postgres").is_dir():
         with cluster.development(settings.development) as running:
-            yield running.url(DEVELOPMENT_DATABASE)
+            yield Source(url=running.url(DEVELOPMENT_DATABASE), allow_superuser=True)  # a server of our own
     else:
         raise InputError("no database is named; give -d URL or set DATABASE_URL")
 
 
-def resolve_snapshot(source: Path | None, database: str | None, *, quiet: bool, statements: bool = True) -> Snapshot:
+def resolve_snapshot(
+    source: Path | None, database: Database, *, quiet: bool, statements: bool = True, run_user_code: bool = False
+) -> Snapshot:
     """Load the snapshot file, or capture the database when there is none."""
     if source is not None:
-        if database is not None:
+        if database.url is not None:
             raise InputError(f"both {source} and -d are given; name one source")
         return snapshots.load(source)
-    with resolve_database(database) as url:
-        return read_snapshot(url, quiet=quiet, statements=statements)
+    with resolve_database(database) as found:
+        return read_snapshot(found, quiet=quiet, statements=statements, run_user_code=run_user_code)
 
 
 def read_snapshot(
-    url: str,
+    source: Source,
     *,
     quiet: bool,
+    run_user_code: bool = False,
     statements: bool = True,
     values: bool = True,
     sample_rows: int = 0,
@@ -219,17 +266,18 @@ def read_snapshot(
     try:
         with progress(quiet=quiet) as tell:
             return capture(
-                url,
+                source.url,
+                run_user_code=run_user_code,
+                allow_superuser=source.allow_superuser,
                 replicas=replicas,
                 statements=statements,
                 values=values,
                 sample_rows=sample_rows,
                 progress=lambda what: tell(f"capture: {what}"),
             )
-    except psycopg.OperationalError as error:
-        raise UnreachableError(
-            f"{describe(url)}: reading it broke off ({without_secrets(str(error), url)}); try again"
-        ) from None
+    except (psycopg.OperationalError, psycopg.DataError) as error:
+        reason = without_secrets(str(error), source.url)
+        raise UnreachableError(f"{describe(source.url)}: reading it broke off ({reason}); try again") from None
 
 
 def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload:

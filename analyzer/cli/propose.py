@@ -8,6 +8,7 @@ import click
 from analyzer.advise.proposal import Advice, Limits, propose
 from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.options import (
+    Database,
     Size,
     check_outputs,
     database_option,
@@ -57,7 +58,7 @@ _MANY = 300
 def command(
     *,
     snapshot: Path | None,
-    database: str | None,
+    database: Database,
     workload_file: Path | None,
     budget: int | None,
     most: int | None,
@@ -77,7 +78,9 @@ def command(
     """
     check_outputs(outputs, output_format)
     directory = specs_directory(specs, new=write_specs)
-    captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=workload_file is None)
+    captured = resolve_snapshot(
+        snapshot, database, quiet=quiet, statements=workload_file is None, run_user_code=wanted.run_user_code
+    )
     workload = resolve_workload(workload_file, captured)
     limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
     advice = advise(captured, workload, directory, limits, wanted=wanted, jobs=jobs, quiet=quiet)

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.options import database_option, quiet_option, resolve_snapshot, specs_directory, specs_option
+from analyzer.cli.options import (
+    Database,
+    database_option,
+    quiet_option,
+    resolve_snapshot,
+    specs_directory,
+    specs_option,
+)
 from analyzer.errors import InputError
 from analyzer.specs.files import load_specs
 from analyzer.specs.model import parse_table
@@ -16,7 +23,7 @@ from analyzer.specs.pull import pull
 @specs_option
 @click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table; repeatable.")
 @quiet_option
-def command(*, database: str | None, specs: Path | None, tables: tuple[str, ...], quiet: bool) -> None:
+def command(*, database: Database, specs: Path | None, tables: tuple[str, ...], quiet: bool) -> None:
     """Write specs of the indexes that exist and that no spec names; only reads the database."""
     directory = specs_directory(specs, new=True)
     if directory.is_dir():

@@ -6,6 +6,7 @@ import click
 
 from analyzer.advise.proposal import Limits
 from analyzer.cli.options import (
+    Database,
     check_outputs,
     database_option,
     emit,
@@ -32,7 +33,7 @@ from analyzer.workload.parse import parse_statements
 def command(
     *,
     snapshot: Path | None,
-    database: str | None,
+    database: Database,
     specs: Path | None,
     wanted: Wanted,
     outputs: tuple[Path, ...],
@@ -46,6 +47,6 @@ def command(
     """
     check_outputs(outputs, output_format)
     directory = specs_directory(specs)
-    captured = resolve_snapshot(snapshot, database, quiet=quiet)
+    captured = resolve_snapshot(snapshot, database, quiet=quiet, run_user_code=wanted.run_user_code)
     advice = advise(captured, parse_statements(captured), directory, Limits(), wanted=wanted, quiet=quiet)
     emit(report_document(advice, captured), outputs, output_format, query_text)

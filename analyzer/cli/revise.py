@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from analyzer.cli.options import (
+    Database,
     database_option,
     progress,
     resolve_snapshot,
@@ -34,7 +35,7 @@ from analyzer.twin.planner import Wanted, open_twin
 def command(
     *,
     message: str,
-    database: str | None,
+    database: Database,
     specs: Path | None,
     alembic: Path | None,
     wanted: Wanted,
@@ -46,7 +47,7 @@ def command(
     load_specs(directory)  # what cannot be read is said before the database is asked
     if not settings.is_file():
         raise InputError(f"{settings} is not there; run in the project's directory or give --config FILE")
-    snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False)
+    snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False, run_user_code=wanted.run_user_code)
     with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
         path = revise(
             snapshot, directory, settings,

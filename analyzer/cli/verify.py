@@ -6,6 +6,7 @@ import click
 
 from analyzer.capture import snapshot as snapshots
 from analyzer.cli.options import (
+    Database,
     check_outputs,
     database_option,
     emit,
@@ -35,7 +36,7 @@ from analyzer.verify import verify
 @output_options
 def command(
     *,
-    database: str | None,
+    database: Database,
     against: Path,
     wanted: Wanted,
     fail_on: Severity,
@@ -47,7 +48,7 @@ def command(
     """Compare what a deploy was expected to gain with what the server has measured since."""
     check_outputs(outputs, output_format)
     before = snapshots.load(against)
-    after = resolve_snapshot(None, database, quiet=quiet)
+    after = resolve_snapshot(None, database, quiet=quiet, run_user_code=wanted.run_user_code)
     with progress(quiet=quiet) as tell, open_twin(before, wanted=wanted, progress=tell) as twin:
         tell("verify")
         report = verify(before, after, twin)

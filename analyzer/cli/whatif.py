@@ -8,6 +8,7 @@ import click
 from analyzer.advise.whatif import Trial, try_indexes
 from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.cli.options import (
+    Database,
     check_outputs,
     database_option,
     emit,
@@ -38,7 +39,7 @@ from analyzer.workload.parse import Statement, Unread, Workload, parse_listed, p
 def command(
     *,
     snapshot: Path | None,
-    database: str | None,
+    database: Database,
     queries: str | None,
     create: tuple[str, ...],
     drop: tuple[str, ...],
@@ -54,7 +55,9 @@ def command(
     """
     check_outputs(outputs, output_format, formats=("text", "markdown", "json"))
     text = None if queries is None else read_text(None if queries == "-" else Path(queries))
-    captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=text is None)
+    captured = resolve_snapshot(
+        snapshot, database, quiet=quiet, statements=text is None, run_user_code=wanted.run_user_code
+    )
     recorded = parse_statements(captured) if text is None else Workload(statements=())
     statements = recorded.statements if text is None else parse_listed(text)
     if not statements:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from analyzer.migrate.session import plain, reason, rollback, row, rows
+from analyzer.migrate.session import call, plain, reason, rollback, row_of_transaction, rows
 from analyzer.migrate.statement import DEFAULT_TABLESPACE, parts_of_create, tablespace_of, unqualified
 from analyzer.migrate.target import DeployError, Target
 from analyzer.sql import ident, render_text
@@ -109,8 +109,13 @@ def same(connection: Connection, target: Target, state: State) -> bool:
     """
     if tablespace_of(target.sql) != (state.tablespace or DEFAULT_TABLESPACE):
         return False
-    if state.definition is None or state.definition == target.definition:
+    if state.definition is None or target.definition == state.definition:
         return state.definition is not None
+    if (
+        target.definition is not None
+        and target.definition == call(connection, "read_definition", index=state.oid)["definition"]
+    ):
+        return True  # as the session itself prints it, where its search_path finds what is not pg_catalog's
     if parts_of_create(target.sql) is None:
         return False
     try:
@@ -126,7 +131,8 @@ def same(connection: Connection, target: Target, state: State) -> bool:
 def build_on_copy(connection: Connection, target: Target) -> Copy:
     """Build the index on an empty temporary copy of its table and read it back; leaves nothing behind.
 
-    The table itself is touched with ACCESS SHARE. Raises what the server says against the definition.
+    The table itself is touched with ACCESS SHARE. A superuser's copy is given to the table's owner, with whose rights
+    the server then runs the functions of the definition. Raises what the server says against it.
     """
     unique, rest = parts_of_create(target.sql) or (False, "")
     create = render_text(
@@ -134,14 +140,23 @@ def build_on_copy(connection: Connection, target: Target) -> Copy:
         unique=unique, concurrently=False, only=False, name=_COPY_INDEX, schema="pg_temp", table=target.table,
         rest=unqualified(rest, target.schema, target.table),
     )  # fmt: skip
+    owner = owner_for_copy(connection, target.schema, target.table)
     plain(connection, render_text("online/begin"))
     try:
         copy = render_text("online/create_copy", copy=target.table, schema=target.schema, table=target.table)
         plain(connection, copy)
+        if owner is not None:
+            plain(connection, render_text("online/give_copy", copy=target.table, owner=owner))
         plain(connection, create)
-        return Copy(**row(connection, "read_copy", table=target.table))
+        return Copy(**row_of_transaction(connection, "read_copy", table=target.table))
     finally:
         rollback(connection)
+
+
+def owner_for_copy(connection: Connection, schema: str, table: str) -> str | None:
+    """Return whom a copy of the table must belong to; None when it may be the role's own."""
+    found = tuple(rows(connection, "read_owner", schema=schema, table=table))
+    return found[0]["owner"] if found else None
 
 
 def refuse_foreign(target: Target, state: State | None, *, constraints: bool = False) -> State:

@@ -86,7 +86,7 @@ def _step(context: MigrationContext, target: Target, options: Options) -> Genera
         raise DeployError("there is no connection; give Alembic one, or run it with --sql")
     refuse_pooler(connection)
     take_for_revision(context, connection, options)
-    pid = int(session.row(connection, "read_pid")["pid"])
+    pid = int(session.call(connection, "read_pid")["pid"])
     try:
         with (
             contextlib.closing(Watcher(connection.engine, options)) as watcher,

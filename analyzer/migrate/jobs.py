@@ -9,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
 from analyzer.migrate.deploy import Deploy
-from analyzer.migrate.session import row, settings, unhurried
+from analyzer.migrate.session import call, settings, unhurried
 from analyzer.migrate.target import Target
 from analyzer.migrate.watch import another_connection
 
@@ -60,7 +60,7 @@ def run(deploy: Deploy, groups: Sequence[tuple[Target, ...]], build: Build) -> N
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for pid in tuple(pids):
-                row(deploy.connection, "cancel_backend", pid=pid)
+                call(deploy.connection, "cancel_backend", pid=pid)
             raise
     for future in futures:
         future.result()
@@ -69,7 +69,7 @@ def run(deploy: Deploy, groups: Sequence[tuple[Target, ...]], build: Build) -> N
 def _group(deploy: Deploy, group: Sequence[Target], build: Build, pids: set[int]) -> None:
     with another_connection(deploy.connection.engine) as connection:
         _as_role(deploy.connection, connection)
-        pid = int(row(connection, "read_pid")["pid"])
+        pid = int(call(connection, "read_pid")["pid"])
         pids.add(pid)
         own = replace(deploy, connection=connection, pid=pid)
         for target in group:
@@ -81,5 +81,5 @@ def _group(deploy: Deploy, group: Sequence[Target], build: Build, pids: set[int]
 def _as_role(source: Connection, connection: Connection) -> None:
     """Take over what env.py may have set for the session: the role that is to own the index, and the search path."""
     for name in ("role", "search_path"):
-        value = row(source, "read_setting", name=name)["value"]
-        row(connection, "write_setting", name=name, value=value)
+        value = call(source, "read_setting", name=name)["value"]
+        call(connection, "write_setting", name=name, value=value)

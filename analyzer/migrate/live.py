@@ -16,6 +16,8 @@ from analyzer.capture.indexes import as_index, definition
 from analyzer.capture.snapshot import Index
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
+from analyzer.migrate.catalog import owner_for_copy
+from analyzer.migrate.session import commits_by_itself
 from analyzer.migrate.statement import parts_of_create, unqualified
 from analyzer.specs.files import DeclaredSpec
 from analyzer.sql import expression, ident, render_text
@@ -44,13 +46,15 @@ class Live:
     def __init__(self, connection: Connection, specs: Sequence[DeclaredSpec]) -> None:
         self._connection = connection
         self._major = int(self._row("online/read_setting", {"name": "server_version_num"})["value"]) // 10_000
-        self._search_path = list(self._row("capture/search_path")["schemas"])
         bind = {
             "schemas": [spec.schema for spec in specs],
             "tables": [spec.table for spec in specs],
             "indexes": [spec.spec.name for spec in specs],
         }
-        rows = self._rows("specs/read_tables", bind)
+        with _discarded(connection):
+            self._row("session/trust_names")
+            self._search_path = list(self._row("capture/former_search_path")["schemas"])
+            rows = self._rows("specs/read_tables", bind)
         self._tables = {(row["schema_name"], row["name"]): Table(**row) for row in rows}
 
     @property
@@ -66,6 +70,7 @@ class Live:
     def indexes(self) -> tuple[Index, ...]:
         """Read the indexes of the tables."""
         with _discarded(self._connection):
+            self._row("session/trust_names")
             return tuple(as_index(row) for row in self._read_indexes([t.oid for t in self._tables.values()]))
 
     def canonical(self, index: IndexDef) -> IndexDef:
@@ -83,12 +88,17 @@ class Live:
     def _built(self, index: IndexDef) -> dict[str, Any]:
         """Build on a temporary copy, read back what was built, and roll back."""
         copy = replace(_relative(index), schema="pg_temp", name=_INDEX, tablespace=None)
+        owner = owner_for_copy(self._connection, index.schema, index.table)
         with _discarded(self._connection):
+            self._row("online/write_setting", {"name": "standard_conforming_strings", "value": "on"})
             try:
                 self._plain(render_text("online/create_copy", copy=index.table, schema=index.schema, table=index.table))
+                if owner is not None:
+                    self._plain(render_text("online/give_copy", copy=index.table, owner=owner))
                 self._plain(copy.ddl())
             except DBAPIError as error:
                 raise InputError(str(error.orig).strip().partition("\n")[0]) from None
+            self._row("session/trust_names")
             oid = int(self._row("specs/read_copy", {"table": index.table})["oid"])
             (row,) = self._read_indexes([oid])
             return row
@@ -128,7 +138,7 @@ def _without_schema(text: str, index: IndexDef) -> str:
 @contextlib.contextmanager
 def _discarded(connection: Connection) -> Generator[None]:
     """Undo whatever the block does: in a savepoint, or in a transaction where the connection commits by itself."""
-    if not getattr(connection.connection.dbapi_connection, "autocommit", False):
+    if not commits_by_itself(connection):
         with connection.begin_nested() as savepoint:
             yield
             savepoint.rollback()

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from analyzer.migrate.backends import read_backends
 from analyzer.migrate.options import Options, options_of
 from analyzer.migrate.retry import poll
-from analyzer.migrate.session import LOG, reason, row, rows, speak
+from analyzer.migrate.session import LOG, call, commits_by_itself, reason, rows, speak
 from analyzer.migrate.target import INTERRUPTED, DeployError
 
 #: The same in every database; advisory locks are the database's own.
@@ -103,8 +103,8 @@ def _hand_over(*, ctx: MigrationContext, **_facts: Any) -> None:
     connection = ctx.connection
     ctx.on_version_apply_callbacks = tuple(each for each in ctx.on_version_apply_callbacks if each is not _hand_over)
     if connection is not None and connection.info.pop(_HELD, None):
-        row(connection, "keep_lock", key=KEY)
-        row(connection, "unlock", key=KEY)
+        call(connection, "keep_lock", key=KEY)
+        call(connection, "unlock", key=KEY)
 
 
 def _end_well(context: MigrationContext, heads: tuple[str, ...]) -> None:
@@ -130,7 +130,7 @@ def _wait(connection: Connection, options: Options) -> None:
 
 
 def _try(connection: Connection) -> bool:
-    taken = bool(row(connection, "try_lock", key=KEY)["taken"])
+    taken = bool(call(connection, "try_lock", key=KEY)["taken"])
     _settle(connection)
     return taken
 
@@ -139,13 +139,13 @@ def _release(connection: Connection) -> None:
     if not connection.invalidated and not connection.closed:
         # In a transaction that failed nothing can be said any more; the end of the session releases the lock.
         with contextlib.suppress(DBAPIError):
-            row(connection, "unlock", key=KEY)
+            call(connection, "unlock", key=KEY)
             _settle(connection)
 
 
 def _settle(connection: Connection) -> None:
     """Leave no transaction open where the connection does not commit by itself."""
-    if not getattr(connection.connection.dbapi_connection, "autocommit", False) and connection.in_transaction():
+    if not commits_by_itself(connection) and connection.in_transaction():
         connection.commit()
 
 

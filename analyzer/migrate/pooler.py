@@ -3,7 +3,7 @@
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from analyzer.migrate.session import LOG, row
+from analyzer.migrate.session import LOG, call
 from analyzer.migrate.target import DeployError
 from analyzer.migrate.watch import another_connection
 from analyzer.sql import render_text
@@ -46,7 +46,7 @@ def _probe(connection: Connection, pids: set[int]) -> None:
 
 
 def _pid(connection: Connection) -> int:
-    return int(row(connection, "read_pid")["pid"])
+    return int(call(connection, "read_pid")["pid"])
 
 
 def _announced(connection: Connection) -> int | None:

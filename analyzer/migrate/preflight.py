@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from analyzer.migrate.backends import Backend, duration
 from analyzer.migrate.catalog import Copy, Table, build_on_copy, read_table
 from analyzer.migrate.deploy import Deploy
-from analyzer.migrate.session import LOG, reason, row, rows, sqlstate
+from analyzer.migrate.session import LOG, reason, row, rows, sqlstate, trusted_names
 from analyzer.migrate.statement import Create, parse_create, takes_rows
 from analyzer.migrate.target import DeployError, Target
 from analyzer.sql import ident, render_text
@@ -44,7 +44,7 @@ def ready(deploy: Deploy, target: Target) -> bool:
     if create is None or table is None:
         return True
     copy = _rehearsed(deploy, target)
-    if create.method == "ivfflat" and deploy.options.postpone and not _learns(deploy, target, create):
+    if create.method == "ivfflat" and deploy.options.postpone and not _learns(deploy, target, create, table):
         return False
     if copy is not None and copy.method == "hnsw":
         for warning in _hnsw_warnings(deploy, target, create, table, copy):
@@ -87,11 +87,10 @@ def _remedy(deploy: Deploy, message: str) -> str:
     return "mend the spec, and write the revision again"
 
 
-def _learns(deploy: Deploy, target: Target, create: Create) -> bool:
+def _learns(deploy: Deploy, target: Target, create: Create, table: Table) -> bool:
     """Say whether there are rows enough for the lists of an ivfflat index; tell what to do later if not."""
     wanted = _ROWS_PER_LIST * (create.parameter("lists") or _DEFAULT_LISTS)
-    query = render_text("online/count_rows", schema=target.schema, table=target.table)
-    found = int(deploy.connection.exec_driver_sql(query, {"enough": wanted}).scalar_one())
+    found = _count(deploy, target, table, wanted)
     if found < wanted:
         command = " ".join(target.sql.split())
         LOG.warning(
@@ -100,6 +99,15 @@ def _learns(deploy: Deploy, target: Target, create: Create) -> bool:
             target.qualified_name, target.qualified_table, found, wanted, command,
         )  # fmt: skip
     return found >= wanted
+
+
+def _count(deploy: Deploy, target: Target, table: Table, enough: int) -> int:
+    """Count rows up to as many as are asked for; estimate them where asking the table could run a user's function."""
+    if any(rows(deploy.connection, "capture/user_code", relations=[table.oid])):
+        return max(0, int(table.tuples))
+    query = render_text("online/count_rows", schema=target.schema, table=target.table)
+    with trusted_names(deploy.connection):
+        return int(deploy.connection.exec_driver_sql(query, {"enough": enough}).scalar_one())
 
 
 def _hnsw_warnings(deploy: Deploy, target: Target, create: Create, table: Table, copy: Copy) -> Iterator[str]:

@@ -28,15 +28,61 @@ def speak() -> None:
 
 
 def rows(connection: Connection, template: str, **bind: object) -> Iterator[Mapping[str, Any]]:
-    """Read what a template of `sql_templates/online` asks for."""
-    result = connection.exec_driver_sql(render_text(f"online/{template}"), bind or {"none": None})
-    return (dict(row) for row in result.mappings().all())
+    """Read what a template of `sql_templates` asks for, by default of its `online/`.
+
+    Names are resolved in pg_catalog alone meanwhile; the session's own search_path is what others see, revisions and
+    Alembic as well. Not for use between BEGIN and COMMIT on a connection that commits by itself.
+    """
+    with trusted_names(connection):
+        return _read(connection, template, bind)
 
 
 def row(connection: Connection, template: str, **bind: object) -> Mapping[str, Any]:
-    """Read the only row of a template of `sql_templates/online`."""
+    """Read the only row of a template as `rows` does."""
     (found,) = rows(connection, template, **bind)
     return found
+
+
+def call(connection: Connection, template: str, **bind: object) -> Mapping[str, Any]:
+    """Read the only row of a template in which nothing is looked up: pg_catalog's functions by their full names.
+
+    It is one statement, which reaches one session, also through a proxy that pools transactions.
+    """
+    (found,) = _read(connection, template, bind)
+    return found
+
+
+def row_of_transaction(connection: Connection, template: str, **bind: object) -> Mapping[str, Any]:
+    """Read a row as `row` does in a transaction that is to be rolled back, and so may keep the search_path."""
+    call(connection, "session/trust_names")
+    return call(connection, template, **bind)
+
+
+@contextlib.contextmanager
+def trusted_names(connection: Connection) -> Generator[None]:
+    """Set the search_path for the block: what is set for a transaction reaches no other session behind a proxy."""
+    if commits_by_itself(connection):
+        plain(connection, render_text("online/begin"))
+        try:
+            call(connection, "session/trust_names")
+            yield
+        finally:
+            rollback(connection)
+    else:
+        call(connection, "session/trust_names")
+        yield  # an error makes the transaction fail, whose end undoes the setting
+        call(connection, "session/restore_names")
+
+
+def commits_by_itself(connection: Connection) -> bool:
+    """Say whether the connection is in autocommit mode."""
+    return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
+
+
+def _read(connection: Connection, template: str, bind: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
+    query = render_text(template if "/" in template else f"online/{template}")
+    result = connection.exec_driver_sql(query, dict(bind) or {"none": None})
+    return (dict(row) for row in result.mappings().all())
 
 
 def plain(connection: Connection, sql: str) -> None:
@@ -70,24 +116,27 @@ def sqlstate(error: BaseException | None) -> str | None:
 @contextlib.contextmanager
 def settings(connection: Connection, wanted: Mapping[str, str]) -> Generator[None]:
     """Change settings for the block, but timeouts a server lacks, and restore each of them, also on an error."""
-    found = {name: row(connection, "read_known_setting", name=name)["value"] for name in wanted}
+    found = {name: call(connection, "read_known_setting", name=name)["value"] for name in wanted}
     before = {name: value for name, value in found.items() if value is not None or name not in _TIMEOUTS}
     try:
         for name in before:
-            row(connection, "write_setting", name=name, value=wanted[name])
+            call(connection, "write_setting", name=name, value=wanted[name])
         yield
     finally:
         if not connection.invalidated:
             for name, value in before.items():
                 if value is not None:
-                    row(connection, "write_setting", name=name, value=str(value))
+                    call(connection, "write_setting", name=name, value=str(value))
                 else:
                     plain(connection, render_text("online/reset", name=name))
 
 
 def unhurried(wanted: Mapping[str, str]) -> dict[str, str]:
-    """Add to settings that no other timeout cuts a step short, or ends the session that waits beside it."""
-    return dict.fromkeys(_TIMEOUTS, "0") | dict(wanted)
+    """Add to settings that no other timeout cuts a step short, or ends the session that waits beside it.
+
+    And that a backslash in a literal is one: an expression was looked at, and found to be one, that way.
+    """
+    return dict.fromkeys(_TIMEOUTS, "0") | {"standard_conforming_strings": "on"} | dict(wanted)
 
 
 def milliseconds(connection: Connection, name: str) -> int:

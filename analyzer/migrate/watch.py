@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from analyzer.db import without_secrets
 from analyzer.migrate.backends import Backend, duration, read_backends
 from analyzer.migrate.options import Options
-from analyzer.migrate.session import LOG, row, rows
+from analyzer.migrate.session import LOG, call, rows
 
 _FIRST_LOOK_SECONDS = 0.5
 _LOOK_SECONDS = 1.0
@@ -93,7 +93,7 @@ class Watcher:
         try:
             with another_connection(self._source) as connection, _display(self._options) as show:
                 for name, value in _SETTINGS.items():
-                    row(connection, "write_setting", name=name, value=value)
+                    call(connection, "write_setting", name=name, value=value)
                 while not self._closed:
                     show(self._look(connection))
                     self._pause(_LOOK_SECONDS)

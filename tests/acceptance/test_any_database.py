@@ -273,7 +273,7 @@ def as_sqlalchemy(url: str) -> str:
 def test_nothing_to_gain_is_said_and_is_fine(database: str, tmp_path: Path) -> None:
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION pg_stat_statements")
-    empty = twindex("propose", "-d", database, cwd=tmp_path)
+    empty = twindex("propose", "-d", database, "--allow-superuser", cwd=tmp_path)
     assert empty.status == 0, empty.err
     assert empty.out.startswith("No index is proposed\n")
     with psycopg.connect(database, autocommit=True) as connection:
@@ -283,9 +283,9 @@ def test_nothing_to_gain_is_said_and_is_fine(database: str, tmp_path: Path) -> N
         for number in range(20):
             connection.execute("SELECT name FROM small WHERE id = %s", (number,))
             connection.execute("SELECT id FROM small WHERE name = %s", (f"n{number}",))
-    small = twindex("propose", "-d", database, "--write", "--specs", "specs", cwd=tmp_path)
+    small = twindex("propose", "-d", database, "--allow-superuser", "--write", "--specs", "specs", cwd=tmp_path)
     assert small.status == 0, small.err
     assert small.out.startswith("No index is proposed\n")
     assert not (tmp_path / "specs").exists()
-    assert twindex("report", "-d", database, "-o", "r.html", cwd=tmp_path).status == 0
+    assert twindex("report", "-d", database, "--allow-superuser", "-o", "r.html", cwd=tmp_path).status == 0
     assert (tmp_path / "r.html").is_file()

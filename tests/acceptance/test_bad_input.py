@@ -47,7 +47,7 @@ def items(database: str) -> str:
 @pytest.fixture
 def snapshot(items: str, tmp_path: Path) -> Path:
     path = tmp_path / "items.snapshot"
-    assert twindex("capture", "-d", items, "-o", path, "--quiet", cwd=tmp_path).status == 0
+    assert twindex("capture", "-d", items, "--allow-superuser", "-o", path, "--quiet", cwd=tmp_path).status == 0
     return path
 
 
@@ -96,13 +96,17 @@ def test_a_refused_login_is_exit_3(
 def test_a_library_that_is_not_preloaded_is_exit_3_and_names_the_setting(
     guarded: cluster.Cluster, tmp_path: Path
 ) -> None:
-    said = twindex("propose", "-d", guarded.url(), cwd=tmp_path, env={"PGPASSWORD": SECRET})
+    said = twindex("propose", "-d", guarded.url(), "--allow-superuser", cwd=tmp_path, env={"PGPASSWORD": SECRET})
     failed(said, 3, "its library is not loaded; add it to shared_preload_libraries")
 
 
 def test_a_missing_extension_is_exit_3_and_names_the_remedy(database: str, tmp_path: Path) -> None:
     for command in ("propose", "report", "whatif"):
-        failed(twindex(command, "-d", database, cwd=tmp_path), 3, "CREATE EXTENSION pg_stat_statements")
+        failed(
+            twindex(command, "-d", database, "--allow-superuser", cwd=tmp_path),
+            3,
+            "CREATE EXTENSION pg_stat_statements",
+        )
 
 
 def test_a_role_without_privileges_is_told_what_to_grant(items: str, tmp_path: Path) -> None:
@@ -142,7 +146,7 @@ def test_whatif_refuses_what_is_no_index(arguments: tuple[str, str], says: str, 
 def test_what_a_twin_cannot_have_is_told_by_the_report_alone(items: str, tmp_path: Path) -> None:
     execute(items, "CREATE VIEW odd AS SELECT 1 AS one;\nCREATE VIEW over AS SELECT one FROM odd")
     path = tmp_path / "odd.snapshot"
-    assert twindex("capture", "-d", items, "-o", path, "--quiet", cwd=tmp_path).status == 0
+    assert twindex("capture", "-d", items, "--allow-superuser", "-o", path, "--quiet", cwd=tmp_path).status == 0
     captured = snapshots.load(path)
     relations = tuple(
         each.model_copy(update={"definition": " SELECT gone.one FROM gone;"}) if each.name == "odd" else each
@@ -162,7 +166,11 @@ def test_a_spec_of_a_missing_table_is_named(items: str, snapshot: Path, tmp_path
     assert said.status == 0
     assert "gone.yaml:3: the captured database has no table public.gone" in " ".join(said.out.split())
     (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = migrations\n")
-    failed(twindex("revise", "-m", "x", "-d", items, cwd=tmp_path), 2, "gone.yaml:3: ix_gone cannot be built.*mend")
+    failed(
+        twindex("revise", "-m", "x", "-d", items, "--allow-superuser", cwd=tmp_path),
+        2,
+        "gone.yaml:3: ix_gone cannot be built.*mend",
+    )
     assert not (tmp_path / "migrations").exists()
 
 
@@ -170,7 +178,7 @@ def test_revise_needs_one_project_with_one_head(items: str, tmp_path: Path) -> N
     specs = tmp_path / "index_specs"
     specs.mkdir()
     (specs / "item.yaml").write_text("table: public.item\nindexes:\n  - name: ix_item_name\n    keys: [name]\n")
-    revise = ("revise", "-m", "x", "-d", items)
+    revise = ("revise", "-m", "x", "-d", items, "--allow-superuser")
     failed(twindex(*revise, cwd=tmp_path), 2, "alembic.ini is not there; run in the project's directory")
     with (tmp_path / "log").open("w") as log:
         config = Config(tmp_path / "alembic.ini", stdout=log)

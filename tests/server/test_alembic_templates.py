@@ -144,7 +144,7 @@ def test_a_template_of_alembic_holds_the_lock_around_a_run(tmp_path: Path, url: 
 @pytest.mark.parametrize("template", ["generic", "pyproject"])
 def test_twindex_revise_writes_into_what_a_template_made(tmp_path: Path, url: str, template: str) -> None:
     project = Project(tmp_path, template, url)
-    arguments = ["-m", "by revise", "-d", url, "--specs", str(tmp_path / "index_specs"), "--quiet"]
+    arguments = ["-m", "by revise", "-d", url, "--allow-superuser", "--specs", str(tmp_path / "index_specs"), "--quiet"]
     result = CliRunner().invoke(revise, [*arguments, "--config", str(tmp_path / "alembic.ini")], catch_exceptions=False)
     assert Path(result.stdout.strip()).parent == tmp_path / "migrations" / "versions"
     project.upgrade()

@@ -18,7 +18,7 @@ def test_the_command_writes_a_private_file_and_one_line(
     with connect(database, autocommit=True) as connection:
         build(connection)
     with pytest.raises(SystemExit) as leaving:
-        main(["capture", "-d", database, "-o", str(output), "--no-values"])
+        main(["capture", "-d", database, "--allow-superuser", "-o", str(output), "--no-values"])
     assert leaving.value.code == 0
     said = capsys.readouterr()
     assert said.out == ""

@@ -153,10 +153,14 @@ def test_what_is_no_replica_of_the_first_is_refused(servers: Servers, server: st
 
 def test_the_command_takes_the_primary_and_then_its_replicas(servers: Servers, server: str, tmp_path: Path) -> None:
     output = tmp_path / "both.snapshot"
-    done = CliRunner().invoke(command, ["-d", servers.primary, "-d", servers.replica, "-o", str(output)])
+    done = CliRunner().invoke(
+        command, ["--allow-superuser", "-d", servers.primary, "-d", servers.replica, "-o", str(output)]
+    )
     assert done.exit_code == 0, done.output
     assert len(snapshots.load(output).servers) == 2
-    refused = CliRunner().invoke(command, ["-d", servers.primary, "-d", server, "-o", str(tmp_path / "not.snapshot")])
+    refused = CliRunner().invoke(
+        command, ["--allow-superuser", "-d", servers.primary, "-d", server, "-o", str(tmp_path / "not.snapshot")]
+    )
     assert isinstance(refused.exception, ConflictError)
     assert refused.exception.exit_status == 2
     assert not (tmp_path / "not.snapshot").exists()

@@ -38,7 +38,7 @@ def latest(tmp_path: Path, database: str) -> SpecProject:
 
 def check(project: SpecProject, *options: str) -> dict[str, Any]:
     """Run the command; its exit status must be 1 exactly when something was found."""
-    arguments = ["-d", project.url, "--specs", str(project.specs), "--format", "json", *options]
+    arguments = ["-d", project.url, "--allow-superuser", "--specs", str(project.specs), "--format", "json", *options]
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     document = json.loads(result.stdout)
     assert result.exit_code == (1 if document["findings"] else 0)
@@ -123,7 +123,7 @@ def test_every_kind_of_drift_has_its_code_and_says_where(latest: SpecProject, tm
 )
 def test_every_format_names_file_line_and_code(latest: SpecProject, output_format: str, expected: str) -> None:
     latest.declare("{name: ix, keys: [a]}")
-    arguments = ["-d", latest.url, "--specs", str(latest.specs), "--format", output_format]
+    arguments = ["-d", latest.url, "--allow-superuser", "--specs", str(latest.specs), "--format", output_format]
     result = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert result.exit_code == 1
     assert expected in result.stdout
@@ -141,7 +141,7 @@ def test_an_environment_that_would_drop_managed_indexes_is_said(
     assert found(check(latest)) == set()
     env = latest.versions.parent / "env.py"
     env.write_text(env.read_text().replace("import analyzer.migrate.alembic_plugin\n", ""))
-    result = CliRunner().invoke(command, ["-d", latest.url], catch_exceptions=False)
+    result = CliRunner().invoke(command, ["-d", latest.url, "--allow-superuser"], catch_exceptions=False)
     assert result.exit_code == 0
     assert f"{env}:1: warning TX311 env.py: neither env.py nor a revision imports" in result.stdout
 

@@ -63,7 +63,9 @@ def zoo(request: pytest.FixtureRequest) -> Iterator[str]:
 def twindex(command: str, url: str, specs: Path, *more: str) -> Result:
     """Run a command and let nothing but its exit status pass."""
     commands = {"pull": pull_command, "check": check_command}
-    return CliRunner().invoke(commands[command], ["-d", url, "--specs", str(specs), *more], catch_exceptions=False)
+    return CliRunner().invoke(
+        commands[command], ["-d", url, "--allow-superuser", "--specs", str(specs), *more], catch_exceptions=False
+    )
 
 
 def test_check_finds_nothing_after_pull_and_a_second_pull_writes_nothing(zoo: str, tmp_path: Path) -> None:

@@ -303,7 +303,17 @@ def test_an_invalid_leftover_is_built_again(project: Project) -> None:
 
 
 def test_the_command_prints_the_revision_then_that_nothing_is_to_do(project: Project) -> None:
-    arguments = ["-m", "add indexes", "-d", project.url, "--specs", str(project.specs), "--config", str(project.ini)]
+    arguments = [
+        "-m",
+        "add indexes",
+        "-d",
+        project.url,
+        "--allow-superuser",
+        "--specs",
+        str(project.specs),
+        "--config",
+        str(project.ini),
+    ]
     first = CliRunner().invoke(revise_command, arguments)
     assert first.exit_code == 0, first.output
     assert Path(first.stdout.strip()).is_file()

@@ -1,0 +1,220 @@
+"""Whatever a role, a database or a proxy sets, reading a server works or ends in one line."""
+
+import contextlib
+import secrets
+import time
+from collections.abc import Generator
+
+import pytest
+from capture_zoo import as_role, build, new_role, run
+from psycopg.conninfo import make_conninfo
+
+from analyzer.capture.capture import capture
+from analyzer.cli import main
+from analyzer.db import connect, reading
+from analyzer.errors import CapabilityError, InputError, UnreachableError
+
+READS = ("pg_monitor", "pg_read_all_data")
+TABLE = (
+    "CREATE TABLE t (id int PRIMARY KEY, note text)",
+    "INSERT INTO t SELECT n, 'n' || n FROM generate_series(1, 500) AS n",
+    "ANALYZE t",
+)
+
+
+@contextlib.contextmanager
+def encoded(server: str, encoding: str) -> Generator[str]:
+    """Create a database in an encoding."""
+    name = f"encoded_{secrets.token_hex(4)}"
+    with connect(server, autocommit=True) as connection:
+        run(connection, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    try:
+        yield make_conninfo(server, dbname=name)
+    finally:
+        with connect(server, autocommit=True) as connection:
+            run(connection, f"DROP DATABASE {name} WITH (FORCE)")
+            run(connection, "DROP EXTENSION IF EXISTS pg_stat_statements")
+            run(connection, "CREATE EXTENSION pg_stat_statements")
+            run(connection, "SELECT pg_stat_statements_reset()")
+            run(connection, "DROP EXTENSION pg_stat_statements")
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("transaction_timeout", "20ms"),
+        ("transaction_timeout", "1ms"),
+        ("idle_in_transaction_session_timeout", "1ms"),
+        ("idle_session_timeout", "1ms"),
+        ("statement_timeout", "1ms"),
+        ("lock_timeout", "1ms"),
+        ("standard_conforming_strings", "off"),
+        ("client_encoding", "SQL_ASCII"),
+        ("default_transaction_isolation", "serializable"),
+    ],
+)
+def test_a_setting_of_the_role_does_not_end_a_capture(database: str, setting: str, value: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        for statement in TABLE:
+            run(connection, statement)
+        if connection.info.server_version < 170_000 and setting == "transaction_timeout":
+            pytest.skip("transaction_timeout came with PostgreSQL 17")
+    with new_role(database, *READS) as role:
+        with connect(database, autocommit=True) as connection:
+            run(connection, f"ALTER ROLE {role} SET {setting} = '{value}'")
+        snapshot = capture(as_role(database, role), statements=False, progress=lambda _: time.sleep(0.05))
+    assert [each.column for each in snapshot.extremes] == ["id"]
+
+
+def test_a_session_that_is_ended_meanwhile_is_one_line(database: str) -> None:
+    def read() -> None:
+        with reading(database) as connection:
+            (row,) = run(connection, "SELECT pg_backend_pid() AS pid")
+            with connect(database, autocommit=True) as other:
+                run(other, f"SELECT pg_terminate_backend({row['pid']})")
+            run(connection, "SELECT 1")
+
+    with pytest.raises(UnreachableError, match="reading it broke off") as failing:
+        read()
+    assert "\n" not in str(failing.value)
+
+
+def test_an_idle_session_that_the_server_ends_is_one_line(database: str) -> None:
+    def read() -> None:
+        with reading(database) as connection:
+            run(connection, "SET LOCAL idle_in_transaction_session_timeout = '10ms'")
+            time.sleep(0.3)
+            run(connection, "SELECT 1")
+
+    with pytest.raises(UnreachableError, match="reading it broke off"):
+        read()
+
+
+def test_options_of_the_connection_string_stay(database: str) -> None:
+    url = make_conninfo(database, options="-c search_path=wanted -c work_mem=7MB")
+    settings = capture(url, statements=False).settings
+    assert settings["search_path"] == "wanted"
+    assert settings["work_mem"] == "7168"
+
+
+def test_the_captured_search_path_is_the_roles_own(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        for statement in (
+            "CREATE SCHEMA shop", "CREATE EXTENSION pg_trgm SCHEMA shop", *TABLE,
+            "CREATE INDEX i ON t USING gin (note shop.gin_trgm_ops)",
+        ):  # fmt: skip
+            run(connection, statement)
+    with new_role(database, *READS) as role:
+        with connect(database, autocommit=True) as connection:
+            run(connection, f'ALTER ROLE {role} SET search_path = shop, "$user"')
+        own = capture(as_role(database, role), statements=False)
+    assert own.settings["search_path"] == 'shop, "$user"'
+    assert {index.definition.name: index.definition.keys[0].opclass for index in own.indexes}["i"] == "gin_trgm_ops"
+    other = capture(database, statements=False)
+    found = {index.definition.name: index.definition.keys[0].opclass for index in other.indexes}
+    assert found["i"] == "shop.gin_trgm_ops"
+
+
+def test_a_database_in_latin_1_is_read_whole(server: str) -> None:
+    with encoded(server, "LATIN1") as url:
+        with connect(url, autocommit=True) as connection:
+            run(connection, "SET client_encoding = 'UTF8'")
+            build(connection)
+        with connect(make_conninfo(url, client_encoding="UTF8"), autocommit=True) as connection:
+            run(connection, 'CREATE TABLE "caf\u00e9" ("\u00e9tat" text PRIMARY KEY)')
+            run(connection, "INSERT INTO \"caf\u00e9\" VALUES ('\u00e0'), ('\u00fc')")
+            run(connection, "ANALYZE")
+        snapshot = capture(url, statements=False, sample_rows=10)
+    (ends,) = [each for each in snapshot.extremes if each.table == "caf\u00e9"]
+    assert (ends.column, ends.minimum, ends.maximum) == ("\u00e9tat", "\u00e0", "\u00fc")
+    assert [each.lines for each in snapshot.samples if each.table == "caf\u00e9"] == [("\u00e0", "\u00fc")]
+
+
+def test_what_is_no_utf_8_in_sql_ascii_is_named_and_the_rest_is_read(server: str) -> None:
+    with encoded(server, "SQL_ASCII") as url:
+        with connect(make_conninfo(url, client_encoding="LATIN1"), autocommit=True) as connection:
+            for statement in (
+                *TABLE,
+                "CREATE TABLE bad (id int PRIMARY KEY, note text)",
+                "INSERT INTO bad SELECT n, 'caf\u00e9' FROM generate_series(1, 50) AS n",
+                'CREATE TABLE "caf\u00e9" (id int PRIMARY KEY)',
+                'CREATE TABLE partly (id int PRIMARY KEY, "\u00e9tat" int)',
+                "CREATE TYPE mood AS ENUM ('g\u00fct')",
+                "CREATE TABLE ends (note text PRIMARY KEY)",
+                "INSERT INTO ends VALUES ('\u00e9')",
+                "CREATE VIEW seen AS SELECT id FROM t WHERE note = '\u00e9'",
+                "COMMENT ON INDEX t_pkey IS 'caf\u00e9'",
+                "ANALYZE",
+            ):
+                run(connection, statement)
+        snapshot = capture(url, statements=False, sample_rows=100)
+    assert {each.name for each in snapshot.relations} == {"t", "bad", "ends"}
+    assert {each.column for each in snapshot.statistics if each.relation == "bad"} == {"id"}
+    assert {each.table for each in snapshot.samples} >= {"t"}
+    said = {gap.what for gap in snapshot.not_examined}
+    assert {"relations: public.caf\\xe9", "columns: \\xe9tat", "types: public.mood", "relations: public.seen"} <= said
+    assert "column statistics: public.bad.note" in said
+    assert "sample of bad" in {what.replace("public.", "") for what in said}
+    snapshot.model_dump_json()
+
+
+def test_text_of_another_database_that_breaks_pg_stat_statements_is_one_line(server: str, database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        run(connection, "CREATE EXTENSION pg_stat_statements")
+    with encoded(server, "SQL_ASCII") as url:
+        with connect(make_conninfo(url, client_encoding="LATIN1"), autocommit=True) as connection:
+            run(connection, 'CREATE TABLE "caf\u00e9" (id int)')
+        with pytest.raises(CapabilityError, match="pg_stat_statements_reset"):
+            capture(database)
+
+
+def test_rights_that_reading_does_not_hold_back_are_refused(database: str) -> None:
+    with (
+        pytest.raises(InputError, match=r"is a superuser.*--allow-superuser"),
+        reading(database, allow_superuser=False),
+    ):
+        pass
+    with new_role(database, *READS) as reader:
+        with reading(as_role(database, reader), allow_superuser=False) as connection:
+            assert run(connection, "SELECT 1 AS one") == [{"one": 1}]
+        became = make_conninfo(database, options=f"-c role={reader}")
+        with pytest.raises(InputError, match="is a superuser"), reading(became, allow_superuser=False):
+            pass
+    for right in ("pg_execute_server_program", "pg_write_server_files", "pg_read_server_files"):
+        with new_role(database, right) as role:
+            url = as_role(database, role)
+            with pytest.raises(InputError, match=f"member of {right}"), reading(url, allow_superuser=False):
+                pass
+
+
+COMMANDS = (
+    ("capture", "-o", "app.snapshot"), ("propose",), ("report",), ("whatif", "--create", "CREATE INDEX ON t (id)"),
+    ("check", "--specs", "."), ("pull", "--specs", "."), ("lint", "."), ("verify", "--against", "app.snapshot"),
+    ("revise", "-m", "x", "--specs", ".", "--config", "alembic.ini"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_every_command_that_reads_a_server_refuses_a_superuser(
+    database: str,
+    command: tuple[str, ...],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    directory = tmp_path_factory.mktemp("project")
+    monkeypatch.chdir(directory)
+    (directory / "alembic.ini").write_text("[alembic]\nscript_location = .\n")
+    with connect(database, autocommit=True) as connection:
+        run(connection, "CREATE EXTENSION pg_stat_statements")
+    main_status(["capture", "-d", database, "-o", "app.snapshot", "--allow-superuser", "--quiet"], expected=0)
+    main_status([command[0], "-d", database, *command[1:]], expected=2)
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1
+    assert "is a superuser" in said[0]
+
+
+def main_status(arguments: list[str], *, expected: int) -> None:
+    with pytest.raises(SystemExit) as leaving:
+        main(arguments)
+    assert leaving.value.code == expected
