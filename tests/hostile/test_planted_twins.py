@@ -1,0 +1,76 @@
+"""Nothing that is planted in a captured schema does anything on a twin, by any one of three layers alone.
+
+The control builds the same twin without any of them: there everything sings but what says in its file why it cannot.
+"""
+
+import contextlib
+
+import psycopg
+import pytest
+from conftest import Hostile
+from planting import asked
+
+from analyzer.capture.snapshot import Snapshot
+from analyzer.errors import TwindexError
+from analyzer.index import IndexDef, Key
+from analyzer.twin.containment import Containment, kernel_obstacle
+from analyzer.twin.planner import Twin, Wanted, open_twin
+
+NOTHING = Containment(kernel=False, role=False, stubs=False)
+LAYERS = {
+    "all": Containment(),
+    "kernel": Containment(kernel=True, role=False, stubs=False),
+    "role": Containment(kernel=False, role=True, stubs=False),
+    "stubs": Containment(kernel=False, role=False, stubs=True),
+}
+
+
+def provoke(twin: Twin, hostile: Hostile, snapshot: Snapshot) -> None:
+    """Ask a twin everything that a command would, about everything that is planted."""
+    for statement in asked(hostile.plants):
+        for generic in (True, False):
+            with contextlib.suppress(psycopg.Error, TwindexError):
+                twin.plan(statement, generic=generic)
+        with contextlib.suppress(psycopg.Error, TwindexError):
+            twin.parse_ddl([statement])
+    drafts = [
+        IndexDef(
+            schema=relation.schema_name,
+            table=relation.name,
+            name=f"draft_{number}_{column.number}",
+            keys=(Key(column=column.name),),
+        )
+        for number, relation in enumerate(snapshot.relations)
+        for column in relation.columns[:2]
+    ]
+    twin.try_add(drafts)
+
+
+@pytest.fixture(scope="module")
+def control(hostile: Hostile, captured: Snapshot) -> frozenset[str]:
+    """The places that sing where nothing contains them."""
+    hostile.canaries.silence()
+    with open_twin(captured, wanted=Wanted(containment=NOTHING, trust_schema=True)) as twin:
+        provoke(twin, hostile, captured)
+    return hostile.canaries.places()
+
+
+def test_where_nothing_contains_it_everything_planted_sings_or_says_why_not(
+    hostile: Hostile, control: frozenset[str]
+) -> None:
+    reachable = {each.name for each in hostile.plants if each.twin_silence is None and each.refusal is None}
+    assert control == reachable
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_no_canary_sings_on_a_twin_that_a_layer_contains(
+    layer: str, hostile: Hostile, captured: Snapshot, control: frozenset[str]
+) -> None:
+    containment = LAYERS[layer]
+    if containment.kernel and (obstacle := kernel_obstacle()) is not None:
+        pytest.skip(obstacle)
+    assert control
+    hostile.canaries.silence()
+    with open_twin(captured, wanted=Wanted(containment=containment, trust_schema=True)) as twin:
+        provoke(twin, hostile, captured)
+    assert hostile.canaries.songs() == frozenset()
