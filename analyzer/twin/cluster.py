@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import signal
+import sys
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,7 @@ from analyzer.twin.places import (
     runtime_dir,
     socket_dir,
 )
-from analyzer.twin.storage import LocalStorage, Storage
+from analyzer.twin.storage import LocalStorage, OwnStorage, Storage
 
 __all__ = ["Binaries", "Cluster", "development", "find_binaries", "temporary"]
 
@@ -66,6 +67,8 @@ class Cluster:
     def storage(self, connection: Connection) -> Storage:
         """Return the way to its files."""
         account = account_of(self.data)
+        if account is None and not os.access(sys.executable, os.X_OK):
+            return OwnStorage(self.data)
         return LocalStorage(
             sandbox.Spec(
                 arguments=(),

@@ -31,7 +31,6 @@ _NOT_EMPTY = {
     "ssl_max_protocol_version": "",
     "ssl_min_protocol_version": "TLSv1.2",
     "target_session_attrs": "any",
-    "application_name": "twindex",
 }
 _LEFT_OUT = frozenset({"service", "servicefile"})
 #: The environment is one for all threads.
@@ -62,7 +61,7 @@ def conninfo(address: Mapping[str, str]) -> str:
 def connect_own(address: Mapping[str, str], identifier: int) -> Generator[Connection]:
     """Connect in autocommit to the cluster with a system identifier; raises UnreachableError where there is another."""
     # Nothing that is captured is in the path of the first statement.
-    at_once = {"options": "-c search_path=pg_catalog,pg_temp"}
+    at_once = {"options": "-c search_path=pg_catalog,pg_temp", "application_name": "twindex"}
     try:
         with _without_variables():
             connection = Connection.connect(conninfo({**address, **at_once}), row_factory=dict_row, autocommit=True)

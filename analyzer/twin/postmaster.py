@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from analyzer.errors import CapabilityError
@@ -151,16 +152,21 @@ def _pair(account: Account | None) -> tuple[int, int] | None:
 
 
 def _launch(spec: sandbox.Spec, *, errors: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    command, prepare = [sys.executable, "-I", "-S", sandbox.__file__, json.dumps(asdict(spec))], None
+    if not os.access(sys.executable, os.X_OK):
+        # An interpreter that was started with other rights than these: there is but this process to begin from.
+        command, prepare = list(spec.arguments), partial(sandbox.prepare, spec)
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", sandbox.__file__, json.dumps(asdict(spec))],
+        command,
         cwd="/",
-        env=containment.environment(),
+        env=spec.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=errors,
         start_new_session=True,
         text=True,
         errors="replace",
+        preexec_fn=prepare,  # noqa: PLW1509 - there are no threads that hold locks so early
     )
 
 

@@ -181,20 +181,22 @@ def become(account: tuple[int, int] | None) -> None:
         os.setresuid(account[0], account[0], account[0])
 
 
-def _execute(spec: Spec) -> None:
+def prepare(spec: Spec) -> None:
+    """Make of this process what a spec says; all that is left to do is to execute its program. Raises OSError."""
+    if spec.detached:
+        _detach()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     become(spec.account)
     os.chdir(spec.directory)
     os.umask(0o077)
     if spec.contained:
         restrict(spec)
-    os.execve(spec.arguments[0], spec.arguments, spec.environment)  # noqa: S606 - no shell is what is wanted
 
 
 def _detach() -> None:
     """Go on as a process that nobody waits for; the one that was called prints its number and ends."""
     if (number := os.fork()) != 0:
-        print(number, flush=True)  # noqa: T201 - the answer of a program of its own
+        os.write(1, b"%d\n" % number)
         os._exit(0)
     os.setsid()
     nothing = os.open(os.devnull, os.O_RDWR)
@@ -205,13 +207,11 @@ def _detach() -> None:
 def main(arguments: Sequence[str]) -> None:
     """Become the program of a spec."""
     spec = Spec(**json.loads(arguments[0]))
-    if spec.detached:
-        _detach()
     try:
-        _execute(spec)
+        prepare(spec)
+        os.execve(spec.arguments[0], spec.arguments, spec.environment)  # noqa: S606 - no shell is what is wanted
     except OSError as error:
-        sys.stderr.write(f"error: {spec.arguments[0]} cannot be started: {error}\n")
-        sys.stderr.flush()
+        os.write(2, os.fsencode(f"error: {spec.arguments[0]} cannot be started: {error}\n"))
         os._exit(126)
 
 

@@ -63,13 +63,8 @@ class LocalStorage:
             answer = self._process.stdout.readline()
         except BrokenPipeError:
             answer = ""
-        error = json.loads(answer) if answer else self._last_words()
-        if error:
-            raise CapabilityError(
-                need=f"to edit the files below {self._home}",
-                found=error,
-                remedy="free disk space, or set TMPDIR to a directory with more of it",
-            )
+        if error := json.loads(answer) if answer else self._last_words():
+            raise _failed(self._home, error)
 
     def _last_words(self) -> str:
         said = self._process.stderr.read() if self._process.stderr is not None else ""
@@ -81,6 +76,34 @@ class LocalStorage:
             if stream is not None:
                 stream.close()
         self._process.wait()
+
+
+class OwnStorage:
+    """Files below a data directory of this very account, where no other process can be started to edit them."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._directory = os.open(data, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+    def edit(self, edits: Sequence[Edit]) -> None:
+        """Edit here."""
+        try:
+            for each in edits:
+                files.edit_relation(self._directory, each)
+        except (OSError, ValueError) as error:
+            raise _failed(str(self._data), str(error)) from None
+
+    def close(self) -> None:
+        """Give up the directory."""
+        os.close(self._directory)
+
+
+def _failed(home: str, error: str) -> CapabilityError:
+    return CapabilityError(
+        need=f"to edit the files below {home}",
+        found=error,
+        remedy="free disk space, or set TMPDIR to a directory with more of it",
+    )
 
 
 class ServerStorage:

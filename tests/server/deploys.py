@@ -21,7 +21,7 @@ from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.sql import render
 from analyzer.twin import postmaster
 from analyzer.twin.cluster import Cluster
-from analyzer.twin.places import account_for
+from analyzer.twin.places import account_of
 from tests.conftest import database_url
 
 HERE = Path(__file__).parent
@@ -82,7 +82,7 @@ class Host:
         assert self.cluster is not None
         if postmaster.running_pid(self.cluster.data) is None:
             cluster = self.cluster
-            postmaster.start(cluster.data, cluster.binaries, account_for(), sockets=cluster.socket_dir)
+            postmaster.start(cluster.data, cluster.binaries, account_of(cluster.data), sockets=cluster.socket_dir)
 
     @contextlib.contextmanager
     def database(self, template: str = "template0") -> Generator[str]:

@@ -15,7 +15,7 @@ SETTINGS = {"wal_level": "replica", "max_wal_senders": "5", "hot_standby": "on"}
 @contextlib.contextmanager
 def streaming(primary: Cluster) -> Generator[str]:
     """Run a streaming replica of a cluster beside it, and yield its URL."""
-    home = primary.home
+    home = primary.socket_dir  # which its account owns
     data, tools = home / "replica", primary.binaries.bin_dir
     source = ("-d", primary.conninfo(), "-R", "-X", "stream", "-c", "fast")
     _as_owner(home, str(tools / "pg_basebackup"), "-D", str(data), *source)

@@ -21,7 +21,7 @@ from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.migrate.online import DeployError, build_index, replace_index
 from analyzer.migrate.preflight import hnsw_bytes
 from analyzer.twin import cluster
-from analyzer.twin.places import account_for
+from analyzer.twin.places import account_of
 
 PGBOUNCER = Path(shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin") or "/nowhere")
 
@@ -189,7 +189,7 @@ def pgbouncer(url: str, directory: Path, mode: str) -> Generator[str]:
     if not PGBOUNCER.exists():
         pytest.skip("apt-get install pgbouncer to run this")
     facts = conninfo_to_dict(libpq_url(url))
-    account = account_for()
+    account = account_of(Path(str(facts['host'])))
     directory.chmod(0o777)
     ini = directory / "pgbouncer.ini"
     ini.write_text(

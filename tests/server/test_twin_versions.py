@@ -17,6 +17,7 @@ from analyzer.index import IndexDef, Key
 from analyzer.twin import cluster
 from analyzer.twin.binaries import find_binaries
 from analyzer.twin.cluster import Cluster
+from analyzer.twin.containment import Containment
 from analyzer.twin.container import local_image
 from analyzer.twin.host import choose_binaries
 from analyzer.twin.planner import Twin, Wanted, open_twin
@@ -177,7 +178,7 @@ class Distant(Cluster):
 def test_files_written_through_the_server_make_the_same_twin(
     bin_dir: Path | None, empty: Snapshot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    wanted = Wanted(bin_dir=bin_dir or find_binaries().bin_dir)
+    wanted = Wanted(bin_dir=bin_dir or find_binaries().bin_dir, containment=Containment(kernel=False))
     statements = ("SELECT i FROM t WHERE i = $1", "SELECT count(*) FROM t WHERE i > 4990", "SELECT i FROM t")
     pages = 2 * 131_072 + 7
     large = empty.model_copy(

@@ -1,7 +1,10 @@
 """The page layouts a twin writes, and what the planner's answers say of GIN pages."""
 
+import contextlib
 import math
+import os
 import struct
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,21 @@ def empty_btree(path: Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def opened(path: Path, flags: int = os.O_RDWR) -> Generator[int]:
+    """Open a file or a directory."""
+    descriptor = os.open(path, flags)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def extend(path: Path, blocks: int) -> None:
+    with opened(path.parent, os.O_RDONLY) as directory:
+        files.extend(directory, path.name, blocks)
+
+
 def page(path: Path, block: int) -> bytes:
     """Read one block."""
     return path.read_bytes()[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES]
@@ -38,7 +56,7 @@ def opaque(content: bytes) -> tuple[int, int]:
 def test_a_relation_grows_sparse_in_segments_of_a_gigabyte(tmp_path: Path) -> None:
     path = tmp_path / "16384"
     path.write_bytes(b"\1" * BLOCK_BYTES)
-    files.extend(path, SEGMENT_BLOCKS + 3)
+    extend(path, SEGMENT_BLOCKS + 3)
     segment = tmp_path / "16384.1"
     assert (path.stat().st_size, segment.stat().st_size) == (SEGMENT_BLOCKS * BLOCK_BYTES, 3 * BLOCK_BYTES)
     assert path.stat().st_blocks * 512 < 1024 * 1024
@@ -49,21 +67,22 @@ def test_a_relation_grows_sparse_in_segments_of_a_gigabyte(tmp_path: Path) -> No
 def test_a_whole_number_of_segments_makes_no_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "16384"
     path.touch()
-    files.extend(path, SEGMENT_BLOCKS)
+    extend(path, SEGMENT_BLOCKS)
     assert sorted(tmp_path.iterdir()) == [path]
 
 
 def test_a_relation_never_shrinks(tmp_path: Path) -> None:
     path = tmp_path / "16384"
     path.write_bytes(bytes(5 * BLOCK_BYTES))
-    files.extend(path, 2)
+    extend(path, 2)
     assert path.stat().st_size == 5 * BLOCK_BYTES
 
 
 @pytest.mark.parametrize("height", [0, 1, 3])
 def test_a_btree_gets_a_chain_of_pages_from_its_root_to_its_leaf(tmp_path: Path, height: int) -> None:
     path = empty_btree(tmp_path / "1")
-    files.plant_btree(path, height)
+    with opened(path) as file:
+        files.plant_btree(file, height)
     _, _, root, level, fast_root, fast_level = struct.unpack_from("<IIIIII", page(path, 0), HEADER_BYTES)
     assert (level, fast_root, fast_level) == (height, root, height)
     block = root
@@ -78,9 +97,11 @@ def test_a_btree_gets_a_chain_of_pages_from_its_root_to_its_leaf(tmp_path: Path,
 
 def test_a_btree_that_has_levels_keeps_them(tmp_path: Path) -> None:
     path = empty_btree(tmp_path / "1")
-    files.plant_btree(path, 2)
+    with opened(path) as file:
+        files.plant_btree(file, 2)
     before = path.read_bytes()
-    files.plant_btree(path, 5)
+    with opened(path) as file:
+        files.plant_btree(file, 5)
     assert path.read_bytes() == before
 
 
@@ -88,7 +109,8 @@ def test_what_is_no_btree_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "1"
     path.write_bytes(bytes(BLOCK_BYTES))
     with pytest.raises(ValueError, match="is not a btree"):
-        files.plant_btree(path, 1)
+        with opened(path) as file:
+            files.plant_btree(file, 1)
 
 
 @pytest.mark.parametrize(("heap_blocks", "last"), [(0, 1), (128 * 1360, 1), (128 * 1360 + 1, 2)])
@@ -97,7 +119,8 @@ def test_a_brin_gets_a_range_map_for_its_heap(tmp_path: Path, heap_blocks: int, 
     meta = bytearray(BLOCK_BYTES)
     struct.pack_into("<IIII", meta, HEADER_BYTES, 0xA8109CFA, 1, 128, 1)
     path.write_bytes(meta)
-    files.plant_brin(path, heap_blocks)
+    with opened(path) as file:
+        files.plant_brin(file, heap_blocks)
     assert struct.unpack_from("<IIII", page(path, 0), HEADER_BYTES) == (0xA8109CFA, 1, 128, last)
 
 
@@ -106,7 +129,8 @@ def planted_gin(path: Path, gin: GinPages, pages: int) -> tuple[int, ...]:
     meta = bytearray(BLOCK_BYTES)
     struct.pack_into("<i", meta, HEADER_BYTES + 48, 2)
     path.write_bytes(meta)
-    files.plant_gin(path, gin, pages)
+    with opened(path) as file:
+        files.plant_gin(file, (gin.pending_pages, gin.entry_pages, gin.data_pages, gin.entries), pages)
     content = page(path, 0)
     assert struct.unpack_from("<i", content, HEADER_BYTES + 48) == (2,)
     pending, tuples, total, entry_pages, data_pages = struct.unpack_from("<IqIII", content, HEADER_BYTES + 12)
