@@ -44,6 +44,11 @@ class Containment:
     #: Functions that need not run are stubs.
     stubs: bool = True
 
+    @property
+    def is_open(self) -> bool:
+        """Say whether the server's own functions are left to whoever calls them."""
+        return not self.role and not self.stubs
+
 
 class Limits(TypedDict):
     """What a process may open and execute, as fields of a sandbox's Spec."""

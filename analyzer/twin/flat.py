@@ -15,7 +15,7 @@ from analyzer.db import Connection, execute_one
 from analyzer.sql import render
 from analyzer.twin.clock import clock_functions, stopped
 from analyzer.twin.containment import CAPTURED
-from analyzer.twin.function_bodies import take_bodies
+from analyzer.twin.function_bodies import close_ways_out, take_bodies, without_effects
 from analyzer.twin.lost import Lost, lost_index, lost_relation
 from analyzer.twin.security import create_roles, policy_statements
 from analyzer.twin.sessions import Sessions
@@ -45,35 +45,49 @@ class _Object:
     source: Relation | Index | None = None
     #: Whether only a superuser can create it; its text then holds names and constants alone.
     is_privileged: bool = False
+    #: Whether it is a function, which what comes behind it could run.
+    has_body: bool = False
 
 
 _Stage = Callable[[Snapshot], Iterable[_Object]]
+_Failed = tuple[tuple[_Object, psycopg.Error], ...]
 
 
-def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool) -> Flat:
+def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_open: bool = False) -> Flat:
     """Create everything captured, in whichever order the dependencies allow; return what could not be created.
 
-    Without `has_bodies` functions that could run something are left without a body.
+    Without `has_bodies` functions that could run something are left without a body. Where it `is_open`, extensions
+    keep the functions that reach out of the database.
     """
     superuser = sessions.superuser
     _prepare(sessions, snapshot)
     flat = _without_foreign_tables(snapshot)
     policies = partial(_policies, roles=create_roles(superuser, snapshot))
     for stage in (*_stages(), policies, _tablespaces):
-        failed = _create_all(sessions, tuple(stage(snapshot)))
-        if failed and stage is _types_tables_views:
-            fitted = stub(superuser, snapshot, frozenset(item.what for item, _ in failed))
-            wanted = {item.what for item, _ in failed}
-            again = tuple(item for item in stage(fitted.snapshot) if item.what in wanted)
-            failed = _create_all(sessions, again)
-            reported = {item.what for item, _ in failed}
-            notes = tuple(note for note in fitted.not_examined if note.what not in reported)
-            flat = replace(flat, not_examined=flat.not_examined + notes)
-        if stage is _types_tables_views and not has_bodies:
-            take_bodies(superuser)
-        flat = _with_failures(flat, failed)
+        with sessions.building():
+            failed, notes = _create_stage(sessions, stage, snapshot, has_bodies=has_bodies)
+        if stage is _schemas_and_extensions and not is_open:
+            close_ways_out(superuser)
+        if stage is _schemas_and_extensions and not has_bodies:
+            snapshot = snapshot.model_copy(update={"types": tuple(without_effects(superuser, snapshot.types))})
+        flat = _with_failures(replace(flat, not_examined=flat.not_examined + notes), failed)
     superuser.execute(render("twin/mark_populated"))
     return flat
+
+
+def _create_stage(
+    sessions: Sessions, stage: _Stage, snapshot: Snapshot, *, has_bodies: bool
+) -> tuple[_Failed, tuple[NotExamined, ...]]:
+    """Create the objects of a stage, tables and what they need with stand-ins for what is missing here."""
+    failed = _create_all(sessions, tuple(stage(snapshot)), has_bodies=has_bodies)
+    if not failed or stage is not _types_tables_views:
+        return failed, ()
+    wanted = {item.what for item, _ in failed}
+    fitted = stub(sessions.superuser, snapshot, frozenset(wanted))
+    again = tuple(item for item in stage(fitted.snapshot) if item.what in wanted)
+    failed = _create_all(sessions, again, has_bodies=has_bodies)
+    reported = {item.what for item, _ in failed}
+    return failed, tuple(note for note in fitted.not_examined if note.what not in reported)
 
 
 def _prepare(sessions: Sessions, snapshot: Snapshot) -> None:
@@ -119,15 +133,23 @@ def _stages() -> Iterator[_Stage]:
     yield _foreign_keys
 
 
-def _create_all(sessions: Sessions, objects: tuple[_Object, ...]) -> tuple[tuple[_Object, psycopg.Error], ...]:
-    """Create what can be created, again and again, until nothing more succeeds; return the rest and why."""
+def _create_all(sessions: Sessions, objects: tuple[_Object, ...], *, has_bodies: bool) -> _Failed:
+    """Create what can be created, again and again, until nothing more succeeds; return the rest and why.
+
+    Functions lose their bodies before anything is created that could run them: to make a partitioned table or a
+    generated column folds its expression.
+    """
     pending = list(objects)
     while pending:
         failed: list[tuple[_Object, psycopg.Error]] = []
-        for privileged, group in itertools.groupby(pending, key=lambda item: item.is_privileged):
+        for (privileged, functions), group in itertools.groupby(
+            pending, key=lambda item: (item.is_privileged, item.has_body)
+        ):
             items, connection = list(group), sessions.superuser if privileged else sessions.captured
             for start in range(0, len(items), _AT_ONCE):
                 failed += _create(connection, items[start : start + _AT_ONCE])
+            if functions and not has_bodies:
+                take_bodies(sessions.superuser)
         if len(failed) == len(pending):
             return tuple(failed)
         pending = [item for item, _ in failed]
@@ -173,7 +195,8 @@ def _types_tables_views(snapshot: Snapshot) -> Iterator[_Object]:
         yield _Object(what=f"type {item.schema_name}.{item.name}", query=render("twin/create_type", type=item))
     for function in snapshot.functions:
         query = render("twin/create_function", function=function)
-        yield _Object(what=f"function {function.schema_name}.{function.name}({function.arguments})", query=query)
+        what = f"function {function.schema_name}.{function.name}({function.arguments})"
+        yield _Object(what=what, query=query, has_body=True)
     for name in sorted({name for relation in snapshot.relations for name in _sequences(relation)}):
         yield _Object(what=f"sequence {name}", query=render("twin/create_sequence", name=name))
     for relation in sorted(snapshot.relations, key=lambda each: each.oid):

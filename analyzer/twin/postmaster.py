@@ -98,9 +98,7 @@ def configure(data: Path, settings: Mapping[str, str]) -> None:
         file.write(text)
 
 
-def start(
-    data: Path, binaries: Binaries, account: Account | None, *, sockets: Path, contained: bool = False
-) -> None:
+def start(data: Path, binaries: Binaries, account: Account | None, *, sockets: Path, contained: bool = False) -> None:
     """Start a server that listens on a socket in a directory, and nowhere else; wait until it answers.
 
     `contained` closes everything to it but its own directories and its installation's programs and libraries.

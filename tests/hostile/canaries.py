@@ -1,11 +1,13 @@
 """Canaries: a directory that all can write, a port with a second cluster behind it, a secret in the environment."""
 
 import contextlib
+import os
 import re
 import shutil
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +18,7 @@ from analyzer.twin import cluster
 #: In the environment of everything that is run, as variables that a CI system sets are.
 SECRET = "canary-secret-e3b0c442"
 SECRETS = {name: SECRET for name in ("DATABASE_PASSWORD", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD")}
+_BAIT = ".bait"
 _STARTING = re.compile(rb"application_name\0([^\0]*)\0")
 
 
@@ -43,7 +46,9 @@ class Canaries:
 
     def songs(self) -> frozenset[Song]:
         """Return all that sang since they were silenced."""
-        files = {Song(place=path.stem, how=path.suffix) for path in self.directory.iterdir()}
+        files = {Song(place=path.stem, how=path.suffix) for path in self.directory.iterdir() if path.suffix != _BAIT}
+        read = {path for path in self.directory.glob(f"*{_BAIT}") if path.stat().st_atime_ns != 0}
+        files |= {Song(place=path.stem, how="read") for path in read}
         with connect(self.second, autocommit=True) as connection:
             rows = connection.execute("SELECT DISTINCT place FROM songs").fetchall()
         return frozenset(files | set(self.heard) | {Song(place=row["place"], how="second database") for row in rows})
@@ -56,10 +61,19 @@ class Canaries:
         """Say whether a file holds what was only in the environment."""
         return any(SECRET in path.read_text(errors="replace") for path in self.directory.iterdir())
 
+    def lay_bait(self, place: str) -> None:
+        """Lay a file whose time of access tells that it was read."""
+        path = self.directory / f"{place}{_BAIT}"
+        path.write_text("1")
+        path.chmod(0o644)
+
     def silence(self) -> None:
         """Forget what sang so far."""
         for path in self.directory.iterdir():
-            path.unlink()
+            if path.suffix == _BAIT:
+                os.utime(path, ns=(0, time.time_ns()))
+            else:
+                path.unlink()
         self.heard.clear()
         with connect(self.second, autocommit=True) as connection:
             connection.execute("TRUNCATE songs")
@@ -94,7 +108,13 @@ def _forward(connected: socket.socket, address: str, heard: list[Song]) -> None:
     with connected, contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as behind:
         first = connected.recv(4096)
         named = _STARTING.search(first)
-        place = named[1] if named is not None else first.strip() if first.strip().replace(b"_", b"").isalnum() else b"unknown"
+        place = (
+            named[1]
+            if named is not None
+            else first.strip()
+            if first.strip().replace(b"_", b"").isalnum()
+            else b"unknown"
+        )
         heard.append(Song(place=place.decode(errors="replace"), how="connection"))
         behind.connect(address)
         behind.sendall(first)

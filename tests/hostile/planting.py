@@ -30,7 +30,7 @@ PREPARED = (
     "CREATE TABLE hr.salaries (amount integer)",
     "INSERT INTO hr.salaries VALUES (4711)",
 )
-_HEAD = re.compile(r"^-- (asks|by|refused|twin|production|unguarded): (.*)$", re.MULTILINE)
+_HEAD = re.compile(r"^-- (asks|by|needs|refused|twin|production|unguarded): (.*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +49,7 @@ class Plant:
     production_silence: str | None
     #: What PostgreSQL says where it takes no such thing at all.
     refusal: str | None
+    needs_libxml: bool
 
 
 def load_plants(canaries: Canaries) -> tuple[Plant, ...]:
@@ -62,6 +63,7 @@ def _load(path: Path, canaries: Canaries) -> Plant:
     for match in _HEAD.finditer(text):
         said.setdefault(match[1], []).append(match[2])
     silences = {name: _silence(said.get(name)) for name in ("twin", "production")}
+    canaries.lay_bait(path.stem)
     return Plant(
         name=path.stem,
         text=text,
@@ -70,6 +72,7 @@ def _load(path: Path, canaries: Canaries) -> Plant:
         unguarded=tuple(said.get("unguarded", ())),
         twin_silence=silences["twin"],
         production_silence=silences["production"],
+        needs_libxml="needs" in said,
         refusal=said["refused"][0] if "refused" in said else None,
     )
 
@@ -130,6 +133,15 @@ def _run(connection: Connection, text: str) -> None:
 def with_role(database: str, role: str) -> str:
     """Return the URL for another role of the same database."""
     return psycopg.conninfo.make_conninfo(database, user=role)
+
+
+def has_libxml(connection: Connection) -> bool:
+    """Say whether a server can read what a view holds by table_to_xml()."""
+    try:
+        connection.execute("SELECT table_to_xml('pg_am'::regclass, true, false, '')")
+    except psycopg.Error:
+        return False
+    return True
 
 
 def asked(plants: tuple[Plant, ...]) -> Iterator[str]:

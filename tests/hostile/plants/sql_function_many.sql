@@ -1,10 +1,10 @@
 -- A function in SQL of several statements.
 -- asks: SELECT * FROM {place}.v
 -- unguarded: EXPLAIN SELECT * FROM {place}.v
-CREATE FUNCTION f() RETURNS integer LANGUAGE sql IMMUTABLE AS $f$
+CREATE FUNCTION f() RETURNS text LANGUAGE sql IMMUTABLE AS $f$
     SELECT set_config('statement_timeout', '0', false);
-    SELECT lo_export(lo_from_bytea(0, 'x'), '{directory}/{place}.object')
+    SELECT pg_read_file('{directory}/{place}.bait')
 $f$;
-CREATE TABLE t (id integer PRIMARY KEY, a integer);
+CREATE TABLE t (id integer PRIMARY KEY, a text);
 INSERT INTO t SELECT i, i FROM generate_series(1, 500) AS i;
 CREATE VIEW v AS SELECT id, a FROM t WHERE a = f();
