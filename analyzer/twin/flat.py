@@ -10,7 +10,7 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
-from analyzer.capture.snapshot import Index, NotExamined, Relation, Snapshot
+from analyzer.capture.snapshot import ExtendedStatistics, FunctionDef, Index, NotExamined, Relation, Snapshot
 from analyzer.db import Connection, execute_one
 from analyzer.sql import render
 from analyzer.twin.clock import clock_functions, stopped
@@ -23,6 +23,12 @@ from analyzer.twin.stubs import called, stub
 
 #: Objects created in one transaction.
 _AT_ONCE = 100
+#: How what the server prints whole begins; in its place a snapshot could have any statement.
+_PRINTED = {
+    "function": re.compile(r"CREATE OR REPLACE (?:FUNCTION|PROCEDURE) "),
+    "index": re.compile(r"CREATE (?:UNIQUE )?INDEX "),
+    "statistics": re.compile(r"CREATE STATISTICS "),
+}
 #: A default that draws from a sequence, as pg_get_expr prints it.
 NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 
@@ -61,7 +67,9 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
     """
     superuser = sessions.superuser
     _prepare(sessions, snapshot)
-    flat = _without_foreign_tables(snapshot)
+    snapshot, flat = _without_impostors(snapshot)
+    foreign = _without_foreign_tables(snapshot)
+    flat = Flat(not_examined=flat.not_examined + foreign.not_examined, lost=flat.lost + foreign.lost)
     policies = partial(_policies, roles=create_roles(superuser, snapshot))
     for stage in (*_stages(), policies, _tablespaces):
         with sessions.building():
@@ -113,6 +121,26 @@ def _with_failures(flat: Flat, failed: Iterable[tuple[_Object, psycopg.Error]]) 
         elif item.source is not None:
             lost.append(lost_index(item.source, reason))
     return Flat(not_examined=tuple(notes), lost=tuple(lost))
+
+
+def _without_impostors(snapshot: Snapshot) -> tuple[Snapshot, Flat]:
+    """Leave out what has another statement in place of its definition, which no server printed."""
+    notes: list[NotExamined] = []
+    reason = "its definition in the snapshot is another statement"
+
+    def fits(kind: str, what: str, text: str) -> bool:
+        if _PRINTED[kind].match(text) is None:
+            notes.append(NotExamined(what=what, reason=reason))
+            return False
+        return True
+
+    functions = tuple(each for each in snapshot.functions if fits("function", _function(each), each.definition))
+    indexes = tuple(each for each in snapshot.indexes if fits("index", _index(each), each.ddl))
+    extended = tuple(e for e in snapshot.extended_statistics if fits("statistics", _statistics(e), e.definition))
+    lost = tuple(lost_index(each, reason) for each in snapshot.indexes if _PRINTED["index"].match(each.ddl) is None)
+    update = {"functions": functions, "indexes": indexes, "extended_statistics": extended}
+    fitted = snapshot.model_copy(update=update) if notes else snapshot
+    return fitted, Flat(not_examined=tuple(notes), lost=lost)
 
 
 def _without_foreign_tables(snapshot: Snapshot) -> Flat:
@@ -195,8 +223,7 @@ def _types_tables_views(snapshot: Snapshot) -> Iterator[_Object]:
         yield _Object(what=f"type {item.schema_name}.{item.name}", query=render("twin/create_type", type=item))
     for function in snapshot.functions:
         query = render("twin/create_function", function=function)
-        what = f"function {function.schema_name}.{function.name}({function.arguments})"
-        yield _Object(what=what, query=query, has_body=True)
+        yield _Object(what=_function(function), query=query, has_body=True)
     for name in sorted({name for relation in snapshot.relations for name in _sequences(relation)}):
         yield _Object(what=f"sequence {name}", query=render("twin/create_sequence", name=name))
     for relation in sorted(snapshot.relations, key=lambda each: each.oid):
@@ -248,8 +275,7 @@ def _foreign_keys(snapshot: Snapshot) -> Iterator[_Object]:
 
 def _extended(snapshot: Snapshot) -> Iterator[_Object]:
     for statistics in snapshot.extended_statistics:
-        what = f"extended statistics {statistics.schema_name}.{statistics.name}"
-        yield _Object(what=what, query=render("twin/create_statistics", statistics=statistics))
+        yield _Object(what=_statistics(statistics), query=render("twin/create_statistics", statistics=statistics))
 
 
 def _parents(snapshot: Snapshot) -> Iterator[_Object]:
@@ -289,3 +315,11 @@ def _tablespaces(snapshot: Snapshot) -> Iterator[_Object]:
 
 def _index(index: Index) -> str:
     return f"index {index.definition.schema}.{index.definition.name}"
+
+
+def _function(function: FunctionDef) -> str:
+    return f"function {function.schema_name}.{function.name}({function.arguments})"
+
+
+def _statistics(statistics: ExtendedStatistics) -> str:
+    return f"extended statistics {statistics.schema_name}.{statistics.name}"

@@ -17,7 +17,7 @@ from analyzer.twin import cluster
 
 #: In the environment of everything that is run, as variables that a CI system sets are.
 SECRET = "canary-secret-e3b0c442"
-SECRETS = {name: SECRET for name in ("DATABASE_PASSWORD", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD")}
+SECRETS = dict.fromkeys(("APP_DATABASE_URL", "GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "PGPASSWORD"), SECRET)
 _BAIT = ".bait"
 _STARTING = re.compile(rb"application_name\0([^\0]*)\0")
 

@@ -2,7 +2,7 @@
 -- by: superuser
 -- asks: SELECT * FROM {place}.t WHERE a > 5 ORDER BY a
 -- twin: silent: a snapshot has no operator classes, and the index is left out
--- unguarded: SELECT a FROM {place}.t ORDER BY a USING OPERATOR({place}.<<<) LIMIT 1
+-- unguarded: EXPLAIN SELECT * FROM {place}.t WHERE a OPERATOR({place}.<<<) 5
 CREATE FUNCTION compare(integer, integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
 $f$ BEGIN PERFORM canary.quiet('{place}'); RETURN btint4cmp($1, $2); END $f$;
 CREATE FUNCTION before(integer, integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
@@ -13,3 +13,4 @@ CREATE OPERATOR CLASS c FOR TYPE integer USING btree AS
 CREATE TABLE t (id integer PRIMARY KEY, a integer);
 INSERT INTO t SELECT i, i FROM generate_series(1, 500) AS i;
 CREATE INDEX ON t (a c);
+ANALYZE t;
