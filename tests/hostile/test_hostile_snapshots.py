@@ -166,7 +166,17 @@ EDITS: dict[str, Edit] = {
     "statistics": _statistics,
     "names": _names,
 }
-#: What each sends alone: one that sleeps has a time limit, whoever sends it.
+#: They do not disturb each other.
+TOGETHER = (
+    "a function's definition",
+    "an index",
+    "a tablespace",
+    "settings",
+    "policies",
+    "statistics",
+    "a constraint",
+)
+#: One that sleeps has a time limit, whoever sends it.
 PATIENCE_SECONDS = 45
 
 
@@ -189,23 +199,56 @@ def plain(captured: Snapshot) -> Snapshot:
     )
 
 
-@pytest.mark.parametrize("layer", ["all", "kernel", "role"])
-def test_what_a_snapshot_file_says_does_nothing(layer: str, hostile: Hostile, plain: Snapshot) -> None:
-    containment = LAYERS[layer]
-    if containment.kernel and (obstacle := kernel_obstacle()) is not None:
+@pytest.fixture(params=["all", "kernel", "role"])
+def containment(request: pytest.FixtureRequest) -> Containment:
+    """The layers that are on."""
+    found = LAYERS[request.param]
+    if found.kernel and (obstacle := kernel_obstacle()) is not None:
         pytest.skip(obstacle)
+    return found
+
+
+def _bound(snapshot: Snapshot, canary: str) -> Snapshot:
+    """Let a partition's bound be what attaching it computes."""
+    bound = f"FOR VALUES FROM (canary.quiet('snapshot') + length(pg_read_file('{canary}'))) TO (1000000)"
+    relations = tuple(
+        each.model_copy(update={"partition_bound": bound}) if each.name == "u" and each.partition_bound else each
+        for each in snapshot.relations
+    )
+    return snapshot.model_copy(update={"relations": relations})
+
+
+def _provoke(snapshot: Snapshot, containment: Containment) -> None:
+    edited = Snapshot.model_validate(snapshot.model_dump())
+    try:
+        with open_twin(edited, wanted=Wanted(containment=containment, trust_schema=True)) as twin:
+            twin.plan("SELECT * FROM statistics_object.t WHERE a = 5")
+    except (psycopg.Error, TwindexError):
+        pass
+
+
+def test_where_nothing_contains_it_a_bound_of_a_snapshot_file_is_computed(hostile: Hostile, plain: Snapshot) -> None:
     hostile.canaries.silence()
-    slow: dict[str, float] = {}
-    for number, (name, edit) in enumerate(EDITS.items()):
-        edited = edit(plain, str(hostile.canaries.directory / f"snapshot_{number}.file"))
-        edited = Snapshot.model_validate(edited.model_dump())
-        begun = time.monotonic()
-        try:
-            with open_twin(edited, wanted=Wanted(containment=containment, trust_schema=True)) as twin:
-                twin.plan("SELECT * FROM statistics_object.t WHERE a = 5")
-        except (psycopg.Error, TwindexError):
-            pass
-        if (taken := time.monotonic() - begun) > PATIENCE_SECONDS:
-            slow[name] = taken
-        assert hostile.canaries.songs() == frozenset(), name
-    assert slow == {}
+    _provoke(_bound(plain, str(hostile.canaries.directory / "view_body.bait")), LAYERS["none"])
+    assert {"snapshot", "view_body"} <= hostile.canaries.places()
+
+
+def test_what_a_snapshot_file_says_does_nothing(containment: Containment, hostile: Hostile, plain: Snapshot) -> None:
+    hostile.canaries.silence()
+    edited = _bound(plain, str(hostile.canaries.directory / "view_body.bait"))
+    for number, name in enumerate(TOGETHER):
+        edited = EDITS[name](edited, str(hostile.canaries.directory / f"snapshot_{number}.file"))
+    _provoke(edited, containment)
+    assert hostile.canaries.songs() == frozenset()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EDITS)
+def test_a_single_edit_of_a_snapshot_file_does_nothing(
+    name: str, containment: Containment, hostile: Hostile, plain: Snapshot
+) -> None:
+    hostile.canaries.silence()
+    begun = time.monotonic()
+    _provoke(EDITS[name](plain, str(hostile.canaries.directory / "snapshot.file")), containment)
+    assert time.monotonic() - begun < PATIENCE_SECONDS
+    assert hostile.canaries.songs() == frozenset()
