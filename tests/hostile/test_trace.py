@@ -45,8 +45,9 @@ OPENS = (
     r"/proc/(meminfo|cpuinfo|filesystems|sys/kernel/cap_last_cap)",
     r"/sys/devices/system/cpu.*",
 )
-#: Tried, and refused by the kernel: shared memory that belongs to all (initdb tests whether there is some).
-REFUSED = (r"/dev/shm/.*",)
+#: Tried, and not there or refused by the kernel: shared memory that belongs to all (initdb tests whether there is
+#: some), and systemd's users, where names are looked up that no file has.
+REFUSED = (r"/dev/shm/.*", r"/(run|run/host|etc|usr/lib)/(systemd/)?userdb(/.*)?")
 #: Sockets that are connected to: the server's own, by the tool; a daemon that caches names, where that is (a server is
 #: refused even that).
 CONNECTS = {
@@ -128,6 +129,8 @@ def _outside(calls: Iterable[Call], places: dict[str, str]) -> list[str]:
         else:
             allowed = (*OPENS, *(REFUSED if call.failed else ()))
             target = posixpath.normpath(call.target)
+            if target == "/" and "O_PATH" in call.arguments:
+                continue  # where a path begins, which cannot be read through it
             fits = any(re.fullmatch(_filled(pattern, places), target) for pattern in allowed)
         if not fits:
             found.append(f"{who}: {call.name}({call.arguments}")
