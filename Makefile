@@ -1,30 +1,54 @@
 # Every target makes .venv first; nothing outside this directory is touched but PostgreSQL's sockets under TMPDIR.
 PYTHON ?= python3
-VENV := .venv
+# NEWEST=1 takes the newest releases of everything, in a .venv of their own, instead of those of locks/.
+VENV := $(if $(NEWEST),.venv-newest,.venv)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 3
+# Wheels whose hashes locks/ holds, and no code of a package while it is installed.
+PIP_LOCKED := $(PIP) install --require-hashes --only-binary :all:
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
+    --only-binary :all: --custom-compile-command 'make lock' $(if $(KEEP),,--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench-platform bench-twin test check check-slow format lint types imports clean
+.PHONY: help install demo bench-platform bench-twin test check check-newest check-slow format lint types imports \
+    fuzz lock audit dist sbom clean newest
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
 
 # A .venv whose interpreter is gone (dangling link) or that lacks pip (Debian without python3-venv) is made again.
-$(VENV)/.made: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
-	    { echo "twindex needs Python 3.11 or newer, and '$(PYTHON)' is not; name one: make PYTHON=python3.x" >&2; exit 1; }
-	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
-	    { echo "'$(PYTHON)' cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(PIP) install -e '.[twin]'
+define make_venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+    { echo "twindex needs Python 3.11 or newer, and '$(PYTHON)' is not; name one: make PYTHON=python3.x" >&2; exit 1; }
+@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+    { echo "'$(PYTHON)' cannot make virtual environments; on Debian or Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+endef
+
+ifdef NEWEST
+$(VENV)/.made $(VENV)/.made-dev: newest
+
+newest:
+	$(make_venv)
+	$(PIP) install --upgrade --upgrade-strategy eager pip -e '.[twin,test,check,release,bench]'
+	@echo "not as in locks/:"
+	@sed -nE 's/^([a-z0-9-]+==[^ ;]+).*/\1/p' locks/*.txt | sort -u >$(VENV)/locked
+	@$(PIP) list --format freeze --exclude-editable | awk -F== '{ gsub(/[_.]/, "-", $$1); print tolower($$1) "==" $$2 }' | \
+	    sort | comm -13 $(VENV)/locked - | sed 's/^/    /'
+	@touch $(VENV)/.made $(VENV)/.made-dev
+else
+$(VENV)/.made: pyproject.toml locks/twin.txt locks/build.txt
+	$(make_venv)
+	$(PIP_LOCKED) -r locks/twin.txt -r locks/build.txt
+	$(PIP) install --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.made-dev: $(VENV)/.made
-	$(PIP) install -e '.[twin,test,check,bench]'
+$(VENV)/.made-dev: $(VENV)/.made locks/dev.txt
+	$(PIP_LOCKED) -r locks/dev.txt
 	@touch $@
+endif
 
 install: $(VENV)/.made  ## .venv with twindex and the embedded server
 
@@ -34,20 +58,22 @@ demo: $(VENV)/.made  ## the whole story on the embedded server; FAST=1 for a min
 bench-platform: $(VENV)/.made  ## the reference platform against its targets; FAST=1 for a short look, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.platform $(if $(FAST),--fast) $(if $(OUT),--output $(OUT))
 
-$(VENV)/.made-bench: $(VENV)/.made
-	$(PIP) install -e '.[twin,bench]'
-	@touch $@
-
-bench-twin: $(VENV)/.made-bench  ## the planner twin on TPC-H and TPC-DS; SCALE=0.1 for a short look, OUT=FILE for a page
+bench-twin: $(VENV)/.made-dev  ## the planner twin on TPC-H and TPC-DS; SCALE=0.1 for a short look, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.twin $(if $(SCALE),--scale $(SCALE)) $(addprefix --bin ,$(PGBIN)) $(if $(OUT),-o $(OUT))
 
 test: $(VENV)/.made-dev  ## all tests but the slow suites
-	$(PYTEST) -m "not slow"
+	$(PYTEST) -m "not slow" $(TESTS)
 
 check: format lint types imports test  ## what must be green before a merge
 
-check-slow: $(VENV)/.made-dev  ## packaging, kill, crash, load and scale suites
+check-newest:  ## the same on the newest releases of everything, in .venv-newest; TESTS="…" for some of the tests
+	@$(MAKE) --no-print-directory --keep-going check NEWEST=1
+
+check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites
 	$(PYTEST) -m slow
+
+fuzz: $(VENV)/.made-dev  ## files that nobody meant well; FUZZ_MINUTES=10 for how long, TWINDEX_FUZZ_SEED=N again
+	TWINDEX_FUZZ_SECONDS=$$(( $(or $(FUZZ_MINUTES),2) * 60 )) $(BIN)/python -m pytest -m slow tests/fuzz
 
 format: $(VENV)/.made-dev
 	$(BIN)/ruff format --check .
@@ -56,11 +82,32 @@ lint: $(VENV)/.made-dev
 	$(BIN)/ruff check .
 
 types: $(VENV)/.made-dev
-	$(BIN)/basedpyright
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 imports: $(VENV)/.made-dev
 	$(BIN)/lint-imports
 
+lock: $(VENV)/.made-dev  ## choose the newest releases for locks/, which .venv is made of; KEEP=1 changes only what must
+	$(LOCK) pyproject.toml --extra twin --extra test --extra check --extra release --extra bench -o locks/dev.txt
+	$(LOCK) pyproject.toml --constraint locks/dev.txt --extra twin -o locks/twin.txt
+	$(LOCK) --group build --constraint locks/dev.txt -o locks/build.txt
+
+audit: $(VENV)/.made-dev  ## known vulnerabilities of what locks/ pins; asks a service on the network
+	$(BIN)/python -m pytest -rs tests/acceptance/test_audit.py
+
+# The date in the archives is the commit's, so that the same commit gives the same bytes anywhere.
+dist: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1580601600)
+dist: $(VENV)/.made-dev  ## wheel and sdist in dist/, byte for byte the same from the same commit
+	$(BIN)/python -m build --no-isolation --outdir dist
+
+# The generator reads no version that is computed, and warns that pip's format has no graph of dependencies.
+sbom: $(VENV)/.made-dev  ## what an installation with the twin consists of, in dist/twindex.cdx.json (CycloneDX)
+	@mkdir -p build dist
+	@version=$$($(BIN)/python -c 'from analyzer import __version__; print(__version__)') && \
+	    sed "s/^dynamic = .*/version = \"$$version\"/" pyproject.toml >build/pyproject.toml
+	$(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements locks/twin.txt --pyproject build/pyproject.toml \
+	    --output-reproducible -o dist/twindex.cdx.json
+
 clean:  ## remove what make made
-	rm -rf $(VENV) .twindex dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .venv-newest .twindex dist build .pytest_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
 	find analyzer migrations tests -name __pycache__ -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 import configparser
 import os
+import stat
 import tomllib
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,10 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analyzer.errors import InputError
+
+_MISTAKES = {"extra_forbidden": "there is no such setting", "path_type": "must be a path in quotes"}
+#: Bytes of a file of settings.
+_MOST_BYTES = 1_000_000
 
 
 class Config(BaseModel):
@@ -27,21 +32,23 @@ def load_config(directory: Path | None = None) -> Config:
     base = directory or Path()
     path = base / "pyproject.toml"
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        document = {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        document = tomllib.loads(_text(path) if path.exists() else "")
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); mend it or run elsewhere") from None
+    except RecursionError:
+        raise InputError(f"{path} cannot be read (it is nested too deeply); mend it or run elsewhere") from None
     tools: Any = document.get("tool", {})
     section: Any = cast("dict[str, Any]", tools).get("twindex", {}) if isinstance(tools, dict) else {}
     if not isinstance(section, dict):
         raise InputError(f"{path}: tool.twindex is not a table; write [tool.twindex] and a line per setting")
     try:
         config = Config.model_validate(section)
+        if any("\0" in str(value) for value in dict(config).values()):
+            raise InputError(f"{path}: [tool.twindex]: a path holds a NUL; write another")
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        what = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        what = _MISTAKES.get(first["type"], first["msg"])
         known = ", ".join(Config.model_fields)
         raise InputError(f"{path}: [tool.twindex] {where}: {what}; the settings are {known}, each a path") from None
     return Config(specs=base / config.specs, alembic=base / config.alembic, development=base / config.development)
@@ -53,8 +60,30 @@ def configured_url(config: Config) -> str | None:
         return url
     parser = configparser.RawConfigParser()
     try:
-        parser.read(config.alembic, encoding="utf-8")
+        parser.read_string(_text(config.alembic) if config.alembic.exists() else "", str(config.alembic))
         url = parser.get("alembic", "sqlalchemy.url", fallback="")
-    except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        raise InputError(f"{config.alembic} cannot be read ({' '.join(str(error).split())}); mend it") from None
+    except (OSError, ValueError, configparser.Error) as error:
+        # What stands on the line may be a password, and configparser quotes it.
+        reason = error.strerror if isinstance(error, OSError) else _without_lines(error)
+        raise InputError(f"{config.alembic} cannot be read ({reason}); mend it") from None
     return url.replace("%%", "%") or None
+
+
+def _text(path: Path) -> str:
+    """Read a file of settings, a regular one of a bounded size; raises OSError and ValueError."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for a writer
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is no regular file")
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES:,} bytes")
+    return content.decode("utf-8-sig").replace("\r\n", "\n")
+
+
+def _without_lines(error: Exception) -> str:
+    if isinstance(error, configparser.MissingSectionHeaderError):
+        return f"line {error.lineno} stands before the first [section]"
+    if isinstance(error, configparser.ParsingError):
+        return f"line {error.errors[0][0]} is no setting" if error.errors else "it is no file of settings"
+    return str(error)

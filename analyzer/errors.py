@@ -1,23 +1,31 @@
-"""What can go wrong, by whose move mends it.
+"""What can go wrong, by who can fix it.
 
-TwindexError                the user's to mend: one line, exit 2
+TwindexError                the user's to fix: one line, exit 2
 ├── InputError              a file, an argument or a setting that cannot be read as what it should be
 │   └── RejectedError       SQL that a server refuses
+├── OutputError             a result that cannot be written to stdout
 ├── ConflictError           what was asked contradicts what exists (a file, an index, a revision)
 └── NotExaminableError      nothing could be examined: one line, exit 3
     ├── UnreachableError    no connection to a server
     └── CapabilityError     a server or an installation lacks an extension, a version or a privilege
 
-Anything else that is raised is a defect of twindex and ends in a traceback. A finding is data, not an error.
+Anything else that is raised is a defect of twindex: one line, exit 70; TWINDEX_DEBUG=1 shows the traceback.
+A finding is data, not an error.
 """
 
 from typing import ClassVar
 
+from analyzer.visible import one_line
+
 
 class TwindexError(Exception):
-    """The user's to mend; its text is one line that says what, where and what to do."""
+    """The user's to fix; its text is one line that says what, where and what to do."""
 
     exit_status: ClassVar[int] = 2
+
+    def __init__(self, message: str = "") -> None:
+        """Hold the message, in which names that somebody chose are shown and do nothing."""
+        super().__init__(one_line(message))
 
 
 class InputError(TwindexError):
@@ -33,6 +41,10 @@ class RejectedError(InputError):
         self.sqlstate = sqlstate
         self.message = message
         self.detail = detail
+
+
+class OutputError(TwindexError):
+    """A result that cannot be written to stdout."""
 
 
 class ConflictError(TwindexError):
@@ -53,7 +65,7 @@ class CapabilityError(NotExaminableError):
     """A server or an installation lacks what the work needs."""
 
     def __init__(self, *, need: str, found: str, remedy: str) -> None:
-        """Say what is needed, what was found and how to mend it, each a clause without a full stop."""
+        """Say what is needed, what was found and how to fix it, each a clause without a full stop."""
         super().__init__(f"{need} is needed, but {found}; {remedy}")
         self.need = need
         self.found = found

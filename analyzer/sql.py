@@ -13,14 +13,21 @@ from typing import LiteralString, cast
 
 import jinja2
 import psycopg.sql
-from sqlglot import tokenize
-from sqlglot.errors import TokenError
-from sqlglot.tokenizer_core import TokenType
 
 from analyzer.errors import InputError
+from analyzer.lex import WHITE_SPACE, IncompleteError, Token, lex
 
 #: A literal in DDL: what PostgreSQL prints without asking for a type.
 Scalar = str | int | float | bool | None
+
+#: Bounds of an expression: far beyond what anybody reviews.
+MOST_CHARACTERS = 100_000
+MOST_BRACKETS = 200
+#: How much of a text a message shows.
+_SHOWN = 200
+_CLOSING = {")": "(", "]": "["}
+#: What may follow a number without a space: neither what a name goes on with nor a quote.
+_AFTER_NUMBER = frozenset("()[],:;.+-*/<>=~!@#%^&|`?")
 
 #: Keywords that quote_ident() quotes: pg_get_keywords() of PostgreSQL 18 without category U.
 _QUOTED_KEYWORDS = frozenset(
@@ -53,7 +60,7 @@ def ident(*names: str) -> Sql:
 
 
 def _quote(name: str) -> str:
-    if not name or "\0" in name:
+    if not name or not _is_unicode(name):
         raise InputError(f"{name!r} is not a name PostgreSQL can hold; give it at least one character and no NUL")
     simple = name.isascii() and name.replace("_", "a").isalnum() and not name[0].isdigit() and name == name.lower()
     if simple and name not in _QUOTED_KEYWORDS:
@@ -88,24 +95,84 @@ def literal(value: Scalar) -> Sql:
 def expression(text: str) -> Sql:
     """Admit a reviewed SQL expression, after making sure that it is one and cannot end the statement it stands in.
 
-    Raises InputError for a semicolon, a comment, or brackets that do not match.
+    What is admitted ends where it seems to on every server, whatever its version and standard_conforming_strings.
+    Raises InputError for a semicolon, a comment, a parameter, brackets that do not match, or a backslash in a plain
+    string; see `conforming` for text that does not come from a person.
     """
+    shown = shortened(text)
+    if len(text) > MOST_CHARACTERS:
+        raise InputError(f"the expression {shown!r} is longer than {MOST_CHARACTERS:,} characters; shorten it")
+    if not _is_unicode(text):
+        raise InputError(f"the expression {shown!r} holds what is no character; write it again")
     try:
-        tokens = tokenize(text, read="postgres")
-    except TokenError as error:
-        raise InputError(f"the expression {text!r} cannot be read as SQL; check its quotes") from error
-    opening = {TokenType.R_PAREN: TokenType.L_PAREN, TokenType.R_BRACKET: TokenType.L_BRACKET}
-    open_brackets: list[TokenType] = []
-    for token in tokens:
-        if token.comments or token.token_type is TokenType.SEMICOLON:
-            raise InputError(f"the expression {text!r} contains a comment or a semicolon; give the expression alone")
-        if token.token_type in opening.values():
-            open_brackets.append(token.token_type)
-        elif token.token_type in opening and (not open_brackets or open_brackets.pop() != opening[token.token_type]):
-            raise InputError(f"the expression {text!r} closes a bracket it did not open")
+        tokens = lex(text)
+    except IncompleteError as error:
+        raise InputError(f"the expression {shown!r} cannot be read as SQL; check its quotes") from error
+    open_brackets: list[str] = []
+    for token, following in zip(tokens, (*tokens[1:], None), strict=False):
+        if problem := _problem(token, following):
+            raise InputError(f"the expression {shown!r} {problem}")
+        if token.kind == "punctuation" and token.text in _CLOSING.values():
+            open_brackets.append(token.text)
+        elif token.text in _CLOSING and (not open_brackets or open_brackets.pop() != _CLOSING[token.text]):
+            raise InputError(f"the expression {shown!r} closes a bracket it did not open")
+        if len(open_brackets) > MOST_BRACKETS:
+            raise InputError(f"the expression {shown!r} is nested more than {MOST_BRACKETS} deep; write it flatter")
     if open_brackets or not tokens:
-        raise InputError(f"the expression {text!r} is empty or leaves a bracket open")
-    return Sql(text.strip())
+        raise InputError(f"the expression {shown!r} is empty or leaves a bracket open")
+    return Sql(text.strip(WHITE_SPACE))
+
+
+def conforming(text: str) -> str:
+    r"""Write plain strings that hold a backslash as E'…', which every server reads alike.
+
+    A server prints `'\d'` in what it deparses, which is another string where standard_conforming_strings is off.
+    """
+    if "\\" not in text:
+        return text
+    try:
+        tokens = lex(text)
+    except IncompleteError:
+        return text
+    for token in reversed(tokens):
+        if token.kind == "string" and token.text.startswith("'") and "\\" in token.text:
+            apart = " " if re.search(r"[\w$]\Z", text[: token.start]) else ""
+            escaped = token.text.replace("\\", "\\\\")
+            text = f"{text[: token.start]}{apart}E{escaped}{text[token.end :]}"
+    return text
+
+
+def _admitted(text: str) -> Sql:
+    return text if isinstance(text, Sql) else expression(conforming(text))
+
+
+def _problem(token: Token, following: Token | None) -> str | None:
+    """Say what about a token could end elsewhere, or mean something else, on another server."""
+    if token.kind == "comment" or token.text == ";":
+        return "contains a comment or a semicolon; give the expression alone"
+    if token.kind == "parameter":
+        return f"contains the parameter {token.text}; write the constant"
+    if token.kind == "string" and "\\" in token.text and token.text[0] in "'nNbBxX":
+        # With standard_conforming_strings off, the string would run on after an escaped quote.
+        return r"has a backslash in a plain string; write E'…\\…', with the backslash doubled"
+    if (
+        token.kind == "number"
+        and following is not None
+        and following.start == token.end
+        and following.text[0] not in (_AFTER_NUMBER)
+    ):  # 0x1F is one token since PostgreSQL 16, and two before
+        return f"runs on after the number {token.text}; put a space between"
+    return None
+
+
+def shortened(text: str) -> str:
+    """Cut a text to what a message shows of it."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether a text can be sent: no NUL, and no half of a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def deparsed(text: str) -> Sql:
@@ -143,7 +210,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     env.filters.update(
-        ident=ident, literal=literal, expression=expression, deparsed=deparsed, names=_names, qualified=qualified
+        ident=ident, literal=literal, expression=_admitted, deparsed=deparsed, names=_names, qualified=qualified
     )
     env.globals["ident"] = ident  # pyright: ignore[reportArgumentType] - Jinja types only its own globals
     return env

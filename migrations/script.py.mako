@@ -1,12 +1,15 @@
 <%!
+from analyzer.migrate.message import docstring
+
+
 def quoted(value):
     if value is None:
         return "None"
     if isinstance(value, str):
-        return '"' + value + '"'
+        return '"' + value + '"' if value.isprintable() and not set(value) & set('"\\') else repr(value)
     return "(" + ", ".join(quoted(item) for item in value) + ",)"
 %>\
-"""${message}."""
+"""${docstring(message)}."""
 
 % if "sa." in f"{upgrades}{downgrades}":
 import sqlalchemy as sa

@@ -20,10 +20,16 @@ from analyzer.workload.shapes import Condition, OperatorPredicate, TableShape
 MAX_KEYS = 3
 _ORDER = "ORDER BY"
 MAX_INCLUDED = 8
+#: Columns that are tried as keys of one kind (equalities, joins, ranges, alternatives), the most selective ones.
+MOST_TRIED = 16
+#: Expressions, and operators, of one mention of a table that are tried.
+MOST_EXPRESSIONS = 32
 #: A partial index that leaves out less than this share of the rows is not drafted.
 LEAST_LEFT_OUT = 0.01
 #: A column with more values than this is not compared with a constant in a partial index.
 MOST_CONSTANTS = 100
+#: Conditions that the predicate of a partial index may have.
+MOST_CONDITIONS = 8
 #: Smallest table and correlation for BRIN: it pays by its size, which needs an order on disk.
 BRIN_PAGES = 4096
 BRIN_CORRELATION = 0.95
@@ -78,7 +84,7 @@ def drafts(shape: TableShape, relation: Relation, facts: Facts) -> tuple[Draft, 
 def _btrees(shape: TableShape, relation: Relation, facts: Facts) -> Iterator[Draft]:
     def by_selectivity(names: Sequence[str]) -> list[str]:
         usable = dict.fromkeys(name for name in names if facts.sortable(relation, name))
-        return sorted(usable, key=lambda name: (-facts.distinct(relation, name), name))
+        return sorted(usable, key=lambda name: (-facts.distinct(relation, name), name))[:MOST_TRIED]
 
     fixed = by_selectivity(shape.equalities)
     joined = by_selectivity([join.column for join in shape.joins])
@@ -171,7 +177,7 @@ def _reason(names: Sequence[str], why: str) -> str:
 
 def _expressions(shape: TableShape, facts: Facts, relation: Relation) -> Iterator[Draft]:
     fixed = [name for name in shape.equalities if facts.sortable(relation, name)]
-    for each in shape.expressions:
+    for each in shape.expressions[:MOST_EXPRESSIONS]:
         key = Key(expression=each.sql)
         yield Draft(keys=(key,), reason=f"{each.kind} on {each.sql}")
         for name in fixed[:1]:
@@ -213,8 +219,9 @@ def _covering(
 
 def includable(relation: Relation, extra: tuple[str, ...], keys: tuple[str, ...], facts: Facts) -> bool:
     """Say whether these columns may be added to a btree index as INCLUDE."""
-    narrow = all(facts.sortable(relation, name) for name in extra)
-    return narrow and len(extra) <= MAX_INCLUDED and facts.fits(relation, (*keys, *extra))
+    if len(extra) > MAX_INCLUDED or not all(facts.sortable(relation, name) for name in extra):
+        return False
+    return facts.fits(relation, (*keys, *extra))
 
 
 def _flags(shape: TableShape, relation: Relation, facts: Facts) -> tuple[Condition, ...]:
@@ -226,7 +233,7 @@ def _flags(shape: TableShape, relation: Relation, facts: Facts) -> tuple[Conditi
         share = facts.fraction(relation, condition.columns[0], condition.sql)
         if share is None or share <= 1 - LEAST_LEFT_OUT:
             kept.setdefault(condition.sql, condition)
-    return tuple(kept[sql] for sql in sorted(kept))
+    return tuple(kept[sql] for sql in sorted(kept)[:MOST_CONDITIONS])
 
 
 def _picks_one_of_many(condition: Condition, relation: Relation, facts: Facts) -> bool:
@@ -269,7 +276,7 @@ def _condition_alone(
 
 
 def _operators(shape: TableShape, relation: Relation, facts: Facts) -> Iterator[Draft]:
-    for each in shape.operators:
+    for each in shape.operators[:MOST_EXPRESSIONS]:
         column = relation.column(each.column)
         if column is None:
             continue
@@ -361,7 +368,7 @@ def ivfflat_lists(rows: float) -> int:
 def _block_ranges(shape: TableShape, relation: Relation, facts: Facts) -> Iterator[Draft]:
     if facts.pages(relation) < BRIN_PAGES:
         return
-    for name in shape.ranges:
+    for name in shape.ranges[:MOST_EXPRESSIONS]:
         column, statistics = relation.column(name), facts.statistics(relation, name)
         if column is None or statistics is None or facts.family(column) not in ("scalar", "text", "network"):
             continue

@@ -15,7 +15,7 @@ from analyzer.advise.access import Draft, drafts, includable
 from analyzer.advise.facts import Facts
 from analyzer.capture.snapshot import Constraint, Index, Relation, Snapshot
 from analyzer.index import IndexDef, Key
-from analyzer.workload.shapes import Shape
+from analyzer.workload.shapes import Shape, TableShape
 
 MOST_PER_TABLE = 60
 #: Tables of fewer pages are read whole sooner than any index.
@@ -193,12 +193,18 @@ def _begins_unique(have: IndexDef, wanted: IndexDef) -> bool:
 
 
 def _foreign_keys(shapes: Sequence[Shape], facts: Facts) -> Iterator[_Entry]:
+    written: dict[tuple[str, str], list[tuple[Shape, TableShape]]] = {}
+    for shape in shapes:
+        for table in shape.tables:
+            if table.target in ("delete", "update", "merge"):
+                written.setdefault((table.schema, table.table), []).append((shape, table))
     for relation in facts.snapshot.relations:
         if relation.kind not in "rp" or relation.partition_bound is not None:
             continue
         for constraint in relation.constraints:
             if constraint.kind == "f" and not covers_foreign_key(constraint, facts.indexes(relation)):
-                yield _foreign_key(constraint, relation, shapes)
+                parent = (constraint.referenced_schema or "", constraint.referenced_table or "")
+                yield _foreign_key(constraint, relation, written.get(parent, ()))
 
 
 def covers_foreign_key(constraint: Constraint, indexes: Iterable[Index]) -> bool:
@@ -221,15 +227,12 @@ def _is_not_null(where: str | None, columns: set[str]) -> bool:
     return all(part.removesuffix(" IS NOT NULL").strip('"') in columns and part.endswith(" NULL") for part in parts)
 
 
-def _foreign_key(constraint: Constraint, relation: Relation, shapes: Sequence[Shape]) -> _Entry:
-    parent = (constraint.referenced_schema, constraint.referenced_table)
+def _foreign_key(constraint: Constraint, relation: Relation, written: Iterable[tuple[Shape, TableShape]]) -> _Entry:
     referenced = set(constraint.referenced_columns)
     weights = {
         shape.statement_id: shape.weight
-        for shape in shapes
-        for table in shape.tables
-        if (table.schema, table.table) == parent
-        and (table.target == "delete" or (table.target in ("update", "merge") and referenced & set(table.written)))
+        for shape, table in written
+        if table.target == "delete" or referenced & set(table.written)
     }
     index = IndexDef(
         schema=relation.schema_name,
@@ -237,7 +240,8 @@ def _foreign_key(constraint: Constraint, relation: Relation, shapes: Sequence[Sh
         name="",
         keys=tuple(Key(column=column) for column in constraint.columns),
     )
-    reason = f"foreign key {constraint.name}: deleting or changing a row of {parent[1]} looks for its rows here"
+    parent = constraint.referenced_table
+    reason = f"foreign key {constraint.name}: deleting or changing a row of {parent} looks for its rows here"
     return _Entry(index, reason, weights, foreign_key=True)
 
 

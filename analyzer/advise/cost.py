@@ -57,7 +57,11 @@ class PricedStatement:
 def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
     """Resolve a statement to tables, and make it plannable whether or not that can be done."""
     shaped = shape(statement, twin.snapshot)
-    return shaped, price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
+    try:
+        return shaped, price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
+    except RecursionError:  # each level of a plan is two of the JSON it comes in
+        reason = "its plan is nested too deep to be read"
+        return shaped, NotExamined(what=f"the statement {statement.id}", reason=reason)
 
 
 def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatement | NotExamined:

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import Literal
 
 from analyzer.capture.snapshot import Column, ColumnStatistics, Index, Relation, Snapshot, TypeDef
+from analyzer.lex import lex
 from analyzer.sql import ident
-from analyzer.workload.lex import lex
 
 Family = Literal["text", "jsonb", "array", "tsvector", "range", "vector", "network", "boolean", "scalar", "other"]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from analyzer import stdout
 from analyzer.advise.cost import CostModel
 from analyzer.twin.planner import TwinIndex
 
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 _SECONDS = 10.0
 
 
+@stdout.silenced()  # a new solver prints its version before it can be given an option
 def solve(model: CostModel, candidates: Sequence[TwinIndex], budget_bytes: int) -> tuple[TwinIndex, ...]:
     """Return the candidates of the best assignment that fits the budget, in their order; always the same."""
     import highspy  # noqa: PLC0415 - of the twin extra; every other command works without
 
     usable = [index for index in candidates if index.size_bytes <= budget_bytes]
     solver = highspy.Highs()
-    for option, value in (("output_flag", False), ("threads", 1), ("time_limit", _SECONDS)):
+    for option, value in (("output_flag", False), ("log_to_console", False), ("threads", 1), ("time_limit", _SECONDS)):
         solver.setOptionValue(option, value)
     built = [solver.addBinary(obj=-model.upkeep(index, frozenset())) for index in usable]
     served: dict[int, list[highs_var]] = {}

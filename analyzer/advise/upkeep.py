@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.capture.snapshot import Relation, Snapshot
 from analyzer.index import IndexDef
+from analyzer.lex import lex
 from analyzer.twin.planner import TwinIndex
-from analyzer.workload.lex import lex
 from analyzer.workload.parse import Statement
 from analyzer.workload.shapes import Shape
 

@@ -117,7 +117,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Callable[[str], None]) -> tuple
     counted = _read_statements(reader, catalog, values=values, tell=tell) if wanted.statements else Statements()
     tables = _read_tables(reader, catalog, search_path, wanted, tell)
     tell("statistics")
-    columns = read_statistics(reader, tuple(tables.relations), tables.index_oids, values=values)
+    columns, refused = read_statistics(reader, tuple(tables.relations), tables.index_oids, values=values)
     extended = read_extended(reader, tuple(tables.relations), values=values)
     extremes = _read_extremes(reader, tables, values=values)
     snapshot = Snapshot(
@@ -142,7 +142,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Callable[[str], None]) -> tuple
         statements_evicted=counted.evicted,
         not_examined=(
             *catalog.not_examined, *tables.not_examined, *extended.not_examined, *extremes.not_examined,
-            *counted.not_examined,
+            *counted.not_examined, *refused,
         ),
     )  # fmt: skip
     return snapshot, tables

@@ -1,56 +1,77 @@
 """What a server knows of its rows and counted of its statements, as the snapshot holds it."""
 
-from datetime import datetime
+from typing import Annotated
 
+from pydantic import Field
+
+from analyzer.capture.bounds import (
+    ColumnNames,
+    Correlation,
+    Count,
+    Dimensions,
+    Distinct,
+    ElementCounts,
+    ElementFractions,
+    Fraction,
+    Fractions,
+    Int4,
+    Milliseconds,
+    Moment,
+    Name,
+    Text,
+)
 from analyzer.capture.record import Record
+
+#: MAX_STATISTICS_TARGET: as many common combinations are kept at most.
+_MOST_COMBINATIONS = 10_000
 
 
 class ColumnStatistics(Record):
     """One row of pg_stats, values in text form; the arrays are None when stripped or absent."""
 
-    schema_name: str
+    schema_name: Name
     #: Table, or index for the statistics of its expressions.
-    relation: str
-    column: str
+    relation: Name
+    column: Name
     inherited: bool
-    null_fraction: float
-    average_width: int
-    distinct: float
-    most_common_values: str | None = None
-    most_common_frequencies: tuple[float, ...] | None = None
-    histogram_bounds: str | None = None
-    correlation: float | None = None
-    most_common_elements: str | None = None
-    most_common_element_frequencies: tuple[float, ...] | None = None
-    element_count_histogram: tuple[float, ...] | None = None
-    range_length_histogram: str | None = None
-    range_empty_fraction: float | None = None
-    range_bounds_histogram: str | None = None
+    null_fraction: Fraction
+    average_width: Int4
+    distinct: Distinct
+    most_common_values: Text | None = None
+    most_common_frequencies: Fractions | None = None
+    histogram_bounds: Text | None = None
+    correlation: Correlation | None = None
+    most_common_elements: Text | None = None
+    most_common_element_frequencies: ElementFractions | None = None
+    element_count_histogram: ElementCounts | None = None
+    range_length_histogram: Text | None = None
+    range_empty_fraction: Fraction | None = None
+    range_bounds_histogram: Text | None = None
 
 
 class DistinctCombinations(Record):
     """How many combinations of values some keys of extended statistics have."""
 
     #: Positions in the statistics' columns and, after them, expressions; from 0.
-    keys: tuple[int, ...]
-    distinct: float
+    keys: Dimensions
+    distinct: Distinct
 
 
 class Dependency(Record):
     """How far one key of extended statistics follows from others, 0 to 1."""
 
     #: Positions as in DistinctCombinations; the last one is the key that follows.
-    keys: tuple[int, ...]
-    degree: float
+    keys: Dimensions
+    degree: Fraction
 
 
 class CommonCombination(Record):
     """One of the most common combinations of all keys of extended statistics, values in text form."""
 
-    values: tuple[str | None, ...]
-    frequency: float
+    values: tuple[Text | None, ...]
+    frequency: Fraction
     #: What the frequency would be, were the keys independent.
-    base_frequency: float
+    base_frequency: Fraction
 
 
 class ExtendedData(Record):
@@ -60,7 +81,7 @@ class ExtendedData(Record):
     inherited: bool
     distinct: tuple[DistinctCombinations, ...] | None = None
     dependencies: tuple[Dependency, ...] | None = None
-    most_common: tuple[CommonCombination, ...] | None = None
+    most_common: Annotated[tuple[CommonCombination, ...], Field(max_length=_MOST_COMBINATIONS)] | None = None
     #: One for each expression, with the statistics' schema and name and the position from 1 as column.
     expressions: tuple[ColumnStatistics | None, ...] = ()
 
@@ -68,82 +89,82 @@ class ExtendedData(Record):
 class ExtendedStatistics(Record):
     """An object of CREATE STATISTICS."""
 
-    schema_name: str
-    name: str
-    table_schema: str
-    table: str
+    schema_name: Name
+    name: Name
+    table_schema: Name
+    table: Name
     #: pg_get_statisticsobjdef.
-    definition: str
+    definition: Text
     #: In the order of the table's columns.
-    columns: tuple[str, ...]
-    expressions: tuple[str, ...] = ()
+    columns: ColumnNames
+    expressions: tuple[Text, ...] = ()
     data: tuple[ExtendedData, ...] = ()
 
 
 class Extreme(Record):
     """Smallest and largest value of an indexed column, in text form."""
 
-    schema_name: str
-    table: str
-    column: str
-    minimum: str | None
-    maximum: str | None
+    schema_name: Name
+    table: Name
+    column: Name
+    minimum: Text | None
+    maximum: Text | None
 
 
 class Sample(Record):
     """Rows of a table, drawn as ANALYZE draws them, in the table's order."""
 
-    schema_name: str
-    table: str
-    columns: tuple[str, ...]
+    schema_name: Name
+    table: Name
+    columns: ColumnNames
     #: Columns some of whose values were too large, and are NULL here.
-    incomplete: tuple[str, ...] = ()
+    incomplete: ColumnNames = ()
     #: COPY's text format, a row each.
-    lines: tuple[str, ...] = ()
+    lines: tuple[Text, ...] = ()
 
 
 class StatementCounters(Record):
     """One entry of pg_stat_statements, summed over roles."""
 
     #: A string: an int64 is more than a JSON reader can be trusted with.
-    queryid: str
-    query: str
-    calls: int
-    total_ms: float
-    mean_ms: float
-    stddev_ms: float
-    rows: int
-    shared_blocks_hit: int
-    shared_blocks_read: int
-    temp_blocks: int
+    queryid: Name
+    query: Text
+    calls: Count
+    total_ms: Milliseconds
+    mean_ms: Milliseconds
+    stddev_ms: Milliseconds
+    rows: Count
+    shared_blocks_hit: Count
+    shared_blocks_read: Count
+    temp_blocks: Count
 
 
 class StatementUse(Record):
     """What one server counted of a statement."""
 
-    queryid: str
-    calls: int
-    total_ms: float
+    queryid: Name
+    calls: Count
+    total_ms: Milliseconds
 
 
 class IndexUse(Record):
     """What one server counted of an index."""
 
-    schema_name: str
-    name: str
-    scans: int
-    last_scan: datetime | None = None
+    schema_name: Name
+    name: Name
+    scans: Count
+    last_scan: Moment | None = None
 
 
 class ServerCounters(Record):
     """What one of several servers counted by itself; the snapshot's statements, tables and indexes have the sums."""
 
     #: Host and port.
-    name: str
+    name: Text
     in_recovery: bool
-    started_at: datetime
+    started_at: Moment
     #: Start of the counters' windows; None when the server cannot say.
-    stats_reset: datetime | None
-    statements_reset: datetime | None = None
+    stats_reset: Moment | None
+    statements_reset: Moment | None = None
     statements: tuple[StatementUse, ...] = ()
     indexes: tuple[IndexUse, ...] = ()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from analyzer.capture.bounds import MOST_ROWS
 from analyzer.capture.reader import Reader, grouped
 from analyzer.capture.snapshot import Column, Constraint, NotExamined, Relation, TableActivity
 from analyzer.sql import ident
@@ -39,6 +40,8 @@ def _blocked_reasons(rows: list[dict[str, object]]) -> list[NotExamined]:
 def read_relations(reader: Reader, blocked: Blocked) -> dict[int, Relation]:
     """Read the relations of users, by oid, in order of schema and name; blocked ones are left out."""
     rows = reader.rows("relations", {"blocked": list(blocked.oids)})
+    for row in rows:  # since 18 a table's owner can write any number
+        row["tuples"] = min(row["tuples"], MOST_ROWS) if row["tuples"] >= -1 else -1
     oids = {"relations": [row["oid"] for row in rows]}
     columns = grouped(reader.rows("columns", oids))
     constraints = grouped(reader.rows("constraints", oids))

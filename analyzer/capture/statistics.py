@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from psycopg import errors
 from psycopg.rows import DictRow
+from pydantic import ValidationError
 
+from analyzer.capture.admission import breach
 from analyzer.capture.reader import REFUSALS, Reader, refusal
 from analyzer.capture.snapshot import ColumnStatistics, Extreme, Index, NotExamined, Relation
 from analyzer.sql import ident
@@ -103,10 +105,21 @@ def _reasons(row: DictRow) -> list[NotExamined]:
 
 def read_statistics(
     reader: Reader, relations: Sequence[int], indexes: Sequence[int], *, values: bool
-) -> tuple[ColumnStatistics, ...]:
-    """Read the pg_stats rows of relations and of index expressions; without `values`, no value leaves the server."""
+) -> tuple[tuple[ColumnStatistics, ...], tuple[NotExamined, ...]]:
+    """Read the pg_stats rows of relations and of index expressions, and name those that are out of bounds.
+
+    Without `values`, no value leaves the server.
+    """
     rows = reader.rows("column_statistics", {"relations": [*relations, *indexes], "values": values})
-    return tuple(ColumnStatistics(**row) for row in rows)
+    found: list[ColumnStatistics] = []
+    refused: list[NotExamined] = []
+    for row in rows:
+        try:
+            found.append(ColumnStatistics(**row))
+        except ValidationError as error:  # since 18 a table's owner can write any number
+            what = f"statistics of {ident(row['schema_name'], row['relation'])} ({ident(row['column'])})"
+            refused.append(NotExamined(what=what, reason=breach(error)))
+    return tuple(found), tuple(refused)
 
 
 def read_extremes(

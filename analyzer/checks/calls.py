@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analyzer.workload.lex import IncompleteError, Token, lex, significant
+from analyzer.lex import IncompleteError, Token, lex, significant
 
 #: Words that stand before a parenthesis and call nothing.
 _NOT_CALLS = frozenset(

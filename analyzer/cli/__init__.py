@@ -8,12 +8,15 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from types import FrameType
 
 import click
 
-from analyzer import __version__
+from analyzer import __version__, console, stdout
+from analyzer.console import passwords, without_passwords
 from analyzer.errors import TwindexError
 
 #: Command and module, in the order of a day's work.
@@ -34,6 +37,10 @@ COMMANDS = {
 
 #: What a shell reports of a process that a signal ended.
 _BY_SIGNAL = 128
+#: EX_SOFTWARE of sysexits.h.
+_DEFECT = 70
+#: Characters of an unforeseen error's text.
+_MOST_OF_AN_ERROR = 300
 
 
 class LazyGroup(click.Group):
@@ -56,26 +63,30 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; the user's mistakes end in one line on stderr and their exit status."""
+    """Run the command line; whatever goes wrong ends in one line on stderr and an exit status."""
+    _occupy_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its number
             stream.reconfigure(errors="backslashreplace")
+    stdout.reserve()
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised and told besides
     try:
-        with _terminable():
+        with warnings.catch_warnings(), _terminable():
+            # What a library warns of is for whoever develops, and may quote what it was given.
+            warnings.showwarning = _warn
             status = _run(arguments)
-            sys.stdout.flush()
     except BrokenPipeError:  # whoever reads the output has enough of it, which is no failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    finally:
+        console.abandon()
     sys.exit(status)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        done = cli.main(args=arguments, prog_name="twindex", standalone_mode=False)
+        done = _done(arguments)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message(), err=True)
+        console.tell_lines(error.format_message())
         return error.exit_code
     except click.ClickException as error:
         return _complain(_usage(error), error.exit_code)
@@ -83,7 +94,21 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _complain("interrupted", _BY_SIGNAL + signal.SIGINT)
     except TwindexError as error:
         return _complain(str(error), error.exit_status)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort: nobody above could say it better
+        return _confess(error, arguments)
     return done if isinstance(done, int) else 0  # an int is what a click.exceptions.Exit carried
+
+
+def _done(arguments: Sequence[str] | None) -> object:
+    try:
+        return cli.main(args=arguments, prog_name="twindex", standalone_mode=False)
+    except BrokenPipeError:
+        raise
+    except OSError:  # click writes its help itself
+        console.flush()
+        raise
 
 
 def _usage(error: click.ClickException) -> str:
@@ -93,8 +118,47 @@ def _usage(error: click.ClickException) -> str:
 
 
 def _complain(message: str, status: int) -> int:
-    click.echo(f"twindex: {' '.join(message.split())}", err=True)
+    console.tell(f"twindex: {message}")
     return status
+
+
+def _confess(error: Exception, arguments: Sequence[str] | None) -> int:
+    """Say in one line that twindex is at fault, and where; the traceback only to whoever asks for it."""
+    secrets = passwords(" ".join(arguments or ()))
+    if os.environ.get("TWINDEX_DEBUG"):
+        console.tell_traceback(error, secrets)
+    text = without_passwords(f"{type(error).__name__}: {error}".rstrip(": "), secrets)
+    text = text if len(text) <= _MOST_OF_AN_ERROR else f"{text[:_MOST_OF_AN_ERROR]}…"
+    return _complain(f"internal error in {_place(error)}: {text}; set TWINDEX_DEBUG=1 for the traceback", _DEFECT)
+
+
+def _place(error: Exception) -> str:
+    """Say where in twindex an error came up, as file:line."""
+    package = Path(__file__).parents[1]
+    last = f"{package.name}"
+    step = error.__traceback__
+    while step is not None:
+        file = Path(step.tb_frame.f_code.co_filename)
+        if file.is_relative_to(package):
+            last = f"{file.relative_to(package.parent)}:{step.tb_lineno}"
+        step = step.tb_next
+    return last
+
+
+def _warn(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object, **__: object
+) -> None:
+    if os.environ.get("TWINDEX_DEBUG"):
+        console.tell(without_passwords(f"{filename}:{lineno}: {category.__name__}: {message}"))
+
+
+def _occupy_standard_streams() -> None:
+    """Put /dev/null where a standard stream was closed: else the next file opened is what others write it to."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ import click
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.options import Database, read_snapshot, resolve_database, superuser_option, user_code_option
+from analyzer.console import tell
 from analyzer.errors import InputError
+from analyzer.visible import visible
 
 #: How many of the reasons for not examining something the summary names.
 _REASONS_SHOWN = 3
@@ -67,7 +69,7 @@ def command(
     except OSError as error:
         raise InputError(f"{output} cannot be written ({error.strerror}); give -o another file name") from None
     if not quiet:
-        click.echo(summary(snapshot, output), err=True)
+        tell(summary(snapshot, output))
 
 
 def _check_writable(output: Path) -> None:
@@ -89,7 +91,7 @@ def summary(snapshot: Snapshot, output: Path) -> str:
     )
     missing = snapshot.not_examined
     if not missing:
-        return f"{counts}; everything was examined"
+        return visible(f"{counts}; everything was examined")
     reasons = "; ".join(f"{part.what}: {part.reason}" for part in missing[:_REASONS_SHOWN])
     more = f"; and {len(missing) - _REASONS_SHOWN} more" if len(missing) > _REASONS_SHOWN else ""
-    return f"{counts}; {len(missing)} not examined ({reasons}{more})"
+    return visible(f"{counts}; {len(missing)} not examined ({reasons}{more})")

@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TimeElapsedColumn
 
 from analyzer.cli.options import quiet_option
 from analyzer.config import load_config
+from analyzer.console import put, tell
+from analyzer.demo import story
 from analyzer.demo.rows import FAST, FULL
-from analyzer.demo.story import Outcome, tell
+from analyzer.demo.story import Outcome
+from analyzer.terminal import Description, is_terminal, of_stderr
 
 
 @click.command()
@@ -30,26 +32,25 @@ def command(*, fast: bool, directory: Path | None, quiet: bool) -> None:
     target = directory or load_config().development / "demo"
     started = time.monotonic()
     with _stages(quiet=quiet) as progress:
-        outcome = tell(target.absolute(), scale=FAST if fast else FULL, progress=progress)
-    click.echo(_summary(outcome, time.monotonic() - started))
+        outcome = story.tell(target.absolute(), scale=FAST if fast else FULL, progress=progress)
+    put(_summary(outcome, time.monotonic() - started))
 
 
 @contextmanager
 def _stages(*, quiet: bool) -> Generator[Callable[[str, float | None], None]]:
     """Show a progress bar per stage on stderr; lines instead when it is not a terminal."""
-    console = Console(stderr=True, quiet=quiet)
-    if not sys.stderr.isatty():
+    if not is_terminal(sys.stderr):
         seen: set[str] = set()
 
         def say(stage: str, _: float | None) -> None:
-            if stage not in seen:
+            if stage not in seen and not quiet:
                 seen.add(stage)
-                console.print(f"{stage} …", highlight=False)
+                tell(f"{stage} …")
 
         yield say
         return
-    columns = (TextColumn("{task.description:>24}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bars:
+    columns = (Description("{task.description:>24}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=of_stderr(quiet=quiet)) as bars:
         tasks: dict[str, TaskID] = {}
 
         def show(stage: str, done: float | None) -> None:

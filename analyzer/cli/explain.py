@@ -3,6 +3,7 @@
 import click
 
 from analyzer.checks.registry import overview, page
+from analyzer.console import put, say
 
 
 @click.command()
@@ -13,7 +14,7 @@ def command(*, rule: str | None) -> None:
     RULE is a code such as TX101, or its short name.
     """
     if rule is not None:
-        click.echo(page(rule), nl=False)
+        put(page(rule))
         return
     for code, severity, name, title in overview():
-        click.echo(f"{code}  {severity:<8} {name:<30} {title}")
+        say(f"{code}  {severity:<8} {name:<30} {title}")

@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
-from rich.console import Console
 
 from analyzer.checks.registry import pages
+from analyzer.console import put
 from analyzer.errors import InputError
 from analyzer.report.findings import FindingsDocument
 from analyzer.report.findings_text import render_findings_text
 from analyzer.report.github import render_github
 from analyzer.report.output import write_texts
 from analyzer.report.sarif import render_sarif
+from analyzer.terminal import of_stdout
+from analyzer.visible import visible_json
 
 F = TypeVar("F", bound=Callable[..., Any])
 Format = Literal["text", "json", "sarif", "github"]
@@ -45,7 +47,7 @@ def _format_of(path: Path) -> Format:
 def render_findings(document: FindingsDocument, output_format: Format, *, width: int, colour: bool) -> str:
     """Render findings in one of the formats."""
     if output_format == "json":
-        return document.model_dump_json(indent=2) + "\n"
+        return visible_json(document.model_dump_json(indent=2)) + "\n"
     if output_format == "sarif":
         return render_sarif(document, pages(check.code for check in document.checks))
     if output_format == "github":
@@ -59,11 +61,12 @@ def emit_findings(document: FindingsDocument, outputs: Sequence[Path], output_fo
         formats: list[tuple[Path, Format]] = [(path, output_format or _format_of(path)) for path in outputs]
         write_texts([(path, render_findings(document, form, width=120, colour=False)) for path, form in formats])
         return
-    console = Console()
+    console = of_stdout()
+    colour = console.is_terminal and not console.no_color
     text = render_findings(
         document,
         output_format or "text",
         width=min(console.width, 160) if console.is_terminal else 120,
-        colour=console.is_terminal and not console.no_color,
+        colour=colour,
     )
-    click.echo(text, nl=False)
+    put(text, colour=colour, commands=output_format == "github")

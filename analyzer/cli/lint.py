@@ -11,6 +11,7 @@ from typing import Any, cast
 import click
 from sqlalchemy import Table
 
+from analyzer import stdout
 from analyzer.advise.facts import Facts
 from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import NotExamined as SnapshotGap
@@ -44,7 +45,8 @@ def _metadata(text: str) -> tuple[IndexDef, ...]:
     if str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        found: Any = importlib.import_module(module_name)
+        with stdout.diverted():
+            found: Any = importlib.import_module(module_name)
         for name in (attribute or "metadata").split("."):
             found = getattr(found, name)
     except (ImportError, AttributeError, ValueError) as error:

@@ -12,17 +12,18 @@ from typing import Any, TypeVar, cast
 
 import click
 import psycopg
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import Snapshot
 from analyzer.config import Config, configured_url, load_config
+from analyzer.console import put, tell
 from analyzer.db import describe, has_password, without_secrets
 from analyzer.errors import InputError, UnreachableError
 from analyzer.report.model import Document
 from analyzer.report.output import Format, QueryText, format_of, render, write
+from analyzer.terminal import Description, is_terminal, of_stderr, of_stdout
 from analyzer.twin import cluster
 from analyzer.twin.host import Wanted
 from analyzer.workload.parse import Workload, parse_file, parse_statements
@@ -125,13 +126,20 @@ def specs_option(function: F) -> F:
 
 
 def twin_options(function: F) -> F:
-    """Add `--twin-bin`, `--twin-image` and `--run-user-code`, which the command is given together as `wanted`."""
+    """Add what the command is given together as `wanted`: where a twin runs, and what it trusts."""
 
     @functools.wraps(function)
-    def command(*args: Any, twin_bin: Path | None, twin_image: str | None, run_user_code: bool, **options: Any) -> Any:
+    def command(
+        *args: Any,
+        twin_bin: Path | None,
+        twin_image: str | None,
+        run_user_code: bool,
+        trust_schema: bool,
+        **options: Any,
+    ) -> Any:
         if twin_bin is not None and twin_image is not None:
             raise InputError("both --twin-bin and --twin-image are given; name one planner")
-        wanted = Wanted(bin_dir=twin_bin, image=twin_image, run_user_code=run_user_code)
+        wanted = Wanted(bin_dir=twin_bin, image=twin_image, run_user_code=run_user_code, trust_schema=trust_schema)
         return function(*args, wanted=wanted, **options)
 
     named_image = click.option(
@@ -142,7 +150,12 @@ def twin_options(function: F) -> F:
         type=click.Path(path_type=Path, file_okay=False),
         help="Plan on the PostgreSQL whose initdb and postgres are here  [default: the closest at hand]",
     )
-    return cast("F", named_directory(named_image(user_code_option(command))))
+    trusted = click.option(
+        "--trust-schema",
+        is_flag=True,
+        help="Build a twin also where the kernel has no Landlock to contain what the captured schema could run.",
+    )
+    return cast("F", named_directory(named_image(user_code_option(trusted(command)))))
 
 
 def quiet_option(function: F) -> F:
@@ -208,15 +221,16 @@ def emit(document: Document, outputs: Sequence[Path], output_format: Format | No
     if outputs:
         write(document, outputs, output_format, query_text=query_text)
         return
-    terminal = sys.stdout.isatty()
+    terminal = is_terminal(sys.stdout)
+    colour = terminal and not os.environ.get("NO_COLOR")
     text = render(
         document,
         output_format or "text",
         query_text=query_text,
-        width=min(Console().width, 160) if terminal else 120,
-        colour=terminal and not os.environ.get("NO_COLOR"),
+        width=min(of_stdout().width, 160) if terminal else 120,
+        colour=colour,
     )
-    click.echo(text, nl=not text.endswith("\n"), color=True)  # what is rendered decides about colour
+    put(text, colour=colour)
 
 
 @contextlib.contextmanager
@@ -227,9 +241,7 @@ def resolve_database(database: Database, config: Config | None = None) -> Genera
     """
     settings = config or load_config()
     if database.url is not None and has_password(database.url):
-        click.echo(
-            "twindex: a password on the command line shows in process lists; use PGPASSWORD or ~/.pgpass", err=True
-        )
+        tell("twindex: a password on the command line shows in process lists; use PGPASSWORD or ~/.pgpass")
     url = database.url or configured_url(settings)
     if url is not None:
         yield Source(url=url, allow_superuser=database.allow_superuser)
@@ -296,6 +308,8 @@ def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload
 def read_text(path: Path | None) -> str:
     """Read a text file, or stdin when there is none; raises InputError."""
     where = path or "stdin"
+    if path is None and sys.stdin is None:  # it was closed
+        raise InputError("stdin cannot be read (it is closed); open it, or name a file")
     try:
         text = (path.read_bytes() if path else sys.stdin.buffer.read()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -316,8 +330,7 @@ def specs_directory(specs: Path | None, *, new: bool = False) -> Path:
 @contextlib.contextmanager
 def progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
     """Show one line of progress on stderr while the block runs; nothing when quiet or not a terminal."""
-    console = Console(stderr=True, quiet=quiet or not sys.stderr.isatty())
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    columns = (SpinnerColumn(), Description(), TimeElapsedColumn())
+    with Progress(*columns, console=of_stderr(quiet=quiet or not is_terminal(sys.stderr)), transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda what: bar.update(task, description=what)

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from analyzer.advise.proposal import Advice, Limits, propose
+from analyzer.atomic_file import replace_file
 from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.options import (
     Database,
@@ -23,6 +24,7 @@ from analyzer.cli.options import (
     twin_options,
     workload_option,
 )
+from analyzer.console import tell
 from analyzer.errors import InputError
 from analyzer.report.advice import new_specs, propose_document
 from analyzer.report.model import ProposeDocument
@@ -88,7 +90,7 @@ def command(
     if write_specs:
         for path in _write(directory, document, advice):
             if not quiet:
-                click.echo(f"wrote {path}", err=True)
+                tell(f"wrote {path}")
     emit(document, outputs, output_format, query_text)
 
 
@@ -103,7 +105,7 @@ def _write(directory: Path, document: ProposeDocument, advice: Advice) -> tuple[
         written = append_proposals(directory, new) if new else ()
         schema = directory / "schema.json"
         if not schema.exists():
-            schema.write_text(json_schema(), encoding="utf-8")
+            replace_file(schema, json_schema(), mode=None)
     except OSError as error:
         raise InputError(f"{directory} cannot be written ({error.strerror}); give --specs another directory") from None
     return tuple(sorted({*written, *(set_state(directory, again, "proposed") if again else ())}))

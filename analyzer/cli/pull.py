@@ -12,10 +12,12 @@ from analyzer.cli.options import (
     specs_directory,
     specs_option,
 )
+from analyzer.console import say, tell
 from analyzer.errors import InputError
 from analyzer.specs.files import load_specs
 from analyzer.specs.model import parse_table
 from analyzer.specs.pull import pull
+from analyzer.visible import visible
 
 
 @click.command()
@@ -35,11 +37,11 @@ def command(*, database: Database, specs: Path | None, tables: tuple[str, ...], 
             raise InputError(f"--table: there is no {schema}.{table} in {snapshot.server.database}; check the name")
     pulled = pull(snapshot, directory, tables=wanted)
     for path in pulled.files:
-        click.echo(str(path))
+        say(str(path))
     if not quiet:
-        click.echo(f"declared: {len(pulled.indexes)}, files written: {len(pulled.files)}", err=True)
+        tell(f"declared: {len(pulled.indexes)}, files written: {len(pulled.files)}")
         for gap in pulled.left_out:
-            click.echo(f"not declared: {gap.what}: {gap.reason}", err=True)
+            tell(visible(f"not declared: {gap.what}: {gap.reason}"))
 
 
 def _table(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.config import load_config
+from analyzer.console import say
 from analyzer.errors import InputError
 from analyzer.migrate.revision import revise
 from analyzer.specs.files import load_specs
@@ -53,4 +54,4 @@ def command(
             snapshot, directory, settings,
             message=message, canonical=twin.canonical, deparse=twin.server_ddl,
         )  # fmt: skip
-    click.echo("nothing to do: the database agrees with the specs" if path is None else str(path))
+    say("nothing to do: the database agrees with the specs" if path is None else str(path))

@@ -3,6 +3,7 @@
 import click
 from jinja2 import UndefinedError
 
+from analyzer.console import put
 from analyzer.errors import InputError
 from analyzer.sql import render_text
 
@@ -16,4 +17,4 @@ def command(name: str, pg: int) -> None:
         text = render_text(name, pg=pg)
     except UndefinedError as error:
         raise InputError(f"{name} cannot be shown alone ({error.message}); it is filled in where it is used") from None
-    click.echo(text)
+    put(text)

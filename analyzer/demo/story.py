@@ -13,6 +13,7 @@ from analyzer.advise.proposal import Advice, propose
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import Snapshot
+from analyzer.console import logger
 from analyzer.db import connect
 from analyzer.demo import LEFT_OUT, data, workload
 from analyzer.demo.project import copy_project, project_files
@@ -28,7 +29,7 @@ from analyzer.specs.files import append_proposals, load_specs, set_state
 from analyzer.sql import render
 from analyzer.twin import cluster
 from analyzer.twin.cluster import Cluster
-from analyzer.twin.planner import open_twin
+from analyzer.twin.planner import Wanted, open_twin
 from analyzer.verify import compare
 from analyzer.workload.parse import parse_statements
 
@@ -40,6 +41,8 @@ SCHEMA_REVISION = "0005"
 _SEED = 1
 #: Before it is measured, this part of the workload is run to warm the buffers that loads and builds left cold.
 _WARM_UP = 4
+#: The schema is ours: its twins may be built where the kernel cannot contain them.
+_OURS = Wanted(trust_schema=True)
 #: A server as it is run on solid-state disks; nothing vacuums between the two runs but the demo itself.
 _SERVER = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -142,7 +145,7 @@ def _propose(directory: Path, before: Snapshot, progress: Progress) -> Advice:
     specs = directory / "index_specs"
     known = declared(load_specs(specs), before)
     progress("twin and proposals", None)
-    with open_twin(before) as twin:
+    with open_twin(before, wanted=_OURS) as twin:
         advice = propose(twin, parse_statements(before), declared=known)
     append_proposals(specs, new_specs(propose_document(advice, before), advice))
     progress("twin and proposals", 1)
@@ -157,15 +160,15 @@ def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, 
     set_state(specs, proposed, "approved")
     snapshot = capture(url, statements=False)
     config = _alembic(directory, url)
-    with open_twin(snapshot) as twin:
+    with open_twin(snapshot, wanted=_OURS) as twin:
         revise(snapshot, specs, config, message="proposed", canonical=twin.canonical, deparse=twin.server_ddl)
     log = _BuildLog()
-    logging.getLogger("analyzer.migrate").addHandler(log)
-    logging.getLogger("analyzer.migrate").setLevel(logging.INFO)
+    logger("analyzer.migrate").addHandler(log)
+    logger("analyzer.migrate").setLevel(logging.INFO)
     try:
         alembic.upgrade(config, "head")
     finally:
-        logging.getLogger("analyzer.migrate").removeHandler(log)
+        logger("analyzer.migrate").removeHandler(log)
     progress("approve, revise, upgrade", 1)
     return log.seconds
 
@@ -187,7 +190,7 @@ class _BuildLog(logging.Handler):
 def _report(before: Snapshot, after: Snapshot, advice: Advice, seconds: dict[str, float], progress: Progress) -> Report:
     progress("report", 0)
     basis = "pg_stat_statements: mean execution time, the same statements with the same values before and after"
-    with open_twin(before) as twin:
+    with open_twin(before, wanted=_OURS) as twin:
         verification = compare(before, after, twin, basis=basis)
     built = {
         index.definition.name: Built(

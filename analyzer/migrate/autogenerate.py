@@ -1,6 +1,5 @@
 """Let `alembic revision --autogenerate` and `alembic check` see the specs, and no managed index as one to drop."""
 
-import logging
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from alembic.util import PriorityDispatchResult
 from sqlalchemy.engine import Connection
 
 from analyzer.config import load_config
+from analyzer.console import logger
 from analyzer.errors import TwindexError
 from analyzer.migrate.directives import keep_apart
 from analyzer.migrate.live import Live
@@ -32,7 +32,7 @@ from analyzer.specs.files import SpecSet, load_specs
 from analyzer.specs.models import model_indexes
 from analyzer.sql import ident
 
-LOG = logging.getLogger(__name__)
+LOG = logger(__name__)
 
 #: Name of the keyword of context.configure() that says where the specs are.
 OPTION = "index_specs"

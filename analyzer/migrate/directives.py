@@ -4,7 +4,6 @@ Index steps run outside a transaction and may be repeated; other operations may 
 """
 
 import itertools
-import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +13,11 @@ from alembic.operations.ops import DowngradeOps, MigrateOperation, MigrationScri
 from alembic.runtime.migration import MigrationContext
 from alembic.util import rev_id
 
+from analyzer.console import logger
+from analyzer.migrate.message import docstring
 from analyzer.migrate.operations import IndexOperation, SideBySideBuilds, beside_each_other
 
-LOG = logging.getLogger(__name__)
+LOG = logger(__name__)
 
 _HOOK = "process_revision_directives"
 _SEQUENTIAL = re.compile(r"\d{2,8}")
@@ -34,6 +35,7 @@ def keep_apart(context: AutogenContext) -> None:
             theirs(migration_context, revision, directives)
         separate(directives, _existing(migration_context))
         for script in directives:
+            script.message = docstring(script.message)
             for container in (*script.upgrade_ops_list, *script.downgrade_ops_list):
                 container.ops[:] = beside_each_other(container.ops)
 

@@ -20,7 +20,7 @@ from analyzer.migrate.catalog import owner_for_copy
 from analyzer.migrate.session import commits_by_itself
 from analyzer.migrate.statement import parts_of_create, unqualified
 from analyzer.specs.files import DeclaredSpec
-from analyzer.sql import expression, ident, render_text
+from analyzer.sql import conforming, expression, ident, render_text
 
 #: The copy has the name of its table, so that expressions may name that, the index a name of its own.
 _INDEX = "twindex_copy_index"
@@ -132,7 +132,7 @@ def _relative(index: IndexDef) -> IndexDef:
 
 
 def _without_schema(text: str, index: IndexDef) -> str:
-    return unqualified(expression(text), index.schema, index.table)
+    return unqualified(expression(conforming(text)), index.schema, index.table)
 
 
 @contextlib.contextmanager

@@ -8,22 +8,28 @@ from collections.abc import Iterator
 
 from alembic.runtime.migration import MigrationContext
 
+from analyzer.lex import lex
 from analyzer.migrate.names import mark, temporary_name
 from analyzer.migrate.statement import is_concurrent_drop, parse_create
 from analyzer.migrate.target import Target
 from analyzer.sql import render_text
+from analyzer.visible import visible
 
 _PSQL = "\\gexec"
+_KEEP = "\\gset"
 
 
 def write(context: MigrationContext, target: Target, statements: Iterator[str]) -> None:
     """Write statements, comments and queries for `\\gexec`, between the settings they run with."""
-    session = target.session()
+    session, written = target.session(), tuple(statements)
+    if any("\\" in statement.removesuffix(_PSQL) for statement in written):
+        # A revision from before, or by hand, may hold a plain string that means something else where it is off.
+        session = {"standard_conforming_strings": "on"} | session
     lines = [render_text("online/set", name=name, value=value) for name, value in session.items()]
-    lines += [*statements, *(render_text("online/reset", name=name) for name in session)]
+    lines += [*written, *(render_text("online/reset", name=name) for name in session)]
     with context.autocommit_block():
         for line in lines:
-            complete = line.splitlines()[-1].startswith("--") or line.endswith(_PSQL)
+            complete = line.endswith((_PSQL, _KEEP)) or lex(line)[-1].kind == "comment"
             context.impl.static_output(line if complete else line.strip() + ";")
 
 
@@ -73,17 +79,20 @@ def swap_statements(target: Target, old: str, new: str) -> Iterator[str]:
 
 def _partitions(target: Target) -> Iterator[str]:
     facts = {"schema": target.schema, "name": target.name, "table": target.table}
+    table = visible(target.qualified_table)
     yield (
-        f"-- For each partition of {target.qualified_table} psql makes a statement and runs it; what fits is taken.\n"
+        f"-- For each partition of {table} psql makes a statement and runs it; what fits is taken.\n"
         "-- Repeat these queries when one of their statements failed, after dropping what it left INVALID."
     )
+    yield f"{render_text('online/trust_path')} {_KEEP}"
     yield render_text("online/write_partition_parents", **facts) + f"\n{_PSQL}"
     yield render_text("online/write_partition_builds", **facts) + f"\n{_PSQL}"
     yield render_text("online/write_partition_attachments", **facts) + f"\n{_PSQL}"
+    yield f"{render_text('online/return_path')} {_KEEP}"
 
 
 def _leftover(name: str) -> str:
-    shown = name.replace("\n", " ")
+    shown = visible(name)  # a carriage return ends a comment too
     return (
         f'-- If an earlier attempt left {shown} INVALID, the next statement fails with "already exists";\n'
         f"-- then run DROP INDEX CONCURRENTLY IF EXISTS {shown} and repeat it."

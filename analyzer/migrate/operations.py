@@ -12,13 +12,12 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.autogenerate.render import renderers
 from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import OpContainer
-from sqlglot import tokenize
-from sqlglot.errors import TokenError
-from sqlglot.tokenizer_core import TokenType
 
+from analyzer.lex import IncompleteError, lex
 from analyzer.migrate import online
 from analyzer.migrate.statement import parse_create
 from analyzer.sql import render_text
+from analyzer.visible import visible
 
 IMPORT = "import analyzer.migrate.alembic_plugin  # noqa: F401"
 _WIDTH = 90
@@ -310,7 +309,7 @@ def render_operation(operation: MigrateOperation) -> str:
         builds = "\n".join(render_operation(each) for each in operation.ops)
         return f"with op.side_by_side():\n{textwrap.indent(builds, _INDENT)}"
     if not isinstance(operation, IndexOperation):
-        return f"pass  # {operation.why}" if isinstance(operation, NothingOp) else "pass"
+        return f"pass  # {visible(operation.why)}" if isinstance(operation, NothingOp) else "pass"
     body = "".join(f"{_INDENT}{argument},\n" for argument in _arguments(operation))
     return f"op.{operation.verb}(\n{body})"
 
@@ -364,27 +363,27 @@ def _wrapped(sql: str) -> list[str]:
     if len(sql) <= _WIDTH:
         return [sql]
     try:
-        tokens = tokenize(sql, read="postgres")
-    except TokenError:
+        tokens = lex(sql)
+    except IncompleteError:
         return [sql]
     lines: list[str] = []
     begin = gap = depth = 0
     for token in tokens:
         after_space = token.start > 0 and sql[token.start - 1] == " "
         gap = token.start if after_space else gap
-        clause = after_space and depth == 0 and token.text.upper() in _CLAUSES
-        if (clause and token.token_type is not TokenType.IDENTIFIER) or token.end - begin >= _WIDTH:
+        clause = after_space and depth == 0 and token.word.upper() in _CLAUSES
+        if clause or token.end - begin > _WIDTH:
             cut = token.start if clause else gap
             lines += [sql[begin:cut].rstrip()] if cut > begin else []
             begin = max(begin, cut)
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
+        depth += (token.text == "(") - (token.text == ")")
     return [*lines, sql[begin:].rstrip()]
 
 
 def _unwrapped(sql: str, separator: str) -> str:
     """Take the indentation of a revision off a statement, unless a constant in it runs over lines."""
     try:
-        whole = any("\n" in sql[token.start : token.end + 1] for token in tokenize(sql, read="postgres"))
-    except TokenError:
+        whole = any("\n" in token.text for token in lex(sql))
+    except IncompleteError:
         whole = True
     return sql.strip() if whole else separator.join(line.strip() for line in sql.strip().split("\n"))

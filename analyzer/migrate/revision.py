@@ -1,19 +1,23 @@
 """Write an Alembic revision from the specs: the index steps and nothing else."""
 
 import argparse
+import configparser
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from alembic.config import Config, MessagingOptions
 from alembic.operations import MigrateOperation
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError, rev_id
+from alembic.util import CommandError, format_as_comma, rev_id
 
+from analyzer import stdout
 from analyzer.capture.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
+from analyzer.migrate.message import docstring, refuse_code
 from analyzer.migrate.operations import (
     IMPORT,
     AlterIndexOp,
@@ -39,7 +43,15 @@ _OPERATIONS: dict[str, type[IndexOperation]] = {
     "rename": RenameIndexOp,
     "alter": AlterIndexOp,
 }
-_SEQUENTIAL = re.compile(r"\d{2,8}")
+_SEQUENTIAL = re.compile(r"[0-9]{2,8}")
+#: What Alembic tells a template besides.
+_FACTS: dict[str, Any] = {
+    "down_revision": None,
+    "create_date": "",
+    "comma": format_as_comma,
+    "branch_labels": None,
+    "depends_on": None,
+}
 
 
 def revise(
@@ -66,6 +78,7 @@ def revise(
     return write_revision(config, message, found, deparse=deparse, partitioned=partitioned) if found else None
 
 
+@stdout.diverted()  # the project's revisions are loaded, and its hooks run on the new one
 def write_revision(
     config: Path | Config,
     message: str,
@@ -83,15 +96,16 @@ def write_revision(
     try:
         directory = ScriptDirectory.from_config(_alembic_config(config))
         directory.messaging_opts = MessagingOptions(quiet=True)
-        script = directory.generate_revision(
-            _next_id(directory),
-            message,
-            imports=IMPORT,
-            upgrades=_body(operations),
-            downgrades=_body([operation.reverse() for operation in reversed(operations)]),
-        )
-    except CommandError as error:
-        raise InputError(f"Alembic cannot write a revision: {' '.join(str(error).split())}") from error
+        identifier, written = _next_id(directory), docstring(message)
+        body: dict[str, Any] = {
+            "imports": IMPORT,
+            "upgrades": _body(operations),
+            "downgrades": _body([operation.reverse() for operation in reversed(operations)]),
+        }
+        refuse_code(Path(directory.dir) / "script.py.mako", written, _FACTS | body | {"up_revision": identifier})
+        script = directory.generate_revision(identifier, written, **body)
+    except (CommandError, configparser.Error) as error:
+        raise InputError(f"Alembic cannot write a revision: {error}") from error
     if script is None:
         raise InputError("Alembic wrote a revision that it cannot read back; check script.py.mako")
     return Path(script.path)

@@ -8,11 +8,12 @@ from typing import Any
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
+from analyzer.console import logger
 from analyzer.migrate.target import DeployError
 from analyzer.sql import render_text
 
 #: What a deploy says; records of a finished build carry `built_index` and `build_seconds`.
-LOG = logging.getLogger("analyzer.migrate")
+LOG = logger("analyzer.migrate")
 #: transaction_timeout came with PostgreSQL 17.
 _TIMEOUTS = ("transaction_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
 

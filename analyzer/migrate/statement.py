@@ -4,9 +4,7 @@ import itertools
 import re
 from dataclasses import dataclass
 
-from sqlglot import tokenize
-from sqlglot.errors import TokenError
-from sqlglot.tokenizer_core import Token, TokenType
+from analyzer.lex import IncompleteError, Token, lex, significant
 
 #: What the catalog calls nothing at all when it is the database's own.
 DEFAULT_TABLESPACE = "pg_default"
@@ -60,14 +58,14 @@ def parse_create(create: str) -> Create | None:
 def parts_of_create(create: str) -> tuple[bool, str] | None:
     """Split a CREATE INDEX into whether it is UNIQUE and the text from USING on; None when it is not one."""
     try:
-        tokens = tokenize(create, read="postgres")
-    except TokenError:
+        tokens = significant(lex(create))
+    except IncompleteError:
         return None
-    unique = any(token.text.upper() == "UNIQUE" for token in tokens[:2])
+    unique = any(token.word == "unique" for token in tokens[:2])
     for token in tokens:
-        if token.token_type is TokenType.USING:
+        if token.word == "using":
             return unique, create[token.start :].strip()
-        if token.token_type is TokenType.L_PAREN:
+        if token.text == "(":
             return unique, "USING btree " + create[token.start :].strip()
     return None
 
@@ -76,12 +74,12 @@ def tablespace_of(create: str) -> str:
     """Find the tablespace a CREATE INDEX names."""
     depth = 0
     try:
-        tokens = tokenize(create, read="postgres")
-    except TokenError:
+        tokens = significant(lex(create))
+    except IncompleteError:
         return DEFAULT_TABLESPACE
     for token, following in itertools.pairwise(tokens):
-        depth += (token.token_type is TokenType.L_PAREN) - (token.token_type is TokenType.R_PAREN)
-        if depth == 0 and token.text.upper() == "TABLESPACE" and token.token_type is not TokenType.IDENTIFIER:
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and token.word == "tablespace":
             return _name(following)
     return DEFAULT_TABLESPACE
 
@@ -99,7 +97,7 @@ def is_concurrent_drop(sql: str) -> bool:
 
 def unqualified(text: str, schema: str, table: str) -> str:
     """Take the schema off columns written `schema.table.column`, for a copy of the table lies in another one."""
-    tokens = tokenize(text, read="postgres")
+    tokens = significant(lex(text))
     names = [_name(token) for token in tokens]
     for number in reversed(range(len(tokens) - 4)):
         dotted = (tokens[number + 1].text, tokens[number + 3].text) == (".", ".")
@@ -111,11 +109,13 @@ def unqualified(text: str, schema: str, table: str) -> str:
 def takes_rows(create: str, table: str) -> bool:
     """Say whether an expression of a CREATE INDEX speaks of whole rows, by the table's name or `table.*`."""
     _, rest = parts_of_create(create) or (False, "")
-    tokens = tokenize(rest, read="postgres")
+    tokens = significant(lex(rest))
     after = [token.text for token in tokens[1:]] + ["", ""]
     found = (number for number, token in enumerate(tokens) if _name(token) == table)
     return any(after[number] != "." or after[number + 1] == "*" for number in found)
 
 
 def _name(token: Token) -> str:
-    return token.text if token.token_type is TokenType.IDENTIFIER else token.text.lower()
+    if token.kind == "quoted" and token.text.startswith('"'):
+        return token.text[1:-1].replace('""', '"')
+    return token.word or token.text.lower()

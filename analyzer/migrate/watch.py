@@ -13,8 +13,6 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
 
-import rich.console
-import rich.markup
 import rich.progress
 import rich.table
 from sqlalchemy import create_engine
@@ -25,6 +23,7 @@ from analyzer.db import without_secrets
 from analyzer.migrate.backends import Backend, duration, read_backends
 from analyzer.migrate.options import Options
 from analyzer.migrate.session import LOG, call, rows
+from analyzer.terminal import Description, is_terminal, of_stderr
 
 _FIRST_LOOK_SECONDS = 0.5
 _LOOK_SECONDS = 1.0
@@ -162,7 +161,7 @@ Show = Callable[[tuple[Look, ...]], None]
 @contextlib.contextmanager
 def _display(options: Options) -> Generator[Show]:
     """Show looks as bars on a terminal, as lines of the log elsewhere."""
-    bars = options.progress == "bar" or (options.progress == "auto" and sys.stderr.isatty())
+    bars = options.progress == "bar" or (options.progress == "auto" and is_terminal(sys.stderr))
     if not bars:
         yield _lines(options)
         return
@@ -170,9 +169,9 @@ def _display(options: Options) -> Generator[Show]:
         rich.progress.BarColumn(_BAR_CHARACTERS),
         rich.progress.TimeElapsedColumn(),
         # Who holds it up is the news, so it wraps and loses nothing on a narrow terminal.
-        rich.progress.TextColumn("{task.description}", table_column=rich.table.Column(overflow="fold")),
+        Description(table_column=rich.table.Column(overflow="fold")),
     )
-    console = rich.console.Console(stderr=True)
+    console = of_stderr()
     before = sys.stderr
     with rich.progress.Progress(*columns, console=console, transient=True) as progress, _logged_above(before):
         yield _bars(progress, options)
@@ -209,7 +208,7 @@ def _bars(progress: rich.progress.Progress, options: Options) -> Show:
         for gone in tasks.keys() - {look.what for look in looks}:
             progress.remove_task(tasks.pop(gone))
         for look in looks:
-            description = rich.markup.escape(look.describe(private=options.private))
+            description = look.describe(private=options.private)
             if look.what not in tasks:
                 tasks[look.what] = progress.add_task(description, total=None)
             total = None if look.share is None else 1.0

@@ -2,6 +2,7 @@
 
 from analyzer.report.findings import FindingsDocument, SpecFinding
 from analyzer.report.sarif import relative
+from analyzer.visible import visible
 
 _COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 
@@ -26,7 +27,9 @@ def _annotation(finding: SpecFinding) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """Encode what would end the command, and show what would steer the terminal of whoever reads the log."""
+    encoded = text.replace("%", "%25")
+    return "%0A".join("%0D".join(visible(part) for part in line.split("\r")) for line in encoded.split("\n"))
 
 
 def _property(text: str) -> str:

@@ -19,6 +19,7 @@ from analyzer.report.assemble import blind_spots
 from analyzer.report.figures import Row, headline, waterfall, without_table, workload_rows
 from analyzer.report.model import HelpedStatement, Report
 from analyzer.report.plan import Node, compare_plans
+from analyzer.visible import visible_block
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -103,7 +104,7 @@ def _compare(statement: HelpedStatement) -> tuple[tuple[Node, ...], tuple[Node, 
 
 
 def _raw_json(plan: JsonValue) -> str:
-    return units.printable(json.dumps(plan, indent=2, ensure_ascii=False))
+    return visible_block(json.dumps(plan, indent=2, ensure_ascii=False))
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
@@ -122,9 +123,14 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "plural": units.plural,
     "moment": units.moment,
     "server": units.server,
-    "printable": units.printable,
+    "printable": visible_block,
     "one_line": units.one_line,
 }
+
+
+def _shown(value: object) -> object:
+    """Show what steers a terminal or turns the direction of a line; what is markup already is ours."""
+    return visible_block(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @functools.cache
@@ -132,6 +138,7 @@ def _environment() -> jinja2.Environment:
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
+        finalize=_shown,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -13,6 +13,7 @@ from analyzer.report.assemble import as_report, blind_spots
 from analyzer.report.figures import headline, without_table, workload_rows
 from analyzer.report.model import ProposeDocument, Report, WhatifDocument
 from analyzer.report.plan import Node, compare_plans
+from analyzer.visible import visible, visible_block
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&$])|^(?=[#+=-])")
 _NUMBERED = re.compile(r"^(\d+)(?=[.)])")
@@ -70,7 +71,8 @@ def cell(text: str, at_most: int | None = None) -> Markdown:
 def block(text: str, language: str = "") -> Markdown:
     """Write text as a fenced block; the fence is longer than any in the text."""
     fence = "`" * max(3, _longest_run(text) + 1)
-    return Markdown(f"{fence}{language}\n{units.printable(text)}\n{fence}")
+    shown = visible(text) if language == "sql" else visible_block(text)  # a statement is written on one line
+    return Markdown(f"{fence}{language}\n{shown}\n{fence}")
 
 
 def plan_text(nodes: tuple[Node, ...]) -> str:

@@ -1,11 +1,10 @@
 """Write documents in the format that is asked for."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from analyzer.atomic_file import replace_file
 from analyzer.errors import InputError
 from analyzer.report.assemble import as_report
 from analyzer.report.html import render_html
@@ -13,6 +12,7 @@ from analyzer.report.markdown import render_markdown
 from analyzer.report.model import ProposeDocument, Report, WhatifDocument
 from analyzer.report.query_text import QueryText, with_query_text
 from analyzer.report.text import render_text
+from analyzer.visible import visible_json
 
 Format = Literal["text", "markdown", "html", "json"]
 AnyDocument = ProposeDocument | WhatifDocument | Report
@@ -53,7 +53,7 @@ def render(
 
 def render_json(document: AnyDocument) -> str:
     """Render a document as JSON, as its schema describes it."""
-    return document.model_dump_json(indent=2) + "\n"
+    return visible_json(document.model_dump_json(indent=2)) + "\n"
 
 
 def write(
@@ -71,9 +71,12 @@ def write(
 
 
 def write_texts(texts: Sequence[tuple[Path, str]]) -> None:
-    """Write texts to files, each whole or not at all; raises InputError for a file that cannot be written."""
+    """Write texts to files, each whole or not at all and its owner's alone, for they hold values.
+
+    Raises InputError for a file that cannot be written.
+    """
     for path, text in texts:
-        _replace(path, text)
+        replace_file(path, text)
 
 
 def format_of(path: Path) -> Format:
@@ -82,24 +85,3 @@ def format_of(path: Path) -> Format:
         return _SUFFIXES[path.suffix.lower()]
     except KeyError:
         raise InputError(f"{path}: its suffix names no format; use {', '.join(_SUFFIXES)} or --format") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        Path(temporary).chmod(0o666 & ~_umask())
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error.strerror}); name a file in a directory you own") from None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

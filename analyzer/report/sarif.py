@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from analyzer import __version__
 from analyzer.report.findings import FindingsDocument, SpecFinding
+from analyzer.visible import visible_json
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
@@ -28,7 +29,7 @@ def render_sarif(document: FindingsDocument, pages: Mapping[str, str]) -> str:
         "results": [_result(finding, codes) for finding in results],
     }
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
-    return json.dumps(log, indent=2, ensure_ascii=False) + "\n"
+    return visible_json(json.dumps(log, indent=2, ensure_ascii=False)) + "\n"
 
 
 def rule_uri(code: str) -> str:

@@ -1,7 +1,5 @@
 """Render documents for a terminal."""
 
-import io
-
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -22,6 +20,7 @@ from analyzer.report.model import (
 )
 from analyzer.report.plan import Node, compare_plans
 from analyzer.report.verification import VerifiedStatement
+from analyzer.terminal import page
 
 #: Statements the terminal shows; the other formats show them all.
 _MOST_STATEMENTS = 20
@@ -32,10 +31,7 @@ _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 def render_text(document: ProposeDocument | WhatifDocument | Report, *, width: int = 120, colour: bool = False) -> str:
     """Render a document as text of that many columns; colours only on request."""
-    console = Console(
-        file=io.StringIO(), width=width, color_system="standard" if colour else None, force_terminal=colour,
-        markup=False, emoji=False, highlight=False, legacy_windows=False, _environ={},
-    )  # fmt: skip
+    console = page(width=width, colour=colour)
     with console.capture() as captured:
         if isinstance(document, WhatifDocument):
             _whatif(console, document)

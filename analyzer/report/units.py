@@ -1,9 +1,9 @@
 """Write numbers for people; nothing outside the renderers humanises."""
 
-import re
-import unicodedata
 from datetime import UTC, datetime
 from typing import Protocol
+
+from analyzer import visible
 
 
 class Predicted(Protocol):
@@ -19,7 +19,6 @@ MISSING = "\N{EN DASH}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
 _SIZE_UNITS = ("kB", "MB", "GB", "TB")
-_SPACE = re.compile(r"\s+")
 
 
 def size(size_bytes: int | None) -> str:
@@ -125,17 +124,9 @@ def moment(value: datetime | None) -> str:
     return aware.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def printable(text: str) -> str:
-    """Make control and direction characters visible, which could otherwise steer a terminal or mislead a reader."""
-    return "".join(
-        character if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf", "Cs"} else "�"
-        for character in text.replace("\r\n", "\n")
-    )
-
-
 def one_line(text: str, *, at_most: int | None = None) -> str:
     """Fold white space, and cut what is too long with an ellipsis."""
-    folded = _SPACE.sub(" ", printable(text)).strip()
+    folded = visible.one_line(text)
     return folded if at_most is None or len(folded) <= at_most else folded[: at_most - 1].rstrip() + "…"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer.specs.tree import MalformedError, Part, dump_flow, dump_mapping, parse_tree
+from analyzer.specs.tree import MalformedError, Part, dump_flow, dump_mapping, lines_of, parse_tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ def edits_of(text: str, spec: Part, changed: Mapping[str, object]) -> tuple[Edit
 
 def apply_edits(text: str, edits: Sequence[Edit]) -> str:
     """Return a text with edits made."""
-    lines = text.splitlines(keepends=True)
+    lines = lines_of(text)
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))

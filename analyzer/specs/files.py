@@ -2,7 +2,7 @@
 
 import os
 import re
-import shutil
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from analyzer.atomic_file import stage_file
 from analyzer.errors import ConflictError, InputError
 from analyzer.index import IndexDef
 from analyzer.specs.mistakes import mistakes
 from analyzer.specs.model import Spec, SpecFile, State, spec_entry
-from analyzer.specs.tree import MalformedError, Part, dump_mapping, parse_tree
+from analyzer.specs.tree import MOST_CHARACTERS, MalformedError, Part, dump_mapping, parse_tree
 
+_MOST_BYTES = 4 * MOST_CHARACTERS
 HEADER = "# yaml-language-server: $schema=schema.json\n"
 
 
@@ -153,12 +155,25 @@ def _load_documents(directory: Path) -> tuple[_Document, ...]:
 
 
 def _load(path: Path) -> _Document:
+    return _parse(path, spec_text(path, place=":1:"))
+
+
+def spec_text(path: Path, *, place: str = "") -> str:
+    """Read a spec file, a regular one of a bounded size; raises InputError that names it, and the place in it."""
+    reason = "it is not UTF-8"
     try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"{path}:1: cannot be read ({reason}); mend the file") from None
-    return _parse(path, text)
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for a writer
+        with os.fdopen(handle, "rb") as file:
+            regular = stat.S_ISREG(os.fstat(handle).st_mode)
+            content = file.read(_MOST_BYTES + 1) if regular else b""
+        if regular and len(content) <= _MOST_BYTES:
+            return content.decode("utf-8")
+        reason = f"it is larger than {_MOST_BYTES:,} bytes" if regular else "it is no regular file"
+    except OSError as error:
+        reason = str(error.strerror)
+    except UnicodeDecodeError:
+        pass
+    raise InputError(f"{path}{place} cannot be read ({reason}); mend the file")
 
 
 def _parse(path: Path, text: str) -> _Document:
@@ -210,7 +225,7 @@ def _new_document(directory: Path, table: tuple[str, str], *, taken: Mapping[Pat
     )
     stem = re.sub(r"[^\w.-]", "_", ".".join(table))
     path = directory / f"{stem}.yaml"
-    while path.exists() or path in taken:
+    while os.path.lexists(path) or path in taken:  # a link to nowhere leads somewhere once it is written
         path = path.with_stem(path.stem + "_")
     text = f"{HEADER}{dump_mapping({'table': f'{schema}.{name}'})}indexes:\n"
     return _parse(path, text)
@@ -290,18 +305,19 @@ def _replace_all(edits: Mapping[Path, str]) -> tuple[Path, ...]:
     """Write several files, all of them or none; each is complete beside its target before any is replaced."""
     staged: dict[Path, Path] = {}
     undo: list[Callable[[], object]] = []
+    writing = Path()
     try:
-        for path, text in edits.items():
-            target = path.resolve()
+        for writing, text in edits.items():
+            target = writing.resolve()
             staged[target] = _stage(target, text)
-        for target, temporary in staged.items():
-            before = target.read_bytes() if target.exists() else None
-            temporary.replace(target)
-            undo.append(target.unlink if before is None else lambda t=target, b=before: t.write_bytes(b))
+        for writing, temporary in staged.items():
+            before = writing.read_bytes() if writing.exists() else None
+            temporary.replace(writing)
+            undo.append(writing.unlink if before is None else lambda t=writing, b=before: t.write_bytes(b))
     except OSError as error:
         for step in undo:
             step()
-        raise InputError(f"{error.filename} cannot be written ({error.strerror}); nothing was changed") from None
+        raise InputError(f"{writing} cannot be written ({error.strerror}); nothing was changed") from None
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)
@@ -309,11 +325,9 @@ def _replace_all(edits: Mapping[Path, str]) -> tuple[Path, ...]:
 
 
 def _stage(target: Path, text: str) -> Path:
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    if target.exists():
-        shutil.copymode(target, temporary)
-    return temporary
+    """Write what is to replace a file, with the mode that it has."""
+    try:
+        mode = stat.S_IMODE(target.stat().st_mode)
+    except FileNotFoundError:
+        mode = None
+    return stage_file(target, text.encode(), mode=mode)

@@ -13,6 +13,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "too_short": ("empty", "name at least one"),
     "string_type": ("a text is wanted", "put it in quotes"),
     "string_too_short": ("empty", "write something, or leave the key out"),
+    "string_too_long": ("too long", "shorten it"),
     "string_pattern_mismatch": ("a number with kB, MB or GB is wanted", "write it as 2GB"),
     "model_type": ("a mapping is wanted", "write its keys in braces, such as {column: a, order: desc}"),
     "date_type": ("a day is wanted", "write it as 2027-01-31"),

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from analyzer.index import IndexDef, Key, Method
+from analyzer.sql import MOST_CHARACTERS, conforming, shortened
 
 State = Literal["proposed", "approved", "rejected", "retired"]
 
@@ -49,6 +50,14 @@ def _scalar_text(value: object) -> object:
     return str(value) if isinstance(value, int | float) else value
 
 
+def _conforms(text: str) -> str:
+    if conforming(text) != text:
+        raise ValueError(
+            rf"{shortened(text)!r} has a backslash in a plain string; write '\d' as E'\\d', the backslash doubled"
+        )
+    return text
+
+
 def _none_is_empty(value: object) -> object:
     return () if value is None else value
 
@@ -57,6 +66,8 @@ Name = Annotated[str, Field(min_length=1), AfterValidator(_fits)]
 #: A storage parameter: YAML's number or boolean, or a word.
 Parameter = Annotated[str, BeforeValidator(_scalar_text, json_schema_input_type=str | int | float | bool)]
 Text = Annotated[str, Field(min_length=1)]
+#: SQL that a server reads alike whatever its standard_conforming_strings.
+Expression = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS), AfterValidator(_conforms)]
 
 
 class Strict(BaseModel):
@@ -69,7 +80,7 @@ class KeySpec(Strict):
     """One key, when more is to be said than a column's name."""
 
     column: Name | None = None
-    expression: Text | None = Field(default=None, description="SQL over the table's own columns, IMMUTABLE.")
+    expression: Expression | None = Field(default=None, description="SQL over the table's own columns, IMMUTABLE.")
     opclass: Text | None = None
     opclass_parameters: dict[str, Parameter] = Field(default_factory=dict)
     collation: Text | None = None
@@ -133,7 +144,7 @@ class Spec(Strict):
     method: Method = "btree"
     keys: Annotated[tuple[KeyItem, ...], Field(min_length=1)]
     include: tuple[Name, ...] = Field(default=(), description="Columns a covering index carries along.")
-    where: Text | None = Field(default=None, description="Predicate of a partial index.")
+    where: Expression | None = Field(default=None, description="Predicate of a partial index.")
     unique: bool = False
     nulls_not_distinct: bool = False
     parameters: dict[str, Parameter] = Field(default_factory=dict, alias="with", description="Storage parameters.")
@@ -230,7 +241,7 @@ def spec_entry(
         "method": index.method if index.method != "btree" else None,
         "keys": [_key_entry(key, targets.get(position)) for position, key in enumerate(index.keys, start=1)],
         "include": list(index.include),
-        "where": None if index.where is None else str(index.where),
+        "where": None if index.where is None else conforming(str(index.where)),
         "unique": index.unique,
         "nulls_not_distinct": index.nulls_not_distinct,
         "with": {name: _yaml_scalar(value) for name, value in index.parameters},
@@ -247,7 +258,7 @@ def _key_entry(key: Key, statistics: int | None) -> str | dict[str, Any]:
     entry: dict[str, Any] = {
         "column": key.column,
         # str() of an expression that was made SQL already: YAML knows no subclasses of text.
-        "expression": None if key.expression is None else str(key.expression),
+        "expression": None if key.expression is None else conforming(str(key.expression)),
         "opclass": key.opclass,
         "opclass_parameters": {name: _yaml_scalar(value) for name, value in key.opclass_parameters},
         "collation": key.collation,

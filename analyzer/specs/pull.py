@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from analyzer.atomic_file import replace_file
 from analyzer.capture.snapshot import Index, NotExamined, Snapshot
 from analyzer.index import Method
 from analyzer.specs.files import NewSpec, append_specs, load_specs
@@ -53,7 +54,7 @@ def pull(snapshot: Snapshot, directory: Path, *, tables: Collection[tuple[str, s
     files = append_specs(directory, new) if new else ()
     schema = directory / "schema.json"
     if files and not schema.exists():
-        schema.write_text(json_schema(), encoding="utf-8")
+        replace_file(schema, json_schema(), mode=None)
     return Pulled(files=files, indexes=tuple(ident(n.index.schema, n.index.name) for n in new), left_out=left_out)
 
 

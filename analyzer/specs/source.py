@@ -1,5 +1,6 @@
 """Spec files as far as they can be read: one mistake does not hide the next, and comments are kept."""
 
+import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,10 +9,10 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from analyzer.errors import InputError
-from analyzer.specs.files import DeclaredSpec
+from analyzer.specs.files import DeclaredSpec, spec_text
 from analyzer.specs.mistakes import mistakes
 from analyzer.specs.model import Spec, SpecFile, parse_table
-from analyzer.specs.tree import MalformedError, Part, parse_tree
+from analyzer.specs.tree import MalformedError, Part, lines_of, parse_tree
 
 #: Where something stands within a spec, such as ("keys", 0, "opclass").
 Location = Sequence[int | str]
@@ -105,11 +106,7 @@ def line_of(part: Part, location: Location) -> int:
 
 
 def _load(path: Path) -> Source:
-    try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"{path} cannot be read ({reason}); mend the file") from None
+    text = spec_text(path)
     try:
         root, value = parse_tree(text)
     except MalformedError as error:
@@ -173,13 +170,15 @@ def _problems(model: type[Spec] | type[SpecFile], value: object, part: Part) -> 
 def _comments(text: str, root: Part) -> Iterator[Comment]:
     """Find the comments: a # at the start of a line or after a space, outside every scalar."""
     scalars = sorted(_scalars(root))
+    starts = [start for start, _ in scalars]
     offset = 0
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
+    for number, line in enumerate(lines_of(text), 1):
         for at, sign in enumerate(line):
             if sign != "#" or (at and not line[at - 1].isspace()):
                 continue
             position = offset + at
-            if not any(start <= position < end for start, end in scalars):
+            before = bisect.bisect_right(starts, position)
+            if not before or position >= scalars[before - 1][1]:
                 yield Comment(line=number, text=line[at + 1 :].strip())
                 break
         offset += len(line)

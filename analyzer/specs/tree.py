@@ -1,16 +1,25 @@
 """YAML as a tree that knows where each part stands in the text, and YAML written in the style of the spec files."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from analyzer.sql import shortened
+from analyzer.visible import one_line, visible, visible_yaml
+
 _LINE_WIDTH = 110
+#: Bounds of a file, some fifty times beyond that of a table with fifty indexes.
+MOST_CHARACTERS = 500_000
+MOST_LEVELS = 20
+#: Characters of a number.
+_LONGEST_NUMBER = 100
 
 
 class MalformedError(ValueError):
@@ -52,20 +61,60 @@ def parse_tree(text: str) -> tuple[Part | None, object]:
 
     Raises MalformedError.
     """
-    yaml = YAML(typ="safe", pure=True)
+    if len(text) > MOST_CHARACTERS:
+        raise MalformedError(line=1, problem=f"it is longer than {MOST_CHARACTERS:,} characters")
+    yaml: Any = YAML(typ="safe", pure=True)
     try:
-        root: Any = yaml.compose(text)  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
-        value: object = yaml.load(text)  # pyright: ignore[reportUnknownMemberType] - as above
+        _refuse_what_grows(yaml.parse(text))
+        root: Any = yaml.compose(text)
+        if root is not None:
+            _refuse_odd_scalars(yaml, root)
+        value: object = yaml.load(text)
         return (None if root is None else _part(root)), value
     except YAMLError as error:
         facts: Any = error
         mark = getattr(facts, "problem_mark", None)
         problem = getattr(facts, "problem", None) or facts
-        raise MalformedError(
-            line=1 if mark is None else mark.line + 1, problem=" ".join(str(problem).split())
-        ) from None
-    except RecursionError:
-        raise MalformedError(line=1, problem="it is nested too deeply or refers to itself") from None
+        line = text.count("\n", 0, getattr(facts, "position", 0)) if mark is None else mark.line
+        raise MalformedError(line=line + 1, problem=one_line(str(problem))) from None
+
+
+def _refuse_what_grows(events: Iterable[Any]) -> None:
+    """Refuse what makes of a short text a large value, or of any text another object; raises MalformedError."""
+    depth = 0
+    for event in events:
+        line = event.start_mark.line + 1 if event.start_mark is not None else 1
+        if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise MalformedError(line=line, problem="anchors (&) and aliases (*) are not supported in a spec file")
+        if getattr(event, "ctag", None) is not None and str(event.ctag) not in ("", "None", "!"):
+            raise MalformedError(line=line, problem=f"tags are not supported in a spec file ({event.ctag})")
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > MOST_LEVELS:
+            raise MalformedError(line=line, problem=f"it is nested more than {MOST_LEVELS} deep")
+
+
+def _refuse_odd_scalars(yaml: Any, root: Any) -> None:
+    """Refuse numbers and days that are none, such as 2027-02-30 and an integer of a million digits."""
+    remaining = [root]
+    while remaining:
+        node = remaining.pop()
+        if node.id == "mapping":
+            remaining += [part for pair in node.value for part in pair]
+        elif node.id == "sequence":
+            remaining += node.value
+        elif not str(node.tag).endswith((":str", ":null", ":bool")) and not _is_ordinary(yaml, node):
+            problem = f"{shortened(node.value)!r} is out of range for a number or a date"
+            raise MalformedError(line=node.start_mark.line + 1, problem=problem)
+
+
+def _is_ordinary(yaml: Any, node: Any) -> bool:
+    if len(node.value) > _LONGEST_NUMBER:
+        return False
+    try:
+        yaml.constructor.construct_object(node)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _part(node: Any) -> Part:
@@ -88,6 +137,13 @@ def _part(node: Any) -> Part:
     )
 
 
+def lines_of(text: str) -> list[str]:
+    """Cut a text into lines with their ends, where its line numbers count: not at U+2028 and other separators."""
+    lines = [f"{line}\n" for line in text.split("\n")]
+    lines[-1] = lines[-1][:-1]
+    return lines if lines[-1] else lines[:-1]
+
+
 def dump_mapping(mapping: Mapping[str, object]) -> str:
     """Write a mapping, each of its keys on its own line; what they hold in braces unless that makes a long line."""
     yaml = YAML()
@@ -99,7 +155,7 @@ def dump_mapping(mapping: Mapping[str, object]) -> str:
         body[key] = _styled(cast("object", value), flow=short)
     stream = io.StringIO()
     yaml.dump(body, stream)  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
-    return stream.getvalue()
+    return visible_yaml(stream.getvalue())
 
 
 def dump_flow(mapping: Mapping[str, object]) -> str:
@@ -109,7 +165,7 @@ def dump_flow(mapping: Mapping[str, object]) -> str:
     yaml.brace_single_entry_mapping_in_flow_sequence = True
     stream = io.StringIO()
     yaml.dump(_styled(mapping), stream)  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
-    return stream.getvalue().strip()[1:-1]
+    return visible_yaml(stream.getvalue().strip()[1:-1])
 
 
 def _styled(value: object, *, flow: bool = True) -> object:
@@ -124,6 +180,6 @@ def _styled(value: object, *, flow: bool = True) -> object:
         sequence.fa.set_flow_style()  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
         return sequence
     # ruamel.yaml leaves a question mark at the start unquoted, which in braces is no longer text.
-    if isinstance(value, str) and (not value.isprintable() or value.startswith("?")):
+    if isinstance(value, str) and (not value.isprintable() or visible(value) != value or value.startswith("?")):
         return DoubleQuotedScalarString(value)
     return value

@@ -12,8 +12,8 @@ from typing import Any
 from psycopg import sql
 
 from analyzer.capture.snapshot import Snapshot
+from analyzer.lex import IncompleteError, Token, lex, significant
 from analyzer.sql import render
-from analyzer.workload.lex import IncompleteError, Token, lex, significant
 
 #: What the twin answers in place of, and the type it has.
 _FUNCTIONS = {

@@ -51,6 +51,9 @@ class Containment:
         return not self.role and not self.stubs
 
 
+ALL = Containment()
+
+
 class Limits(TypedDict):
     """What a process may open and execute, as fields of a sandbox's Spec."""
 

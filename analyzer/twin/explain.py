@@ -12,8 +12,8 @@ from psycopg.sql import SQL
 
 from analyzer.db import Connection
 from analyzer.errors import InputError
+from analyzer.lex import IncompleteError, lex, significant
 from analyzer.sql import render
-from analyzer.workload.lex import IncompleteError, lex, significant
 
 #: EXPLAIN (FORMAT JSON)'s "Plan".
 PlanTree = Mapping[str, Any]

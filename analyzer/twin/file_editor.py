@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     if spec.contained:
         sandbox.restrict(spec)
     for line in sys.stdin:
-        print(json.dumps(_answer(files, directory, json.loads(line))), flush=True)  # noqa: T201 - what it is for
+        print(json.dumps(_answer(files, directory, json.loads(line))), flush=True)
 
 
 def _answer(files: ModuleType, directory: int, edits: list[dict[str, Any]]) -> str:

@@ -1,9 +1,9 @@
 """Take captured functions their bodies, but for those that planning reads and cannot run anything with.
 
 The planner runs an immutable function whose arguments are known, and a stable one to estimate; its body may call
-anything. What is left is what the server itself keeps of a function beside its body (volatility, cost, rows, strictness,
-support), so that plans and costs are the same. A function of one SELECT in SQL is put into the query in place of its
-call: it keeps its body where that calls nothing that has effects. Others raise when they are run.
+anything. What is left is what the server itself keeps of a function beside its body (volatility, cost, rows,
+strictness, support), so that plans and costs are the same. A function of one SELECT in SQL is put into the query in
+place of its call: it keeps its body where that calls nothing that has effects. Others raise when they are run.
 """
 
 import re
@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 
 from analyzer.capture.snapshot import TypeDef
 from analyzer.db import Connection
+from analyzer.lex import IncompleteError, Token, lex, significant
 from analyzer.sql import render
 from analyzer.twin.containment import APPLICATION, CAPTURED
-from analyzer.workload.lex import IncompleteError, Token, lex, significant
 
 #: Of a function that is asked for while it has no body; nothing of PostgreSQL's has that class.
 NO_BODY = "TX001"
@@ -23,10 +23,10 @@ _REMEDY = "; add --run-user-code to run it inside the containment"
 _HARMLESS = frozenset(
     """
     clock_timestamp currval gen_random_uuid lastval nextval random random_normal setseed setval timeofday uuidv4 uuidv7
-    """.split()
+    """.split()  # noqa: SIM905 - a paragraph reads better than quoted words
 )
 #: What makes a SELECT more than one that reads.
-_WRITING = frozenset("insert update delete merge into copy call do execute listen notify".split())
+_WRITING = frozenset(("insert", "update", "delete", "merge", "into", "copy", "call", "do", "execute", "notify"))
 #: Run text that they are given, or read what they are named, and yet are not volatile.
 _EXECUTING = (
     "table_to_xml", "table_to_xmlschema", "table_to_xml_and_xmlschema", "schema_to_xml", "schema_to_xmlschema",

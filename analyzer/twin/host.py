@@ -16,8 +16,8 @@ from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.db import Connection
 from analyzer.errors import CapabilityError, UnreachableError
 from analyzer.twin import cluster, container
-from analyzer.twin.containment import Containment, kernel_obstacle
 from analyzer.twin.binaries import OLDEST, Binaries, find_binaries, installations, major_of
+from analyzer.twin.containment import ALL, Containment, kernel_obstacle
 from analyzer.twin.files import BLOCK_BYTES
 from analyzer.twin.places import free_bytes
 from analyzer.twin.storage import Storage
@@ -50,7 +50,7 @@ class Wanted:
     #: Build it where the kernel cannot contain it.
     trust_schema: bool = False
     #: All of it, but in tests of its layers.
-    containment: Containment = Containment()
+    containment: Containment = ALL
 
     @property
     def has_bodies(self) -> bool:

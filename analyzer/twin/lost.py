@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from analyzer.capture.snapshot import Index, Relation, Snapshot
-from analyzer.workload.lex import IncompleteError, Token, lex, significant
+from analyzer.lex import IncompleteError, Token, lex, significant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

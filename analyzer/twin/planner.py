@@ -7,7 +7,7 @@ planned there.
 
 import contextlib
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import psycopg
@@ -19,6 +19,7 @@ from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.db import execute_one
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
+from analyzer.lex import lex, significant
 from analyzer.sql import ident, render
 from analyzer.twin.adding import Addition, TwinIndex, read_trees, rejection
 from analyzer.twin.build import building
@@ -28,7 +29,6 @@ from analyzer.twin.host import Wanted
 from analyzer.twin.lost import Losses
 from analyzer.twin.reach import Reach
 from analyzer.twin.visibility import Table, Visibility
-from analyzer.workload.lex import lex, significant
 
 __all__ = ["Asked", "Plan", "PlanTree", "Twin", "TwinIndex", "Wanted", "open_twin", "walk"]
 
@@ -55,7 +55,7 @@ class Recipe:
 
     snapshot: Snapshot
     statements: tuple[str, ...] | None
-    wanted: Wanted | None
+    wanted: Wanted
     #: What was added, in its order.
     indexes: tuple[IndexDef, ...]
 
@@ -99,7 +99,7 @@ class Twin:
             self._reach.grow(statements)
         #: Views or policies ask the clock: their plans name the functions that stand for it.
         self._asks_clock = asks_clock(snapshot)
-        self._wanted = wanted
+        self._wanted = wanted or Wanted()
         self._progress = progress
         self._stack = contextlib.ExitStack()
         #: Indexes as they were handed out, in the order they were added.
@@ -145,7 +145,8 @@ class Twin:
         return Recipe(
             snapshot=self.snapshot,
             statements=None if self._reach is None else tuple(sorted(self._reach.statements)),
-            wanted=self._wanted,
+            # Whether the kernel has to contain it was decided for this one.
+            wanted=replace(self._wanted, trust_schema=True),
             indexes=tuple(each.index for each in self.added),
         )
 

@@ -93,7 +93,7 @@ def _give_one(descriptor: int, maker: Account, account: Account) -> None:
 def configure(data: Path, settings: Mapping[str, str]) -> None:
     """Write the settings the next start takes; they stay until others are given."""
     text = "".join(f"{name} = '{value.replace(chr(39), chr(39) * 2)}'\n" for name, value in settings.items())
-    with open(_opened(data, "postgresql.auto.conf", os.O_WRONLY), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor
+    with open(_opened(data, "postgresql.auto.conf", os.O_WRONLY), "w", encoding="utf-8") as file:
         file.truncate()
         file.write(text)
 
@@ -209,7 +209,7 @@ def _opened(data: Path, name: str, flags: int) -> int:
 
 def _read(data: Path, name: str) -> str:
     """Read the start of a file of a data directory; nothing where it cannot be."""
-    with contextlib.suppress(OSError), open(_opened(data, name, os.O_RDONLY), "rb") as file:  # noqa: PTH123 - a descriptor
+    with contextlib.suppress(OSError), open(_opened(data, name, os.O_RDONLY), "rb") as file:
         return file.read(_LONGEST_NOTE).decode(errors="replace")
     return ""
 
@@ -222,7 +222,7 @@ def made_by(data: Path) -> int | None:
 
 def system_identifier(data: Path) -> int:
     """Read which cluster a data directory is of: the first field of its control file (ControlFileData)."""
-    with open(_opened(data, "global/pg_control", os.O_RDONLY), "rb") as file:  # noqa: PTH123 - a descriptor
+    with open(_opened(data, "global/pg_control", os.O_RDONLY), "rb") as file:
         return int.from_bytes(file.read(8), sys.byteorder)
 
 

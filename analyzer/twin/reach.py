@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from analyzer.capture.snapshot import Constraint, FunctionDef, Relation, Snapshot
+from analyzer.lex import IncompleteError, Token, lex, significant
 from analyzer.twin.flat import NEXTVAL
-from analyzer.workload.lex import IncompleteError, Token, lex, significant
 from analyzer.workload.names import Catalog
 
 Table = tuple[str, str]

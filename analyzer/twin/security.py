@@ -1,8 +1,8 @@
 """Plan under row security: a table's policies are part of the plan of all who are not above them.
 
-The twin's own session is the tables' owner's, which no policy applies to. Statements that name a table with row security are
-planned in a second session, as an ordinary role. The snapshot does not say who runs a statement, so that role is a
-member of every role a policy names.
+The twin's own session is the tables' owner's, which no policy applies to. Statements that name a table with row
+security are planned in a second session, as an ordinary role. The snapshot does not say who runs a statement, so that
+role is a member of every role a policy names.
 """
 
 import re

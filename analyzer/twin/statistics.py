@@ -173,11 +173,15 @@ def insert_extremes(
 def _insert(sessions: Sessions, tables: Sequence[_Extremes]) -> Iterator[NotExamined]:
     """Insert the rows of some tables at once, or one by one where the server will not have those of one."""
     try:
-        with _suspended(sessions.superuser, tables), sessions.building() as connection, connection.transaction():
-            with connection.pipeline():
-                for table in tables:
-                    if table.columns:
-                        connection.execute(render("twin/insert_extremes", table=table))
+        with (
+            _suspended(sessions.superuser, tables),
+            sessions.building() as connection,
+            connection.transaction(),
+            connection.pipeline(),
+        ):
+            for table in tables:
+                if table.columns:
+                    connection.execute(render("twin/insert_extremes", table=table))
     except psycopg.Error as error:
         if sessions.is_broken or isinstance(error, psycopg.errors.DiskFull):
             raise

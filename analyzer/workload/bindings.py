@@ -8,12 +8,12 @@ import itertools
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from analyzer.capture.snapshot import Column, ColumnStatistics, Snapshot
+from analyzer.lex import lex
 from analyzer.sql import literal
-from analyzer.workload.lex import lex
 from analyzer.workload.parameters import Comparison
 from analyzer.workload.parse import Statement
 from analyzer.workload.plannable import Edit, apply
@@ -62,9 +62,10 @@ def bindings(statement: Statement, shape: Shape, snapshot: Snapshot, count: int 
     compared = {comparison.parameter: comparison for comparison in shape.comparisons}
     if not wanted or not wanted <= compared.keys():
         return ()
+    source = _Source(shape.comparisons, snapshot)
     drawn: dict[int, list[str]] = {}
     for parameter in sorted(wanted):
-        values = _draw(compared[parameter], shape.comparisons, snapshot, count)
+        values = source.draw(compared[parameter], count)
         if values is None:
             return ()
         drawn[parameter] = values
@@ -85,13 +86,11 @@ def alternatives(statement: Statement, shape: Shape, snapshot: Snapshot) -> tupl
     compared = {comparison.parameter: comparison for comparison in shape.comparisons}
     if not wanted <= compared.keys() or not any(compared[each].use in SELECTIVE for each in wanted):
         return ()
+    source = _Source(shape.comparisons, snapshot)
     drawn: dict[int, list[str]] = {}
     for parameter in sorted(wanted):
         comparison = compared[parameter]
-        if comparison.use in SELECTIVE:
-            values = _pool(comparison, shape.comparisons, snapshot)
-        else:
-            values = _draw(comparison, shape.comparisons, snapshot, 1)
+        values = source.pool(comparison) if comparison.use in SELECTIVE else source.draw(comparison, 1)
         if not values:
             return ()
         drawn[parameter] = values
@@ -101,6 +100,28 @@ def alternatives(statement: Statement, shape: Shape, snapshot: Snapshot) -> tupl
         for place in range(most)
     )
     return tuple(Binding(values=values, weight=1.0) for values in found)
+
+
+class _Source:
+    """Values for a statement's parameters; those compared alike get the same, drawn once."""
+
+    def __init__(self, comparisons: Sequence[Comparison], snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        # Whether a range has two ends is all that the other comparisons tell; of a thousand alike one does.
+        self._comparisons = tuple({replace(each, parameter=0): each for each in comparisons}.values())
+        self._drawn: dict[tuple[Comparison, int], list[str] | None] = {}
+
+    def draw(self, comparison: Comparison, count: int) -> list[str] | None:
+        key = replace(comparison, parameter=0), count
+        if key not in self._drawn:
+            self._drawn[key] = _draw(comparison, self._comparisons, self._snapshot, count)
+        return self._drawn[key]
+
+    def pool(self, comparison: Comparison) -> list[str]:
+        key = replace(comparison, parameter=0), 0
+        if key not in self._drawn:
+            self._drawn[key] = _pool(comparison, self._comparisons, self._snapshot)
+        return self._drawn[key] or []
 
 
 def bound_text(plannable: str, binding: Binding) -> str:

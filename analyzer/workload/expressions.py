@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from analyzer.capture.snapshot import Relation
-from analyzer.sql import Sql, expression, ident, literal
+from analyzer.sql import Sql, conforming, expression, ident, literal
 from analyzer.workload.names import unwrapped
 
 Own = Callable[[exp.Column], str | None]
@@ -38,12 +38,24 @@ _COMPARED: dict[type[exp.Expr], str] = {
     exp.GTE: ">=",
 }
 
+#: Parts of an expression, and elements of a list, that an index's definition may have.
+_MOST_PARTS, _MOST_LISTED = 200, 100
+
 
 def index_expression(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
     """Write an expression over one table's columns as an index key; None when it may not be one."""
     tree = unwrapped(tree)
-    written = None if isinstance(tree, exp.Column) else _written(tree, own, relation)
-    return None if written is None else expression(written)
+    written = None if isinstance(tree, exp.Column) or _is_large(tree) else _written(tree, own, relation)
+    return None if written is None else expression(conforming(written))
+
+
+def _is_large(tree: exp.Expr) -> bool:
+    """Say whether an expression has more parts than an index should."""
+    parts, waiting = 0, [tree]
+    while waiting and parts <= _MOST_PARTS:
+        parts += 1
+        waiting += waiting.pop().iter_expressions()
+    return parts > _MOST_PARTS
 
 
 def _written(  # noqa: PLR0911 - one return a kind of expression
@@ -134,7 +146,7 @@ def condition(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
             return _is(tree, own, negated=bool(tree.args.get("negate")))
         case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
             return _compared(tree, own, relation)
-        case exp.In() if tree.expressions and isinstance(unwrapped(tree.this), exp.Column):
+        case exp.In() if 0 < len(tree.expressions) <= _MOST_LISTED and isinstance(unwrapped(tree.this), exp.Column):
             values = [_constant(unwrapped(each)) for each in tree.expressions]
             name = own(unwrapped(tree.this))  # pyright: ignore[reportArgumentType] - a Column, by the guard
             known = [value for value in values if value is not None]

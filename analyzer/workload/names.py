@@ -7,7 +7,7 @@ from typing import Literal
 from sqlglot import exp
 
 from analyzer.capture.snapshot import Relation, Snapshot
-from analyzer.workload.lex import lex
+from analyzer.lex import lex
 
 Target = Literal["insert", "update", "delete", "merge"]
 
@@ -60,6 +60,8 @@ class Derived:
     outputs: dict[str, "tuple[Output, ...]"]
     #: It may have columns that we do not know.
     is_open: bool = False
+    #: Table columns that an output stands for, as found out.
+    references: dict[str, "tuple[Reference, ...]"] = field(default_factory=dict[str, "tuple[Reference, ...]"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,9 @@ class Scope:
     parent: "Scope | None" = None
     sources: dict[str, Source] = field(default_factory=dict[str, Source])
     with_queries: dict[str, Derived] = field(default_factory=dict[str, Derived])
+    #: By column's name: the first source that has it, and whether one that may have it ends the search.
+    _found: dict[str, tuple[Source | None, bool]] = field(default_factory=dict[str, "tuple[Source | None, bool]"])
+    _searched: int = 0
 
     def with_query(self, name: str) -> Derived | None:
         """Find a WITH query here or further out."""
@@ -105,15 +110,24 @@ class Scope:
         qualifier = folded(column.args.get("table"))
         scope: Scope | None = self
         while scope is not None:
-            sources = [scope.sources[qualifier]] if qualifier in scope.sources else []
-            if not qualifier:
-                sources = [source for source in scope.sources.values() if has(source, name)]
-            if sources:
-                return _references(sources[0], name)
-            if not qualifier and any(isinstance(each, Derived) and each.is_open for each in scope.sources.values()):
+            source, ends = (scope.sources.get(qualifier), False) if qualifier else scope.search(name)
+            if source is not None:
+                return _references(source, name)
+            if ends:
                 return ()
             scope = scope.parent
         return ()
+
+    def search(self, name: str) -> tuple[Source | None, bool]:
+        """Find the source of a column without a qualifier, and whether there is no looking further out."""
+        if self._searched != len(self.sources):  # a join has added some
+            self._found.clear()
+            self._searched = len(self.sources)
+        if name not in self._found:
+            source = next((each for each in self.sources.values() if has(each, name)), None)
+            is_open = any(isinstance(each, Derived) and each.is_open for each in self.sources.values())
+            self._found[name] = source, is_open
+        return self._found[name]
 
 
 def has(source: Source, name: str) -> bool:
@@ -132,14 +146,17 @@ def _references(source: Source, name: str) -> tuple[Reference, ...]:
     if isinstance(source, Occurrence):
         column = source.column(name)
         return () if column is None else (Reference(source, column),)
-    found: list[Reference] = []
-    for output in source.outputs.get(name, ()):
-        inner = unwrapped(output.expression)
-        if isinstance(inner, exp.Column):
-            found += output.scope.resolve(inner)
-        else:
-            mark(output.scope, inner)
-    return tuple(found)
+    if name not in source.references:
+        # Each mention of a table once: WITH queries that read one another twice would double them at every step.
+        found: dict[Reference, None] = {}
+        for output in source.outputs.get(name, ()):
+            inner = unwrapped(output.expression)
+            if isinstance(inner, exp.Column):
+                found |= dict.fromkeys(output.scope.resolve(inner))
+            else:
+                mark(output.scope, inner)
+        source.references[name] = tuple(found)
+    return source.references[name]
 
 
 def folded(identifier: object) -> str:
@@ -158,21 +175,24 @@ def unwrapped(expression: exp.Expr) -> exp.Expr:
 
 def conjuncts(expression: exp.Expr) -> Iterator[exp.Expr]:
     """Take ANDs apart."""
-    expression = unwrapped(expression)
-    if isinstance(expression, exp.And):
-        yield from conjuncts(expression.left)
-        yield from conjuncts(expression.right)
-    else:
-        yield expression
+    waiting = [expression]
+    while waiting:  # a chain of a thousand ANDs is a thousand levels deep
+        each = unwrapped(waiting.pop())
+        if isinstance(each, exp.And):
+            waiting += (each.right, each.left)
+        else:
+            yield each
 
 
 def local(expression: exp.Expr) -> Iterator[exp.Expr]:
     """Yield the columns, parameters and subqueries of an expression, without entering a subquery."""
-    if isinstance(expression, exp.Column | exp.Query | exp.Parameter):
-        yield expression
-        return
-    for child in expression.iter_expressions():
-        yield from local(child)
+    waiting = [expression]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, exp.Column | exp.Query | exp.Parameter):
+            yield each
+        else:
+            waiting += reversed(list(each.iter_expressions()))
 
 
 def columns(expression: exp.Expr) -> Iterator[exp.Column]:

@@ -11,6 +11,9 @@ from analyzer.workload.names import Occurrence, Scope, folded, own_column, singl
 #: Distance operators of pgvector; `<->` is also pg_trgm's and the geometric types'.
 DISTANCES = frozenset({"<->", "<#>", "<=>", "<+>", "<~>", "<%>"})
 
+#: An order or groups of more keys than this are not read: no index has them.
+_MOST_KEYS = 256
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SortKey:
@@ -46,6 +49,8 @@ def order_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, Sort | Neare
         return _extreme(scope, select)
     limited = select.args.get("limit") is not None and _is_plain(select)
     ordered = [each for each in order.expressions if isinstance(each, exp.Ordered)]
+    if not 0 < len(ordered) <= _MOST_KEYS:
+        return None
     first = _projected(select, ordered[0].this)
     if isinstance(first, exp.Operator) and operator_of(first) in DISTANCES:
         return _nearest(scope, first) if limited and not ordered[0].args.get("desc") else None
@@ -60,12 +65,14 @@ def groups_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, tuple[str, 
     """Return the columns of a GROUP BY or DISTINCT that is wholly of one table."""
     group, distinct = select.args.get("group"), select.args.get("distinct")
     if isinstance(group, exp.Group):
-        grouped = [_projected(select, each) for each in group.expressions]
+        grouped = [_projected(select, each) for each in group.expressions[: _MOST_KEYS + 1]]
     elif isinstance(distinct, exp.Distinct):
         on = distinct.args.get("on")
         listed = on.expressions if isinstance(on, exp.Tuple) else select.expressions
-        grouped = [_projected(select, each) for each in listed]
+        grouped = [_projected(select, each) for each in listed[: _MOST_KEYS + 1]]
     else:
+        return None
+    if len(grouped) > _MOST_KEYS:
         return None
     references = [single_reference(scope, each) if isinstance(each, exp.Column) else None for each in grouped]
     known = [reference for reference in references if reference is not None]
@@ -122,11 +129,13 @@ def _is_plain(select: exp.Select) -> bool:
 
 
 def _aggregates(expression: exp.Expr) -> Iterator[exp.Expr]:
-    if isinstance(expression, exp.AggFunc | exp.Window):
-        yield expression
-    elif not isinstance(expression, exp.Query):
-        for child in expression.iter_expressions():
-            yield from _aggregates(child)
+    waiting = [expression]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, exp.AggFunc | exp.Window):
+            yield each
+        elif not isinstance(each, exp.Query):
+            waiting += each.iter_expressions()
 
 
 def _projected(select: exp.Select, expression: exp.Expr) -> exp.Expr:

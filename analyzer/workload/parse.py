@@ -4,14 +4,15 @@ A statement's identity is twindex's own, since queryid changes between major ver
 """
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from analyzer.capture.snapshot import NotExamined, Snapshot, StatementCounters
+from analyzer.lex import MOST_TOKENS, IncompleteError, Token, TooLongError, lex, significant, tokens_of
 from analyzer.workload.fingerprint import fingerprint
-from analyzer.workload.lex import IncompleteError, Token, lex, significant
 from analyzer.workload.plannable import closing, make_plannable, repair
 
 __all__ = ["Statement", "Workload", "parse_file", "parse_statements", "repair"]
@@ -78,7 +79,8 @@ class Workload:
 
 def parse_statements(snapshot: Snapshot) -> Workload:
     """Read the statements that a snapshot recorded, merged by fingerprint, heaviest first."""
-    return _workload(_recorded(entry) for entry in snapshot.statements)
+    total_ms = sum(entry.total_ms for entry in snapshot.statements)
+    return _workload(_recorded(entry, total_ms) for entry in snapshot.statements)
 
 
 def parse_file(text: str) -> Workload:
@@ -106,9 +108,10 @@ def _listed(text: str) -> tuple[tuple[int, Statement | Unread], ...]:
     except IncompleteError as error:
         return ((1, _unread(text, str(error))),)
     found: list[tuple[int, Statement | Unread]] = []
+    line, counted = 1, 0
     for start, piece in pieces:
         each = _statement(piece, what="")
-        line = text.count("\n", 0, start) + 1
+        line, counted = line + text.count("\n", counted, start), start
         found.append((line, _unread(piece, each.reason) if isinstance(each, NotExamined) else each))
     return tuple(found)
 
@@ -160,7 +163,7 @@ def _mean_ms(statement: Statement) -> float:
 def _split(text: str) -> Iterator[tuple[int, str]]:
     """Cut at the semicolons that are tokens; SQL-standard function bodies (BEGIN ATOMIC) are not statements we plan."""
     piece: list[Token] = []
-    for token in lex(text):
+    for token in tokens_of(text):
         if token.text == ";" and token.kind == "punctuation":
             if piece:
                 yield piece[0].start, text[piece[0].start : piece[-1].end]
@@ -171,10 +174,18 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
         yield piece[0].start, text[piece[0].start : piece[-1].end]
 
 
-def _recorded(entry: StatementCounters) -> Statement | NotExamined:
+def _recorded(entry: StatementCounters, total_ms: float) -> Statement | NotExamined:
+    what = f"the statement with queryid {entry.queryid}"
+    try:
+        lex(entry.query)
+    except TooLongError as error:
+        share = f"{entry.total_ms / total_ms:.1%}" if total_ms else "none"
+        return NotExamined(what=what, reason=f"{error}; {share} of the recorded time is its")
+    except IncompleteError as error:
+        return NotExamined(what=what, reason=str(error))
     return _statement(
         entry.query,
-        what=f"the statement with queryid {entry.queryid}",
+        what=what,
         queryid=entry.queryid,
         calls=entry.calls,
         total_ms=entry.total_ms,
@@ -202,6 +213,8 @@ def _statement(
             return NotExamined(what=what, reason=reason)
         explained = _without_cursor(text.rstrip().rstrip(";"))
         plain = significant(lex(explained))
+        if not plain:
+            return NotExamined(what=what, reason="it is empty")
         kind = _kind(plain)
         if kind is None:
             return NotExamined(what=what, reason=f"{plain[0].text.upper()} is a utility statement, which has no plan")
@@ -229,6 +242,8 @@ def _obstacle(tokens: tuple[Token, ...]) -> str | None:
         return "it is empty"
     if any(token.text == ";" for token in tokens[:-1]):
         return "it is several statements recorded as one, whose time cannot be told apart"
+    if any(token.kind == "parameter" and _number(token) > MOST_TOKENS for token in tokens):
+        return f"the number of one of its parameters is out of range (at most {MOST_TOKENS})"
     if any(token.text == "..." for token in tokens) or tokens[-1].text.endswith("..."):
         return "its text is cut short"
     depth = 0
@@ -239,13 +254,19 @@ def _obstacle(tokens: tuple[Token, ...]) -> str | None:
     return "its text is cut short: a bracket stays open" if depth else None
 
 
+def _number(parameter: Token) -> int:
+    """Return the number of a parameter; one of very many digits is just a large one."""
+    return int(parameter.text[1:12])
+
+
 def _without_cursor(text: str) -> str:
     """A cursor's query is what is planned: DECLARE name … CURSOR … FOR query."""
     tokens = significant(lex(text))
     if tokens and tokens[0].word == "declare":
-        for index, token in enumerate(tokens[:-1]):
-            if token.word == "for" and any(each.word == "cursor" for each in tokens[:index]):
-                return text[tokens[index + 1].start :]
+        cursor = next((index for index, token in enumerate(tokens) if token.word == "cursor"), len(tokens))
+        for token, query in itertools.pairwise(tokens[cursor:]):
+            if token.word == "for":
+                return text[query.start :]
     return text
 
 

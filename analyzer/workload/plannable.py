@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from analyzer.workload.lex import Token, lex, significant
+from analyzer.lex import Token, lex, significant
 
 #: Stands for the field of an EXTRACT whose name was replaced by a parameter; every date and time type has it.
 UNKNOWN_FIELD = "'epoch'"
@@ -241,10 +241,11 @@ def _arrays(tokens: Sequence[Token]) -> Iterator[Edit]:
         words = [each.text.lower() for each in tokens[index : index + 5]]
         if words != ["=", "any", "(", "array", "["]:
             continue
-        end = closing(tokens, index + 4)
-        inner = tokens[index + 5 : end]
+        end = index + 5
+        while end < len(tokens) and (tokens[end].kind == "parameter" or tokens[end].text == ","):
+            end += 1
         after = tokens[end + 1 : end + 2]
-        if inner and after and after[0].text == ")" and all(t.kind == "parameter" or t.text == "," for t in inner):
+        if end > index + 5 and after and (tokens[end].text, after[0].text) == ("]", ")"):
             yield Edit(token.start, tokens[index + 4].end, "IN (")
             yield Edit(tokens[end].start, after[0].end, ")")
 
@@ -269,9 +270,13 @@ def _type_start(tokens: Sequence[Token], index: int) -> int:
     """Return where the type's name before a parameter starts, or the parameter's own place when there is none."""
     place = index - 1
     if place >= 0 and tokens[place].text == ")":
-        place = next((i for i in range(place, -1, -1) if tokens[i].text == "("), 0) - 1
-        if any(token.kind != "number" and token.text not in "(,)" for token in tokens[place + 1 : index]):
+        while place > 0 and (tokens[place].kind == "number" or tokens[place].text in (",", ")")):
+            if tokens[place].text == ")" and place < index - 1:
+                return index
+            place -= 1
+        if tokens[place].text != "(":
             return index
+        place -= 1
     if place >= 2 and [tokens[place - i].word for i in (1, 0)] == ["time", "zone"]:
         place -= 3
         if tokens[place].text == ")":

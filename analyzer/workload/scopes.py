@@ -30,6 +30,13 @@ from analyzer.workload.names import (
 )
 from analyzer.workload.tree import UnreadableError, parse
 
+#: MaxTupleAttributeNumber: PostgreSQL refuses more in one query.
+MOST_COLUMNS = 1664
+#: Views that a statement reads, and those that they read: each may read another one twice.
+MOST_VIEWS = 1000
+#: Names of tables and columns that a statement and its views may come to.
+MOST_NAMES = 500_000
+
 
 @dataclass(frozen=True, slots=True)
 class Equality:
@@ -58,10 +65,13 @@ class Resolved:
 def resolve(text: str, catalog: Catalog) -> Resolved:
     """Resolve one plannable statement; raises UnreadableError."""
     walker = _Walker(catalog)
-    outputs = walker.statement(parse(text), None)
-    for each in outputs.values():
-        for output in each:
-            mark(output.scope, output.expression)
+    try:
+        outputs = walker.statement(parse(text), None)
+        for each in outputs.values():
+            for output in each:
+                mark(output.scope, output.expression)
+    except RecursionError:
+        raise UnreadableError("its queries are nested too deep to be read") from None
     return walker.resolved
 
 
@@ -71,6 +81,14 @@ class _Walker:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self.resolved = Resolved()
+        self._spent = 0
+        self._views = 0
+
+    def _spend(self, names: int) -> None:
+        """Count names looked at: what views and WITH queries make of a short text can have no end."""
+        self._spent += names
+        if self._spent > MOST_NAMES:
+            raise UnreadableError(f"it comes to more than {MOST_NAMES:,} tables and columns with its views followed")
 
     def statement(  # noqa: PLR0911 - one return a kind of statement
         self, tree: exp.Expr, parent: Scope | None
@@ -132,6 +150,7 @@ class _Walker:
             self._subqueries(scope, projection)
         self._locks(scope, tree)
         outputs = _outputs(scope, tree.expressions)
+        self._spend(len(outputs))
         if tree.args.get("distinct"):
             for projection in tree.expressions:
                 mark(scope, projection)
@@ -145,11 +164,17 @@ class _Walker:
                     source.whole = True
 
     def _set_operation(self, tree: exp.SetOperation, parent: Scope | None) -> Outputs:
-        scope = self._with(tree, parent)
-        left = self.statement(tree.left, scope)
-        right = self.statement(tree.right, scope)
-        padded = [*right.values(), *(() for _ in left)]
-        return {name: (*first, *second) for (name, first), second in zip(left.items(), padded, strict=False)}
+        rights: list[tuple[exp.Expr, Scope | None]] = []
+        first: exp.Expr = tree
+        while isinstance(first, exp.SetOperation):  # a chain of a thousand UNIONs is a thousand levels deep
+            parent = self._with(first, parent) if first.args.get("with_") else parent
+            rights.append((first.right, parent))
+            first = first.left
+        outputs = {name: list(found) for name, found in self.statement(first, parent).items()}
+        for query, scope in reversed(rights):
+            for found, added in zip(outputs.values(), self.statement(query, scope).values(), strict=False):
+                found.extend(added)
+        return {name: tuple(found) for name, found in outputs.items()}
 
     def _where(self, scope: Scope, tree: exp.Expr) -> None:
         if isinstance(where := tree.args.get("where"), exp.Where):
@@ -196,6 +221,7 @@ class _Walker:
             added = [source for alias, source in scope.sources.items() if alias not in before]
             names = [folded(name) for name in join.args.get("using") or ()]
             if join.args.get("method") == "NATURAL":
+                self._spend(len(before) * sum(len(names_of(source)) for source in added))
                 names = [
                     name for source in added for name in names_of(source) if any(has(s, name) for s in before.values())
                 ]
@@ -238,6 +264,7 @@ class _Walker:
             self._expressions(scope, [tree.this] if isinstance(tree.this, exp.Expr) else [])
             scope.sources[alias or f"#{len(scope.sources)}"] = _function(alias, names)
             return
+        self._spend(1)
         schema, name = folded(tree.args.get("db")) or None, folded(tree.this)
         query = scope.with_query(name) if schema is None else None
         if query is not None:
@@ -261,6 +288,9 @@ class _Walker:
     def _view(self, relation: Relation, alias: str, names: list[str]) -> Derived:
         if relation.definition is None:
             raise UnreadableError(f"the definition of the view {relation.schema_name}.{relation.name} was not captured")
+        self._views += 1
+        if self._views > MOST_VIEWS:
+            raise UnreadableError(f"it comes to more than {MOST_VIEWS:,} views, those of views counted")
         outputs = self.statement(parse(relation.definition), None)
         return Derived(alias, _rename(_rename(outputs, [column.name for column in relation.columns]), names))
 
@@ -391,6 +421,8 @@ def _expanded(scope: Scope, qualifier: str) -> Outputs:
     for alias, source in scope.sources.items():
         if qualifier not in ("", alias):
             continue
+        if len(outputs) + len(names_of(source)) > MOST_COLUMNS:
+            raise UnreadableError(f"a query of it has more than {MOST_COLUMNS:,} columns")
         for name in names_of(source):
             column = exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias, quoted=True))
             outputs[name if name not in outputs else f"{alias}.{name}"] = (Output(scope, column),)

@@ -125,8 +125,14 @@ def shape(statement: Statement, catalog: Catalog | Snapshot) -> Shape | NotExami
     what = f"the statement {statement.id}"
     try:
         resolved = resolve(statement.plannable, found)
+        return _shape(statement, resolved, what)
     except UnreadableError as error:
         return NotExamined(what=what, reason=str(error))
+    except RecursionError:
+        return NotExamined(what=what, reason="its expressions are nested too deep to be read")
+
+
+def _shape(statement: Statement, resolved: Resolved, what: str) -> Shape | NotExamined:
     if not resolved.occurrences:
         unknown = ", ".join(sorted(set(resolved.unknown)))
         reason = f"it uses {unknown}, which the snapshot does not hold" if unknown else "it reads no table"
@@ -216,12 +222,21 @@ class _Reader:
     # Conditions
 
     def _condition(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
-        expression = unwrapped(expression)
+        waiting = [(expression, alternative)]
+        while waiting:  # a chain of a thousand ORs is a thousand levels deep
+            each, within = waiting.pop()
+            each = unwrapped(each)
+            if isinstance(each, exp.Or | exp.And):
+                if not within:
+                    self._constant_condition(scope, each)
+                within = within or isinstance(each, exp.Or)
+                waiting += ((each.right, within), (each.left, within))
+            else:
+                self._single_condition(scope, each, alternative=within)
+
+    def _single_condition(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
         constant = not alternative and self._constant_condition(scope, expression)
         match expression:
-            case exp.Or() | exp.And():
-                for side in (expression.left, expression.right):
-                    self._condition(scope, side, alternative=alternative or isinstance(expression, exp.Or))
             case exp.EQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
                 self._comparison(scope, expression, alternative=alternative)
             case exp.NullSafeEQ():

@@ -6,7 +6,7 @@ No index helps them and none hurts them, so they are neither findings nor gaps.
 from collections.abc import Iterable
 
 from analyzer.capture.snapshot import Snapshot
-from analyzer.workload.lex import lex, significant
+from analyzer.lex import lex, significant
 from analyzer.workload.names import Catalog
 from analyzer.workload.parse import Statement
 from analyzer.workload.scopes import resolve

@@ -1,13 +1,14 @@
 """Parse SQL into sqlglot's tree without letting it misread PostgreSQL's operators and parameters."""
 
-from functools import lru_cache
+from collections import OrderedDict
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from analyzer.errors import InputError
-from analyzer.workload.lex import lex, significant
+from analyzer.lex import lex, significant
+from analyzer.workload.nesting import obstacle
 
 #: Operators whose precedence and meaning sqlglot knows; all others reach it as OPERATOR(…), which it keeps apart.
 _KNOWN_OPERATORS = frozenset(["+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||"])
@@ -17,10 +18,38 @@ class UnreadableError(InputError):
     """The statement's grammar is beyond the parser."""
 
 
-@lru_cache(maxsize=4096)
+class _Trees:
+    """The trees parsed last, as many as come of so many characters: a tree takes hundreds of bytes for each."""
+
+    def __init__(self) -> None:
+        self._trees: OrderedDict[str, exp.Expr] = OrderedDict()
+        self._characters = 0
+
+    def parse(self, text: str) -> exp.Expr:
+        if text in self._trees:
+            self._trees.move_to_end(text)
+            return self._trees[text]
+        tree = self._trees[text] = _parse(text)
+        self._characters += len(text)
+        while self._characters > _MOST_KEPT and len(self._trees) > 1:
+            oldest, _ = self._trees.popitem(last=False)
+            self._characters -= len(oldest)
+        return tree
+
+
+_MOST_KEPT = 2_000_000
+_TREES = _Trees()
+
+
 def parse(text: str) -> exp.Expr:
     """Parse one plannable statement or view; raises UnreadableError. The tree is shared: do not change it."""
+    return _TREES.parse(text)
+
+
+def _parse(text: str) -> exp.Expr:
     tokens = significant(lex(text))
+    if (reason := obstacle(tokens)) is not None:
+        raise UnreadableError(reason)
     parts: list[str] = []
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else None

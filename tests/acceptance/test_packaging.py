@@ -56,7 +56,16 @@ def test_the_wheel_holds_every_file_of_its_folders_and_no_other(wheel: Path) -> 
 def test_the_sdist_holds_what_its_tests_need(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.split("/", 1)[1] for name in archive.getnames() if "/" in name}
-    assert {"pyproject.toml", "Makefile", "alembic.ini", "LICENSE", "README.md", "CHANGELOG.md"} <= names
+    assert {
+        "pyproject.toml",
+        "Makefile",
+        "alembic.ini",
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "locks/dev.txt",
+    } <= names
     assert {f"tests/{path.relative_to(ROOT / 'tests').as_posix()}" for path in (ROOT / "tests").rglob("*.py")} <= names
     assert not [name for name in names if name.startswith((".venv", ".twindex", ".git/")) or "__pycache__" in name]
 

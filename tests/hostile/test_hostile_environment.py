@@ -78,7 +78,7 @@ def test_no_variable_of_libpq_moves_a_twin_or_a_cost(who: Person, project: Path,
         "PGCLIENTENCODING": "SQL_ASCII",
     }
     assert whatif(who, project, **decoy) == expected
-    assert whatif(who, project, **{name: "nonsense" for name in known_variables()}) == expected
+    assert whatif(who, project, **dict.fromkeys(known_variables(), "nonsense")) == expected
     demanding = {
         "PGREQUIREAUTH": "scram-sha-256",
         "PGCHANNELBINDING": "require",

@@ -8,36 +8,16 @@ import secrets
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
+from capture_zoo import as_role, new_role, run
+from hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
 
-MALLORY = "mallory"
-#: Tries to write the canary, with whatever rights it is given; the second one hides that from the planner.
-PLANT = (
-    "CREATE SCHEMA app",
-    """CREATE FUNCTION app.run(place text) RETURNS int LANGUAGE plpgsql VOLATILE AS $f$
-       BEGIN
-           EXECUTE format('COPY (SELECT 1) TO %L', current_setting('data_directory') || '/canary_' || place);
-           RETURN 1;
-       EXCEPTION WHEN insufficient_privilege THEN
-           RETURN 1;
-       END $f$""",
-    """CREATE FUNCTION app.quiet(place text) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $f$
-       BEGIN RETURN app.run(place); END $f$""",
-    "CREATE TABLE app.fine (id int PRIMARY KEY, b text)",
-    "CREATE INDEX ON app.fine (b)",
-    "INSERT INTO app.fine SELECT n, 'b' || n FROM generate_series(1, 3000) AS n",
-)
-#: What makes a table `app.planted` on whose planning or printing the function runs.
-TABLE = "CREATE TABLE app.planted (id int PRIMARY KEY, b text, c int)"
-ROWS = "INSERT INTO app.planted SELECT n, 'b' || n, n FROM generate_series(1, 3000) AS n"
 PLACES: dict[str, tuple[str, ...]] = {
     "predicate": (TABLE, ROWS, "CREATE INDEX ON app.planted (b) WHERE app.quiet('predicate') = 1"),
     "expression": (TABLE, ROWS, "CREATE INDEX ON app.planted ((app.quiet('expression')))"),
@@ -84,37 +64,9 @@ PLACES: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hostile:
-    """A database whose tables belong to somebody who is up to no good."""
-
-    url: str
-
-    def plant(self, *statements: str) -> None:
-        """Have the owner run statements of his own."""
-        with connect(self.url, autocommit=True) as connection:
-            run(connection, f"SET SESSION AUTHORIZATION {MALLORY}")
-            for statement in statements:
-                run(connection, statement)
-
-    def sung(self) -> set[str]:
-        """Return the canaries that were written."""
-        with connect(self.url, autocommit=True) as connection:
-            found = run(connection, "SELECT name FROM pg_ls_dir('.') AS d (name) WHERE name LIKE 'canary%'")
-        return {row["name"].removeprefix("canary_") for row in found}
-
-
 @pytest.fixture
 def hostile(server: str) -> Iterator[Hostile]:
-    with new_database(server) as url:
-        with connect(url, autocommit=True) as connection:
-            if not run(connection, f"SELECT 1 AS one FROM pg_roles WHERE rolname = '{MALLORY}'"):
-                run(connection, f"CREATE ROLE {MALLORY}")
-            (database,) = run(connection, "SELECT current_database() AS name")
-            run(connection, f"GRANT CREATE ON DATABASE {database['name']} TO {MALLORY}")
-            run(connection, f"ALTER DATABASE {database['name']} SET constraint_exclusion = on")
-        found = Hostile(url=url)
-        found.plant(*PLANT)
+    with hostile_database(server) as found:
         yield found
 
 

@@ -189,7 +189,7 @@ def pgbouncer(url: str, directory: Path, mode: str) -> Generator[str]:
     if not PGBOUNCER.exists():
         pytest.skip("apt-get install pgbouncer to run this")
     facts = conninfo_to_dict(libpq_url(url))
-    account = account_of(Path(str(facts['host'])))
+    account = account_of(Path(str(facts["host"])))
     directory.chmod(0o777)
     ini = directory / "pgbouncer.ini"
     ini.write_text(

@@ -2,12 +2,19 @@
 
 import contextlib
 import secrets
+import select
+import socket
+import socketserver
+import struct
+import tempfile
+import threading
 import time
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from capture_zoo import as_role, build, new_role, run
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from analyzer.capture.capture import capture
 from analyzer.cli import main
@@ -218,3 +225,59 @@ def main_status(arguments: list[str], *, expected: int) -> None:
     with pytest.raises(SystemExit) as leaving:
         main(arguments)
     assert leaving.value.code == expected
+
+
+@contextlib.contextmanager
+def picky_proxy(directory: Path, database: str) -> Generator[str]:
+    """Pass sessions on to the server, but refuse `options` at their start as pgbouncer does."""
+    parts = conninfo_to_dict(database)
+    server = f"{parts['host']}/.s.PGSQL.{parts.get('port') or 5432}"
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            head: bytes = self.request.recv(65536)
+            if b"\0options\0" in head:
+                fields = b"SFATAL\0C08P01\0Munsupported startup parameter: options\0\0"
+                self.request.sendall(b"E" + struct.pack("!I", len(fields) + 4) + fields)
+                return
+            with socket.socket(socket.AF_UNIX) as upstream:
+                upstream.connect(server)
+                upstream.sendall(head)
+                while True:
+                    ready, _, _ = select.select([self.request, upstream], [], [])
+                    for source in ready:
+                        data = source.recv(65536)
+                        if not data:
+                            return
+                        (upstream if source is self.request else self.request).sendall(data)
+
+    with socketserver.ThreadingUnixStreamServer(str(directory / ".s.PGSQL.5432"), Handler) as proxy:
+        proxy.daemon_threads = True
+        thread = threading.Thread(target=proxy.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield make_conninfo(database, host=str(directory), port=5432)
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
+def test_a_proxy_that_takes_no_options_is_read_through(database: str) -> None:
+    if not str(conninfo_to_dict(database).get("host", "")).startswith("/"):
+        pytest.skip("the proxy stands before a socket")
+    with tempfile.TemporaryDirectory() as directory, picky_proxy(Path(directory), database) as url:
+        with connect(database, autocommit=True) as connection:
+            for statement in TABLE:
+                run(connection, statement)
+        with reading(url) as connection:
+            found = run(
+                connection,
+                "SELECT name, setting FROM pg_settings WHERE name IN ('statement_timeout', 'search_path') ORDER BY 1",
+            )
+            assert {row["name"]: row["setting"] for row in found} == {
+                "statement_timeout": "30000",
+                "search_path": "pg_catalog, pg_temp",
+            }
+        assert capture(url, statements=False).extremes
+        with connect(url) as connection:
+            assert run(connection, "SHOW search_path")[0]["search_path"] == '"$user", public'

@@ -323,6 +323,23 @@ def test_the_command_prints_the_revision_then_that_nothing_is_to_do(project: Pro
     assert len(list(project.versions.glob("*.py"))) == 1
 
 
+def test_what_the_project_prints_is_not_part_of_the_result(project: Project) -> None:
+    hooks = "[post_write_hooks]\nhooks = say\nsay.type = exec\nsay.executable = echo\nsay.options = noise of a hook\n"
+    project.ini.write_text(f"{project.ini.read_text()}\n{hooks}")
+    loaded = (
+        'print("noise of a revision")\nrevision = "0001"\ndown_revision = None\nupgrade = downgrade = lambda: None\n'
+    )
+    (project.versions / "0001_first.py").write_text(loaded)
+    done = subprocess.run(
+        [sys.executable, "-m", "analyzer", "revise", "-m", "add", "-d", project.url, "--specs", str(project.specs),
+         "--config", str(project.ini)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    (path,) = done.stdout.splitlines()
+    assert Path(path).is_file()
+    assert "noise of a revision" in done.stderr
+
+
 def test_a_missing_alembic_ini_is_one_line(project: Project) -> None:
     project.ini.unlink()
     with pytest.raises(InputError, match=r"alembic.ini is not there"):

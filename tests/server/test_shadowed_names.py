@@ -4,22 +4,27 @@ Every function, aggregate, operator and type that a template names is shadowed, 
 pg_catalog in the search_path of everybody: whatever resolves there raises. A control shows that each kind does.
 """
 
+import contextlib
 import re
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Generator, Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.runtime.migration import MigrationContext
 from capture_zoo import build, new_database, run
-from executor import configured, deployer, state, upgrade
+from executor import configured, state, upgrade
 from psycopg.conninfo import conninfo_to_dict
 from spec_project import SpecProject
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
 from analyzer.capture.capture import capture
 from analyzer.capture.reader import Reader
-from analyzer.db import connect, libpq_url, reading
+from analyzer.db import connect, libpq_url, reading, sqlalchemy_url
 from analyzer.index import IndexDef, Key
 from analyzer.migrate.live import Live
 from analyzer.migrate.online import (
@@ -33,6 +38,7 @@ from analyzer.migrate.online import (
 )
 from analyzer.migrate.session import call, rows
 from analyzer.sql import render_text, template_dir
+from analyzer.twin import cluster
 from tests.conftest import database_url
 
 CANARY = "a shadow was called"
@@ -45,7 +51,10 @@ UNGUARDED = {
     "session/restore_names", "session/set_limits",
 }  # fmt: skip
 #: psql runs these, and sets the search_path for them itself.
-OFFLINE = {"online/write_partition_attachments", "online/write_partition_builds", "online/write_partition_parents"}
+OFFLINE = {
+    "online/write_partition_attachments", "online/write_partition_builds", "online/write_partition_parents",
+    "online/trust_path", "online/return_path",
+}  # fmt: skip
 
 SHADOWS = """
 DO $do$
@@ -177,7 +186,6 @@ def test_the_shadows_sing(shadowed: str, question: str) -> None:
         run(connection, question)
 
 
-ORDERED = {"relations", "indexes", "statistics", "tables", "pids"}
 OIDS = "SELECT c.oid::pg_catalog.int8 AS oid, c.relname AS name FROM pg_catalog.pg_class AS c"
 
 
@@ -189,7 +197,8 @@ def values(shadowed: str) -> dict[str, Any]:
         statistics = [row["oid"] for row in run(connection, "SELECT oid::int8 AS oid FROM pg_statistic_ext")]
     tables = [oids["t"], oids["parts"], oids["customer"], oids["embedding"]]
     return {
-        "relations": tables, "indexes": [oids["t_pkey"]], "statistics": statistics, "tables": tables, "pids": [1],
+        "relations": tables, "indexes": [oids["t_pkey"]], "gin": [oids["i_gin"]], "statistics": statistics,
+        "tables": tables, "pids": [1], "parts": oids["parts"],
         "blocked": [0], "values": True, "search_path": ["public"], "pid": 1, "key": 1, "name": "work_mem",
         "value": "4MB", "schema": "public", "table": "t", "column": "a", "index": oids["t_pkey"], "enough": 5,
         "seconds": 0.0, "page_cost": "1", "operator_cost": "1", "tuple_cost": "1", "seq_page_cost": "1",
@@ -257,7 +266,8 @@ def test_a_question_of_a_capture_is_answered_by_postgresql(
             with connection.cursor() as cursor, cursor.copy(query.encode()) as copy:
                 assert list(copy)
         else:
-            connection.execute(query.encode(), values if "%(" in query else None)
+            given = values if template != "capture/gin_metapages" else {**values, "indexes": values["gin"]}
+            connection.execute(query.encode(), given if "%(" in query else None)
 
 
 @pytest.mark.parametrize("template", [name for name in templates() if name.startswith(("online/", "specs/"))])
@@ -272,6 +282,8 @@ def test_a_question_of_a_deploy_is_answered_by_postgresql(
     with deployer(shadowed) as begins:
         connection = begins.execution_options(isolation_level="AUTOCOMMIT") if commits else begins
         before = connection.exec_driver_sql("SHOW search_path").scalar_one()
+        if template == "online/read_partitions":
+            asked["table"] = values["parts"]
         ask = call if template in UNGUARDED else rows
         ask(connection, template, **asked)
         assert connection.exec_driver_sql("SHOW search_path").scalar_one() == before == "evil, pg_catalog"
@@ -303,6 +315,17 @@ def test_a_revision_is_written_by_postgresqls_own(shadowed: str) -> None:
         connection.rollback()
 
 
+@contextlib.contextmanager
+def deployer(url: str) -> Generator[Connection]:
+    """Yield a connection as env.py has one; without what SQLAlchemy asks by an operator when it connects."""
+    engine = create_engine(sqlalchemy_url(url), use_native_hstore=False)
+    try:
+        with engine.connect() as connection:
+            yield connection
+    finally:
+        engine.dispose()
+
+
 def target(name: str, sql: str, **more: Any) -> Target:
     return Target(schema="public", table=more.pop("table", "t"), name=name, lock_timeout="10s", sql=sql, **more)
 
@@ -310,7 +333,7 @@ def target(name: str, sql: str, **more: Any) -> Target:
 @pytest.fixture
 def context(shadowed: str) -> Iterator[MigrationContext]:
     with deployer(shadowed) as connection:
-        yield configured(connection)
+        yield configured(connection, progress="off")
 
 
 def test_a_deploy_is_done_by_postgresqls_own(shadowed: str, context: MigrationContext) -> None:
@@ -330,9 +353,27 @@ def test_a_deploy_is_done_by_postgresqls_own(shadowed: str, context: MigrationCo
     drop_index(context, target("ix_parts", "DROP INDEX public.ix_parts", table="parts"))
 
 
+def test_a_script_for_psql_asks_postgresqls_own(shadowed: str) -> None:
+    buffer = StringIO()
+    options = {"as_sql": True, "output_buffer": buffer, "literal_binds": True}
+    context = MigrationContext.configure(dialect_name="postgresql", opts=options)
+    build_index(context, target("ix_o", "CREATE INDEX ix_o ON ONLY public.parts USING btree (b)", table="parts"))
+    program = cluster.find_binaries().bin_dir / "psql"
+    arguments = [program, "-X", "-q", "-t", "-v", "ON_ERROR_STOP=1", "-d", shadowed, "-f", "-"]
+    script = buffer.getvalue() + "\nSHOW search_path;"
+    done = subprocess.run(arguments, input=script, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "evil, pg_catalog"
+    with connect(as_root(shadowed), autocommit=True) as connection:
+        found = run(connection, "SELECT indexname AS name FROM pg_indexes WHERE tablename = 'parts_1'")
+        assert {row["name"] for row in found} >= {"parts_1_b_idx"}
+        run(connection, "DROP INDEX public.ix_o")
+
+
 def test_an_upgrade_by_a_superuser_calls_no_overload_of_a_schema_of_his_name(tmp_path: Path, database: str) -> None:
     """The default search_path begins with "$user"; a better match there beats pg_catalog's though that comes first."""
     user = conninfo_to_dict(libpq_url(database)).get("user") or "postgres"
+    project = SpecProject(tmp_path, database)
     with connect(database, autocommit=True) as connection:
         for statement in (
             f"CREATE SCHEMA {user}",
@@ -348,7 +389,6 @@ def test_an_upgrade_by_a_superuser_calls_no_overload_of_a_schema_of_his_name(tmp
             run(connection, statement)
         (control,) = run(connection, f"SELECT last_value AS n, is_called FROM {user}.sung")
         assert control["is_called"]
-    project = SpecProject(tmp_path, database)
     (project.versions / "0001_build.py").write_text(REVISION)
     process = upgrade(project)
     output = process.communicate(timeout=60)[0]
@@ -367,6 +407,6 @@ revision, down_revision = "0001", None
 
 
 def upgrade():
-    op.build_index("ix", "t", schema="public", sql="CREATE INDEX CONCURRENTLY ix ON t (a)", lock_timeout="10s")
-    op.build_index("ix", "t", schema="public", sql="CREATE INDEX CONCURRENTLY ix ON t (a)", lock_timeout="10s")
+    op.build_index("ix", "t", schema="public", sql="CREATE INDEX CONCURRENTLY ix ON public.t (a)", lock_timeout="10s")
+    op.build_index("ix", "t", schema="public", sql="CREATE INDEX CONCURRENTLY ix ON public.t (a)", lock_timeout="10s")
 """

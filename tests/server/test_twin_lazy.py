@@ -46,12 +46,17 @@ def whole(captured: Snapshot) -> Iterator[Twin]:
 def test_a_part_plans_as_the_whole(part: int, captured: Snapshot, whole: Twin) -> None:
     statements = STATEMENTS[part::TWINS]
     with open_twin(captured, statements=statements) as twin:
-        home = twin.built.host.url()
+        home = host_of(twin)
         for statement in statements:
             assert twin.obstacle(statement) == whole.obstacle(statement)
             assert twin.plan(statement) == whole.plan(statement)
-        assert twin.built.host.url() == home, "all they need was known before"
+        assert host_of(twin) == home, "all they need was known before"
         assert {each.what for each in twin.not_examined} <= {each.what for each in whole.not_examined}
+
+
+def host_of(twin: Twin) -> object:
+    """Return what tells one server from another."""
+    return twin.built.host
 
 
 def test_what_is_asked_later_is_held_from_then_on(captured: Snapshot, whole: Twin) -> None:
@@ -61,10 +66,10 @@ def test_what_is_asked_later_is_held_from_then_on(captured: Snapshot, whole: Twi
     with open_twin(captured, statements=[product]) as twin:
         (added,) = twin.add([index])
         twin.show([added], without=["shop.product_price"])
-        before, home = twin.plan(product), twin.built.host.url()
+        before, home = twin.plan(product), host_of(twin)
         assert before.indexes == {"on_price"}
         assert twin.plan(vendor) == whole.plan(vendor)
-        assert twin.built.host.url() != home
+        assert host_of(twin) != home
         assert twin.plan(product) == before
         twin.show([])
         assert twin.plan(product) == whole.plan(product)

@@ -17,8 +17,8 @@ from analyzer.index import IndexDef, Key
 from analyzer.twin import cluster
 from analyzer.twin.binaries import find_binaries
 from analyzer.twin.cluster import Cluster
-from analyzer.twin.containment import Containment
 from analyzer.twin.container import local_image
+from analyzer.twin.containment import Containment
 from analyzer.twin.host import choose_binaries
 from analyzer.twin.planner import Twin, Wanted, open_twin
 from analyzer.twin.storage import ServerStorage

@@ -1,5 +1,6 @@
 """Settings are found where the project says, and a mistake in them is one line."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def test_paths_are_relative_to_their_file(tmp_path: Path) -> None:
         ("[tool.twindex]\nspecs = 3\n", r"\[tool.twindex\] specs: "),
         ("[tool]\ntwindex = 3\n", "not a table"),
         ("[tool.twindex\n", "cannot be read"),
+        ("[[tool.twindex]]\n", "not a table"),
+        ('[tool.twindex]\nspecs = "a\\u0000b"\n', "a path holds a NUL"),
+        ('[tool.twindex]\n"a\\u001b\\n::error::" = 3\n', r"a\\x1b ::error::: there is no such setting"),
+        ("x = " + "[" * 5_000, r"cannot be read \(it is nested too deeply\)"),
+        ("x = " + "9" * 5_000, "cannot be read"),
+        ("x = 2027-02-30", "cannot be read"),
+        ("#" * 1_000_001, "it is larger than 1,000,000 bytes"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_file(tmp_path: Path, text: str, message: str) -> None:
@@ -43,6 +51,26 @@ def test_bytes_that_are_no_text_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match="cannot be read"):
         load_config(tmp_path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pyproject.toml")
+    with pytest.raises(InputError, match="it is no regular file"):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["[alembic]\ns3cret\n", "s3cret = 1\n", "[alembic]\n[alembic]\n", "[alembic]\n\0 s3cret"]
+)
+def test_a_broken_alembic_ini_is_one_line_without_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    (tmp_path / "alembic.ini").write_text(text)
+    with pytest.raises(InputError, match=r"alembic\.ini cannot be read") as raised:
+        configured_url(Config(alembic=tmp_path / "alembic.ini"))
+    assert "\n" not in str(raised.value)
+    assert "s3cret" not in str(raised.value)
 
 
 def test_the_environment_comes_before_alembic_ini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

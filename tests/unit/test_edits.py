@@ -82,8 +82,8 @@ def test_line_ends_stay_as_they_are() -> None:
 
 
 def test_a_layout_that_cannot_be_edited_gives_nothing() -> None:
-    shared = "table: a.b\nindexes:\n  - &x {name: ix_a, keys: [a]}\n  - *x\n"
-    assert edits_of(shared, items(shared)[1], {"keys": ["b"]}) == ()
+    odd = "table: a.b\nindexes:\n  - name: ix_a\n    ? keys\n    : [a]\n"
+    assert edits_of(odd, items(odd)[0], {"keys": ["b"]}) == ()
 
 
 NAMES = ("method", "keys", "unique", "with", "where")

@@ -108,9 +108,8 @@ def test_a_btree_that_has_levels_keeps_them(tmp_path: Path) -> None:
 def test_what_is_no_btree_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "1"
     path.write_bytes(bytes(BLOCK_BYTES))
-    with pytest.raises(ValueError, match="is not a btree"):
-        with opened(path) as file:
-            files.plant_btree(file, 1)
+    with pytest.raises(ValueError, match="is not a btree"), opened(path) as file:
+        files.plant_btree(file, 1)
 
 
 @pytest.mark.parametrize(("heap_blocks", "last"), [(0, 1), (128 * 1360, 1), (128 * 1360 + 1, 2)])

@@ -10,7 +10,17 @@ import pytest
 
 from analyzer import sql
 from analyzer.errors import InputError
-from analyzer.sql import deparsed, environment, expression, ident, literal, qualified, render_text, template_dir
+from analyzer.sql import (
+    conforming,
+    deparsed,
+    environment,
+    expression,
+    ident,
+    literal,
+    qualified,
+    render_text,
+    template_dir,
+)
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted(path.relative_to(template_dir()).as_posix() for path in template_dir().rglob("*.jinja"))
@@ -103,12 +113,45 @@ def test_expression_admits_one_expression(text: str) -> None:
         "tags[1)]",
         "'open",
         '"open',
+        r"note = '\'' ; select nextval($$hits$$) --'",
+        r"name ~ '^\d+$'",
+        r"name ~ N'\d'",
+        "a = $1",
+        "a = 1b",
+        "a = 0x1F$$x$$",
+        "a\u2028$$ ; select 1 --$$",
+        "a\0b",
+        "a = '\ud800'",
+        "(" * 201 + "a" + ")" * 201,
+        "a" * 100_001,
     ],
 )
 def test_expression_refuses_what_could_leave_its_place(text: str) -> None:
     with pytest.raises(InputError, match="expression") as raised:
         expression(text)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("printed", "written"),
+    [
+        (r"name ~ '^\d+$'::text", r"name ~ E'^\\d+$'::text"),
+        (r"name = 'it''s \'", r"name = E'it''s \\'"),
+        (r"date'\1'", r"date E'\\1'"),
+        (r"name ~ E'\\d' AND \"a\b\" = U&'\0041' AND c = 'd'", r"name ~ E'\\d' AND \"a\b\" = U&'\0041' AND c = 'd'"),
+        ("'open \\", "'open \\"),
+    ],
+)
+def test_what_a_server_printed_is_read_alike_by_every_server(printed: str, written: str) -> None:
+    assert conforming(printed) == written
+    assert conforming(written) == written
+
+
+def test_a_template_writes_what_a_server_printed_so_that_every_server_reads_it() -> None:
+    template = environment().from_string("WHERE {{ x | expression }}")
+    assert template.render(x=r"name ~ '\d'") == r"WHERE name ~ E'\\d'"
+    with pytest.raises(InputError, match="semicolon"):
+        template.render(x=r"name ~ '\'; DROP TABLE x")
 
 
 @pytest.mark.parametrize("value", ["x", 1, None, ["a"]])

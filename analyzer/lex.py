@@ -5,29 +5,34 @@ of any length. A general SQL tokenizer reads `$2,$3` as a dollar quote and does 
 from release to release, which would change every statement's fingerprint.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from analyzer.errors import InputError
 
 Kind = Literal["word", "quoted", "string", "number", "parameter", "operator", "punctuation", "comment"]
 
+#: Every character beyond ASCII may begin a name, white space of Unicode and other alphabets' digits among them.
+_START: Final = r"A-Za-z_\u0080-\U0010ffff"
+#: What the scanner skips; \v since PostgreSQL 16.
+WHITE_SPACE: Final = " \t\n\r\f\v"
+
 _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     ("comment", r"--[^\r\n]*"),
     ("string", r"[eE]'(?:[^'\\]|''|\\.)*'"),
     ("string", r"(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'"),
-    ("string", r"\$(?P<tag>[A-Za-z_\u0080-\U0010ffff][\w]*|)\$.*?\$(?P=tag)\$"),
+    ("string", rf"\$(?P<tag>[{_START}][{_START}0-9]*|)\$.*?\$(?P=tag)\$"),
     ("quoted", r'(?:[uU]&)?"(?:[^"]|"")+"'),
-    ("parameter", r"\$\d+"),
-    (
-        "number",
-        r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\d[\d_]*\.(?!\.)[\d_]*|\.\d[\d_]*|\d[\d_]*)(?:[eE][+-]?\d+)?",
-    ),
-    ("word", r"[A-Za-z_\u0080-\U0010ffff][\w$]*"),
+    ("parameter", r"\$[0-9]+"),
+    ("number", r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"),
+    ("number", r"(?:[0-9][0-9_]*\.(?!\.)[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?"),
+    ("word", rf"[{_START}][{_START}0-9$]*"),
     ("punctuation", r"::|:=|\.\.|=>|[()\[\],;.:]"),
-    ("operator", r"[+\-*/<>=~!@#%^&|`?]+"),
+    ("operator", r"[+\-*/<>=~!@#%^&|`?]{1,64}"),
 )
 _TOKEN = re.compile("|".join(f"(?P<p{number}>{pattern})" for number, (_, pattern) in enumerate(_PATTERNS)), re.DOTALL)
 _KINDS: Final[dict[str, Kind]] = {f"p{number}": kind for number, (kind, _) in enumerate(_PATTERNS)}
@@ -36,8 +41,18 @@ _COMMENT_EDGE = re.compile(r"/\*|\*/")
 _SPECIAL = frozenset("~!@#%^&|`?")
 
 
+#: A statement of more tokens is not read: each look at it takes a second, and planning it takes many.
+MOST_TOKENS: Final = 250_000
+#: Nor one of more text.
+MOST_CHARACTERS: Final = 8 * 1024**2
+
+
 class IncompleteError(InputError):
     """The text ends within a string, a quoted name or a comment, or holds what SQL has no token for."""
+
+
+class TooLongError(IncompleteError):
+    """The text is longer than a statement may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +74,18 @@ class Token:
         return self.text.lower() if self.kind == "word" else ""
 
 
+@lru_cache(maxsize=2)
 def lex(text: str) -> tuple[Token, ...]:
-    """Cut a text into tokens, comments among them; raises IncompleteError when it is cut short."""
-    return tuple(_tokens(text))
+    """Cut a statement into tokens, comments among them.
+
+    Raises IncompleteError when it is cut short, TooLongError when it is longer than a statement may be.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise TooLongError(f"its text is longer than {MOST_CHARACTERS // 1024**2} MB")
+    tokens = tuple(itertools.islice(tokens_of(text), MOST_TOKENS + 1))
+    if len(tokens) > MOST_TOKENS:
+        raise TooLongError(f"it has more than {MOST_TOKENS:,} words, constants and signs")
+    return tokens
 
 
 def significant(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
@@ -69,10 +93,11 @@ def significant(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
     return tuple(token for token in tokens if token.kind != "comment")
 
 
-def _tokens(text: str) -> Iterator[Token]:
+def tokens_of(text: str) -> Iterator[Token]:
+    """Cut a text of any length into tokens, one after another; raises IncompleteError when it is cut short."""
     position = 0
     while True:
-        while position < len(text) and text[position].isspace():
+        while position < len(text) and text[position] in WHITE_SPACE:
             position += 1
         if position == len(text):
             return
@@ -98,9 +123,7 @@ def _operator(found: str) -> str:
         cut = found.find(opening)
         if cut > 0:
             found = found[:cut]
-    while len(found) > 1 and found[-1] in "+-" and not _SPECIAL & set(found):
-        found = found[:-1]
-    return found
+    return found if _SPECIAL & set(found) else found.rstrip("+-") or found[0]
 
 
 def _comment_end(text: str, position: int) -> int:
