@@ -205,7 +205,7 @@ def treasure() -> Iterator[Path]:
 
 
 def plant_link(data: Path, name: str, target: Path, *, hard: bool) -> None:
-    """Let a server's account put a link in place of a file of its own; a hard one, which Linux forbids it, is root's."""
+    """Let a server's account put a link in place of a file; a hard one, which Linux forbids it, is root's."""
     account = data.stat()
     if hard:
         (data / name).unlink(missing_ok=True)
@@ -260,11 +260,17 @@ def test_links_in_place_of_what_a_server_notes_are_not_followed(
 
 
 def test_a_server_cannot_put_a_link_in_place_of_its_log(running: cluster.Cluster, treasure: Path) -> None:
+    words = ["ln", "-sf", str(treasure), str(running.home / "log")]
+    account = running.data.stat()
     with pytest.raises(subprocess.CalledProcessError):
-        words = ["ln", "-sf", str(treasure), str(running.home / "log")]
-        account = running.data.stat()
         subprocess.run(words, check=True, user=account.st_uid, group=account.st_gid, extra_groups=[], cwd="/")
     assert not (running.home / "log").is_symlink()
+
+
+def test_a_server_that_the_kernel_contains_has_the_collations_of_the_system(running: cluster.Cluster) -> None:
+    names = "SELECT collname FROM pg_collation ORDER BY collname"
+    with cluster.temporary() as free, free.connect() as outside, running.connect() as inside:
+        assert inside.execute(names).fetchall() == outside.execute(names).fetchall()
 
 
 def test_a_process_that_a_server_names_is_not_ended_unless_it_is_that_server(running: cluster.Cluster) -> None:

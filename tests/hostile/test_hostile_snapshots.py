@@ -1,4 +1,4 @@
-"""A snapshot file may say anything: what it holds in place of definitions, names and settings does nothing on a twin."""
+"""A snapshot file may say anything: what it has in place of definitions, names and settings does nothing on a twin."""
 
 import time
 from collections.abc import Callable

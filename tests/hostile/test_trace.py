@@ -47,7 +47,7 @@ OPENS = (
 )
 #: Tried, and not there or refused by the kernel: shared memory that belongs to all (initdb tests whether there is
 #: some), and systemd's users, where names are looked up that no file has.
-REFUSED = (r"/dev/shm/.*", r"/(run|run/host|etc|usr/lib)/(systemd/)?userdb(/.*)?")
+REFUSED = (r"/dev/shm/.*", r"/(run|run/host|etc|usr/lib)/(systemd/)?userdb(/.*)?")  # noqa: S108 - a pattern
 #: Sockets that are connected to: the server's own, by the tool; a daemon that caches names, where that is (a server is
 #: refused even that).
 CONNECTS = {
