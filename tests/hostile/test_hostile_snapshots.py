@@ -9,6 +9,7 @@ from conftest import Hostile
 
 from analyzer.capture.snapshot import Policy, RowSecurity, Snapshot, Tablespace, TypeDef
 from analyzer.errors import TwindexError
+from analyzer.index import IndexDef, Key
 from analyzer.twin.containment import Containment, kernel_obstacle
 from analyzer.twin.planner import Wanted, open_twin
 
@@ -240,6 +241,34 @@ def test_what_a_snapshot_file_says_does_nothing(containment: Containment, hostil
         edited = EDITS[name](edited, str(hostile.canaries.directory / f"snapshot_{number}.file"))
     _provoke(edited, containment)
     assert hostile.canaries.songs() == frozenset()
+
+
+def test_settings_that_are_not_the_planners_neither_end_nor_change_a_twin(plain: Snapshot) -> None:
+    ask = "SELECT * FROM view_body.t WHERE a = 5"
+    index = IndexDef(schema="view_body", table="t", name="draft", keys=(Key(column="a"),))
+    hostile = {
+        "transaction_timeout": "1",
+        "idle_session_timeout": "1",
+        "default_transaction_read_only": "on",
+        "twindex.building": "on",
+        "TWINDEX.building": "on",
+        "statement_timeout": "1",
+        "Statement_Timeout": "1",
+        "client_encoding": "SQL_ASCII",
+        "session_replication_role": "replica",
+    }
+    costs: list[float] = []
+    for settings in ({}, hostile):
+        edited = plain.model_copy(update={"settings": plain.settings | settings})
+        with open_twin(edited, wanted=Wanted(trust_schema=True)) as twin:
+            time.sleep(0.05)
+            costs.append(twin.plan(ask).cost)
+            twin.show(twin.add([index]))
+            costs.append(twin.plan(ask).cost)
+            with pytest.raises(psycopg.Error, match="whose body the twin leaves out"):
+                twin.plan("SELECT canary.quiet('settings')")
+    assert costs[:2] == costs[2:]
+    assert costs[1] < costs[0]
 
 
 @pytest.mark.slow

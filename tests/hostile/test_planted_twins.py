@@ -4,6 +4,7 @@ The control builds the same twin without any of them: there everything sings but
 """
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -17,6 +18,7 @@ from analyzer.index import IndexDef, Key
 from analyzer.twin.containment import Containment, kernel_obstacle
 from analyzer.twin.planner import Twin, Wanted, open_twin
 
+DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 NOTHING = Containment(kernel=False, role=False, stubs=False)
 LAYERS = {
     "all": Containment(),
@@ -52,11 +54,21 @@ def is_reachable(plant: Plant, *, libxml: bool) -> bool:
     return plant.twin_silence is None and plant.refusal is None and (libxml or not plant.needs_libxml)
 
 
+@pytest.fixture(params=["embedded", pytest.param("debian-15", marks=pytest.mark.slow)])
+def wanted(request: pytest.FixtureRequest) -> Wanted:
+    """A twin on each version at hand: 15 restores statistics in a superuser's session, and may have libxml."""
+    if request.param == "embedded":
+        return Wanted(trust_schema=True)
+    if not DEBIAN_15.is_dir():
+        pytest.skip("apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15")
+    return Wanted(trust_schema=True, bin_dir=DEBIAN_15)
+
+
 def test_where_nothing_contains_it_everything_planted_sings_or_says_why_not(
-    hostile: Hostile, captured: Snapshot
+    hostile: Hostile, captured: Snapshot, wanted: Wanted
 ) -> None:
     hostile.canaries.silence()
-    with open_twin(captured, wanted=Wanted(containment=NOTHING, trust_schema=True)) as twin:
+    with open_twin(captured, wanted=replace(wanted, containment=NOTHING)) as twin:
         provoke(twin, hostile, captured)
         with twin.built.host.connect() as connection:
             libxml = has_libxml(connection)
@@ -66,12 +78,14 @@ def test_where_nothing_contains_it_everything_planted_sings_or_says_why_not(
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_no_canary_sings_on_a_twin_that_a_layer_contains(layer: str, hostile: Hostile, captured: Snapshot) -> None:
+def test_no_canary_sings_on_a_twin_that_a_layer_contains(
+    layer: str, hostile: Hostile, captured: Snapshot, wanted: Wanted
+) -> None:
     containment = LAYERS[layer]
     if containment.kernel and (obstacle := kernel_obstacle()) is not None:
         pytest.skip(obstacle)
     hostile.canaries.silence()
-    with open_twin(captured, wanted=Wanted(containment=containment, trust_schema=True)) as twin:
+    with open_twin(captured, wanted=replace(wanted, containment=containment)) as twin:
         provoke(twin, hostile, captured)
         log = (Path(twin.built.inflated.superuser.info.host).parent / "log").read_text(errors="replace")
     assert hostile.canaries.songs() == frozenset()
