@@ -78,8 +78,6 @@ class Sessions:
         connection = to or self.captured
         rows = self.superuser.execute(render("twin/read_planner_settings")).fetchall()
         taken = {str(row["name"]) for row in rows} | _TAKEN
-            row["name"] for row in self.superuser.execute(render("twin/read_planner_settings")).fetchall()
-        } | _TAKEN
         query = render("twin/set_setting")
         for name, value in sorted(snapshot.settings.items()):
             if name in taken or name.startswith(_OF_EXTENSIONS):
