@@ -16,6 +16,7 @@ from analyzer.sql import ident, render
 from analyzer.twin.build import Built, Planting
 from analyzer.twin.derived import Derivation
 from analyzer.twin.explain import plan_tree
+from analyzer.twin.function_bodies import NO_BODY
 from analyzer.twin.keys import current_rows
 from analyzer.twin.learnt import Learnt, restore_expressions, with_learnt
 from analyzer.twin.parking import build_parked
@@ -154,12 +155,17 @@ class Addition:
             yield _Part(names=names, size=size, learnt=learnt)
 
     def _selectivity(self, index: IndexDef) -> float:
-        """Ask the planner which share of the rows a partial index holds."""
+        """Ask the planner which share of the rows a partial index holds; all where it would run what has no body."""
         relation = self.snapshot.relation(index.schema, index.table)
         rows = current_rows(relation) if relation else 0.0
         if index.where is None or not rows:
             return 1.0
-        row = self._captured.execute(render("twin/predicate_rows", index=index)).fetchone()
+        try:
+            row = self._captured.execute(render("twin/predicate_rows", index=index)).fetchone()
+        except psycopg.Error as error:
+            if error.sqlstate != NO_BODY:
+                raise
+            return 1.0
         return min(1.0, float(plan_tree(row)["Plan Rows"]) / rows)
 
 

@@ -87,7 +87,7 @@ def building(
             create_captured_roles(maintenance, host, asked.containment)
         tell("twin: schema")
         with opened(host, "flat") as sessions:
-            made = build_flat(sessions, snapshot, has_bodies=asked.has_bodies)
+            made = build_flat(sessions, snapshot, has_bodies=asked.has_bodies, is_open=asked.containment.is_open)
         with host.connect() as maintenance:
             maintenance.execute(render("twin/create_database", database="twin", template="flat"))
         flat = stack.enter_context(opened(host, "flat"))

@@ -5,6 +5,7 @@ Any of the three is enough against what is known; the tests switch the other two
 
 import functools
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,6 +44,11 @@ class Containment:
     role: bool = True
     #: Functions that need not run are stubs.
     stubs: bool = True
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the server's own functions are left to whoever calls them."""
+        return not self.role and not self.stubs
 
 
 ALL = Containment()
@@ -84,9 +90,15 @@ def server_limits(binaries: Binaries, own: tuple[Path, ...]) -> Limits:
 
 
 def initdb_limits(binaries: Binaries, own: Path) -> Limits:
-    """Return what initdb may do: a server's rights, and those to run one through a shell."""
+    """Return what initdb may do: a server's rights, and those to run one through a shell, and to list locales.
+
+    Nothing that is captured is there yet.
+    """
     limits = server_limits(binaries, (own,))
-    shells = (program for name in (_SHELL, str(binaries.bin_dir / "initdb")) for program in _programs(Path(name)))
+    # Without it the cluster has no collation of libc's but C.
+    lister = shutil.which("locale", path=environment()["PATH"])
+    names = (_SHELL, str(binaries.bin_dir / "initdb"), *((lister,) if lister is not None else ()))
+    shells = (program for name in names for program in _programs(Path(name)))
     return {**limits, "executable": (*limits["executable"], *shells)}
 
 

@@ -10,12 +10,12 @@ from functools import partial
 import psycopg
 from psycopg import sql
 
-from analyzer.capture.snapshot import Index, NotExamined, Relation, Snapshot
+from analyzer.capture.snapshot import ExtendedStatistics, FunctionDef, Index, NotExamined, Relation, Snapshot
 from analyzer.db import Connection, execute_one
 from analyzer.sql import render
 from analyzer.twin.clock import clock_functions, stopped
 from analyzer.twin.containment import CAPTURED
-from analyzer.twin.function_bodies import take_bodies
+from analyzer.twin.function_bodies import close_ways_out, take_bodies, without_effects
 from analyzer.twin.lost import Lost, lost_index, lost_relation
 from analyzer.twin.security import create_roles, policy_statements
 from analyzer.twin.sessions import Sessions
@@ -23,6 +23,12 @@ from analyzer.twin.stubs import called, stub
 
 #: Objects created in one transaction.
 _AT_ONCE = 100
+#: How what the server prints whole begins; in its place a snapshot could have any statement.
+_PRINTED = {
+    "function": re.compile(r"CREATE OR REPLACE (?:FUNCTION|PROCEDURE) "),
+    "index": re.compile(r"CREATE (?:UNIQUE )?INDEX "),
+    "statistics": re.compile(r"CREATE STATISTICS "),
+}
 #: A default that draws from a sequence, as pg_get_expr prints it.
 NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 
@@ -45,35 +51,51 @@ class _Object:
     source: Relation | Index | None = None
     #: Whether only a superuser can create it; its text then holds names and constants alone.
     is_privileged: bool = False
+    #: Whether it is a function, which what comes behind it could run.
+    has_body: bool = False
 
 
 _Stage = Callable[[Snapshot], Iterable[_Object]]
+_Failed = tuple[tuple[_Object, psycopg.Error], ...]
 
 
-def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool) -> Flat:
+def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_open: bool = False) -> Flat:
     """Create everything captured, in whichever order the dependencies allow; return what could not be created.
 
-    Without `has_bodies` functions that could run something are left without a body.
+    Without `has_bodies` functions that could run something are left without a body. Where it `is_open`, extensions
+    keep the functions that reach out of the database.
     """
     superuser = sessions.superuser
     _prepare(sessions, snapshot)
-    flat = _without_foreign_tables(snapshot)
+    snapshot, flat = _without_impostors(snapshot)
+    foreign = _without_foreign_tables(snapshot)
+    flat = Flat(not_examined=flat.not_examined + foreign.not_examined, lost=flat.lost + foreign.lost)
     policies = partial(_policies, roles=create_roles(superuser, snapshot))
     for stage in (*_stages(), policies, _tablespaces):
-        failed = _create_all(sessions, tuple(stage(snapshot)))
-        if failed and stage is _types_tables_views:
-            fitted = stub(superuser, snapshot, frozenset(item.what for item, _ in failed))
-            wanted = {item.what for item, _ in failed}
-            again = tuple(item for item in stage(fitted.snapshot) if item.what in wanted)
-            failed = _create_all(sessions, again)
-            reported = {item.what for item, _ in failed}
-            notes = tuple(note for note in fitted.not_examined if note.what not in reported)
-            flat = replace(flat, not_examined=flat.not_examined + notes)
-        if stage is _types_tables_views and not has_bodies:
-            take_bodies(superuser)
-        flat = _with_failures(flat, failed)
+        with sessions.building():
+            failed, notes = _create_stage(sessions, stage, snapshot, has_bodies=has_bodies)
+        if stage is _schemas_and_extensions and not is_open:
+            close_ways_out(superuser)
+        if stage is _schemas_and_extensions and not has_bodies:
+            snapshot = snapshot.model_copy(update={"types": tuple(without_effects(superuser, snapshot.types))})
+        flat = _with_failures(replace(flat, not_examined=flat.not_examined + notes), failed)
     superuser.execute(render("twin/mark_populated"))
     return flat
+
+
+def _create_stage(
+    sessions: Sessions, stage: _Stage, snapshot: Snapshot, *, has_bodies: bool
+) -> tuple[_Failed, tuple[NotExamined, ...]]:
+    """Create the objects of a stage, tables and what they need with stand-ins for what is missing here."""
+    failed = _create_all(sessions, tuple(stage(snapshot)), has_bodies=has_bodies)
+    if not failed or stage is not _types_tables_views:
+        return failed, ()
+    wanted = {item.what for item, _ in failed}
+    fitted = stub(sessions.superuser, snapshot, frozenset(wanted))
+    again = tuple(item for item in stage(fitted.snapshot) if item.what in wanted)
+    failed = _create_all(sessions, again, has_bodies=has_bodies)
+    reported = {item.what for item, _ in failed}
+    return failed, tuple(note for note in fitted.not_examined if note.what not in reported)
 
 
 def _prepare(sessions: Sessions, snapshot: Snapshot) -> None:
@@ -101,6 +123,26 @@ def _with_failures(flat: Flat, failed: Iterable[tuple[_Object, psycopg.Error]]) 
     return Flat(not_examined=tuple(notes), lost=tuple(lost))
 
 
+def _without_impostors(snapshot: Snapshot) -> tuple[Snapshot, Flat]:
+    """Leave out what has another statement in place of its definition, which no server printed."""
+    notes: list[NotExamined] = []
+    reason = "its definition in the snapshot is another statement"
+
+    def fits(kind: str, what: str, text: str) -> bool:
+        if _PRINTED[kind].match(text) is None:
+            notes.append(NotExamined(what=what, reason=reason))
+            return False
+        return True
+
+    functions = tuple(each for each in snapshot.functions if fits("function", _function(each), each.definition))
+    indexes = tuple(each for each in snapshot.indexes if fits("index", _index(each), each.ddl))
+    extended = tuple(e for e in snapshot.extended_statistics if fits("statistics", _statistics(e), e.definition))
+    lost = tuple(lost_index(each, reason) for each in snapshot.indexes if _PRINTED["index"].match(each.ddl) is None)
+    update = {"functions": functions, "indexes": indexes, "extended_statistics": extended}
+    fitted = snapshot.model_copy(update=update) if notes else snapshot
+    return fitted, Flat(not_examined=tuple(notes), lost=lost)
+
+
 def _without_foreign_tables(snapshot: Snapshot) -> Flat:
     foreign = [relation for relation in snapshot.relations if relation.kind == "f"]
     reason = "it is a foreign table, and only its server's wrapper knows what it costs"
@@ -119,15 +161,23 @@ def _stages() -> Iterator[_Stage]:
     yield _foreign_keys
 
 
-def _create_all(sessions: Sessions, objects: tuple[_Object, ...]) -> tuple[tuple[_Object, psycopg.Error], ...]:
-    """Create what can be created, again and again, until nothing more succeeds; return the rest and why."""
+def _create_all(sessions: Sessions, objects: tuple[_Object, ...], *, has_bodies: bool) -> _Failed:
+    """Create what can be created, again and again, until nothing more succeeds; return the rest and why.
+
+    Functions lose their bodies before anything is created that could run them: to make a partitioned table or a
+    generated column folds its expression.
+    """
     pending = list(objects)
     while pending:
         failed: list[tuple[_Object, psycopg.Error]] = []
-        for privileged, group in itertools.groupby(pending, key=lambda item: item.is_privileged):
+        for (privileged, functions), group in itertools.groupby(
+            pending, key=lambda item: (item.is_privileged, item.has_body)
+        ):
             items, connection = list(group), sessions.superuser if privileged else sessions.captured
             for start in range(0, len(items), _AT_ONCE):
                 failed += _create(connection, items[start : start + _AT_ONCE])
+            if functions and not has_bodies:
+                take_bodies(sessions.superuser)
         if len(failed) == len(pending):
             return tuple(failed)
         pending = [item for item, _ in failed]
@@ -173,7 +223,7 @@ def _types_tables_views(snapshot: Snapshot) -> Iterator[_Object]:
         yield _Object(what=f"type {item.schema_name}.{item.name}", query=render("twin/create_type", type=item))
     for function in snapshot.functions:
         query = render("twin/create_function", function=function)
-        yield _Object(what=f"function {function.schema_name}.{function.name}({function.arguments})", query=query)
+        yield _Object(what=_function(function), query=query, has_body=True)
     for name in sorted({name for relation in snapshot.relations for name in _sequences(relation)}):
         yield _Object(what=f"sequence {name}", query=render("twin/create_sequence", name=name))
     for relation in sorted(snapshot.relations, key=lambda each: each.oid):
@@ -225,8 +275,7 @@ def _foreign_keys(snapshot: Snapshot) -> Iterator[_Object]:
 
 def _extended(snapshot: Snapshot) -> Iterator[_Object]:
     for statistics in snapshot.extended_statistics:
-        what = f"extended statistics {statistics.schema_name}.{statistics.name}"
-        yield _Object(what=what, query=render("twin/create_statistics", statistics=statistics))
+        yield _Object(what=_statistics(statistics), query=render("twin/create_statistics", statistics=statistics))
 
 
 def _parents(snapshot: Snapshot) -> Iterator[_Object]:
@@ -266,3 +315,11 @@ def _tablespaces(snapshot: Snapshot) -> Iterator[_Object]:
 
 def _index(index: Index) -> str:
     return f"index {index.definition.schema}.{index.definition.name}"
+
+
+def _function(function: FunctionDef) -> str:
+    return f"function {function.schema_name}.{function.name}({function.arguments})"
+
+
+def _statistics(statistics: ExtendedStatistics) -> str:
+    return f"extended statistics {statistics.schema_name}.{statistics.name}"

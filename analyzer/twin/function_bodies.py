@@ -7,8 +7,9 @@ place of its call: it keeps its body where that calls nothing that has effects. 
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 
+from analyzer.capture.snapshot import TypeDef
 from analyzer.db import Connection
 from analyzer.lex import IncompleteError, Token, lex, significant
 from analyzer.sql import render
@@ -16,6 +17,8 @@ from analyzer.twin.containment import APPLICATION, CAPTURED
 
 #: Of a function that is asked for while it has no body; nothing of PostgreSQL's has that class.
 NO_BODY = "TX001"
+_OWNERS = {"owners": [CAPTURED, APPLICATION]}
+_REMEDY = "; add --run-user-code to run it inside the containment"
 #: Volatile, and of no effect but on sequences of the twin's.
 _HARMLESS = frozenset(
     """
@@ -24,21 +27,61 @@ _HARMLESS = frozenset(
 )
 #: What makes a SELECT more than one that reads.
 _WRITING = frozenset(("insert", "update", "delete", "merge", "into", "copy", "call", "do", "execute", "notify"))
+#: Run text that they are given, or read what they are named, and yet are not volatile.
+_EXECUTING = (
+    "table_to_xml", "table_to_xmlschema", "table_to_xml_and_xmlschema", "schema_to_xml", "schema_to_xmlschema",
+    "schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema",
+    "crosstab", "crosstab2", "crosstab3", "crosstab4", "crosstab_hash", "crosstabn", "connectby", "xpath_table",
+)  # fmt: skip
 _STANDARD = re.compile(r"\s*BEGIN ATOMIC\b(?P<query>.*?);?\s*\bEND\s*\Z|\s*RETURN\b(?P<value>.*)\Z", re.DOTALL)
+
+
+def close_ways_out(superuser: Connection) -> None:
+    """Keep what extensions have for reaching other servers, and what runs text, out of the planner's reach.
+
+    It is called once extensions are there. Nothing that is planned is another one by that: the planner never runs
+    volatile functions, and the ones that run text are nowhere estimated from.
+    """
+    superuser.execute(render("twin/quieten_functions"), {"names": list(_EXECUTING)})
+    found = superuser.execute(render("twin/read_reaching")).fetchall()
+    bodies = [
+        _raising(f"{row['schema_name']}.{row['name']}", returns_plainly=row["returns_plainly"], remedy="")
+        for row in found
+    ]
+    superuser.execute(render("twin/replace_bodies"), {"oids": [row["oid"] for row in found], "bodies": bodies})
 
 
 def take_bodies(superuser: Connection) -> None:
     """Replace the bodies of all captured functions that could run something."""
-    owners = {"owners": [CAPTURED, APPLICATION]}
-    effects = {row["name"] for row in superuser.execute(render("twin/read_effects"), owners).fetchall()} - _HARMLESS
+    effects = _read_effects(superuser)
     oids: list[int] = []
     bodies: list[str] = []
-    for row in superuser.execute(render("twin/read_functions"), owners).fetchall():
+    for row in superuser.execute(render("twin/read_functions"), _OWNERS).fetchall():
         if row["language"] == "sql" and _only_reads(row["body"], is_standard=row["is_standard"], effects=effects):
             continue
         oids.append(row["oid"])
         bodies.append(_raising(f"{row['schema_name']}.{row['name']}", returns_plainly=row["returns_plainly"]))
     superuser.execute(render("twin/replace_bodies"), {"oids": oids, "bodies": bodies})
+
+
+def without_effects(superuser: Connection, types: Iterable[TypeDef]) -> Iterator[TypeDef]:
+    """Yield types, domains without the checks that name something with effects: to read a value is to run them."""
+    effects = _read_effects(superuser)
+    for each in types:
+        harmless = tuple(check for check in each.checks if not _names_effects(check[1], effects))
+        yield each if harmless == each.checks else each.model_copy(update={"checks": harmless})
+
+
+def _read_effects(superuser: Connection) -> frozenset[str]:
+    rows = superuser.execute(render("twin/read_effects"), _OWNERS).fetchall()
+    return frozenset(str(row["name"]) for row in rows) - _HARMLESS
+
+
+def _names_effects(text: str, effects: Collection[str]) -> bool:
+    try:
+        return any(_has_effect(token, effects) for token in significant(lex(text)))
+    except IncompleteError:
+        return True
 
 
 def _only_reads(body: str, *, is_standard: bool, effects: Collection[str]) -> bool:
@@ -69,11 +112,11 @@ def _has_effect(token: Token, effects: Collection[str]) -> bool:
     return token.text == ";" or token.word in _WRITING or token.word in effects
 
 
-def _raising(name: str, *, returns_plainly: bool) -> str:
+def _raising(name: str, *, returns_plainly: bool, remedy: str = _REMEDY) -> str:
     """Write a body for plpgsql: NULL while the twin is built, an error afterwards."""
     quoted = name.replace("\\", "\\\\").replace("'", "''").replace("%", "%%")
     return (
         "BEGIN IF pg_catalog.current_setting('twindex.building', true) OPERATOR(pg_catalog.=) 'on' THEN RETURN"
         f"{'' if returns_plainly else ' NULL'}; END IF; RAISE EXCEPTION E'planning runs {quoted}(), whose body the twin"
-        f" leaves out; add --run-user-code to run it inside the containment' USING ERRCODE = '{NO_BODY}'; END"
+        f" leaves out{remedy}' USING ERRCODE = '{NO_BODY}'; END"
     )

@@ -53,7 +53,11 @@ def _build(sessions: Sessions, indexes: Sequence[IndexDef], *, with_rows: bool) 
     parkings = [_parking(captured, row) if with_rows else "twindex_own.parking" for row in tables]
     superuser.execute(render("twin/park"), {"oids": oids, "parkings": parkings})
     try:
-        with captured.transaction(), captured.pipeline():  # in which a text can only be one statement
+        with (
+            sessions.building(),
+            captured.transaction(),
+            captured.pipeline(),
+        ):  # in which a text can only be one statement
             for index in indexes:
                 captured.execute(render("twin/statement", statement=index.ddl()))
     finally:

@@ -23,6 +23,8 @@ _OTHERS = (_SHORT, Path("/var/tmp"))  # noqa: S108
 _ROOM_BYTES = 160 * 1024 * 1024
 #: sun_path holds 108 bytes; this leaves room for `/.s.PGSQL.5432` and its lock file.
 _LONGEST_SOCKET_DIR = 85
+#: Names that are tried for a directory of our own.
+_NAMES = 100
 #: Users that systems hand out for a while and never give a person (those of systemd's DynamicUser).
 _PRIVATE = range(61184, 65520)
 
@@ -126,27 +128,35 @@ def _temporary_root() -> Path:
 
 
 def socket_dir(home: Path) -> Path:
-    """Return the directory of a cluster's socket: in its home, or where that path is too long one below /tmp."""
-    if len(os.fsencode(home / "run")) <= _LONGEST_SOCKET_DIR:
+    """Return the directory of a cluster's socket: in its home, or one below /tmp.
+
+    That is where the path is too long, or has a comma, at which libpq parts hosts.
+    """
+    path = os.fsencode(home / "run")
+    if len(path) <= _LONGEST_SOCKET_DIR and b"," not in path:
         return home / "run"
     return own_dir(_SHORT) / f"s-{digest(str(home))}"
 
 
 def own_dir(root: Path) -> Path:
-    """Return our directory below a place that all can write; raises CapabilityError where somebody else has it."""
-    path = root / f"twindex-{os.geteuid()}"
-    with one_line(path):
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o711)
-            path.chmod(0o711)
-        found = path.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-        raise CapabilityError(
-            need=f"{path}, a directory of our own",
-            found="somebody else owns it" if found.st_uid != os.geteuid() else "it is not a directory",
-            remedy="remove it, or set TMPDIR to a directory that only you can write",
-        )
-    return path
+    """Return our directory below a place that all can write; raises CapabilityError where somebody else has them all.
+
+    Where somebody was there first, by mistake or on purpose, the next name is taken, and found again.
+    """
+    first = root / f"twindex-{os.geteuid()}"
+    for path in (first, *(first.with_name(f"{first.name}-{number}") for number in range(1, _NAMES))):
+        with one_line(path):
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(mode=0o711)
+                path.chmod(0o711)
+            found = path.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            return path
+    raise CapabilityError(
+        need=f"{first}, a directory of our own",
+        found=f"somebody else has it, and the {_NAMES - 1} names after it",
+        remedy="remove them, or set TMPDIR to a directory that only you can write",
+    )
 
 
 def can_reach(path: Path, account: Account | None) -> bool:

@@ -319,7 +319,7 @@ class Twin:
         return self._surviving(lambda: self._read_back(ddl))
 
     def _read_back(self, ddl: str) -> DictRow:
-        with self._flat.transaction(force_rollback=True):
+        with self.built.flat.building(), self._flat.transaction(force_rollback=True):
             before = self._newest_index()
             try:
                 execute_one(self._flat, render("twin/statement", statement=ddl))

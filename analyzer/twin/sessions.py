@@ -16,12 +16,19 @@ from analyzer.sql import render
 from analyzer.twin.binaries import major_of
 from analyzer.twin.containment import CAPTURED
 from analyzer.twin.host import Host
-from analyzer.twin.roles import LIMITS
 
 #: pg_restore_attribute_stats() came with it, which the owner of a table may call.
 RESTORES = 18
-#: Settings of the server, not of the planner, that a session cannot or must not take over.
-_KEPT = frozenset({"server_version_num", "server_version", "data_checksums", "block_size", "role", *LIMITS})
+#: Settings that a session takes over beside the planner's own, and prefixes of extensions' (capture/settings).
+_TAKEN = frozenset(
+    """
+    work_mem hash_mem_multiplier effective_io_concurrency temp_buffers max_parallel_workers
+    max_parallel_workers_per_gather max_parallel_maintenance_workers parallel_leader_participation force_parallel_mode
+    debug_parallel_query search_path row_security transform_null_equals array_nulls TimeZone DateStyle IntervalStyle
+    default_text_search_config quote_all_identifiers
+    """.split()  # noqa: SIM905 - a paragraph reads better than quoted words
+)
+_OF_EXTENSIONS = ("hnsw.", "ivfflat.", "pg_trgm.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +71,16 @@ class Sessions:
             self.superuser.execute(render("twin/resume_domains"))
 
     def apply_settings(self, snapshot: Snapshot, *, to: Connection | None = None) -> None:
-        """Give the captured session, or another one, what the snapshot says that sessions begin with."""
+        """Give the captured session, or another one, what the snapshot says that sessions begin with.
+
+        That is what the planner reads: any other setting could end or hold up the twin's own work.
+        """
         connection = to or self.captured
+        rows = self.superuser.execute(render("twin/read_planner_settings")).fetchall()
+        taken = {str(row["name"]) for row in rows} | _TAKEN
         query = render("twin/set_setting")
         for name, value in sorted(snapshot.settings.items()):
-            if name not in _KEPT:
+            if name in taken or name.startswith(_OF_EXTENSIONS):
                 # A setting that this major version no longer has, or fixes at start.
                 with contextlib.suppress(psycopg.Error):
                     connection.execute(query, {"name": name, "value": value})

@@ -364,16 +364,34 @@ def test_variables_of_libpq_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> No
         assert answers(running)
 
 
-@pytest.mark.parametrize("kind", ["file", "link", pytest.param("directory", marks=as_root)])
-def test_what_somebody_else_put_at_our_place_is_refused(place: Path, kind: str) -> None:
+def occupy(path: Path, kind: str) -> None:
+    """Let somebody be first at a place of ours."""
     if kind == "file":
-        runtime(place).touch()
+        path.touch()
     elif kind == "link":
-        runtime(place).symlink_to(place)
+        path.symlink_to(path.parent)
     else:
-        runtime(place).mkdir()
-        os.chown(runtime(place), pwd.getpwnam("nobody").pw_uid, -1)
-    with pytest.raises(CapabilityError, match=rf"^{runtime(place)}, a directory of our own is needed, but"):
+        path.mkdir()
+        os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+
+
+KINDS = ["file", "link", pytest.param("directory", marks=as_root)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_somebody_else_put_at_our_place_is_passed_by(place: Path, kind: str) -> None:
+    occupy(runtime(place), kind)
+    with cluster.temporary() as running:
+        assert answers(running)
+        assert running.home.parent == runtime(place).with_name(f"{runtime(place).name}-1")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_somebody_else_who_has_all_our_places_is_one_line(place: Path, kind: str) -> None:
+    first = runtime(place)
+    for path in (first, *(first.with_name(f"{first.name}-{number}") for number in range(1, 100))):
+        occupy(path, kind)
+    with pytest.raises(CapabilityError, match=rf"^{first}, a directory of our own is needed, but somebody else has it"):
         cluster.temporary().__enter__()
 
 

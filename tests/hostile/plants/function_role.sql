@@ -1,0 +1,16 @@
+-- A function that becomes another role first.
+-- asks: SELECT * FROM {place}.v
+-- unguarded: EXPLAIN SELECT * FROM {place}.v
+CREATE FUNCTION f() RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
+$f$
+BEGIN
+    BEGIN RESET ROLE; EXCEPTION WHEN OTHERS THEN NULL; END;
+    BEGIN RESET SESSION AUTHORIZATION; EXCEPTION WHEN OTHERS THEN NULL; END;
+    BEGIN SET ROLE postgres; EXCEPTION WHEN OTHERS THEN NULL; END;
+    BEGIN SET SESSION AUTHORIZATION postgres; EXCEPTION WHEN OTHERS THEN NULL; END;
+    RETURN canary.sing('{place}');
+END
+$f$;
+CREATE TABLE t (id integer PRIMARY KEY, a integer);
+INSERT INTO t SELECT i, i FROM generate_series(1, 500) AS i;
+CREATE VIEW v AS SELECT id, a FROM t WHERE a = f();

@@ -1,0 +1,12 @@
+-- Recorded statements that are more than one, or are none that is planned.
+-- asks: SELECT 1; COPY (SELECT 1) TO '{directory}/{place}.file'
+-- asks: COPY (SELECT 1) TO '{directory}/{place}.file'
+-- asks: ANALYZE SELECT canary.sing('{place}')
+-- asks: (ANALYZE) SELECT canary.sing('{place}')
+-- asks: SELECT canary.sing('{place}')
+-- asks: DO $d$ BEGIN PERFORM canary.sing('{place}'); END $d$
+-- asks: CALL canary.sing('{place}')
+-- asks: CREATE INDEX i ON {place}.t (id); COPY (SELECT 1) TO '{directory}/{place}.file'
+-- twin: silent: one statement is planned, and none run
+-- production: silent: recorded statements are not run
+CREATE TABLE t (id integer PRIMARY KEY, a integer);
