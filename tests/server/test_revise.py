@@ -331,7 +331,8 @@ def test_what_the_project_prints_is_not_part_of_the_result(project: Project) -> 
     )
     (project.versions / "0001_first.py").write_text(loaded)
     done = subprocess.run(
-        [sys.executable, "-m", "analyzer", "revise", "-m", "add", "-d", project.url, "--allow-superuser", "--specs", str(project.specs),
+        [sys.executable, "-m", "analyzer", "revise", "-m", "add", "-d", project.url, "--allow-superuser",
+         "--specs", str(project.specs),
          "--config", str(project.ini)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
