@@ -25,6 +25,7 @@ _NOT_EMPTY = {
     "load_balance_hosts": "disable",
     "max_protocol_version": "3.0",
     "min_protocol_version": "3.0",
+    "passfile": f"{os.devnull}/none",
     "require_auth": "none,password,md5,scram-sha-256",
     "sslcertmode": "disable",
     "sslmode": "disable",

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from analyzer.twin.containment import NO_LANDLOCK
+from tests.conftest import trusting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,17 +35,10 @@ def environment(**changes: str) -> dict[str, str]:
     return kept | changes
 
 
-def _trusting(arguments: Sequence[str | Path]) -> list[str]:
-    """Say what is needed where the kernel is told not to contain twins."""
-    builds = {"propose", "report", "whatif", "lint", "check", "verify", "revise"}
-    more = ["--trust-schema"] if os.environ.get(NO_LANDLOCK) and arguments and arguments[0] in builds else []
-    return [*map(str, arguments), *more]
-
-
 def twindex(*arguments: str | Path, cwd: Path, stdin: str | bytes = b"", env: Mapping[str, str] | None = None) -> Said:
     """Run one command to its end."""
     done = subprocess.run(
-        [sys.executable, "-m", "analyzer", *_trusting(arguments)],
+        [sys.executable, "-m", "analyzer", *trusting(arguments)],
         cwd=cwd,
         env=environment(PYTHONPATH=str(Path(__file__).parents[2])) | dict(env or {}),
         input=stdin.encode() if isinstance(stdin, str) else stdin,

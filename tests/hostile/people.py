@@ -13,6 +13,7 @@ import pytest
 from canaries import SECRETS
 
 from analyzer.twin.places import Account, can_reach
+from tests.conftest import trusting
 
 ROOM = Path(__file__).parents[2]
 _LIBRARIES = os.pathsep.join((str(ROOM), sysconfig.get_path("purelib")))
@@ -55,7 +56,7 @@ class Person:
         self, *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run a command of twindex."""
-        return self.run("-m", "analyzer", *arguments, cwd=cwd, env=env)
+        return self.run("-m", "analyzer", *trusting(arguments), cwd=cwd, env=env)
 
 
 def environment(home: Path) -> dict[str, str]:
