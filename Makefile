@@ -69,11 +69,12 @@ check: format lint types imports test  ## what must be green before a merge
 check-newest:  ## the same on the newest releases of everything, in .venv-newest; TESTS="…" for some of the tests
 	@$(MAKE) --no-print-directory --keep-going check NEWEST=1
 
-check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites
-	$(PYTEST) -m slow
+check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites, ten minutes of fuzzing
+	TWINDEX_FUZZ_SECONDS=$${TWINDEX_FUZZ_SECONDS:-600} $(PYTEST) -m slow
 
 fuzz: $(VENV)/.made-dev  ## files that nobody meant well; FUZZ_MINUTES=10 for how long, TWINDEX_FUZZ_SEED=N again
-	TWINDEX_FUZZ_SECONDS=$$(( $(or $(FUZZ_MINUTES),2) * 60 )) $(BIN)/python -m pytest -m slow tests/fuzz
+	TWINDEX_FUZZ_SEED=$${TWINDEX_FUZZ_SEED:-$$(date +%s)} TWINDEX_FUZZ_SECONDS=$$(( $(or $(FUZZ_MINUTES),2) * 60 )) \
+	    $(BIN)/python -m pytest -m slow tests/fuzz
 
 format: $(VENV)/.made-dev
 	$(BIN)/ruff format --check .

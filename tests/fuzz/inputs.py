@@ -1,5 +1,6 @@
 """Spoil what is well-formed: values by values that break things, parts by other parts, bytes by bytes."""
 
+import copy
 import gzip
 import json
 import random
@@ -66,13 +67,13 @@ def _spoil_place(part: Any, place: Any, rnd: random.Random) -> None:
     elif choice == 1 and is_list:
         part.extend([value] * rnd.choice((1, 2, 2000)))
     elif choice == 2 and not is_list:
-        part[rnd.choice(("x", "name", "\n", "size_bytes"))] = rnd.choice(_VALUES)
+        part[rnd.choice(("x", "name", "\n", "size_bytes"))] = copy.deepcopy(rnd.choice(_VALUES))
     elif choice == 3 and isinstance(value, str):
         part[place] = rnd.choice((value * 1000, value[::-1], value + "\0", statement(rnd)))
     elif choice == 4 and isinstance(value, int | float):
         part[place] = value * rnd.choice((-1, 10**6, 10**12, 0.5))
     else:
-        part[place] = rnd.choice(_VALUES)
+        part[place] = copy.deepcopy(rnd.choice(_VALUES))
 
 
 def statement(rnd: random.Random) -> str:

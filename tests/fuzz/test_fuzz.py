@@ -16,7 +16,8 @@ from tests.fuzz.child import CASES, Failure, run_in_child
 from tests.fuzz.inputs import KINDS
 
 SECONDS = float(os.environ.get("TWINDEX_FUZZ_SECONDS", "20"))
-SEED = int(os.environ.get("TWINDEX_FUZZ_SEED", str(int(time.time()))))
+#: The same inputs each time, as far as the time goes; `make fuzz` takes others.
+SEED = int(os.environ.get("TWINDEX_FUZZ_SEED", "1"))
 #: How many inputs one child tries before the next; it dies with the first that kills it.
 BATCH = 40
 
