@@ -25,6 +25,7 @@ from analyzer.report.model import Document
 from analyzer.report.output import Format, QueryText, format_of, render, write
 from analyzer.terminal import Description, is_terminal, of_stderr, of_stdout
 from analyzer.twin import cluster
+from analyzer.twin.connection import forget_variables
 from analyzer.twin.host import Wanted
 from analyzer.workload.parse import Workload, parse_file, parse_statements
 
@@ -246,6 +247,7 @@ def resolve_database(database: Database, config: Config | None = None) -> Genera
     if url is not None:
         yield Source(url=url, allow_superuser=database.allow_superuser)
     elif (settings.development / "postgres").is_dir():
+        forget_variables()
         with cluster.development(settings.development) as running:
             yield Source(url=running.url(DEVELOPMENT_DATABASE), allow_superuser=True)  # a server of our own
     else:

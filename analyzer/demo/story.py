@@ -29,6 +29,7 @@ from analyzer.specs.files import append_proposals, load_specs, set_state
 from analyzer.sql import render
 from analyzer.twin import cluster
 from analyzer.twin.cluster import Cluster
+from analyzer.twin.connection import forget_variables
 from analyzer.twin.planner import Wanted, open_twin
 from analyzer.verify import compare
 from analyzer.workload.parse import parse_statements
@@ -73,6 +74,7 @@ class Outcome:
 
 def tell(directory: Path, *, scale: Scale, progress: Progress) -> Outcome:
     """Run the demo in a directory; its cluster is kept there, in `.twindex/`, and stopped at the end."""
+    forget_variables()
     progress("project", 0)
     copy_project(directory, leave_out=LEFT_OUT)
     with cluster.development(directory / ".twindex", settings=_SERVER) as running:

@@ -77,6 +77,13 @@ def connect_own(address: Mapping[str, str], identifier: int) -> Generator[Connec
         yield connection
 
 
+def forget_variables() -> None:
+    """Take from this process what libpq reads of the environment: it connects to servers of our own alone."""
+    with _ENVIRONMENT:
+        for name in [name for name in os.environ if name.startswith("PG")]:
+            del os.environ[name]
+
+
 @contextlib.contextmanager
 def _without_variables() -> Generator[None]:
     """Take away what libpq reads of the environment beside its parameters: a service, PGTZ, PGDATESTYLE, PGGEQO."""
