@@ -4,6 +4,7 @@ A snapshot is a file that anybody may have written, and an owner of a table can 
 out of these bounds has no meaning, and what is built from it has no end.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated
 
@@ -41,6 +42,30 @@ def _plain(text: str) -> str:
     return text
 
 
+_WORD = r"[A-Za-z_\u0080-\U0010ffff][\w$]*"
+_PART = rf'(?:"(?:[^"\0]|"")+"|{_WORD})'
+_FIELDS = r"(?:year|month|day|hour|minute|second)"
+_TYPE_NAME = re.compile(
+    rf"(?:character varying|bit varying|double precision|interval(?: {_FIELDS}(?: to {_FIELDS})?)?"
+    rf"|{_PART}(?:\.{_PART})*)"
+    rf"(?:\([\w ,.+-]*\))?(?: with(?:out)? time zone)?(?:\[\d*\])*"
+)
+
+_OBJECT_NAME = re.compile(rf"{_PART}(?:\.{_PART})*")
+
+
+def _type_name(text: str) -> str:
+    if _TYPE_NAME.fullmatch(text) is None:
+        raise PydanticCustomError("type_name", "must be the name of a type")
+    return text
+
+
+def _object_name(text: str) -> str:
+    if _OBJECT_NAME.fullmatch(text) is None:
+        raise PydanticCustomError("object_name", "must be the name of an object")
+    return text
+
+
 def _clock(moment: datetime) -> datetime:
     if not _EARLIEST <= moment.year <= _LATEST:
         raise PydanticCustomError("out_of_range", "is out of range ({first} to {last})", _YEARS)
@@ -53,6 +78,10 @@ _YEARS = {"first": _EARLIEST, "last": _LATEST}
 Text = Annotated[str, AfterValidator(_plain)]
 #: The name of an object.
 Name = Annotated[str, Field(min_length=1, max_length=_NAME_LENGTH), AfterValidator(_plain)]
+#: A type as format_type() prints it: a name, perhaps of several words, its modifiers and the brackets of an array.
+TypeName = Annotated[str, AfterValidator(_type_name)]
+#: A name as the server prints it, quoted where it must be, and qualified.
+ObjectName = Annotated[str, AfterValidator(_object_name)]
 #: One letter of a catalog's "char", or none.
 Letter = Annotated[str, Field(max_length=1), AfterValidator(_plain)]
 #: When something happened, by a server's clock.

@@ -18,6 +18,7 @@ from analyzer.capture.bounds import (
     Letter,
     Moment,
     Name,
+    ObjectName,
     Oid,
     Pages,
     Position,
@@ -26,6 +27,7 @@ from analyzer.capture.bounds import (
     StatisticsTarget,
     Text,
     TotalBytes,
+    TypeName,
     VersionNumber,
     possible_index,
 )
@@ -87,13 +89,13 @@ class TypeDef(Record):
     #: Enum labels in order.
     labels: tuple[Text, ...] = ()
     #: Base type of a domain, subtype of a range.
-    base_type: Text | None = None
+    base_type: TypeName | None = None
     not_null: bool = False
     default: Text | None = None
     #: Check constraints of a domain as pg_get_constraintdef prints them: (name, definition).
     checks: tuple[tuple[Name, Text], ...] = ()
     #: Attributes of a composite type: (name, type).
-    attributes: Annotated[tuple[tuple[Name, Text], ...], Field(max_length=1600)] = ()
+    attributes: Annotated[tuple[tuple[Name, TypeName], ...], Field(max_length=1600)] = ()
     #: Options of a range type other than its subtype, as CREATE TYPE takes them: (option, SQL).
     options: tuple[tuple[Name, Text], ...] = ()
 
@@ -116,7 +118,7 @@ class Column(Record):
     name: Name
     number: Position
     #: format_type with typmod.
-    type: Text
+    type: TypeName
     not_null: bool = False
     #: pg_get_expr of the default or of the generation expression.
     default: Text | None = None
@@ -125,7 +127,7 @@ class Column(Record):
     #: `attidentity`: a always, d by default, empty otherwise.
     identity: Letter = ""
     #: Quoted, qualified collation when it is not the type's own.
-    collation: Text | None = None
+    collation: ObjectName | None = None
     statistics_target: StatisticsTarget | None = None
 
 

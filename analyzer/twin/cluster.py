@@ -31,6 +31,7 @@ from analyzer.twin.places import (
     account_of,
     can_reach,
     copies_dir,
+    is_runtime_dir,
     locked,
     make_private,
     one_line,
@@ -219,9 +220,11 @@ def _kept_home(directory: Path) -> tuple[Path, Account | None]:
     long as the link does. Raises ConflictError for a cluster that twindex did not make here.
     """
     link = directory / "postgres"
+    if link.is_symlink() and not _is_own_link(link):
+        raise ConflictError(f"{link} is a link that twindex did not make; remove it to start afresh")
     if link.is_symlink() and not link.exists():
         link.unlink()
-    if link.is_dir():
+    if link.exists():
         return _found_home(link)
     account = private_account()
     if can_reach(directory, account):
@@ -238,17 +241,20 @@ def _kept_home(directory: Path) -> tuple[Path, Account | None]:
     return home, account
 
 
+def _is_own_link(link: Path) -> bool:
+    """Say whether a link leads to a home of ours below a runtime directory, which need not be there any more."""
+    target = link.readlink()
+    return target.name.startswith("d-") and is_runtime_dir(target.parent) and target == target.parent / target.name
+
+
 def _found_home(link: Path) -> tuple[Path, Account | None]:
     home = link.resolve()
     if not (home / "data").exists():  # a start that was cut short
-        shutil.rmtree(home)
+        _clear(home)
         link.unlink(missing_ok=True)
         return _kept_home(link.parent)
     if not own_clusters.is_ours(home):
-        raise ConflictError(
-            f"{link} holds a server that twindex did not make here, and it is not started; remove {link} to start "
-            "afresh"
-        )
+        raise _strange(link)
     account = account_of(home / "data")
     if not can_reach(home, account):
         raise CapabilityError(
@@ -260,6 +266,26 @@ def _found_home(link: Path) -> tuple[Path, Account | None]:
         _note(home / "for", link)
     _make_home(home, account)
     return home, account
+
+
+def _clear(home: Path) -> None:
+    """Remove what a start that was cut short left, and nothing else; raises ConflictError for what holds more."""
+    expected = {"run", "users", "log", "for", "data.new"}
+    found = {path.name: path for path in home.iterdir()} if home.is_dir() else {"": home}
+    if not found.keys() <= expected or any(path.is_symlink() for path in found.values()):
+        raise _strange(home)
+    for path in found.values():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    home.rmdir()
+
+
+def _strange(link: Path) -> ConflictError:
+    return ConflictError(
+        f"{link} holds what twindex did not make here, and no server is started in it; remove {link} to start afresh"
+    )
 
 
 def _kept_binaries(home: Path, account: Account | None, wanted: Binaries | None) -> Binaries:

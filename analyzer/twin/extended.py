@@ -8,9 +8,11 @@ pg_statistic: the ones that columns of such a table are given.
 
 import contextlib
 import struct
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import Any
 
 import psycopg
+from psycopg.rows import DictRow
 
 from analyzer.capture.extended import dump_dependencies, dump_distinct
 from analyzer.capture.measured import CommonCombination, ExtendedData, ExtendedStatistics
@@ -28,9 +30,6 @@ _FREQUENCIES = struct.Struct("=dd")
 def restore_extended(sessions: Sessions, snapshot: Snapshot) -> Iterator[NotExamined]:
     """Restore the data of extended statistics, whose objects exist; yield what could not be restored."""
     captured = [each for each in snapshot.extended_statistics if each.data]
-    if captured:
-        for type_name in _TYPES:
-            sessions.superuser.execute(render("twin/own_coefficients", type=type_name))
     for statistics in captured:
         name = {"schema_name": statistics.schema_name, "name": statistics.name}
         row = sessions.superuser.execute(render("twin/read_statistics_keys"), name).fetchone()
@@ -65,7 +64,17 @@ def _restore(sessions: Sessions, statistics: ExtendedStatistics, oid: int, colum
                 "most_common": most_common,
                 "positions": _restore_expressions(sessions, statistics, data),
             }
-            sessions.superuser.execute(render("twin/insert_extended", pg=major), values)
+            _insert(sessions.superuser, values, major=major)
+
+
+def _insert(superuser: Connection, values: Mapping[str, Any], *, major: int) -> None:
+    """Write the data, through casts that no other session ever sees: the server believes the bytes it is given."""
+    with superuser.transaction():
+        for type_name in _TYPES:
+            superuser.execute(render("twin/own_coefficients", type=type_name))
+        superuser.execute(render("twin/insert_extended", pg=major), values)
+        for type_name in _TYPES:
+            superuser.execute(render("twin/drop_coefficients", type=type_name))
 
 
 def _gather(sessions: Sessions, statistics: ExtendedStatistics, items: Sequence[CommonCombination]) -> bytes:
@@ -82,11 +91,17 @@ def _gather(sessions: Sessions, statistics: ExtendedStatistics, items: Sequence[
             connection.execute(render(f"twin/{template}", keys=keys))
         row = sessions.superuser.execute(render("twin/read_combination_list")).fetchone()
         built = row["list"] if row is not None else None
-        found = connection.execute(render("twin/read_combinations", keys=keys), {"list": built}).fetchall()
-    ordinals = [int(each["ordinal"]) for each in found]
+        inserted = connection.execute(render("twin/read_combinations", keys=keys)).fetchall()
+    ordinals = _in_order(row["items"] if row is not None else (), inserted)
     if built is None or sorted(ordinals) != list(range(len(items))):
         raise psycopg.DataError("its most common combinations are others on the twin")
     return _with_frequencies(built, [items[ordinal] for ordinal in ordinals], keys)
+
+
+def _in_order(items: Sequence[Sequence[str | None]], inserted: Sequence[DictRow]) -> list[int]:
+    """Return which inserted row each item of a list is, -1 for none."""
+    places: dict[tuple[str | None, ...], int] = {tuple(row["values"]): int(row["ordinal"]) for row in inserted}
+    return [places.get(tuple(item), -1) for item in items]
 
 
 def _with_frequencies(data: bytes, items: Sequence[CommonCombination], keys: int) -> bytes:

@@ -12,9 +12,10 @@ from psycopg import sql
 
 from analyzer.capture.snapshot import ExtendedStatistics, FunctionDef, Index, NotExamined, Relation, Snapshot
 from analyzer.db import Connection, execute_one
+from analyzer.errors import CapabilityError
 from analyzer.sql import render
 from analyzer.twin.clock import clock_functions, stopped
-from analyzer.twin.containment import CAPTURED
+from analyzer.twin.containment import APPLICATION, CAPTURED
 from analyzer.twin.function_bodies import close_ways_out, take_bodies, without_effects
 from analyzer.twin.lost import Lost, lost_index, lost_relation
 from analyzer.twin.security import create_roles, policy_statements
@@ -23,6 +24,9 @@ from analyzer.twin.stubs import called, stub
 
 #: Objects created in one transaction.
 _AT_ONCE = 100
+_OWN_SCHEMAS = frozenset({"twindex_own", "twindex_scratch"})
+#: Definitions of one stage that may end at the statement timeout.
+_MOST_CANCELED = 3
 #: How what the server prints whole begins; in its place a snapshot could have any statement.
 _PRINTED = {
     "function": re.compile(r"CREATE OR REPLACE (?:FUNCTION|PROCEDURE) "),
@@ -49,6 +53,8 @@ class _Object:
     query: sql.SQL
     #: What it is, where statements may miss it.
     source: Relation | Index | None = None
+    #: What else is not what it was without it.
+    also: tuple[Relation, ...] = ()
     #: Whether only a superuser can create it; its text then holds names and constants alone.
     is_privileged: bool = False
     #: Whether it is a function, which what comes behind it could run.
@@ -80,6 +86,11 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
             snapshot = snapshot.model_copy(update={"types": tuple(without_effects(superuser, snapshot.types))})
         flat = _with_failures(replace(flat, not_examined=flat.not_examined + notes), failed)
     superuser.execute(render("twin/mark_populated"))
+    if snapshot.row_security:
+        for schema in snapshot.schemas:
+            # A schema that could not be made, or that an extension's tables are in.
+            with contextlib.suppress(psycopg.Error):
+                sessions.captured.execute(render("twin/let_write", schema=schema, role=APPLICATION))
     return flat
 
 
@@ -120,6 +131,7 @@ def _with_failures(flat: Flat, failed: Iterable[tuple[_Object, psycopg.Error]]) 
             lost.append(lost_relation(item.source, reason))
         elif item.source is not None:
             lost.append(lost_index(item.source, reason))
+        lost += [lost_relation(relation, reason) for relation in item.also]
     return Flat(not_examined=tuple(notes), lost=tuple(lost))
 
 
@@ -134,11 +146,23 @@ def _without_impostors(snapshot: Snapshot) -> tuple[Snapshot, Flat]:
             return False
         return True
 
-    functions = tuple(each for each in snapshot.functions if fits("function", _function(each), each.definition))
+    def elsewhere(schema: str, what: str) -> bool:
+        if schema in _OWN_SCHEMAS:
+            notes.append(NotExamined(what=what, reason="its schema is the twin's own"))
+        return schema not in _OWN_SCHEMAS
+
+    functions = tuple(
+        each
+        for each in snapshot.functions
+        if fits("function", _function(each), each.definition) and elsewhere(each.schema_name, _function(each))
+    )
     indexes = tuple(each for each in snapshot.indexes if fits("index", _index(each), each.ddl))
     extended = tuple(e for e in snapshot.extended_statistics if fits("statistics", _statistics(e), e.definition))
+    relations = tuple(each for each in snapshot.relations if elsewhere(each.schema_name, called(each)))
+    types = tuple(each for each in snapshot.types if elsewhere(each.schema_name, f"type {each.name}"))
     lost = tuple(lost_index(each, reason) for each in snapshot.indexes if _PRINTED["index"].match(each.ddl) is None)
     update = {"functions": functions, "indexes": indexes, "extended_statistics": extended}
+    update |= {"relations": relations, "types": types}
     fitted = snapshot.model_copy(update=update) if notes else snapshot
     return fitted, Flat(not_examined=tuple(notes), lost=lost)
 
@@ -167,7 +191,7 @@ def _create_all(sessions: Sessions, objects: tuple[_Object, ...], *, has_bodies:
     Functions lose their bodies before anything is created that could run them: to make a partitioned table or a
     generated column folds its expression.
     """
-    pending = list(objects)
+    pending, patience = list(objects), _Patience()
     while pending:
         failed: list[tuple[_Object, psycopg.Error]] = []
         for (privileged, functions), group in itertools.groupby(
@@ -175,7 +199,7 @@ def _create_all(sessions: Sessions, objects: tuple[_Object, ...], *, has_bodies:
         ):
             items, connection = list(group), sessions.superuser if privileged else sessions.captured
             for start in range(0, len(items), _AT_ONCE):
-                failed += _create(connection, items[start : start + _AT_ONCE])
+                failed += _create(connection, items[start : start + _AT_ONCE], patience)
             if functions and not has_bodies:
                 take_bodies(sessions.superuser)
         if len(failed) == len(pending):
@@ -184,7 +208,25 @@ def _create_all(sessions: Sessions, objects: tuple[_Object, ...], *, has_bodies:
     return ()
 
 
-def _create(connection: Connection, objects: list[_Object]) -> Iterator[tuple[_Object, psycopg.Error]]:
+class _Patience:
+    """How many definitions may take as long as one may."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_CANCELED
+
+    def use(self, what: str) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise CapabilityError(
+                need="definitions that the twin can create",
+                found=f"{_MOST_CANCELED + 1} took longer than any should, the last one {what}",
+                remedy="capture the database again, or leave that schema out",
+            )
+
+
+def _create(
+    connection: Connection, objects: list[_Object], patience: _Patience
+) -> Iterator[tuple[_Object, psycopg.Error]]:
     """Create objects at once, or one by one where one of them cannot be; yield those and why."""
     try:
         with connection.pipeline():  # in which a text can only be one statement
@@ -201,6 +243,8 @@ def _create(connection: Connection, objects: list[_Object]) -> Iterator[tuple[_O
             except psycopg.Error as error:
                 if connection.closed:
                     raise
+                if isinstance(error, psycopg.errors.QueryCanceled):
+                    patience.use(item.what)
                 yield item, error
 
 
@@ -282,11 +326,24 @@ def _parents(snapshot: Snapshot) -> Iterator[_Object]:
     for relation in snapshot.relations:
         for parent in relation.parents:
             query = render("twin/attach_table", relation=relation, parent=parent)
-            yield _Object(what=f"parent of {called(relation)}", query=query)
+            # Without it all above are planned as if these rows were not there.
+            above = tuple(_ancestors(relation, snapshot))
+            yield _Object(what=f"parent of {called(relation)}", query=query, also=above)
     for index in snapshot.indexes:
         if index.parent is not None and index.valid:
             query = render("twin/attach_index", index=index, parent=index.parent)
-            yield _Object(what=f"parent of {_index(index)}", query=query)
+            yield _Object(what=f"parent of {_index(index)}", query=query, source=index)
+
+
+def _ancestors(relation: Relation, snapshot: Snapshot) -> Iterator[Relation]:
+    seen, waiting = {relation.oid}, [relation]
+    while waiting:
+        for name in waiting.pop().parents:
+            parent = snapshot.relation(*name)
+            if parent is not None and parent.oid not in seen:
+                seen.add(parent.oid)
+                waiting.append(parent)
+                yield parent
 
 
 def _policies(snapshot: Snapshot, *, roles: Collection[str]) -> Iterator[_Object]:

@@ -6,6 +6,7 @@ strictness, support), so that plans and costs are the same. A function of one SE
 place of its call: it keeps its body where that calls nothing that has effects. Others raise when they are run.
 """
 
+import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator
 
@@ -33,6 +34,8 @@ _EXECUTING = (
     "schema_to_xml_and_xmlschema", "database_to_xml", "database_to_xmlschema", "database_to_xml_and_xmlschema",
     "crosstab", "crosstab2", "crosstab3", "crosstab4", "crosstab_hash", "crosstabn", "connectby", "xpath_table",
 )  # fmt: skip
+#: What reads rows, but for FROM, which is a word of expressions too.
+_QUERYING = frozenset(("select", "with", "values", "table", "union", "intersect", "except", "exists"))
 _STANDARD = re.compile(r"\s*BEGIN ATOMIC\b(?P<query>.*?);?\s*\bEND\s*\Z|\s*RETURN\b(?P<value>.*)\Z", re.DOTALL)
 
 
@@ -56,9 +59,14 @@ def take_bodies(superuser: Connection) -> None:
     effects = _read_effects(superuser)
     oids: list[int] = []
     bodies: list[str] = []
-    for row in superuser.execute(render("twin/read_functions"), _OWNERS).fetchall():
-        if row["language"] == "sql" and _only_reads(row["body"], is_standard=row["is_standard"], effects=effects):
-            continue
+    functions = superuser.execute(render("twin/read_functions"), _OWNERS).fetchall()
+    # One of a single value is run to find it, with all that it reads. The planner never runs one of many rows.
+    singly = effects | {str(row["name"]) for row in functions if row["is_set"]}
+    for row in functions:
+        if row["language"] == "sql":
+            query = _only_select(row["body"], is_standard=row["is_standard"])
+            if query is not None and _only_reads(query, effects if row["is_set"] else singly, is_set=row["is_set"]):
+                continue
         oids.append(row["oid"])
         bodies.append(_raising(f"{row['schema_name']}.{row['name']}", returns_plainly=row["returns_plainly"]))
     superuser.execute(render("twin/replace_bodies"), {"oids": oids, "bodies": bodies})
@@ -84,25 +92,40 @@ def _names_effects(text: str, effects: Collection[str]) -> bool:
         return True
 
 
-def _only_reads(body: str, *, is_standard: bool, effects: Collection[str]) -> bool:
-    """Say whether a body is one SELECT, of nothing but names that have no effects.
-
-    Captured functions that it calls have no body, or pass this as well.
-    """
+def _only_select(body: str, *, is_standard: bool) -> tuple[Token, ...] | None:
+    """Return the one SELECT that a body is; None where it is something else."""
     if is_standard:
         match = _STANDARD.match(body)
         if match is None:
-            return False
+            return None
         body = match["query"] if match["query"] is not None else f"SELECT {match['value']}"
     try:
         tokens = significant(lex(body))
     except IncompleteError:
-        return False
+        return None
     while tokens and tokens[-1].text == ";":
         tokens = tokens[:-1]
-    if not tokens or tokens[0].word != "select":
+    return tokens if tokens and tokens[0].word == "select" else None
+
+
+def _only_reads(query: tuple[Token, ...], effects: Collection[str], *, is_set: bool) -> bool:
+    """Say whether a SELECT names nothing that has effects, and unless its rows are a set reads no table or view.
+
+    Captured functions that it calls have no body, or pass this as well. The planner puts no function of one value into
+    a query that has a FROM, or a SELECT within.
+    """
+    if any(_has_effect(token, effects) for token in query):
         return False
-    return not any(_has_effect(token, effects) for token in tokens)
+    return is_set or not _reads_relations(query)
+
+
+def _reads_relations(query: tuple[Token, ...]) -> bool:
+    depth = 0
+    for before, token in itertools.pairwise(query):
+        depth += (before.text in {"(", "["}) - (before.text in {")", "]"})
+        if token.word in _QUERYING or (token.word == "from" and depth == 0 and before.word != "distinct"):
+            return True
+    return False
 
 
 def _has_effect(token: Token, effects: Collection[str]) -> bool:

@@ -177,6 +177,16 @@ def can_reach(path: Path, account: Account | None) -> bool:
     return True
 
 
+def is_runtime_dir(path: Path) -> bool:
+    """Say whether a path is that of a directory of ours, as it is or as it was: nobody else can have made it."""
+    if not path.name.startswith(f"twindex-{os.geteuid()}"):
+        return False
+    with contextlib.suppress(FileNotFoundError):
+        found = path.lstat()
+        return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and (path / "lock").is_file()
+    return True
+
+
 def make_private(path: Path, account: Account | None) -> None:
     """Make a directory that only the account can enter, unless it is there."""
     with one_line(path):

@@ -28,11 +28,15 @@ from analyzer.twin.explain import Asked, PlanTree, explain, explain_together, si
 from analyzer.twin.host import Wanted
 from analyzer.twin.lost import Losses
 from analyzer.twin.reach import Reach
+from analyzer.twin.roles import limit
 from analyzer.twin.visibility import Table, Visibility
 
 __all__ = ["Asked", "Plan", "PlanTree", "Twin", "TwinIndex", "Wanted", "open_twin", "walk"]
 
 T = TypeVar("T")
+
+#: Statements that may take all the time there is; others have the short one from then on.
+_MOST_CANCELED, _SHORT_TIMEOUT = 2, "3s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,8 @@ class Twin:
         self._wanted = wanted or Wanted()
         self._progress = progress
         self._stack = contextlib.ExitStack()
+        #: Statements that ended at the statement timeout.
+        self._canceled = 0
         #: Indexes as they were handed out, in the order they were added.
         self.added: list[TwinIndex] = []
         #: By name of an existing index: its table, and its oids as they were handed out.
@@ -168,9 +174,14 @@ class Twin:
         Raises psycopg.Error when the server cannot plan one of them.
         """
         self._hold(*(each.text for each in asked))
-        return self._surviving(lambda: self._plan_all(asked))
+        try:
+            return self._surviving(lambda: self._plan_all(asked))
+        except psycopg.errors.QueryCanceled:
+            self._lose_patience()
+            raise
 
     def _plan_all(self, asked: Sequence[Asked]) -> tuple[Plan, ...]:
+        self._settle()
         standing = [Asked(text=stopped(each.text), generic=each.generic) for each in asked]
         trees = self._planned_together(standing) or self._planned_alone(standing)
         plans: list[Plan] = []
@@ -178,6 +189,19 @@ class Twin:
             seen = running(tree) if still.text != each.text or self._asks_clock else tree
             plans.append(Plan(cost=float(tree["Total Cost"]), rows=float(tree["Plan Rows"]), tree=seen))
         return tuple(plans)
+
+    def _lose_patience(self) -> None:
+        """Give statements less time when several took all of it: there may be thousands of that kind."""
+        self._canceled += 1
+        if self._canceled >= _MOST_CANCELED and not self._connection.closed:
+            self._connection.execute(render("twin/set_setting"), {"name": "statement_timeout", "value": _SHORT_TIMEOUT})
+
+    def _settle(self) -> None:
+        """Put back what a function could have set: then a text that was read as one statement is one, and ends."""
+        sessions = [self._connection, *filter(None, (self.built.restricted.connection,))]
+        for connection in sessions:
+            if self._wanted.has_bodies or connection.info.parameter_status("standard_conforming_strings") != "on":
+                limit(connection)
 
     def _planned_together(self, asked: Sequence[Asked]) -> list[PlanTree] | None:
         """Plan in one round trip; None where that cannot be, or an error is to be told apart from the others."""
@@ -187,8 +211,8 @@ class Twin:
         change = self._visibility.change(departures)
         try:
             trees = explain_together(self._connection, asked, before=change, major=self.built.major)
-        except psycopg.Error:
-            if self._connection.closed:
+        except psycopg.Error as error:
+            if self._connection.closed or (len(asked) == 1 and isinstance(error, psycopg.errors.QueryCanceled)):
                 raise
             return None
         if trees is not None:

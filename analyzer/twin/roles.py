@@ -14,6 +14,8 @@ LIMITS = {
     "client_encoding": "UTF8",
     "standard_conforming_strings": "on",
 }
+#: What only a superuser can lift; in kB. Nothing that is planned writes temporary files.
+_TEMPORARY_FILES = "262144"
 
 
 def create_captured_roles(superuser: Connection, host: Host, containment: Containment) -> None:
@@ -23,4 +25,11 @@ def create_captured_roles(superuser: Connection, host: Host, containment: Contai
         superuser.execute(render("twin/create_captured_role", role=role, **values))
         for name, value in LIMITS.items():
             superuser.execute(render("twin/limit_role", role=role, name=name, value=value))
+        superuser.execute(render("twin/limit_role", role=role, name="temp_file_limit", value=_TEMPORARY_FILES))
     superuser.execute(render("twin/let_read", role=APPLICATION))
+
+
+def limit(connection: Connection) -> None:
+    """Give a session the limits that it began with."""
+    for name, value in LIMITS.items():
+        connection.execute(render("twin/set_setting"), {"name": name, "value": value})
