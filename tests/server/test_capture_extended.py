@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, LiteralString, cast
 
+import psycopg
 import pytest
 from capture_zoo import as_role, new_database, new_role, run
 from servers import VERSIONS, server_of
@@ -112,6 +113,13 @@ def test_the_twin_estimates_with_them_as_the_live_planner(claim: str, connection
     plan, planned = live_plan(connection, STATEMENTS[claim]), twin.plan(STATEMENTS[claim])
     assert planned.cost == pytest.approx(plan["Total Cost"], abs=1e-6)
     assert planned.rows == plan["Plan Rows"]
+
+
+@pytest.mark.parametrize("kind", ["pg_mcv_list", "pg_ndistinct", "pg_dependencies"])
+def test_no_bytes_pass_for_coefficients_once_they_are_restored(twin: Twin, kind: str) -> None:
+    for connection in (twin.built.inflated.captured, twin.built.inflated.superuser):
+        with pytest.raises(psycopg.errors.CannotCoerce):
+            connection.execute(f"SELECT '\\x00'::bytea::{kind}".encode())
 
 
 def test_they_change_what_is_estimated(live: Live, twin: Twin) -> None:

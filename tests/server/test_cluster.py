@@ -22,6 +22,7 @@ from analyzer.errors import CapabilityError, ConflictError, TwindexError
 from analyzer.twin import cluster
 from analyzer.twin.binaries import Binaries, find_binaries
 from analyzer.twin.cluster import Cluster
+from analyzer.twin.containment import server_limits
 
 SHORT = Path("/tmp")  # noqa: S108 - where sockets with long paths go
 
@@ -325,6 +326,41 @@ def test_a_leftover_lock_file_is_no_obstacle_and_the_data_survives(place: Path, 
         assert (running.data / "postmaster.pid").exists()
     with cluster.development(directory) as running, connect(running.url('shop\'s % "own"')) as connection:
         assert connection.execute("SHOW work_mem").fetchone() == {"work_mem": "7MB"}
+
+
+@pytest.mark.parametrize("target", ["../..", "/elsewhere", "/elsewhere/twindex-0/d-12345678"])
+def test_a_link_that_a_repository_brings_is_not_followed(place: Path, target: str) -> None:
+    directory, elsewhere = place / "project" / ".twindex", place / "elsewhere"
+    directory.mkdir(parents=True)
+    (elsewhere / "twindex-0" / "d-12345678").mkdir(parents=True)
+    (elsewhere / "file").write_text("kept")
+    (directory / "postgres").symlink_to(target.replace("/elsewhere", str(elsewhere)))
+    with pytest.raises(ConflictError, match="is a link that twindex did not make"):
+        cluster.development(directory).__enter__()
+    assert (elsewhere / "file").read_text() == "kept"
+    assert (directory / "postgres").is_symlink()
+
+
+@pytest.mark.parametrize("found", ["file", "data/PG_VERSION", "run/file", "users/file"])
+def test_what_a_repository_brings_in_place_of_a_cluster_is_kept_and_not_started(place: Path, found: str) -> None:
+    directory = place / "project" / ".twindex"
+    path = directory / "postgres" / found
+    path.parent.mkdir(parents=True)
+    path.write_text("18")
+    if found.startswith(("run", "users")):
+        (directory / "postgres" / "more").write_text("kept")
+    with pytest.raises(ConflictError, match="holds what twindex did not make here"):
+        cluster.development(directory).__enter__()
+    assert path.read_text() == "18"
+
+
+def test_a_library_path_opens_no_directory_to_a_server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "libsome.so.1").write_text("library")
+    monkeypatch.setenv("LD_LIBRARY_PATH", f"/{os.pathsep}{tmp_path}")
+    readable = server_limits(find_binaries(), ())["readable"]
+    assert str(tmp_path / "libsome.so.1") in readable
+    assert not {"/", str(tmp_path)}.intersection(readable)
 
 
 def test_a_killed_initdb_is_begun_again(place: Path) -> None:
