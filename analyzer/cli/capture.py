@@ -11,6 +11,7 @@ from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.options import Database, read_snapshot, resolve_database, superuser_option, user_code_option
 from analyzer.console import tell
 from analyzer.errors import InputError
+from analyzer.paths import is_directory, reason_of
 from analyzer.visible import visible
 
 #: How many of the reasons for not examining something the summary names.
@@ -67,16 +68,16 @@ def command(
     try:
         snapshots.dump(snapshot, output)
     except OSError as error:
-        raise InputError(f"{output} cannot be written ({error.strerror}); give -o another file name") from None
+        raise InputError(f"{output} cannot be written ({reason_of(error)}); give -o another file name") from None
     if not quiet:
         tell(summary(snapshot, output))
 
 
 def _check_writable(output: Path) -> None:
     """Refuse, before the database is read, what could not be written afterwards."""
-    if output.is_dir():
+    if is_directory(output):
         raise InputError(f"{output} is a directory; give -o a file name")
-    if not output.parent.is_dir():
+    if not is_directory(output.parent):
         raise InputError(f"{output.parent} does not exist; make that directory, or give -o another file name")
     if not os.access(output.parent, os.W_OK):
         raise InputError(f"{output} cannot be written (permission denied); give -o another file name")
