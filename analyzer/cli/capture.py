@@ -8,7 +8,14 @@ import click
 
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.snapshot import Snapshot
-from analyzer.cli.options import Database, read_snapshot, resolve_database, superuser_option, user_code_option
+from analyzer.cli.options import (
+    Database,
+    read_snapshot,
+    resolve_database,
+    superuser_option,
+    user_code_option,
+    warn_of_superuser,
+)
 from analyzer.console import tell
 from analyzer.errors import InputError
 from analyzer.paths import is_directory, reason_of
@@ -54,6 +61,7 @@ def command(
     if sample_rows and no_values:
         raise InputError("--samples takes rows along and --no-values leaves every value out; give one of the two")
     _check_writable(output)
+    warn_of_superuser(Database(allow_superuser=allow_superuser), run_user_code=run_user_code)
     with contextlib.ExitStack() as stack:
         named = [Database(url=each, allow_superuser=allow_superuser) for each in databases or (None,)]
         primary, *replicas = [stack.enter_context(resolve_database(each)) for each in named]

@@ -100,7 +100,8 @@ def user_code_option(function: F) -> F:
     return click.option(
         "--run-user-code",
         is_flag=True,
-        help="Run functions of the captured schema that are neither PostgreSQL's nor an extension's nor a superuser's.",
+        help="Run functions of the database's users: in a capture those whose owner is no superuser, on a twin every "
+        "function's body, not just a single SELECT's.",
     )(function)
 
 
@@ -263,8 +264,18 @@ def resolve_snapshot(
         if database.url is not None:
             raise InputError(f"both {source} and -d are given; name one source")
         return snapshots.load(source)
+    warn_of_superuser(database, run_user_code=run_user_code)
     with resolve_database(database) as found:
         return read_snapshot(found, quiet=quiet, statements=statements, run_user_code=run_user_code)
+
+
+def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:
+    """Tell what the two switches do together, also where progress is not wanted."""
+    if database.allow_superuser and run_user_code:
+        tell(
+            "twindex: warning: with --allow-superuser and --run-user-code, functions of the database's users run as a "
+            "superuser and can take over the server; read it as a role without privileges instead"
+        )
 
 
 def read_snapshot(
