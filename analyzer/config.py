@@ -10,6 +10,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analyzer.errors import InputError
+from analyzer.paths import is_there
 
 _MISTAKES = {"extra_forbidden": "there is no such setting", "path_type": "must be a path in quotes"}
 #: Bytes of a file of settings.
@@ -32,7 +33,7 @@ def load_config(directory: Path | None = None) -> Config:
     base = directory or Path()
     path = base / "pyproject.toml"
     try:
-        document = tomllib.loads(_text(path) if path.exists() else "")
+        document = tomllib.loads(_text(path) if is_there(path) else "")
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read ({error}); mend it or run elsewhere") from None
     except RecursionError:
@@ -60,7 +61,7 @@ def configured_url(config: Config) -> str | None:
         return url
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(_text(config.alembic) if config.alembic.exists() else "", str(config.alembic))
+        parser.read_string(_text(config.alembic) if is_there(config.alembic) else "", str(config.alembic))
         url = parser.get("alembic", "sqlalchemy.url", fallback="")
     except (OSError, ValueError, configparser.Error) as error:
         # What stands on the line may be a password, and configparser quotes it.

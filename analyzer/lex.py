@@ -21,24 +21,37 @@ _START: Final = r"A-Za-z_\u0080-\U0010ffff"
 #: What the scanner skips; \v since PostgreSQL 16.
 WHITE_SPACE: Final = " \t\n\r\f\v"
 
+#: What stands between the pieces of one string: white space with a line break, and comments that end with the line.
+_CONTINUED: Final = r"(?:[ \t\f\v]|--[^\r\n]*)*+[\r\n](?:[ \t\n\r\f\v]|--[^\r\n]*+[\r\n])*+'"
+
+#: A character of a string in which a backslash escapes.
+ESCAPED_PIECE: Final = r"(?:[^'\\]|''|\\.)"
+
+
+def string_pattern(opening: str, piece: str) -> str:
+    """Match a string with its continuations; nothing of one whose last piece does not end."""
+    return rf"{opening}'{piece}*+'(?:{_CONTINUED}{piece}*+')*+(?!{_CONTINUED})"
+
+
 _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     ("comment", r"--[^\r\n]*"),
-    ("string", r"[eE]'(?:[^'\\]|''|\\.)*'"),
-    ("string", r"(?:[bBxXnN]|[uU]&)?'(?:[^']|'')*'"),
+    ("string", string_pattern("[eE]", ESCAPED_PIECE)),
+    ("string", string_pattern("(?:[bBxXnN]|[uU]&)?", r"(?:[^']|'')")),
     ("string", rf"\$(?P<tag>[{_START}][{_START}0-9]*|)\$.*?\$(?P=tag)\$"),
-    ("quoted", r'(?:[uU]&)?"(?:[^"]|"")+"'),
+    ("quoted", r'(?:[uU]&)?"(?:[^"]|"")++"'),
     ("parameter", r"\$[0-9]+"),
     ("number", r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"),
     ("number", r"(?:[0-9][0-9_]*\.(?!\.)[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?"),
     ("word", rf"[{_START}][{_START}0-9$]*"),
     ("punctuation", r"::|:=|\.\.|=>|[()\[\],;.:]"),
-    ("operator", r"[+\-*/<>=~!@#%^&|`?]{1,64}"),
+    ("operator", r"[+\-*/<>=~!@#%^&|`?]{1,65}"),
 )
 _TOKEN = re.compile("|".join(f"(?P<p{number}>{pattern})" for number, (_, pattern) in enumerate(_PATTERNS)), re.DOTALL)
 _KINDS: Final[dict[str, Kind]] = {f"p{number}": kind for number, (kind, _) in enumerate(_PATTERNS)}
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 #: Only an operator that holds one of these may end in + or -.
 _SPECIAL = frozenset("~!@#%^&|`?")
+_LONGEST_OPERATOR: Final = 63
 
 
 #: A statement of more tokens is not read: each look at it takes a second, and planning it takes many.
@@ -115,15 +128,18 @@ def _next(text: str, position: int) -> Token:
             f"the text ends within or does not continue after character {position + 1}; is it cut short?"
         )
     kind = _KINDS[match.lastgroup or ""]
-    return Token(kind, _operator(match[0]) if kind == "operator" else match[0], position)
+    return Token(kind, _operator(match[0], position) if kind == "operator" else match[0], position)
 
 
-def _operator(found: str) -> str:
+def _operator(found: str, position: int) -> str:
     for opening in ("--", "/*"):
         cut = found.find(opening)
         if cut > 0:
             found = found[:cut]
-    return found if _SPECIAL & set(found) else found.rstrip("+-") or found[0]
+    found = found if _SPECIAL & set(found) else found.rstrip("+-") or found[0]
+    if len(found) > _LONGEST_OPERATOR:  # a comment may begin right behind
+        raise IncompleteError(f"the operator at character {position + 1} is longer than {_LONGEST_OPERATOR} characters")
+    return found
 
 
 def _comment_end(text: str, position: int) -> int:

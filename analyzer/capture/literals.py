@@ -1,26 +1,37 @@
-"""Take the literals out of a statement's text.
+"""Find the literals of SQL by the server's own lexical rules, and take them out of a statement's text.
 
 pg_stat_statements has replaced nearly all of them; what it leaves are entries that were evicted while they ran, whose
 text it stores as it came, and comments.
 """
 
-import itertools
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from sqlglot import tokenize
-from sqlglot.errors import TokenError
-from sqlglot.tokenizer_core import Token, TokenType
+from analyzer.capture.number_places import places_of_numbers
+from analyzer.errors import InputError
+from analyzer.lex import ESCAPED_PIECE, IncompleteError, Token, lex, significant, string_pattern
 
-_STRINGS = frozenset({
-    TokenType.STRING, TokenType.NATIONAL_STRING, TokenType.BYTE_STRING, TokenType.BIT_STRING, TokenType.HEX_STRING,
-    TokenType.HEREDOC_STRING, TokenType.UNICODE_STRING, TokenType.RAW_STRING,
-})  # fmt: skip
-_BEFORE_ORDINAL = frozenset({TokenType.ORDER_BY, TokenType.GROUP_BY})
-_WITHIN_ORDINALS = frozenset({TokenType.NUMBER, TokenType.COMMA, TokenType.ASC, TokenType.DESC})
+#: How a string is read where standard_conforming_strings is off.
+_ESCAPED = re.compile(string_pattern("[nN]?", ESCAPED_PIECE), re.DOTALL)
+#: What would become one token with a parameter beside it.
+_SOLID = re.compile(r"[\w$\u0080-\U0010ffff]")
+#: The server's parameters have 16 bits.
+_LONGEST_PARAMETER = 10
 
 
-class UnreadableStatementError(ValueError):
-    """The text cannot be split into tokens."""
+class UnreadableStatementError(InputError):
+    """The text cannot be split into tokens, or not in one way only; its text says why, and nothing of the statement."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Literal:
+    """Where a constant stands in a text; its UESCAPE belongs to it."""
+
+    start: int
+    end: int
+    text: str
+    is_number: bool
 
 
 def without_literals(query: str) -> str:
@@ -29,63 +40,77 @@ def without_literals(query: str) -> str:
     Numbers that are no values stay: parameters, positions in ORDER BY and GROUP BY, and lengths in types.
     Raises UnreadableStatementError.
     """
-    try:
-        tokens = tokenize(query, read="postgres")
-    except TokenError as error:
-        raise UnreadableStatementError(query) from error
-    number = max((int(token.text) for token in _parameters(tokens)), default=0)
+    tokens = _tokens_of_statement(query)
+    found = {literal.start: literal for literal in literals(tokens)}
+    number = _highest_parameter(tokens)
     parts: list[str] = []
     end = 0
-    for position, token in enumerate(tokens):
-        if parts and token.start > end:
-            parts.append(" ")
-        end = token.end + 1
-        if is_literal(tokens, position):
+    for token in tokens:
+        if token.start < end:
+            continue  # UESCAPE of the literal before
+        text = token.text
+        literal = found.get(token.start)
+        if literal is not None:
             number += 1
-            if parts and parts[-1] == ".":
-                parts.pop()  # .5 comes as two tokens
-            parts.append(f"${number}")
-        else:
-            parts.append(query[token.start : end])
+            text = f"${number}"
+        touches = parts and _SOLID.match(parts[-1][-1]) and _SOLID.match(text[0])
+        if parts and (token.start > end or touches):
+            parts.append(" ")
+        parts.append(text)
+        end = token.end if literal is None else literal.end
     return "".join(parts)
 
 
-def _parameters(tokens: Sequence[Token]) -> list[Token]:
-    return [
-        token
-        for before, token in itertools.pairwise(tokens)
-        if before.token_type is TokenType.PARAMETER and token.token_type is TokenType.NUMBER
-    ]
+def literals(tokens: Sequence[Token]) -> tuple[Literal, ...]:
+    """Return the constants among tokens without comments, in their order."""
+    places = places_of_numbers(tokens)
+    found: list[Literal] = []
+    for index, token in enumerate(tokens):
+        if token.kind == "string" and not _is_escape(tokens, index):
+            last = tokens[index + 2] if _is_escape(tokens, index + 2) and token.text[0] in "uU" else token
+            found.append(Literal(start=token.start, end=last.end, text=token.text, is_number=False))
+        elif token.kind == "number" and index not in places:
+            found.append(Literal(start=token.start, end=token.end, text=token.text, is_number=True))
+    return tuple(found)
 
 
-def is_literal(tokens: Sequence[Token], position: int) -> bool:
-    """Say whether a token is a constant: not a parameter, a position in ORDER BY, or a length in a type."""
-    token = tokens[position]
-    if token.token_type in _STRINGS:
-        return True
-    if token.token_type is not TokenType.NUMBER or position == 0:
-        return token.token_type is TokenType.NUMBER
-    return not (
-        tokens[position - 1].token_type is TokenType.PARAMETER
-        or _is_ordinal(tokens, position)
-        or _is_type_length(tokens, position)
+def _is_escape(tokens: Sequence[Token], index: int) -> bool:
+    """Say whether a string tells the escape character of the Unicode string or name before it."""
+    return (
+        2 <= index < len(tokens)
+        and tokens[index].kind == "string"
+        and len(tokens[index].text) == len("'!'")
+        and tokens[index - 1].word == "uescape"
+        and tokens[index - 2].text[:2] in ("u&", "U&")
     )
 
 
-def _is_ordinal(tokens: Sequence[Token], position: int) -> bool:
-    """Say whether only numbers and directions stand between this number and its ORDER BY or GROUP BY."""
-    if len(tokens[position].text) > 2:
-        return False
-    while position > 0 and tokens[position - 1].token_type in _WITHIN_ORDINALS:
-        position -= 1
-    return position > 0 and tokens[position - 1].token_type in _BEFORE_ORDINAL
+def check_strings(query: str, tokens: Sequence[Token]) -> None:
+    """Refuse a recorded statement whose strings end elsewhere where standard_conforming_strings is off.
+
+    A session may have switched it off. Raises UnreadableStatementError.
+    """
+    for token in tokens:
+        if token.kind == "string" and token.text[0] in "'nN" and "\\" in token.text:
+            escaped = _ESCAPED.match(query, token.start)
+            if escaped is None or escaped.end() != token.end:
+                raise UnreadableStatementError(
+                    f"where the string at character {token.start + 1} ends depends on standard_conforming_strings, "
+                    "which is not recorded"
+                )
 
 
-def _is_type_length(tokens: Sequence[Token], position: int) -> bool:
-    """Say whether the number stands in parentheses after a cast's type, as in x::numeric(10, 2)."""
-    while position > 0 and tokens[position - 1].token_type in {TokenType.NUMBER, TokenType.COMMA}:
-        position -= 1
-    if position < 3 or tokens[position - 1].token_type is not TokenType.L_PAREN:
-        return False
-    before = tokens[position - 3]
-    return before.token_type in {TokenType.DCOLON, TokenType.DOT} or before.text.upper() == "AS"
+def _tokens_of_statement(query: str) -> tuple[Token, ...]:
+    try:
+        tokens = significant(lex(query))
+    except IncompleteError as error:
+        raise UnreadableStatementError(str(error)) from None
+    check_strings(query, tokens)
+    return tokens
+
+
+def _highest_parameter(tokens: Sequence[Token]) -> int:
+    parameters = [token.text[1:] for token in tokens if token.kind == "parameter"]
+    if any(len(number) > _LONGEST_PARAMETER for number in parameters):
+        raise UnreadableStatementError("the number of a parameter is out of range")
+    return max(map(int, parameters), default=0)

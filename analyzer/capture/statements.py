@@ -107,9 +107,9 @@ def _kept(rows: Sequence[DictRow], *, values: bool) -> tuple[list[StatementCount
             continue
         try:
             query = row["query"] if values else without_literals(row["query"])
-        except UnreadableStatementError:
-            reason = "its text cannot be split into words, so its literals cannot be taken out"
-            dropped.append(NotExamined(what=f"statement {row['queryid']}", reason=reason))
+        except UnreadableStatementError as error:
+            what = f"the statement with queryid {row['queryid']}"
+            dropped.append(NotExamined(what=what, reason=f"its literals cannot be taken out: {error}"))
         else:
             kept.append(_counters(row, query))
     return kept, dropped

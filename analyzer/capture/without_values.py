@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from analyzer.capture.constants import constants_in, has_constants, sql_body, with_unknowns, without_constants
+from analyzer.capture.constants import constants_in, has_constants, is_silent, with_unknowns, without_constants
 from analyzer.capture.snapshot import (
     Column,
     FunctionDef,
@@ -19,6 +19,7 @@ from analyzer.capture.snapshot import (
     Snapshot,
     TypeDef,
 )
+from analyzer.lex import IncompleteError
 from analyzer.sql import ident
 
 #: How many objects one entry names.
@@ -33,7 +34,7 @@ def without_values(snapshot: Snapshot) -> Snapshot:
         update={
             "values": False,
             "types": tuple(_type(each, used) for each in snapshot.types),
-            "functions": tuple(_function(each) for each in snapshot.functions),
+            "functions": tuple(left for each in snapshot.functions if (left := _function(each)) is not None),
             "relations": tuple(_relation(each) for each in snapshot.relations),
             "indexes": tuple(index.model_copy(update={"comment": None}) for index in snapshot.indexes),
             "row_security": tuple(_row_security(each) for each in snapshot.row_security),
@@ -86,7 +87,8 @@ def _lost(before: Snapshot, after: Snapshot) -> Iterator[NotExamined]:
     for old, new in zip(before.relations, after.relations, strict=True):
         changed[kinds[old.kind]] += old != new
     changed["types"] += sum(old != new for old, new in zip(before.types, after.types, strict=True))
-    changed["functions"] += sum(old != new for old, new in zip(before.functions, after.functions, strict=True))
+    functions = {_key(each): each for each in after.functions}
+    changed["functions"] += sum(functions.get(_key(old), old) != old for old in before.functions)
     changed["policies"] += sum(old != new for old, new in zip(before.row_security, after.row_security, strict=True))
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(changed.items()) if count)
     if found:
@@ -95,6 +97,14 @@ def _lost(before: Snapshot, after: Snapshot) -> Iterator[NotExamined]:
             "with unknown values, functions have no body"
         )
         yield NotExamined(what=f"constants in the definitions of {found}", reason=reason)
+    for lost in (each for each in before.functions if _key(each) not in functions):
+        name = f"{ident(lost.schema_name, lost.name)}({lost.arguments})"
+        reason = "its definition cannot be split into words, so its constants cannot be taken out"
+        yield NotExamined(what=f"function {name}", reason=reason)
+
+
+def _key(function: FunctionDef) -> tuple[str, str, str]:
+    return function.schema_name, function.name, function.arguments
 
 
 def _type(type_def: TypeDef, used: frozenset[str]) -> TypeDef:
@@ -117,21 +127,17 @@ def _mentions(constant: str, label: str) -> bool:
     return re.search(rf"""(?<=['"{{,]){escaped}(?=['"}},])""", constant) is not None
 
 
-def _function(function: FunctionDef) -> FunctionDef:
-    """Keep the body of an SQL function, which may be inlined, if it has no constant; no other body is ever planned."""
-    body = sql_body(function.definition)
-    quoted = body.partition("$function$")[2].rpartition("$function$")[0] or body
-    head = function.definition.removesuffix(body)
-    signature, _, clauses = head.partition("\n")
-    silent = not has_constants(quoted) and "--" not in quoted and "/*" not in quoted
-    if (
-        function.language == "sql"
-        and silent
-        and not has_constants(signature)
-        and not re.search("^ SET ", clauses, re.MULTILINE)
-    ):
+def _function(function: FunctionDef) -> FunctionDef | None:
+    """Keep an SQL function, which may be inlined, if it has no constant; no other body is ever planned.
+
+    None for a function whose definition cannot be read.
+    """
+    if function.language == "sql" and is_silent(function.definition):
         return function
-    return function.model_copy(update={"definition": without_constants(function.definition)})
+    try:
+        return function.model_copy(update={"definition": without_constants(function.definition)})
+    except IncompleteError:
+        return None
 
 
 def _relation(relation: Relation) -> Relation:

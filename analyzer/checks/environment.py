@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
 from analyzer.migrate.alembic_plugin import NAME
+from analyzer.paths import is_file
 from analyzer.report.findings import Fingerprints, RuleCount, SpecFinding
 
 #: Code, short name and title of each rule; docs/rules/ has a page for each.
@@ -44,7 +45,7 @@ def examine_environment(config: Path) -> Look:
     """Look at the env.py of an Alembic project; what cannot be read is skipped, and why is said."""
     try:
         project = Config(config, toml_file=config.parent / "pyproject.toml")
-        script = ScriptDirectory.from_config(project) if config.is_file() else None
+        script = ScriptDirectory.from_config(project) if is_file(config) else None
     except CommandError as error:
         return _skipped(" ".join(str(error).split()))
     if script is None:

@@ -17,7 +17,8 @@ import click
 
 from analyzer import __version__, console, stdout
 from analyzer.console import passwords, without_passwords
-from analyzer.errors import TwindexError
+from analyzer.errors import InputError, TwindexError
+from analyzer.paths import reason_of
 
 #: Command and module, in the order of a day's work.
 COMMANDS = {
@@ -122,11 +123,23 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
+def _of_path(error: Exception) -> InputError | None:
+    """Return what to say where the system refused a path that is not twindex's own: the user can change that."""
+    if not isinstance(error, OSError) or not isinstance(error.filename, str | bytes):
+        return None
+    path = Path(os.fsdecode(error.filename))
+    if path.is_relative_to(Path(__file__).parents[1]):
+        return None
+    return InputError(f"{path} cannot be used ({reason_of(error)}); name another path, or change that")
+
+
 def _confess(error: Exception, arguments: Sequence[str] | None) -> int:
-    """Say in one line that twindex is at fault, and where; the traceback only to whoever asks for it."""
+    """Say in one line that a path or twindex is at fault, and where; the traceback only to whoever asks for it."""
     secrets = passwords(" ".join(arguments or ()))
     if os.environ.get("TWINDEX_DEBUG"):
         console.tell_traceback(error, secrets)
+    if (refused := _of_path(error)) is not None:
+        return _complain(without_passwords(str(refused), secrets), refused.exit_status)
     text = without_passwords(f"{type(error).__name__}: {error}".rstrip(": "), secrets)
     text = text if len(text) <= _MOST_OF_AN_ERROR else f"{text[:_MOST_OF_AN_ERROR]}…"
     return _complain(f"internal error in {_place(error)}: {text}; set TWINDEX_DEBUG=1 for the traceback", _DEFECT)

@@ -8,9 +8,17 @@ import click
 
 from analyzer.capture import snapshot as snapshots
 from analyzer.capture.snapshot import Snapshot
-from analyzer.cli.options import Database, read_snapshot, resolve_database, superuser_option, user_code_option
+from analyzer.cli.options import (
+    Database,
+    read_snapshot,
+    resolve_database,
+    superuser_option,
+    user_code_option,
+    warn_of_superuser,
+)
 from analyzer.console import tell
 from analyzer.errors import InputError
+from analyzer.paths import is_directory, reason_of
 from analyzer.visible import visible
 
 #: How many of the reasons for not examining something the summary names.
@@ -53,6 +61,7 @@ def command(
     if sample_rows and no_values:
         raise InputError("--samples takes rows along and --no-values leaves every value out; give one of the two")
     _check_writable(output)
+    warn_of_superuser(Database(allow_superuser=allow_superuser), run_user_code=run_user_code)
     with contextlib.ExitStack() as stack:
         named = [Database(url=each, allow_superuser=allow_superuser) for each in databases or (None,)]
         primary, *replicas = [stack.enter_context(resolve_database(each)) for each in named]
@@ -67,16 +76,16 @@ def command(
     try:
         snapshots.dump(snapshot, output)
     except OSError as error:
-        raise InputError(f"{output} cannot be written ({error.strerror}); give -o another file name") from None
+        raise InputError(f"{output} cannot be written ({reason_of(error)}); give -o another file name") from None
     if not quiet:
         tell(summary(snapshot, output))
 
 
 def _check_writable(output: Path) -> None:
     """Refuse, before the database is read, what could not be written afterwards."""
-    if output.is_dir():
+    if is_directory(output):
         raise InputError(f"{output} is a directory; give -o a file name")
-    if not output.parent.is_dir():
+    if not is_directory(output.parent):
         raise InputError(f"{output.parent} does not exist; make that directory, or give -o another file name")
     if not os.access(output.parent, os.W_OK):
         raise InputError(f"{output} cannot be written (permission denied); give -o another file name")

@@ -21,6 +21,7 @@ from analyzer.config import Config, configured_url, load_config
 from analyzer.console import put, tell
 from analyzer.db import describe, has_password, without_secrets
 from analyzer.errors import InputError, UnreachableError
+from analyzer.paths import is_directory, is_there
 from analyzer.report.model import Document
 from analyzer.report.output import Format, QueryText, format_of, render, write
 from analyzer.terminal import Description, is_terminal, of_stderr, of_stdout
@@ -99,7 +100,8 @@ def user_code_option(function: F) -> F:
     return click.option(
         "--run-user-code",
         is_flag=True,
-        help="Run functions of the captured schema that are neither PostgreSQL's nor an extension's nor a superuser's.",
+        help="Run functions of the database's users: in a capture those whose owner is no superuser, on a twin every "
+        "function's body, not just a single SELECT's.",
     )(function)
 
 
@@ -209,9 +211,9 @@ def check_outputs(outputs: Sequence[Path], output_format: Format | None, *, form
         wanted = output_format or format_of(path)
         if formats and wanted not in formats:
             raise InputError(f"{path}: there is no {wanted} of this; use {', '.join(formats)}")
-        if not path.parent.is_dir():
+        if not is_directory(path.parent):
             raise InputError(f"{path.parent} does not exist; make that directory, or give -o another file name")
-        if not os.access(path if path.exists() else path.parent, os.W_OK):
+        if not os.access(path if is_there(path) else path.parent, os.W_OK):
             raise InputError(f"{path} cannot be written (permission denied); give -o another file name")
     if formats and output_format is not None and output_format not in formats:
         raise InputError(f"--format {output_format}: there is none of this; use {', '.join(formats)}")
@@ -246,7 +248,7 @@ def resolve_database(database: Database, config: Config | None = None) -> Genera
     url = database.url or configured_url(settings)
     if url is not None:
         yield Source(url=url, allow_superuser=database.allow_superuser)
-    elif (settings.development / "postgres").is_dir():
+    elif is_directory(settings.development / "postgres"):
         forget_variables()
         with cluster.development(settings.development) as running:
             yield Source(url=running.url(DEVELOPMENT_DATABASE), allow_superuser=True)  # a server of our own
@@ -262,8 +264,18 @@ def resolve_snapshot(
         if database.url is not None:
             raise InputError(f"both {source} and -d are given; name one source")
         return snapshots.load(source)
+    warn_of_superuser(database, run_user_code=run_user_code)
     with resolve_database(database) as found:
         return read_snapshot(found, quiet=quiet, statements=statements, run_user_code=run_user_code)
+
+
+def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:
+    """Tell what the two switches do together, also where progress is not wanted."""
+    if database.allow_superuser and run_user_code:
+        tell(
+            "twindex: warning: with --allow-superuser and --run-user-code, functions of the database's users run as a "
+            "superuser and can take over the server; read it as a role without privileges instead"
+        )
 
 
 def read_snapshot(
@@ -324,7 +336,7 @@ def read_text(path: Path | None) -> str:
 
 def specs_directory(specs: Path | None, *, new: bool = False) -> Path:
     """Return the directory of specs; raises InputError when one is named that is not there, unless it may be new."""
-    if specs is not None and not new and not specs.is_dir():
+    if specs is not None and not is_directory(specs) and not new:
         raise InputError(f"{specs} is not a directory of spec files; give --specs DIR")
     return specs or load_config().specs
 

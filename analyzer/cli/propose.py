@@ -26,6 +26,7 @@ from analyzer.cli.options import (
 )
 from analyzer.console import tell
 from analyzer.errors import InputError
+from analyzer.paths import is_directory, is_there
 from analyzer.report.advice import new_specs, propose_document
 from analyzer.report.model import ProposeDocument
 from analyzer.report.output import Format, QueryText
@@ -104,7 +105,7 @@ def _write(directory: Path, document: ProposeDocument, advice: Advice) -> tuple[
         directory.mkdir(parents=True, exist_ok=True)
         written = append_proposals(directory, new) if new else ()
         schema = directory / "schema.json"
-        if not schema.exists():
+        if not is_there(schema):
             replace_file(schema, json_schema(), mode=None)
     except OSError as error:
         raise InputError(f"{directory} cannot be written ({error.strerror}); give --specs another directory") from None
@@ -122,7 +123,7 @@ def advise(
     quiet: bool,
 ) -> Advice:
     """Build a twin and propose on it what the specs do not declare yet."""
-    known = declared(load_specs(specs), snapshot) if specs.is_dir() else ()
+    known = declared(load_specs(specs), snapshot) if is_directory(specs) else ()
     needed = [*(each.plannable for each in workload.statements), *(each.index.ddl() for each in known)]
     workers = jobs or (usable_cores() if len(workload.statements) >= _MANY else 1)
     with contextlib.ExitStack() as stack:

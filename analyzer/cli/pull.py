@@ -14,6 +14,7 @@ from analyzer.cli.options import (
 )
 from analyzer.console import say, tell
 from analyzer.errors import InputError
+from analyzer.paths import is_directory
 from analyzer.specs.files import load_specs
 from analyzer.specs.model import parse_table
 from analyzer.specs.pull import pull
@@ -28,7 +29,7 @@ from analyzer.visible import visible
 def command(*, database: Database, specs: Path | None, tables: tuple[str, ...], quiet: bool) -> None:
     """Write specs of the indexes that exist and that no spec names; only reads the database."""
     directory = specs_directory(specs, new=True)
-    if directory.is_dir():
+    if is_directory(directory):
         load_specs(directory)  # what cannot be read is said before the database is asked
     wanted = frozenset(_table(text) for text in tables)
     snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False)

@@ -17,6 +17,7 @@ from analyzer.config import load_config
 from analyzer.console import say
 from analyzer.errors import InputError
 from analyzer.migrate.revision import revise
+from analyzer.paths import is_file
 from analyzer.specs.files import load_specs
 from analyzer.twin.planner import Wanted, open_twin
 
@@ -46,7 +47,7 @@ def command(
     config = load_config()
     directory, settings = specs_directory(specs), alembic or config.alembic
     load_specs(directory)  # what cannot be read is said before the database is asked
-    if not settings.is_file():
+    if not is_file(settings):
         raise InputError(f"{settings} is not there; run in the project's directory or give --config FILE")
     snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False, run_user_code=wanted.run_user_code)
     with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from analyzer import demo
 from analyzer.errors import ConflictError
+from analyzer.paths import is_file, is_there
 from analyzer.specs.files import DeclaredSpec, load_specs
 
 #: Marks a directory as the demo's own, so that running it again may replace it.
@@ -26,7 +27,7 @@ def copy_project(directory: Path, *, leave_out: Sequence[str]) -> None:
 
     A directory that an earlier demo made is replaced; raises ConflictError for any other that is not empty.
     """
-    if directory.exists() and any(directory.iterdir()) and not (directory / MARKER).is_file():
+    if is_there(directory) and any(directory.iterdir()) and not is_file(directory / MARKER):
         raise ConflictError(f"{directory} is not empty and not a demo's; name another with --dir")
     source = project_files()
     for part in _PARTS:

@@ -27,6 +27,7 @@ from analyzer.migrate.live import Live
 from analyzer.migrate.online import DeployError
 from analyzer.migrate.revision import operations_of
 from analyzer.migrate.twice import refuse_declared_twice
+from analyzer.paths import is_directory
 from analyzer.specs.diff import Change, changes
 from analyzer.specs.files import SpecSet, load_specs
 from analyzer.specs.models import model_indexes
@@ -84,7 +85,7 @@ def specs_directory(context: AutogenContext) -> Path | None:
     alembic = context.migration_context.environment_context
     file = alembic.config.config_file_name if alembic is not None else None
     found = load_config(Path(file).parent if file is not None else None).specs
-    return found if found.is_dir() else None
+    return found if is_directory(found) else None
 
 
 def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, upgrade_ops: UpgradeOps) -> None:

@@ -30,6 +30,7 @@ from analyzer.migrate.operations import (
     render_operation,
 )
 from analyzer.migrate.steps import Deed, Step, plan
+from analyzer.paths import is_file
 from analyzer.specs.diff import Canonical, Change, changes
 from analyzer.specs.files import load_specs
 
@@ -142,7 +143,7 @@ def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
 def _alembic_config(config: Path | Config) -> Config:
     if isinstance(config, Config):
         return config
-    if not config.is_file():
+    if not is_file(config):
         raise InputError(f"{config} is not there; run in the project's directory or give --config FILE")
     return Config(config, toml_file=config.parent / "pyproject.toml", cmd_opts=argparse.Namespace(quiet=True))
 

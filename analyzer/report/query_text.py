@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from pydantic import JsonValue
-from sqlglot import tokenize
-from sqlglot.errors import TokenError
-from sqlglot.tokenizer_core import TokenType
 
+from analyzer.capture.literals import UnreadableStatementError, check_strings
+from analyzer.lex import IncompleteError, TooLongError, lex, significant
 from analyzer.report.model import (
     Finding,
     HelpedStatement,
@@ -37,10 +36,6 @@ _PLAN_FACTS = frozenset((
 ))  # fmt: skip
 #: Names that a query gives and that hold no constant.
 _PLAN_NAMES = frozenset(("Alias", "CTE Name", "Function Name", "Subplan Name", "Tuplestore Name"))
-_CONSTANTS = frozenset((
-    TokenType.NUMBER, TokenType.STRING, TokenType.NATIONAL_STRING, TokenType.RAW_STRING, TokenType.HEREDOC_STRING,
-    TokenType.UNICODE_STRING, TokenType.BYTE_STRING, TokenType.BIT_STRING, TokenType.HEX_STRING,
-))  # fmt: skip
 _QUERY_IN_PROSE = re.compile(
     r"\b(select\b.+\bfrom|update\b.+\bset|insert\s+into|delete\s+from|merge\s+into|with\s+\w+\s+as\s*\()\b.*",
     re.IGNORECASE | re.DOTALL,
@@ -57,22 +52,31 @@ def with_query_text(document: D, show: QueryText) -> D:
     return _Veil(document, show).document(document)
 
 
-def normalise(query: str) -> str:
-    """Replace every constant of a query by `?` and drop its comments; what cannot be read as SQL is withheld whole."""
+def normalise(query: str, *, is_recorded: bool = True) -> str:
+    """Replace every constant of a query by `?` and drop its comments; what cannot be read as SQL is withheld whole.
+
+    A recorded statement comes from a session with settings of its own, an expression of a plan from a twin.
+    """
     try:
-        tokens = tokenize(query, read="postgres")
-    except TokenError:
+        tokens = significant(lex(query))
+        if is_recorded:
+            check_strings(query, tokens)
+    except (TooLongError, UnreadableStatementError) as error:
+        return f"(withheld: {error})"
+    except IncompleteError:
         return "(withheld: cannot be read as SQL)"
     parts: list[str] = []
     position = 0
     for token in tokens:
         gap = query[position : token.start]
         parts.append(" " if gap.strip() else gap)
-        parameter = query[: token.start].endswith("$")
-        constant = token.token_type in _CONSTANTS and not parameter
-        parts.append("?" if constant else query[token.start : token.end + 1])
-        position = token.end + 1
+        parts.append("?" if token.kind in ("string", "number") else token.text)
+        position = token.end
     return "".join(parts).strip()
+
+
+def _normalise_expression(text: str) -> str:
+    return normalise(text, is_recorded=False)
 
 
 class _Veil:
@@ -168,7 +172,7 @@ class _Veil:
             return self._plan(value)
         if not self._normalised:
             return None
-        return value if name in _PLAN_NAMES else _map_strings(value, normalise)
+        return value if name in _PLAN_NAMES else _map_strings(value, _normalise_expression)
 
 
 def _map_strings(value: JsonValue, change: Callable[[str], str]) -> JsonValue:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from analyzer.atomic_file import stage_file
 from analyzer.errors import ConflictError, InputError
 from analyzer.index import IndexDef
+from analyzer.paths import files_of, is_directory
 from analyzer.specs.mistakes import mistakes
 from analyzer.specs.model import Spec, SpecFile, State, spec_entry
 from analyzer.specs.tree import MOST_CHARACTERS, MalformedError, Part, dump_mapping, parse_tree
@@ -137,9 +138,9 @@ def set_state(directory: Path, names: Iterable[str], state: State) -> tuple[Path
 
 
 def _load_documents(directory: Path) -> tuple[_Document, ...]:
-    if not directory.is_dir():
+    if not is_directory(directory):
         raise InputError(f"{directory} is not a directory of spec files; give --specs DIR")
-    documents = tuple(_load(path) for path in sorted(directory.glob("*.yaml")))
+    documents = tuple(_load(path) for path in files_of(directory, ".yaml"))
     tables: dict[tuple[str, str], Path] = {}
     names: dict[tuple[str, str], str] = {}
     for document in documents:

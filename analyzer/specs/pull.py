@@ -8,6 +8,7 @@ from typing import get_args
 from analyzer.atomic_file import replace_file
 from analyzer.capture.snapshot import Index, NotExamined, Snapshot
 from analyzer.index import Method
+from analyzer.paths import is_directory, is_there
 from analyzer.specs.files import NewSpec, append_specs, load_specs
 from analyzer.specs.model import json_schema
 from analyzer.sql import ident
@@ -31,7 +32,7 @@ def pull(snapshot: Snapshot, directory: Path, *, tables: Collection[tuple[str, s
 
     Files that exist get their table's missing indexes appended, and not one other byte of them changes.
     """
-    specs = load_specs(directory).specs if directory.is_dir() else ()
+    specs = load_specs(directory).specs if is_directory(directory) else ()
     named = {(spec.schema, spec.spec.name) for spec in specs}
     chosen = [
         index
@@ -53,7 +54,7 @@ def pull(snapshot: Snapshot, directory: Path, *, tables: Collection[tuple[str, s
     ]
     files = append_specs(directory, new) if new else ()
     schema = directory / "schema.json"
-    if files and not schema.exists():
+    if files and not is_there(schema):
         replace_file(schema, json_schema(), mode=None)
     return Pulled(files=files, indexes=tuple(ident(n.index.schema, n.index.name) for n in new), left_out=left_out)
 

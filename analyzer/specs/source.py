@@ -9,6 +9,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from analyzer.errors import InputError
+from analyzer.paths import files_of, is_directory, is_file
 from analyzer.specs.files import DeclaredSpec, spec_text
 from analyzer.specs.mistakes import mistakes
 from analyzer.specs.model import Spec, SpecFile, parse_table
@@ -82,9 +83,9 @@ def load_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
     """Read spec files, and every `*.yaml` of directories; raises InputError for a path that is neither."""
     files: dict[Path, None] = {}
     for path in paths:
-        if path.is_dir():
-            files |= dict.fromkeys(sorted(path.glob("*.yaml")))
-        elif path.is_file():
+        if is_directory(path):
+            files |= dict.fromkeys(files_of(path, ".yaml"))
+        elif is_file(path):
             files[path] = None
         else:
             raise InputError(f"{path} is no spec file and no directory of them; name one that exists")

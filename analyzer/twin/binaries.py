@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from analyzer.errors import CapabilityError
+from analyzer.errors import CapabilityError, InputError
+from analyzer.paths import is_file
 from analyzer.twin.places import Account, can_reach, digest
 
 Origin = Literal["wheel", "local"]
@@ -88,8 +89,11 @@ def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> B
 
 def _installation(directory: Path, origin: Origin) -> Binaries | str | None:
     """Return the server of a directory, or why it is none; None where there is not even a trace of one."""
-    if not all((directory / name).is_file() for name in ("postgres", "initdb", "pg_ctl")):
-        return None
+    try:
+        if not all(is_file(directory / name) for name in ("postgres", "initdb", "pg_ctl")):
+            return None
+    except InputError as error:
+        return str(error).partition(";")[0]
     version = _version(directory)
     if version is None:
         return f"{directory}/postgres does not run here"

@@ -101,6 +101,17 @@ def test_a_library_that_is_not_preloaded_is_exit_3_and_names_the_setting(
     failed(said, 3, "its library is not loaded; add it to shared_preload_libraries")
 
 
+def test_users_code_run_as_a_superuser_is_warned_of(tmp_path: Path) -> None:
+    nowhere = ("-d", f"host={tmp_path}/absent dbname=x user=x", "--quiet")
+    for command in (("capture", "-o", "x.snapshot"), ("propose",)):
+        said = twindex(*command, *nowhere, "--allow-superuser", "--run-user-code", cwd=tmp_path)
+        warning, complaint = said.err.splitlines()
+        assert "functions of the database's users run as a superuser" in warning
+        assert (said.status, complaint.startswith("twindex: ")) == (3, True)
+        for one in ("--allow-superuser", "--run-user-code"):
+            assert "warning" not in twindex(*command, *nowhere, one, cwd=tmp_path).complaint
+
+
 def test_a_missing_extension_is_exit_3_and_names_the_remedy(database: str, tmp_path: Path) -> None:
     for command in ("propose", "report", "whatif"):
         failed(

@@ -24,6 +24,10 @@ OBJECTS = (
     """CREATE FUNCTION s.plain(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT lower($1) $$""",
     """CREATE FUNCTION s.told(a text DEFAULT 'secret argument') RETURNS text LANGUAGE sql IMMUTABLE STRICT COST 7
        AS $$ SELECT $1 || 'secret sql body' $$""",
+    """CREATE FUNCTION s.quoting(text) RETURNS text LANGUAGE sql IMMUTABLE SET s.setting = 'a
+       secret setting' AS $$ SELECT $1 $$""",
+    """CREATE FUNCTION s.nested(text) RETURNS text LANGUAGE sql IMMUTABLE
+       AS $$ SELECT $1 || 'secret nested body' || length($function$lower$function$) $$""",
     """CREATE FUNCTION s.procedural(text) RETURNS text LANGUAGE plpgsql STABLE COST 9 SET work_mem = '4321kB'
        AS $$ BEGIN -- secret comment
               RETURN 'secret plpgsql body'; END $$""",
@@ -63,6 +67,7 @@ STATEMENTS = (
     "SELECT * FROM s.person WHERE name = 'secret query' -- secret query comment",
     "SELECT * FROM s.person WHERE name = $q$secret dollar$q$ AND amount > 555666777",
     "SELECT name FROM s.seen WHERE id = 5",
+    "SELECT id FROM s.person WHERE id IN (1,2) AND name = 'secret between' AND amount IN (3,4)",
     "SELECT count(*) FROM s.person WHERE level = 'secret enum'",
     "SELECT s.told(name) FROM s.person WHERE s.plain(name) = 'x'",
     "PREPARE p AS SELECT * FROM s.person WHERE name = 'secret prepared'",
@@ -112,7 +117,7 @@ def test_the_secrets_are_where_a_snapshot_with_values_has_them(stripped: Strippe
     """Without this a scan that finds nothing would prove nothing."""
     text = stripped.whole.model_dump_json()
     places = ("histogram", "common", "word", "element", "enum", "domain default", "domain check", "argument", "default",
-              "sql body", "plpgsql body", "standard body", "generated", "check", "index comment", "view", "stored",
+              "sql body", "setting", "nested body", "plpgsql body", "standard body", "generated", "check", "index comment", "view", "stored",
               "policy", "policy check")  # fmt: skip
     assert [place for place in places if f"secret {place}" not in text] == []
     assert stripped.whole.samples
@@ -137,7 +142,7 @@ def test_what_stays_and_what_went_is_named(stripped: Stripped) -> None:
     assert "s.person_expression" in kept
     assert "s.parted_1" in gaps["constants in partition keys and bounds"]
     (lost,) = [what for what in gaps if what.startswith("constants in the definitions of")]
-    for kind in ("1 materialised views", "1 tables", "1 views", "2 types", "3 functions", "1 policies"):
+    for kind in ("1 materialised views", "1 tables", "1 views", "2 types", "5 functions", "1 policies"):
         assert kind in lost
     assert "extremes of columns" in gaps
 
@@ -155,6 +160,7 @@ def test_what_holds_no_constant_is_left_alone(stripped: Stripped) -> None:
     assert "COST 7" in functions["told"]
     assert "IMMUTABLE STRICT" in functions["told"]
     assert stripped.snapshot.indexes[0].ddl == stripped.whole.indexes[0].ddl
+    assert any("IN ($1,$2) AND name = $3 AND amount IN ($4,$5)" in each.query for each in stripped.snapshot.statements)
     counted = [[(each.queryid, each.calls) for each in s.statements] for s in (stripped.snapshot, stripped.whole)]
     assert set(counted[0]) <= set(counted[1])
 
