@@ -40,6 +40,13 @@ def read_user_code(reader: Reader, relations: Mapping[int, Relation]) -> UserCod
     return UserCode(oids=frozenset(functions), not_examined=tuple(gaps))
 
 
+def read_fingerprints(reader: Reader, relations: Mapping[int, Relation], *, without: frozenset[int]) -> dict[int, int]:
+    """Read, by oid, what tells later whether it is still true of a table that it depends on no such function."""
+    oids = [oid for oid, relation in relations.items() if relation.kind in _HOLDING_ROWS and oid not in without]
+    rows = reader.rows("fingerprints", {"relations": oids}, name=None)
+    return {row["oid"]: row["fingerprint"] for row in rows}
+
+
 def _reason(functions: tuple[str, ...]) -> str:
     named = ", ".join(functions[:_FUNCTIONS_NAMED])
     more = f" and {len(functions) - _FUNCTIONS_NAMED} more" if len(functions) > _FUNCTIONS_NAMED else ""
