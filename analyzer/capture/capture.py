@@ -1,8 +1,8 @@
 """Capture a database: read everything a plan depends on, once, into a snapshot.
 
-One read-only repeatable-read transaction for the catalog; then one that sees the present, for the questions that plan on
-a table or read its rows: the planner sees it anyway, and so must who watches that nothing of a user's runs. What another
-session holds, or the role may not see, is named in the snapshot and does not stop the rest.
+One read-only repeatable-read transaction for the catalog; then one that sees the present, for the questions that plan
+on a table or read its rows: the planner sees it anyway, and so must who watches that nothing of a user's runs. What
+another session holds, or the role may not see, is named in the snapshot and does not stop the rest.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ from analyzer.capture.samples import Samples, read_samples
 from analyzer.capture.snapshot import Index, NotExamined, Relation, Snapshot
 from analyzer.capture.statements import Statements, read_statements
 from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, read_statistics, read_unreadable
-from analyzer.capture.user_code import UserCode, read_fingerprints, read_user_code
+from analyzer.capture.user_code import UserCode, read_user_code
 from analyzer.capture.without_values import without_values
 from analyzer.db import reading, see_the_present
 from analyzer.errors import NotExaminableError
@@ -44,10 +44,8 @@ class _Tables:
     index_rows: Sequence[DictRow]
     activity: Mapping[int, DictRow]
     unreadable: Unreadable
-    #: Tables on which nothing may be planned.
-    user_code: frozenset[int]
-    #: Of the others: whether what hangs on them is still the same.
-    fingerprints: Mapping[int, int]
+    #: Tables on which nothing may be planned, and how the others can be told to be unchanged.
+    user_code: UserCode
     not_examined: tuple[NotExamined, ...]
 
     @property
@@ -58,7 +56,7 @@ class _Tables:
     @property
     def to_plan_on(self) -> dict[int, Relation]:
         """Return the relations about which the planner may be asked."""
-        return {oid: relation for oid, relation in self.relations.items() if oid not in self.user_code}
+        return {oid: relation for oid, relation in self.relations.items() if oid not in self.user_code.oids}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +172,7 @@ def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tel
     reader.fix_session()
     guard = None if wanted.run_user_code else _guard(reader, tables)
     asking = replace(reader, guard=guard)
-    closed = tables.unreadable.oids | tables.user_code
+    closed = tables.unreadable.oids | tables.user_code.oids
     server, extensions, rows = catalog.server, catalog.extensions, tables.index_rows
     heights = read_heights(asking, rows, server=server, extensions=extensions, unreadable=closed)
     gin_pages = read_gin_pages(asking, rows, server=server, extensions=extensions, unreadable=closed)
@@ -196,7 +194,7 @@ def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tel
 
 def _guard(reader: Reader, tables: _Tables) -> Guard:
     names = {oid: (table.schema_name, table.name) for oid, table in tables.relations.items()}
-    known = {names[oid]: (oid, fingerprint) for oid, fingerprint in tables.fingerprints.items()}
+    known = {names[oid]: (oid, fingerprint) for oid, fingerprint in tables.user_code.fingerprints.items()}
     guard = Guard(connection=reader.connection, known=known)
     guard.prepare()
     return guard
@@ -240,13 +238,11 @@ def _read_unblocked(reader: Reader, search_path: list[str], wanted: _Wanted, *, 
     rows = read_index_rows(reader, oids, blocked, search_path)
     unreadable = read_unreadable(reader, oids)
     user_code = UserCode() if wanted.run_user_code else read_user_code(reader, relations)
-    fingerprints = {} if wanted.run_user_code else read_fingerprints(reader, relations, without=user_code.oids)
     return _Tables(
         relations=relations,
         index_rows=rows,
         activity=read_index_activity(reader, oids),
         unreadable=unreadable,
-        user_code=user_code.oids,
-        fingerprints=fingerprints,
+        user_code=user_code,
         not_examined=(*blocked.not_examined, *unreadable.not_examined, *user_code.not_examined),
     )
