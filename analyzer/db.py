@@ -148,10 +148,21 @@ def _startups(url: str, limits: Mapping[str, str]) -> Iterator[dict[str, str]]:
     yield {}
 
 
-def _begin(connection: Connection, limits: Mapping[str, str]) -> None:
-    """Begin the transaction; before anything of the database is named, settle how names are resolved."""
+def see_the_present(connection: Connection, *, statement_timeout_ms: int, lock_timeout_ms: int = 1_000) -> None:
+    """End a transaction of `reading`, and begin another one in which each statement sees what is committed by then."""
+    connection.rollback()
+    limits = {"statement_timeout": f"{statement_timeout_ms}ms", "lock_timeout": f"{lock_timeout_ms}ms"}
+    _begin(connection, limits, psycopg.IsolationLevel.READ_COMMITTED)
+
+
+def _begin(
+    connection: Connection,
+    limits: Mapping[str, str],
+    isolation: psycopg.IsolationLevel = psycopg.IsolationLevel.REPEATABLE_READ,
+) -> None:
+    """Begin a transaction; before anything of the database is named, settle how names are resolved."""
     connection.read_only = True
-    connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+    connection.isolation_level = isolation
     pg = connection.info.server_version // 10_000
     any_bytes = connection.info.parameter_status("server_encoding") == "SQL_ASCII"  # to which it converts nothing
     encoding = {"client_encoding": "SQL_ASCII" if any_bytes else "UTF8"}

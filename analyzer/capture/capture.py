@@ -1,31 +1,34 @@
 """Capture a database: read everything a plan depends on, once, into a snapshot.
 
-One read-only repeatable-read transaction. What another session holds, or the role may not see, is named in the snapshot
-and does not stop the rest.
+One read-only repeatable-read transaction for the catalog; then one that sees the present, for the questions that plan
+on a table or read its rows: the planner sees it anyway, and so must who watches that nothing of a user's runs. What
+another session holds, or the role may not see, is named in the snapshot and does not stop the rest.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from psycopg import errors
+from psycopg.rows import DictRow
 
 from analyzer import __version__
 from analyzer.capture.catalog import Catalog, read_catalog, read_settings
 from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages
+from analyzer.capture.guard import Guard
 from analyzer.capture.heights import read_heights
-from analyzer.capture.indexes import read_index_rows, read_indexes
+from analyzer.capture.indexes import as_indexes, read_index_activity, read_index_rows
 from analyzer.capture.placement import read_row_security, read_tablespaces
 from analyzer.capture.reader import Reader
 from analyzer.capture.relations import Blocked, read_blocked, read_relations
 from analyzer.capture.replicas import Oids, add_replicas, check_servers
-from analyzer.capture.samples import read_samples
+from analyzer.capture.samples import Samples, read_samples
 from analyzer.capture.snapshot import Index, NotExamined, Relation, Snapshot
 from analyzer.capture.statements import Statements, read_statements
 from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, read_statistics, read_unreadable
 from analyzer.capture.user_code import UserCode, read_user_code
 from analyzer.capture.without_values import without_values
-from analyzer.db import reading
+from analyzer.db import reading, see_the_present
 from analyzer.errors import NotExaminableError
 
 #: How often to look for locks again when somebody took one between the look and the reading.
@@ -37,17 +40,33 @@ class _Tables:
     """Relations by oid, and all that hangs on them."""
 
     relations: dict[int, Relation]
-    indexes: tuple[Index, ...]
-    index_oids: tuple[int, ...]
+    #: Of `capture/indexes`, and the counters of each by its oid.
+    index_rows: Sequence[DictRow]
+    activity: Mapping[int, DictRow]
     unreadable: Unreadable
-    #: Tables on which nothing may be planned.
-    user_code: frozenset[int]
+    #: Tables on which nothing may be planned, and how the others can be told to be unchanged.
+    user_code: UserCode
     not_examined: tuple[NotExamined, ...]
+
+    @property
+    def index_oids(self) -> tuple[int, ...]:
+        """Return the oids of the indexes."""
+        return tuple(row["oid"] for row in self.index_rows)
 
     @property
     def to_plan_on(self) -> dict[int, Relation]:
         """Return the relations about which the planner may be asked."""
-        return {oid: relation for oid, relation in self.relations.items() if oid not in self.user_code}
+        return {oid: relation for oid, relation in self.relations.items() if oid not in self.user_code.oids}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What planning on tables and reading rows told."""
+
+    indexes: tuple[Index, ...]
+    extremes: Extremes
+    samples: Samples
+    changed: tuple[NotExamined, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +75,8 @@ class _Wanted:
 
     values: bool
     statements: bool
+    sample_rows: int
+    statement_timeout_ms: int
     run_user_code: bool
 
 
@@ -86,18 +107,11 @@ def capture(
     limits = {"statement_timeout_ms": statement_timeout_ms}
     with reading(url, application="twindex capture", allow_superuser=allow_superuser, **limits) as connection:
         reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
-        wanted = _Wanted(values=values, statements=statements, run_user_code=run_user_code)
+        wanted = _Wanted(
+            values=values, statements=statements, sample_rows=sample_rows if values else 0,
+            statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code,
+        )  # fmt: skip
         snapshot, tables = _read(reader, wanted, tell)
-        if values and sample_rows:
-            tell("samples")
-            block_bytes = snapshot.server.block_size_bytes
-            sampled = read_samples(
-                reader, tables.to_plan_on, sample_rows, unreadable=tables.unreadable.oids, block_bytes=block_bytes
-            )
-            gaps = (*snapshot.not_examined, *sampled.not_examined)
-            snapshot = snapshot.model_copy(update={"samples": sampled.samples, "not_examined": gaps})
-        unread = (*snapshot.not_examined, *reader.unread())
-        snapshot = snapshot.model_copy(update={"not_examined": unread})
     if replicas:
         tell("replicas")
         oids = Oids(relations=tuple(tables.relations), indexes=tables.index_oids)
@@ -119,7 +133,9 @@ def _read(reader: Reader, wanted: _Wanted, tell: Callable[[str], None]) -> tuple
     tell("statistics")
     columns, refused = read_statistics(reader, tuple(tables.relations), tables.index_oids, values=values)
     extended = read_extended(reader, tuple(tables.relations), values=values)
-    extremes = _read_extremes(reader, tables, values=values)
+    row_security = read_row_security(reader, tuple(tables.relations))
+    tablespaces = read_tablespaces(reader, tuple(tables.relations))
+    asked = _ask(reader, catalog, tables, wanted, tell)
     snapshot = Snapshot(
         tool_version=__version__,
         captured_at=catalog.captured_at,
@@ -131,21 +147,57 @@ def _read(reader: Reader, wanted: _Wanted, tell: Callable[[str], None]) -> tuple
         types=catalog.types,
         functions=catalog.functions,
         relations=tuple(tables.relations.values()),
-        indexes=tables.indexes,
+        indexes=asked.indexes,
         statistics=columns,
         extended_statistics=extended.statistics,
-        extremes=extremes.extremes,
-        row_security=read_row_security(reader, tuple(tables.relations)),
-        tablespaces=read_tablespaces(reader, tuple(tables.relations)),
+        extremes=asked.extremes.extremes,
+        samples=asked.samples.samples,
+        row_security=row_security,
+        tablespaces=tablespaces,
         statements=counted.statements,
         statements_reset=counted.reset,
         statements_evicted=counted.evicted,
         not_examined=(
-            *catalog.not_examined, *tables.not_examined, *extended.not_examined, *extremes.not_examined,
-            *counted.not_examined, *refused,
+            *catalog.not_examined, *tables.not_examined, *extended.not_examined, *asked.extremes.not_examined,
+            *counted.not_examined, *refused, *asked.samples.not_examined, *asked.changed, *reader.unread(),
         ),
     )  # fmt: skip
     return snapshot, tables
+
+
+def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tell: Callable[[str], None]) -> _Asked:
+    """Ask everything that plans on a table or reads rows of it, which ends the transaction of the catalog."""
+    tell("indexes")
+    see_the_present(reader.connection, statement_timeout_ms=wanted.statement_timeout_ms)
+    reader.fix_session()
+    guard = None if wanted.run_user_code else _guard(reader, tables)
+    asking = replace(reader, guard=guard)
+    closed = tables.unreadable.oids | tables.user_code.oids
+    server, extensions, rows = catalog.server, catalog.extensions, tables.index_rows
+    heights = read_heights(asking, rows, server=server, extensions=extensions, unreadable=closed)
+    gin_pages = read_gin_pages(asking, rows, server=server, extensions=extensions, unreadable=closed)
+    indexes = as_indexes(rows, tables.activity, heights, gin_pages)
+    tell("extremes")
+    extremes = _read_extremes(asking, tables, indexes, values=wanted.values)
+    samples = Samples()
+    if wanted.sample_rows:
+        tell("samples")
+        samples = read_samples(
+            asking, tables.to_plan_on, wanted.sample_rows,
+            unreadable=tables.unreadable.oids, block_bytes=server.block_size_bytes,
+        )  # fmt: skip
+    if guard is not None:
+        guard.release()
+    changed = tuple(guard.not_examined()) if guard is not None else ()
+    return _Asked(indexes=indexes, extremes=extremes, samples=samples, changed=changed)
+
+
+def _guard(reader: Reader, tables: _Tables) -> Guard:
+    names = {oid: (table.schema_name, table.name) for oid, table in tables.relations.items()}
+    known = {names[oid]: (oid, fingerprint) for oid, fingerprint in tables.user_code.fingerprints.items()}
+    guard = Guard(connection=reader.connection, known=known)
+    guard.prepare()
+    return guard
 
 
 def _silent(what: str) -> None:
@@ -157,11 +209,11 @@ def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Ca
     return read_statements(reader, server=catalog.server, extensions=catalog.extensions, values=values)
 
 
-def _read_extremes(reader: Reader, tables: _Tables, *, values: bool) -> Extremes:
+def _read_extremes(reader: Reader, tables: _Tables, indexes: Sequence[Index], *, values: bool) -> Extremes:
     if not values:
         reason = "they are values of rows, and the capture was to leave values out"
         return Extremes(extremes=(), not_examined=(NotExamined(what="extremes of columns", reason=reason),))
-    return read_extremes(reader, tables.to_plan_on, tables.indexes, tables.unreadable)
+    return read_extremes(reader, tables.to_plan_on, indexes, tables.unreadable)
 
 
 def _read_tables(
@@ -171,7 +223,7 @@ def _read_tables(
     for _ in range(_ATTEMPTS):
         blocked = read_blocked(reader)
         try:
-            return _read_unblocked(reader, catalog, search_path, wanted, blocked=blocked, tell=tell)
+            return _read_unblocked(reader, search_path, wanted, blocked=blocked)
         except errors.LockNotAvailable:
             continue
     raise NotExaminableError(
@@ -180,29 +232,17 @@ def _read_tables(
     )
 
 
-def _read_unblocked(
-    reader: Reader,
-    catalog: Catalog,
-    search_path: list[str],
-    wanted: _Wanted,
-    *,
-    blocked: Blocked,
-    tell: Callable[[str], None],
-) -> _Tables:
+def _read_unblocked(reader: Reader, search_path: list[str], wanted: _Wanted, *, blocked: Blocked) -> _Tables:
     relations = read_relations(reader, blocked)
     oids = tuple(relations)
     rows = read_index_rows(reader, oids, blocked, search_path)
     unreadable = read_unreadable(reader, oids)
     user_code = UserCode() if wanted.run_user_code else read_user_code(reader, relations)
-    tell("indexes")
-    closed = unreadable.oids | user_code.oids
-    heights = read_heights(reader, rows, server=catalog.server, extensions=catalog.extensions, unreadable=closed)
-    gin_pages = read_gin_pages(reader, rows, server=catalog.server, extensions=catalog.extensions, unreadable=closed)
     return _Tables(
         relations=relations,
-        indexes=read_indexes(reader, rows, oids, heights, gin_pages),
-        index_oids=tuple(row["oid"] for row in rows),
+        index_rows=rows,
+        activity=read_index_activity(reader, oids),
         unreadable=unreadable,
-        user_code=user_code.oids,
+        user_code=user_code,
         not_examined=(*blocked.not_examined, *unreadable.not_examined, *user_code.not_examined),
     )

@@ -216,6 +216,7 @@ def _ask(reader: Reader, row: DictRow, search: _Search, question: _Question) -> 
     tuple_cost = max(question.page_cost, question.operator_cost) if search.everything is not None else 0
     (answer,) = reader.rows_by_bitmap(
         "explain_gin",
+        about=(row["schema_name"], row["table_name"]),
         page_cost=question.page_cost,
         operator_cost=question.operator_cost,
         tuple_cost=tuple_cost,

@@ -58,6 +58,7 @@ def _from_plan(reader: Reader, row: DictRow) -> int | None:
         try:
             (answer,) = reader.rows_by_index(
                 "explain_index",
+                about=((row["schema_name"], row["table_name"]),),
                 seq_page_cost=seq_page_cost,
                 schema=row["schema_name"],
                 table=row["table_name"],

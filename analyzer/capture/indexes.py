@@ -1,7 +1,7 @@
 """Read indexes as structure: an IndexDef each, with the server's own text beside it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg.rows import DictRow
@@ -25,15 +25,18 @@ def read_index_rows(
     return [row for row in reader.rows("indexes", bind) if row["ddl"] is not None]
 
 
-def read_indexes(
-    reader: Reader,
+def read_index_activity(reader: Reader, relations: Sequence[int]) -> dict[int, DictRow]:
+    """Read the counters of the indexes of the given relations, by oid."""
+    return {row["oid"]: row for row in reader.rows("index_activity", {"relations": list(relations)})}
+
+
+def as_indexes(
     rows: Sequence[DictRow],
-    relations: Sequence[int],
-    heights: dict[int, int],
-    gin_pages: dict[int, GinPages],
+    activity: Mapping[int, DictRow],
+    heights: Mapping[int, int],
+    gin_pages: Mapping[int, GinPages],
 ) -> tuple[Index, ...]:
-    """Give the rows of `read_index_rows` their counters and turn them into records."""
-    activity = {row["oid"]: row for row in reader.rows("index_activity", {"relations": list(relations)})}
+    """Turn the rows of `read_index_rows` into records, with what else is known of them."""
     return tuple(
         as_index(row, activity.get(row["oid"]), heights.get(row["oid"]), gin_pages.get(row["oid"])) for row in rows
     )

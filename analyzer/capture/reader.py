@@ -7,19 +7,21 @@ import contextlib
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, LiteralString, cast
 
-from psycopg import errors, sql
+from psycopg import ClientCursor, errors, sql
 from psycopg.rows import DictRow
 
+from analyzer.capture.guard import ChangedError, Guard, Table
 from analyzer.capture.snapshot import NotExamined
 from analyzer.db import MARKER, Connection
 from analyzer.errors import NotExaminableError
 from analyzer.sql import render
 
-#: Why one object may refuse to be read while the rest of the database can: lock or statement timeout, privilege,
-#: damage, a concurrent DROP.
+#: Why one object may refuse to be read while the rest of the database can: a change of it, lock or statement timeout,
+#: privilege, damage, a concurrent DROP.
 REFUSALS = (
+    ChangedError,
     errors.LockNotAvailable,
     errors.QueryCanceled,
     errors.InsufficientPrivilege,
@@ -46,6 +48,8 @@ class Reader:
     major: int
     #: Template and row of what is not UTF-8, and so was left out; in a database that says nothing of its encoding.
     undecoded: list[tuple[str, DictRow]] = field(default_factory=list[tuple[str, DictRow]])
+    #: Watches the tables that are asked about; without one, anything that hangs on them may run.
+    guard: Guard | None = None
 
     def unread(self) -> list[NotExamined]:
         """Name the rows that were left out."""
@@ -69,31 +73,60 @@ class Reader:
         (row,) = rows
         return row
 
-    def rows_by_index(self, template: str, /, *, seq_page_cost: int = 1, **names: object) -> list[DictRow]:
-        """Ask `capture/<template>` while the planner may read indexes only."""
-        with self.connection.transaction(force_rollback=True):
-            self._ask("scan_by_index", {"seq_page_cost": str(seq_page_cost)}, {})
-            return self._ask(template, None, names)
+    def rows_by_index(
+        self, template: str, /, *, about: Sequence[Table], seq_page_cost: int = 1, **names: object
+    ) -> list[DictRow]:
+        """Ask `capture/<template>` about tables while the planner may read indexes only."""
+        return self._rows_about(about, template, names, ("scan_by_index", {"seq_page_cost": str(seq_page_cost)}))
 
     def rows_by_bitmap(
-        self, template: str, /, *, page_cost: int, operator_cost: int, tuple_cost: int, **names: object
+        self,
+        template: str,
+        /,
+        *,
+        about: Table,
+        page_cost: int,
+        operator_cost: int,
+        tuple_cost: int,
+        **names: object,
     ) -> list[DictRow]:
         """Ask `capture/<template>` while the planner may only read indexes by bitmap, at these prices alone."""
-        with self.connection.transaction(force_rollback=True):
-            prices = {"page_cost": page_cost, "operator_cost": operator_cost, "tuple_cost": tuple_cost}
-            self._ask("bitmaps_alone", prices, {})
-            return self._ask(template, None, names)
+        prices = {"page_cost": page_cost, "operator_cost": operator_cost, "tuple_cost": tuple_cost}
+        return self._rows_about((about,), template, names, ("bitmaps_alone", prices))
 
-    def lines(self, template: str, /, **names: object) -> Generator[str]:
+    def lines(self, template: str, /, *, about: Table, **names: object) -> Generator[str]:
         """Ask `capture/<template>`, a COPY TO STDOUT, and yield its lines; leaving early cancels it."""
         query = self._query(template, names)
+        with contextlib.closing(self._copied(about, query)) as copied:
+            for line in copied:
+                yield line.decode(self._encoding).removesuffix("\n")
+
+    def _copied(self, about: Table, query: bytes) -> Generator[bytes]:
+        if self.guard is not None:
+            yield from self.guard.lines(about, query)
+            return
         with (
             self.connection.transaction(force_rollback=True),
             self.connection.cursor() as cursor,
             cursor.copy(query) as copy,
         ):
-            for line in copy:
-                yield bytes(line).decode(self._encoding).removesuffix("\n")
+            yield from map(bytes, copy)
+
+    def _rows_about(
+        self,
+        about: Sequence[Table],
+        template: str,
+        names: Mapping[str, object],
+        settings: tuple[str, Mapping[str, object]],
+    ) -> list[DictRow]:
+        if self.guard is None:
+            with self.connection.transaction(force_rollback=True):
+                self._ask(*settings, {})
+                return self._ask(template, None, names)
+        query = self._query(settings[0], {}).decode(self._encoding)
+        text = ClientCursor(self.connection).mogrify(sql.SQL(cast("LiteralString", query)), settings[1])
+        rows = self.guard.rows(about, text.encode(self._encoding), self._query(template, names))
+        return self._decoded(template, rows)
 
     def fix_session(self) -> None:
         """Make text the same whoever captures, for the rest of the transaction."""
@@ -114,7 +147,10 @@ class Reader:
 
     def _ask(self, template: str, bind: Mapping[str, object] | None, names: Mapping[str, object]) -> list[DictRow]:
         query = self._query(template, names)
-        rows = self.connection.execute(query, bind).fetchall()
+        return self._decoded(template, self.connection.execute(query, bind).fetchall())
+
+    def _decoded(self, template: str, rows: list[DictRow]) -> list[DictRow]:
+        """Leave out, and remember, rows that are not UTF-8."""
         if self.connection.info.parameter_status("server_encoding") != "SQL_ASCII":
             return rows
         self.undecoded.extend((template, row) for row in rows if _is_undecoded(row))
@@ -137,6 +173,8 @@ def _named(row: DictRow) -> str:
 def refusal(error: Exception) -> str:
     """Say in a clause why an object could not be read."""
     match error:
+        case ChangedError():
+            return "what hangs on it changed while it was captured; capture again"
         case errors.LockNotAvailable():
             return "another session holds a lock on it; capture again later"
         case errors.QueryCanceled():

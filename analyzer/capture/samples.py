@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import psycopg
 
+from analyzer.capture.guard import ChangedError
 from analyzer.capture.reader import REFUSALS, Reader, refusal
 from analyzer.capture.snapshot import NotExamined, Relation, Sample
 from analyzer.sql import ident
@@ -72,6 +73,8 @@ def read_samples(
             continue
         try:
             sample = _read_narrow(reader, table, rows, block_bytes)
+        except ChangedError:
+            continue  # its guard names it
         except (*REFUSALS, psycopg.DataError, UnicodeDecodeError) as error:
             refused.append(NotExamined(what=what, reason=refusal(error)))
             continue
@@ -113,7 +116,8 @@ def _read(reader: Reader, table: Relation, drawn: _Draw) -> Sample:
     flags: set[str] = set()
     size = 0
     question = reader.lines(
-        "sample", schema=table.schema_name, table=table.name, columns=columns, value_bytes=VALUE_BYTES,
+        "sample", about=(table.schema_name, table.name),
+        schema=table.schema_name, table=table.name, columns=columns, value_bytes=VALUE_BYTES,
         percent=drawn.percent, share=drawn.share, rows=drawn.rows,
     )  # fmt: skip
     with contextlib.closing(question) as answer:

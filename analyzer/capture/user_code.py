@@ -5,7 +5,7 @@ merely asked about, and that with the rights of whoever asks. So nothing is aske
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from analyzer.capture.reader import Reader
 from analyzer.capture.snapshot import NotExamined, Relation
@@ -14,13 +14,22 @@ from analyzer.sql import ident
 #: How many tables, and functions of a table, are named one by one.
 _TABLES_NAMED, _FUNCTIONS_NAMED = 200, 3
 _HOLDING_ROWS = frozenset("rm")
+#: Indexes, statistics objects, checks, policies and rules of a table; with more, there is time to change one between
+#: the look at them and the plan.
+_MOST_PARTS = 150
+_TOO_MANY = (
+    f"more than {_MOST_PARTS} indexes, statistics objects and checks hang on it, too many to make sure that none "
+    "changes while the table is asked about; --run-user-code allows it"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserCode:
-    """Tables to leave alone."""
+    """Tables to leave alone, and of the others what tells later whether that is still true of them."""
 
     oids: frozenset[int] = frozenset()
+    #: By oid.
+    fingerprints: Mapping[int, int] = field(default_factory=dict[int, int])
     not_examined: tuple[NotExamined, ...] = ()
 
 
@@ -29,15 +38,20 @@ def read_user_code(reader: Reader, relations: Mapping[int, Relation]) -> UserCod
     functions: dict[int, dict[str, None]] = {}
     for row in reader.rows("user_code", {"relations": list(relations)}):
         functions.setdefault(row["oid"], {})[ident(row["schema_name"], row["name"])] = None
+    reasons = {oid: _reason(tuple(names)) for oid, names in functions.items()}
+    tables = {oid: table for oid, table in relations.items() if table.kind in _HOLDING_ROWS}
+    found = reader.rows("fingerprints", {"relations": [oid for oid in tables if oid not in reasons]}, name=None)
+    reasons |= {row["oid"]: _TOO_MANY for row in found if row["parts"] > _MOST_PARTS}
     gaps = [
-        NotExamined(what=f"values of {ident(table.schema_name, table.name)}", reason=_reason(tuple(functions[oid])))
-        for oid, table in relations.items()
-        if oid in functions and table.kind in _HOLDING_ROWS
+        NotExamined(what=f"values of {ident(table.schema_name, table.name)}", reason=reasons[oid])
+        for oid, table in tables.items()
+        if oid in reasons
     ]
     if len(gaps) > _TABLES_NAMED:
         what = f"values of {len(gaps) - _TABLES_NAMED} more tables"
         gaps[_TABLES_NAMED:] = [NotExamined(what=what, reason="planning on them could run functions of users as well")]
-    return UserCode(oids=frozenset(functions), not_examined=tuple(gaps))
+    fingerprints = {row["oid"]: row["fingerprint"] for row in found if row["oid"] not in reasons}
+    return UserCode(oids=frozenset(reasons), fingerprints=fingerprints, not_examined=tuple(gaps))
 
 
 def _reason(functions: tuple[str, ...]) -> str:

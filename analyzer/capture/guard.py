@@ -1,0 +1,175 @@
+"""Ask about a table only while nothing hangs on it that could run a function of a user of the database.
+
+The planner always takes the newest catalog, whatever the transaction's snapshot shows, and ACCESS SHARE holds back
+neither CREATE INDEX nor CREATE STATISTICS. So what a snapshot showed of a table is looked at again with a new one, in
+the same message as the question, after the lock was taken and right before it; and once more behind it.
+"""
+
+import collections
+import contextlib
+import re
+import secrets
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import psycopg
+from psycopg import errors, generators, pq, sql
+from psycopg.abc import PQGen
+from psycopg.rows import DictRow
+from psycopg.waiting import Ready, Wait
+
+from analyzer.capture.snapshot import NotExamined
+from analyzer.db import Connection
+from analyzer.sql import ident, render
+
+Table = tuple[str, str]
+#: How the server quotes what the prepared look fails with.
+_CHANGED = re.compile(r"twindex: changed (before|after) (\d+)")
+#: Tables named one by one.
+_TABLES_NAMED = 200
+_SAVEPOINT = b"SAVEPOINT twindex_question"
+_BACK = b"ROLLBACK TO SAVEPOINT twindex_question;\nRELEASE SAVEPOINT twindex_question"
+
+
+class ChangedError(psycopg.Error):
+    """A table is not, or no longer, as it was when it was found to run nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A transaction in which each statement sees the present, and tables as a snapshot showed them."""
+
+    connection: Connection
+    #: Oid and fingerprint of each table that may be asked about.
+    known: Mapping[Table, tuple[int, int]]
+    #: Those that turned out changed: before, or only after a question on them was planned.
+    changed: dict[Table, Literal["before", "after"]] = field(default_factory=dict[Table, Literal["before", "after"]])
+    #: Part of the names of what is prepared; behind a pooler another capture may have left some.
+    token: str = field(default_factory=lambda: secrets.token_hex(6))
+
+    def prepare(self) -> None:
+        """Prepare the look; the plan is made once, for planning takes longer than looking."""
+        # psycopg would deallocate all after each ROLLBACK TO had it prepared statements of its own.
+        self.connection.prepare_threshold = None
+        self.connection.execute(render("capture/plan_once"))
+        self.connection.execute(render("capture/fingerprints", name=self._look_name).as_string(None).encode())
+
+    def release(self) -> None:
+        """Drop what was prepared, for the session may not be ours alone."""
+        self.connection.execute(sql.SQL("DEALLOCATE {}").format(sql.Identifier(self._look_name)))
+
+    def rows(self, about: Sequence[Table], settings: bytes, question: bytes) -> list[DictRow]:
+        """Ask one question about tables; raises ChangedError when one of them changed, also meanwhile."""
+        message, position = self._message(about, settings, question)
+        cursor = self.connection.cursor()
+        try:
+            cursor.execute(message)
+        except psycopg.Error as error:
+            self._back()
+            raise self._explained(error, about) from None
+        for _ in range(position):
+            cursor.nextset()
+        return cursor.fetchall()
+
+    def lines(self, about: Table, question: bytes) -> Generator[bytes]:
+        """Yield the lines of a COPY TO STDOUT; raises ChangedError, perhaps behind the last of them."""
+        message, _ = self._message((about,), b"", question)
+        # psycopg's own copy() takes no message of several statements.
+        self.connection.pgconn.send_query(message)
+        self.connection.wait(generators.send(self.connection.pgconn))
+        try:
+            yield from self._answer()
+        except psycopg.Error as error:
+            self._back()
+            raise self._explained(error, (about,)) from None
+        except GeneratorExit:
+            self.connection.cancel_safe()
+            with contextlib.suppress(psycopg.Error):
+                collections.deque(self._answer(), maxlen=0)
+            self._back()
+            raise
+
+    def not_examined(self) -> list[NotExamined]:
+        """Name the tables that changed."""
+        gaps = [NotExamined(what=f"values of {ident(*table)}", reason=_REASONS[when]) for table, when in self.named()]
+        if len(self.changed) > _TABLES_NAMED:
+            what = f"values of {len(self.changed) - _TABLES_NAMED} more tables"
+            gaps.append(NotExamined(what=what, reason=_REASONS[max(self.changed.values(), key="after".__eq__)]))
+        return gaps
+
+    def named(self) -> list[tuple[Table, Literal["before", "after"]]]:
+        """Return those that are named one by one; first those on which something may have run."""
+        return sorted(self.changed.items(), key=lambda each: (each[1] != "after", each[0]))[:_TABLES_NAMED]
+
+    @property
+    def _look_name(self) -> str:
+        return f"twindex_look_{self.token}"
+
+    def _message(self, about: Sequence[Table], settings: bytes, question: bytes) -> tuple[bytes, int]:
+        """Put together lock, look, question and look; and say how many results come before the question's."""
+        if gone := [table for table in about if table in self.changed or table not in self.known]:
+            raise ChangedError(f"{ident(*gone[0])} changed")
+        encoding = self.connection.info.encoding
+        hold = f"twindex_hold_{secrets.token_hex(6)}"
+        names = {"name": hold, "tables": list(about)}
+        before = [
+            _SAVEPOINT,
+            render("capture/hold", **names).as_string(None).encode("utf-8" if encoding == "ascii" else encoding),
+            render("capture/wait_no_more").as_string(None).encode(),
+            *([settings] if settings else []),
+            self._look(about, "before"),
+        ]
+        behind = [self._look(about, "after"), f"DEALLOCATE {hold}".encode(), _BACK]
+        return b";\n".join([*before, question, *behind]), len(before)
+
+    def _look(self, about: Sequence[Table], when: str) -> bytes:
+        oids, prints = zip(*(self.known[table] for table in about), strict=True)
+        numbers = (",".join(map(str, each)) for each in (oids, prints))
+        return "EXECUTE {} ('{{{}}}', '{{{}}}', '{}')".format(self._look_name, *numbers, when).encode()
+
+    def _answer(self) -> Generator[bytes]:
+        """Yield the lines of the one COPY among the results; raises what the server failed with."""
+        connection = self.connection.pgconn
+        failure: psycopg.Error | None = None
+        while (result := self.connection.wait(generators.fetch(connection))) is not None:
+            if result.status == pq.ExecStatus.FATAL_ERROR:
+                failure = errors.error_from_result(result, encoding=self.connection.info.encoding)
+            while result.status == pq.ExecStatus.COPY_OUT and (line := self.connection.wait(_line(connection))):
+                yield line
+        if failure is not None:
+            raise failure
+
+    def _back(self) -> None:
+        if self.connection.info.transaction_status == pq.TransactionStatus.INERROR:
+            self.connection.execute(_BACK)
+
+    def _explained(self, error: psycopg.Error, about: Sequence[Table]) -> psycopg.Error:
+        found = _CHANGED.search(str(error)) if isinstance(error, errors.InvalidTextRepresentation) else None
+        for table in about if found else ():
+            if found is not None and self.known[table][0] == int(found[2]):
+                self.changed[table] = "after" if found[1] == "after" else "before"
+        return ChangedError("a table changed") if found else error
+
+
+_REASONS = {
+    "before": "what hangs on it changed while it was captured, so nothing more was asked about it; capture again",
+    "after": (
+        "what hangs on it changed while it was read, so a function of its owner may have run with the rights of the "
+        "role that captures; what was read was dropped; look at its newest indexes and statistics objects"
+    ),
+}
+
+
+def _line(connection: pq.abc.PGconn) -> PQGen[bytes]:
+    """Wait for a line of a COPY; empty behind the last one."""
+    while True:
+        length, line = connection.get_copy_data(1)
+        if length > 0:
+            return bytes(line)
+        if length < 0:
+            return b""
+        ready: Ready | int | None = None
+        while not ready:
+            ready = yield Wait.R
+        connection.consume_input()
