@@ -58,7 +58,6 @@ NOWHERE = ("-d", "host=/nonexistent dbname=x user=x")
         (("demo", "--dir", "closed/demo"), "closed/demo", 2),
         (("lint", "index_specs", "-o", "closed/x.json"), "closed", 2),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
 def test_a_closed_path_is_one_line(
     arguments: tuple[str, ...], names: str, status: int, user: Person, room: Path
