@@ -165,9 +165,9 @@ def _problem(token: Token, following: Token | None) -> str | None:
     return None
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, most: int = _SHOWN) -> str:
     """Cut a text to what a message shows of it."""
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
 def _is_unicode(text: str) -> bool:

@@ -38,8 +38,8 @@ from analyzer.report.model import NotExamined
 from analyzer.specs.edits import edits_of
 from analyzer.specs.model import spec_entry
 from analyzer.specs.source import Entry, Problem, Source
-from analyzer.specs.tree import Part, dump_mapping
-from analyzer.sql import ident
+from analyzer.specs.tree import MOST_SHOWN, Part, dump_mapping
+from analyzer.sql import ident, shortened
 
 #: Builds a definition on the flat twin and returns it as the server prints it; raises RejectedError or InputError.
 Build = Callable[[IndexDef], IndexDef]
@@ -247,7 +247,7 @@ def _add_problem(tally: _Tally, source: Source, problem: Problem) -> None:
         key = looks_like_expression(problem.value)
         if key is not None:
             rule = RULES["TX104"]
-            message = f"{problem.value!r} is an expression; a bare text is a column's name"
+            message = f"{shortened(problem.value, MOST_SHOWN)!r} is an expression; a bare text is a column's name"
             keys = [{"expression": k} if k == problem.value else k for k in problem.entry["keys"]]
             changed = {"keys": keys}
     name = str(problem.entry.get("name", "")) if problem.entry is not None else ""

@@ -162,8 +162,10 @@ def _load(path: Path) -> _Document:
 def spec_text(path: Path, *, place: str = "") -> str:
     """Read a spec file, a regular one of a bounded size; raises InputError that names it, and the place in it."""
     reason = "it is not UTF-8"
+    target = _within(path, place)
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for a writer
+        # Opening a pipe would wait for a writer.
+        handle = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         with os.fdopen(handle, "rb") as file:
             regular = stat.S_ISREG(os.fstat(handle).st_mode)
             content = file.read(_MOST_BYTES + 1) if regular else b""
@@ -175,6 +177,18 @@ def spec_text(path: Path, *, place: str = "") -> str:
     except UnicodeDecodeError:
         pass
     raise InputError(f"{path}{place} cannot be read ({reason}); mend the file")
+
+
+def _within(path: Path, place: str = "") -> Path:
+    """Follow links, which in a repository may lead anywhere; raises InputError for one out of its directory."""
+    try:
+        target = path.resolve()
+        inside = target.is_relative_to(path.parent.resolve())
+    except (OSError, RuntimeError):  # a link to itself
+        target, inside = path, False
+    if not inside:
+        raise InputError(f"{path}{place} is a link that leads out of its directory; put the file itself there")
+    return target
 
 
 def _parse(path: Path, text: str) -> _Document:
@@ -309,7 +323,7 @@ def _replace_all(edits: Mapping[Path, str]) -> tuple[Path, ...]:
     writing = Path()
     try:
         for writing, text in edits.items():
-            target = writing.resolve()
+            target = _within(writing)
             staged[target] = _stage(target, text)
         for writing, temporary in staged.items():
             before = writing.read_bytes() if writing.exists() else None

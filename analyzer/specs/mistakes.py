@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from analyzer.specs.tree import MOST_SHOWN
+from analyzer.sql import shortened
+
 #: Pydantic's kind of error: what is wrong, and what to do.
 _WORDS: Mapping[str, tuple[str, str]] = {
     "extra_forbidden": ("nothing has this key", "check its spelling against schema.json"),
@@ -36,7 +39,9 @@ class Mistake:
     @property
     def place(self) -> str:
         """Return where it stands, `keys.1.opclass`, counted from 1; empty for the whole."""
-        return ".".join(str(step + 1 if isinstance(step, int) else step) for step in self.location)
+        return ".".join(
+            shortened(str(step + 1 if isinstance(step, int) else step), MOST_SHOWN) for step in self.location
+        )
 
 
 def mistakes(error: ValidationError) -> Iterator[Mistake]:

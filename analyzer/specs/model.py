@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from analyzer.index import IndexDef, Key, Method
+from analyzer.specs.tree import MOST_SHOWN
 from analyzer.sql import MOST_CHARACTERS, conforming, shortened
 
 State = Literal["proposed", "approved", "rejected", "retired"]
@@ -27,15 +28,19 @@ def parse_table(text: str) -> tuple[str, str]:
     match = _TABLE.match(text)
     if match is None:
         raise ValueError(
-            f'{text!r} is not schema.table; quote names with capitals or spaces: \'"Sales"."Order Items"\''
+            f'{_shown(text)} is not schema.table; quote names with capitals or spaces: \'"Sales"."Order Items"\''
         )
     schema, table = (name[1:-1].replace('""', '"') if name[0] == '"' else name for name in match.groups())
     return schema, table
 
 
+def _shown(text: str) -> str:
+    return repr(shortened(text, MOST_SHOWN))
+
+
 def _fits(name: str) -> str:
     if len(name.encode()) > _NAME_BYTES:
-        raise ValueError(f"{name!r} is longer than {_NAME_BYTES} bytes, PostgreSQL would cut it; shorten it")
+        raise ValueError(f"{_shown(name)} is longer than {_NAME_BYTES} bytes, PostgreSQL would cut it; shorten it")
     return name
 
 
@@ -53,7 +58,7 @@ def _scalar_text(value: object) -> object:
 def _conforms(text: str) -> str:
     if conforming(text) != text:
         raise ValueError(
-            rf"{shortened(text)!r} has a backslash in a plain string; write '\d' as E'\\d', the backslash doubled"
+            rf"{_shown(text)} has a backslash in a plain string; write '\d' as E'\\d', the backslash doubled"
         )
     return text
 
@@ -114,7 +119,7 @@ class KeySpec(Strict):
 def _key(value: object) -> object:
     if isinstance(value, str) and "(" in value:
         raise ValueError(
-            f"{value!r} looks like an expression; write {{expression: …}}, or {{column: …}} if it is a name"
+            f"{_shown(value)} looks like an expression; write {{expression: …}}, or {{column: …}} if it is a name"
         )
     return {"column": value} if isinstance(value, str) else value
 

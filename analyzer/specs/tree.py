@@ -18,6 +18,8 @@ _LINE_WIDTH = 110
 #: Bounds of a file, some fifty times beyond that of a table with fifty indexes.
 MOST_CHARACTERS = 500_000
 MOST_LEVELS = 20
+#: Characters of a key or a value that a message shows: what is no spec file may be anything.
+MOST_SHOWN = 60
 #: Characters of a number.
 _LONGEST_NUMBER = 100
 
@@ -76,7 +78,7 @@ def parse_tree(text: str) -> tuple[Part | None, object]:
         mark = getattr(facts, "problem_mark", None)
         problem = getattr(facts, "problem", None) or facts
         line = text.count("\n", 0, getattr(facts, "position", 0)) if mark is None else mark.line
-        raise MalformedError(line=line + 1, problem=one_line(str(problem))) from None
+        raise MalformedError(line=line + 1, problem=shortened(one_line(str(problem)), 2 * MOST_SHOWN)) from None
 
 
 def _refuse_what_grows(events: Iterable[Any]) -> None:
@@ -87,7 +89,8 @@ def _refuse_what_grows(events: Iterable[Any]) -> None:
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
             raise MalformedError(line=line, problem="anchors (&) and aliases (*) are not supported in a spec file")
         if getattr(event, "ctag", None) is not None and str(event.ctag) not in ("", "None", "!"):
-            raise MalformedError(line=line, problem=f"tags are not supported in a spec file ({event.ctag})")
+            tag = shortened(str(event.ctag), MOST_SHOWN)
+            raise MalformedError(line=line, problem=f"tags are not supported in a spec file ({tag})")
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if depth > MOST_LEVELS:
             raise MalformedError(line=line, problem=f"it is nested more than {MOST_LEVELS} deep")
@@ -103,7 +106,7 @@ def _refuse_odd_scalars(yaml: Any, root: Any) -> None:
         elif node.id == "sequence":
             remaining += node.value
         elif not str(node.tag).endswith((":str", ":null", ":bool")) and not _is_ordinary(yaml, node):
-            problem = f"{shortened(node.value)!r} is out of range for a number or a date"
+            problem = f"{shortened(node.value, MOST_SHOWN)!r} is out of range for a number or a date"
             raise MalformedError(line=node.start_mark.line + 1, problem=problem)
 
 

@@ -23,7 +23,7 @@ MOMENTS = ("statistics", "indexes", "extremes", "samples")
 PLANTS: dict[str, tuple[str, ...]] = {
     "index": ("CREATE INDEX ON app.planted (b) WHERE app.quiet('{}') = 1",),
     "statistics": ("CREATE STATISTICS app.s ON (app.quiet('{}') + id), c FROM app.planted",),
-    "check": ("ALTER TABLE app.planted ADD CHECK (id > 0 OR app.quiet('{}') = 2) NOT VALID",),
+    "check": ("ALTER TABLE app.planted ADD CHECK (id > 0 OR app.quiet('{}') = 2)",),
     "another table": (
         "ALTER TABLE app.planted RENAME TO formerly",
         "CREATE TABLE app.planted (id int, b text, c int)",

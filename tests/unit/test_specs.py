@@ -1,5 +1,6 @@
 """Spec files say what they mean, are edited without a byte lost, and name the line of a mistake."""
 
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from analyzer.errors import ConflictError, InputError
 from analyzer.index import IndexDef, Key
 from analyzer.specs.files import NewSpec, append_proposals, append_specs, load_specs, set_state
 from analyzer.specs.model import SpecFile, auto_lists, json_schema
+from analyzer.specs.source import load_sources
 
 ROOT = Path(__file__).parents[2]
 
@@ -235,6 +237,70 @@ def test_a_missing_directory_and_a_file_that_is_no_text_are_named(tmp_path: Path
     (tmp_path / "x.yaml").unlink()
     with pytest.raises(InputError, match="no spec is named nobody"):
         set_state(tmp_path, ["nobody"], "approved")
+
+
+@pytest.mark.parametrize("target", ["{outside}", "../secret", "inner/../../secret", "nowhere/../../secret", "x.yaml"])
+def test_a_link_out_of_the_directory_is_refused_and_nothing_of_it_is_shown(tmp_path: Path, target: str) -> None:
+    secret, specs = tmp_path / "secret", tmp_path / "specs"
+    secret.write_text("root:hash:1\nsecret_key: 1\n")
+    (specs / "inner").mkdir(parents=True)
+    (specs / "x.yaml").symlink_to(target.format(outside=secret))
+    for read in (
+        lambda: load_specs(specs),
+        lambda: load_sources([specs]),
+        lambda: append_proposals(specs, [proposal()]),
+        lambda: set_state(specs, ["a"], "approved"),
+    ):
+        with pytest.raises(InputError, match=r"x\.yaml.* is a link that leads out of its directory") as error:
+            read()
+        assert "hash" not in str(error.value)
+        assert "\n" not in str(error.value)
+    assert secret.read_text() == "root:hash:1\nsecret_key: 1\n"
+    if (specs / "x.yaml").is_file():  # not the link to itself
+        with pytest.raises(InputError, match="leads out"):
+            load_sources([specs / "x.yaml"])
+
+
+def test_a_link_within_the_directory_is_a_spec_file(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    write(tmp_path / "kept", HAND_WRITTEN, "x.yaml")
+    (tmp_path / "x.yaml").symlink_to("kept/x.yaml")
+    assert load_specs(tmp_path).specs
+    append_proposals(tmp_path, [proposal()])
+    assert (tmp_path / "x.yaml").is_symlink()
+    assert "ix_new" in (tmp_path / "kept" / "x.yaml").read_text()
+
+
+def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
+    for make in (os.mkfifo, os.mkdir):
+        make(tmp_path / "x.yaml")
+        with pytest.raises(InputError, match=r"x\.yaml:1: cannot be read \((it is no regular file|Is a directory)\)"):
+            load_specs(tmp_path)
+        path = tmp_path / "x.yaml"
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "table: shop.product\n{}: 1\n",
+        "table: {}\n",
+        "table: shop.product\nindexes:\n  - name: ix\n    keys: ['({})']\n",
+        "table: shop.product\nindexes:\n  - name: {}\n    keys: [a]\n",
+        "table: shop.product\nindexes:\n  - name: ix\n    keys: [a]\n    {}: 1\n",
+        "table: !{} shop.product\n",
+        "{}: 1\n{}: 2\n",
+        "table: shop.product\nmanage: {}\n",
+    ],
+)
+def test_little_of_what_is_wrong_is_shown(tmp_path: Path, text: str) -> None:
+    write(tmp_path, text.replace("{}", "secret" * 50))
+    with pytest.raises(InputError) as error:
+        load_specs(tmp_path)
+    assert str(error.value).count("secret") <= 20
+    found = [problem.message for source in load_sources([tmp_path]) for problem in source.problems]
+    assert found
+    assert max(message.count("secret") for message in found) <= 20
 
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=15)
