@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := $(if $(NEWEST),.venv-newest,.venv)
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-JOBS ?= 3
+JOBS ?= 4
 # Wheels whose hashes locks/ holds, and no code of a package while it is installed.
 PIP_LOCKED := $(PIP) install --require-hashes --only-binary :all:
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile

@@ -128,6 +128,7 @@ def test_proposals_serve_what_was_asked(shop: Shop, tmp_path: Path) -> None:
     assert [after for _, after in costs][:-1] == [before for before, _ in costs][1:]
 
 
+@pytest.mark.slow
 def test_same_snapshot_gives_the_same_bytes(shop: Shop, tmp_path: Path) -> None:
     runs = [twindex("propose", shop.snapshot, cwd=tmp_path).out for _ in range(2)]
     assert runs[0] == runs[1] != ""
@@ -158,6 +159,7 @@ def test_workload_of_a_file_is_used_instead(shop: Shop, tmp_path: Path) -> None:
     assert {"the statement in line 2"} <= {gap["what"] for gap in document["not_examined"]}
 
 
+@pytest.mark.slow
 def test_whatif_takes_indexes_as_people_write_them(shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "q.sql"
     queries = (
@@ -192,6 +194,7 @@ def test_whatif_of_recorded_statements_and_of_what_cannot_be_planned(shop: Shop,
     assert "nowhere" in json.loads(said.out)["statements"][0]["error"]
 
 
+@pytest.mark.slow
 def test_report_in_every_format_follows_its_schema(shop: Shop, tmp_path: Path) -> None:
     names = ("r.txt", "r.md", "r.json", "r.html")
     said = twindex("report", shop.snapshot, *(f"-o{tmp_path / name}" for name in names), "--quiet", cwd=tmp_path)

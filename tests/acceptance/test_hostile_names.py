@@ -63,6 +63,7 @@ def said(result: Said, *statuses: int, commands: bool = False) -> str:
     return result.out
 
 
+@pytest.mark.slow
 def test_names_do_nothing_on_the_way_from_a_server_to_a_revision(hostile: str, tmp_path: Path) -> None:
     def run(*arguments: str | Path) -> Said:
         reads = arguments[0] in {"capture", "pull", "check"}

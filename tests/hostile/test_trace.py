@@ -81,6 +81,7 @@ def traced(request: pytest.FixtureRequest, hostile: Hostile, captured: Snapshot)
     shutil.rmtree(directory)
 
 
+@pytest.mark.slow
 def test_propose_executes_opens_and_connects_to_what_the_manual_lists(
     traced: tuple[Path, Person], hostile: Hostile
 ) -> None:

@@ -109,17 +109,19 @@ def test_a_readers_rights_do_not_leak_what_it_may_read(hostile: Hostile) -> None
         "CREATE INDEX ON app.planted (b) WHERE app.quiet('x') = 1",
     )
     seen: set[str] = set()
-    done = threading.Event()
+    begun, done = threading.Event(), threading.Event()
 
     def look() -> None:
         with connect(hostile.url, autocommit=True) as connection:
-            while not done.wait(0.05):
+            while not done.wait(0.005):
                 found = run(connection, "SELECT application_name AS name FROM pg_stat_activity")
                 seen.update(row["name"] for row in found)
+                begun.set()
 
     with new_role(hostile.url, "pg_monitor", "pg_read_all_data") as role, ThreadPoolExecutor(1) as pool:
         looking = pool.submit(look)
         try:
+            assert begun.wait(30)
             read(as_role(hostile.url, role))
             assert "twindex capture" in seen
             assert "salary is 5000" not in seen

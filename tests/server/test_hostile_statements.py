@@ -86,6 +86,7 @@ def proposed(advice: Advice) -> list[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("name", PLANNED)
+@pytest.mark.slow
 def test_what_tools_write_is_planned_however_long(parts: Snapshot, name: str) -> None:
     advice = advise(parts, PLANNED[name])
     assert [each.cost_before is not None for each in advice.statements] == [True, True]

@@ -191,6 +191,7 @@ def test_an_interrupted_replacement_is_finished(
     build_index(context, B)
 
 
+@pytest.mark.slow
 def test_a_swap_that_waits_too_long_leaves_the_old_index_in_use(url: str, context: MigrationContext) -> None:
     build_index(context, A)
     before = state(url)["ix_a"]

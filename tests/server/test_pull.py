@@ -232,6 +232,7 @@ def definitions(draw: st.DrawFn) -> IndexDef:
     names=st.lists(NAMES, min_size=25, max_size=25, unique=True),
     comments=st.lists(st.none() | NAMES, min_size=25, max_size=25),
 )
+@pytest.mark.slow
 def test_any_definitions_survive_the_round_trip(
     server: str,
     tmp_path_factory: pytest.TempPathFactory,

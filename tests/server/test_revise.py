@@ -168,6 +168,7 @@ def test_a_revision_builds_every_kind_of_index_and_its_downgrade_takes_them_away
     assert project.definitions() == built
 
 
+@pytest.mark.slow
 def test_a_revision_is_written_as_ruff_would_and_no_line_is_too_long(project: Project) -> None:
     path = project.revised()
     ruff = [sys.executable, "-m", "ruff"]
@@ -191,6 +192,7 @@ def test_a_replaced_index_is_exchanged_and_its_downgrade_restores_the_old_defini
     assert project.definitions() == before
 
 
+@pytest.mark.slow
 def test_a_retired_index_is_dropped_and_its_downgrade_restores_it(project: Project) -> None:
     project.revised()
     command.upgrade(project.config, "head")
@@ -204,6 +206,7 @@ def test_a_retired_index_is_dropped_and_its_downgrade_restores_it(project: Proje
     assert project.definitions() == before
 
 
+@pytest.mark.slow
 def test_lists_auto_is_no_change_when_the_table_has_grown(project: Project) -> None:
     project.revised()
     command.upgrade(project.config, "head")
@@ -288,6 +291,7 @@ def test_a_spec_no_server_would_build_is_named_with_its_line(
     assert list(project.versions.glob("*.py")) == []
 
 
+@pytest.mark.slow
 def test_an_invalid_leftover_is_built_again(project: Project) -> None:
     with connect(project.url, autocommit=True) as connection:
         connection.execute("INSERT INTO shop.product (id, attributes) SELECT n, '{}' FROM generate_series(1, 3) AS n")

@@ -113,6 +113,7 @@ options["process_revision_directives"] = see
 
 
 @pytest.mark.parametrize("twin", [False, True])
+@pytest.mark.slow
 def test_builds_of_several_tables_share_a_block_also_when_they_come_back(
     tmp_path: Path, database: str, twin: bool
 ) -> None:
