@@ -7,7 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JOBS ?= 4
 # Wheels whose hashes locks/ holds, and no code of a package while it is installed.
 PIP_LOCKED := $(PIP) install --require-hashes --only-binary :all:
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# In the order of collection: the long suites begin, and leave no tail.
+PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
     --only-binary :all: --custom-compile-command 'make lock' $(if $(KEEP),,--upgrade)
 
