@@ -20,6 +20,7 @@ from psycopg.conninfo import make_conninfo
 
 from analyzer.capture import snapshot as snapshots
 from analyzer.twin import cluster
+from tests.conftest import trusting
 
 SECRET = "s3cret-never-shown"
 TABLE = """
@@ -217,7 +218,7 @@ def test_a_signal_leaves_no_server_running(
 ) -> None:
     (tmp_path / "many.sql").write_text("SELECT id FROM item WHERE name = 'x';\n" * 5_000)
     with subprocess.Popen(
-        [sys.executable, "-m", "analyzer", "whatif", snapshot, "-q", "many.sql"],
+        [sys.executable, "-m", "analyzer", *trusting(["whatif", snapshot, "-q", "many.sql"])],
         cwd=tmp_path,
         env=environment(PYTHONPATH=str(Path(__file__).parents[2]), TMPDIR=str(runtime)),
         stdout=subprocess.DEVNULL,
@@ -256,7 +257,7 @@ def waited_for_server(runtime: Path, process: subprocess.Popen[bytes]) -> int:
 def test_output_that_nobody_reads_to_its_end_is_no_error(snapshot: Path, tmp_path: Path) -> None:
     (tmp_path / "some.sql").write_text("SELECT id FROM item WHERE name = 'x';\n" * 300)
     with subprocess.Popen(
-        [sys.executable, "-m", "analyzer", "whatif", snapshot, "-q", "some.sql", "--format", "json"],
+        [sys.executable, "-m", "analyzer", *trusting(["whatif", snapshot, "-q", "some.sql", "--format", "json"])],
         cwd=tmp_path,
         env=environment(PYTHONPATH=str(Path(__file__).parents[2])),
         stdout=subprocess.PIPE,

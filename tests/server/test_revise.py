@@ -20,6 +20,7 @@ from analyzer.errors import ConflictError, InputError
 from analyzer.migrate.revision import revise
 from analyzer.specs.files import set_state
 from analyzer.twin.planner import open_twin
+from tests.conftest import trusting
 
 ROOT = Path(__file__).parents[2]
 
@@ -335,9 +336,10 @@ def test_what_the_project_prints_is_not_part_of_the_result(project: Project) -> 
     )
     (project.versions / "0001_first.py").write_text(loaded)
     done = subprocess.run(
-        [sys.executable, "-m", "analyzer", "revise", "-m", "add", "-d", project.url, "--allow-superuser",
-         "--specs", str(project.specs),
-         "--config", str(project.ini)],
+        [sys.executable, "-m", "analyzer", *trusting(
+            ["revise", "-m", "add", "-d", project.url, "--allow-superuser", "--specs", str(project.specs),
+             "--config", str(project.ini)]
+        )],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     (path,) = done.stdout.splitlines()
