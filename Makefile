@@ -8,7 +8,7 @@ JOBS ?= 4
 # Wheels whose hashes locks/ holds, and no code of a package while it is installed.
 PIP_LOCKED := $(PIP) install --require-hashes --only-binary :all:
 # In the order of collection: the long suites begin, and leave no tail.
-PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3.11 --generate-hashes \
     --only-binary :all: --custom-compile-command 'make lock' $(if $(KEEP),,--upgrade)
 
@@ -70,6 +70,8 @@ check: format lint types imports test  ## what must be green before a merge
 check-newest:  ## the same on the newest releases of everything, in .venv-newest; TESTS="…" for some of the tests
 	@$(MAKE) --no-print-directory --keep-going check NEWEST=1
 
+# Deaths and locks are timed there.
+check-slow: JOBS := 3
 check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites, ten minutes of fuzzing
 	TWINDEX_FUZZ_SECONDS=$${TWINDEX_FUZZ_SECONDS:-600} $(PYTEST) -m slow
 
