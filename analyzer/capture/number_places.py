@@ -37,11 +37,12 @@ def _positions(tokens: Sequence[Token]) -> frozenset[int]:
     found: set[int] = set()
     lists: list[_Items] = ["none"]
     queries = [True]
+    query_brackets = _query_brackets(tokens)
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else None
         if token.text in ("(", "["):
             lists.append(_items(tokens, index, lists[-1]))
-            queries.append(_opens_query(tokens, index))
+            queries.append(index in query_brackets)
         elif token.text in (")", "]") and len(lists) > 1:
             lists.pop()
             queries.pop()
@@ -66,11 +67,13 @@ def _items(tokens: Sequence[Token], index: int, around: _Items) -> _Items:
     return "none"
 
 
-def _opens_query(tokens: Sequence[Token], index: int) -> bool:
-    """Say whether a bracket holds a query, whose ORDER BY counts columns, and not arguments or a window."""
-    while index < len(tokens) and tokens[index].text == "(":
-        index += 1
-    return index < len(tokens) and tokens[index].word in _QUERY
+def _query_brackets(tokens: Sequence[Token]) -> frozenset[int]:
+    """Find the brackets that hold a query, whose ORDER BY counts columns, and not arguments or a window."""
+    found: set[int] = set()
+    for index in range(len(tokens) - 2, -1, -1):
+        if tokens[index].text == "(" and (tokens[index + 1].word in _QUERY or index + 1 in found):
+            found.add(index)
+    return frozenset(found)
 
 
 def _is_alone(tokens: Sequence[Token], index: int) -> bool:

@@ -1,6 +1,7 @@
 """No literal leaves: statements without values, normalised statements, definitions without constants."""
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -210,3 +211,10 @@ def test_an_sql_function_without_constants_is_kept() -> None:
     assert not is_silent(HEAD + "RETURN lower('secret')\n")
     with pytest.raises(IncompleteError):
         without_constants("CREATE FUNCTION 'secret")
+
+
+@pytest.mark.parametrize("piece", ["(", "((SELECT ", "a::int(", "'a',", "ORDER BY 1,"])
+def test_reading_takes_time_in_proportion_to_the_text(piece: str) -> None:
+    began = time.process_time()
+    without_literals("SELECT " + piece * 50_000)
+    assert time.process_time() - began < 10
