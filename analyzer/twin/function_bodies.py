@@ -120,11 +120,13 @@ def _only_reads(query: tuple[Token, ...], effects: Collection[str], *, is_set: b
 
 
 def _reads_relations(query: tuple[Token, ...]) -> bool:
-    depth = 0
+    depth, compares = 0, False
     for before, token in itertools.pairwise(query):
         depth += (before.text in {"(", "["}) - (before.text in {")", "]"})
-        if token.word in _QUERYING or (token.word == "from" and depth == 0 and before.word != "distinct"):
+        if token.word in _QUERYING or (token.word == "from" and depth == 0 and not compares):
             return True
+        # IS [NOT] DISTINCT FROM; a column can be called distinct as well.
+        compares = token.word == "distinct" and before.word in {"is", "not"}
     return False
 
 
