@@ -16,7 +16,7 @@ from psycopg.rows import DictRow
 from analyzer.capture.indexes import definition
 from analyzer.capture.reader import Reader
 from analyzer.capture.snapshot import NotExamined, Snapshot
-from analyzer.db import execute_one
+from analyzer.db import Connection, execute_one
 from analyzer.errors import InputError
 from analyzer.index import IndexDef
 from analyzer.lex import lex, significant
@@ -28,7 +28,7 @@ from analyzer.twin.explain import Asked, PlanTree, explain, explain_together, si
 from analyzer.twin.host import Wanted
 from analyzer.twin.lost import Losses
 from analyzer.twin.reach import Reach
-from analyzer.twin.roles import limit
+from analyzer.twin.roles import LIMITS, limit
 from analyzer.twin.visibility import Table, Visibility
 
 __all__ = ["Asked", "Plan", "PlanTree", "Twin", "TwinIndex", "Wanted", "open_twin", "walk"]
@@ -193,15 +193,25 @@ class Twin:
     def _lose_patience(self) -> None:
         """Give statements less time when several took all of it: there may be thousands of that kind."""
         self._canceled += 1
-        if self._canceled >= _MOST_CANCELED and not self._connection.closed:
-            self._connection.execute(render("twin/set_setting"), {"name": "statement_timeout", "value": _SHORT_TIMEOUT})
+        if not self._is_broken():
+            for connection in self._planning:
+                limit(connection, statement_timeout=self._timeout)
+
+    @property
+    def _timeout(self) -> str:
+        return _SHORT_TIMEOUT if self._canceled >= _MOST_CANCELED else LIMITS["statement_timeout"]
+
+    @property
+    def _planning(self) -> tuple[Connection, ...]:
+        """Return the sessions that statements are planned in."""
+        apart = self.built.restricted.connection
+        return (self._connection,) if apart is None else (self._connection, apart)
 
     def _settle(self) -> None:
         """Put back what a function could have set: then a text that was read as one statement is one, and ends."""
-        sessions = [self._connection, *filter(None, (self.built.restricted.connection,))]
-        for connection in sessions:
+        for connection in self._planning:
             if self._wanted.has_bodies or connection.info.parameter_status("standard_conforming_strings") != "on":
-                limit(connection)
+                limit(connection, statement_timeout=self._timeout)
 
     def _planned_together(self, asked: Sequence[Asked]) -> list[PlanTree] | None:
         """Plan in one round trip; None where that cannot be, or an error is to be told apart from the others."""

@@ -29,7 +29,7 @@ def create_captured_roles(superuser: Connection, host: Host, containment: Contai
     superuser.execute(render("twin/let_read", role=APPLICATION))
 
 
-def limit(connection: Connection) -> None:
-    """Give a session the limits that it began with."""
-    for name, value in LIMITS.items():
+def limit(connection: Connection, *, statement_timeout: str) -> None:
+    """Give a session the limits that it began with, and this much time for a statement."""
+    for name, value in (LIMITS | {"statement_timeout": statement_timeout}).items():
         connection.execute(render("twin/set_setting"), {"name": name, "value": value})
