@@ -35,9 +35,9 @@ def load_config(directory: Path | None = None) -> Config:
     try:
         document = tomllib.loads(_text(path) if is_there(path) else "")
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); mend it or run elsewhere") from None
+        raise InputError(f"{path} cannot be read ({error}); fix it or run elsewhere") from None
     except RecursionError:
-        raise InputError(f"{path} cannot be read (it is nested too deeply); mend it or run elsewhere") from None
+        raise InputError(f"{path} cannot be read (it is nested too deeply); fix it or run elsewhere") from None
     tools: Any = document.get("tool", {})
     section: Any = cast("dict[str, Any]", tools).get("twindex", {}) if isinstance(tools, dict) else {}
     if not isinstance(section, dict):
@@ -66,7 +66,7 @@ def configured_url(config: Config) -> str | None:
     except (OSError, ValueError, configparser.Error) as error:
         # What stands on the line may be a password, and configparser quotes it.
         reason = error.strerror if isinstance(error, OSError) else _without_lines(error)
-        raise InputError(f"{config.alembic} cannot be read ({reason}); mend it") from None
+        raise InputError(f"{config.alembic} cannot be read ({reason}); fix it") from None
     return url.replace("%%", "%") or None
 
 

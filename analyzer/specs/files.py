@@ -176,7 +176,7 @@ def spec_text(path: Path, *, place: str = "") -> str:
         reason = str(error.strerror)
     except UnicodeDecodeError:
         pass
-    raise InputError(f"{path}{place} cannot be read ({reason}); mend the file")
+    raise InputError(f"{path}{place} cannot be read ({reason}); fix the file")
 
 
 def _within(path: Path, place: str = "") -> Path:

@@ -107,7 +107,7 @@ def open_regular(directory: int, path: str, flags: int) -> int:
 
 
 def edit_relation(directory: int, edit: Edit) -> None:
-    """Make a relation's files, below an open data directory, what is wanted; raises OSError."""
+    """Edit a relation's files below an open data directory; raises OSError."""
     path = edit.path
     if edit.number is not None:
         path = renumbered(path, edit.number)

@@ -90,7 +90,7 @@ class Host(Protocol):
 def hosting(snapshot: Snapshot, wanted: Wanted, *, settings: Mapping[str, str]) -> Generator[Host]:
     """Run the server for a twin and remove it when the block ends.
 
-    Raises CapabilityError when there is none, or when the kernel cannot contain it and that is not asked for.
+    Raises CapabilityError when no server is found, or when the kernel cannot contain it and the schema is not trusted.
     """
     image = wanted.image or (None if wanted.bin_dir else _image(snapshot))
     if image is not None:

@@ -215,7 +215,7 @@ def _read(data: Path, name: str) -> str:
 
 
 def made_by(data: Path) -> int | None:
-    """Return the major version that made a data directory; None where there is none."""
+    """Return the major version that made a data directory; None if it is empty."""
     text = _read(data, "PG_VERSION").strip()
     return int(text) if text.isascii() and text.isdigit() else None
 

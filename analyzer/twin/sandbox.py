@@ -174,7 +174,7 @@ def _checked(result: int) -> int:
 
 
 def become(account: tuple[int, int] | None) -> None:
-    """Give up root's privileges for good."""
+    """Drop root's privileges irrevocably."""
     if account is not None:
         os.setgroups([])
         os.setresgid(account[1], account[1], account[1])
@@ -209,7 +209,7 @@ def main(arguments: Sequence[str]) -> None:
     spec = Spec(**json.loads(arguments[0]))
     try:
         prepare(spec)
-        os.execve(spec.arguments[0], spec.arguments, spec.environment)  # noqa: S606 - no shell is what is wanted
+        os.execve(spec.arguments[0], spec.arguments, spec.environment)  # noqa: S606 - without a shell
     except OSError as error:
         os.write(2, os.fsencode(f"error: {spec.arguments[0]} cannot be started: {error}\n"))
         os._exit(126)

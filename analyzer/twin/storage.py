@@ -28,7 +28,7 @@ class Storage(Protocol):
     """The files of a server's relations, named as pg_relation_filepath() does."""
 
     def edit(self, edits: Sequence[Edit]) -> None:
-        """Make files what is wanted; raises CapabilityError."""
+        """Edit files; raises CapabilityError."""
         ...
 
     def close(self) -> None:

@@ -136,7 +136,7 @@ def test_a_connection_that_cannot_be_made_never_shows_its_password(
     [
         ('[tool.twindex]\nspec = "x"\n', r"\[tool.twindex\] spec: there is no such setting; the settings are specs"),
         ("[tool.twindex]\nspecs = 3\n", r"\[tool.twindex\] specs: .*each a path"),
-        ("[tool.twindex\n", r"pyproject.toml cannot be read \(.*line 1.*\); mend it"),
+        ("[tool.twindex\n", r"pyproject.toml cannot be read \(.*line 1.*\); fix it"),
         ("[tool]\ntwindex = 3\n", "tool.twindex is not a table"),
     ],
 )
