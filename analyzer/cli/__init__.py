@@ -65,7 +65,6 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; whatever goes wrong ends in one line on stderr and an exit status."""
-    _occupy_standard_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its number
             stream.reconfigure(errors="backslashreplace")
@@ -163,15 +162,6 @@ def _warn(
 ) -> None:
     if os.environ.get("TWINDEX_DEBUG"):
         console.tell(without_passwords(f"{filename}:{lineno}: {category.__name__}: {message}"))
-
-
-def _occupy_standard_streams() -> None:
-    """Put /dev/null where a standard stream was closed: else the next file opened is what others write it to."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
 
 
 @contextlib.contextmanager
