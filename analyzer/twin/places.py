@@ -191,8 +191,9 @@ def make_private(path: Path, account: Account | None) -> None:
     """Make a directory that only the account can enter, unless it is there."""
     with one_line(path):
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if account is not None and path.stat().st_uid != account.uid:
-            os.chown(path, account.uid, account.gid)
+        # A link in its place would give away what it leads to.
+        if account is not None and path.lstat().st_uid != account.uid:
+            os.chown(path, account.uid, account.gid, follow_symlinks=False)
 
 
 @contextlib.contextmanager

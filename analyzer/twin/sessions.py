@@ -19,16 +19,6 @@ from analyzer.twin.host import Host
 
 #: pg_restore_attribute_stats() came with it, which the owner of a table may call.
 RESTORES = 18
-#: Settings that a session takes over beside the planner's own, and prefixes of extensions' (capture/settings).
-_TAKEN = frozenset(
-    """
-    work_mem hash_mem_multiplier effective_io_concurrency temp_buffers max_parallel_workers
-    max_parallel_workers_per_gather max_parallel_maintenance_workers parallel_leader_participation force_parallel_mode
-    debug_parallel_query search_path row_security transform_null_equals array_nulls TimeZone DateStyle IntervalStyle
-    default_text_search_config quote_all_identifiers
-    """.split()  # noqa: SIM905 - a paragraph reads better than quoted words
-)
-_OF_EXTENSIONS = ("hnsw.", "ivfflat.", "pg_trgm.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +67,10 @@ class Sessions:
         """
         connection = to or self.captured
         rows = self.superuser.execute(render("twin/read_planner_settings")).fetchall()
-        taken = {str(row["name"]) for row in rows} | _TAKEN
+        taken = {str(row["name"]) for row in rows}
         query = render("twin/set_setting")
         for name, value in sorted(snapshot.settings.items()):
-            if name in taken or name.startswith(_OF_EXTENSIONS):
+            if name in taken:
                 # A setting that this major version no longer has, or fixes at start.
                 with contextlib.suppress(psycopg.Error):
                     connection.execute(query, {"name": name, "value": value})
