@@ -20,6 +20,8 @@ PlanTree = Mapping[str, Any]
 
 #: EXPLAIN (GENERIC_PLAN) came with it.
 _GENERIC = 16
+#: Characters of a text that is kept as a question: thousands are.
+_LONGEST_KEPT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +54,7 @@ def explain(connection: Connection, statement: str, *, generic: bool, major: int
     Before 16 that takes a prepared statement, and a session in which `plan_cache_mode` is `force_generic_plan`.
     Raises psycopg.Error when the server cannot plan it, InputError for text that is not one statement.
     """
-    question = _question(statement, generic=generic, major=major)
+    question = _asked(statement, generic=generic, major=major)
     if question.prepare is None:
         return _answer(connection, question.query)
     connection.execute(question.prepare, prepare=False)
@@ -72,7 +74,7 @@ def explain_together(
 
     Raises psycopg.Error when the server cannot plan one of them, and then nothing of all that happened.
     """
-    questions = [_question(each.text, generic=each.generic, major=major) for each in asked]
+    questions = [_asked(each.text, generic=each.generic, major=major) for each in asked]
     if any(question.prepare is not None for question in questions):
         return None
     queries = [question.query for question in questions] if before is None else [before, *(q.query for q in questions)]
@@ -108,6 +110,11 @@ def _deallocate(connection: Connection) -> None:
 
 def _answer(connection: Connection, query: SQL) -> PlanTree:
     return plan_tree(connection.execute(query, prepare=False).fetchone())
+
+
+def _asked(statement: str, *, generic: bool, major: int) -> _Question:
+    make = _question if len(statement) <= _LONGEST_KEPT else _question.__wrapped__
+    return make(statement, generic=generic, major=major)
 
 
 @lru_cache(maxsize=4096)
