@@ -363,7 +363,7 @@ def _caveats(built: TwinIndex, snapshot: Snapshot) -> Iterator[str]:
     if built.sampled:
         yield "its expressions, predicate or size are estimated from a sample of the table's rows"
     elif built.guessed:
-        yield "what values its expressions have is a guess: capture with --samples to estimate it"
+        yield "what its expressions or predicate hold is a guess: capture with --samples to estimate it"
     elif any(key.expression is not None for key in index.keys):
         yield "what values its expressions have is estimated from the columns' statistics: --samples tells it better"
     if not snapshot.values:

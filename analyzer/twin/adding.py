@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -146,6 +146,8 @@ class Addition:
             if not learnt.sampled:
                 learnt = self._derivation.learn(part)
             selectivity = self._selectivity(part) if learnt.selectivity is None else learnt.selectivity
+            if selectivity is None:
+                learnt, selectivity = replace(learnt, guessed=True), 1.0
             known = with_learnt(part, self.snapshot, learnt.expressions)
             size = learnt.size or predict_size(*known, selectivity=selectivity)
             relation = self.snapshot.relation(part.schema, part.table)
@@ -154,8 +156,8 @@ class Addition:
             names = {"schema_name": row["schema_name"], "name": row["name"]}
             yield _Part(names=names, size=size, learnt=learnt)
 
-    def _selectivity(self, index: IndexDef) -> float:
-        """Ask the planner which share of the rows a partial index holds; all where it would run what has no body."""
+    def _selectivity(self, index: IndexDef) -> float | None:
+        """Ask the planner which share of the rows a partial index holds; None where it would run what has no body."""
         relation = self.snapshot.relation(index.schema, index.table)
         rows = current_rows(relation) if relation else 0.0
         if index.where is None or not rows:
@@ -165,7 +167,7 @@ class Addition:
         except psycopg.Error as error:
             if error.sqlstate != NO_BODY:
                 raise
-            return 1.0
+            return None
         return min(1.0, float(plan_tree(row)["Plan Rows"]) / rows)
 
 

@@ -1,6 +1,7 @@
 """What the twin's installation lacks costs what depends on it, object by object and statement by statement; no more."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from alembic import command
@@ -11,7 +12,8 @@ from analyzer.advise.whatif import try_indexes
 from analyzer.capture.capture import capture
 from analyzer.capture.snapshot import Column, Extension, FunctionDef, Relation, Snapshot
 from analyzer.db import connect
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.index import IndexDef, Key
+from analyzer.twin.planner import Twin, Wanted, open_twin
 from analyzer.workload.parse import parse_listed
 from tests.conftest import fresh_database
 
@@ -189,3 +191,21 @@ def test_an_extension_that_plans_do_not_depend_on_may_be_missing(database: str) 
     added = Extension(name="pg_cron", version="1.6", schema_name="pg_catalog")
     with open_twin(snapshot.model_copy(update={"extensions": (*snapshot.extensions, added)})) as twin:
         assert told(twin).keys() <= {"extension pg_cron"}
+
+
+def test_a_predicate_that_only_a_body_could_tell_is_a_guess(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        run(connection, "CREATE TABLE t (n integer)")
+        run(connection, "INSERT INTO t SELECT generate_series(1, 1000)")
+        run(
+            connection,
+            "CREATE FUNCTION f(integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1; END'",
+        )
+        run(connection, "ANALYZE t")
+        snapshot = capture(database, statements=False)
+    told_by_body = IndexDef(schema="public", table="t", name="a", keys=(Key(column="n"),), where="n < f(10)")
+    told_by_statistics = replace(told_by_body, name="b", where="n < 10")
+    with open_twin(snapshot) as twin:
+        assert [added.guessed for added in twin.add([told_by_body, told_by_statistics])] == [True, False]
+    with open_twin(snapshot, wanted=Wanted(run_user_code=True)) as twin:
+        assert [added.guessed for added in twin.add([told_by_body, told_by_statistics])] == [False, False]
