@@ -21,18 +21,23 @@ def replace_file(path: Path, content: bytes | str, *, mode: int | None = PRIVATE
     """
     payload = content.encode() if isinstance(content, str) else content
     try:
-        if _is_special(path):
-            stdout.named(path).write_bytes(payload)
-            return
-        staged = stage_file(path, payload, mode=mode)
-        try:
-            staged.replace(path)
-        except BaseException:
-            staged.unlink(missing_ok=True)
-            raise
-        _synchronise(path.parent)
+        put_in_place(path, payload, mode=mode)
     except (OSError, ValueError) as error:
         raise unwritable(path, error) from None
+
+
+def put_in_place(path: Path, payload: bytes, *, mode: int | None = PRIVATE) -> None:
+    """Do what `replace_file` does; raises OSError."""
+    if _is_special(path):
+        stdout.named(path).write_bytes(payload)
+        return
+    staged = stage_file(path, payload, mode=mode)
+    try:
+        staged.replace(path)
+    except BaseException:
+        staged.unlink(missing_ok=True)
+        raise
+    _synchronise(path.parent)
 
 
 def stage_file(path: Path, payload: bytes, *, mode: int | None = PRIVATE) -> Path:

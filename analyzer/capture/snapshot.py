@@ -5,14 +5,13 @@ twindex could misread. Whoever wrote it, what is read from it is bounded: see `b
 """
 
 import gzip
-import os
-import tempfile
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from pydantic import ValidationError
 
+from analyzer.atomic_file import put_in_place
 from analyzer.capture.admission import admitted, breach
 from analyzer.capture.bounded_file import MOST_BYTES, MOST_COMPRESSED_BYTES, parse_document, too_large, written
 from analyzer.capture.bounds import MOST_BYTES as MOST_TOTAL_BYTES
@@ -135,20 +134,13 @@ class Snapshot(Record):
 def dump(snapshot: Snapshot, path: Path) -> None:
     """Write a snapshot atomically with mode 0600; the same snapshot gives the same bytes.
 
-    Raises InputError for one that is larger than `load` reads.
+    Raises InputError for one that is larger than `load` reads, OSError for a file that cannot be written.
     """
     text = snapshot.model_dump_json(exclude_defaults=False).encode()
     payload = gzip.compress(text, compresslevel=6, mtime=0)
     if len(text) > MOST_BYTES or len(payload) > MOST_COMPRESSED_BYTES:
         raise too_large(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(payload)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    put_in_place(path, payload)
 
 
 def load(path: Path) -> Snapshot:

@@ -11,6 +11,7 @@ import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
+from analyzer.atomic_file import put_in_place
 from analyzer.twin.places import digest, own_dir
 from analyzer.twin.postmaster import system_identifier
 
@@ -18,12 +19,9 @@ from analyzer.twin.postmaster import system_identifier
 def remember(home: Path) -> None:
     """Note that a cluster, which is complete, is ours."""
     for place in _places():
-        note = place / digest(str(home.resolve()))
         with contextlib.suppress(OSError):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
-            partial = note.with_suffix(".new")
-            partial.write_text(json.dumps(_identity(home)), encoding="utf-8")
-            partial.replace(note)
+            put_in_place(place / digest(str(home.resolve())), json.dumps(_identity(home)).encode())
             return
 
 
