@@ -16,6 +16,7 @@ from psycopg.adapt import Loader
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
 
+from analyzer.console import passwords
 from analyzer.errors import CapabilityError, InputError, TwindexError, UnreachableError
 from analyzer.sql import render
 
@@ -29,8 +30,6 @@ _OLDEST = 140_000
 _REFUSED_STARTUP = re.compile(
     r"startup parameter|idle_session_timeout|statement_timeout|lock_timeout|transaction_timeout|\boptions\b"
 )
-#: What stands where a password does, in a URL or a list of keywords.
-_PASSWORDS = re.compile(r"//[^/@:]*:(.*)@|password\s*=\s*'([^']*)|password\s*=\s*([^\s&']+)")
 _SQLALCHEMY_SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
 
 
@@ -72,7 +71,7 @@ def without_secrets(text: str, url: str) -> str:
 
 def _passwords(url: str) -> set[str]:
     """Find the password of a connection string, also of one that cannot be read."""
-    found: set[str | None] = {part for match in _PASSWORDS.finditer(url) for part in match.groups()}
+    found: set[str | None] = {*passwords(url)}
     with contextlib.suppress(psycopg.ProgrammingError):
         found.add(str(psycopg.conninfo.conninfo_to_dict(libpq_url(url)).get("password") or ""))
     with contextlib.suppress(ValueError):

@@ -130,7 +130,7 @@ def temporary(
         runtime = runtime_dir(account)
         with one_line(runtime), locked(runtime / "lock"):
             _sweep(runtime)
-            account = private_account(frozenset(_owners(runtime)))
+            account = _unshared(account, runtime)
             found = _placed(found, account, runtime)
             home = runtime / f"c-{secrets.token_hex(4)}"
             _make_home(home, account)
@@ -148,6 +148,12 @@ def _make_home(home: Path, account: Account | None) -> None:
     make_private(socket_dir(home), account)
     if socket_dir(home).parent != home:
         _note(_socket_note(home), home)
+
+
+def _unshared(account: Account | None, runtime: Path) -> Account | None:
+    """Return an account that no server below a runtime directory has; the caller holds its lock."""
+    owners = frozenset(_owners(runtime))
+    return private_account(owners) if account is not None and account.uid in owners else account
 
 
 def _owners(runtime: Path) -> Iterator[int]:
@@ -233,7 +239,7 @@ def _kept_home(directory: Path) -> tuple[Path, Account | None]:
     runtime = runtime_dir(account)
     with locked(runtime / "lock"):
         _sweep(runtime)
-        account = private_account(frozenset(_owners(runtime)))
+        account = _unshared(account, runtime)
         home = runtime / f"d-{secrets.token_hex(4)}"
         _make_home(home, account)
         _note(home / "for", link)
