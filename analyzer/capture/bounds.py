@@ -45,7 +45,8 @@ def _plain(text: str) -> str:
 _WORD = r"[A-Za-z_\u0080-\U0010ffff][\w$]*"
 _PART = rf'(?:"(?:[^"\0]|"")+"|{_WORD})'
 _FIELDS = r"(?:year|month|day|hour|minute|second)"
-_TYPE_NAME = re.compile(
+#: A pattern for a type as format_type() prints it.
+TYPE_PATTERN = (
     rf"(?:character varying|bit varying|double precision|interval(?: {_FIELDS}(?: to {_FIELDS})?)?"
     rf"|{_PART}(?:\.{_PART})*)"
     rf"(?:\([\w ,.+-]*\))?(?: with(?:out)? time zone)?(?:\[\d*\])*"
@@ -55,7 +56,7 @@ _OBJECT_NAME = re.compile(rf"{_PART}(?:\.{_PART})*")
 
 
 def _type_name(text: str) -> str:
-    if _TYPE_NAME.fullmatch(text) is None:
+    if re.fullmatch(TYPE_PATTERN, text) is None:
         raise PydanticCustomError("type_name", "must be the name of a type")
     return text
 

@@ -8,16 +8,11 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from analyzer.capture.bounds import TYPE_PATTERN
 from analyzer.capture.literals import literals
 from analyzer.lex import IncompleteError, Token, significant, tokens_of
 
-#: A type as format_type() prints it behind a cast: a name with its schema, more words, modifiers, brackets.
-_TYPE = re.compile(
-    r"""::(?P<type>(?:"(?:[^"]|"")+"|[\w$]+)(?:\.(?:"(?:[^"]|"")+"|[\w$]+))?
-        (?:\ (?:varying|precision|year|month|day|hour|minute|second|to)\b)*(?:\(\d+(?:,\s*-?\d+)?\))?
-        (?:\ with(?:out)?\ time\ zone)?(?:\[\])*)""",
-    re.VERBOSE,
-)
+_TYPE = re.compile(rf"::(?P<type>{TYPE_PATTERN})")
 _STUB = "AS $twindex$BEGIN RAISE 'the snapshot was captured with --no-values'; END$twindex$\n"
 #: Digits of the largest integer and bigint that are surely in range.
 _INTEGER_DIGITS, _BIGINT_DIGITS = 10, 18
