@@ -41,6 +41,7 @@ _BRIN_REVMAP_ITEMS = 1360
 # include/uapi/linux/openat2.h
 _OPENAT2 = 437
 _NO_MAGICLINKS, _NO_SYMLINKS, _BENEATH = 0x02, 0x04, 0x08
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +68,10 @@ def renumbered(path: str, number: int) -> str:
 
 def open_beneath(directory: int, path: str, flags: int) -> int:
     """Open a file or a directory below an open one, no link followed at any component; raises OSError."""
-    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, 0o600 if flags & os.O_CREAT else 0, 0)
-    how = how[:16] + struct.pack("=Q", _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS)
-    libc = ctypes.CDLL(None, use_errno=True)
+    mode = 0o600 if flags & os.O_CREAT else 0
+    how = struct.pack("=QQQ", flags | os.O_CLOEXEC, mode, _BENEATH | _NO_SYMLINKS | _NO_MAGICLINKS)
     name = ctypes.c_char_p(os.fsencode(path))
-    descriptor = int(libc.syscall(_OPENAT2, ctypes.c_int(directory), name, how, ctypes.c_size_t(len(how))))
+    descriptor = int(_LIBC.syscall(_OPENAT2, ctypes.c_int(directory), name, how, ctypes.c_size_t(len(how))))
     if descriptor >= 0:
         return descriptor
     if ctypes.get_errno() in {errno.ENOSYS, errno.EPERM}:  # before 5.6, and in some containers
