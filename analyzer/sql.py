@@ -15,7 +15,7 @@ import jinja2
 import psycopg.sql
 
 from analyzer.errors import InputError
-from analyzer.lex import WHITE_SPACE, IncompleteError, Token, lex
+from analyzer.postgres.lex import WHITE_SPACE, IncompleteError, Token, lex
 
 #: A literal in DDL: what PostgreSQL prints without asking for a type.
 Scalar = str | int | float | bool | None

@@ -13,13 +13,13 @@ from psycopg.conninfo import make_conninfo
 from analyzer.advise.proposal import Advice, propose
 from analyzer.advise.whatif import Trial, try_indexes
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
 from analyzer.demo import data, workload
 from analyzer.demo.rows import FAST, Scale
+from analyzer.documents.snapshot import Snapshot
 from analyzer.sql import render
-from analyzer.twin import cluster
-from analyzer.twin.planner import PlanTree, open_twin
+from analyzer.twin.server import cluster
+from analyzer.twin.twin import PlanTree, open_twin
 from analyzer.workload.parse import parse_statements
 from benchmarks.platform_indexes import migrate
 from benchmarks.setting import render_table

@@ -11,8 +11,8 @@ from analyzer import db
 from analyzer.demo.project import project_files
 from analyzer.demo.story import SCHEMA_REVISION
 from analyzer.errors import ConflictError
-from analyzer.index import IndexDef
-from analyzer.specs.files import load_specs
+from analyzer.objects.index import IndexDef
+from analyzer.specs.file import load_specs
 from analyzer.sql import render
 from benchmarks.platform_plans import SCHEMAS
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from analyzer.db import Connection, connect
 from analyzer.sql import render
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.planner import PlanTree, Twin, TwinIndex, open_twin
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.twin import PlanTree, Twin, TwinIndex, open_twin
 from benchmarks import tpc
 from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target

@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from analyzer.db import connect
-from analyzer.index import IndexDef
-from analyzer.specs.model import Spec, Strict
+from analyzer.objects.index import IndexDef
+from analyzer.specs.index import Spec, Strict
 from analyzer.sql import render, render_text
-from analyzer.twin.cluster import Cluster
+from analyzer.twin.server.cluster import Cluster
 
 _FILE = Path(__file__).with_name("twin_indexes.yaml")
 _EXTENSIONS = ("vector", "pg_trgm", "pageinspect")

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
 from analyzer.sql import render
-from analyzer.twin import cluster
-from analyzer.twin.binaries import find_binaries
-from analyzer.twin.cluster import Cluster
+from analyzer.twin.server import cluster
+from analyzer.twin.server.binaries import find_binaries
+from analyzer.twin.server.cluster import Cluster
 
 #: The role of docs/your-database.md.
 READER = "twindex_reader"

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from analyzer.capture.snapshot import Snapshot
-from analyzer.index import IndexDef, Key
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.pool import side_by_side, usable_cores
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.twin import Twin, open_twin
 from benchmarks import tpc
 from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target

@@ -11,13 +11,13 @@ from psycopg.sql import SQL
 
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
 from analyzer.advise.select import select
-from analyzer.capture.snapshot import NotExamined
 from analyzer.db import connect
+from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import CapabilityError
-from analyzer.index import IndexDef, Key
+from analyzer.objects.index import IndexDef, Key
 from analyzer.sql import render, render_text
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.planner import Asked, Twin, TwinIndex, open_twin
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.twin import Asked, Twin, TwinIndex, open_twin
 from analyzer.workload.parse import parse_file
 from benchmarks import tpc
 from benchmarks.setting import render_table

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from analyzer.capture.snapshot import Index, Relation, Snapshot
-from analyzer.index import IndexDef, Key
+from analyzer.documents.snapshot import Index, Relation, Snapshot
+from analyzer.objects.index import IndexDef, Key
 from analyzer.sql import ident, render, render_text
 from analyzer.twin.build import building
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.reach import Reach
+from analyzer.twin.schema.subset import Reach
+from analyzer.twin.server.cluster import Cluster
 from benchmarks import tpc
 from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target

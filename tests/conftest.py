@@ -10,8 +10,8 @@ import pytest
 
 from analyzer.db import connect
 from analyzer.sql import render
-from analyzer.twin import cluster, host
-from analyzer.twin.containment import kernel_obstacle
+from analyzer.twin.server import choose, cluster
+from analyzer.twin.server.containment import kernel_obstacle
 
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -24,19 +24,19 @@ SETTINGS = {
     "jit": "off",
 }
 # Where the kernel contains nothing, the suites test what stands behind it.
-host.REFUSES = kernel_obstacle() is None
+choose.REFUSES = kernel_obstacle() is None
 
 
 def trusting(arguments: Sequence[str | Path]) -> list[str]:
     """Return a command's arguments with what it takes where the kernel contains nothing."""
     builds = {"propose", "report", "whatif", "lint", "check", "verify", "revise"}
-    more = [] if host.REFUSES or not builds.intersection(map(str, arguments)) else ["--trust-schema"]
+    more = [] if choose.REFUSES or not builds.intersection(map(str, arguments)) else ["--trust-schema"]
     return [*map(str, arguments), *more]
 
 
 def pytest_report_header() -> str:
     """Say whether the kernel contains twins."""
-    return f"twins: contained by the kernel{'' if host.REFUSES else f', but not here: {kernel_obstacle()}'}"
+    return f"twins: contained by the kernel{'' if choose.REFUSES else f', but not here: {kernel_obstacle()}'}"
 
 
 @pytest.fixture(scope="session")

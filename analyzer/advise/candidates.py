@@ -11,10 +11,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from analyzer.advise.access import Draft, drafts, includable
-from analyzer.advise.facts import Facts
-from analyzer.capture.snapshot import Constraint, Index, Relation, Snapshot
-from analyzer.index import IndexDef, Key
+from analyzer.advise.drafts import Draft, drafts, includable
+from analyzer.catalog import Facts
+from analyzer.documents.snapshot import Constraint, Index, Relation, Snapshot
+from analyzer.objects.index import IndexDef, Key
 from analyzer.workload.shapes import Shape, TableShape
 
 MOST_PER_TABLE = 60

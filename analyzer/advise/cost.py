@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from analyzer.advise.answers import Answer, Answers, Configuration, Costs
-from analyzer.advise.calibrate import calibrate
-from analyzer.advise.caution import cautious_cost
-from analyzer.advise.influence import Influence
+from analyzer.advise.fit_parameters import calibrate
+from analyzer.advise.limit_cost import cautious_cost
+from analyzer.advise.plan_cache import Answer, Configuration, Costs, PlanCache
+from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
-from analyzer.capture.snapshot import Constraint, NotExamined, Relation, Snapshot
+from analyzer.documents.snapshot import Constraint, NotExamined, Relation, Snapshot
 from analyzer.sql import render_text
-from analyzer.twin.planner import Asked, Plan, Twin, TwinIndex, walk
 from analyzer.twin.pool import TwinPool, run_alone
+from analyzer.twin.twin import Asked, Plan, Twin, TwinIndex, walk
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape, shape
@@ -213,8 +213,8 @@ class CostModel:
     candidates: Configuration = frozenset()
     #: Copies of the twin, to prepare answers on.
     pool: TwinPool | None = None
-    _answers: dict[Statement, Answers] = field(default_factory=dict[Statement, Answers])
-    _influence: Influence = field(init=False)
+    _answers: dict[Statement, PlanCache] = field(default_factory=dict[Statement, PlanCache])
+    _relevance: Relevance = field(init=False)
     #: Of an index among the twin's.
     _places: dict[TwinIndex, int] = field(default_factory=dict[TwinIndex, int])
     #: Costs of a query under a configuration that were asked for, and how many the planner was asked for them.
@@ -222,7 +222,7 @@ class CostModel:
     questions: int = 0
 
     def __post_init__(self) -> None:
-        self._influence = Influence(self.twin.snapshot)
+        self._relevance = Relevance(self.twin.snapshot)
 
     def total(self, configuration: Configuration) -> float:
         """Return the cost of the whole workload: the sum over statements of calls times cost."""
@@ -269,26 +269,26 @@ class CostModel:
                 planned = yield self._question(item, visible)
                 self._learn(item, visible, planned)
 
-    def _known(self, item: PricedStatement) -> Answers:
+    def _known(self, item: PricedStatement) -> PlanCache:
         if (known := self._answers.get(item.statement)) is None:
             known = self._answers[item.statement] = self._nothing_known(item)
         return known
 
-    def _nothing_known(self, item: PricedStatement) -> Answers:
+    def _nothing_known(self, item: PricedStatement) -> PlanCache:
         named = self._named(item)
         candidates = self._relevant(item, self.candidates) - self.base
-        rivals = frozenset(each for each in candidates if not self._influence.sways(each.index, named))
+        competing = frozenset(each for each in candidates if not self._relevance.can_change(each.index, named))
         is_resolved = item.tables is not None
-        strangers = (each for each in rivals if is_resolved and self._influence.is_strange(each.index, named))
-        return Answers(rivals, frozenset(strangers))
+        unrelated = (each for each in competing if is_resolved and self._relevance.is_unrelated(each.index, named))
+        return PlanCache(competing, frozenset(unrelated))
 
     def _learn(self, item: PricedStatement, visible: Configuration, planned: _Planned) -> None:
         self.questions += len(item.queries) + len(item.triggered)
         known = self._known(item)
         used = frozenset(self.twin.added[place] for place in planned.used)
-        if apart := visible - known.rivals:
+        if apart := visible - known.competing:
             named = self._named(item)
-            used |= {each for each in apart if self._influence.sways(each.index, named)}
+            used |= {each for each in apart if self._relevance.can_change(each.index, named)}
         known.learn(Answer(used=used, visible=visible, costs=planned.costs))
 
     def _question(self, item: PricedStatement, visible: Configuration) -> _Question:
@@ -304,7 +304,7 @@ class CostModel:
         )
 
     def _named(self, item: PricedStatement) -> frozenset[str]:
-        return self._influence.named(query.text for query in (*item.queries, *item.triggered))
+        return self._relevance.named(query.text for query in (*item.queries, *item.triggered))
 
     def plan(self, item: PricedStatement, configuration: Configuration) -> Plan:
         """Return the plan to show to people: the generic one, or of the first binding where that is what is priced."""

@@ -8,13 +8,13 @@ from datetime import date
 from analyzer.advise.candidates import Candidate, candidates, serves, signature
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
 from analyzer.advise.select import LEAST_SHARE, Refused, select
-from analyzer.capture.snapshot import Index, NotExamined, Snapshot
+from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
-from analyzer.index import IndexDef
-from analyzer.twin.planner import Plan, Twin, TwinIndex
+from analyzer.objects.index import IndexDef
 from analyzer.twin.pool import TwinPool
+from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement, Workload
-from analyzer.workload.tableless import tableless
+from analyzer.workload.system_statements import tableless
 
 #: A statement counts as helped, or hurt, from this change of its cost.
 _LEAST_CHANGE = 0.01

@@ -7,9 +7,9 @@ from typing import Literal
 
 from analyzer.advise.candidates import serves
 from analyzer.advise.cost import Configuration, CostModel
-from analyzer.advise.solve import solve
-from analyzer.capture.snapshot import Index
-from analyzer.twin.planner import TwinIndex
+from analyzer.advise.integer_program import solve
+from analyzer.documents.snapshot import Index
+from analyzer.twin.twin import TwinIndex
 
 #: A choice must save this share of what the workload costs without any.
 LEAST_SHARE = 0.005

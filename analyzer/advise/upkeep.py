@@ -6,10 +6,10 @@ column that any index holds, keys, INCLUDE, expression and predicate alike (BRIN
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from analyzer.capture.snapshot import Relation, Snapshot
-from analyzer.index import IndexDef
-from analyzer.lex import lex
-from analyzer.twin.planner import TwinIndex
+from analyzer.documents.snapshot import Relation, Snapshot
+from analyzer.objects.index import IndexDef
+from analyzer.postgres.lex import lex
+from analyzer.twin.twin import TwinIndex
 from analyzer.workload.parse import Statement
 from analyzer.workload.shapes import Shape
 

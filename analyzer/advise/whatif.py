@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import psycopg
 
 from analyzer.advise.cost import PricedStatement, shaped_and_priced
-from analyzer.capture.snapshot import NotExamined
+from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import InputError
-from analyzer.twin.planner import Plan, Twin, TwinIndex
-from analyzer.workload.parse import Statement, Unread
+from analyzer.twin.twin import Plan, Twin, TwinIndex
+from analyzer.workload.parse import Statement, UnparsedStatement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,11 @@ class Trial:
 
 
 def try_indexes(
-    twin: Twin, statements: Sequence[Statement | Unread], *, create: Sequence[str] = (), drop: Collection[str] = ()
+    twin: Twin,
+    statements: Sequence[Statement | UnparsedStatement],
+    *,
+    create: Sequence[str] = (),
+    drop: Collection[str] = (),
 ) -> tuple[Trial, ...]:
     """Plan the statements, in their order, without and with the given changes.
 
@@ -44,8 +48,10 @@ def try_indexes(
     return tuple(_try(twin, statement, added, drop) for statement in statements)
 
 
-def _try(twin: Twin, statement: Statement | Unread, added: Sequence[TwinIndex], drop: Collection[str]) -> Trial:
-    if isinstance(statement, Unread):
+def _try(
+    twin: Twin, statement: Statement | UnparsedStatement, added: Sequence[TwinIndex], drop: Collection[str]
+) -> Trial:
+    if isinstance(statement, UnparsedStatement):
         return Trial(id=statement.id, text=statement.text, error=statement.reason)
     twin.show(())
     _, item = shaped_and_priced(twin, statement)

@@ -12,23 +12,23 @@ from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer import __version__
+from analyzer.capture.btree_levels import read_heights
 from analyzer.capture.catalog import Catalog, read_catalog, read_settings
 from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages
 from analyzer.capture.guard import Guard
-from analyzer.capture.heights import read_heights
 from analyzer.capture.indexes import as_indexes, read_index_activity, read_index_rows
-from analyzer.capture.placement import read_row_security, read_tablespaces
 from analyzer.capture.reader import Reader
 from analyzer.capture.relations import Blocked, read_blocked, read_relations
 from analyzer.capture.replicas import Oids, add_replicas, check_servers
+from analyzer.capture.row_security import read_row_security, read_tablespaces
 from analyzer.capture.samples import Samples, read_samples
-from analyzer.capture.snapshot import Index, NotExamined, Relation, Snapshot
 from analyzer.capture.statements import Statements, read_statements
 from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, read_statistics, read_unreadable
 from analyzer.capture.user_code import UserCode, read_user_code
 from analyzer.capture.without_values import without_values
 from analyzer.db import reading, see_the_present
+from analyzer.documents.snapshot import Index, NotExamined, Relation, Snapshot
 from analyzer.errors import NotExaminableError
 
 #: How often to look for locks again when somebody took one between the look and the reading.

@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg.rows import DictRow
 
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef
+from analyzer.documents.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

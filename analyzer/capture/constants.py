@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analyzer.capture.bounds import TYPE_PATTERN
 from analyzer.capture.literals import literals
-from analyzer.lex import IncompleteError, Token, significant, tokens_of
+from analyzer.documents.bounds import TYPE_PATTERN
+from analyzer.postgres.lex import IncompleteError, Token, significant, tokens_of
 
 _TYPE = re.compile(rf"::(?P<type>{TYPE_PATTERN})")
 _STUB = "AS $twindex$BEGIN RAISE 'the snapshot was captured with --no-values'; END$twindex$\n"

@@ -12,7 +12,8 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from analyzer.capture.measured import (
+from analyzer.capture.reader import REFUSALS, Reader, grouped, refusal
+from analyzer.documents.measured import (
     ColumnStatistics,
     CommonCombination,
     Dependency,
@@ -20,8 +21,7 @@ from analyzer.capture.measured import (
     ExtendedData,
     ExtendedStatistics,
 )
-from analyzer.capture.reader import REFUSALS, Reader, grouped, refusal
-from analyzer.capture.snapshot import NotExamined
+from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import ident
 
 #: STATS_NDISTINCT_MAGIC and STATS_DEPS_MAGIC; their byte order is the server's.

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 from analyzer.capture.catalog import version_numbers
 from analyzer.capture.indexes import collates
 from analyzer.capture.reader import REFUSALS, Reader
-from analyzer.capture.snapshot import Extension, GinPages, Server
+from analyzer.documents.snapshot import Extension, GinPages, Server
 from analyzer.sql import ident
 
 #: Operator costs the planner charges for a page: DEFAULT_PAGE_CPU_MULTIPLIER in selfuncs.c.

@@ -19,8 +19,8 @@ from psycopg.abc import PQGen
 from psycopg.rows import DictRow
 from psycopg.waiting import Ready, Wait
 
-from analyzer.capture.snapshot import NotExamined
 from analyzer.db import Connection
+from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import ident, render
 
 Table = tuple[str, str]

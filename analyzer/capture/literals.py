@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from analyzer.capture.number_places import places_of_numbers
 from analyzer.errors import InputError
-from analyzer.lex import ESCAPED_PIECE, IncompleteError, Token, lex, significant, string_pattern
+from analyzer.postgres.lex import ESCAPED_PIECE, IncompleteError, Token, lex, significant, string_pattern
 
 #: How a string is read where standard_conforming_strings is off.
 _ESCAPED = re.compile(string_pattern("[nN]?", ESCAPED_PIECE), re.DOTALL)

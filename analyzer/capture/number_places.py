@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from analyzer.lex import Token
+from analyzer.postgres.lex import Token
 
 #: What a bracket holds: items that may be positions, such items in brackets of their own, or neither.
 _Items = Literal["columns", "sets", "none"]

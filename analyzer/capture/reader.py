@@ -13,8 +13,8 @@ from psycopg import ClientCursor, errors, sql
 from psycopg.rows import DictRow
 
 from analyzer.capture.guard import ChangedError, Guard, Table
-from analyzer.capture.snapshot import NotExamined
 from analyzer.db import MARKER, Connection
+from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import NotExaminableError
 from analyzer.sql import render
 

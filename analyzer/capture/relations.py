@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analyzer.capture.bounds import MOST_ROWS
 from analyzer.capture.reader import Reader, grouped
-from analyzer.capture.snapshot import Column, Constraint, NotExamined, Relation, TableActivity
+from analyzer.documents.bounds import MOST_ROWS
+from analyzer.documents.snapshot import Column, Constraint, NotExamined, Relation, TableActivity
 from analyzer.sql import ident
 
 

@@ -13,11 +13,11 @@ from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer.capture.catalog import as_server, read_extensions
-from analyzer.capture.measured import IndexUse, ServerCounters, StatementCounters, StatementUse
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import Index, NotExamined, Relation, Server, Snapshot, TableActivity
 from analyzer.capture.statements import Statements, read_statements
 from analyzer.db import describe, reading
+from analyzer.documents.measured import IndexUse, ServerCounters, StatementCounters, StatementUse
+from analyzer.documents.snapshot import Index, NotExamined, Relation, Server, Snapshot, TableActivity
 from analyzer.errors import CapabilityError, ConflictError
 
 

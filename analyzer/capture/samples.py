@@ -13,7 +13,7 @@ import psycopg
 
 from analyzer.capture.guard import ChangedError
 from analyzer.capture.reader import REFUSALS, Reader, refusal
-from analyzer.capture.snapshot import NotExamined, Relation, Sample
+from analyzer.documents.snapshot import NotExamined, Relation, Sample
 from analyzer.sql import ident
 
 #: A value that is stored in more bytes than this is left out, and so is its column for the twin.

@@ -11,8 +11,8 @@ from psycopg.rows import DictRow
 from analyzer.capture.catalog import version_numbers
 from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import Extension, NotExamined, Server, StatementCounters
 from analyzer.db import MARKER
+from analyzer.documents.snapshot import Extension, NotExamined, Server, StatementCounters
 from analyzer.errors import CapabilityError
 
 _START = r"^(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"

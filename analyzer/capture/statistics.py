@@ -7,10 +7,10 @@ from psycopg import errors
 from psycopg.rows import DictRow
 from pydantic import ValidationError
 
-from analyzer.capture.admission import breach
 from analyzer.capture.guard import ChangedError
 from analyzer.capture.reader import REFUSALS, Reader, refusal
-from analyzer.capture.snapshot import ColumnStatistics, Extreme, Index, NotExamined, Relation
+from analyzer.documents.admission import breach
+from analyzer.documents.snapshot import ColumnStatistics, Extreme, Index, NotExamined, Relation
 from analyzer.sql import ident
 
 #: Tables whose extremes are asked for together: a round trip less for each. Few, for while the first are planned nobody

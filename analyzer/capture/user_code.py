@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import NotExamined, Relation
+from analyzer.documents.snapshot import NotExamined, Relation
 from analyzer.sql import ident
 
 #: How many tables, and functions of a table, are named one by one.

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from analyzer.capture.constants import constants_in, has_constants, is_silent, with_unknowns, without_constants
-from analyzer.capture.snapshot import (
+from analyzer.documents.snapshot import (
     Column,
     FunctionDef,
     NotExamined,
@@ -19,7 +19,7 @@ from analyzer.capture.snapshot import (
     Snapshot,
     TypeDef,
 )
-from analyzer.lex import IncompleteError
+from analyzer.postgres.lex import IncompleteError
 from analyzer.sql import ident
 
 #: How many objects one entry names.

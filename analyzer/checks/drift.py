@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from analyzer.capture.snapshot import Index, NotExamined, Snapshot
+from analyzer.documents import report
+from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
+from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import ConflictError, InputError, NotExaminableError
-from analyzer.index import IndexDef
-from analyzer.report import model
-from analyzer.report.findings import Fingerprints, RuleCount, SpecFinding
+from analyzer.objects.index import IndexDef
 from analyzer.specs.diff import Canonical, Change, Comparison
-from analyzer.specs.files import DeclaredSpec, SpecSet
+from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.sql import ident
 
 #: Code, short name and title of each rule; docs/commands/check.md explains them.
@@ -39,11 +39,11 @@ class Drift:
     checks: tuple[RuleCount, ...]
     #: Declared indexes that were compared.
     objects: int
-    not_examined: tuple[model.NotExamined, ...]
+    not_examined: tuple[report.NotExamined, ...]
 
 
 @dataclass(slots=True, kw_only=True)
-class _Book:
+class _Findings:
     """What has been found so far."""
 
     findings: list[SpecFinding] = field(default_factory=list[SpecFinding])
@@ -93,7 +93,7 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
         relation = snapshot.relation(schema, table)
         return None if relation is None or relation.tuples < 0 else relation.tuples
 
-    book, missing = _Book(), _Missing(snapshot, gaps)
+    book, missing = _Findings(), _Missing(snapshot, gaps)
     readable = tuple(spec for spec in specs.specs if missing.table(spec) is None)
     comparison = Comparison(replace(specs, specs=readable), snapshot.indexes, canonical, rows)
     for spec in wanted:
@@ -107,7 +107,7 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
     if wanted and not book.examined:
         raise NotExaminableError(f"no spec could be compared: {next(iter(book.skipped.values()))[0]}")
     _compare_unnamed(book, comparison, specs, snapshot)
-    skipped = tuple(model.NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
+    skipped = tuple(report.NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
     return Drift(
         findings=tuple(book.findings),
         checks=book.counts(),
@@ -139,7 +139,7 @@ class _Missing:
         return None
 
 
-def _compare(book: _Book, comparison: Comparison, spec: DeclaredSpec, missing: _Missing) -> str | None:
+def _compare(book: _Findings, comparison: Comparison, spec: DeclaredSpec, missing: _Missing) -> str | None:
     """Compare one spec; return why it could not be."""
     try:
         change = comparison.change(spec)
@@ -207,7 +207,7 @@ def _targets(statistics: tuple[tuple[int, int], ...]) -> str:
     return ", ".join(f"{target} of key {position}" for position, target in statistics) or "the default"
 
 
-def _compare_unnamed(book: _Book, comparison: Comparison, specs: SpecSet, snapshot: Snapshot) -> None:
+def _compare_unnamed(book: _Findings, comparison: Comparison, specs: SpecSet, snapshot: Snapshot) -> None:
     for change in comparison.unnamed():
         name = change.index.qualified_name
         file, line = specs.managed[change.index.schema, change.index.table]

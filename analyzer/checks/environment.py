@@ -9,9 +9,9 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
 from analyzer.migrate.alembic_plugin import NAME
 from analyzer.paths import is_file
-from analyzer.report.findings import Fingerprints, RuleCount, SpecFinding
 
 #: Code, short name and title of each rule; docs/rules/ has a page for each.
 RULES = {
@@ -26,7 +26,7 @@ _ENDS = frozenset({"commit", "rollback"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class EnvironmentCheck:
     """What looking at the environment gave."""
 
     findings: tuple[SpecFinding, ...] = ()
@@ -41,7 +41,7 @@ class _Hit:
     rewrite: str
 
 
-def examine_environment(config: Path) -> Look:
+def examine_environment(config: Path) -> EnvironmentCheck:
     """Look at the env.py of an Alembic project; what cannot be read is skipped, and why is said."""
     try:
         project = Config(config, toml_file=config.parent / "pyproject.toml")
@@ -57,7 +57,7 @@ def examine_environment(config: Path) -> Look:
         return _skipped(f"{path} cannot be read: {error}")
     hits = (*_unseen(tree, _imported_by_revision(script)), *_in_transaction(tree))
     prints = Fingerprints()
-    return Look(
+    return EnvironmentCheck(
         findings=tuple(_finding(hit, path, prints) for hit in hits),
         checks=tuple(_count(code, flagged=sum(hit.code == code for hit in hits)) for code in RULES),
     )
@@ -160,8 +160,8 @@ def _finding(hit: _Hit, path: Path, prints: Fingerprints) -> SpecFinding:
     )
 
 
-def _skipped(reason: str) -> Look:
-    return Look(checks=tuple(_count(code, because=(reason,)) for code in RULES))
+def _skipped(reason: str) -> EnvironmentCheck:
+    return EnvironmentCheck(checks=tuple(_count(code, because=(reason,)) for code in RULES))
 
 
 def _count(code: str, *, flagged: int = 0, because: tuple[str, ...] = ()) -> RuleCount:

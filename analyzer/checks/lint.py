@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analyzer.checks import suppressions
-from analyzer.checks.expressions import looks_like_expression
 from analyzer.checks.registry import (
     ABOUT_FILES,
     BAD_SUPPRESSION,
@@ -20,12 +18,12 @@ from analyzer.checks.registry import (
     UNREADABLE,
     UNUSED_SUPPRESSION,
 )
-from analyzer.checks.rejection import rule_of
-from analyzer.checks.rule import Hit, Known, Rule, Subject, Unknown
-from analyzer.checks.suppressions import Ignore, Malformed
-from analyzer.errors import InputError, NotExaminableError, RejectedError
-from analyzer.index import IndexDef
-from analyzer.report.findings import (
+from analyzer.checks.rule import Known, Rule, Subject, Unknown, Violation
+from analyzer.checks.spec import suppressions
+from analyzer.checks.spec.expressions import looks_like_expression
+from analyzer.checks.spec.sqlstates import rule_of
+from analyzer.checks.spec.suppressions import Ignore, Malformed
+from analyzer.documents.findings import (
     FindingsDocument,
     Fingerprints,
     RuleCount,
@@ -34,11 +32,13 @@ from analyzer.report.findings import (
     TextEdit,
     by_severity,
 )
-from analyzer.report.model import NotExamined
+from analyzer.documents.report import NotExamined
+from analyzer.errors import InputError, NotExaminableError, RejectedError
+from analyzer.objects.index import IndexDef
 from analyzer.specs.edits import edits_of
-from analyzer.specs.model import spec_entry
-from analyzer.specs.source import Entry, Problem, Source
-from analyzer.specs.tree import MOST_SHOWN, Part, dump_mapping
+from analyzer.specs.index import spec_entry
+from analyzer.specs.tolerant import Entry, Problem, Source
+from analyzer.specs.yaml_tree import MOST_SHOWN, Part, dump_mapping
 from analyzer.sql import ident, shortened
 
 #: Builds a definition on the flat twin and returns it as the server prints it; raises RejectedError or InputError.
@@ -48,7 +48,7 @@ _TEXT_BASIS = "the text of the specs alone"
 
 
 @dataclass(slots=True)
-class _Tally:
+class _Findings:
     """What came together so far."""
 
     findings: list[SpecFinding] = field(default_factory=list[SpecFinding])
@@ -77,7 +77,7 @@ def lint(
     problems = [(source, problem) for source in sources for problem in source.problems]
     if not subjects and not problems:
         raise NotExaminableError("no spec was found to lint; name spec files, or a directory of them")
-    tally = _Tally()
+    tally = _Findings()
     for source, problem in problems:
         _add_problem(tally, source, problem)
     for where in dict.fromkeys((str(s.path), p.spec_line) for s, p in problems if p.spec_line is not None):
@@ -137,10 +137,10 @@ def _built(index: IndexDef, build: Build) -> IndexDef | RejectedError:
         return RejectedError(statement=index.name, sqlstate="42601", message=str(error))
 
 
-def _examine(tally: _Tally, subject: Subject) -> None:
+def _examine(tally: _Findings, subject: Subject) -> None:
     refused = rule_of(subject.built, subject) if isinstance(subject.built, RejectedError) else None
     asked = {code: list(rule.check(subject)) for code, rule in RULES.items()} if _wanted(subject) else {}
-    if refused == "TX101" and any(isinstance(a, Hit) for a in asked["TX102"]):
+    if refused == "TX101" and any(isinstance(a, Violation) for a in asked["TX102"]):
         refused = "TX102"
     for rule in _about_specs():
         code = rule.code
@@ -163,14 +163,14 @@ def _examine(tally: _Tally, subject: Subject) -> None:
 
 
 def _answers(
-    subject: Subject, rule: Rule, answers: Sequence[Hit | Unknown], refused: str | None
-) -> tuple[list[Hit], list[str]]:
+    subject: Subject, rule: Rule, answers: Sequence[Violation | Unknown], refused: str | None
+) -> tuple[list[Violation], list[str]]:
     """Let the server overrule the text where it was asked: what it builds is right, what it refuses is not."""
-    hits = [answer for answer in answers if isinstance(answer, Hit)]
+    hits = [answer for answer in answers if isinstance(answer, Violation)]
     unknown = list(dict.fromkeys(answer.reason for answer in answers if isinstance(answer, Unknown)))
     if isinstance(subject.built, RejectedError) and rule.code == refused:
         detail = f" ({subject.built.detail})" if subject.built.detail else ""
-        return hits or [Hit(message=f"the server refuses it: {subject.built.message}{detail}")], []
+        return hits or [Violation(message=f"the server refuses it: {subject.built.message}{detail}")], []
     if not rule.decided_by_server:
         return hits, unknown
     if subject.built is None:
@@ -180,16 +180,16 @@ def _answers(
     return hits, [] if hits else [f"the server stopped at {refused} before it looked"]
 
 
-def _skip(tally: _Tally, subject: Subject, rule: Rule, reason: str) -> None:
+def _skip(tally: _Findings, subject: Subject, rule: Rule, reason: str) -> None:
     _skip_at(tally, (str(subject.entry.declared.file), subject.entry.part.line), rule, reason)
 
 
-def _skip_at(tally: _Tally, where: tuple[str, int], rule: Rule, reason: str) -> None:
+def _skip_at(tally: _Findings, where: tuple[str, int], rule: Rule, reason: str) -> None:
     tally.skipped.setdefault(rule.code, []).append(reason)
     tally.unseen.add((*where, rule.code))
 
 
-def _finding(tally: _Tally, subject: Subject, rule: Rule, hit: Hit) -> SpecFinding:
+def _finding(tally: _Findings, subject: Subject, rule: Rule, hit: Violation) -> SpecFinding:
     built, changed = subject.built, fixed_entry(subject, hit) or {}
     state = built.sqlstate if isinstance(built, RejectedError) and rule.decided_by_server else None
     name = str(subject.index.qualified_name)
@@ -210,7 +210,7 @@ def _finding(tally: _Tally, subject: Subject, rule: Rule, hit: Hit) -> SpecFindi
     )
 
 
-def fixed_entry(subject: Subject, hit: Hit) -> dict[str, Any] | None:
+def fixed_entry(subject: Subject, hit: Violation) -> dict[str, Any] | None:
     """Return the keys of the spec that a fix changes; None as a value takes the key out."""
     if hit.fix is None and not hit.fix_keys:
         return None
@@ -236,7 +236,7 @@ def _edits(text: str, spec: Part, changed: Mapping[str, Any]) -> tuple[TextEdit,
     return tuple(TextEdit(**dataclasses.asdict(edit)) for edit in edits_of(text, spec, changed))
 
 
-def _add_problem(tally: _Tally, source: Source, problem: Problem) -> None:
+def _add_problem(tally: _Findings, source: Source, problem: Problem) -> None:
     rule, message = UNREADABLE, problem.message
     changed: dict[str, Any] = {}
     at = problem.location[-1] if problem.location else None
@@ -264,7 +264,7 @@ def _add_problem(tally: _Tally, source: Source, problem: Problem) -> None:
     )  # fmt: skip
 
 
-def _add_twice(tally: _Tally, subjects: Sequence[Subject]) -> None:
+def _add_twice(tally: _Findings, subjects: Sequence[Subject]) -> None:
     first: dict[tuple[str, str], Entry] = {}
     for subject in subjects:
         tally.examined[DECLARED_TWICE.code] += 1
@@ -272,12 +272,12 @@ def _add_twice(tally: _Tally, subjects: Sequence[Subject]) -> None:
         other = first.setdefault(key, subject.entry)
         if other is not subject.entry:
             where = f"{other.declared.file.as_posix()}:{other.line(('name',))}"
-            hit = Hit(message=f"{subject.index.qualified_name} is declared already at {where}", at=("name",))
+            hit = Violation(message=f"{subject.index.qualified_name} is declared already at {where}", at=("name",))
             tally.findings.append(_finding(tally, subject, DECLARED_TWICE, hit))
 
 
 def _add_models(
-    tally: _Tally, subjects: Sequence[Subject], models: Sequence[IndexDef] | None, build: Build | None
+    tally: _Findings, subjects: Sequence[Subject], models: Sequence[IndexDef] | None, build: Build | None
 ) -> None:
     for subject in subjects:
         if models is None:
@@ -286,7 +286,7 @@ def _add_models(
         tally.examined[DECLARED_IN_MODEL.code] += 1
         other = _of_model(subject, models, build)
         if other is not None:
-            hit = Hit(
+            hit = Violation(
                 message=f"{subject.index.qualified_name} is declared in the SQLAlchemy model too"
                 + ("" if other.name == subject.index.name else f", there as {other.name}"),
                 at=("name",),
@@ -309,7 +309,9 @@ def _of_model(subject: Subject, models: Sequence[IndexDef], build: Build | None)
     return next((each for each in others if (each if exact is None else _built(each, exact)) == wanted), None)
 
 
-def _suppress(tally: _Tally, sources: Sequence[Source], today: dt.date) -> tuple[list[SpecFinding], list[SpecFinding]]:
+def _suppress(
+    tally: _Findings, sources: Sequence[Source], today: dt.date
+) -> tuple[list[SpecFinding], list[SpecFinding]]:
     open_findings, suppressed = list(tally.findings), list[SpecFinding]()
     for source in sources:
         for each in suppressions.read_suppressions(source):
@@ -339,7 +341,7 @@ def _means(source: Source, ignore: Ignore, finding: SpecFinding) -> bool:
     return ignore.spec_line <= finding.line <= last
 
 
-def _about_comment(tally: _Tally, source: Source, rule: Rule, line: int, message: str) -> SpecFinding:
+def _about_comment(tally: _Findings, source: Source, rule: Rule, line: int, message: str) -> SpecFinding:
     return SpecFinding(
         code=rule.code, severity=rule.severity, rule=rule.name, object=source.table or source.path.name,
         message=message, file=source.path.as_posix(), line=line,
@@ -348,7 +350,7 @@ def _about_comment(tally: _Tally, source: Source, rule: Rule, line: int, message
 
 
 def _counts(
-    tally: _Tally, open_findings: Sequence[SpecFinding], suppressed: Sequence[SpecFinding]
+    tally: _Findings, open_findings: Sequence[SpecFinding], suppressed: Sequence[SpecFinding]
 ) -> Iterator[RuleCount]:
     flagged = Counter(finding.code for finding in open_findings)
     hidden = Counter(finding.code for finding in by_severity(suppressed))

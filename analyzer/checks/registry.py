@@ -4,19 +4,19 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from analyzer.checks import (
+from analyzer.checks.rule import Rule
+from analyzer.checks.spec import (
     expressions,
     methods,
     names,
-    opclasses,
+    operator_classes,
     overlap,
-    ownership,
+    partitions,
     usefulness,
     vectors,
     volatility,
 )
-from analyzer.checks.rejection import OTHER
-from analyzer.checks.rule import Rule
+from analyzer.checks.spec.sqlstates import OTHER
 from analyzer.errors import InputError
 
 UNREADABLE = Rule(code="TX100", name="unreadable", severity="error", title="a spec file that cannot be read as one")
@@ -44,8 +44,8 @@ RULES: Mapping[str, Rule] = {
     rule.code: rule
     for rule in sorted(
         (
-            UNREADABLE, *volatility.RULES, *expressions.RULES, *methods.RULES, *names.RULES, *opclasses.RULES,
-            *ownership.RULES, *vectors.RULES, *overlap.RULES, *usefulness.RULES, DECLARED_TWICE, DECLARED_IN_MODEL,
+            UNREADABLE, *volatility.RULES, *expressions.RULES, *methods.RULES, *names.RULES, *operator_classes.RULES,
+            *partitions.RULES, *vectors.RULES, *overlap.RULES, *usefulness.RULES, DECLARED_TWICE, DECLARED_IN_MODEL,
             REFUSED, BAD_SUPPRESSION, UNUSED_SUPPRESSION, EXPIRED_SUPPRESSION,
         ),
         key=lambda rule: rule.code,

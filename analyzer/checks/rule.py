@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analyzer.advise.facts import Facts, type_name
-from analyzer.capture.snapshot import Column, ColumnStatistics, Index, Relation
+from analyzer.catalog import Facts, type_name
+from analyzer.documents.report import Severity
+from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
-from analyzer.index import IndexDef, Key
-from analyzer.report.model import Severity
-from analyzer.specs.model import Spec
-from analyzer.specs.source import Entry
+from analyzer.objects.index import IndexDef, Key
+from analyzer.specs.index import Spec
+from analyzer.specs.tolerant import Entry
 from analyzer.workload.shapes import TableShape
 
 
@@ -124,7 +124,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class Violation:
     """The rule is broken."""
 
     message: str
@@ -145,7 +145,7 @@ class Unknown:
     reason: str
 
 
-Answer = Hit | Unknown
+Answer = Violation | Unknown
 Check = Callable[[Subject], Iterable[Answer]]
 
 NEEDS_TABLE = Unknown(reason="the table's columns and types are known only with -d URL or --snapshot")

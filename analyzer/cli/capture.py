@@ -6,8 +6,6 @@ from pathlib import Path
 
 import click
 
-from analyzer.capture import snapshot as snapshots
-from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.options import (
     Database,
     read_snapshot,
@@ -17,6 +15,8 @@ from analyzer.cli.options import (
     warn_of_superuser,
 )
 from analyzer.console import tell
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.paths import is_directory, reason_of
 from analyzer.visible import visible

@@ -21,10 +21,10 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.config import load_config
-from analyzer.report.findings import FindingsDocument
-from analyzer.report.model import Severity
-from analyzer.specs.files import load_specs
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.documents.findings import FindingsDocument
+from analyzer.documents.report import Severity
+from analyzer.specs.file import load_specs
+from analyzer.twin.twin import PlannerChoice, open_twin
 
 
 @click.command()
@@ -40,7 +40,7 @@ def command(
     snapshot: Path | None,
     database: Database,
     specs: Path | None,
-    wanted: Wanted,
+    wanted: PlannerChoice,
     fail_on: Severity,
     output_format: Format | None,
     outputs: tuple[Path, ...],

@@ -8,12 +8,12 @@ import click
 
 from analyzer.checks.registry import pages
 from analyzer.console import put
+from analyzer.documents.findings import FindingsDocument
 from analyzer.errors import InputError
-from analyzer.report.findings import FindingsDocument
-from analyzer.report.findings_text import render_findings_text
-from analyzer.report.github import render_github
-from analyzer.report.output import write_texts
-from analyzer.report.sarif import render_sarif
+from analyzer.render.findings_text import render_findings_text
+from analyzer.render.github import render_github
+from analyzer.render.output import write_texts
+from analyzer.render.sarif import render_sarif
 from analyzer.terminal import of_stdout
 from analyzer.visible import visible_json
 

@@ -12,12 +12,10 @@ import click
 from sqlalchemy import Table
 
 from analyzer import stdout
-from analyzer.advise.facts import Facts
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import NotExamined as SnapshotGap
-from analyzer.capture.snapshot import Snapshot, load
-from analyzer.checks.known import known_of
+from analyzer.catalog import Facts
 from analyzer.checks.lint import lint
+from analyzer.checks.spec.context import known_of
 from analyzer.cli.findings import Format, emit_findings, findings_options
 from analyzer.cli.options import (
     Database,
@@ -30,13 +28,15 @@ from analyzer.cli.options import (
 )
 from analyzer.cli.options import Source as Origin
 from analyzer.config import load_config
+from analyzer.documents.findings import FindingsDocument
+from analyzer.documents.report import NotExamined, Severity
+from analyzer.documents.snapshot import NotExamined as SnapshotGap
+from analyzer.documents.snapshot import Snapshot, load
 from analyzer.errors import CapabilityError, InputError
-from analyzer.index import IndexDef
-from analyzer.report.findings import FindingsDocument
-from analyzer.report.model import NotExamined, Severity
-from analyzer.specs.models import model_indexes
-from analyzer.specs.source import Source, load_sources
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.objects.index import IndexDef
+from analyzer.specs.sqlalchemy_indexes import model_indexes
+from analyzer.specs.tolerant import Source, load_sources
+from analyzer.twin.twin import PlannerChoice, open_twin
 
 
 def _metadata(text: str) -> tuple[IndexDef, ...]:
@@ -62,7 +62,7 @@ def _exact(
     sources: Sequence[Source],
     snapshot: Snapshot,
     models: tuple[IndexDef, ...] | None,
-    wanted: Wanted,
+    wanted: PlannerChoice,
     tell: Callable[[str], None],
 ) -> FindingsDocument:
     with open_twin(snapshot, wanted=wanted, progress=tell) as twin:
@@ -100,7 +100,7 @@ def command(
     database: Database,
     snapshot: Path | None,
     metadata: str | None,
-    wanted: Wanted,
+    wanted: PlannerChoice,
     fail_on: Severity,
     output_format: Format | None,
     outputs: tuple[Path, ...],
@@ -124,7 +124,7 @@ def command(
         ctx.exit(1)
 
 
-def _captured(source: Origin, wanted: Wanted, tell: Callable[[str], None]) -> Snapshot:
+def _captured(source: Origin, wanted: PlannerChoice, tell: Callable[[str], None]) -> Snapshot:
     """Capture with the recorded statements where the server has them; only some warnings ask for those."""
 
     def captured_with(*, statements: bool) -> Snapshot:
@@ -149,7 +149,7 @@ def _against(
     database: Database,
     snapshot: Path | None,
     models: tuple[IndexDef, ...] | None,
-    wanted: Wanted,
+    wanted: PlannerChoice,
     *,
     quiet: bool,
 ) -> FindingsDocument:

@@ -14,20 +14,20 @@ import click
 import psycopg
 from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.config import Config, configured_url, load_config
 from analyzer.console import put, tell
 from analyzer.db import describe, has_password, without_secrets
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.report import Document
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError, UnreachableError
 from analyzer.paths import is_directory, is_there
-from analyzer.report.model import Document
-from analyzer.report.output import Format, QueryText, format_of, render, write
+from analyzer.render.output import Format, QueryText, format_of, render, write
 from analyzer.terminal import Description, is_terminal, of_stderr, of_stdout
-from analyzer.twin import cluster
-from analyzer.twin.connection import forget_variables
-from analyzer.twin.host import Wanted
+from analyzer.twin.server import cluster
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.twin.server.connection import forget_variables
 from analyzer.workload.parse import Workload, parse_file, parse_statements
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -142,7 +142,9 @@ def twin_options(function: F) -> F:
     ) -> Any:
         if twin_bin is not None and twin_image is not None:
             raise InputError("both --twin-bin and --twin-image are given; name one planner")
-        wanted = Wanted(bin_dir=twin_bin, image=twin_image, run_user_code=run_user_code, trust_schema=trust_schema)
+        wanted = PlannerChoice(
+            bin_dir=twin_bin, image=twin_image, run_user_code=run_user_code, trust_schema=trust_schema
+        )
         return function(*args, wanted=wanted, **options)
 
     named_image = click.option(

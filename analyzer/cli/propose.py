@@ -7,7 +7,6 @@ import click
 
 from analyzer.advise.proposal import Advice, Limits, propose
 from analyzer.atomic_file import replace_file
-from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.options import (
     Database,
     Size,
@@ -25,16 +24,17 @@ from analyzer.cli.options import (
     workload_option,
 )
 from analyzer.console import tell
+from analyzer.documents.report import ProposeDocument
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.paths import is_directory, is_there
-from analyzer.report.advice import new_specs, propose_document
-from analyzer.report.model import ProposeDocument
-from analyzer.report.output import Format, QueryText
-from analyzer.specs.declared import declared
-from analyzer.specs.files import append_proposals, load_specs, set_state
-from analyzer.specs.model import json_schema
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.render.output import Format, QueryText
+from analyzer.specs.file import append_proposals, load_specs, set_state
+from analyzer.specs.index import json_schema
 from analyzer.twin.pool import side_by_side, usable_cores
+from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.workflows.advice import new_specs, propose_document
+from analyzer.workflows.declared import declared
 from analyzer.workload.parse import Workload
 
 #: Of fewer, unless they are hard to plan, most are priced before another planner is ready.
@@ -69,7 +69,7 @@ def command(
     jobs: int | None,
     write_specs: bool,
     specs: Path | None,
-    wanted: Wanted,
+    wanted: PlannerChoice,
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,
@@ -118,7 +118,7 @@ def advise(
     specs: Path,
     limits: Limits,
     *,
-    wanted: Wanted,
+    wanted: PlannerChoice,
     jobs: int | None = None,
     quiet: bool,
 ) -> Advice:

@@ -15,8 +15,8 @@ from analyzer.cli.options import (
 from analyzer.console import say, tell
 from analyzer.errors import InputError
 from analyzer.paths import is_directory
-from analyzer.specs.files import load_specs
-from analyzer.specs.model import parse_table
+from analyzer.specs.file import load_specs
+from analyzer.specs.index import parse_table
 from analyzer.specs.pull import pull
 from analyzer.visible import visible
 

@@ -18,9 +18,9 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.cli.propose import advise
-from analyzer.report.advice import report_document
-from analyzer.report.output import Format, QueryText
-from analyzer.twin.host import Wanted
+from analyzer.render.output import Format, QueryText
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.workflows.advice import report_document
 from analyzer.workload.parse import parse_statements
 
 
@@ -35,7 +35,7 @@ def command(
     snapshot: Path | None,
     database: Database,
     specs: Path | None,
-    wanted: Wanted,
+    wanted: PlannerChoice,
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,

@@ -16,10 +16,10 @@ from analyzer.cli.options import (
 from analyzer.config import load_config
 from analyzer.console import say
 from analyzer.errors import InputError
-from analyzer.migrate.revision import revise
+from analyzer.migrate.plan.revision import revise
 from analyzer.paths import is_file
-from analyzer.specs.files import load_specs
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.specs.file import load_specs
+from analyzer.twin.twin import PlannerChoice, open_twin
 
 
 @click.command()
@@ -40,7 +40,7 @@ def command(
     database: Database,
     specs: Path | None,
     alembic: Path | None,
-    wanted: Wanted,
+    wanted: PlannerChoice,
     quiet: bool,
 ) -> None:
     """Write the Alembic revision that makes the database agree with the approved specs; only reads the database."""

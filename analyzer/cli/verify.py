@@ -4,7 +4,6 @@ from pathlib import Path
 
 import click
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.cli.options import (
     Database,
     check_outputs,
@@ -16,10 +15,11 @@ from analyzer.cli.options import (
     resolve_snapshot,
     twin_options,
 )
-from analyzer.report.model import Severity
-from analyzer.report.output import Format, QueryText
-from analyzer.twin.planner import Wanted, open_twin
-from analyzer.verify import verify
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.report import Severity
+from analyzer.render.output import Format, QueryText
+from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.workflows.verify import verify
 
 
 @click.command()
@@ -38,7 +38,7 @@ def command(
     *,
     database: Database,
     against: Path,
-    wanted: Wanted,
+    wanted: PlannerChoice,
     fail_on: Severity,
     outputs: tuple[Path, ...],
     output_format: Format | None,

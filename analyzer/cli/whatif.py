@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 
 from analyzer.advise.whatif import Trial, try_indexes
-from analyzer.capture.snapshot import NotExamined, Snapshot
 from analyzer.cli.options import (
     Database,
     check_outputs,
@@ -19,11 +18,12 @@ from analyzer.cli.options import (
     source_argument,
     twin_options,
 )
+from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
-from analyzer.report.advice import whatif_document
-from analyzer.report.output import Format, QueryText
-from analyzer.twin.planner import Wanted, open_twin
-from analyzer.workload.parse import Statement, Unread, Workload, parse_listed, parse_statements
+from analyzer.render.output import Format, QueryText
+from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.workflows.advice import whatif_document
+from analyzer.workload.parse import Statement, UnparsedStatement, Workload, parse_listed, parse_statements
 
 
 @click.command()
@@ -43,7 +43,7 @@ def command(
     queries: str | None,
     create: tuple[str, ...],
     drop: tuple[str, ...],
-    wanted: Wanted,
+    wanted: PlannerChoice,
     outputs: tuple[Path, ...],
     output_format: Format | None,
     query_text: QueryText,
@@ -70,10 +70,10 @@ def command(
 
 def _try(
     snapshot: Snapshot,
-    statements: Sequence[Statement | Unread],
+    statements: Sequence[Statement | UnparsedStatement],
     create: tuple[str, ...],
     drop: tuple[str, ...],
-    wanted: Wanted,
+    wanted: PlannerChoice,
     *,
     quiet: bool,
 ) -> tuple[tuple[Trial, ...], str, tuple[NotExamined, ...]]:

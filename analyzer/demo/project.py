@@ -7,7 +7,7 @@ from pathlib import Path
 from analyzer import demo
 from analyzer.errors import ConflictError
 from analyzer.paths import is_file, is_there
-from analyzer.specs.files import DeclaredSpec, load_specs
+from analyzer.specs.file import DeclaredSpec, load_specs
 
 #: Marks a directory as the demo's own, so that running it again may replace it.
 MARKER = ".twindex-demo"

@@ -10,28 +10,28 @@ from alembic import command as alembic
 from alembic.config import Config
 
 from analyzer.advise.proposal import Advice, propose
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.console import logger
 from analyzer.db import connect
 from analyzer.demo import LEFT_OUT, data, workload
 from analyzer.demo.project import copy_project, project_files
 from analyzer.demo.rows import Scale
-from analyzer.index import IndexDef
-from analyzer.migrate.revision import revise
-from analyzer.report.advice import new_specs, propose_document, report_document
-from analyzer.report.assemble import measured
-from analyzer.report.model import Built, Report
-from analyzer.report.output import write
-from analyzer.specs.declared import declared
-from analyzer.specs.files import append_proposals, load_specs, set_state
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.report import Built, Report
+from analyzer.documents.snapshot import Snapshot
+from analyzer.migrate.plan.revision import revise
+from analyzer.objects.index import IndexDef
+from analyzer.render.output import write
+from analyzer.render.provenance import measured
+from analyzer.specs.file import append_proposals, load_specs, set_state
 from analyzer.sql import render
-from analyzer.twin import cluster
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.connection import forget_variables
-from analyzer.twin.planner import Wanted, open_twin
-from analyzer.verify import compare
+from analyzer.twin.server import cluster
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.connection import forget_variables
+from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.workflows.advice import new_specs, propose_document, report_document
+from analyzer.workflows.declared import declared
+from analyzer.workflows.verify import compare
 from analyzer.workload.parse import parse_statements
 
 DATABASE = "platform"
@@ -43,7 +43,7 @@ _SEED = 1
 #: Before it is measured, this part of the workload is run to warm the buffers that loads and builds left cold.
 _WARM_UP = 4
 #: The schema is ours: its twins may be built where the kernel cannot contain them.
-_OURS = Wanted(trust_schema=True)
+_OURS = PlannerChoice(trust_schema=True)
 #: A server as it is run on solid-state disks; nothing vacuums between the two runs but the demo itself.
 _SERVER = {
     "shared_preload_libraries": "pg_stat_statements",

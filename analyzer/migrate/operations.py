@@ -13,9 +13,9 @@ from alembic.autogenerate.render import renderers
 from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import OpContainer
 
-from analyzer.lex import IncompleteError, lex
-from analyzer.migrate import online
-from analyzer.migrate.statement import parse_create
+from analyzer.migrate.deploy import online
+from analyzer.migrate.deploy.create_index import parse_create
+from analyzer.postgres.lex import IncompleteError, lex
 from analyzer.sql import render_text
 from analyzer.visible import visible
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 import psycopg
 
-from analyzer.capture.snapshot import Index
+from analyzer.documents.snapshot import Index
 from analyzer.errors import ConflictError, InputError
-from analyzer.index import IndexDef
-from analyzer.specs.files import DeclaredSpec, SpecSet
-from analyzer.specs.model import Rows
+from analyzer.objects.index import IndexDef
+from analyzer.specs.file import DeclaredSpec, SpecSet
+from analyzer.specs.index import Rows
 
 #: Gives a definition as a server would print it; raises InputError when no server would build it.
 Canonical = Callable[[IndexDef], IndexDef]

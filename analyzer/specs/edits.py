@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer.specs.tree import MalformedError, Part, dump_flow, dump_mapping, lines_of, parse_tree
+from analyzer.specs.yaml_tree import MalformedError, Part, dump_flow, dump_mapping, lines_of, parse_tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import get_args
 
 from analyzer.atomic_file import replace_file
-from analyzer.capture.snapshot import Index, NotExamined, Snapshot
-from analyzer.index import Method
+from analyzer.documents.snapshot import Index, NotExamined, Snapshot
+from analyzer.objects.index import Method
 from analyzer.paths import is_directory, is_there
-from analyzer.specs.files import NewSpec, append_specs, load_specs
-from analyzer.specs.model import json_schema
+from analyzer.specs.file import NewSpec, append_specs, load_specs
+from analyzer.specs.index import json_schema
 from analyzer.sql import ident
 
 _METHODS = frozenset[str](get_args(Method))

@@ -21,7 +21,7 @@ from enum import Enum
 from multiprocessing.util import Finalize
 from typing import Literal, TypeVar
 
-from analyzer.twin.planner import Recipe, Twin
+from analyzer.twin.twin import Recipe, Twin
 
 T = TypeVar("T")
 R = TypeVar("R")

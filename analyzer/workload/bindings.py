@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from analyzer.capture.snapshot import Column, ColumnStatistics, Snapshot
-from analyzer.lex import lex
+from analyzer.documents.snapshot import Column, ColumnStatistics, Snapshot
+from analyzer.postgres.lex import lex
 from analyzer.sql import literal
 from analyzer.workload.parameters import Comparison
 from analyzer.workload.parse import Statement

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from analyzer.capture.snapshot import Relation
+from analyzer.documents.snapshot import Relation
 from analyzer.sql import Sql, conforming, expression, ident, literal
 from analyzer.workload.names import unwrapped
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
-from analyzer.lex import Token, significant
+from analyzer.postgres.lex import Token, significant
 from analyzer.workload.plannable import BEFORE_EXPRESSION, closing
 
 _CONSTANT = "?"

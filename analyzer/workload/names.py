@@ -6,8 +6,8 @@ from typing import Literal
 
 from sqlglot import exp
 
-from analyzer.capture.snapshot import Relation, Snapshot
-from analyzer.lex import lex
+from analyzer.documents.snapshot import Relation, Snapshot
+from analyzer.postgres.lex import lex
 
 Target = Literal["insert", "update", "delete", "merge"]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlglot.dialects.postgres import Postgres
 
-from analyzer.lex import Token
+from analyzer.postgres.lex import Token
 
 #: Levels of brackets, CASE, NOT, signs and joins that wait for their ON; some 490 fit the interpreter's stack.
 MOST_LEVELS: Final = 200

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from analyzer.capture.snapshot import NotExamined, Snapshot, StatementCounters
-from analyzer.lex import MOST_TOKENS, IncompleteError, Token, TooLongError, lex, significant, tokens_of
+from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
+from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, TooLongError, lex, significant, tokens_of
 from analyzer.workload.fingerprint import fingerprint
 from analyzer.workload.plannable import closing, make_plannable, repair
 
@@ -61,7 +61,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
+class UnparsedStatement:
     """A statement of a file that cannot be planned, and why."""
 
     id: str
@@ -91,23 +91,23 @@ def parse_file(text: str) -> Workload:
         not_examined=tuple(
             NotExamined(what=f"the statement in line {line}", reason=each.reason)
             for line, each in listed
-            if isinstance(each, Unread)
+            if isinstance(each, UnparsedStatement)
         ),
     )
 
 
-def parse_listed(text: str) -> tuple[Statement | Unread, ...]:
+def parse_listed(text: str) -> tuple[Statement | UnparsedStatement, ...]:
     """Read every statement of a .sql file in its order, also those that cannot be planned."""
     return tuple(each for _, each in _listed(text))
 
 
-def _listed(text: str) -> tuple[tuple[int, Statement | Unread], ...]:
+def _listed(text: str) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
     """Read every statement of a file, with the line it begins in."""
     try:
         pieces = tuple(_split(text))
     except IncompleteError as error:
         return ((1, _unread(text, str(error))),)
-    found: list[tuple[int, Statement | Unread]] = []
+    found: list[tuple[int, Statement | UnparsedStatement]] = []
     line, counted = 1, 0
     for start, piece in pieces:
         each = _statement(piece, what="")
@@ -116,8 +116,8 @@ def _listed(text: str) -> tuple[tuple[int, Statement | Unread], ...]:
     return tuple(found)
 
 
-def _unread(text: str, reason: str) -> Unread:
-    return Unread(id=f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text, reason=reason)
+def _unread(text: str, reason: str) -> UnparsedStatement:
+    return UnparsedStatement(id=f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text, reason=reason)
 
 
 def _workload(parsed: Iterable[Statement | NotExamined]) -> Workload:

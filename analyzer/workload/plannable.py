@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from analyzer.lex import Token, lex, significant
+from analyzer.postgres.lex import Token, lex, significant
 
 #: Stands for the field of an EXTRACT whose name was replaced by a parameter; every date and time type has it.
 UNKNOWN_FIELD = "'epoch'"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from analyzer.capture.snapshot import Relation
+from analyzer.documents.snapshot import Relation
 from analyzer.workload.names import (
     Catalog,
     Derived,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from sqlglot import exp
 
-from analyzer.capture.snapshot import NotExamined, Snapshot
+from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.sql import ident
 from analyzer.workload.expressions import condition, index_expression
 from analyzer.workload.names import (

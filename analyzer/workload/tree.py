@@ -7,7 +7,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from analyzer.errors import InputError
-from analyzer.lex import lex, significant
+from analyzer.postgres.lex import lex, significant
 from analyzer.workload.nesting import obstacle
 
 #: Operators whose precedence and meaning sqlglot knows; all others reach it as OPERATOR(…), which it keeps apart.

@@ -18,7 +18,7 @@ from command_line import environment, twindex
 from document_schema import follows
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from analyzer.twin.cluster import find_binaries
+from analyzer.twin.server.cluster import find_binaries
 from tests.conftest import database_url, fresh_database
 
 ROLE = f"twindex_reader_{secrets.token_hex(4)}"

@@ -18,8 +18,8 @@ from alembic.config import Config
 from command_line import Said, environment, twindex
 from psycopg.conninfo import make_conninfo
 
-from analyzer.capture import snapshot as snapshots
-from analyzer.twin import cluster
+from analyzer.documents import snapshot as snapshots
+from analyzer.twin.server import cluster
 from tests.conftest import trusting
 
 SECRET = "s3cret-never-shown"

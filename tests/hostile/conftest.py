@@ -10,8 +10,8 @@ from canaries import Canaries, canaries
 from planting import ATTACKER, Plant, load_plants, plant_all
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
-from analyzer.twin import cluster
+from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.server import cluster
 
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from canaries import SECRETS
 
-from analyzer.twin.places import Account, can_reach
+from analyzer.twin.server.directories import Account, can_reach
 from tests.conftest import trusting
 
 ROOM = Path(__file__).parents[2]

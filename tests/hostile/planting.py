@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from analyzer.db import Connection, connect
-from analyzer.lex import lex
+from analyzer.postgres.lex import lex
 
 HERE = Path(__file__).parent
 ATTACKER = "mallory"

@@ -15,13 +15,13 @@ from conftest import Hostile
 from people import PEOPLE, Person, person
 from psycopg import pq
 
-from analyzer.capture import snapshot as snapshots
-from analyzer.capture.snapshot import Snapshot
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError, ConflictError
-from analyzer.twin import cluster, files, postmaster
-from analyzer.twin.containment import kernel_obstacle
-from analyzer.twin.files import SEGMENT_BLOCKS, Edit
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.twin.server import cluster, postmaster, relation_pages
+from analyzer.twin.server.containment import kernel_obstacle
+from analyzer.twin.server.relation_pages import SEGMENT_BLOCKS, Edit
+from analyzer.twin.twin import PlannerChoice, open_twin
 
 #: What libpq reads beside its parameters.
 OTHERS = ("PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGTZ", "PGDATESTYLE", "PGGEQO", "PGHOSTADDR", "PGLOCALEDIR")
@@ -98,7 +98,7 @@ def test_no_process_of_a_server_has_a_secret_in_its_environment(
 ) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    with open_twin(captured, wanted=Wanted(trust_schema=True)) as twin:
+    with open_twin(captured, wanted=PlannerChoice(trust_schema=True)) as twin:
         home = Path(twin.built.inflated.superuser.info.host).parent
         server = postmaster.running_pid(home / "data")
         assert server is not None
@@ -314,6 +314,6 @@ def test_files_opens_no_path_that_leaves_a_directory(tmp_path: Path) -> None:
     try:
         for path in ("../outside", str(tmp_path / "outside"), "link", "../inside/../outside"):
             with pytest.raises(OSError, match=r"link|levels|denied|permitted"):
-                files.open_regular(directory, path, os.O_RDONLY)
+                relation_pages.open_regular(directory, path, os.O_RDONLY)
     finally:
         os.close(directory)

@@ -16,9 +16,9 @@ from people import PEOPLE, Person, person
 from planting import workload_of
 from traces import CALLS, Call, read_trace
 
-from analyzer.capture import snapshot as snapshots
-from analyzer.capture.snapshot import Snapshot
-from analyzer.twin.containment import kernel_obstacle
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.server.containment import kernel_obstacle
 
 #: Programs, by their names: the tool's own interpreter starts initdb and postgres, and asks installations for their
 #: version and directories; initdb runs postgres through a shell, and lists locales in one.

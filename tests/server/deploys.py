@@ -19,9 +19,9 @@ from spec_project import Fact, SpecProject
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.sql import render
-from analyzer.twin import postmaster
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.places import account_of
+from analyzer.twin.server import postmaster
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.directories import account_of
 from tests.conftest import database_url
 
 HERE = Path(__file__).parent

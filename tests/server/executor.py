@@ -17,7 +17,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, sqlalchemy_url
-from analyzer.migrate.online import Target
+from analyzer.migrate.deploy.online import Target
 
 A = Target(
     schema="public", table="t", name="ix_a", lock_timeout="10s",

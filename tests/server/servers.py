@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 #: The binaries of one more version, which `pg_config` on the PATH must be of, for its twins to run on it.

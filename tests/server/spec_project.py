@@ -14,9 +14,9 @@ from squawked import ON_PURPOSE, offline, squawk
 
 from analyzer.capture.capture import capture
 from analyzer.db import connect, sqlalchemy_url
-from analyzer.migrate.revision import revise
-from analyzer.specs.files import load_specs
-from analyzer.twin.planner import open_twin
+from analyzer.migrate.plan.revision import revise
+from analyzer.specs.file import load_specs
+from analyzer.twin.twin import open_twin
 
 TEMPLATE = Path(__file__).parents[2] / "migrations" / "script.py.mako"
 

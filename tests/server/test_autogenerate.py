@@ -13,7 +13,7 @@ from matrix import CHANGED, UNCHANGED
 from servers import VERSIONS, server_of
 from spec_project import SpecProject, names, obey
 
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
 
 #: Tables that no model knows are not Alembic's to drop.

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from capture_zoo import as_role, build, new_database, new_role, run
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Index, Snapshot
 from analyzer.db import connect
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import CapabilityError
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "autovacuum": "off", "fsync": "off", "jit": "off"}

@@ -14,8 +14,8 @@ from capture_zoo import as_role, new_role, run
 from hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
 
 #: After the look at the catalog: whatever comes later is planned on what was planted.
 MOMENTS = ("statistics", "indexes", "extremes", "samples")

@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from replicas import SETTINGS as REPLICATION
 from replicas import streaming
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.capture import command
 from analyzer.db import connect
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import ConflictError, UnreachableError
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 
 SETTINGS = REPLICATION | {
     "shared_preload_libraries": "pg_stat_statements", "autovacuum": "off", "fsync": "off", "jit": "off",

@@ -8,8 +8,8 @@ from servers import VERSIONS, server_of
 
 from analyzer.capture import statistics
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError
 
 OBJECTS = (

@@ -15,8 +15,8 @@ from capture_zoo import as_role, new_role, run
 from hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
 
 PLACES: dict[str, tuple[str, ...]] = {
     "predicate": (TABLE, ROWS, "CREATE INDEX ON app.planted (b) WHERE app.quiet('predicate') = 1"),

@@ -19,10 +19,10 @@ from servers import DEBIAN_15
 
 from analyzer.db import connect
 from analyzer.errors import CapabilityError, ConflictError, TwindexError
-from analyzer.twin import cluster
-from analyzer.twin.binaries import Binaries, find_binaries
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.containment import server_limits
+from analyzer.twin.server import cluster
+from analyzer.twin.server.binaries import Binaries, find_binaries
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.containment import server_limits
 
 SHORT = Path("/tmp")  # noqa: S108 - where sockets with long paths go
 

@@ -9,10 +9,10 @@ from psycopg import sql
 
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import NotExamined
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import Twin, TwinIndex, open_twin
+from analyzer.documents.snapshot import NotExamined
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.twin import Twin, TwinIndex, open_twin
 from analyzer.workload.parse import parse_file
 from tests.conftest import fresh_database
 

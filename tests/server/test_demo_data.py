@@ -14,10 +14,10 @@ from pgvector.psycopg import register_vector
 
 from analyzer.db import Connection, connect
 from analyzer.demo import LEFT_OUT, data, workload
-from analyzer.demo.chance import CLOCK
+from analyzer.demo.random_data import CLOCK
 from analyzer.demo.statements import STATEMENTS
 from analyzer.demo.story import SCHEMA_REVISION
-from analyzer.specs.files import load_specs
+from analyzer.specs.file import load_specs
 from tests.conftest import fresh_database
 
 ROOT = Path(__file__).parents[2]

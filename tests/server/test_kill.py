@@ -35,7 +35,7 @@ from servers import DEBIAN_15, VERSIONS
 from spec_project import SCHEMA, Fact, SpecProject
 
 from analyzer.db import connect
-from analyzer.twin import cluster, postmaster
+from analyzer.twin.server import cluster, postmaster
 
 pytestmark = pytest.mark.slow
 

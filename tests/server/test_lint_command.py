@@ -9,11 +9,11 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
 from analyzer.checks.registry import RULES
 from analyzer.cli import main
 from analyzer.db import connect
+from analyzer.documents import snapshot as snapshots
 
 ROOT = Path(__file__).parents[2]
 OBJECTS = (
@@ -116,7 +116,7 @@ def test_mistakes_and_nothing_to_examine(tmp_path: Path, capsys: pytest.CaptureF
     assert run("lint", str(tmp_path)) == 3
     (tmp_path / "a.yaml").write_text("table: a.b\nindexes: [{name: i, keys: [a]}]\n")
     assert run("lint", str(tmp_path), "--metadata", "no_such_module:metadata") == 2
-    assert run("lint", str(tmp_path), "--metadata", "analyzer.index:Key") == 2
+    assert run("lint", str(tmp_path), "--metadata", "analyzer.objects.index:Key") == 2
     assert run("lint", str(tmp_path), "-d", "postgresql://nobody:hush@127.0.0.1:1/none") == 3
     said = capsys.readouterr()
     assert said.err.count("\n") == said.err.count("twindex: ")

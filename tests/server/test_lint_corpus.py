@@ -11,23 +11,23 @@ import pytest
 from capture_zoo import new_database
 from lint_corpus import BAD, GOOD, OBJECTS, VECTOR_BAD, VECTOR_GOOD, VECTOR_OBJECTS, Bad
 
-from analyzer.advise.facts import Facts
 from analyzer.capture.capture import capture
-from analyzer.checks.known import known_of
+from analyzer.catalog import Facts
 from analyzer.checks.lint import Build, lint
-from analyzer.checks.methods import METHODS
-from analyzer.checks.opclasses import CLASSES
 from analyzer.checks.registry import RULES
 from analyzer.checks.rule import Known
+from analyzer.checks.spec.context import known_of
+from analyzer.checks.spec.methods import METHODS
+from analyzer.checks.spec.operator_classes import CLASSES
 from analyzer.db import Connection, connect
-from analyzer.report.findings import FindingsDocument
+from analyzer.documents.findings import FindingsDocument
 from analyzer.specs.edits import Edit, apply_edits
-from analyzer.specs.files import load_specs
-from analyzer.specs.model import Spec, parse_table
-from analyzer.specs.source import load_sources
-from analyzer.specs.tree import dump_mapping, parse_tree
-from analyzer.twin import cluster
-from analyzer.twin.planner import open_twin
+from analyzer.specs.file import load_specs
+from analyzer.specs.index import Spec, parse_table
+from analyzer.specs.tolerant import load_sources
+from analyzer.specs.yaml_tree import dump_mapping, parse_tree
+from analyzer.twin.server import cluster
+from analyzer.twin.twin import open_twin
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 TODAY = dt.date(2026, 1, 1)

@@ -12,8 +12,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, sqlalchemy_url
-from analyzer.migrate.names import mark
-from analyzer.migrate.online import (
+from analyzer.migrate.deploy.online import (
     DeployError,
     alter_index,
     build_index,
@@ -22,6 +21,7 @@ from analyzer.migrate.online import (
     rename_index,
     replace_index,
 )
+from analyzer.migrate.deploy.temporary_names import mark
 from tests.conftest import fresh_database
 
 NEW, OLD = (mark("public", "ix_a", word) for word in ("new", "old"))

@@ -19,9 +19,9 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
-from analyzer.migrate.lock import KEY, one_deploy
-from analyzer.migrate.online import DeployError, build_index, drop_index, rename_index
-from analyzer.migrate.options import Options
+from analyzer.migrate.deploy.deploy_lock import KEY, one_deploy
+from analyzer.migrate.deploy.online import DeployError, build_index, drop_index, rename_index
+from analyzer.migrate.deploy.options import Options
 from tests.conftest import fresh_database
 
 

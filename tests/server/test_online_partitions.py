@@ -12,9 +12,9 @@ from servers import VERSIONS, server_of
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, libpq_url
-from analyzer.migrate.names import partition_names
-from analyzer.migrate.online import DeployError, Target, build_index, drop_index, reindex_index, replace_index
-from analyzer.twin import cluster
+from analyzer.migrate.deploy.online import DeployError, Target, build_index, drop_index, reindex_index, replace_index
+from analyzer.migrate.deploy.temporary_names import partition_names
+from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
 
 P = Target(

@@ -18,10 +18,10 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
-from analyzer.migrate.online import DeployError, build_index, replace_index
-from analyzer.migrate.preflight import hnsw_bytes
-from analyzer.twin import cluster
-from analyzer.twin.places import account_of
+from analyzer.migrate.deploy.online import DeployError, build_index, replace_index
+from analyzer.migrate.deploy.preflight import hnsw_bytes
+from analyzer.twin.server import cluster
+from analyzer.twin.server.directories import account_of
 
 PGBOUNCER = Path(shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin") or "/nowhere")
 
@@ -151,7 +151,7 @@ def test_the_formula_of_hnsw_memory() -> None:
 def test_old_transactions_are_named_before_a_concurrent_build(
     url: str, context: MigrationContext, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analyzer.migrate.preflight._OLD_SECONDS", 0.2)
+    monkeypatch.setattr("analyzer.migrate.deploy.preflight._OLD_SECONDS", 0.2)
     with connect(url, application="a long report") as other:
         other.execute("SELECT pg_sleep(0.3)")
         other.execute("CREATE TABLE elsewhere (a int)")
@@ -163,7 +163,7 @@ def test_old_transactions_are_named_before_a_concurrent_build(
 def test_a_replica_that_lags_is_named_before_a_build(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analyzer.migrate.preflight._OLD_SECONDS", 0.5)
+    monkeypatch.setattr("analyzer.migrate.deploy.preflight._OLD_SECONDS", 0.5)
     with cluster.temporary(settings=REPLICATION | {"fsync": "off"}) as primary, streaming(primary) as replica:
         lag = "SELECT extract(epoch FROM replay_lag)::float8 AS seconds FROM pg_stat_replication ORDER BY 1"
         with connect(replica, autocommit=True) as standby, connect(primary.url(), autocommit=True) as source:

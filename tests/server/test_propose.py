@@ -10,11 +10,11 @@ import pytest
 from analyzer.advise.candidates import serves
 from analyzer.advise.proposal import Advice, Declared, Limits, propose
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Index, Snapshot
-from analyzer.index import IndexDef, Key
-from analyzer.report.advice import new_specs, propose_document
-from analyzer.report.output import render
-from analyzer.twin.planner import open_twin
+from analyzer.documents.snapshot import Index, Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.render.output import render
+from analyzer.twin.twin import open_twin
+from analyzer.workflows.advice import new_specs, propose_document
 from analyzer.workload.parse import Workload, parse_file, parse_statements
 from tests.conftest import fresh_database
 

@@ -17,11 +17,11 @@ from analyzer.cli.check import command as check_command
 from analyzer.cli.pull import command as pull_command
 from analyzer.db import connect
 from analyzer.errors import InputError
-from analyzer.index import IndexDef, Key
-from analyzer.specs.files import load_specs
-from analyzer.specs.model import json_schema
+from analyzer.objects.index import IndexDef, Key
+from analyzer.specs.file import load_specs
+from analyzer.specs.index import json_schema
 from analyzer.sql import render
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
 
 #: What the capture's zoo lacks.

@@ -17,9 +17,9 @@ from analyzer.capture.capture import capture
 from analyzer.cli.revise import command as revise_command
 from analyzer.db import connect, sqlalchemy_url
 from analyzer.errors import ConflictError, InputError
-from analyzer.migrate.revision import revise
-from analyzer.specs.files import set_state
-from analyzer.twin.planner import open_twin
+from analyzer.migrate.plan.revision import revise
+from analyzer.specs.file import set_state
+from analyzer.twin.twin import open_twin
 from tests.conftest import trusting
 
 ROOT = Path(__file__).parents[2]

@@ -25,9 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from analyzer.capture.capture import capture
 from analyzer.capture.reader import Reader
 from analyzer.db import connect, libpq_url, reading, sqlalchemy_url
-from analyzer.index import IndexDef, Key
-from analyzer.migrate.live import Live
-from analyzer.migrate.online import (
+from analyzer.migrate.deploy.online import (
     Target,
     alter_index,
     build_index,
@@ -36,9 +34,11 @@ from analyzer.migrate.online import (
     rename_index,
     replace_index,
 )
-from analyzer.migrate.session import call, rows
+from analyzer.migrate.deploy.session import call, rows
+from analyzer.migrate.plan.alembic_catalog import Live
+from analyzer.objects.index import IndexDef, Key
 from analyzer.sql import render_text, template_dir
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from tests.conftest import database_url
 
 CANARY = "a shadow was called"

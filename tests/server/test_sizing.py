@@ -6,10 +6,10 @@ import pytest
 from psycopg import sql
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
-from analyzer.twin.sizing import BLOCK, predict_size
+from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.predict.index_size import BLOCK, predict_size
 from tests.conftest import fresh_database
 
 ROWS = 60_000

@@ -5,13 +5,13 @@ import itertools
 from psycopg import sql
 
 from analyzer.advise.cost import CostModel, PricedStatement, shaped_and_priced
+from analyzer.advise.integer_program import solve
 from analyzer.advise.select import select
-from analyzer.advise.solve import solve
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import NotExamined
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import TwinIndex, open_twin
+from analyzer.documents.snapshot import NotExamined
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.twin import TwinIndex, open_twin
 from analyzer.workload.parse import parse_file
 
 SETUP = (

@@ -11,7 +11,7 @@ from spec_project import SpecProject, obey
 from squawked import ON_PURPOSE, offline, squawk
 
 from analyzer.db import libpq_url
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
 
 ROOT = Path(__file__).parents[2]

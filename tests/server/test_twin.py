@@ -9,12 +9,12 @@ from twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS,
 
 from analyzer.capture.capture import capture
 from analyzer.capture.gin import as_planned
-from analyzer.capture.snapshot import Index, Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import InputError
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import Twin, open_twin
-from analyzer.twin.sizing import BLOCK
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.predict.index_size import BLOCK
+from analyzer.twin.twin import Twin, open_twin
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
 from analyzer.db import connect
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.twin.twin import Twin, open_twin
 
 _FILL = "INSERT INTO {table} SELECT i, i % 500, md5(i::text), now() FROM generate_series({first}, {last}) AS i"
 _SETTLE = "VACUUM ANALYZE {table}"

@@ -10,10 +10,10 @@ from test_migrations import config
 
 from analyzer.advise.whatif import try_indexes
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Column, Extension, FunctionDef, Relation, Snapshot
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import Twin, Wanted, open_twin
+from analyzer.documents.snapshot import Column, Extension, FunctionDef, Relation, Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.twin import PlannerChoice, Twin, open_twin
 from analyzer.workload.parse import parse_listed
 from tests.conftest import fresh_database
 
@@ -207,5 +207,5 @@ def test_a_predicate_that_only_a_body_could_tell_is_a_guess(database: str) -> No
     told_by_statistics = replace(told_by_body, name="b", where="n < 10")
     with open_twin(snapshot) as twin:
         assert [added.guessed for added in twin.add([told_by_body, told_by_statistics])] == [True, False]
-    with open_twin(snapshot, wanted=Wanted(run_user_code=True)) as twin:
+    with open_twin(snapshot, wanted=PlannerChoice(run_user_code=True)) as twin:
         assert [added.guessed for added in twin.add([told_by_body, told_by_statistics])] == [False, False]

@@ -14,12 +14,12 @@ from psycopg import sql
 
 from analyzer.advise.proposal import Advice, Limits, propose
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
+from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.index import IndexDef, Key
 from analyzer.sql import render
-from analyzer.twin.planner import Twin, open_twin
 from analyzer.twin.pool import TwinPool, side_by_side
+from analyzer.twin.twin import Twin, open_twin
 from analyzer.workload.parse import parse_file
 from tests.conftest import fresh_database
 

@@ -9,9 +9,9 @@ from live_plans import Live, assert_same
 from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.twin import Twin, open_twin
 
 FOREIGN = "odd.remote: it is a foreign table, and only its server's wrapper knows what it costs"
 

@@ -9,9 +9,9 @@ from catalog_free import pair, statement
 
 from analyzer.capture.capture import capture
 from analyzer.errors import NotExaminableError
-from analyzer.report.output import render
-from analyzer.twin.planner import open_twin
-from analyzer.verify import measure, verify
+from analyzer.render.output import render
+from analyzer.twin.twin import open_twin
+from analyzer.workflows.verify import measure, verify
 
 SCHEMA = """
 CREATE EXTENSION pg_stat_statements;

@@ -6,8 +6,8 @@ import pytest
 from analyzer.advise.whatif import Trial, try_indexes
 from analyzer.capture.capture import capture
 from analyzer.errors import InputError
-from analyzer.report.advice import whatif_document
-from analyzer.twin.planner import open_twin
+from analyzer.twin.twin import open_twin
+from analyzer.workflows.advice import whatif_document
 from analyzer.workload.parse import parse_listed
 
 SCHEMA = """

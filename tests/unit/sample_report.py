@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 from pydantic import JsonValue
 from sample_plans import bitmap, explained, index_scan, over, scan
 
-from analyzer.report.assemble import measured
-from analyzer.report.model import (
+from analyzer.documents.report import (
     Built,
     Capability,
     CheckCount,
@@ -22,7 +21,8 @@ from analyzer.report.model import (
     WhatifDocument,
     WhatifStatement,
 )
-from analyzer.report.verification import Verification, VerifiedStatement
+from analyzer.documents.verification import Verification, VerifiedStatement
+from analyzer.render.provenance import measured
 
 QUOTE_LIST = """SELECT q.id, q.number, q.total, c.name
   FROM catalog.quote AS q

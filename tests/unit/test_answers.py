@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.advise.answers import Answer, Answers, Configuration
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import TwinIndex
-from analyzer.twin.sizing import IndexSize
+from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.predict.index_size import IndexSize
+from analyzer.twin.twin import TwinIndex
 
 TABLES = ("a", "b")
 
@@ -42,7 +42,7 @@ class Planner:
         return Answer(used=used, visible=visible, costs=(float(self._plans[used]),))
 
 
-def settle(answers: Answers, planner: Planner, wanted: Configuration) -> float:
+def settle(answers: PlanCache, planner: Planner, wanted: Configuration) -> float:
     before = len(planner.asked)
     while (costs := answers.find(wanted)) is None:
         answers.learn(planner.plan(answers.broaden(wanted)))
@@ -54,15 +54,15 @@ def settle(answers: Answers, planner: Planner, wanted: Configuration) -> float:
 def test_what_is_found_is_what_planning_it_gives(
     plans: Mapping[Configuration, int], asked: Sequence[Configuration]
 ) -> None:
-    strangers = frozenset(index for index in STRANGERS if not any(index in used for used in plans))
-    answers, planner = Answers(frozenset(INDEXES), strangers), Planner(plans)
+    unrelated = frozenset(index for index in STRANGERS if not any(index in used for used in plans))
+    answers, planner = PlanCache(frozenset(INDEXES), unrelated), Planner(plans)
     for wanted in asked:
         assert settle(answers, planner, wanted) == Planner(plans).plan(wanted).costs[0]
 
 
 @given(st.dictionaries(st.sampled_from(INDEXES), st.integers(1, 99)))
 def test_an_index_a_plan_is_enough_for_all_configurations_of_one_table(costs: Mapping[TwinIndex, int]) -> None:
-    answers = Answers(frozenset(INDEXES), frozenset())
+    answers = PlanCache(frozenset(INDEXES), frozenset())
     planner = Planner({frozenset([index]): cost for index, cost in costs.items()})
     for number in range(2 ** len(INDEXES)):
         settle(answers, planner, frozenset(each for at, each in enumerate(INDEXES) if number & 1 << at))
@@ -71,6 +71,6 @@ def test_an_index_a_plan_is_enough_for_all_configurations_of_one_table(costs: Ma
 
 def test_a_stranger_that_is_used_is_one_no_more() -> None:
     stranger = INDEXES[6]
-    answers, planner = Answers(frozenset(INDEXES), STRANGERS), Planner({frozenset([stranger]): 7})
+    answers, planner = PlanCache(frozenset(INDEXES), STRANGERS), Planner({frozenset([stranger]): 7})
     assert settle(answers, planner, frozenset([INDEXES[0]])) == 100
     assert settle(answers, planner, frozenset([stranger, INDEXES[0]])) == 7

@@ -6,10 +6,10 @@ import re
 import pytest
 from catalogs import existing, recorded, snapshot, statistics, table
 
-from analyzer.advise.access import ivfflat_lists
 from analyzer.advise.candidates import MOST_PER_TABLE, Candidate, candidates
-from analyzer.capture.snapshot import Constraint, Extension, Index, Relation, Snapshot, TypeDef
-from analyzer.index import IndexDef, Key
+from analyzer.advise.drafts import ivfflat_lists
+from analyzer.documents.snapshot import Constraint, Extension, Index, Relation, Snapshot, TypeDef
+from analyzer.objects.index import IndexDef, Key
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.shapes import shapes
 

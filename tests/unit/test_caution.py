@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from analyzer.advise.caution import cautious_cost
-from analyzer.twin.planner import Plan
+from analyzer.advise.limit_cost import cautious_cost
+from analyzer.twin.twin import Plan
 
 
 def node(kind: str, cost: float, *below: dict[str, Any], **more: Any) -> dict[str, Any]:

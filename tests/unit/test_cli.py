@@ -11,12 +11,12 @@ import pytest
 from catalogs import recorded, snapshot, table
 
 from analyzer import cli, db
-from analyzer.capture import snapshot as snapshots
 from analyzer.cli import COMMANDS, main
 from analyzer.cli.options import Size, emit
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.report import ProposeDocument
 from analyzer.errors import InputError
-from analyzer.report.assemble import describe_source
-from analyzer.report.model import ProposeDocument
+from analyzer.render.provenance import describe_source
 
 NOWHERE = "postgresql://somebody:h%40sh@127.0.0.1:1/none"
 ONE_LINE = re.compile(r"twindex: [^\n]+\n\Z")

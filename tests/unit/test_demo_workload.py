@@ -21,12 +21,12 @@ from analyzer.demo import (
     statements_pipeline,
     workload,
 )
-from analyzer.demo.asker import Asker
-from analyzer.demo.chance import Embedder
+from analyzer.demo.client import Asker
 from analyzer.demo.models import metadata
+from analyzer.demo.random_data import Embedder
 from analyzer.demo.rows import FAST, FULL, LABELS, Scale
 from analyzer.demo.statements import STATEMENTS
-from analyzer.specs.files import load_specs
+from analyzer.specs.file import load_specs
 
 ROOT = Path(__file__).parents[2]
 GENERATORS = (rows.vendors, rows.companies, rows.customers, rows.products, rows.quotes, rows.classifications)

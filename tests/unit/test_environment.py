@@ -6,7 +6,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from analyzer.checks.environment import Look, examine_environment
+from analyzer.checks.environment import EnvironmentCheck, examine_environment
 from analyzer.checks.registry import page
 
 IMPORT = "import analyzer.migrate.alembic_plugin  # noqa: F401\n"
@@ -33,7 +33,7 @@ def env(config: Path) -> Path:
     return config.parent / "migrations" / "env.py"
 
 
-def codes(look: Look) -> list[tuple[str, int | None]]:
+def codes(look: EnvironmentCheck) -> list[tuple[str, int | None]]:
     return [(finding.code, finding.line) for finding in look.findings]
 
 

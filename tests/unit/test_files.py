@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.capture.gin import Probes, as_planned, scan_cost, solve
-from analyzer.capture.snapshot import GinPages
-from analyzer.twin import files
-from analyzer.twin.files import BLOCK_BYTES, SEGMENT_BLOCKS
+from analyzer.documents.snapshot import GinPages
+from analyzer.twin.server import relation_pages
+from analyzer.twin.server.relation_pages import BLOCK_BYTES, SEGMENT_BLOCKS
 
 HEADER_BYTES = 24
 
@@ -39,7 +39,7 @@ def opened(path: Path, flags: int = os.O_RDWR) -> Generator[int]:
 
 def extend(path: Path, blocks: int) -> None:
     with opened(path.parent, os.O_RDONLY) as directory:
-        files.extend(directory, path.name, blocks)
+        relation_pages.extend(directory, path.name, blocks)
 
 
 def page(path: Path, block: int) -> bytes:
@@ -82,7 +82,7 @@ def test_a_relation_never_shrinks(tmp_path: Path) -> None:
 def test_a_btree_gets_a_chain_of_pages_from_its_root_to_its_leaf(tmp_path: Path, height: int) -> None:
     path = empty_btree(tmp_path / "1")
     with opened(path) as file:
-        files.plant_btree(file, height)
+        relation_pages.plant_btree(file, height)
     _, _, root, level, fast_root, fast_level = struct.unpack_from("<IIIIII", page(path, 0), HEADER_BYTES)
     assert (level, fast_root, fast_level) == (height, root, height)
     block = root
@@ -98,10 +98,10 @@ def test_a_btree_gets_a_chain_of_pages_from_its_root_to_its_leaf(tmp_path: Path,
 def test_a_btree_that_has_levels_keeps_them(tmp_path: Path) -> None:
     path = empty_btree(tmp_path / "1")
     with opened(path) as file:
-        files.plant_btree(file, 2)
+        relation_pages.plant_btree(file, 2)
     before = path.read_bytes()
     with opened(path) as file:
-        files.plant_btree(file, 5)
+        relation_pages.plant_btree(file, 5)
     assert path.read_bytes() == before
 
 
@@ -109,7 +109,7 @@ def test_what_is_no_btree_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "1"
     path.write_bytes(bytes(BLOCK_BYTES))
     with pytest.raises(ValueError, match="is not a btree"), opened(path) as file:
-        files.plant_btree(file, 1)
+        relation_pages.plant_btree(file, 1)
 
 
 @pytest.mark.parametrize(("heap_blocks", "last"), [(0, 1), (128 * 1360, 1), (128 * 1360 + 1, 2)])
@@ -119,7 +119,7 @@ def test_a_brin_gets_a_range_map_for_its_heap(tmp_path: Path, heap_blocks: int, 
     struct.pack_into("<IIII", meta, HEADER_BYTES, 0xA8109CFA, 1, 128, 1)
     path.write_bytes(meta)
     with opened(path) as file:
-        files.plant_brin(file, heap_blocks)
+        relation_pages.plant_brin(file, heap_blocks)
     assert struct.unpack_from("<IIII", page(path, 0), HEADER_BYTES) == (0xA8109CFA, 1, 128, last)
 
 
@@ -129,7 +129,7 @@ def planted_gin(path: Path, gin: GinPages, pages: int) -> tuple[int, ...]:
     struct.pack_into("<i", meta, HEADER_BYTES + 48, 2)
     path.write_bytes(meta)
     with opened(path) as file:
-        files.plant_gin(file, (gin.pending_pages, gin.entry_pages, gin.data_pages, gin.entries), pages)
+        relation_pages.plant_gin(file, (gin.pending_pages, gin.entry_pages, gin.data_pages, gin.entries), pages)
     content = page(path, 0)
     assert struct.unpack_from("<i", content, HEADER_BYTES + 48) == (2,)
     pending, tuples, total, entry_pages, data_pages = struct.unpack_from("<IqIII", content, HEADER_BYTES + 12)

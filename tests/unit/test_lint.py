@@ -11,20 +11,20 @@ from catalogs import recorded, snapshot, statistics, table
 from sqlalchemy import Column, Integer, MetaData, Table, Text, func
 from sqlalchemy import Index as ModelIndex
 
-from analyzer.advise.facts import Facts
-from analyzer.capture.snapshot import Extension, Index, Relation, TableActivity
-from analyzer.checks.known import known_of
+from analyzer.catalog import Facts
 from analyzer.checks.lint import lint
-from analyzer.checks.overlap import covers
 from analyzer.checks.registry import RULES, page
 from analyzer.checks.rule import Known
+from analyzer.checks.spec.context import known_of
+from analyzer.checks.spec.overlap import covers
+from analyzer.documents.findings import FindingsDocument, SpecFinding
+from analyzer.documents.snapshot import Extension, Index, Relation, TableActivity
 from analyzer.errors import InputError, NotExaminableError
-from analyzer.index import IndexDef, Key
-from analyzer.report.findings import FindingsDocument, SpecFinding
+from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.edits import Edit, apply_edits
-from analyzer.specs.files import load_specs
-from analyzer.specs.models import model_indexes
-from analyzer.specs.source import load_sources
+from analyzer.specs.file import load_specs
+from analyzer.specs.sqlalchemy_indexes import model_indexes
+from analyzer.specs.tolerant import load_sources
 
 TODAY = dt.date(2026, 6, 1)
 SEE_SCHEMA = "; see schema.json for what it takes"

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from catalogs import snapshot, table
 
-from analyzer.advise.facts import Facts
-from analyzer.capture.snapshot import Relation
+from analyzer.catalog import Facts
 from analyzer.checks.registry import RULES
-from analyzer.checks.rule import Hit, Known, Subject
-from analyzer.index import IndexDef, Key
-from analyzer.specs.source import load_sources
+from analyzer.checks.rule import Known, Subject, Violation
+from analyzer.documents.snapshot import Relation
+from analyzer.objects.index import IndexDef, Key
+from analyzer.specs.tolerant import load_sources
 
 
 def relation(name: str, kind: str, parent: str | None = None) -> Relation:
@@ -24,7 +24,7 @@ def hits(directory: Path, *relations: Relation) -> list[str]:
     index = IndexDef(schema="public", table="p", name="ix", keys=(Key(column="id"),))
     known = Known(facts=Facts(snapshot(*relations)), indexes={})
     answers = RULES["TX116"].check(Subject(entry=entry, index=index, known=known))
-    return [answer.message for answer in answers if isinstance(answer, Hit)]
+    return [answer.message for answer in answers if isinstance(answer, Violation)]
 
 
 @pytest.mark.parametrize(

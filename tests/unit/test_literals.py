@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from analyzer.capture.constants import is_silent, with_unknowns, without_constants
 from analyzer.capture.literals import UnreadableStatementError, without_literals
-from analyzer.lex import IncompleteError, lex, significant
-from analyzer.report.query_text import normalise
+from analyzer.postgres.lex import IncompleteError, lex, significant
+from analyzer.render.query_text import normalise
 
 #: In every literal and comment that is generated, and in nothing else.
 SECRET = "zqsecret"

@@ -3,7 +3,7 @@
 import pytest
 from catalogs import recorded, snapshot
 
-from analyzer.lex import IncompleteError, lex
+from analyzer.postgres.lex import IncompleteError, lex
 from analyzer.workload.parse import Statement, Workload, parse_file, parse_statements
 
 

@@ -11,8 +11,7 @@ from typing import Any, get_args
 import pytest
 from sample_report import predicted, propose_document, sample, whatif_document
 
-from analyzer.errors import InputError
-from analyzer.report.model import (
+from analyzer.documents.report import (
     CheckCount,
     HelpedStatement,
     NotProposed,
@@ -20,10 +19,11 @@ from analyzer.report.model import (
     Provenance,
     Report,
 )
-from analyzer.report.output import AnyDocument, Format, render, write
-from analyzer.report.query_text import normalise, with_query_text
-from analyzer.report.schema import render_schemas
-from analyzer.report.verification import Verification, VerifiedStatement
+from analyzer.documents.schema import render_schemas
+from analyzer.documents.verification import Verification, VerifiedStatement
+from analyzer.errors import InputError
+from analyzer.render.output import AnyDocument, Format, render, write
+from analyzer.render.query_text import normalise, with_query_text
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -73,7 +73,7 @@ def provenance(**changes: Any) -> Provenance:
 def test_committed_schemas_are_those_of_the_records() -> None:
     committed = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
     ours = {name: text for name, text in committed.items() if name in render_schemas()}
-    assert ours == render_schemas(), "run: python -m analyzer.report.schema docs/schemas"
+    assert ours == render_schemas(), "run: python -m analyzer.documents.schema docs/schemas"
 
 
 @pytest.mark.parametrize(("name", "output_format"), CASES)

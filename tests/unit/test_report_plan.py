@@ -6,8 +6,8 @@ import pytest
 from pydantic import JsonValue
 from sample_plans import bitmap, explained, index_scan, over, scan
 
-from analyzer.report import units
-from analyzer.report.plan import compare_plans, parse_plan
+from analyzer.render import units
+from analyzer.render.plan import compare_plans, parse_plan
 
 
 def labels(plan: JsonValue) -> list[tuple[int, str]]:

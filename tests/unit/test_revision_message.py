@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.errors import InputError
-from analyzer.index import IndexDef, Key
-from analyzer.lex import lex, significant
-from analyzer.migrate import offline
-from analyzer.migrate.directives import separate
+from analyzer.migrate.deploy import offline
+from analyzer.migrate.deploy.target import Target
 from analyzer.migrate.message import docstring
 from analyzer.migrate.operations import IndexOperation, NothingOp, ReindexIndexOp, render_operation
-from analyzer.migrate.revision import operations_of, write_revision
-from analyzer.migrate.target import Target
+from analyzer.migrate.plan.revision import operations_of, write_revision
+from analyzer.migrate.plan.split_revision import separate
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.lex import lex, significant
 from analyzer.specs.diff import Change
 from analyzer.sql import ident
 

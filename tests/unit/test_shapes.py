@@ -3,7 +3,7 @@
 import pytest
 from catalogs import snapshot, table
 
-from analyzer.capture.snapshot import NotExamined
+from analyzer.documents.snapshot import NotExamined
 from analyzer.workload.ordering import Nearest, SortKey
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, TableShape, shape

@@ -5,7 +5,7 @@ from catalogs import snapshot, statistics, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.capture.snapshot import Snapshot
+from analyzer.documents.snapshot import Snapshot
 from analyzer.workload.bindings import Binding, bindings, bound_text, parse_array
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, shape

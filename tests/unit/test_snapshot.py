@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from analyzer.capture.heights import height_in
+from analyzer.capture.btree_levels import height_in
 from analyzer.capture.indexes import one_line, unwrapped
 from analyzer.capture.literals import UnreadableStatementError, without_literals
-from analyzer.capture.snapshot import Index, NotExamined, Server, Snapshot, dump, load
+from analyzer.documents.snapshot import Index, NotExamined, Server, Snapshot, dump, load
 from analyzer.errors import InputError
-from analyzer.index import IndexDef, Key
+from analyzer.objects.index import IndexDef, Key
 
 
 @pytest.fixture

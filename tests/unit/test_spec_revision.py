@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.capture.snapshot import Index
-from analyzer.index import IndexDef, Key
+from analyzer.documents.snapshot import Index
 from analyzer.migrate.operations import (
     AlterIndexOp,
     BuildIndexOp,
@@ -20,12 +19,13 @@ from analyzer.migrate.operations import (
     beside_each_other,
     render_operation,
 )
-from analyzer.migrate.revision import operation as operation_of
-from analyzer.migrate.revision import operations_of
-from analyzer.migrate.steps import plan
+from analyzer.migrate.plan.revision import operation as operation_of
+from analyzer.migrate.plan.revision import operations_of
+from analyzer.migrate.plan.steps import plan
+from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.diff import Change, Kind
-from analyzer.specs.files import DeclaredSpec
-from analyzer.specs.model import Spec
+from analyzer.specs.file import DeclaredSpec
+from analyzer.specs.index import Spec
 from analyzer.sql import literal
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=25)

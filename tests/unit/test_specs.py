@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.errors import ConflictError, InputError
-from analyzer.index import IndexDef, Key
-from analyzer.specs.files import NewSpec, append_proposals, append_specs, load_specs, set_state
-from analyzer.specs.model import SpecFile, auto_lists, json_schema
-from analyzer.specs.source import load_sources
+from analyzer.objects.index import IndexDef, Key
+from analyzer.specs.file import NewSpec, append_proposals, append_specs, load_specs, set_state
+from analyzer.specs.index import SpecFile, auto_lists, json_schema
+from analyzer.specs.tolerant import load_sources
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,249 @@
+"""TX106 to TX109, TX112, TX123 and TX125: what each access method can do, and its storage parameters."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from analyzer.checks.rule import Answer, Rule, Subject, Unknown, Violation
+from analyzer.objects.index import IndexDef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an access method can do, as pg_indexam_has_property() says on a server."""
+
+    unique: bool = False
+    include: bool = False
+    order: bool = False
+    multicolumn: bool = False
+
+
+METHODS: Mapping[str, Capabilities] = {
+    "btree": Capabilities(unique=True, include=True, order=True, multicolumn=True),
+    "hash": Capabilities(),
+    "gin": Capabilities(multicolumn=True),
+    "gist": Capabilities(include=True, multicolumn=True),
+    "spgist": Capabilities(include=True),
+    "brin": Capabilities(multicolumn=True),
+    "ivfflat": Capabilities(),
+    "hnsw": Capabilities(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """An integer option and its bounds."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An option that takes one of some words; a boolean takes any of PostgreSQL's spellings."""
+
+    words: tuple[str, ...]
+
+
+BOOLEAN = Words(("true", "false", "on", "off", "yes", "no", "1", "0"))
+_FILLFACTOR = Whole(10, 100)
+#: Bounds of reloptions.c and pgvector's, the same from PostgreSQL 14 to 18.
+PARAMETERS: Mapping[str, Mapping[str, Whole | Words]] = {
+    "btree": {"fillfactor": _FILLFACTOR, "deduplicate_items": BOOLEAN},
+    "hash": {"fillfactor": _FILLFACTOR},
+    "gist": {"fillfactor": _FILLFACTOR, "buffering": Words(("on", "off", "auto"))},
+    "spgist": {"fillfactor": _FILLFACTOR},
+    "gin": {"fastupdate": BOOLEAN, "gin_pending_list_limit": Whole(64, 2_147_483_647)},
+    "brin": {"pages_per_range": Whole(1, 131_072), "autosummarize": BOOLEAN},
+    "hnsw": {"m": Whole(2, 100), "ef_construction": Whole(4, 1000)},
+    "ivfflat": {"lists": Whole(1, 32_768)},
+}
+#: Parameters of operator classes.
+OPCLASS_PARAMETERS: Mapping[str, Mapping[str, Whole]] = {"gist_trgm_ops": {"siglen": Whole(1, 2024)}}
+_VECTOR_METHODS = ("hnsw", "ivfflat")
+DEFAULT_M, DEFAULT_EF_CONSTRUCTION = 16, 64
+
+
+def _able(what: str) -> str:
+    return ", ".join(name for name, able in METHODS.items() if getattr(able, what))
+
+
+def _unique(subject: Subject) -> Iterator[Answer]:
+    index = subject.index
+    if index.unique and not METHODS[index.method].unique:
+        yield Violation(
+            message=f"{index.method} cannot be unique; only {_able('unique')} can",
+            at=("unique",),
+            rewrite="make the unique index a btree, or drop unique",
+            fix=replace(index, unique=False, nulls_not_distinct=False),
+        )
+
+
+def _include(subject: Subject) -> Iterator[Answer]:
+    index = subject.index
+    if index.include and not METHODS[index.method].include:
+        yield Violation(
+            message=f"{index.method} has no INCLUDE; only {_able('include')} have",
+            at=("include",),
+            rewrite="drop include, or give the covering columns to a btree",
+            fix=replace(index, include=()),
+        )
+    for number, name in enumerate(index.include):
+        if subject.column(name) is None and any(sign in name for sign in "( "):
+            message = f"INCLUDE takes plain columns, not {name!r}"
+            yield Violation(message=message, at=("include", number), rewrite="name the column alone")
+
+
+def _order(subject: Subject) -> Iterator[Answer]:
+    index = subject.index
+    if METHODS[index.method].order:
+        return
+    for number, key in enumerate(index.keys):
+        if key.descending or key.nulls is not None:
+            yield Violation(
+                message=f"{index.method} keeps no order; order and nulls are for {_able('order')}",
+                at=("keys", number),
+                rewrite="drop order and nulls",
+                fix=subject.with_key(number, descending=False, nulls=None),
+            )
+
+
+def _multicolumn(subject: Subject) -> Iterator[Answer]:
+    index = subject.index
+    if len(index.keys) > 1 and not METHODS[index.method].multicolumn:
+        yield Violation(
+            message=f"{index.method} takes one key, not {len(index.keys)}; {_able('multicolumn')} take several",
+            at=("keys", 1),
+            rewrite="declare an index per key, or one with a method that takes several",
+            fix=replace(index, method="btree") if index.method == "hash" else None,
+        )
+
+
+def _storage(subject: Subject) -> Iterator[Answer]:
+    index = subject.index
+    if index.method not in _VECTOR_METHODS:
+        yield from _bounds(subject)
+    for number, key in enumerate(index.keys):
+        known = OPCLASS_PARAMETERS.get((key.opclass or "").rpartition(".")[2], {})
+        for name, value in key.opclass_parameters:
+            if known and (problem := _problem(known, name, value)):
+                kept = tuple(pair for pair in key.opclass_parameters if pair[0] != name)
+                fix = subject.with_key(number, opclass_parameters=kept)
+                yield Violation(
+                    message=f"{key.opclass}: {problem}", at=("keys", number, "opclass_parameters", name), fix=fix
+                )
+            elif not known:
+                yield Unknown(reason=f"the parameters of {key.opclass} are known to a server only")
+
+
+def _vector_storage(subject: Subject) -> Iterator[Answer]:
+    if subject.index.method not in _VECTOR_METHODS:
+        return
+    yield from _bounds(subject)
+    parameters = dict(subject.index.parameters)
+    m, ef = parameters.get("m"), parameters.get("ef_construction")
+    m_number = int(m) if m is not None and m.isdigit() else DEFAULT_M
+    ef_number = int(ef) if ef is not None and ef.isdigit() else DEFAULT_EF_CONSTRUCTION
+    if subject.index.method == "hnsw" and ef_number < 2 * m_number <= 200:
+        yield Violation(
+            message=f"ef_construction is {ef_number} and m {m_number}: it must be at least twice m",
+            at=("with", "ef_construction" if ef is not None else "m"),
+            rewrite=f"ef_construction: {2 * m_number}",
+            fix=subject.with_parameters(ef_construction=str(2 * m_number)),
+        )
+
+
+def _bounds(subject: Subject) -> Iterator[Violation]:
+    known = PARAMETERS[subject.index.method]
+    for name, value in subject.index.parameters:
+        problem = _problem(known, name, value)
+        if problem is not None:
+            yield Violation(
+                message=f"{subject.index.method}: {problem}",
+                at=("with", name),
+                rewrite=_remedy(known, name),
+                fix=_within(subject, known.get(name), name, value),
+            )
+
+
+def _problem(known: Mapping[str, Whole | Words] | Mapping[str, Whole], name: str, value: str) -> str | None:
+    option = known.get(name)
+    if option is None:
+        return f"it has no parameter {name}"
+    if isinstance(option, Words):
+        low = value.lower()
+        # PostgreSQL takes any unambiguous beginning of a boolean's words.
+        matches = low in option.words or (
+            option is BOOLEAN and any(w.startswith(low) for w in option.words if len(w) > 2)
+        )
+        return None if matches and low != "o" else f"{name} is {', '.join(option.words[:4])}, not {value}"
+    try:
+        number = int(value, 0) if value.lower().startswith("0x") else float(value)
+    except ValueError:
+        return f"{name} is a whole number, not {value}"
+    return None if option.least <= number <= option.most else f"{name} is {option.least} to {option.most}, not {value}"
+
+
+def _remedy(known: Mapping[str, Whole | Words], name: str) -> str:
+    return f"within bounds, or left out for the default of {name}" if name in known else f"it has {', '.join(known)}"
+
+
+def _within(subject: Subject, option: Whole | Words | None, name: str, value: str) -> IndexDef:
+    """Return the index with the nearest value that is allowed; without the parameter when there is none."""
+    if isinstance(option, Whole) and value.lstrip("-").isdigit():
+        nearest = str(min(max(int(value), option.least), option.most))
+        return subject.with_parameters(**{name: nearest})
+    return subject.with_parameters(**{name: None})
+
+
+def _nulls(subject: Subject) -> Iterator[Answer]:
+    index = subject.index
+    if index.nulls_not_distinct and not index.unique:
+        yield Violation(
+            message="nulls_not_distinct says nothing on an index that is not unique; the server ignores it silently",
+            at=("nulls_not_distinct",),
+            rewrite="add unique: true, or drop nulls_not_distinct",
+            fix=replace(index, nulls_not_distinct=False),
+        )
+    elif index.nulls_not_distinct and subject.known is None:
+        yield Unknown(reason="NULLS NOT DISTINCT needs PostgreSQL 15; give -d URL or --snapshot to compare")
+    elif index.nulls_not_distinct and subject.known is not None and subject.known.facts.snapshot.server.major < 15:
+        major = subject.known.facts.snapshot.server.major
+        yield Violation(
+            message=f"nulls_not_distinct needs PostgreSQL 15; the server is {major}", at=("nulls_not_distinct",)
+        )
+
+
+RULES = (
+    Rule(
+        code="TX106", name="unique-needs-btree", severity="error", title="the access method cannot be unique",
+        sqlstates=("0A000",), check=_unique, decided_by_server=True,
+    ),
+    Rule(
+        code="TX107", name="include-not-supported", severity="error",
+        title="INCLUDE on a method that has none, or of more than a plain column",
+        sqlstates=("0A000", "42P17", "42703"), check=_include, decided_by_server=True,
+    ),
+    Rule(
+        code="TX108", name="order-not-supported", severity="error", title="order or nulls on a method without order",
+        sqlstates=("0A000",), check=_order, decided_by_server=True,
+    ),
+    Rule(
+        code="TX109", name="one-key-only", severity="error", title="several keys on a method that takes one",
+        sqlstates=("0A000",), check=_multicolumn, decided_by_server=True,
+    ),
+    Rule(
+        code="TX112", name="storage-parameter", severity="error",
+        title="a storage parameter the method has not, or out of its bounds",
+        sqlstates=("22023",), check=_storage, decided_by_server=True,
+    ),
+    Rule(
+        code="TX123", name="vector-index-parameter", severity="error",
+        title="a parameter of hnsw or ivfflat out of its bounds",
+        sqlstates=("22023",), check=_vector_storage, decided_by_server=True,
+    ),
+    Rule(
+        code="TX125", name="nulls-not-distinct", severity="error",
+        title="NULLS NOT DISTINCT where it says nothing or the server has it not",
+        sqlstates=("42601",), check=_nulls,
+    ),
+)  # fmt: skip

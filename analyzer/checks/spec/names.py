@@ -1,0 +1,82 @@
+"""TX113 and TX114: the table, its columns and the index's name."""
+
+from collections.abc import Iterator
+
+from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Violation
+
+#: INDEX_MAX_KEYS of a server built as usual.
+MAX_COLUMNS = 32
+NAME_BYTES = 63
+_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
+_SYSTEM_SCHEMAS = frozenset({"pg_catalog", "pg_toast"})
+
+
+def _columns(subject: Subject) -> Iterator[Answer]:
+    index = subject.index
+    number = len(index.keys) + len(index.include)
+    if number > MAX_COLUMNS:
+        yield Violation(message=f"{number} columns with INCLUDE; an index holds at most {MAX_COLUMNS}", at=("keys",))
+    if index.schema in _SYSTEM_SCHEMAS:
+        yield Violation(message=f"{index.schema} holds the server's own tables, which take no indexes")
+    for position, key in enumerate(index.keys):
+        if key.column in _SYSTEM_COLUMNS:
+            yield Violation(message=f"{key.column} is a system column, which cannot be indexed", at=("keys", position))
+    if subject.known is None:
+        yield NEEDS_TABLE
+        return
+    yield from _existing(subject)
+
+
+def _existing(subject: Subject) -> Iterator[Violation]:
+    relation = subject.relation
+    table = subject.index.qualified_table
+    if relation is None:
+        yield Violation(
+            message=f"there is no table {table} in the database", rewrite="create it first, or mend the name"
+        )
+        return
+    if relation.kind in "vf":
+        kind = "view" if relation.kind == "v" else "foreign table"
+        message = f"{table} is a {kind}, which takes no index"
+        yield Violation(message=message, rewrite="index its tables, or make it a materialised view")
+        return
+    names = [(("keys", n), key.column) for n, key in enumerate(subject.index.keys)]
+    names += [(("include", n), name) for n, name in enumerate(subject.index.include)]
+    for at, name in names:
+        if name is not None and name not in _SYSTEM_COLUMNS and relation.column(name) is None:
+            near = next((c.name for c in relation.columns if c.name.lower() == name.lower()), None)
+            rewrite = f"the column is called {near}" if near else "mend the name, or write {expression: …}"
+            yield Violation(message=f"{table} has no column {name}", at=at, rewrite=rewrite)
+
+
+def _name(subject: Subject) -> Iterator[Answer]:
+    index = subject.index
+    if "." in index.name:
+        message = f"the name {index.name} holds a dot; an index lies in its table's schema and takes no schema itself"
+        fix = index.renamed(index.name.rpartition(".")[2])
+        yield Violation(message=message, at=("name",), rewrite=f"name: {fix.name}", fix=fix)
+    if subject.known is None:
+        yield NEEDS_TABLE
+        return
+    taken = subject.known.facts.relations.get((index.schema, index.name))
+    if taken is not None:
+        yield Violation(message=f"{index.qualified_name} is the name of a table or view already", at=("name",))
+    found = subject.existing
+    if found is not None and found.definition.table != index.table:
+        message = f"{index.qualified_name} is the name of an index on {found.definition.qualified_table} already"
+        yield Violation(message=message, at=("name",), rewrite="choose another name")
+
+
+RULES = (
+    Rule(
+        code="TX113", name="columns", severity="error",
+        title="a table or column that is not there, cannot be indexed, or is one too many",
+        sqlstates=("42703", "0A000", "54011", "42P01", "3F000", "42809", "42501"),
+        check=_columns, decided_by_server=True,
+    ),
+    Rule(
+        code="TX114", name="index-name", severity="error",
+        title="an index name that is too long, qualified, or taken",
+        sqlstates=("42601", "42622", "42P07"), check=_name,
+    ),
+)  # fmt: skip

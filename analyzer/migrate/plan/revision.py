@@ -1,0 +1,199 @@
+"""Write an Alembic revision from the specs: the index steps and nothing else."""
+
+import argparse
+import configparser
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config, MessagingOptions
+from alembic.operations import MigrateOperation
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError, format_as_comma, rev_id
+
+from analyzer import stdout
+from analyzer.documents.snapshot import Snapshot
+from analyzer.errors import InputError
+from analyzer.migrate.message import docstring, refuse_code
+from analyzer.migrate.operations import (
+    IMPORT,
+    AlterIndexOp,
+    BuildIndexOp,
+    DropIndexOnlineOp,
+    IndexOperation,
+    RenameIndexOp,
+    ReplaceIndexOp,
+    beside_each_other,
+    render_operation,
+)
+from analyzer.migrate.plan.steps import Action, Step, plan
+from analyzer.objects.index import IndexDef
+from analyzer.paths import is_file
+from analyzer.specs.diff import Canonical, Change, changes
+from analyzer.specs.file import load_specs
+
+#: pg_get_indexdef of a definition.
+Deparse = Callable[[IndexDef], str]
+
+_OPERATIONS: dict[str, type[IndexOperation]] = {
+    "build": BuildIndexOp,
+    "replace": ReplaceIndexOp,
+    "drop": DropIndexOnlineOp,
+    "rename": RenameIndexOp,
+    "alter": AlterIndexOp,
+}
+_SEQUENTIAL = re.compile(r"[0-9]{2,8}")
+#: What Alembic tells a template besides.
+_FACTS: dict[str, Any] = {
+    "down_revision": None,
+    "create_date": "",
+    "comma": format_as_comma,
+    "branch_labels": None,
+    "depends_on": None,
+}
+
+
+def revise(
+    snapshot: Snapshot,
+    specs_dir: Path,
+    config: Path | Config,
+    *,
+    message: str,
+    canonical: Canonical,
+    deparse: Deparse | None = None,
+) -> Path | None:
+    """Write the revision that makes the captured database agree with the specs; None when it does already.
+
+    `canonical` gives a definition as a server understands it, `deparse` as pg_get_indexdef prints it.
+    """
+    specs = load_specs(specs_dir)
+
+    def rows(schema: str, table: str) -> float | None:
+        relation = snapshot.relation(schema, table)
+        return None if relation is None or relation.tuples < 0 else relation.tuples
+
+    found = changes(specs, snapshot.indexes, canonical, rows)
+    partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
+    return write_revision(config, message, found, deparse=deparse, partitioned=partitioned) if found else None
+
+
+@stdout.diverted()  # the project's revisions are loaded, and its hooks run on the new one
+def write_revision(
+    config: Path | Config,
+    message: str,
+    found: Sequence[Change],
+    *,
+    deparse: Deparse | None = None,
+    partitioned: Collection[tuple[str, str]] = (),
+) -> Path:
+    """Write one revision on top of the project's head, by the project's own template, and return its path.
+
+    `deparse` gives pg_get_indexdef of a definition; `partitioned` tables are (schema, name).
+    Raises InputError when Alembic cannot write it: no configuration, several heads, no script location.
+    """
+    operations = operations_of(found, deparse=deparse, partitioned=partitioned)
+    try:
+        directory = ScriptDirectory.from_config(_alembic_config(config))
+        directory.messaging_opts = MessagingOptions(quiet=True)
+        identifier, written = _next_id(directory), docstring(message)
+        body: dict[str, Any] = {
+            "imports": IMPORT,
+            "upgrades": _body(operations),
+            "downgrades": _body([operation.reverse() for operation in reversed(operations)]),
+        }
+        refuse_code(Path(directory.dir) / "script.py.mako", written, _FACTS | body | {"up_revision": identifier})
+        script = directory.generate_revision(identifier, written, **body)
+    except (CommandError, configparser.Error) as error:
+        raise InputError(f"Alembic cannot write a revision: {error}") from error
+    if script is None:
+        raise InputError("Alembic wrote a revision that it cannot read back; check script.py.mako")
+    return Path(script.path)
+
+
+def operations_of(
+    found: Sequence[Change], *, deparse: Deparse | None, partitioned: Collection[tuple[str, str]] = ()
+) -> tuple[IndexOperation, ...]:
+    """Return the operations that make the changes."""
+
+    def step(change: Change) -> Step:
+        index = change.index
+        builds = change.kind in {"create", "replace"}
+        # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
+        definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
+        return plan(change, definition=definition, partitioned=(index.schema, index.table) in partitioned)
+
+    return tuple(operation(step(change)) for change in _ordered(found))
+
+
+def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
+    """Put builds before drops, for what takes over should be there first; but a name has to be free to be taken."""
+    wanted = {(change.index.schema, change.index.name) for change in found if change.kind != "drop"}
+
+    def place(change: Change) -> int:
+        if change.kind == "drop":
+            return 0 if (change.index.schema, change.index.name) in wanted else 4
+        # Creations follow each other, so that they can be built side by side.
+        return {"rename": 1, "alter": 1, "create": 2}.get(change.kind, 3)
+
+    return tuple(sorted(found, key=place))
+
+
+def _alembic_config(config: Path | Config) -> Config:
+    if isinstance(config, Config):
+        return config
+    if not is_file(config):
+        raise InputError(f"{config} is not there; run in the project's directory or give --config FILE")
+    return Config(config, toml_file=config.parent / "pyproject.toml", cmd_opts=argparse.Namespace(quiet=True))
+
+
+def _next_id(directory: ScriptDirectory) -> str:
+    """Continue a project's 0001, 0002, …; otherwise let Alembic choose."""
+    heads = directory.get_heads()
+    if len(heads) != 1 or not _SEQUENTIAL.fullmatch(heads[0]):
+        return rev_id()
+    taken = {script.revision for script in directory.walk_revisions()}
+    return next(number for number in _following(heads[0]) if number not in taken)
+
+
+def _following(number: str) -> Iterator[str]:
+    current = int(number)
+    while True:
+        current += 1
+        yield str(current).zfill(len(number))
+
+
+def _body(operations: Sequence[MigrateOperation]) -> str:
+    """Join operations to the body of a function, its first line not indented, as script.py.mako wants it."""
+    text = "\n".join(render_operation(operation) for operation in beside_each_other(operations))
+    return text.replace("\n", "\n    ")
+
+
+def operation(step: Step) -> IndexOperation:
+    """Return a step as the operation of a revision, which knows what undoes it."""
+    return _operation(step, step.forward, _operation(step, step.reverse))
+
+
+def _operation(step: Step, deed: Action, reverse: IndexOperation | None = None) -> IndexOperation:
+    return _OPERATIONS[deed.kind](
+        deed.name,
+        step.table,
+        schema=step.schema,
+        sql=deed.sql,
+        new_name=deed.new_name,
+        definition=deed.definition,
+        attributes=deed.attributes,
+        lock_timeout=_duration(deed.lock_timeout_ms),
+        settings=dict(deed.settings),
+        hazards=deed.hazards,
+        reverse_op=reverse,
+    )
+
+
+def _duration(milliseconds: int) -> str:
+    """Write a timeout as PostgreSQL prints it."""
+    for unit, size in (("min", 60_000), ("s", 1_000)):
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"

@@ -1,0 +1,182 @@
+"""Turn a change into steps: the statements a revision runs, with their timeouts, hazards and reverse."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from analyzer.objects.index import IndexDef
+from analyzer.specs.diff import Change
+from analyzer.sql import render_text
+
+#: A concurrent build waits for every older transaction of its database; cut short it leaves an INVALID index.
+BUILD_LOCK_TIMEOUT_MS = 600_000
+#: What waits for less is repeated with the next run; a long wait only queues others behind it.
+SHORT_LOCK_TIMEOUT_MS = 5_000
+
+_DROP_HAZARDS = (
+    "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
+    "INDEX_DROPPED: queries that used the index get another plan",
+)
+_PARTITIONED_DROP_HAZARDS = (
+    "LOCK: ACCESS EXCLUSIVE on the table and its partitions for a moment; queues reads and writes behind it",
+    "INDEX_DROPPED: queries that used the index get another plan",
+)
+_SHORT_HAZARDS = ("LOCK: SHARE UPDATE EXCLUSIVE on the index for a moment; blocks no reads or writes",)
+_RENAME_HAZARDS = (*_SHORT_HAZARDS, "INDEX_RENAMED: hints and monitoring that name the index need the new name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What is done to one index, in one direction."""
+
+    kind: Literal["build", "replace", "drop", "rename", "alter"]
+    #: The index by the name it has beforehand.
+    name: str
+    #: The statement; empty for an alter, which has attributes only.
+    sql: str
+    lock_timeout_ms: int
+    #: What it does to others while it runs and afterwards, `CODE: sentence`.
+    hazards: tuple[str, ...]
+    #: pg_get_indexdef of the index to be there afterwards, when a server has printed it.
+    definition: str | None = None
+    #: Name afterwards, of a rename.
+    new_name: str | None = None
+    #: Statements that follow: comment and statistics targets.
+    attributes: tuple[str, ...] = ()
+    #: Settings of the building session.
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One deed of a revision and the one that undoes it."""
+
+    schema: str
+    table: str
+    forward: Action
+    reverse: Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """An index as it is, or as it is to be."""
+
+    index: IndexDef
+    definition: str | None
+    comment: str | None = None
+    statistics: tuple[tuple[int, int], ...] = ()
+
+
+def plan(change: Change, *, definition: str | None = None, partitioned: bool = False) -> Step:
+    """Plan one change; `definition` is pg_get_indexdef of the index wanted, when a server has printed it.
+
+    On a partitioned table the statement makes the parent's index, and the executor each partition's.
+    """
+    wanted = _Side(index=change.index, definition=definition, comment=change.comment, statistics=change.statistics)
+    settings = change.spec.spec.build.settings() if change.spec else ()
+    current = change.current
+    if current is None or change.kind == "create":
+        forward = _build(wanted, None, settings, partitioned=partitioned)
+        return _step(wanted, forward, _drop(wanted.index, partitioned=partitioned))
+    before = _Side(
+        index=current.definition,
+        definition=current.ddl,
+        comment=current.comment,
+        statistics=current.statistics_targets,
+    )
+    match change.kind:
+        case "drop":
+            back = _build(before, None, settings, partitioned=partitioned)
+            return _step(before, _drop(before.index, partitioned=partitioned), back)
+        case "rename":
+            return _step(wanted, _rename(before, wanted), _rename(wanted, before))
+        case "alter":
+            return _step(wanted, _alter(before, wanted), _alter(wanted, before))
+        case _:
+            back = _build(before, wanted, settings, partitioned=partitioned)
+            return _step(wanted, _build(wanted, before, settings, partitioned=partitioned), back)
+
+
+def create_sql(index: IndexDef, *, partitioned: bool) -> str:
+    """Write the statement of a build: concurrent, or ON ONLY a partitioned table, whose index others complete."""
+    if not partitioned:
+        return index.ddl(concurrently=True)
+    return render_text(f"index/create_{index.method}", index=index, concurrently=False, if_not_exists=False, only=True)
+
+
+def _step(side: _Side, forward: Action, reverse: Action) -> Step:
+    return Step(schema=side.index.schema, table=side.index.table, forward=forward, reverse=reverse)
+
+
+def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str], ...], *, partitioned: bool) -> Action:
+    return Action(
+        kind="build" if replaced is None else "replace",
+        name=side.index.name,
+        sql=create_sql(side.index, partitioned=partitioned),
+        lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS,
+        hazards=tuple(_build_hazards(side.index, replaces=replaced is not None, partitioned=partitioned)),
+        definition=side.definition,
+        attributes=tuple(_attributes(side, side.index.name)),
+        settings=settings,
+    )
+
+
+def _drop(index: IndexDef, *, partitioned: bool) -> Action:
+    return Action(
+        kind="drop",
+        name=index.name,
+        sql=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=not partitioned),
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_PARTITIONED_DROP_HAZARDS if partitioned else _DROP_HAZARDS,
+    )
+
+
+def _rename(before: _Side, after: _Side) -> Action:
+    old, new = before.index, after.index
+    return Action(
+        kind="rename",
+        name=old.name,
+        new_name=new.name,
+        sql=render_text("online/rename_index", schema=old.schema, name=old.name, new_name=new.name),
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_RENAME_HAZARDS,
+        attributes=tuple(_attributes(after, new.name, before)),
+    )
+
+
+def _alter(before: _Side, after: _Side) -> Action:
+    return Action(
+        kind="alter",
+        name=after.index.name,
+        sql="",
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_SHORT_HAZARDS,
+        attributes=tuple(_attributes(after, after.index.name, before)),
+    )
+
+
+def _attributes(side: _Side, name: str, before: _Side | None = None) -> Iterator[str]:
+    """Write what gives an index its comment and statistics targets, and takes away those it had before."""
+    schema = side.index.schema
+    if side.comment != (before.comment if before else None):
+        yield render_text("index/comment", schema=schema, name=name, comment=side.comment)
+    targets: Mapping[int, int] = dict(side.statistics)
+    had: Mapping[int, int] = dict(before.statistics) if before else {}
+    for position in sorted({*targets, *had}):
+        target = targets.get(position, -1)
+        if target != had.get(position, -1):
+            yield render_text("index/set_statistics", schema=schema, name=name, position=position, target=target)
+
+
+def _build_hazards(index: IndexDef, *, replaces: bool, partitioned: bool) -> Iterator[str]:
+    if partitioned:
+        yield "LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn; awaits older transactions, blocks no writes"
+        yield "LOCK: SHARE on the table alone for a moment, for this statement; queues writes behind it"
+        yield "INDEX_BUILD: reads every partition twice, builds and attaches an index for each"
+    else:
+        yield "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes"
+        yield "INDEX_BUILD: reads the whole table twice"
+    if index.unique:
+        yield "UNIQUE: fails on duplicates and leaves an INVALID index"
+    if replaces:
+        yield "INDEX_REPLACED: both indexes need space until the swap"
