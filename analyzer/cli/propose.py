@@ -31,7 +31,7 @@ from analyzer.paths import is_directory, is_there
 from analyzer.render.output import Format, QueryText
 from analyzer.specs.file import append_proposals, load_specs, set_state
 from analyzer.specs.index import json_schema
-from analyzer.twin.pool import side_by_side, usable_cores
+from analyzer.twin.pool import parallel_twins, usable_cores
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document
 from analyzer.workflows.declared import declared
@@ -129,5 +129,5 @@ def advise(
     with contextlib.ExitStack() as stack:
         tell = stack.enter_context(progress(quiet=quiet))
         twin = stack.enter_context(open_twin(snapshot, statements=needed, wanted=wanted, progress=tell))
-        pool = stack.enter_context(side_by_side(twin, workers)) if workers > 1 else None
+        pool = stack.enter_context(parallel_twins(twin, workers)) if workers > 1 else None
         return propose(twin, workload, declared=known, limits=limits, pool=pool, progress=tell)

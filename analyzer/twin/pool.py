@@ -109,7 +109,7 @@ class TwinPool:
 
 
 @contextlib.contextmanager
-def side_by_side(twin: Twin, workers: int) -> Generator[TwinPool]:
+def parallel_twins(twin: Twin, workers: int) -> Generator[TwinPool]:
     """Run so many processes, each with a copy of a twin, until the block ends."""
     spawn = multiprocessing.get_context("spawn")  # a fork would share this process's connections
     with (
