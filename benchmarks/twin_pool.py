@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef, Key
-from analyzer.twin.pool import side_by_side, usable_cores
+from analyzer.twin.pool import parallel_twins, usable_cores
 from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.twin import Twin, open_twin
 from benchmarks import tpc
@@ -49,7 +49,7 @@ def measured(twin: Twin, tasks: Sequence[Task]) -> Iterator[Measured]:
     yield _timed("the twin itself", lambda given: [cost(twin, task) for task in given], tasks, twins=1)
     for copies in range(1, usable_cores() + 1):
         tell(f"pool: {copies} copies")
-        with side_by_side(twin, copies) as pool:
+        with parallel_twins(twin, copies) as pool:
             where = "one copy" if copies == 1 else f"{copies} copies"
             yield _timed(where, functools.partial(pool.map, cost), tasks, twins=copies)
 
