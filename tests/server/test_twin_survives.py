@@ -25,6 +25,7 @@ from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain_together
 from analyzer.twin.server import cluster, postmaster
 from analyzer.twin.server.cluster import Cluster
+from analyzer.twin import twin as twin_module
 from analyzer.twin.twin import Twin, open_twin
 
 pytestmark = pytest.mark.slow
@@ -172,7 +173,7 @@ def test_what_kills_the_server_again_is_an_error_and_the_next_question_is_answer
             return explain_together(connection, asked, before=before, major=major)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(twin, "explain_together", deadly)
+            patch.setattr(twin_module, "explain_together", deadly)
             with pytest.raises(psycopg.OperationalError):
                 twin.plan(BY_ID)
         assert twin.plan(BY_ID) == before
