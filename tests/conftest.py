@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from analyzer.db import connect
+from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import render
 from analyzer.twin.server import choose, cluster
 from analyzer.twin.server.containment import kernel_obstacle
+from analyzer.twin.twin import Twin
 
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -32,6 +34,11 @@ def trusting(arguments: Sequence[str | Path]) -> list[str]:
     builds = {"propose", "report", "whatif", "lint", "check", "verify", "revise"}
     more = [] if choose.REFUSES or not builds.intersection(map(str, arguments)) else ["--trust-schema"]
     return [*map(str, arguments), *more]
+
+
+def lacking(twin: Twin) -> tuple[NotExamined, ...]:
+    """Return what of its snapshot a twin lacks, beside the containment where the kernel contains nothing."""
+    return tuple(gap for gap in twin.not_examined if choose.REFUSES or gap.what != "containment")
 
 
 def pytest_report_header() -> str:

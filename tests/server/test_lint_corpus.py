@@ -28,6 +28,7 @@ from analyzer.specs.tolerant import load_sources
 from analyzer.specs.yaml_tree import dump_mapping, parse_tree
 from analyzer.twin.server import cluster
 from analyzer.twin.twin import open_twin
+from tests.conftest import lacking
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 TODAY = dt.date(2026, 1, 1)
@@ -94,7 +95,7 @@ def _bench(server: str, *, vector: bool) -> Iterator[Bench]:
         snapshot = capture(url, statements=False)
         known = known_of(Facts(snapshot))
         with open_twin(snapshot) as twin:
-            assert not [gap for gap in twin.not_examined if not gap.what.startswith("statistics of ")]
+            assert not [gap for gap in lacking(twin) if not gap.what.startswith("statistics of ")]
             yield Bench(connection=connection, known=known, build=twin.canonical, vector=vector)
 
 

@@ -10,6 +10,7 @@ from servers import VERSIONS, server_of
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.twin.twin import Twin, open_twin
+from tests.conftest import lacking
 
 _FILL = "INSERT INTO {table} SELECT i, i % 500, md5(i::text), now() FROM generate_series({first}, {last}) AS i"
 _SETTLE = "VACUUM ANALYZE {table}"
@@ -69,7 +70,7 @@ def live(request: pytest.FixtureRequest) -> Iterator[Live]:
 @pytest.fixture(scope="module")
 def twin(live: Live) -> Iterator[Twin]:
     with open_twin(capture(as_role(live.url, live.role), statements=False)) as opened:
-        assert opened.not_examined == ()
+        assert lacking(opened) == ()
         yield opened
 
 

@@ -15,7 +15,7 @@ from analyzer.documents.snapshot import Column, Extension, FunctionDef, Relation
 from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.twin import PlannerChoice, Twin, open_twin
 from analyzer.workload.parse import parse_listed
-from tests.conftest import fresh_database
+from tests.conftest import fresh_database, lacking
 
 
 def without(snapshot: Snapshot, *names: str) -> Snapshot:
@@ -35,7 +35,7 @@ def platform(server: str) -> Iterator[Snapshot]:
 
 
 def told(twin: Twin) -> dict[str, str]:
-    return {gap.what: gap.reason for gap in twin.not_examined}
+    return {gap.what: gap.reason for gap in lacking(twin)}
 
 
 def error(twin: Twin, statement: str) -> str | None:
@@ -175,7 +175,7 @@ def test_tablespace_costs_are_the_captured_ones(server: str) -> None:
             run(connection, "CREATE INDEX fast_i ON fast (i)")
             run(connection, "ANALYZE")
             with open_twin(capture(url, statements=False)) as twin:
-                assert twin.not_examined == ()
+                assert lacking(twin) == ()
                 for table in ("t", "fast"):
                     for where in ("i = 7", "i < 300", "i % 2 = 1"):
                         statement = f"SELECT i FROM {table} WHERE {where}"

@@ -12,6 +12,7 @@ from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import Snapshot
 from analyzer.twin.twin import Twin, open_twin
+from tests.conftest import lacking
 
 FOREIGN = "odd.remote: it is a foreign table, and only its server's wrapper knows what it costs"
 
@@ -71,7 +72,7 @@ def test_the_planner_is_the_captured_servers_own_version(twin: Twin) -> None:
 
 
 def test_what_is_not_exact_is_said(twin: Twin) -> None:
-    told = {gap.what: gap.reason for gap in twin.not_examined}
+    told = {gap.what: gap.reason for gap in lacking(twin)}
     expected = {"row security of odd.tenant_order", "foreign table odd.remote"}
     if twin.snapshot.server.major < 17:
         expected |= {"statistics of odd.typed.span", "statistics of odd.typed.seen", "statistics of odd.booking.during"}

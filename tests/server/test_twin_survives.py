@@ -22,10 +22,10 @@ from analyzer.documents import snapshot as snapshots
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError
 from analyzer.objects.index import IndexDef, Key
+from analyzer.twin import twin as twin_module
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain_together
 from analyzer.twin.server import cluster, postmaster
 from analyzer.twin.server.cluster import Cluster
-from analyzer.twin import twin as twin_module
 from analyzer.twin.twin import Twin, open_twin
 
 pytestmark = pytest.mark.slow

@@ -22,6 +22,7 @@ from analyzer.twin.server.container import local_image
 from analyzer.twin.server.containment import Containment
 from analyzer.twin.server.file_access import ServerStorage
 from analyzer.twin.twin import PlannerChoice, Twin, open_twin
+from tests.conftest import lacking
 
 needs_15 = pytest.mark.skipif(
     not DEBIAN_15.is_dir(), reason="apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15"
@@ -70,7 +71,7 @@ def test_a_twin_of_the_same_version_is_exact_there_too(claim: str, live: Live, t
 @needs_15
 def test_the_captured_servers_version_is_chosen_by_itself(twin: Twin) -> None:
     assert twin.planner.startswith("PostgreSQL 15.")
-    assert [gap.what for gap in twin.not_examined] == ["statistics of shop.product.period"]
+    assert [gap.what for gap in lacking(twin)] == ["statistics of shop.product.period"]
 
 
 @needs_15
