@@ -81,6 +81,19 @@ def traced(request: pytest.FixtureRequest, hostile: Hostile, captured: Snapshot)
     shutil.rmtree(directory)
 
 
+def test_a_call_that_others_interrupt_in_the_trace_is_read_whole() -> None:
+    text = """10 execve("/usr/bin/python3", [], 0) = 0
+10 clone(child_stack=NULL <unfinished ...>
+11 execve("/x/initdb", ["a"] <unfinished ...>
+10 <... clone resumed>) = 11
+11 <... execve resumed>, 0x1) = 0
+11 openat(AT_FDCWD, "/run/systemd/userdb/" <unfinished ...>
+10 openat(AT_FDCWD, "/a", O_RDONLY) = 3
+11 <... openat resumed>, O_RDONLY) = -1 ENOENT (No such file or directory)"""
+    opened = [(each.program, each.target, each.failed) for each in read_trace(text) if each.name == "openat"]
+    assert opened == [("/x/initdb", "/run/systemd/userdb/", True), ("/usr/bin/python3", "/a", False)]
+
+
 @pytest.mark.slow
 def test_propose_executes_opens_and_connects_to_what_the_manual_lists(
     traced: tuple[Path, Person], hostile: Hostile

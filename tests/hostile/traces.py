@@ -7,6 +7,7 @@ from dataclasses import dataclass
 CALLS = "execve,execveat,connect,open,openat,openat2,creat,clone,clone3,fork,vfork"
 _LINE = re.compile(r"^(?P<pid>\d+) +(?P<name>\w+)\((?P<rest>.*)$")
 _RESUMED = re.compile(r"^(?P<pid>\d+) +<\.\.\. (?P<name>\w+) resumed>(?P<rest>.*)$")
+_UNFINISHED = " <unfinished ...>"
 _CHILD = re.compile(r"= (\d+)\s*$")
 _PATH = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _FORKS = frozenset({"clone", "clone3", "fork", "vfork"})
@@ -27,11 +28,11 @@ class Call:
 
 def read_trace(text: str) -> tuple[Call, ...]:
     """Return the calls of a trace in order, each with the program that made it."""
-    lines = text.splitlines()
+    lines = _whole(text.splitlines())
     parents: dict[int, int] = {}
     programs: dict[int, list[tuple[int, str]]] = {}
     for number, line in enumerate(lines):
-        match = _LINE.match(line) or _RESUMED.match(line)
+        match = _LINE.match(line)
         if match is None:
             continue
         pid = int(match["pid"])
@@ -47,6 +48,21 @@ def read_trace(text: str) -> tuple[Call, ...]:
         return program(parents[pid], number) if pid in parents else ""
 
     return tuple(_calls(lines, program))
+
+
+def _whole(lines: list[str]) -> list[str]:
+    """Put what strace says when a call ends, and others were printed meanwhile, where it began."""
+    whole: list[str] = []
+    begun: dict[str, int] = {}
+    for line in lines:
+        if line.endswith(_UNFINISHED):
+            begun[line.split(" ", 1)[0]] = len(whole)
+            whole.append(line.removesuffix(_UNFINISHED))
+        elif (match := _RESUMED.match(line)) is not None and match["pid"] in begun:
+            whole[begun.pop(match["pid"])] += match["rest"]
+        else:
+            whole.append(line)
+    return whole
 
 
 def _calls(lines: list[str], program: Callable[[int, int], str]) -> Iterator[Call]:
