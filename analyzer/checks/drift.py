@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from analyzer.documents import report
 from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
-from analyzer.documents.snapshot import Index, NotExamined, Snapshot
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import ConflictError, InputError, NotExaminableError
 from analyzer.objects.index import IndexDef
 from analyzer.specs.diff import Canonical, Change, Comparison
@@ -39,7 +39,7 @@ class Drift:
     checks: tuple[RuleCount, ...]
     #: Declared indexes that were compared.
     objects: int
-    not_examined: tuple[report.NotExamined, ...]
+    not_examined: tuple[NotExamined, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,7 +107,7 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
     if wanted and not book.examined:
         raise NotExaminableError(f"no spec could be compared: {next(iter(book.skipped.values()))[0]}")
     _compare_unnamed(book, comparison, specs, snapshot)
-    skipped = tuple(report.NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
+    skipped = tuple(NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
     return Drift(
         findings=tuple(book.findings),
         checks=book.counts(),

@@ -32,7 +32,7 @@ from analyzer.documents.findings import (
     TextEdit,
     by_severity,
 )
-from analyzer.documents.report import NotExamined
+from analyzer.documents.not_examined import NotExamined
 from analyzer.errors import InputError, NotExaminableError, RejectedError
 from analyzer.objects.index import IndexDef
 from analyzer.specs.edits import edits_of

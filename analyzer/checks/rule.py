@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analyzer.catalog import Facts, type_name
-from analyzer.documents.report import Severity
+from analyzer.documents.findings import Severity
 from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
 from analyzer.objects.index import IndexDef, Key

@@ -21,8 +21,7 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.config import load_config
-from analyzer.documents.findings import FindingsDocument
-from analyzer.documents.report import Severity
+from analyzer.documents.findings import FindingsDocument, Severity
 from analyzer.specs.file import load_specs
 from analyzer.twin.twin import PlannerChoice, open_twin
 

@@ -28,9 +28,8 @@ from analyzer.cli.options import (
 )
 from analyzer.cli.options import Source as Origin
 from analyzer.config import load_config
-from analyzer.documents.findings import FindingsDocument
-from analyzer.documents.report import NotExamined, Severity
-from analyzer.documents.snapshot import NotExamined as SnapshotGap
+from analyzer.documents.findings import FindingsDocument, Severity
+from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot, load
 from analyzer.errors import CapabilityError, InputError
 from analyzer.objects.index import IndexDef
@@ -67,7 +66,6 @@ def _exact(
 ) -> FindingsDocument:
     with open_twin(snapshot, wanted=wanted, progress=tell) as twin:
         tell("lint")
-        gaps = [NotExamined(what=gap.what, reason=gap.reason) for gap in (*snapshot.not_examined, *twin.not_examined)]
         return lint(
             sources,
             today=dt.datetime.now(tz=dt.UTC).date(),
@@ -75,7 +73,7 @@ def _exact(
             build=twin.canonical,
             basis=f"{twin.planner} of database {snapshot.server.database}",
             model_indexes=models,
-            not_examined=gaps,
+            not_examined=(*snapshot.not_examined, *twin.not_examined),
         )
 
 
@@ -140,7 +138,7 @@ def _captured(source: Origin, wanted: PlannerChoice, tell: Callable[[str], None]
         return captured_with(statements=True)
     except CapabilityError as error:
         captured = captured_with(statements=False)
-        gap = SnapshotGap(what="recorded statements", reason=str(error))
+        gap = NotExamined(what="recorded statements", reason=str(error))
         return captured.model_copy(update={"not_examined": (*captured.not_examined, gap)})
 
 

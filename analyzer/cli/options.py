@@ -19,7 +19,7 @@ from analyzer.config import Config, configured_url, load_config
 from analyzer.console import put, tell
 from analyzer.db import describe, has_password, without_secrets
 from analyzer.documents import snapshot as snapshots
-from analyzer.documents.report import Document
+from analyzer.documents.schema import Document
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError, UnreachableError
 from analyzer.paths import is_directory, is_there

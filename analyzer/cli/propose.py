@@ -24,7 +24,7 @@ from analyzer.cli.options import (
     workload_option,
 )
 from analyzer.console import tell
-from analyzer.documents.report import ProposeDocument
+from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.paths import is_directory, is_there

@@ -16,7 +16,7 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.documents import snapshot as snapshots
-from analyzer.documents.report import Severity
+from analyzer.documents.findings import Severity
 from analyzer.render.output import Format, QueryText
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.verify import verify

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Literal
 
 from analyzer.atomic_file import replace_file
-from analyzer.documents.report import ProposeDocument, Report, WhatifDocument
+from analyzer.documents.proposals import ProposeDocument
+from analyzer.documents.schema import Document
+from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
 from analyzer.render.html import render_html
 from analyzer.render.markdown import render_markdown
@@ -15,7 +17,6 @@ from analyzer.render.text import render_text
 from analyzer.visible import visible_json
 
 Format = Literal["text", "markdown", "html", "json"]
-AnyDocument = ProposeDocument | WhatifDocument | Report
 
 _SUFFIXES: dict[str, Format] = {
     ".txt": "text",
@@ -28,7 +29,7 @@ _SUFFIXES: dict[str, Format] = {
 
 
 def render(
-    document: AnyDocument,
+    document: Document,
     output_format: Format,
     *,
     query_text: QueryText = "full",
@@ -51,13 +52,13 @@ def render(
     return render_html(as_report(shown) if isinstance(shown, ProposeDocument) else shown)
 
 
-def render_json(document: AnyDocument) -> str:
+def render_json(document: Document) -> str:
     """Render a document as JSON, as its schema describes it."""
     return visible_json(document.model_dump_json(indent=2)) + "\n"
 
 
 def write(
-    document: AnyDocument,
+    document: Document,
     outputs: Sequence[Path],
     output_format: Format | None = None,
     *,

@@ -14,7 +14,7 @@ from analyzer import cli, db
 from analyzer.cli import COMMANDS, main
 from analyzer.cli.options import Size, emit
 from analyzer.documents import snapshot as snapshots
-from analyzer.documents.report import ProposeDocument
+from analyzer.documents.proposals import ProposeDocument
 from analyzer.errors import InputError
 from analyzer.render.provenance import describe_source
 

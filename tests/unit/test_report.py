@@ -11,23 +11,19 @@ from typing import Any, get_args
 import pytest
 from sample_report import predicted, propose_document, sample, whatif_document
 
-from analyzer.documents.report import (
-    CheckCount,
-    HelpedStatement,
-    NotProposed,
-    Proposal,
-    Provenance,
-    Report,
-)
-from analyzer.documents.schema import render_schemas
+from analyzer.documents.findings import CheckCount
+from analyzer.documents.proposals import HelpedStatement, NotProposed, Proposal
+from analyzer.documents.provenance import Provenance
+from analyzer.documents.report import Report
+from analyzer.documents.schema import Document, render_schemas
 from analyzer.documents.verification import Verification, VerifiedStatement
 from analyzer.errors import InputError
-from analyzer.render.output import AnyDocument, Format, render, write
+from analyzer.render.output import Format, render, write
 from analyzer.render.query_text import normalise, with_query_text
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 FORMATS: tuple[Format, ...] = get_args(Format)
-DOCUMENTS: dict[str, AnyDocument] = {
+DOCUMENTS: dict[str, Document] = {
     "report": sample(),
     "predicted": predicted(),
     "propose": propose_document(),
