@@ -16,11 +16,12 @@ from analyzer.capture.capture import capture
 from analyzer.catalog import Facts
 from analyzer.checks.lint import lint
 from analyzer.checks.spec.context import known_of
-from analyzer.cli.findings import Format, emit_findings, findings_options
 from analyzer.cli.options import (
     Database,
     database_option,
+    emit,
     fail_on_option,
+    format_options,
     progress,
     quiet_option,
     resolve_database,
@@ -33,6 +34,7 @@ from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot, load
 from analyzer.errors import CapabilityError, InputError
 from analyzer.objects.index import IndexDef
+from analyzer.render.formats import Format
 from analyzer.specs.sqlalchemy_indexes import model_indexes
 from analyzer.specs.tolerant import Source, load_sources
 from analyzer.twin.twin import PlannerChoice, open_twin
@@ -88,7 +90,7 @@ def _exact(
 @click.option("--metadata", metavar="MODULE:ATTRIBUTE", help="SQLAlchemy MetaData whose indexes no spec may repeat.")
 @twin_options
 @fail_on_option
-@findings_options
+@format_options(FindingsDocument)
 @quiet_option
 @click.pass_context
 def command(
@@ -117,7 +119,7 @@ def command(
         document = lint(sources, today=dt.datetime.now(tz=dt.UTC).date(), model_indexes=models)
     else:
         document = _against(sources, database, snapshot, models, wanted, quiet=quiet)
-    emit_findings(document, outputs, output_format)
+    emit(document, outputs, output_format)
     if document.reaches(fail_on):
         ctx.exit(1)
 

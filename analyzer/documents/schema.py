@@ -13,6 +13,7 @@ from analyzer.documents.whatif import WhatifDocument
 
 #: What says where its facts come from and can quote statements.
 Document = ProposeDocument | WhatifDocument | Report
+AnyDocument = Document | FindingsDocument
 
 _DOCUMENTS: dict[str, type[BaseModel]] = {
     "propose": ProposeDocument,
