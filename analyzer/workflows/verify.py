@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from analyzer.advise.cost import CostModel, PricedStatement, price
 from analyzer.advise.timing import expected_ms, learn_times
+from analyzer.checks.registry import REGRESSION
 from analyzer.documents.findings import CheckCount, Finding
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.report import Report
@@ -21,8 +22,6 @@ from analyzer.workload.parse import Statement, parse_statements
 from analyzer.workload.shapes import shape
 from analyzer.workload.system_statements import tableless
 
-#: Code of the finding for a statement that became slower.
-REGRESSION = "TX901"
 BASIS = "pg_stat_statements: mean execution time of each statement in the window of either snapshot"
 #: Below this an execution's start and end, which no cost counts, are most of it.
 _TRIVIAL_MS = 0.1
@@ -111,7 +110,7 @@ def verify(before: Snapshot, after: Snapshot, twin: Twin) -> Report:
         findings=tuple(_findings(verification)),
         checks=(
             CheckCount(
-                code=REGRESSION,
+                code=REGRESSION.code,
                 examined=len(measured),
                 skipped=unseen,
                 flagged=len(verification.regressions),
@@ -321,4 +320,4 @@ def _findings(verification: Verification) -> Iterator[Finding]:
         message = f"{each.mean_ms_before:.3f} ms before, {each.mean_ms_after:.3f} ms after"
         if each.noise_ms is not None:
             message += f"; the noise is {each.noise_ms:.3f} ms"
-        yield Finding(code=REGRESSION, severity="warning", object=identity, message=message)
+        yield Finding(code=REGRESSION.code, severity=REGRESSION.severity, object=identity, message=message)
