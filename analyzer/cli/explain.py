@@ -4,6 +4,7 @@ import click
 
 from analyzer.checks.registry import RULES, page
 from analyzer.console import put, say
+from analyzer.migrate.plan.hazards import HazardCode
 
 
 @click.command()
@@ -11,8 +12,13 @@ from analyzer.console import put, say
 def command(*, rule: str | None) -> None:
     """Print what a rule means, why it is one and what to do; without RULE, list them all.
 
-    RULE is a code such as TX101, or its short name, such as missing-index.
+    RULE is a code such as TX101, or its short name, such as missing-index; or the code of a hazard of a revision.
     """
+    hazard = HazardCode.__members__.get((rule or "").upper())
+    if hazard is not None:
+        say(f"{hazard}, a hazard: the step {hazard.summary}")
+        say(f"twindex revise --refuse-hazard {hazard} writes no revision with such a step")
+        return
     if rule is not None:
         put(page(rule))
         return

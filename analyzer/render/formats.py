@@ -32,7 +32,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Rendering:
     """One format."""
 
     #: Of files in it, the usual one first; none where it is for stdout alone.
@@ -71,13 +71,13 @@ def _github(document: FindingsDocument, _: Page) -> str:
 _DOCUMENTS: tuple[type[AnyDocument], ...] = get_args(Document)
 
 #: Every format there is; what `-o`, `--format`, its help and its completion offer is read off this table.
-FORMATS: Mapping[Format, Row] = {
-    "text": Row(suffixes=(".txt",), render=_text, documents=(*_DOCUMENTS, FindingsDocument)),
-    "markdown": Row(suffixes=(".md", ".markdown"), render=_markdown, documents=_DOCUMENTS),
-    "json": Row(suffixes=(".json",), render=_json, documents=(*_DOCUMENTS, FindingsDocument)),
-    "html": Row(suffixes=(".html", ".htm"), render=_html, documents=(ProposeDocument, Report)),
-    "sarif": Row(suffixes=(".sarif",), render=_sarif, documents=(FindingsDocument,)),
-    "github": Row(suffixes=(), render=_github, documents=(FindingsDocument,)),
+FORMATS: Mapping[Format, Rendering] = {
+    "text": Rendering(suffixes=(".txt",), render=_text, documents=(*_DOCUMENTS, FindingsDocument)),
+    "markdown": Rendering(suffixes=(".md", ".markdown"), render=_markdown, documents=_DOCUMENTS),
+    "json": Rendering(suffixes=(".json",), render=_json, documents=(*_DOCUMENTS, FindingsDocument)),
+    "html": Rendering(suffixes=(".html", ".htm"), render=_html, documents=(ProposeDocument, Report)),
+    "sarif": Rendering(suffixes=(".sarif",), render=_sarif, documents=(FindingsDocument,)),
+    "github": Rendering(suffixes=(), render=_github, documents=(FindingsDocument,)),
 }
 
 

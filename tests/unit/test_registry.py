@@ -13,6 +13,7 @@ from analyzer.checks.lint import lint
 from analyzer.checks.registry import ABOUT_FILES, LINT_RULES, RULES, find_rule, page
 from analyzer.cli.explain import command as explain
 from analyzer.errors import InputError
+from analyzer.migrate.plan.hazards import HazardCode
 from analyzer.render.sarif import render_sarif
 from analyzer.specs.tolerant import load_sources
 
@@ -63,6 +64,11 @@ def test_the_list_prints_every_rule_and_explain_knows_whatever_it_prints() -> No
         assert (severity, name, title) == (RULES[code].severity, RULES[code].name, RULES[code].title)
         assert _explained(code) == _explained(code.lower()) == _explained(name) == page(code)
         assert all(_explained(alias) == page(code) for alias in RULES[code].aliases)
+
+
+def test_the_hazards_of_a_revision_are_explained_too() -> None:
+    for code in HazardCode:
+        assert code.summary in _explained(code.lower())
 
 
 def test_a_page_has_the_code_the_name_the_severity_and_the_answers_of_its_rule() -> None:

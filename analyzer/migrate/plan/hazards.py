@@ -29,10 +29,10 @@ class HazardCode(StrEnum):
 _SUMMARIES = {
     HazardCode.LOCK: "holds a lock that others may have to wait for",
     HazardCode.INDEX_BUILD: "builds an index: reads the table and writes as much as the index is large",
-    HazardCode.INDEX_REPLACED: "needs space for the old and the new index until the swap",
-    HazardCode.INDEX_RENAMED: "hints and monitoring that name the index need the new name",
-    HazardCode.INDEX_DROPPED: "queries that used the index get another plan",
-    HazardCode.UNIQUE: "fails on duplicates, and rejects them from then on",
+    HazardCode.INDEX_REPLACED: "replaces an index: the old and the new one need space until the swap",
+    HazardCode.INDEX_RENAMED: "renames an index: hints and monitoring that name it need the new name",
+    HazardCode.INDEX_DROPPED: "drops an index: queries that used it get another plan",
+    HazardCode.UNIQUE: "builds a unique index: fails on duplicates, and rejects them from then on",
 }
 
 
