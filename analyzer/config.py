@@ -12,7 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from analyzer.errors import InputError
 from analyzer.paths import is_there
 
-_MISTAKES = {"extra_forbidden": "there is no such setting", "path_type": "must be a path in quotes"}
+_MISTAKES = {
+    "extra_forbidden": "there is no such setting",
+    "path_type": "must be a path in quotes",
+    "tuple_type": "must be a list",
+}
 #: Bytes of a file of settings.
 _MOST_BYTES = 1_000_000
 
@@ -26,6 +30,8 @@ class Config(BaseModel):
     alembic: Path = Path("alembic.ini")
     #: Where a development cluster is kept when no database is named anywhere.
     development: Path = Path(".twindex")
+    #: Codes of the hazards that no revision may have.
+    refuse_hazards: tuple[str, ...] = ()
 
 
 def load_config(directory: Path | None = None) -> Config:
@@ -50,9 +56,11 @@ def load_config(directory: Path | None = None) -> Config:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         what = _MISTAKES.get(first["type"], first["msg"])
-        known = ", ".join(Config.model_fields)
-        raise InputError(f"{path}: [tool.twindex] {where}: {what}; the settings are {known}, each a path") from None
-    return Config(specs=base / config.specs, alembic=base / config.alembic, development=base / config.development)
+        paths = ", ".join(name for name in Config.model_fields if name != "refuse_hazards")
+        known = f"the settings are {paths}, each a path, and refuse_hazards, a list of codes"
+        raise InputError(f"{path}: [tool.twindex] {where}: {what}; {known}") from None
+    found = {name: base / value for name, value in config if isinstance(value, Path)}
+    return config.model_copy(update=found)
 
 
 def configured_url(config: Config) -> str | None:

@@ -1,32 +1,20 @@
 """Find drift: where a database and the approved specs disagree."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from analyzer.documents import report
+from analyzer.checks.registry import DRIFT_RULES, RULES
 from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
-from analyzer.documents.snapshot import Index, NotExamined, Snapshot
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import ConflictError, InputError, NotExaminableError
 from analyzer.objects.index import IndexDef
 from analyzer.specs.diff import Canonical, Change, Comparison
 from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.sql import ident
 
-#: Code, short name and title of each rule; docs/commands/check.md explains them.
-RULES: Mapping[str, tuple[str, str]] = {
-    "TX301": ("missing-index", "a declared index does not exist"),
-    "TX302": ("different-definition", "an index is defined otherwise than declared"),
-    "TX303": ("invalid-index", "a declared index is INVALID: it costs writes and serves no query"),
-    "TX304": ("unmanaged-index", "an index exists that no spec names, on a table with `manage: all`"),
-    "TX305": ("retired-index", "a retired index still exists"),
-    "TX306": ("different-comment", "an index has another comment than declared"),
-    "TX307": ("different-tablespace", "an index is in another tablespace than declared"),
-    "TX308": ("different-statistics", "an expression has another statistics target than declared"),
-    "TX309": ("renamed-index", "a declared index exists under another name"),
-    "TX310": ("incomparable-index", "a spec contradicts the database, or no server would build it"),
-}
 _OF_SPECS = ("TX301", "TX302", "TX303", "TX306", "TX307", "TX308", "TX309", "TX310")
 _OF_FIELDS = {"tablespace": "TX307", "comment": "TX306", "statistics": "TX308"}
 
@@ -39,7 +27,7 @@ class Drift:
     checks: tuple[RuleCount, ...]
     #: Declared indexes that were compared.
     objects: int
-    not_examined: tuple[report.NotExamined, ...]
+    not_examined: tuple[NotExamined, ...]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,12 +43,12 @@ class _Findings:
         self.findings.append(
             SpecFinding(
                 code=code,
-                severity="error",
+                severity=RULES[code].severity,
                 object=name,
                 message=message,
                 file=str(file),
                 line=line,
-                rule=RULES[code][0],
+                rule=RULES[code].name,
                 fingerprint=self.fingerprints.of(code, name),
             )
         )
@@ -70,13 +58,13 @@ class _Findings:
         return tuple(
             RuleCount(
                 code=code,
-                title=title,
+                title=RULES[code].title,
                 examined=self.examined[code],
                 skipped=len(self.skipped.get(code, ())),
                 skipped_because=tuple(sorted(set(self.skipped.get(code, ())))),
                 flagged=flagged[code],
             )
-            for code, (_, title) in RULES.items()
+            for code in (rule.code for rule in DRIFT_RULES)
         )
 
 
@@ -107,7 +95,7 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
     if wanted and not book.examined:
         raise NotExaminableError(f"no spec could be compared: {next(iter(book.skipped.values()))[0]}")
     _compare_unnamed(book, comparison, specs, snapshot)
-    skipped = tuple(report.NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
+    skipped = tuple(NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
     return Drift(
         findings=tuple(book.findings),
         checks=book.counts(),

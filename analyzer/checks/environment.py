@@ -9,15 +9,12 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from analyzer.checks.registry import ENVIRONMENT_RULES, PLUGIN_MISSING, TRANSACTION_OPEN
+from analyzer.checks.rule import Rule
 from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
 from analyzer.migrate.alembic_plugin import NAME
 from analyzer.paths import is_file
 
-#: Code, short name and title of each rule; docs/rules/ has a page for each.
-RULES = {
-    "TX311": ("comparison-off", "autogenerate does not see the specs and would drop their indexes"),
-    "TX312": ("transaction-open", "env.py hands Alembic a connection that is in a transaction"),
-}
 _PLUGIN = "analyzer.migrate.alembic_plugin"
 _WILDCARD = "alembic.autogenerate.*"
 #: What begins a transaction when it is called on a connection.
@@ -35,7 +32,7 @@ class EnvironmentCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Hit:
-    code: str
+    rule: Rule
     line: int
     message: str
     rewrite: str
@@ -59,14 +56,14 @@ def examine_environment(config: Path) -> EnvironmentCheck:
     prints = Fingerprints()
     return EnvironmentCheck(
         findings=tuple(_finding(hit, path, prints) for hit in hits),
-        checks=tuple(_count(code, flagged=sum(hit.code == code for hit in hits)) for code in RULES),
+        checks=tuple(_count(rule, flagged=sum(hit.rule is rule for hit in hits)) for rule in ENVIRONMENT_RULES),
     )
 
 
 def _unseen(tree: ast.Module, imported_elsewhere: bool) -> Iterator[_Hit]:  # noqa: FBT001 - one private caller
     if not imported_elsewhere and not any(_imports_plugin(node) for node in ast.walk(tree)):
         yield _Hit(
-            code="TX311",
+            rule=PLUGIN_MISSING,
             line=1,
             message="neither env.py nor a revision imports twindex's plugin: alembic revision --autogenerate would "
             "drop every index that only a spec declares",
@@ -77,7 +74,7 @@ def _unseen(tree: ast.Module, imported_elsewhere: bool) -> Iterator[_Hit]:  # no
             listed = {each.value for each in keyword.value.elts if isinstance(each, ast.Constant)}
             if not listed & {_WILDCARD, NAME} or f"~{NAME}" in listed:
                 yield _Hit(
-                    code="TX311",
+                    rule=PLUGIN_MISSING,
                     line=keyword.value.lineno,
                     message="autogenerate_plugins leaves out twindex's comparison of the specs",
                     rewrite=f'add "{_WILDCARD}" or "{NAME}"',
@@ -108,7 +105,7 @@ def _in_transaction(tree: ast.Module) -> Iterator[_Hit]:
             open_since = None if _method(node) in _ENDS else node
         if isinstance(open_since, ast.Call):
             yield _Hit(
-                code="TX312",
+                rule=TRANSACTION_OPEN,
                 line=open_since.lineno,
                 message=f"`{ast.unparse(open_since)[:60]}` begins a transaction before context.configure(); in it no "
                 "index can be built concurrently, and alembic upgrade refuses the first index step",
@@ -148,26 +145,26 @@ def _method(call: ast.Call) -> str:
 
 def _finding(hit: _Hit, path: Path, prints: Fingerprints) -> SpecFinding:
     return SpecFinding(
-        code=hit.code,
-        severity="warning",
+        code=hit.rule.code,
+        severity=hit.rule.severity,
         object=path.name,
         message=hit.message,
         rewrite=hit.rewrite,
         file=path.as_posix(),
         line=hit.line,
-        rule=RULES[hit.code][0],
-        fingerprint=prints.of(hit.code, path.name),
+        rule=hit.rule.name,
+        fingerprint=prints.of(hit.rule.code, path.name),
     )
 
 
 def _skipped(reason: str) -> EnvironmentCheck:
-    return EnvironmentCheck(checks=tuple(_count(code, because=(reason,)) for code in RULES))
+    return EnvironmentCheck(checks=tuple(_count(rule, because=(reason,)) for rule in ENVIRONMENT_RULES))
 
 
-def _count(code: str, *, flagged: int = 0, because: tuple[str, ...] = ()) -> RuleCount:
+def _count(rule: Rule, *, flagged: int = 0, because: tuple[str, ...] = ()) -> RuleCount:
     return RuleCount(
-        code=code,
-        title=RULES[code][1],
+        code=rule.code,
+        title=rule.title,
         examined=0 if because else 1,
         skipped=len(because),
         skipped_because=because,

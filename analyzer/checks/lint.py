@@ -13,10 +13,11 @@ from analyzer.checks.registry import (
     DECLARED_IN_MODEL,
     DECLARED_TWICE,
     EXPIRED_SUPPRESSION,
+    LINT_RULES,
     REFUSED,
-    RULES,
     UNREADABLE,
     UNUSED_SUPPRESSION,
+    find_rule,
 )
 from analyzer.checks.rule import Known, Rule, Subject, Unknown, Violation
 from analyzer.checks.spec import suppressions
@@ -32,7 +33,7 @@ from analyzer.documents.findings import (
     TextEdit,
     by_severity,
 )
-from analyzer.documents.report import NotExamined
+from analyzer.documents.not_examined import NotExamined
 from analyzer.errors import InputError, NotExaminableError, RejectedError
 from analyzer.objects.index import IndexDef
 from analyzer.specs.edits import edits_of
@@ -101,7 +102,7 @@ def lint(
 
 
 def _about_specs() -> Iterator[Rule]:
-    return (rule for rule in RULES.values() if rule.code not in ABOUT_FILES)
+    return (rule for rule in LINT_RULES.values() if rule.code not in ABOUT_FILES)
 
 
 def _subjects(sources: Sequence[Source], known: Known | None, build: Build | None) -> Iterator[Subject]:
@@ -139,7 +140,7 @@ def _built(index: IndexDef, build: Build) -> IndexDef | RejectedError:
 
 def _examine(tally: _Findings, subject: Subject) -> None:
     refused = rule_of(subject.built, subject) if isinstance(subject.built, RejectedError) else None
-    asked = {code: list(rule.check(subject)) for code, rule in RULES.items()} if _wanted(subject) else {}
+    asked = {code: list(rule.check(subject)) for code, rule in LINT_RULES.items()} if _wanted(subject) else {}
     if refused == "TX101" and any(isinstance(a, Violation) for a in asked["TX102"]):
         refused = "TX102"
     for rule in _about_specs():
@@ -241,12 +242,12 @@ def _add_problem(tally: _Findings, source: Source, problem: Problem) -> None:
     changed: dict[str, Any] = {}
     at = problem.location[-1] if problem.location else None
     if at == "name" and isinstance(problem.value, str) and len(problem.value.encode()) > 63:
-        rule = RULES["TX114"]
+        rule = LINT_RULES["TX114"]
         message = f"the name has {len(problem.value.encode())} bytes; PostgreSQL cuts it to 63, where two may meet"
     elif problem.location[:1] == ("keys",) and isinstance(problem.value, str) and problem.entry is not None:
         key = looks_like_expression(problem.value)
         if key is not None:
-            rule = RULES["TX104"]
+            rule = LINT_RULES["TX104"]
             message = f"{shortened(problem.value, MOST_SHOWN)!r} is an expression; a bare text is a column's name"
             keys = [{"expression": k} if k == problem.value else k for k in problem.entry["keys"]]
             changed = {"keys": keys}
@@ -314,10 +315,10 @@ def _suppress(
 ) -> tuple[list[SpecFinding], list[SpecFinding]]:
     open_findings, suppressed = list(tally.findings), list[SpecFinding]()
     for source in sources:
-        for each in suppressions.read_suppressions(source):
+        for each in suppressions.read_suppressions(source, _code_of):
             if isinstance(each, Malformed):
                 open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, each.problem))
-            elif each.code not in RULES or each.code in ABOUT_FILES:
+            elif each.code not in LINT_RULES or each.code in ABOUT_FILES:
                 problem = f"{each.code} is no rule that can be ignored; see twindex explain"
                 open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, problem))
             elif each.until is not None and each.until < today:
@@ -332,6 +333,11 @@ def _suppress(
                     message = f"nothing to suppress: {each.code} finds nothing here; remove the comment"
                     open_findings.append(_about_comment(tally, source, UNUSED_SUPPRESSION, each.line, message))
     return open_findings, suppressed
+
+
+def _code_of(name: str) -> str | None:
+    rule = find_rule(name)
+    return rule.code if rule is not None else None
 
 
 def _means(source: Source, ignore: Ignore, finding: SpecFinding) -> bool:
@@ -354,7 +360,7 @@ def _counts(
 ) -> Iterator[RuleCount]:
     flagged = Counter(finding.code for finding in open_findings)
     hidden = Counter(finding.code for finding in by_severity(suppressed))
-    for code, rule in RULES.items():
+    for code, rule in LINT_RULES.items():
         reasons = tally.skipped.get(code, [])
         objects = {key for key in tally.unseen if key[2] == code}
         yield RuleCount(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from analyzer.catalog import Facts, type_name
-from analyzer.documents.report import Severity
+from analyzer.documents.findings import Severity
 from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
 from analyzer.objects.index import IndexDef, Key
@@ -163,14 +163,22 @@ def never(_: Subject) -> Iterator[Answer]:
 class Rule:
     """One rule; docs/rules/CODE.md explains it."""
 
-    #: TX1.. errors, TX2.. warnings and notes; never reused.
+    #: TX1.. errors and TX2.. warnings of specs, TX3.. of databases, TX9.. of deploys; never reused.
     code: str
+    #: Short name, as findings show it.
     name: str
     severity: Severity
-    #: What is wrong, in a clause.
+    #: The finding in a phrase of at most 100 characters, such as "predicate is not boolean".
     title: str
+    #: Former short names, which are accepted wherever a name is.
+    aliases: tuple[str, ...] = ()
     #: What a server answers to the bad spec; empty when it accepts it.
     sqlstates: tuple[str, ...] = ()
     check: Check = never
     #: The server's building or refusing decides; without one the text answers as far as it can.
     decided_by_server: bool = False
+
+    @property
+    def page(self) -> str:
+        """Return the name of the file that explains it."""
+        return f"{self.code}.md"

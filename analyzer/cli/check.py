@@ -7,11 +7,12 @@ import click
 
 from analyzer.checks.drift import find_drift
 from analyzer.checks.environment import examine_environment
-from analyzer.cli.findings import Format, emit_findings, findings_options
 from analyzer.cli.options import (
     Database,
     database_option,
+    emit,
     fail_on_option,
+    format_options,
     progress,
     quiet_option,
     resolve_snapshot,
@@ -21,8 +22,8 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.config import load_config
-from analyzer.documents.findings import FindingsDocument
-from analyzer.documents.report import Severity
+from analyzer.documents.findings import FindingsDocument, Severity
+from analyzer.render.formats import Format
 from analyzer.specs.file import load_specs
 from analyzer.twin.twin import PlannerChoice, open_twin
 
@@ -33,7 +34,7 @@ from analyzer.twin.twin import PlannerChoice, open_twin
 @specs_option
 @twin_options
 @fail_on_option
-@findings_options
+@format_options(FindingsDocument)
 @quiet_option
 def command(
     *,
@@ -61,6 +62,6 @@ def command(
         checks=(*drift.checks, *environment.checks),
         not_examined=drift.not_examined,
     )
-    emit_findings(document, outputs, output_format)
+    emit(document, outputs, output_format)
     if document.reaches(fail_on):
         sys.exit(1)

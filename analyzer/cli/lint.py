@@ -16,11 +16,12 @@ from analyzer.capture.capture import capture
 from analyzer.catalog import Facts
 from analyzer.checks.lint import lint
 from analyzer.checks.spec.context import known_of
-from analyzer.cli.findings import Format, emit_findings, findings_options
 from analyzer.cli.options import (
     Database,
     database_option,
+    emit,
     fail_on_option,
+    format_options,
     progress,
     quiet_option,
     resolve_database,
@@ -28,12 +29,12 @@ from analyzer.cli.options import (
 )
 from analyzer.cli.options import Source as Origin
 from analyzer.config import load_config
-from analyzer.documents.findings import FindingsDocument
-from analyzer.documents.report import NotExamined, Severity
-from analyzer.documents.snapshot import NotExamined as SnapshotGap
+from analyzer.documents.findings import FindingsDocument, Severity
+from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot, load
 from analyzer.errors import CapabilityError, InputError
 from analyzer.objects.index import IndexDef
+from analyzer.render.formats import Format
 from analyzer.specs.sqlalchemy_indexes import model_indexes
 from analyzer.specs.tolerant import Source, load_sources
 from analyzer.twin.twin import PlannerChoice, open_twin
@@ -67,7 +68,6 @@ def _exact(
 ) -> FindingsDocument:
     with open_twin(snapshot, wanted=wanted, progress=tell) as twin:
         tell("lint")
-        gaps = [NotExamined(what=gap.what, reason=gap.reason) for gap in (*snapshot.not_examined, *twin.not_examined)]
         return lint(
             sources,
             today=dt.datetime.now(tz=dt.UTC).date(),
@@ -75,7 +75,7 @@ def _exact(
             build=twin.canonical,
             basis=f"{twin.planner} of database {snapshot.server.database}",
             model_indexes=models,
-            not_examined=gaps,
+            not_examined=(*snapshot.not_examined, *twin.not_examined),
         )
 
 
@@ -90,7 +90,7 @@ def _exact(
 @click.option("--metadata", metavar="MODULE:ATTRIBUTE", help="SQLAlchemy MetaData whose indexes no spec may repeat.")
 @twin_options
 @fail_on_option
-@findings_options
+@format_options(FindingsDocument)
 @quiet_option
 @click.pass_context
 def command(
@@ -119,7 +119,7 @@ def command(
         document = lint(sources, today=dt.datetime.now(tz=dt.UTC).date(), model_indexes=models)
     else:
         document = _against(sources, database, snapshot, models, wanted, quiet=quiet)
-    emit_findings(document, outputs, output_format)
+    emit(document, outputs, output_format)
     if document.reaches(fail_on):
         ctx.exit(1)
 
@@ -140,7 +140,7 @@ def _captured(source: Origin, wanted: PlannerChoice, tell: Callable[[str], None]
         return captured_with(statements=True)
     except CapabilityError as error:
         captured = captured_with(statements=False)
-        gap = SnapshotGap(what="recorded statements", reason=str(error))
+        gap = NotExamined(what="recorded statements", reason=str(error))
         return captured.model_copy(update={"not_examined": (*captured.not_examined, gap)})
 
 

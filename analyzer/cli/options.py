@@ -5,7 +5,7 @@ import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -19,11 +19,13 @@ from analyzer.config import Config, configured_url, load_config
 from analyzer.console import put, tell
 from analyzer.db import describe, has_password, without_secrets
 from analyzer.documents import snapshot as snapshots
-from analyzer.documents.report import Document
+from analyzer.documents.schema import AnyDocument, Document
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError, UnreachableError
 from analyzer.paths import is_directory, is_there
-from analyzer.render.output import Format, QueryText, format_of, render, write
+from analyzer.render.formats import FORMATS, Format, format_of, formats_of, unsupported
+from analyzer.render.output import render, write
+from analyzer.render.query_text import QueryText
 from analyzer.terminal import Description, is_terminal, of_stderr, of_stdout
 from analyzer.twin.server import cluster
 from analyzer.twin.server.choose import PlannerChoice
@@ -179,49 +181,73 @@ def fail_on_option(function: F) -> F:
     )(function)
 
 
-def output_options(function: F) -> F:
-    """Add `-o`, `--format`, `--query-text` and `--quiet`."""
-    for option in (
-        quiet_option,
-        click.option(
-            "--query-text",
-            type=click.Choice(["full", "normalised", "hash"]),
-            default="full",
-            show_default=True,
-            help="How much of the statements to show.",
-        ),
-        click.option("--format", "output_format", type=click.Choice(["text", "markdown", "json", "html"])),
-        click.option(
+class _FormatChoice(click.Choice[Format]):
+    """The formats of one kind of document; help and completion offer these alone."""
+
+    def __init__(self, document: type[AnyDocument]) -> None:
+        super().__init__(formats_of(document))
+        self._document = document
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Format:
+        """Raise InputError for a format the document does not have."""
+        if value not in self.choices:
+            raise unsupported(f"--format {value}", self._document)
+        return super().convert(value, param, ctx)
+
+
+def format_options(document: type[AnyDocument]) -> Callable[[F], F]:
+    """Add `-o` and `--format` of a command that gives this kind of document; refuse at once what cannot be written."""
+    usual = [suffixes[0] for name in formats_of(document) if (suffixes := FORMATS[name].suffixes)]
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def command(*args: Any, outputs: tuple[Path, ...], output_format: Format | None, **options: Any) -> Any:
+            _check_outputs(document, outputs, output_format)
+            return function(*args, outputs=outputs, output_format=output_format, **options)
+
+        named = click.option(
             "-o",
             "--output",
             "outputs",
             multiple=True,
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Write here instead of stdout; the suffix picks the format; repeatable.",
-        ),
-    ):
-        function = option(function)
-    return function
+            help=f"Write here instead of stdout; the suffix ({', '.join(usual)}) picks the format; repeatable.",
+        )
+        chosen = click.option("--format", "output_format", type=_FormatChoice(document))
+        return cast("F", named(chosen(command)))
+
+    return decorate
 
 
-def check_outputs(outputs: Sequence[Path], output_format: Format | None, *, formats: Collection[Format] = ()) -> None:
+def output_options(document: type[Document]) -> Callable[[F], F]:
+    """Add `-o`, `--format`, `--query-text` and `--quiet` of a command that gives this kind of document."""
+    shown = click.option(
+        "--query-text",
+        type=click.Choice(["full", "normalised", "hash"]),
+        default="full",
+        show_default=True,
+        help="How much of the statements to show.",
+    )
+    return lambda function: format_options(document)(shown(quiet_option(function)))
+
+
+def _check_outputs(document: type[AnyDocument], outputs: Sequence[Path], output_format: Format | None) -> None:
     """Refuse, before anything is read, what could not be written afterwards.
 
-    Raises InputError for a suffix without a format, a format that is not among `formats`, a place that is not there.
+    Raises InputError for a suffix without a format, a format the document does not have, a place that is not there.
     """
     for path in outputs:
-        wanted = output_format or format_of(path)
-        if formats and wanted not in formats:
-            raise InputError(f"{path}: there is no {wanted} of this; use {', '.join(formats)}")
+        if output_format is None:
+            format_of(path, document)
         if not is_directory(path.parent):
             raise InputError(f"{path.parent} does not exist; make that directory, or give -o another file name")
         if not os.access(path if is_there(path) else path.parent, os.W_OK):
             raise InputError(f"{path} cannot be written (permission denied); give -o another file name")
-    if formats and output_format is not None and output_format not in formats:
-        raise InputError(f"--format {output_format}: there is none of this; use {', '.join(formats)}")
 
 
-def emit(document: Document, outputs: Sequence[Path], output_format: Format | None, query_text: QueryText) -> None:
+def emit(
+    document: AnyDocument, outputs: Sequence[Path], output_format: Format | None, query_text: QueryText = "full"
+) -> None:
     """Write a document to its files, or to stdout when there are none."""
     if outputs:
         write(document, outputs, output_format, query_text=query_text)
@@ -235,7 +261,7 @@ def emit(document: Document, outputs: Sequence[Path], output_format: Format | No
         width=min(of_stdout().width, 160) if terminal else 120,
         colour=colour,
     )
-    put(text, colour=colour)
+    put(text, colour=colour, commands=output_format == "github")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,6 @@ from analyzer.atomic_file import replace_file
 from analyzer.cli.options import (
     Database,
     Size,
-    check_outputs,
     database_option,
     emit,
     output_options,
@@ -24,11 +23,12 @@ from analyzer.cli.options import (
     workload_option,
 )
 from analyzer.console import tell
-from analyzer.documents.report import ProposeDocument
+from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.paths import is_directory, is_there
-from analyzer.render.output import Format, QueryText
+from analyzer.render.formats import Format
+from analyzer.render.query_text import QueryText
 from analyzer.specs.file import append_proposals, load_specs, set_state
 from analyzer.specs.index import json_schema
 from analyzer.twin.pool import parallel_twins, usable_cores
@@ -57,7 +57,7 @@ _MANY = 300
 @click.option("--write", "write_specs", is_flag=True, help="Add the proposals to the specs as `state: proposed`.")
 @specs_option
 @twin_options
-@output_options
+@output_options(ProposeDocument)
 def command(
     *,
     snapshot: Path | None,
@@ -79,7 +79,6 @@ def command(
 
     SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
     """
-    check_outputs(outputs, output_format)
     directory = specs_directory(specs, new=write_specs)
     captured = resolve_snapshot(
         snapshot, database, quiet=quiet, statements=workload_file is None, run_user_code=wanted.run_user_code

@@ -7,7 +7,6 @@ import click
 from analyzer.advise.proposal import Limits
 from analyzer.cli.options import (
     Database,
-    check_outputs,
     database_option,
     emit,
     output_options,
@@ -18,7 +17,9 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.cli.propose import advise
-from analyzer.render.output import Format, QueryText
+from analyzer.documents.report import Report
+from analyzer.render.formats import Format
+from analyzer.render.query_text import QueryText
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.advice import report_document
 from analyzer.workload.parse import parse_statements
@@ -29,7 +30,7 @@ from analyzer.workload.parse import parse_statements
 @database_option
 @specs_option
 @twin_options
-@output_options
+@output_options(Report)
 def command(
     *,
     snapshot: Path | None,
@@ -45,7 +46,6 @@ def command(
 
     SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
     """
-    check_outputs(outputs, output_format)
     directory = specs_directory(specs)
     captured = resolve_snapshot(snapshot, database, quiet=quiet, run_user_code=wanted.run_user_code)
     advice = advise(captured, parse_statements(captured), directory, Limits(), wanted=wanted, quiet=quiet)

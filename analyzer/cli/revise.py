@@ -16,10 +16,14 @@ from analyzer.cli.options import (
 from analyzer.config import load_config
 from analyzer.console import say
 from analyzer.errors import InputError
+from analyzer.migrate.plan.hazards import ALL, HazardCode, HazardError, refused_codes
 from analyzer.migrate.plan.revision import revise
 from analyzer.paths import is_file
 from analyzer.specs.file import load_specs
 from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.visible import visible
+
+_HAZARD = click.Choice([*HazardCode, ALL], case_sensitive=False)
 
 
 @click.command()
@@ -32,6 +36,22 @@ from analyzer.twin.twin import PlannerChoice, open_twin
     type=click.Path(path_type=Path, dir_okay=False),
     help="Alembic's file  [default: alembic.ini]",
 )
+@click.option(
+    "--refuse-hazard",
+    "refuse",
+    multiple=True,
+    type=_HAZARD,
+    metavar="CODE",
+    help=f"Write nothing and exit 1 if a step has this hazard: {', '.join(HazardCode)}, or {ALL}; repeatable.",
+)
+@click.option(
+    "--allow-hazard",
+    "allow",
+    multiple=True,
+    type=_HAZARD,
+    metavar="CODE",
+    help="Allow a hazard that ALL or the project's refuse_hazards refuses; repeatable.",
+)
 @twin_options
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def command(
@@ -40,19 +60,27 @@ def command(
     database: Database,
     specs: Path | None,
     alembic: Path | None,
+    refuse: tuple[str, ...],
+    allow: tuple[str, ...],
     wanted: PlannerChoice,
     quiet: bool,
 ) -> None:
     """Write the Alembic revision that makes the database agree with the approved specs; only reads the database."""
     config = load_config()
     directory, settings = specs_directory(specs), alembic or config.alembic
+    refused = refused_codes(project=config.refuse_hazards, refuse=refuse, allow=allow)
     load_specs(directory)  # what cannot be read is said before the database is asked
     if not is_file(settings):
         raise InputError(f"{settings} is not there; run in the project's directory or give --config FILE")
     snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False, run_user_code=wanted.run_user_code)
-    with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
-        path = revise(
-            snapshot, directory, settings,
-            message=message, canonical=twin.canonical, deparse=twin.server_ddl,
-        )  # fmt: skip
+    try:
+        with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
+            path = revise(
+                snapshot, directory, settings,
+                message=message, canonical=twin.canonical, deparse=twin.server_ddl, refused=refused,
+            )  # fmt: skip
+    except HazardError as error:
+        for line in error.lines:
+            say(visible(line))
+        click.get_current_context().exit(error.exit_status)
     say("nothing to do: the database agrees with the specs" if path is None else str(path))

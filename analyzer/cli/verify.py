@@ -6,7 +6,6 @@ import click
 
 from analyzer.cli.options import (
     Database,
-    check_outputs,
     database_option,
     emit,
     fail_on_option,
@@ -16,8 +15,10 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.documents import snapshot as snapshots
-from analyzer.documents.report import Severity
-from analyzer.render.output import Format, QueryText
+from analyzer.documents.findings import Severity
+from analyzer.documents.report import Report
+from analyzer.render.formats import Format
+from analyzer.render.query_text import QueryText
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.verify import verify
 
@@ -33,7 +34,7 @@ from analyzer.workflows.verify import verify
 )
 @twin_options
 @fail_on_option
-@output_options
+@output_options(Report)
 def command(
     *,
     database: Database,
@@ -46,7 +47,6 @@ def command(
     quiet: bool,
 ) -> None:
     """Compare what a deploy was expected to gain with what the server has measured since."""
-    check_outputs(outputs, output_format)
     before = snapshots.load(against)
     after = resolve_snapshot(None, database, quiet=quiet, run_user_code=wanted.run_user_code)
     with progress(quiet=quiet) as tell, open_twin(before, wanted=wanted, progress=tell) as twin:

@@ -8,7 +8,6 @@ import click
 from analyzer.advise.whatif import Trial, try_indexes
 from analyzer.cli.options import (
     Database,
-    check_outputs,
     database_option,
     emit,
     output_options,
@@ -19,8 +18,10 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.documents.snapshot import NotExamined, Snapshot
+from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
-from analyzer.render.output import Format, QueryText
+from analyzer.render.formats import Format
+from analyzer.render.query_text import QueryText
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import whatif_document
 from analyzer.workload.parse import Statement, UnparsedStatement, Workload, parse_listed, parse_statements
@@ -35,7 +36,7 @@ from analyzer.workload.parse import Statement, UnparsedStatement, Workload, pars
 @click.option("--create", multiple=True, metavar="DDL", help="A CREATE INDEX to try; repeatable.")
 @click.option("--drop", multiple=True, metavar="NAME", help="An index to do without, as schema.name; repeatable.")
 @twin_options
-@output_options
+@output_options(WhatifDocument)
 def command(
     *,
     snapshot: Path | None,
@@ -53,7 +54,6 @@ def command(
 
     SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
     """
-    check_outputs(outputs, output_format, formats=("text", "markdown", "json"))
     text = None if queries is None else read_text(None if queries == "-" else Path(queries))
     captured = resolve_snapshot(
         snapshot, database, quiet=quiet, statements=text is None, run_user_code=wanted.run_user_code

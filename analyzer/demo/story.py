@@ -17,7 +17,8 @@ from analyzer.demo import LEFT_OUT, data, workload
 from analyzer.demo.project import copy_project, project_files
 from analyzer.demo.rows import Scale
 from analyzer.documents import snapshot as snapshots
-from analyzer.documents.report import Built, Report
+from analyzer.documents.proposals import Built
+from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
 from analyzer.migrate.plan.revision import revise
 from analyzer.objects.index import IndexDef

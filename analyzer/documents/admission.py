@@ -15,7 +15,6 @@ from analyzer.documents.described import (
     Extension,
     FunctionDef,
     Index,
-    NotExamined,
     Relation,
     RowSecurity,
     Tablespace,
@@ -29,7 +28,8 @@ from analyzer.documents.measured import (
     ServerCounters,
     StatementCounters,
 )
-from analyzer.documents.part import Record
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.record import Record
 
 R = TypeVar("R", bound=Record)
 Table = tuple[str, str]
@@ -97,7 +97,7 @@ def _items(kind: str, model: type[R], listed: Sequence[object], gaps: _Gaps, los
     for place, raw in enumerate(listed):
         where = f"{kind}[{place}]"
         try:
-            item = model.model_validate(raw)
+            item = model.model_validate(raw, extra="forbid")
         except ValidationError as error:
             reason = breach(error, where)
             if kind in ("relations", "indexes", "row_security") and (table := _table(raw)) is not None:

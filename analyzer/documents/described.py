@@ -31,11 +31,11 @@ from analyzer.documents.bounds import (
     VersionNumber,
     possible_index,
 )
-from analyzer.documents.part import Record
+from analyzer.documents.record import SnapshotRecord
 from analyzer.objects.index import IndexDef
 
 
-class Server(Record):
+class Server(SnapshotRecord):
     """The server as a whole."""
 
     #: `server_version_num`, such as 180006.
@@ -71,7 +71,7 @@ class Server(Record):
         return self.version_num // 10_000
 
 
-class Extension(Record):
+class Extension(SnapshotRecord):
     """An installed extension."""
 
     name: Name
@@ -79,7 +79,7 @@ class Extension(Record):
     schema_name: Name
 
 
-class TypeDef(Record):
+class TypeDef(SnapshotRecord):
     """An enum, domain, composite or range type."""
 
     schema_name: Name
@@ -100,7 +100,7 @@ class TypeDef(Record):
     options: tuple[tuple[Name, Text], ...] = ()
 
 
-class FunctionDef(Record):
+class FunctionDef(SnapshotRecord):
     """A function that does not belong to an extension."""
 
     schema_name: Name
@@ -112,7 +112,7 @@ class FunctionDef(Record):
     language: Name
 
 
-class Column(Record):
+class Column(SnapshotRecord):
     """A live column, in attnum order."""
 
     name: Name
@@ -131,7 +131,7 @@ class Column(Record):
     statistics_target: StatisticsTarget | None = None
 
 
-class Constraint(Record):
+class Constraint(SnapshotRecord):
     """A table constraint other than NOT NULL."""
 
     name: Name
@@ -153,7 +153,7 @@ class Constraint(Record):
     inherited: bool = False
 
 
-class TableActivity(Record):
+class TableActivity(SnapshotRecord):
     """Counters of pg_stat_all_tables since the window began."""
 
     seq_scans: Counter
@@ -170,7 +170,7 @@ class TableActivity(Record):
     last_analyze: Moment | None
 
 
-class Relation(Record):
+class Relation(SnapshotRecord):
     """A table, partitioned table, view, materialised view or foreign table."""
 
     schema_name: Name
@@ -210,7 +210,7 @@ class Relation(Record):
         return self.columns_by_name.get(name)
 
 
-class GinPages(Record):
+class GinPages(SnapshotRecord):
     """What the planner takes a GIN index to hold, which its cost is made of (gincostestimate()).
 
     From a metapage, or numbers found by asking the planner. The latter reproduce its arithmetic: exact on servers from
@@ -235,7 +235,7 @@ class GinPages(Record):
         )
 
 
-class Index(Record):
+class Index(SnapshotRecord):
     """An index as it exists."""
 
     definition: Annotated[IndexDef, AfterValidator(possible_index)]
@@ -272,7 +272,7 @@ class Index(Record):
     parent: QualifiedName | None = None
 
 
-class Policy(Record):
+class Policy(SnapshotRecord):
     """One policy of a table's row security."""
 
     name: Name
@@ -286,7 +286,7 @@ class Policy(Record):
     check: Text | None = None
 
 
-class RowSecurity(Record):
+class RowSecurity(SnapshotRecord):
     """A table whose row security is on."""
 
     schema_name: Name
@@ -296,7 +296,7 @@ class RowSecurity(Record):
     policies: tuple[Policy, ...] = ()
 
 
-class Tablespace(Record):
+class Tablespace(SnapshotRecord):
     """A tablespace with costs of its own."""
 
     name: Name
@@ -306,10 +306,3 @@ class Tablespace(Record):
     is_default: bool
     #: Tables and indexes in it, by schema and name.
     relations: tuple[QualifiedName, ...] = ()
-
-
-class NotExamined(Record):
-    """Something the capture could not see, and why."""
-
-    what: Text
-    reason: Text

@@ -13,10 +13,36 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator
 
+from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.record import Record
-from analyzer.documents.report import CheckCount, Finding, NotExamined, Severity
 
-_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+Severity = Literal["error", "warning", "info"]
+
+#: From the worst down.
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+
+class Finding(Record):
+    """What a check says about one object."""
+
+    code: str
+    severity: Severity
+    #: Quoted, qualified.
+    object: str
+    message: str
+    file: str | None = None
+    line: int | None = None
+
+
+class CheckCount(Record):
+    """What one check looked at."""
+
+    code: str
+    examined: int
+    skipped: int
+    flagged: int
+    #: Why it skipped what it skipped.
+    skipped_because: tuple[str, ...] = ()
 
 
 class Suppression(Record):
@@ -68,7 +94,7 @@ def by_severity(findings: Iterable[SpecFinding]) -> tuple[SpecFinding, ...]:
 
     def key(finding: SpecFinding) -> tuple[int, str, int, str, str]:
         return (
-            _SEVERITIES.index(finding.severity),
+            SEVERITIES.index(finding.severity),
             finding.file or "",
             finding.line or 0,
             finding.code,
@@ -106,7 +132,7 @@ class FindingsDocument(Record):
 
     def reaches(self, severity: Severity) -> bool:
         """Say whether an open finding is at least this severe."""
-        return any(_SEVERITIES.index(f.severity) <= _SEVERITIES.index(severity) for f in self.findings)
+        return any(SEVERITIES.index(f.severity) <= SEVERITIES.index(severity) for f in self.findings)
 
 
 class Fingerprints:

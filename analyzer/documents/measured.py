@@ -20,13 +20,13 @@ from analyzer.documents.bounds import (
     Name,
     Text,
 )
-from analyzer.documents.part import Record
+from analyzer.documents.record import SnapshotRecord
 
 #: MAX_STATISTICS_TARGET: as many common combinations are kept at most.
 _MOST_COMBINATIONS = 10_000
 
 
-class ColumnStatistics(Record):
+class ColumnStatistics(SnapshotRecord):
     """One row of pg_stats, values in text form; the arrays are None when stripped or absent."""
 
     schema_name: Name
@@ -49,7 +49,7 @@ class ColumnStatistics(Record):
     range_bounds_histogram: Text | None = None
 
 
-class DistinctCombinations(Record):
+class DistinctCombinations(SnapshotRecord):
     """How many combinations of values some keys of extended statistics have."""
 
     #: Positions in the statistics' columns and, after them, expressions; from 0.
@@ -57,7 +57,7 @@ class DistinctCombinations(Record):
     distinct: Distinct
 
 
-class Dependency(Record):
+class Dependency(SnapshotRecord):
     """How far one key of extended statistics follows from others, 0 to 1."""
 
     #: Positions as in DistinctCombinations; the last one is the key that follows.
@@ -65,7 +65,7 @@ class Dependency(Record):
     degree: Fraction
 
 
-class CommonCombination(Record):
+class CommonCombination(SnapshotRecord):
     """One of the most common combinations of all keys of extended statistics, values in text form."""
 
     values: tuple[Text | None, ...]
@@ -74,7 +74,7 @@ class CommonCombination(Record):
     base_frequency: Fraction
 
 
-class ExtendedData(Record):
+class ExtendedData(SnapshotRecord):
     """What ANALYZE found for extended statistics; None for a kind that was not wanted, not built or stripped."""
 
     #: Over the table's children too.
@@ -86,7 +86,7 @@ class ExtendedData(Record):
     expressions: tuple[ColumnStatistics | None, ...] = ()
 
 
-class ExtendedStatistics(Record):
+class ExtendedStatistics(SnapshotRecord):
     """An object of CREATE STATISTICS."""
 
     schema_name: Name
@@ -101,7 +101,7 @@ class ExtendedStatistics(Record):
     data: tuple[ExtendedData, ...] = ()
 
 
-class Extreme(Record):
+class Extreme(SnapshotRecord):
     """Smallest and largest value of an indexed column, in text form."""
 
     schema_name: Name
@@ -111,7 +111,7 @@ class Extreme(Record):
     maximum: Text | None
 
 
-class Sample(Record):
+class Sample(SnapshotRecord):
     """Rows of a table, drawn as ANALYZE draws them, in the table's order."""
 
     schema_name: Name
@@ -123,7 +123,7 @@ class Sample(Record):
     lines: tuple[Text, ...] = ()
 
 
-class StatementCounters(Record):
+class StatementCounters(SnapshotRecord):
     """One entry of pg_stat_statements, summed over roles."""
 
     #: A string: an int64 is more than a JSON reader can be trusted with.
@@ -139,7 +139,7 @@ class StatementCounters(Record):
     temp_blocks: Count
 
 
-class StatementUse(Record):
+class StatementUse(SnapshotRecord):
     """What one server counted of a statement."""
 
     queryid: Name
@@ -147,7 +147,7 @@ class StatementUse(Record):
     total_ms: Milliseconds
 
 
-class IndexUse(Record):
+class IndexUse(SnapshotRecord):
     """What one server counted of an index."""
 
     schema_name: Name
@@ -156,7 +156,7 @@ class IndexUse(Record):
     last_scan: Moment | None = None
 
 
-class ServerCounters(Record):
+class ServerCounters(SnapshotRecord):
     """What one of several servers counted by itself; the snapshot's statements, tables and indexes have the sums."""
 
     #: Host and port.

@@ -1,4 +1,4 @@
-"""The JSON schemas of the documents; `python -m analyzer.documents.schema DIRECTORY` writes them."""
+"""The documents that commands write; `python -m analyzer.documents.schema DIRECTORY` writes their JSON schemas."""
 
 import json
 import sys
@@ -7,7 +7,13 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from analyzer.documents.findings import FindingsDocument
-from analyzer.documents.report import ProposeDocument, Report, WhatifDocument
+from analyzer.documents.proposals import ProposeDocument
+from analyzer.documents.report import Report
+from analyzer.documents.whatif import WhatifDocument
+
+#: What says where its facts come from and can quote statements.
+Document = ProposeDocument | WhatifDocument | Report
+AnyDocument = Document | FindingsDocument
 
 _DOCUMENTS: dict[str, type[BaseModel]] = {
     "propose": ProposeDocument,

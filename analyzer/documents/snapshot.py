@@ -23,7 +23,6 @@ from analyzer.documents.described import (
     FunctionDef,
     GinPages,
     Index,
-    NotExamined,
     Policy,
     Relation,
     RowSecurity,
@@ -40,7 +39,8 @@ from analyzer.documents.measured import (
     ServerCounters,
     StatementCounters,
 )
-from analyzer.documents.part import Record
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.record import SnapshotRecord
 from analyzer.errors import InputError
 
 __all__ = [
@@ -75,7 +75,7 @@ FORMAT = "twindex-snapshot"
 VERSION = 1
 
 
-class Snapshot(Record):
+class Snapshot(SnapshotRecord):
     """Everything captured from one database at one time."""
 
     format: Literal["twindex-snapshot"] = FORMAT
@@ -136,7 +136,7 @@ def dump(snapshot: Snapshot, path: Path) -> None:
 
     Raises InputError for one that is larger than `load` reads, OSError for a file that cannot be written.
     """
-    text = snapshot.model_dump_json(exclude_defaults=False).encode()
+    text = snapshot.model_dump_json(exclude={"not_examined": {"__all__": {"query"}}}).encode()
     payload = gzip.compress(text, compresslevel=6, mtime=0)
     if len(text) > MOST_BYTES or len(payload) > MOST_COMPRESSED_BYTES:
         raise too_large(path)

@@ -6,8 +6,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from analyzer.documents.findings import FindingsDocument, SpecFinding
-from analyzer.documents.report import Severity
+from analyzer.documents.findings import FindingsDocument, Severity, SpecFinding
 from analyzer.terminal import page
 from analyzer.visible import visible, visible_block
 

@@ -14,7 +14,8 @@ import jinja2
 from markupsafe import Markup
 from pydantic import JsonValue
 
-from analyzer.documents.report import HelpedStatement, Report
+from analyzer.documents.proposals import HelpedStatement
+from analyzer.documents.report import Report
 from analyzer.render import units
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import blind_spots

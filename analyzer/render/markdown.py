@@ -8,7 +8,9 @@ from typing import Any
 
 import jinja2
 
-from analyzer.documents.report import ProposeDocument, Report, WhatifDocument
+from analyzer.documents.proposals import ProposeDocument
+from analyzer.documents.schema import Document
+from analyzer.documents.whatif import WhatifDocument
 from analyzer.render import units
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
@@ -25,7 +27,7 @@ class Markdown(str):
     __slots__ = ()
 
 
-def render_markdown(document: ProposeDocument | WhatifDocument | Report) -> str:
+def render_markdown(document: Document) -> str:
     """Render a document; the same document gives the same bytes."""
     environment = _environment()
     if isinstance(document, WhatifDocument):

@@ -2,17 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from analyzer.documents.report import (
-    Built,
-    Capability,
-    HelpedStatement,
-    NotExamined,
-    ProposeDocument,
-    Provenance,
-    Report,
-    Statement,
-    WhatifDocument,
-)
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.proposals import Built, HelpedStatement, ProposeDocument
+from analyzer.documents.provenance import Capability, Provenance
+from analyzer.documents.report import Report, Statement
+from analyzer.documents.schema import Document
 from analyzer.documents.snapshot import Snapshot
 from analyzer.documents.verification import Verification
 from analyzer.workload import parse as recorded
@@ -92,7 +86,7 @@ def as_report(document: ProposeDocument) -> Report:
     )
 
 
-def blind_spots(document: ProposeDocument | WhatifDocument | Report) -> tuple[NotExamined, ...]:
+def blind_spots(document: Document) -> tuple[NotExamined, ...]:
     """List all that the document does not cover: what the stages named, and what follows from the counts."""
     found = list(document.not_examined)
     source = document.provenance

@@ -7,24 +7,19 @@ from typing import Literal, TypeVar
 from pydantic import JsonValue
 
 from analyzer.capture.literals import UnreadableStatementError, check_strings
-from analyzer.documents.report import (
-    Finding,
-    HelpedStatement,
-    NotExamined,
-    Proposal,
-    ProposeDocument,
-    Report,
-    Statement,
-    WhatifDocument,
-    WhatifStatement,
-)
+from analyzer.documents.findings import Finding
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
+from analyzer.documents.report import Report, Statement
+from analyzer.documents.schema import Document
 from analyzer.documents.verification import Verification, VerifiedStatement
+from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.postgres.lex import IncompleteError, TooLongError, lex, significant
 
 #: full: as captured. normalised: every constant becomes `?`. hash: no text at all, the fingerprint instead.
 QueryText = Literal["full", "normalised", "hash"]
 
-D = TypeVar("D", bound=ProposeDocument | WhatifDocument | Report)
+D = TypeVar("D", bound=Document)
 S = TypeVar("S", Statement, HelpedStatement, VerifiedStatement, WhatifStatement)
 
 _PLAN_NUMBERS = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width", "Workers Planned", "Planned Partitions")
@@ -82,7 +77,7 @@ def _normalise_expression(text: str) -> str:
 class _Redactor:
     """Rewrites one document; knows the texts of its statements, so that prose cannot quote them either."""
 
-    def __init__(self, document: ProposeDocument | WhatifDocument | Report, show: QueryText) -> None:
+    def __init__(self, document: Document, show: QueryText) -> None:
         self._normalised = show == "normalised"
         texts = {query: identity for identity, query in _statements(document)}
         texts |= {" ".join(query.split()): identity for query, identity in texts.items()}
@@ -185,7 +180,7 @@ def _map_strings(value: JsonValue, change: Callable[[str], str]) -> JsonValue:
     return value
 
 
-def _statements(document: ProposeDocument | WhatifDocument | Report) -> tuple[tuple[str, str], ...]:
+def _statements(document: Document) -> tuple[tuple[str, str], ...]:
     """List (id, query) of every statement a document speaks of."""
     found: list[tuple[str, str]] = []
     if not isinstance(document, ProposeDocument):

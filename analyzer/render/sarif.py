@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from analyzer import __version__
+from analyzer.checks.registry import RULES
 from analyzer.documents.findings import FindingsDocument, SpecFinding
 from analyzer.visible import visible_json
 
@@ -20,8 +21,7 @@ def render_sarif(document: FindingsDocument, pages: Mapping[str, str]) -> str:
     """Render findings as one SARIF run; `pages` are the rules' pages in Markdown, by code."""
     results = (*document.findings, *document.suppressed)
     codes = sorted(check.code for check in document.checks)
-    severities = {finding.code: finding.severity for finding in results}
-    rules = [_rule(document, code, severities.get(code), pages.get(code)) for code in codes]
+    rules = [_rule(document, code, pages.get(code)) for code in codes]
     run = {
         "tool": {"driver": {"name": "twindex", "semanticVersion": __version__, "rules": rules}},
         "invocations": [{"executionSuccessful": True, "toolExecutionNotifications": list(_notes(document))}],
@@ -37,9 +37,8 @@ def rule_uri(code: str) -> str:
     return f"urn:twindex:rule:{code}"
 
 
-def _rule(document: FindingsDocument, code: str, severity: str | None, page: str | None) -> dict[str, Any]:
+def _rule(document: FindingsDocument, code: str, page: str | None) -> dict[str, Any]:
     title = next(check.title for check in document.checks if check.code == code)
-    level = _LEVELS[severity] if severity is not None else ("error" if code < "TX2" else "warning")
     text = f"{title}. `twindex explain {code}` says why and what to do."
     return {
         "id": code,
@@ -47,7 +46,7 @@ def _rule(document: FindingsDocument, code: str, severity: str | None, page: str
         "fullDescription": {"text": text},
         "helpUri": rule_uri(code),
         "help": {"text": page or text, "markdown": page or text},
-        "defaultConfiguration": {"level": level},
+        "defaultConfiguration": {"level": _LEVELS[RULES[code].severity]},
     }
 
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from analyzer.documents.report import Evidence, Report, Statement
+from analyzer.documents.proposals import Evidence
+from analyzer.documents.report import Report, Statement
 from analyzer.documents.verification import VerifiedStatement
 from analyzer.render import units
 

@@ -5,17 +5,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from analyzer.documents.report import (
-    HelpedStatement,
-    NotExamined,
-    Proposal,
-    ProposeDocument,
-    Provenance,
-    Report,
-    WhatifDocument,
-    WhatifStatement,
-)
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
+from analyzer.documents.provenance import Provenance
+from analyzer.documents.report import Report
+from analyzer.documents.schema import Document
 from analyzer.documents.verification import VerifiedStatement
+from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.render import units
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
@@ -29,7 +25,7 @@ _LEAST_QUERY = 24
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-def render_text(document: ProposeDocument | WhatifDocument | Report, *, width: int = 120, colour: bool = False) -> str:
+def render_text(document: Document, *, width: int = 120, colour: bool = False) -> str:
     """Render a document as text of that many columns; colours only on request."""
     console = page(width=width, colour=colour)
     with console.capture() as captured:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from analyzer.advise.proposal import Advice, Effect, Proposal
 from analyzer.advise.timing import expected_ms, learn_times
 from analyzer.advise.whatif import Trial
-from analyzer.documents import report
+from analyzer.documents import proposals, report, whatif
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.render.provenance import describe_source, describe_statement
 from analyzer.specs.file import NewSpec
@@ -13,15 +13,15 @@ from analyzer.sql import render_text
 from analyzer.workload.parse import Statement
 
 
-def propose_document(advice: Advice, snapshot: Snapshot) -> report.ProposeDocument:
+def propose_document(advice: Advice, snapshot: Snapshot) -> proposals.ProposeDocument:
     """Put the advice into the document of `twindex propose`."""
     times = _Times(advice)
-    return report.ProposeDocument(
+    return proposals.ProposeDocument(
         provenance=describe_source(snapshot, planner=advice.planner),
         proposals=tuple(_proposal(proposal, times) for proposal in advice.proposals),
-        not_proposed=tuple(report.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
+        not_proposed=tuple(proposals.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
         tableless=len(advice.tableless),
-        not_examined=tuple(report.NotExamined(what=gap.what, reason=gap.reason) for gap in advice.not_examined),
+        not_examined=advice.not_examined,
     )
 
 
@@ -39,7 +39,7 @@ def report_document(advice: Advice, snapshot: Snapshot) -> report.Report:
     )
 
 
-def new_specs(document: report.ProposeDocument, advice: Advice) -> tuple[NewSpec, ...]:
+def new_specs(document: proposals.ProposeDocument, advice: Advice) -> tuple[NewSpec, ...]:
     """Turn proposals that no spec has into specs, with the evidence a reviewer reads beside the YAML."""
     return tuple(
         NewSpec(
@@ -60,13 +60,13 @@ def new_specs(document: report.ProposeDocument, advice: Advice) -> tuple[NewSpec
 
 def whatif_document(
     snapshot: Snapshot, planner: str, trials: Sequence[Trial], not_examined: Iterable[NotExamined]
-) -> report.WhatifDocument:
+) -> whatif.WhatifDocument:
     """Put what-if trials into their document; the totals are over the statements that could be planned both ways."""
     both = [(t.cost_before, t.cost_after) for t in trials if t.cost_before is not None and t.cost_after is not None]
-    return report.WhatifDocument(
+    return whatif.WhatifDocument(
         provenance=describe_source(snapshot, planner=planner),
         statements=tuple(
-            report.WhatifStatement(
+            whatif.WhatifStatement(
                 id=trial.id,
                 query=trial.text,
                 cost_before=trial.cost_before,
@@ -79,7 +79,7 @@ def whatif_document(
         ),
         total_before=sum(before for before, _ in both),
         total_after=sum(after for _, after in both),
-        not_examined=tuple(report.NotExamined(what=gap.what, reason=gap.reason) for gap in not_examined),
+        not_examined=tuple(not_examined),
     )
 
 
@@ -107,10 +107,10 @@ def _statements(advice: Advice, times: _Times) -> Iterator[report.Statement]:
         )
 
 
-def _proposal(proposal: Proposal, times: _Times) -> report.Proposal:
+def _proposal(proposal: Proposal, times: _Times) -> proposals.Proposal:
     index, again = proposal.built.index, proposal.again
     helped = [effect for effect in proposal.effects if effect.cost_after < effect.cost_before]
-    return report.Proposal(
+    return proposals.Proposal(
         ddl=index.ddl(concurrently=True),
         downgrade_ddl=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=True),
         name=index.name,
@@ -127,9 +127,9 @@ def _proposal(proposal: Proposal, times: _Times) -> report.Proposal:
     )
 
 
-def _helped(effect: Effect, times: _Times) -> report.HelpedStatement:
+def _helped(effect: Effect, times: _Times) -> proposals.HelpedStatement:
     statement = effect.item.statement
-    return report.HelpedStatement(
+    return proposals.HelpedStatement(
         id=statement.id,
         queryid=statement.queryid,
         query=statement.text,

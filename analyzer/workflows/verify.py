@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 
 from analyzer.advise.cost import CostModel, PricedStatement, price
 from analyzer.advise.timing import expected_ms, learn_times
-from analyzer.documents import report
-from analyzer.documents.snapshot import NotExamined, Snapshot
+from analyzer.checks.registry import REGRESSION
+from analyzer.documents.findings import CheckCount, Finding
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.report import Report
+from analyzer.documents.snapshot import Snapshot
 from analyzer.documents.verification import Verification, VerifiedStatement, differ
 from analyzer.errors import InputError, NotExaminableError
 from analyzer.objects.index import IndexDef
@@ -19,8 +22,6 @@ from analyzer.workload.parse import Statement, parse_statements
 from analyzer.workload.shapes import shape
 from analyzer.workload.system_statements import tableless
 
-#: Code of the finding for a statement that became slower.
-REGRESSION = "TX901"
 BASIS = "pg_stat_statements: mean execution time of each statement in the window of either snapshot"
 #: Below this an execution's start and end, which no cost counts, are most of it.
 _TRIVIAL_MS = 0.1
@@ -77,7 +78,7 @@ class _Deploy:
     not_examined: tuple[NotExamined, ...]
 
 
-def verify(before: Snapshot, after: Snapshot, twin: Twin) -> report.Report:
+def verify(before: Snapshot, after: Snapshot, twin: Twin) -> Report:
     """Report how each statement changed, beside what the twin of `before` expected of the indexes that came and went.
 
     Raises NotExaminableError when no statement ran in both windows.
@@ -94,7 +95,7 @@ def verify(before: Snapshot, after: Snapshot, twin: Twin) -> report.Report:
     listed = [statement for statement in recorded if statement not in without_table]
     seen = {each.before.id for each in measured}
     unseen = sum(statement.id not in seen for statement in listed)
-    return report.Report(
+    return Report(
         provenance=describe_source(after, planner=twin.planner),
         statements=tuple(
             describe_statement(
@@ -108,8 +109,8 @@ def verify(before: Snapshot, after: Snapshot, twin: Twin) -> report.Report:
         verification=verification,
         findings=tuple(_findings(verification)),
         checks=(
-            report.CheckCount(
-                code=REGRESSION,
+            CheckCount(
+                code=REGRESSION.code,
                 examined=len(measured),
                 skipped=unseen,
                 flagged=len(verification.regressions),
@@ -117,10 +118,7 @@ def verify(before: Snapshot, after: Snapshot, twin: Twin) -> report.Report:
             ),
         ),
         tableless=len(without_table),
-        not_examined=tuple(
-            report.NotExamined(what=gap.what, reason=gap.reason)
-            for gap in (*after.not_examined, *twin.not_examined, *gaps, *_new(after, recorded))
-        ),
+        not_examined=(*after.not_examined, *twin.not_examined, *gaps, *_new(after, recorded)),
     )
 
 
@@ -315,11 +313,11 @@ def _new(after: Snapshot, recorded: Sequence[Statement]) -> Iterator[NotExamined
         yield NotExamined(what=f"{count} new statements", reason="they ran only after, so there is nothing to compare")
 
 
-def _findings(verification: Verification) -> Iterator[report.Finding]:
+def _findings(verification: Verification) -> Iterator[Finding]:
     by_id = {statement.id: statement for statement in verification.statements}
     for identity in verification.regressions:
         each = by_id[identity]
         message = f"{each.mean_ms_before:.3f} ms before, {each.mean_ms_after:.3f} ms after"
         if each.noise_ms is not None:
             message += f"; the noise is {each.noise_ms:.3f} ms"
-        yield report.Finding(code=REGRESSION, severity="warning", object=identity, message=message)
+        yield Finding(code=REGRESSION.code, severity=REGRESSION.severity, object=identity, message=message)

@@ -202,6 +202,17 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, database: str, ind
     assert "\n" not in str(error.value)
 
 
+def test_a_hazard_that_the_project_refuses_is_named_and_no_revision_is_written(latest: SpecProject) -> None:
+    (latest.ini.parent / "pyproject.toml").write_text('[tool.twindex]\nrefuse_hazards = ["INDEX_DROPPED"]\n')
+    latest.declare("{name: ix, keys: [a]}\n{name: ix_old, keys: [b]}")
+    assert latest.autogenerate() is not None
+    latest.upgrade()
+    latest.declare("{name: ix, keys: [a]}\n{name: ix_old, keys: [b], state: retired}")
+    with pytest.raises(CommandError, match=r"^INDEX_DROPPED is refused: drop public.ix_old on public.t: queries that"):
+        latest.autogenerate()
+    assert len(list(latest.versions.glob("*.py"))) == 1
+
+
 def test_specs_of_a_table_that_comes_with_the_same_revision_wait(tmp_path: Path, database: str) -> None:
     project = SpecProject(tmp_path, database, env={"models": 'Table("fresh", metadata, Column("a", Integer))'})
     project.declare("{name: ix, keys: [a]}")

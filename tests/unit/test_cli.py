@@ -14,7 +14,7 @@ from analyzer import cli, db
 from analyzer.cli import COMMANDS, main
 from analyzer.cli.options import Size, emit
 from analyzer.documents import snapshot as snapshots
-from analyzer.documents.report import ProposeDocument
+from analyzer.documents.proposals import ProposeDocument
 from analyzer.errors import InputError
 from analyzer.render.provenance import describe_source
 
@@ -69,8 +69,11 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, st
         ("propose", 2, "no database is named; give -d URL or set DATABASE_URL"),
         ("propose good -o x.docx", 2, "x.docx: its suffix names no format; use .txt"),
         ("propose good -o missing/x.md", 2, "missing does not exist; make that directory"),
-        ("whatif good -o x.html", 2, "x.html: there is no html of this; use text, markdown, json"),
-        ("whatif good --format html", 2, "--format html: there is none of this"),
+        ("whatif good -o x.html", 2, "x.html: html is not supported by this command; use text, markdown or json"),
+        ("whatif good --format html", 2, "--format html is not supported by this command; use text, markdown or json"),
+        ("lint --format html", 2, "--format html is not supported by this command; use text, json, sarif or github"),
+        ("check good -o x.md", 2, "x.md: markdown is not supported by this command; use text, json, sarif or github"),
+        ("check good -o missing/x.json", 2, "missing does not exist; make that directory"),
         ("propose good --workload empty.sql", 2, "empty.sql holds no statement that can be planned; give queries"),
         ("propose good --workload utility.sql", 2, "line 1: VACUUM is a utility statement"),
         ("propose good --workload missing.sql", 2, "missing.sql cannot be read"),

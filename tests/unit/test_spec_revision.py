@@ -125,7 +125,7 @@ def test_the_index_of_a_partitioned_table_is_made_on_it_alone_and_dropped_plainl
         "DROP INDEX IF EXISTS s.ix",
     )
     assert step.forward.lock_timeout_ms == 600_000
-    assert step.forward.hazards[0].startswith("LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn")
+    assert str(step.forward.hazards[0]).startswith("LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn")
 
 
 def test_drops_come_after_the_builds_that_take_over_unless_their_name_is_wanted() -> None:

@@ -215,35 +215,38 @@ def _nulls(subject: Subject) -> Iterator[Answer]:
 
 RULES = (
     Rule(
-        code="TX106", name="unique-needs-btree", severity="error", title="the access method cannot be unique",
+        code="TX106", name="unique-needs-btree", severity="error",
+        title="access method does not support unique indexes",
         sqlstates=("0A000",), check=_unique, decided_by_server=True,
     ),
     Rule(
         code="TX107", name="include-not-supported", severity="error",
-        title="INCLUDE on a method that has none, or of more than a plain column",
+        title="INCLUDE is not supported by the access method, or holds more than plain columns",
         sqlstates=("0A000", "42P17", "42703"), check=_include, decided_by_server=True,
     ),
     Rule(
-        code="TX108", name="order-not-supported", severity="error", title="order or nulls on a method without order",
+        code="TX108", name="order-not-supported", severity="error",
+        title="order and nulls are not supported by the access method",
         sqlstates=("0A000",), check=_order, decided_by_server=True,
     ),
     Rule(
-        code="TX109", name="one-key-only", severity="error", title="several keys on a method that takes one",
+        code="TX109", name="multicolumn-not-supported", aliases=("one-key-only",), severity="error",
+        title="access method supports a single key only",
         sqlstates=("0A000",), check=_multicolumn, decided_by_server=True,
     ),
     Rule(
-        code="TX112", name="storage-parameter", severity="error",
-        title="a storage parameter the method has not, or out of its bounds",
+        code="TX112", name="invalid-storage-parameter", aliases=("storage-parameter",), severity="error",
+        title="unknown storage parameter, or value out of range",
         sqlstates=("22023",), check=_storage, decided_by_server=True,
     ),
     Rule(
         code="TX123", name="vector-index-parameter", severity="error",
-        title="a parameter of hnsw or ivfflat out of its bounds",
+        title="parameter of hnsw or ivfflat is unknown or out of range",
         sqlstates=("22023",), check=_vector_storage, decided_by_server=True,
     ),
     Rule(
         code="TX125", name="nulls-not-distinct", severity="error",
-        title="NULLS NOT DISTINCT where it says nothing or the server has it not",
+        title="NULLS NOT DISTINCT on a non-unique index, or before PostgreSQL 15",
         sqlstates=("42601",), check=_nulls,
     ),
 )  # fmt: skip

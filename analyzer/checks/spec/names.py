@@ -69,14 +69,14 @@ def _name(subject: Subject) -> Iterator[Answer]:
 
 RULES = (
     Rule(
-        code="TX113", name="columns", severity="error",
-        title="a table or column that is not there, cannot be indexed, or is one too many",
+        code="TX113", name="invalid-column", aliases=("columns",), severity="error",
+        title="missing or unindexable table or column, or more than 32 columns",
         sqlstates=("42703", "0A000", "54011", "42P01", "3F000", "42809", "42501"),
         check=_columns, decided_by_server=True,
     ),
     Rule(
-        code="TX114", name="index-name", severity="error",
-        title="an index name that is too long, qualified, or taken",
+        code="TX114", name="invalid-index-name", aliases=("index-name",), severity="error",
+        title="index name is too long, qualified, or taken",
         sqlstates=("42601", "42622", "42P07"), check=_name,
     ),
 )  # fmt: skip

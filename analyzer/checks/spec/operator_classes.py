@@ -244,38 +244,39 @@ def _listed(operators: Iterable[str]) -> str:
 RULES = (
     Rule(
         code="TX110", name="no-default-opclass", severity="error",
-        title="a type without a default operator class for the method", sqlstates=("42704",),
+        title="type has no default operator class for the access method", sqlstates=("42704",),
         check=_default, decided_by_server=True,
     ),
     Rule(
-        code="TX111", name="opclass-of-another", severity="error",
-        title="an operator class of another method or type", sqlstates=("42704", "42804"),
+        code="TX111", name="opclass-mismatch", aliases=("opclass-of-another",), severity="error",
+        title="operator class belongs to another access method or type", sqlstates=("42704", "42804"),
         check=_belongs, decided_by_server=True,
     ),
     Rule(
-        code="TX115", name="collation", severity="error",
-        title="a collation that is not there, or on a type that has none", sqlstates=("42704", "42804"),
+        code="TX115", name="invalid-collation", aliases=("collation",), severity="error",
+        title="collation does not exist, or the type is not collatable", sqlstates=("42704", "42804"),
         check=_collation, decided_by_server=True,
     ),
     Rule(
-        code="TX120", name="extension-or-tablespace", severity="error",
-        title="an access method, extension or tablespace that is not there", sqlstates=("42704",), check=_extension,
+        code="TX120", name="missing-extension", aliases=("extension-or-tablespace",), severity="error",
+        title="access method, extension or tablespace does not exist", sqlstates=("42704",), check=_extension,
     ),
     Rule(
-        code="TX121", name="hnsw-needs-opclass", severity="error", title="hnsw without an operator class",
+        code="TX121", name="hnsw-needs-opclass", severity="error", title="hnsw index has no operator class",
         sqlstates=("42704",), check=_hnsw_class, decided_by_server=True,
     ),
     Rule(
-        code="TX124", name="hnsw-only-opclass", severity="error", title="ivfflat with an operator class only hnsw has",
+        code="TX124", name="hnsw-only-opclass", severity="error",
+        title="operator class is supported by hnsw only, not by ivfflat",
         sqlstates=("42704",), check=_hnsw_only, decided_by_server=True,
     ),
     Rule(
-        code="TX201", name="gin-equality-on-text", severity="warning",
-        title="gin on text without gin_trgm_ops serves equality alone", check=_equality_gin,
+        code="TX201", name="gin-text-without-trgm", aliases=("gin-equality-on-text",), severity="warning",
+        title="gin on text without gin_trgm_ops serves equality only", check=_equality_gin,
     ),
     Rule(
-        code="TX202", name="jsonb-opclass-unsaid", severity="warning",
-        title="gin on jsonb without saying which operator class, or with one that does not serve what is asked",
+        code="TX202", name="jsonb-opclass-unspecified", aliases=("jsonb-opclass-unsaid",), severity="warning",
+        title="gin on jsonb names no operator class, or one that its queries cannot use",
         check=_json_class,
     ),
 )  # fmt: skip

@@ -100,11 +100,11 @@ def _refreshes(index: IndexDef) -> bool:
 
 RULES = (
     Rule(
-        code="TX212", name="redundant", severity="warning",
-        title="an index that another one covers, or with more keys than help", check=_redundant,
+        code="TX212", name="redundant-index", aliases=("redundant",), severity="warning",
+        title="index is covered by another one, or has keys that do not help", check=_redundant,
     ),
     Rule(
         code="TX213", name="refresh-not-concurrent", severity="warning",
-        title="a materialised view without a unique index", check=_unrefreshable,
+        title="materialized view has no unique index for REFRESH CONCURRENTLY", check=_unrefreshable,
     ),
 )  # fmt: skip

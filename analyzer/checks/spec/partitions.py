@@ -70,20 +70,20 @@ def _constraint(subject: Subject) -> Iterator[Answer]:
 
 RULES = (
     Rule(
-        code="TX116", name="foreign-partition", severity="error",
-        title="an index on a partitioned table of which a foreign table is a part", check=_foreign_partition,
+        code="TX116", name="foreign-table-partition", aliases=("foreign-partition",), severity="error",
+        title="partitioned table has a foreign table as a partition", check=_foreign_partition,
     ),
     Rule(
         code="TX117", name="unique-without-partition-key", severity="error",
-        title="a unique index on a partitioned table without its partition key", sqlstates=("0A000",),
+        title="unique index on a partitioned table lacks a column of the partition key", sqlstates=("0A000",),
         check=_partition_key, decided_by_server=True,
     ),
     Rule(
         code="TX118", name="attached-index", severity="error",
-        title="an index that is a part of a partitioned one", sqlstates=("2BP01", "42P17"), check=_attached,
+        title="index is attached to the index of a partitioned table", sqlstates=("2BP01", "42P17"), check=_attached,
     ),
     Rule(
         code="TX119", name="constraint-index", severity="error",
-        title="an index that belongs to a constraint", sqlstates=("2BP01", "42809"), check=_constraint,
+        title="index backs a constraint", sqlstates=("2BP01", "42809"), check=_constraint,
     ),
 )  # fmt: skip

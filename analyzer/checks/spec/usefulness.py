@@ -234,31 +234,34 @@ def _collated(subject: Subject) -> Iterator[Answer]:
 
 RULES = (
     Rule(
-        code="TX203", name="wide-keys", severity="warning", title="entries that may be too long for a btree",
+        code="TX203", name="wide-keys", severity="warning", title="index entries may exceed the 2704 bytes of a btree",
         sqlstates=("54000",), check=_wide,
     ),
     Rule(
-        code="TX209", name="prefix-search", severity="warning", title="LIKE on a btree whose order does not serve it",
+        code="TX209", name="like-prefix-search", aliases=("prefix-search",), severity="warning",
+        title="LIKE cannot use a btree in this collation",
         check=_prefix,
     ),
     Rule(
-        code="TX210", name="gin-pending-list", severity="info", title="gin on a busy table, fastupdate unsaid",
+        code="TX210", name="gin-pending-list", severity="info",
+        title="fastupdate is not set on a gin index of a table with many writes",
         check=_pending,
     ),
     Rule(
-        code="TX211", name="predicate-constant", severity="info", title="a predicate parameters cannot prove",
+        code="TX211", name="predicate-constant", severity="info",
+        title="predicate compares with a constant that a parameter cannot prove",
         check=_provable,
     ),
     Rule(
         code="TX214", name="concurrent-builds-wait", severity="info",
-        title="a concurrent build that waits for other tables' builds", check=_waits,
+        title="concurrent build waits for the builds of other tables", check=_waits,
     ),
     Rule(
-        code="TX215", name="brin-uncorrelated", severity="warning", title="BRIN on a column the rows do not follow",
+        code="TX215", name="brin-uncorrelated", severity="warning", title="BRIN column has a low physical correlation",
         check=_uncorrelated,
     ),
     Rule(
         code="TX216", name="collation-version", severity="info",
-        title="a unique index in an order that upgrades change", check=_collated,
+        title="unique index depends on a collation that an upgrade may change", check=_collated,
     ),
 )  # fmt: skip

@@ -242,27 +242,31 @@ def _distance(subject: Subject) -> Iterator[Answer]:
 
 RULES = (
     Rule(
-        code="TX122", name="vector-dimensions", severity="error", title="a vector without dimensions, or with too many",
+        code="TX122", name="vector-dimensions", severity="error",
+        title="vector has no dimensions, or too many for an index",
         sqlstates=("54000", "22023"), check=_dimensions, decided_by_server=True,
     ),
     Rule(
-        code="TX204", name="ivfflat-rows", severity="warning", title="ivfflat with too few rows, or lists far off",
+        code="TX204", name="ivfflat-rows", severity="warning",
+        title="ivfflat has too few rows, or lists far from pgvector's advice",
         check=_few_rows,
     ),
     Rule(
-        code="TX205", name="hnsw-memory", severity="warning", title="hnsw that does not fit the memory of its build",
+        code="TX205", name="hnsw-memory", severity="warning", title="hnsw graph does not fit in maintenance_work_mem",
         check=_hnsw_memory,
     ),
     Rule(
-        code="TX206", name="ivfflat-memory", severity="warning", title="ivfflat whose clustering needs more memory",
+        code="TX206", name="ivfflat-memory", severity="warning",
+        title="ivfflat clustering needs more than maintenance_work_mem",
         sqlstates=("54000",), check=_kmeans_memory,
     ),
     Rule(
-        code="TX207", name="pgvector-version", severity="warning", title="hnsw on a pgvector with a known fault",
+        code="TX207", name="pgvector-version", severity="warning", title="hnsw on a pgvector version with a known bug",
         check=_version,
     ),
     Rule(
-        code="TX208", name="distance-not-asked", severity="warning", title="an operator class no statement asks for",
+        code="TX208", name="unused-distance-operator", aliases=("distance-not-asked",), severity="warning",
+        title="no recorded statement uses the operator class's distance operator",
         check=_distance,
     ),
 )  # fmt: skip

@@ -19,11 +19,12 @@ from alembic.operations.ops import (
 from alembic.util import PriorityDispatchResult
 from sqlalchemy.engine import Connection
 
-from analyzer.config import load_config
+from analyzer.config import Config, load_config
 from analyzer.console import logger
 from analyzer.errors import TwindexError
 from analyzer.migrate.deploy.online import DeployError
 from analyzer.migrate.plan.alembic_catalog import Live
+from analyzer.migrate.plan.hazards import refused_codes
 from analyzer.migrate.plan.model_conflicts import refuse_declared_twice
 from analyzer.migrate.plan.revision import operations_of
 from analyzer.migrate.plan.split_revision import keep_apart
@@ -82,10 +83,14 @@ def specs_directory(context: AutogenContext) -> Path | None:
     configured = context.opts.get(OPTION)
     if configured is not None:
         return Path(configured) if configured else None
+    found = _settings(context).specs
+    return found if is_directory(found) else None
+
+
+def _settings(context: AutogenContext) -> Config:
     alembic = context.migration_context.environment_context
     file = alembic.config.config_file_name if alembic is not None else None
-    found = load_config(Path(file).parent if file is not None else None).specs
-    return found if is_directory(found) else None
+    return load_config(Path(file).parent if file is not None else None)
 
 
 def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, upgrade_ops: UpgradeOps) -> None:
@@ -107,7 +112,8 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
     for change in found:
         LOG.info("Detected index to %s: %s", change.kind, change.index.qualified_name)
     _prune(context, upgrade_ops, specs, found)
-    upgrade_ops.ops.extend(operations_of(found, deparse=live.deparse, partitioned=partitioned))
+    refused = refused_codes(project=_settings(context).refuse_hazards)
+    upgrade_ops.ops.extend(operations_of(found, deparse=live.deparse, partitioned=partitioned, refused=refused))
     keep_apart(context)
 
 

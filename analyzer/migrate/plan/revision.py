@@ -28,11 +28,13 @@ from analyzer.migrate.operations import (
     beside_each_other,
     render_operation,
 )
+from analyzer.migrate.plan.hazards import HazardCode, refuse_hazards
 from analyzer.migrate.plan.steps import Action, Step, plan
 from analyzer.objects.index import IndexDef
 from analyzer.paths import is_file
 from analyzer.specs.diff import Canonical, Change, changes
 from analyzer.specs.file import load_specs
+from analyzer.sql import ident
 
 #: pg_get_indexdef of a definition.
 Deparse = Callable[[IndexDef], str]
@@ -63,10 +65,12 @@ def revise(
     message: str,
     canonical: Canonical,
     deparse: Deparse | None = None,
+    refused: Collection[HazardCode] = (),
 ) -> Path | None:
     """Write the revision that makes the captured database agree with the specs; None when it does already.
 
     `canonical` gives a definition as a server understands it, `deparse` as pg_get_indexdef prints it.
+    Raises HazardError when a step has a hazard that is refused.
     """
     specs = load_specs(specs_dir)
 
@@ -76,7 +80,9 @@ def revise(
 
     found = changes(specs, snapshot.indexes, canonical, rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
-    return write_revision(config, message, found, deparse=deparse, partitioned=partitioned) if found else None
+    if not found:
+        return None
+    return write_revision(config, message, found, deparse=deparse, partitioned=partitioned, refused=refused)
 
 
 @stdout.diverted()  # the project's revisions are loaded, and its hooks run on the new one
@@ -87,13 +93,15 @@ def write_revision(
     *,
     deparse: Deparse | None = None,
     partitioned: Collection[tuple[str, str]] = (),
+    refused: Collection[HazardCode] = (),
 ) -> Path:
     """Write one revision on top of the project's head, by the project's own template, and return its path.
 
     `deparse` gives pg_get_indexdef of a definition; `partitioned` tables are (schema, name).
-    Raises InputError when Alembic cannot write it: no configuration, several heads, no script location.
+    Raises InputError when Alembic cannot write it: no configuration, several heads, no script location;
+    HazardError, before anything is written.
     """
-    operations = operations_of(found, deparse=deparse, partitioned=partitioned)
+    operations = operations_of(found, deparse=deparse, partitioned=partitioned, refused=refused)
     try:
         directory = ScriptDirectory.from_config(_alembic_config(config))
         directory.messaging_opts = MessagingOptions(quiet=True)
@@ -113,9 +121,13 @@ def write_revision(
 
 
 def operations_of(
-    found: Sequence[Change], *, deparse: Deparse | None, partitioned: Collection[tuple[str, str]] = ()
+    found: Sequence[Change],
+    *,
+    deparse: Deparse | None,
+    partitioned: Collection[tuple[str, str]] = (),
+    refused: Collection[HazardCode] = (),
 ) -> tuple[IndexOperation, ...]:
-    """Return the operations that make the changes."""
+    """Return the operations that make the changes; raises HazardError when one has a hazard that is refused."""
 
     def step(change: Change) -> Step:
         index = change.index
@@ -124,7 +136,13 @@ def operations_of(
         definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
         return plan(change, definition=definition, partitioned=(index.schema, index.table) in partitioned)
 
-    return tuple(operation(step(change)) for change in _ordered(found))
+    steps = tuple(step(change) for change in _ordered(found))
+    refuse_hazards(((_described(each), each.forward.hazards) for each in steps), refused)
+    return tuple(operation(each) for each in steps)
+
+
+def _described(step: Step) -> str:
+    return f"{step.forward.kind} {ident(step.schema, step.forward.name)} on {ident(step.schema, step.table)}"
 
 
 def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
@@ -186,7 +204,7 @@ def _operation(step: Step, deed: Action, reverse: IndexOperation | None = None) 
         attributes=deed.attributes,
         lock_timeout=_duration(deed.lock_timeout_ms),
         settings=dict(deed.settings),
-        hazards=deed.hazards,
+        hazards=tuple(str(hazard) for hazard in deed.hazards),
         reverse_op=reverse,
     )
 

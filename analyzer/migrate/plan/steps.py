@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzer.migrate.plan.hazards import Hazard, HazardCode
 from analyzer.objects.index import IndexDef
 from analyzer.specs.diff import Change
 from analyzer.sql import render_text
@@ -14,15 +15,23 @@ BUILD_LOCK_TIMEOUT_MS = 600_000
 SHORT_LOCK_TIMEOUT_MS = 5_000
 
 _DROP_HAZARDS = (
-    "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it",
-    "INDEX_DROPPED: queries that used the index get another plan",
+    Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it"),
+    Hazard(HazardCode.INDEX_DROPPED, "queries that used the index get another plan"),
 )
 _PARTITIONED_DROP_HAZARDS = (
-    "LOCK: ACCESS EXCLUSIVE on the table and its partitions for a moment; queues reads and writes behind it",
-    "INDEX_DROPPED: queries that used the index get another plan",
+    Hazard(
+        HazardCode.LOCK,
+        "ACCESS EXCLUSIVE on the table and its partitions for a moment; queues reads and writes behind it",
+    ),
+    Hazard(HazardCode.INDEX_DROPPED, "queries that used the index get another plan"),
 )
-_SHORT_HAZARDS = ("LOCK: SHARE UPDATE EXCLUSIVE on the index for a moment; blocks no reads or writes",)
-_RENAME_HAZARDS = (*_SHORT_HAZARDS, "INDEX_RENAMED: hints and monitoring that name the index need the new name")
+_SHORT_HAZARDS = (
+    Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the index for a moment; blocks no reads or writes"),
+)
+_RENAME_HAZARDS = (
+    *_SHORT_HAZARDS,
+    Hazard(HazardCode.INDEX_RENAMED, "hints and monitoring that name the index need the new name"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +44,8 @@ class Action:
     #: The statement; empty for an alter, which has attributes only.
     sql: str
     lock_timeout_ms: int
-    #: What it does to others while it runs and afterwards, `CODE: sentence`.
-    hazards: tuple[str, ...]
+    #: What it does to others while it runs and afterwards.
+    hazards: tuple[Hazard, ...]
     #: pg_get_indexdef of the index to be there afterwards, when a server has printed it.
     definition: str | None = None
     #: Name afterwards, of a rename.
@@ -168,15 +177,23 @@ def _attributes(side: _Side, name: str, before: _Side | None = None) -> Iterator
             yield render_text("index/set_statistics", schema=schema, name=name, position=position, target=target)
 
 
-def _build_hazards(index: IndexDef, *, replaces: bool, partitioned: bool) -> Iterator[str]:
+def _build_hazards(index: IndexDef, *, replaces: bool, partitioned: bool) -> Iterator[Hazard]:
     if partitioned:
-        yield "LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn; awaits older transactions, blocks no writes"
-        yield "LOCK: SHARE on the table alone for a moment, for this statement; queues writes behind it"
-        yield "INDEX_BUILD: reads every partition twice, builds and attaches an index for each"
+        yield Hazard(
+            HazardCode.LOCK,
+            "SHARE UPDATE EXCLUSIVE on each partition in turn; awaits older transactions, blocks no writes",
+        )
+        yield Hazard(
+            HazardCode.LOCK, "SHARE on the table alone for a moment, for this statement; queues writes behind it"
+        )
+        yield Hazard(HazardCode.INDEX_BUILD, "reads every partition twice, builds and attaches an index for each")
     else:
-        yield "LOCK: SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes"
-        yield "INDEX_BUILD: reads the whole table twice"
+        yield Hazard(
+            HazardCode.LOCK,
+            "SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+        )
+        yield Hazard(HazardCode.INDEX_BUILD, "reads the whole table twice")
     if index.unique:
-        yield "UNIQUE: fails on duplicates and leaves an INVALID index"
+        yield Hazard(HazardCode.UNIQUE, "fails on duplicates and leaves an INVALID index")
     if replaces:
-        yield "INDEX_REPLACED: both indexes need space until the swap"
+        yield Hazard(HazardCode.INDEX_REPLACED, "both indexes need space until the swap")
