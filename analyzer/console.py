@@ -110,7 +110,7 @@ def abandon() -> None:
 
 def _write(text: str) -> None:
     if sys.stdout is None:  # it was closed
-        raise OutputError("stdout cannot be written (it is closed); open it, or name a file")
+        raise OutputError("stdout cannot be written (it is closed); open it, or specify a file")
     _send(sys.stdout, text)
 
 
@@ -121,7 +121,7 @@ def _send(stream: TextIO, text: str) -> None:
     except BrokenPipeError:
         raise UnreadError from None
     except OSError as error:
-        raise OutputError(f"stdout cannot be written ({error.strerror}); send it elsewhere") from None
+        raise OutputError(f"stdout cannot be written ({error.strerror}); redirect it elsewhere") from None
 
 
 def _tell(text: str) -> None:

@@ -211,7 +211,7 @@ def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Ca
 
 def _read_extremes(reader: Reader, tables: _Tables, indexes: Sequence[Index], *, values: bool) -> Extremes:
     if not values:
-        reason = "they are values of rows, and the capture was to leave values out"
+        reason = "they are column values, which --no-values excludes"
         return Extremes(extremes=(), not_examined=(NotExamined(what="extremes of columns", reason=reason),))
     return read_extremes(reader, tables.to_plan_on, indexes, tables.unreadable)
 
@@ -228,7 +228,7 @@ def _read_tables(
             continue
     raise NotExaminableError(
         f"database {catalog.server.database} cannot be read because other sessions keep taking exclusive locks; "
-        "capture again when no schema change runs"
+        "capture again when no schema change is running"
     )
 
 

@@ -60,8 +60,6 @@ def version_numbers(extension: Extension) -> tuple[int, ...]:
 
 def _uncaptured(reader: Reader) -> list[NotExamined]:
     return [
-        NotExamined(
-            what=f"{row['what']} {row['schema_name']}.{row['name']}", reason="snapshots do not hold such objects"
-        )
+        NotExamined(what=f"{row['what']} {row['schema_name']}.{row['name']}", reason="not supported in snapshots")
         for row in reader.rows("uncaptured")
     ]

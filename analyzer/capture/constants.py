@@ -122,7 +122,7 @@ def _parts(definition: str) -> _Function:
     ]
     count = next((count for count, start in enumerate(starts) if _begins_body(tokens[start : start + 2])), None)
     if closing == 0 or count is None or starts[0] != closing:
-        raise IncompleteError("it is no definition of a function as PostgreSQL prints it")
+        raise IncompleteError("it is not a function definition as printed by PostgreSQL")
     return _Function(
         signature=definition[: tokens[closing - 1].end],
         clauses=tuple(

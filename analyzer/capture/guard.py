@@ -153,10 +153,10 @@ class Guard:
 
 
 _REASONS = {
-    "before": "what hangs on it changed while it was captured, so nothing more was asked about it; capture again",
+    "before": "objects that depend on it changed during the capture, so it was not read any further; capture again",
     "after": (
-        "what hangs on it changed while it was read, so a function of its owner may have run with the rights of the "
-        "role that captures; what was read was dropped; look at its newest indexes and statistics objects"
+        "objects that depend on it changed while it was read, so a function of its owner may have run with the "
+        "privileges of the capturing role; the result was discarded; check its newest indexes and statistics objects"
     ),
 }
 

@@ -53,7 +53,7 @@ class Reader:
 
     def unread(self) -> list[NotExamined]:
         """Name the rows that were left out."""
-        reason = "its text is not UTF-8, and the database does not say which encoding it is in (SQL_ASCII)"
+        reason = "its text is not valid UTF-8, and the encoding of the database is unknown (SQL_ASCII)"
         found = {f"{template.replace('_', ' ')}: {_named(row)}" for template, row in self.undecoded if _named(row)}
         return [NotExamined(what=what, reason=reason) for what in sorted(found)]
 
@@ -67,8 +67,8 @@ class Reader:
         rows = self.rows(template, bind, **names)
         if not rows and self.undecoded:
             raise NotExaminableError(
-                f"{template.replace('_', ' ')} of the database is not UTF-8, and the database does not say which "
-                "encoding it is in (SQL_ASCII); rename it, or its role"
+                f"{template.replace('_', ' ')} of the database is not valid UTF-8, and the encoding of the database "
+                "is unknown (SQL_ASCII); rename it, or its role"
             )
         (row,) = rows
         return row
@@ -174,7 +174,7 @@ def refusal(error: Exception) -> str:
     """Say in a clause why an object could not be read."""
     match error:
         case ChangedError():
-            return "what hangs on it changed while it was captured; capture again"
+            return "objects that depend on it changed during the capture; capture again"
         case errors.LockNotAvailable():
             return "another session holds a lock on it; capture again later"
         case errors.QueryCanceled():

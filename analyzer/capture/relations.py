@@ -28,9 +28,9 @@ def _blocked_reasons(rows: list[dict[str, object]]) -> list[NotExamined]:
     return [
         NotExamined(
             what=f"{kinds[str(row['kind'])]} {ident(str(row['schema_name']), str(row['name']))}",
-            reason="another session holds or wants an ACCESS EXCLUSIVE lock on it; capture again later"
+            reason="another session holds or waits for an ACCESS EXCLUSIVE lock on it; capture again later"
             if row["direct"]
-            else "it reads a table that another session holds exclusively; capture again later",
+            else "it reads a table on which another session holds an ACCESS EXCLUSIVE lock; capture again later",
         )
         for row in rows
         if row["kind"] in kinds and not str(row["schema_name"]).startswith("pg_")

@@ -55,7 +55,7 @@ def check_servers(urls: Sequence[str], *, allow_superuser: bool = True) -> None:
             except errors.InsufficientPrivilege:
                 raise CapabilityError(
                     need="the system identifier of every server",
-                    found=f"{describe(url)} refuses pg_control_system()",
+                    found=f"{describe(url)} denies access to pg_control_system()",
                     remedy="GRANT EXECUTE ON FUNCTION pg_control_system() to the role, or capture one server",
                 ) from None
         for other_url, other in zip(urls, identities, strict=False):
@@ -66,17 +66,17 @@ def check_servers(urls: Sequence[str], *, allow_superuser: bool = True) -> None:
 def _compare(other_name: str, other: DictRow, name: str, identity: DictRow, *, first: bool) -> None:
     if identity["cluster"] != other["cluster"]:
         raise ConflictError(
-            f"{name} is no replica of {other_name}: their system identifiers differ; capture it by itself"
+            f"{name} is not a replica of {other_name}: their system identifiers differ; capture it separately"
         )
     if identity["started_at"] == other["started_at"]:
-        raise ConflictError(f"{name} and {other_name} are the same server; name it once")
+        raise ConflictError(f"{name} and {other_name} are the same server; specify it once")
     if identity["database"] != other["database"]:
-        raise ConflictError(f"{name} and {other_name} are different databases; name the same one of every server")
+        raise ConflictError(f"{name} and {other_name} are different databases; specify the same one on every server")
     if first and not identity["in_recovery"]:
         remedy = (
-            "name the primary first" if other["in_recovery"] else "one of them was promoted; capture each by itself"
+            "specify the primary first" if other["in_recovery"] else "one of them was promoted; capture each separately"
         )
-        raise ConflictError(f"{name} is no replica: it is not in recovery; {remedy}")
+        raise ConflictError(f"{name} is not a replica: it is not in recovery; {remedy}")
 
 
 def add_replicas(

@@ -69,7 +69,9 @@ def read_samples(
             refused.append(NotExamined(what=what, reason="the role may not read all of its rows and columns"))
             continue
         if left <= 0:
-            refused.append(NotExamined(what=what, reason=f"samples are limited to {TOTAL_BYTES // 1024**2} MB in all"))
+            refused.append(
+                NotExamined(what=what, reason=f"samples are limited to {TOTAL_BYTES // 1024**2} MB in total")
+            )
             continue
         try:
             sample = _read_narrow(reader, table, rows, block_bytes)

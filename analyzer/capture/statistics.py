@@ -69,7 +69,7 @@ def _bounded(rows: Sequence[DictRow]) -> Iterator[NotExamined]:
     for row in rows[:_TABLES_NAMED]:
         yield from _reasons(row)
     if len(rows) > _TABLES_NAMED:
-        reason = "the role may not read them, or not all of them; GRANT pg_read_all_data to it"
+        reason = "the role lacks the privilege to read some or all of them; GRANT pg_read_all_data to it"
         yield NotExamined(what=f"statistics of {len(rows) - _TABLES_NAMED} more tables", reason=reason)
 
 
@@ -98,7 +98,7 @@ def _reasons(row: DictRow) -> list[NotExamined]:
     reasons.extend(
         NotExamined(
             what=f"statistics of the expressions of index {ident(row['schema_name'], index)}",
-            reason="only the index's owner and pg_read_all_data may see them; GRANT pg_read_all_data to the role",
+            reason="only the index's owner and pg_read_all_data can see them; GRANT pg_read_all_data to the role",
         )
         for index in row["indexes"]
     )
@@ -168,9 +168,7 @@ def _read_ends(reader: Reader, wanted: Sequence[_Ends]) -> list[Extreme]:
     ]
     rows = reader.rows_by_index("extremes", about=[(each.schema, each.table) for each in wanted], tables=tables)
     if len(rows) < len(wanted):
-        raise errors.CharacterNotInRepertoire(
-            "a value is not UTF-8, and the database does not say which encoding it is in"
-        )
+        raise errors.CharacterNotInRepertoire("a value is not valid UTF-8, and the encoding of the database is unknown")
     return [
         Extreme(schema_name=each.schema, table=each.table, column=column, minimum=minimum, maximum=maximum)
         for each, row in zip(wanted, rows, strict=True)

@@ -18,8 +18,8 @@ _HOLDING_ROWS = frozenset("rm")
 #: the look at them and the plan.
 _MOST_PARTS = 150
 _TOO_MANY = (
-    f"more than {_MOST_PARTS} indexes, statistics objects and checks hang on it, too many to make sure that none "
-    "changes while the table is asked about; --run-user-code allows it"
+    f"more than {_MOST_PARTS} indexes, statistics objects and checks depend on it, too many to verify that none "
+    "changes while the table is read; use --run-user-code to read it anyway"
 )
 
 
@@ -49,7 +49,7 @@ def read_user_code(reader: Reader, relations: Mapping[int, Relation]) -> UserCod
     ]
     if len(gaps) > _TABLES_NAMED:
         what = f"values of {len(gaps) - _TABLES_NAMED} more tables"
-        gaps[_TABLES_NAMED:] = [NotExamined(what=what, reason="planning on them could run functions of users as well")]
+        gaps[_TABLES_NAMED:] = [NotExamined(what=what, reason="planning on them could also run user-defined functions")]
     fingerprints = {row["oid"]: row["fingerprint"] for row in found if row["oid"] not in reasons}
     return UserCode(oids=frozenset(reasons), fingerprints=fingerprints, not_examined=tuple(gaps))
 
@@ -58,6 +58,6 @@ def _reason(functions: tuple[str, ...]) -> str:
     named = ", ".join(functions[:_FUNCTIONS_NAMED])
     more = f" and {len(functions) - _FUNCTIONS_NAMED} more" if len(functions) > _FUNCTIONS_NAMED else ""
     return (
-        f"asking about the table could run {named}{more} with the rights of the role that captures, so neither "
-        "extremes nor samples nor the insides of its indexes were read; --run-user-code allows it"
+        f"reading the table could run {named}{more} with the privileges of the capturing role, so its extremes, "
+        "samples and index internals were not read; use --run-user-code to read them"
     )

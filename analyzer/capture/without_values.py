@@ -93,13 +93,13 @@ def _lost(before: Snapshot, after: Snapshot) -> Iterator[NotExamined]:
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(changed.items()) if count)
     if found:
         reason = (
-            "left out with the values: defaults and checks with constants are not there, views and policies compare "
+            "excluded with the values: defaults and checks with constants are omitted, views and policies compare "
             "with unknown values, functions have no body"
         )
         yield NotExamined(what=f"constants in the definitions of {found}", reason=reason)
     for lost in (each for each in before.functions if _key(each) not in functions):
         name = f"{ident(lost.schema_name, lost.name)}({lost.arguments})"
-        reason = "its definition cannot be split into words, so its constants cannot be taken out"
+        reason = "its definition cannot be split into tokens, so its constants cannot be removed"
         yield NotExamined(what=f"function {name}", reason=reason)
 
 

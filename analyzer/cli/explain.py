@@ -6,12 +6,12 @@ from analyzer.checks.registry import overview, page
 from analyzer.console import put, say
 
 
-@click.command()
+@click.command(short_help="Explain a rule: meaning, reason, remedy.")
 @click.argument("rule", required=False)
 def command(*, rule: str | None) -> None:
-    """Print what a rule means, why it is one and what to do; without RULE, list them all.
+    """Explain a rule: its meaning, the reason for it and the remedy; without RULE, list all rules.
 
-    RULE is a code such as TX101, or its short name.
+    RULE is a code, e.g. TX101, or a short name.
     """
     if rule is not None:
         put(page(rule))

@@ -1,4 +1,4 @@
-"""Show findings in the formats the checking commands share."""
+"""Write findings in the formats shared by `lint` and `check`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -24,16 +24,15 @@ _SUFFIXES: Mapping[str, Format] = {".txt": "text", ".json": "json", ".sarif": "s
 
 def findings_options(function: F) -> F:
     """Add `--format` and `-o`."""
-    function = click.option("--format", "output_format", type=click.Choice(["text", "json", "sarif", "github"]))(
-        function
-    )
+    formats = click.Choice(["text", "json", "sarif", "github"])
+    function = click.option("--format", "output_format", type=formats, help="Output format.")(function)
     return click.option(
         "-o",
         "--output",
         "outputs",
         multiple=True,
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Write here instead of stdout; the suffix (.txt, .json, .sarif) picks the format; repeatable.",
+        help="Write to this file instead of stdout; the suffix (.txt, .json, .sarif) selects the format; repeatable.",
     )(function)
 
 
@@ -41,7 +40,7 @@ def _format_of(path: Path) -> Format:
     try:
         return _SUFFIXES[path.suffix.lower()]
     except KeyError:
-        raise InputError(f"{path}: its suffix names no format; use {', '.join(_SUFFIXES)} or --format") from None
+        raise InputError(f"{path}: unknown suffix; use {', '.join(_SUFFIXES)} or --format") from None
 
 
 def render_findings(document: FindingsDocument, output_format: Format, *, width: int, colour: bool) -> str:
@@ -56,7 +55,7 @@ def render_findings(document: FindingsDocument, output_format: Format, *, width:
 
 
 def emit_findings(document: FindingsDocument, outputs: Sequence[Path], output_format: Format | None) -> None:
-    """Write findings to files, each in the format of its suffix, or to stdout when there are none."""
+    """Write findings to files, each in the format of its suffix, or to stdout if there are none."""
     if outputs:
         formats: list[tuple[Path, Format]] = [(path, output_format or _format_of(path)) for path in outputs]
         write_texts([(path, render_findings(document, form, width=120, colour=False)) for path, form in formats])

@@ -363,7 +363,7 @@ class Twin:
                 raise rejection(ddl, error) from None
             built = self._newest_index()
             if built == before:
-                raise InputError(f"{ddl!r} makes no index")
+                raise InputError(f"{ddl!r} creates no index")
             reader = Reader(connection=self._flat, major=self.built.major)
             search_path = reader.row("search_path")["schemas"]
             reader.fix_session()
@@ -398,10 +398,10 @@ def _unnamed(ddl: str) -> tuple[str, str | None]:
     tokens = significant(lex(single(ddl)))
     words = [token.word for token in tokens]
     if words[:2] != ["create", "index"] and words[:3] != ["create", "unique", "index"]:
-        raise InputError(f"{ddl!r} is not a CREATE INDEX; give one")
+        raise InputError(f"{ddl!r} is not a CREATE INDEX statement; specify one")
     start = words.index("index") + 1
     if "on" not in words[start:]:
-        raise InputError(f"{ddl!r} names no table; give CREATE INDEX … ON table (…)")
+        raise InputError(f"{ddl!r} names no table; write CREATE INDEX … ON table (…)")
     table = words.index("on", start)
     last = tokens[table - 1]
     given = None

@@ -129,13 +129,13 @@ def shape(statement: Statement, catalog: Catalog | Snapshot) -> Shape | NotExami
     except UnreadableError as error:
         return NotExamined(what=what, reason=str(error))
     except RecursionError:
-        return NotExamined(what=what, reason="its expressions are nested too deep to be read")
+        return NotExamined(what=what, reason="its expressions are nested too deeply")
 
 
 def _shape(statement: Statement, resolved: Resolved, what: str) -> Shape | NotExamined:
     if not resolved.occurrences:
         unknown = ", ".join(sorted(set(resolved.unknown)))
-        reason = f"it uses {unknown}, which the snapshot does not hold" if unknown else "it reads no table"
+        reason = f"it uses {unknown}, which the snapshot does not contain" if unknown else "it reads no table"
         return NotExamined(what=what, reason=reason)
     return _Reader(resolved).shape(statement)
 

@@ -233,7 +233,7 @@ def test_proposals_become_specs_a_revision_a_database_and_a_verification(shop: S
     assert Path(revised.out.strip()).is_file()
     alembic.upgrade(config, "head")
     nothing = twindex("revise", "-m", "again", "--specs", "specs", "-d", shop.reader, cwd=tmp_path)
-    assert nothing.out == "nothing to do: the database agrees with the specs\n"
+    assert nothing.out == "nothing to do: the database matches the specs\n"
 
     with psycopg.connect(shop.owner, autocommit=True) as connection:
         connection.execute("ANALYZE")

@@ -298,7 +298,10 @@ def test_a_server_that_a_repository_brings_is_not_started(tmp_path: Path) -> Non
         proof = place / "proof"
         with (brought / "data" / "postgresql.auto.conf").open("a") as file:
             file.write(f"archive_mode = on\narchive_command = 'touch {proof}'\nrestore_command = 'touch {proof}'\n")
-        with pytest.raises(ConflictError, match="did not make here"), cluster.development(place / "theirs"):
+        with (
+            pytest.raises(ConflictError, match="was not created by twindex here"),
+            cluster.development(place / "theirs"),
+        ):
             pass
         assert not proof.exists()
         assert postmaster.running_pid(brought / "data") is None

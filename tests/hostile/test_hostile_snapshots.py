@@ -267,7 +267,7 @@ def test_settings_that_are_not_the_planners_neither_end_nor_change_a_twin(plain:
             costs.append(twin.plan(ask).cost)
             twin.show(twin.add([index]))
             costs.append(twin.plan(ask).cost)
-            with pytest.raises(psycopg.Error, match="whose body the twin leaves out"):
+            with pytest.raises(psycopg.Error, match="whose body the twin omits"):
                 twin.plan("SELECT canary.quiet('settings')")
     assert costs[:2] == costs[2:]
     assert costs[1] < costs[0]

@@ -141,9 +141,9 @@ def test_a_replica_by_itself_is_captured_too(servers: Servers) -> None:
 
 
 def test_what_is_no_replica_of_the_first_is_refused(servers: Servers, server: str) -> None:
-    with pytest.raises(ConflictError, match=r"name the primary first"):
+    with pytest.raises(ConflictError, match=r"specify the primary first"):
         capture(servers.replica, replicas=[servers.primary])
-    with pytest.raises(ConflictError, match=r"are the same server; name it once"):
+    with pytest.raises(ConflictError, match=r"are the same server; specify it once"):
         capture(servers.primary, replicas=[servers.primary])
     with pytest.raises(ConflictError, match=r"system identifiers differ"):
         capture(servers.primary, replicas=[server])

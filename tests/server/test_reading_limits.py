@@ -81,7 +81,7 @@ def test_a_session_that_is_ended_meanwhile_is_one_line(database: str) -> None:
                 run(other, f"SELECT pg_terminate_backend({row['pid']})")
             run(connection, "SELECT 1")
 
-    with pytest.raises(UnreachableError, match="reading it broke off") as failing:
+    with pytest.raises(UnreachableError, match="connection lost while reading") as failing:
         read()
     assert "\n" not in str(failing.value)
 
@@ -93,7 +93,7 @@ def test_an_idle_session_that_the_server_ends_is_one_line(database: str) -> None
             time.sleep(0.3)
             run(connection, "SELECT 1")
 
-    with pytest.raises(UnreachableError, match="reading it broke off"):
+    with pytest.raises(UnreachableError, match="connection lost while reading"):
         read()
 
 

@@ -51,7 +51,7 @@ def test_the_reference_platform_is_planned_without_its_vectors(platform: Snapsho
     assert of_vectors
     with open_twin(without(platform, "vector")) as twin:
         lost = told(twin)
-        assert lost["extension not_vector"].startswith("the twin cannot have it")
+        assert lost["extension not_vector"].startswith("the twin cannot create it")
         assert lost["type public.vector"].startswith("the twin has a stand-in without operators")
         missing_indexes = {what for what in lost if what.startswith("index ")}
         assert missing_indexes == {
@@ -78,7 +78,7 @@ def test_a_statement_that_a_missing_index_may_serve_is_not_examined(database: st
         run(connection, "CREATE VIEW notes AS SELECT id, body AS words FROM note")
     with open_twin(without(capture(database, statements=False), "pg_trgm")) as twin:
         assert told(twin).keys() == {"extension not_pg_trgm", "index public.note_body"}
-        reason = "the index public.note_body may serve it, and the twin cannot have it: "
+        reason = "the index public.note_body may be used by it, and the twin cannot create it: "
         for statement in ("SELECT id FROM note WHERE body LIKE '%x%'", "SELECT id FROM notes WHERE words LIKE '%x%'"):
             found = error(twin, statement)
             assert found is not None
@@ -119,13 +119,13 @@ def test_a_function_without_its_language_keeps_what_the_planner_heeds(database: 
     )
     lacking = FunctionDef(schema_name="public", name="f", arguments="integer", definition=definition, language=language)
     with open_twin(snapshot.model_copy(update={"functions": (lacking,)})) as twin:
-        assert told(twin)["function public.f(integer)"].startswith(f"the twin cannot have its body ({language})")
+        assert told(twin)["function public.f(integer)"].startswith(f"the twin cannot create its body ({language})")
         assert twin.plan("SELECT 1 FROM t WHERE f(n)").cost == expected["QUERY PLAN"][0]["Plan"]["Total Cost"]
         refused = error(twin, "SELECT 1 FROM t WHERE n > 3 AND f(7)")
-        assert refused is None or "whose body the twin leaves out" in refused
+        assert refused is None or "whose body the twin omits" in refused
         compared = error(twin, "SELECT 1 FROM t WHERE (n > 5) = f(7)")
         assert compared is not None
-        assert "planning runs public.f(), whose body the twin leaves out" in compared
+        assert "planning runs public.f(), whose body the twin omits" in compared
 
 
 def test_a_collation_the_twin_lacks_is_stood_in_for_and_said(database: str) -> None:

@@ -13,7 +13,7 @@ from analyzer.db import connect
 from analyzer.documents.snapshot import Snapshot
 from analyzer.twin.twin import Twin, open_twin
 
-FOREIGN = "odd.remote: it is a foreign table, and only its server's wrapper knows what it costs"
+FOREIGN = "odd.remote: it is a foreign table, whose costs only its foreign-data wrapper knows"
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

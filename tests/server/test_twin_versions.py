@@ -144,7 +144,7 @@ def empty(database: str) -> Snapshot:
 def test_a_newer_server_is_planned_by_the_newest_planner_at_hand(empty: Snapshot) -> None:
     with open_twin(as_version(empty, 21)) as newer:
         (notice,) = [gap.reason for gap in newer.not_examined if gap.what == "the exactness of costs"]
-        assert "this is the newest planner at hand" in notice
+        assert "this is the newest planner available" in notice
         assert newer.plan("SELECT i FROM t WHERE i = 7").indexes == {"t_pkey"}
 
 
@@ -218,7 +218,7 @@ def test_an_image_without_an_engine_is_refused_in_one_line(empty: Snapshot, monk
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with (
         pytest.raises(
-            CapabilityError, match=r"^a server from the image postgres:18 is needed, but no Docker engine"
+            CapabilityError, match=r"^a server from the image postgres:18 is required, but no Docker engine"
         ) as raised,
         open_twin(empty, wanted=PlannerChoice(image="postgres:18")),
     ):

@@ -39,5 +39,9 @@ def test_what_only_looks_like_one_stays(text: str) -> None:
 
 def test_a_server_before_14_is_refused_in_one_line() -> None:
     check_version(140_000, "postgresql://db.example/app")
-    with pytest.raises(CapabilityError, match=r"^PostgreSQL 14 or newer is needed, but db\.example.* is PostgreSQL 13"):
+    with pytest.raises(
+        CapabilityError,
+        match=r"^PostgreSQL 14 or newer is required, but db\.example.* is PostgreSQL "
+        r"13",
+    ):
         check_version(130_014, "postgresql://db.example/app")

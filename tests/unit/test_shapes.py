@@ -254,7 +254,7 @@ def test_writes_name_their_target_and_need_whole_rows() -> None:
     [
         ("SELECT * FROM nowhere", "nowhere"),
         ("SELECT 1", "reads no table"),
-        ("SELECT id FROM item ORDER BY id USING <", "grammar"),
+        ("SELECT id FROM item ORDER BY id USING <", "could not be parsed"),
     ],
 )
 def test_what_cannot_be_resolved_says_why(query: str, reason: str) -> None:

@@ -142,7 +142,7 @@ def single(statement: str) -> str:
     try:
         tokens = significant(lex(statement))
     except IncompleteError as error:
-        raise InputError(f"the statement cannot be read: {error}") from None
+        raise InputError(f"the statement cannot be parsed: {error}") from None
     if any(token.text == ";" and token.kind == "punctuation" for token in tokens[:-1]):
         raise InputError("there is a semicolon inside the statement; plan one statement at a time")
     return statement

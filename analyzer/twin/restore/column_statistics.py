@@ -136,7 +136,7 @@ def _is_done(answer: psycopg.Cursor[DictRow]) -> bool:
 
 
 def _refused(each: _Restoration) -> NotExamined:
-    return NotExamined(what=each.what, reason="the twin's server would not take all of it")
+    return NotExamined(what=each.what, reason="the twin's server did not accept all of it")
 
 
 def restorable(row: ColumnStatistics) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def unreadable_ranges(snapshot: Snapshot) -> Iterator[NotExamined]:
         for column in relation.columns:
             is_range = column.type in own or column.type in _RANGES
             if is_range and (relation.schema_name, relation.name, column.name) in analysed:
-                reason = "before 17 the server shows nobody how ranges are distributed; the planner is left to guess"
+                reason = "before PostgreSQL 17, range histograms are not visible; the planner uses default estimates"
                 what = f"statistics of {relation.schema_name}.{relation.name}.{column.name}"
                 yield NotExamined(what=what, reason=reason)
 

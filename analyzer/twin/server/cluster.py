@@ -227,7 +227,7 @@ def _kept_home(directory: Path) -> tuple[Path, Account | None]:
     """
     link = directory / "postgres"
     if link.is_symlink() and not _is_own_link(link):
-        raise ConflictError(f"{link} is a link that twindex did not make; remove it to start afresh")
+        raise ConflictError(f"{link} is a symbolic link not created by twindex; remove it to start again")
     if link.is_symlink() and not link.exists():
         link.unlink()
     if link.exists():
@@ -265,8 +265,8 @@ def _found_home(link: Path) -> tuple[Path, Account | None]:
     if not can_reach(home, account):
         raise CapabilityError(
             need=f"a directory the account of {home} can enter",
-            found=f"{home.parent} is closed to it",
-            remedy=f"open it, or remove {link} to start afresh",
+            found=f"{home.parent} is not accessible to it",
+            remedy=f"change its permissions, or remove {link} to start again",
         )
     if link.is_symlink():
         _note(home / "for", link)
@@ -290,7 +290,7 @@ def _clear(home: Path) -> None:
 
 def _strange(link: Path) -> ConflictError:
     return ConflictError(
-        f"{link} holds what twindex did not make here, and no server is started in it; remove {link} to start afresh"
+        f"{link} was not created by twindex here, so no server is started in it; remove {link} to start again"
     )
 
 
@@ -305,7 +305,7 @@ def _kept_binaries(home: Path, account: Account | None, wanted: Binaries | None)
         except CapabilityError as error:
             raise ConflictError(
                 f"{home / 'data'} was made by PostgreSQL {major}, but {error.found}; "
-                f"install PostgreSQL {major}, or remove {home} to start afresh"
+                f"install PostgreSQL {major}, or remove {home} to start again"
             ) from None
     runtime = runtime_dir(account)
     with locked(runtime / "lock"):

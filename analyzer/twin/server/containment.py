@@ -71,7 +71,7 @@ def kernel_obstacle() -> str | None:
     if os.environ.get(NO_LANDLOCK):
         return f"{NO_LANDLOCK} is set"
     if sandbox.landlock_version() < 1:
-        return "this kernel has no Landlock, which Linux has since 5.13, or does not let this process use it"
+        return "this kernel does not have Landlock (Linux 5.13 or newer), or denies it to this process"
     return None
 
 

@@ -86,7 +86,7 @@ def _give_one(descriptor: int, maker: Account, account: Account) -> None:
     found = os.fstat(descriptor)
     lone = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
     if found.st_uid != maker.uid or not lone:
-        raise _failed("initdb", "error: somebody else changed what it made")
+        raise _failed("initdb", "error: another user changed its files")
     os.fchown(descriptor, account.uid, account.gid)
 
 
@@ -192,7 +192,7 @@ def _kill(pid: int) -> None:
 
 def _failed(program: str, said: str) -> CapabilityError:
     return CapabilityError(
-        need="a PostgreSQL server of our own",
+        need="a private PostgreSQL server",
         found=f"{program} failed: {_reason(said)}",
         remedy="free memory or disk under TMPDIR, or point TMPDIR elsewhere",
     )
@@ -299,4 +299,4 @@ def _exists(pid: int) -> bool:
 def _reason(said: str) -> str:
     """Pick the lines that tell why out of what a program or a server log said, without their prefix."""
     lines = [_LOG_PREFIX.sub("", line.strip()) for line in said.splitlines() if line.strip()]
-    return " / ".join(([line for line in lines if _TELLING.search(line)] or lines)[-2:]) or "it gave no reason"
+    return " / ".join(([line for line in lines if _TELLING.search(line)] or lines)[-2:]) or "no reason given"
