@@ -32,7 +32,7 @@ HOLD = """
 import sys
 from pathlib import Path
 import click
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 
 @click.command()
 @click.argument("directory", required=False)
@@ -46,7 +46,7 @@ def command(directory):
 AS_NOBODY = """
 import os, pwd, stat
 from analyzer.db import connect
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 
 def server():
     with cluster.temporary() as running, connect(running.url()) as connection:
