@@ -29,7 +29,7 @@ class Config(BaseModel):
 
 
 def load_config(directory: Path | None = None) -> Config:
-    """Read `[tool.twindex]` in a directory, by default the current one; defaults where there is none."""
+    """Read `[tool.twindex]` in a directory, by default the current one; without such a table, the defaults."""
     base = directory or Path()
     path = base / "pyproject.toml"
     try:

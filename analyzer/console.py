@@ -71,7 +71,7 @@ def without_passwords(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def passwords(text: str) -> frozenset[str]:
-    """Find what may be a password in a text, as written and as a server is told it."""
+    """Find possible passwords in a text, as written and as sent to a server."""
     found = {part for match in _PASSWORD.finditer(text) for part in match.groups() if part}
     return frozenset(found | {unquote(part) for part in found})
 

@@ -247,7 +247,7 @@ def _connected(
 
 
 class _AnyBytes(Loader):
-    """Read text that may not be UTF-8, as a database in SQL_ASCII holds it; bytes that are none become surrogates."""
+    """Read text that may not be UTF-8, as a database in SQL_ASCII contains it; invalid bytes become surrogates."""
 
     def load(self, data: Buffer) -> str:
         return bytes(data).decode("utf-8", "surrogateescape")

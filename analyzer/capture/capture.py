@@ -98,8 +98,7 @@ def capture(
     snapshot and left out. What the `replicas` counted is added to the first server's counters. Unless `run_user_code`,
     nothing is asked that could run a function of a user of the database.
 
-    Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError when `statements` are
-    wanted and the server cannot give them, and ConflictError when a replica is none.
+    Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements` cannot be read, and ConflictError if a replica is not one.
     """
     tell = progress or _silent
     if replicas:
@@ -201,7 +200,7 @@ def _guard(reader: Reader, tables: _Tables) -> Guard:
 
 
 def _silent(what: str) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Callable[[str], None]) -> Statements:

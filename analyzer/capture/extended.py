@@ -1,6 +1,6 @@
 """Read extended statistics: what ANALYZE found for the objects of CREATE STATISTICS.
 
-Their coefficients lie in the catalog in a format of their own (src/backend/statistics/mvdistinct.c, dependencies.c),
+The catalog stores their coefficients in special formats (src/backend/statistics/mvdistinct.c, dependencies.c),
 which a superuser and pg_read_all_data may read as bytes. A table's owner is shown the same as text.
 """
 

@@ -60,7 +60,7 @@ class Guard:
         self.connection.execute(sql.SQL("DEALLOCATE {}").format(sql.Identifier(self._look_name)))
 
     def rows(self, about: Sequence[Table], settings: bytes, question: bytes) -> list[DictRow]:
-        """Ask one question about tables; raises ChangedError when one of them changed, also meanwhile."""
+        """Ask one question about tables; raises ChangedError if one of them changed before or during it."""
         message, position = self._message(about, settings, question)
         cursor = self.connection.cursor()
         try:

@@ -1,7 +1,7 @@
 """Add what replicas counted to the snapshot of their primary.
 
 A physical replica has the primary's catalog and statistics, oids included, and counters of its own: statements it ran,
-indexes it scanned. An index nobody uses on the primary may carry a replica.
+indexes it scanned. An index that is unused on the primary may be essential on a replica.
 """
 
 import math

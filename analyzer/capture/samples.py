@@ -31,7 +31,7 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """Samples, and the tables of which there is none."""
+    """Samples, and the tables without one."""
 
     samples: tuple[Sample, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()

@@ -55,7 +55,7 @@ def render_findings(document: FindingsDocument, output_format: Format, *, width:
 
 
 def emit_findings(document: FindingsDocument, outputs: Sequence[Path], output_format: Format | None) -> None:
-    """Write findings to files, each in the format of its suffix, or to stdout if there are none."""
+    """Write findings to files, each in the format of its suffix, or to stdout without any."""
     if outputs:
         formats: list[tuple[Path, Format]] = [(path, output_format or _format_of(path)) for path in outputs]
         write_texts([(path, render_findings(document, form, width=120, colour=False)) for path, form in formats])

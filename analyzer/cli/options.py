@@ -227,7 +227,7 @@ def check_outputs(outputs: Sequence[Path], output_format: Format | None, *, form
 
 
 def emit(document: Document, outputs: Sequence[Path], output_format: Format | None, query_text: QueryText) -> None:
-    """Write a document to its files, or to stdout if there are none."""
+    """Write a document to the given files, or to stdout without any."""
     if outputs:
         write(document, outputs, output_format, query_text=query_text)
         return
@@ -329,7 +329,7 @@ def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload
 
 
 def read_text(path: Path | None) -> str:
-    """Read a text file, or stdin if there is none; raises InputError."""
+    """Read a text file, or stdin without one; raises InputError."""
     where = path or "stdin"
     if path is None and sys.stdin is None:  # it was closed
         raise InputError("stdin cannot be read (it is closed); open it, or specify a file")

@@ -1,4 +1,4 @@
-"""`twindex whatif`: try indexes by hand on the twin."""
+"""`twindex whatif`: try indexes on the twin."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -125,7 +125,7 @@ def usable_cores() -> int:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C, which a terminal sends to all of its processes, and what is to be told to the one that waits."""
+    """Leave Ctrl-C, which a terminal sends to all of its processes, and messages to the waiting process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
@@ -144,7 +144,7 @@ def _finish(twin: Twin, function: Callable[[Twin, T], R], chain: Chain[T, R], ta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Copy:
-    """A copy of a pool's twin, and how to make it where that is told."""
+    """A copy of a pool's twin, and its recipe if given."""
 
     key: str
     indexes: int

@@ -375,7 +375,7 @@ class Twin:
         return (int(row["oid"]), int(row["table_oid"])) if row else (0, 0)
 
     def _existing(self, name: str) -> tuple[Table, tuple[int, ...]]:
-        """Return the table of an existing index, and the oids of its tree; raises InputError where there is none."""
+        """Return the table of an existing index, and the OIDs of its tree; raises InputError if it does not exist."""
         if name not in self._dropped:
             self._hold(name)
             tree = self._surviving(lambda: self._known(name))

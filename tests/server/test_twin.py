@@ -189,7 +189,7 @@ def test_written_ddl_becomes_a_definition_under_a_free_name(twin: Twin) -> None:
         ("CREATE INDEX x", "names no table"),
         ("CREATE INDEX ON shop.product (price); DROP TABLE shop.product", "semicolon inside"),
         ("CREATE INDEX ON shop.product (nothing)", 'column "nothing" does not exist'),
-        ("CREATE INDEX ON shop.product (name || 'open)", "cannot be read"),
+        ("CREATE INDEX ON shop.product (name || 'open)", "cannot be parsed"),
     ],
 )
 def test_ddl_that_is_no_index_is_refused(ddl: str, complaint: str, twin: Twin) -> None:

@@ -140,7 +140,7 @@ def _refused(each: _Restoration) -> NotExamined:
 
 
 def restorable(row: ColumnStatistics) -> dict[str, Any]:
-    """Return what `twin/restore_column_statistics` binds; frequencies whose values were left out are nobody's."""
+    """Return what `twin/restore_column_statistics` binds; frequencies without values are omitted."""
     values = row.model_dump()
     for name in ("most_common_frequencies", "most_common_element_frequencies", "element_count_histogram"):
         values[name] = list(values[name]) if values[name] is not None else None

@@ -76,7 +76,7 @@ def called(relation: Relation) -> str:
 
 
 def _missing_types(connection: Connection, snapshot: Snapshot, relations: list[Relation]) -> dict[str, tuple[str, ...]]:
-    """Return the parts of the names of types that the twin has not, by how they are printed."""
+    """Return the parts of the names of types that the twin lacks, by their printed form."""
     own = [attribute for each in snapshot.types for _, attribute in each.attributes]
     own += [each.base_type for each in snapshot.types if each.base_type is not None]
     used = {_SUFFIX.sub("", column.type) for relation in relations for column in relation.columns}
@@ -88,7 +88,7 @@ def _missing_types(connection: Connection, snapshot: Snapshot, relations: list[R
 
 
 def _unless_it_fails(connection: Connection, template: str, name: str) -> list[DictRow]:
-    """Ask about one name, which may be none: then no other one's answer is lost."""
+    """Look up one name; an invalid one does not affect the others."""
     try:
         return connection.execute(render(template), {"names": [name]}).fetchall()
     except psycopg.Error:
@@ -124,7 +124,8 @@ def _stub_collation(connection: Connection, name: str, parts: list[str]) -> Iter
 
 
 def _without_body(definition: str) -> str:
-    """Make a function one of plpgsql that raises, with everything the planner heeds kept: volatility, cost, rows, …"""
+    """Replace a function by one in plpgsql that raises, keeping every property that the planner uses: volatility, "
+        "cost, rows, …"""
     language = _LANGUAGE.search(definition)
     body = _BODY.search(definition, language.end() if language else 0)
     if language is None or body is None:

@@ -1,4 +1,4 @@
-"""Choose the server a twin is built on, and start it: the closest to the captured one that is at hand.
+"""Choose the server a twin is built on, and start it: the available one closest to the captured one.
 
 The planner of the same major version answers to the cent, that of another one nearly so; but without an extension whole
 tables are missing. So what has every extension comes first, then what is nearest in version.

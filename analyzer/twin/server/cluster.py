@@ -4,7 +4,7 @@ A cluster lives in a *home* directory: `data/`, `log`, its socket in `run/`, and
 that uses the cluster holds a shared lock on it; the last one to leave stops the server. The kernel drops a dead
 process's lock, so a crashed owner's temporary cluster is recognised, and removed, at the next start.
 
-As root the server runs as an account that nobody else uses, which owns `data/` and `run/` and nothing else; no
+As root the server runs under an otherwise unused user ID, which owns `data/` and `run/` and nothing else; no
 permission outside our own directories is ever changed. Binaries and homes that such an account cannot reach are placed
 below TMPDIR. A kept cluster is started only when a note outside its directory says that twindex made it.
 """
@@ -169,7 +169,7 @@ def development(
 ) -> Generator[Cluster]:
     """Run, or join, the cluster that is kept in a directory such as `.twindex/`; the last user stops it.
 
-    `binaries` make it where there is none yet; from then on it stays on their major version. `settings` take effect
+    `binaries` create it if it does not exist; from then on it stays on their major version. `settings` take effect
     when this call is the one that starts the server, and stay until others are given.
     """
     with one_line(directory):
@@ -220,7 +220,7 @@ def _started(
 
 
 def _kept_home(directory: Path) -> tuple[Path, Account | None]:
-    """Return the home of a directory's cluster and its account; make it where there is none.
+    """Return the home of a directory's cluster and its account; create it if it does not exist.
 
     Where the account cannot reach the directory, `postgres` in it is a link to a home below TMPDIR, which lives as
     long as the link does. Raises ConflictError for a cluster that twindex did not make here.
@@ -295,7 +295,7 @@ def _strange(link: Path) -> ConflictError:
 
 
 def _kept_binaries(home: Path, account: Account | None, wanted: Binaries | None) -> Binaries:
-    """Find binaries of the major version that made a kept cluster; raises ConflictError when there are none."""
+    """Find binaries of the major version that created a kept cluster; raises ConflictError if none are installed."""
     major = postmaster.made_by(home / "data")
     if major is None:
         found = wanted or find_binaries()
@@ -337,7 +337,7 @@ def _socket_note(home: Path) -> Path:
 
 
 def _sweep(runtime: Path) -> None:
-    """Remove what nobody uses or points at any more; the caller holds the runtime lock."""
+    """Remove what is no longer used or referenced; the caller holds the runtime lock."""
     for home in (*runtime.glob("c-*"), *(home for home in runtime.glob("d-*") if not _is_wanted(home))):
         unused = contextlib.suppress(BlockingIOError, FileNotFoundError)
         with unused, locked(home / "users", fcntl.LOCK_EX | fcntl.LOCK_NB):

@@ -100,7 +100,7 @@ def run(image: str, *, settings: Mapping[str, str]) -> Generator[Container]:
             container = stack.enter_context(_container(image, password, settings))
         except (docker.errors.DockerException, TimeoutError) as error:
             said = " ".join(str(error).split())
-            raise CapabilityError(need=need, found=f"there is none ({said})", remedy=remedy) from None
+            raise CapabilityError(need=need, found=f"it is not available ({said})", remedy=remedy) from None
         running = Container(
             host=str(container.get_container_host_ip()),
             port=int(container.get_exposed_port(_PORT)),

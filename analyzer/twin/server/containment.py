@@ -76,7 +76,7 @@ def kernel_obstacle() -> str | None:
 
 
 def environment() -> dict[str, str]:
-    """Return all that a server of ours, and what starts it, are told of the environment."""
+    """Return the complete environment of a server of ours and of its launcher."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {"PATH": os.defpath, **inherited, "LC_ALL": "C", "TZ": "UTC"}
 

@@ -178,7 +178,8 @@ def can_reach(path: Path, account: Account | None) -> bool:
 
 
 def is_runtime_dir(path: Path) -> bool:
-    """Say whether a path is that of a directory of ours, as it is or as it was: nobody else can have made it."""
+    """Say whether a path is that of a directory of ours, as it is or as it was: no other account can have created "
+        "it."""
     if not path.name.startswith(f"twindex-{os.geteuid()}"):
         return False
     with contextlib.suppress(FileNotFoundError):

@@ -34,8 +34,7 @@ SUPERUSER = "postgres"
 def initialise(data: Path, binaries: Binaries, account: Account | None, *, contained: bool = False) -> None:
     """Make a data directory; it gets its name when it is complete, so that a killed initdb leaves none.
 
-    initdb looks its user up by name. So as root an account that has one runs it, in a directory that nobody else can
-    enter, before there is anything in it that is not PostgreSQL's; what it made is then given to the server's account.
+    initdb looks its user up by name. So as root an account that has one runs it, in a directory that no other account can enter, before there is anything in it that is not PostgreSQL's; what it made is then given to the server's account.
     """
     unfinished = data.with_name("data.new")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -271,7 +270,7 @@ def _serves(pid: int, data: Path) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    """Say whether a process runs; one that has ended and that nobody waited for does not."""
+    """Say whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     except (OSError, IndexError):

@@ -194,7 +194,7 @@ def prepare(spec: Spec) -> None:
 
 
 def _detach() -> None:
-    """Go on as a process that nobody waits for; the one that was called prints its number and ends."""
+    """Continue as a detached process; the original one prints its process ID and exits."""
     if (number := os.fork()) != 0:
         os.write(1, b"%d\n" % number)
         os._exit(0)
