@@ -94,11 +94,12 @@ def capture(
 ) -> Snapshot:
     """Read one database into a snapshot; without `values`, no value of a row and no literal of a statement.
 
-    `sample_rows` of each table are read too, where values are. What takes longer than the timeout is named in the
-    snapshot and left out. What the `replicas` counted is added to the first server's counters. Unless `run_user_code`,
-    nothing is asked that could run a function of a user of the database.
+    With values, `sample_rows` of each table are read as well. Items that exceed the timeout are omitted and listed in
+    the snapshot. The counters of the `replicas` are added to those of the first server. Without `run_user_code`, no
+    query can run a user-defined function.
 
-    Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements` cannot be read, and ConflictError if a replica is not one.
+    Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements`
+    cannot be read, and ConflictError if a replica is not one.
     """
     tell = progress or _silent
     if replicas:

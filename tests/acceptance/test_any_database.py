@@ -14,11 +14,11 @@ import psycopg
 import pytest
 from alembic import command as alembic
 from alembic.config import Config
-from command_line import environment, twindex
-from document_schema import follows
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from analyzer.twin.server.cluster import find_binaries
+from tests.acceptance.command_line import environment, twindex
+from tests.acceptance.document_schema import follows
 from tests.conftest import database_url, fresh_database
 
 ROLE = f"twindex_reader_{secrets.token_hex(4)}"

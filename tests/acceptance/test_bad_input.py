@@ -15,11 +15,11 @@ import psycopg
 import pytest
 from alembic import command as alembic
 from alembic.config import Config
-from command_line import Said, environment, twindex
 from psycopg.conninfo import make_conninfo
 
 from analyzer.documents import snapshot as snapshots
 from analyzer.twin.server import cluster
+from tests.acceptance.command_line import Said, environment, twindex
 from tests.conftest import trusting
 
 SECRET = "s3cret-never-shown"

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import environment
+
+from tests.acceptance.command_line import environment
 
 ROOT = Path(__file__).parents[2]
 FULL = "stdout cannot be written (No space left on device); redirect it elsewhere"

@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from canaries import SECRET, SECRETS
-from conftest import Hostile
-from people import PEOPLE, Person, person
 from psycopg import pq
 
 from analyzer.documents import snapshot as snapshots
@@ -22,6 +19,9 @@ from analyzer.twin.server import cluster, postmaster, relation_pages
 from analyzer.twin.server.containment import kernel_obstacle
 from analyzer.twin.server.relation_pages import SEGMENT_BLOCKS, Edit
 from analyzer.twin.twin import PlannerChoice, open_twin
+from tests.hostile.canaries import SECRET, SECRETS
+from tests.hostile.conftest import Hostile
+from tests.hostile.people import PEOPLE, Person, person
 
 #: What libpq reads beside its parameters.
 OTHERS = ("PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGTZ", "PGDATESTYLE", "PGGEQO", "PGHOSTADDR", "PGLOCALEDIR")

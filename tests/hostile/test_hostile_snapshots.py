@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from conftest import Hostile
 from pydantic import ValidationError
 
 from analyzer.documents.snapshot import Policy, RowSecurity, Snapshot, Tablespace, TypeDef
@@ -13,6 +12,7 @@ from analyzer.errors import TwindexError
 from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.server.containment import Containment, kernel_obstacle
 from analyzer.twin.twin import PlannerChoice, open_twin
+from tests.hostile.conftest import Hostile
 
 #: Of a schema that does nothing by itself; the edits below are made to it.
 TABLE = ("view_body", "t")

@@ -15,7 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from servers import DEBIAN_15
 
 from analyzer.db import connect
 from analyzer.errors import CapabilityError, ConflictError, TwindexError
@@ -23,6 +22,7 @@ from analyzer.twin.server import cluster
 from analyzer.twin.server.binaries import Binaries, find_binaries
 from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.server.containment import server_limits
+from tests.server.servers import DEBIAN_15
 
 SHORT = Path("/tmp")  # noqa: S108 - where sockets with long paths go
 

@@ -13,13 +13,13 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from capture_zoo import as_role, build, new_role, run
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from analyzer.capture.capture import capture
 from analyzer.cli import main
 from analyzer.db import connect, reading
 from analyzer.errors import CapabilityError, InputError, UnreachableError
+from tests.server.capture_zoo import as_role, build, new_role, run
 
 READS = ("pg_monitor", "pg_read_all_data")
 TABLE = (

@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from live_plans import EXACT, Live, assert_same, outline
-from twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 from analyzer.capture.capture import capture
 from analyzer.capture.gin import as_planned
@@ -15,6 +12,9 @@ from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.predict.index_size import BLOCK
 from analyzer.twin.twin import Twin, open_twin
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.live_plans import EXACT, Live, assert_same, outline
+from tests.server.twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 
 @pytest.fixture(scope="module")

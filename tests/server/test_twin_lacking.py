@@ -5,8 +5,6 @@ from dataclasses import replace
 
 import pytest
 from alembic import command
-from capture_zoo import new_database, run
-from test_migrations import config
 
 from analyzer.advise.whatif import try_indexes
 from analyzer.capture.capture import capture
@@ -16,6 +14,8 @@ from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.twin import PlannerChoice, Twin, open_twin
 from analyzer.workload.parse import parse_listed
 from tests.conftest import fresh_database
+from tests.server.capture_zoo import new_database, run
+from tests.server.test_migrations import config
 
 
 def without(snapshot: Snapshot, *names: str) -> Snapshot:
@@ -96,9 +96,7 @@ def test_a_table_keeps_what_it_can_without_the_functions_of_its_defaults(databas
     doubled = Column(name="n", number=2, type="integer", default="public.twice(3)", generated="s")
     odd = table.model_copy(update={"columns": (made, doubled)})
     with open_twin(snapshot.model_copy(update={"relations": (odd,)})) as twin:
-        assert told(twin)["public.t"].startswith(
-            "created on the twin without defaults and with plain"
-        )
+        assert told(twin)["public.t"].startswith("created on the twin without defaults and with plain")
         assert twin.plan("SELECT n FROM t WHERE id = $1").indexes == {"t_id"}
 
 

@@ -4,10 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from capture_zoo import new_database, run
-from live_plans import Live, assert_same
-from servers import DEBIAN_15
-from twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 from analyzer.capture.capture import capture
 from analyzer.db import Connection, connect
@@ -22,6 +18,10 @@ from analyzer.twin.server.container import local_image
 from analyzer.twin.server.containment import Containment
 from analyzer.twin.server.file_access import ServerStorage
 from analyzer.twin.twin import PlannerChoice, Twin, open_twin
+from tests.server.capture_zoo import new_database, run
+from tests.server.live_plans import Live, assert_same
+from tests.server.servers import DEBIAN_15
+from tests.server.twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 needs_15 = pytest.mark.skipif(
     not DEBIAN_15.is_dir(), reason="apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15"

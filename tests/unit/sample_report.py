@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from pydantic import JsonValue
-from sample_plans import bitmap, explained, index_scan, over, scan
 
 from analyzer.documents.report import (
     Built,
@@ -23,6 +22,7 @@ from analyzer.documents.report import (
 )
 from analyzer.documents.verification import Verification, VerifiedStatement
 from analyzer.render.provenance import measured
+from tests.unit.sample_plans import bitmap, explained, index_scan, over, scan
 
 QUOTE_LIST = """SELECT q.id, q.number, q.total, c.name
   FROM catalog.quote AS q

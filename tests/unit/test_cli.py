@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 import pytest
-from catalogs import recorded, snapshot, table
 
 from analyzer import cli, db
 from analyzer.cli import COMMANDS, main
@@ -17,6 +16,7 @@ from analyzer.documents import snapshot as snapshots
 from analyzer.documents.report import ProposeDocument
 from analyzer.errors import InputError
 from analyzer.render.provenance import describe_source
+from tests.unit.catalogs import recorded, snapshot, table
 
 NOWHERE = "postgresql://somebody:h%40sh@127.0.0.1:1/none"
 ONE_LINE = re.compile(r"twindex: [^\n]+\n\Z")

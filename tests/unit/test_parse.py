@@ -1,10 +1,10 @@
 """Statements are recognised, given an identity, and made plannable without a server."""
 
 import pytest
-from catalogs import recorded, snapshot
 
 from analyzer.postgres.lex import IncompleteError, lex
 from analyzer.workload.parse import Statement, Workload, parse_file, parse_statements
+from tests.unit.catalogs import recorded, snapshot
 
 
 def only(workload: Workload) -> Statement:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from sample_report import predicted, propose_document, sample, whatif_document
 
 from analyzer.documents.report import (
     CheckCount,
@@ -24,6 +23,7 @@ from analyzer.documents.verification import Verification, VerifiedStatement
 from analyzer.errors import InputError
 from analyzer.render.output import AnyDocument, Format, render, write
 from analyzer.render.query_text import normalise, with_query_text
+from tests.unit.sample_report import predicted, propose_document, sample, whatif_document
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 FORMATS: tuple[Format, ...] = get_args(Format)

@@ -1,12 +1,12 @@
 """A query in, what it asks of each table out."""
 
 import pytest
-from catalogs import snapshot, table
 
 from analyzer.documents.snapshot import NotExamined
 from analyzer.workload.ordering import Nearest, SortKey
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, TableShape, shape
+from tests.unit.catalogs import snapshot, table
 
 CATALOG = snapshot(
     table(

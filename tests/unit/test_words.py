@@ -30,7 +30,7 @@ BANNED = {
     r"\bmeanwhile\b": "in the meantime; during …",
     r"\bwhat (is there|there is)\b": "name the thing",
     r"\bafresh\b": "again",
-    r"\btakes? .{0,20}\balong\b": "includes; samples",
+    r"\btakes? .{0,30}\balong\b": "includes; samples",
     r"\bby hand\b": "manually",
 }
 #: Rooms whose words are still to be gone through.
@@ -102,7 +102,7 @@ def test_the_words_are_found(text: str) -> None:
     assert banned_in(text)
 
 
-@pytest.mark.parametrize("text", ["the server has not been upgraded", "two that cannot be told apart", "is None", "-" * 3])
+@pytest.mark.parametrize("text", ["the server has not been upgraded", "two that cannot be told apart", "x is None"])
 def test_plain_words_are_not(text: str) -> None:
     assert not banned_in(text)
 

@@ -1,7 +1,8 @@
 """The values that a column's statistics show, each with the share of the rows it stands for.
 
 The most common values are known with their frequencies. The bounds of the histogram are as many values drawn evenly
-from the other rows. Between two bounds of numbers, dates and times lie others: on the grid of the known ones, as evenly distributed as the planner assumes.
+from the other rows. Between two bounds of numbers, dates and times there are others: on the grid of the known ones, as
+evenly distributed as the planner assumes.
 """
 
 import itertools

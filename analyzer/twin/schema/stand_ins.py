@@ -125,7 +125,7 @@ def _stub_collation(connection: Connection, name: str, parts: list[str]) -> Iter
 
 def _without_body(definition: str) -> str:
     """Replace a function by one in plpgsql that raises, keeping every property that the planner uses: volatility, "
-        "cost, rows, …"""
+    "cost, rows, …"""
     language = _LANGUAGE.search(definition)
     body = _BODY.search(definition, language.end() if language else 0)
     if language is None or body is None:

@@ -1,7 +1,7 @@
 """Find what of a snapshot some statements need, so that a twin need not hold the rest.
 
 Names in their text lead to tables, views and functions, and the texts of those to others. A name that is read too much
-costs a table that is never planned; one that is read too little would be an error, or another plan. So every word counts,
+costs a table that is never planned; one that is read too little is an error, or a different plan. So every word counts,
 in strings and function bodies as well, and a function does whatever its schema.
 """
 

@@ -179,7 +179,7 @@ def can_reach(path: Path, account: Account | None) -> bool:
 
 def is_runtime_dir(path: Path) -> bool:
     """Say whether a path is that of a directory of ours, as it is or as it was: no other account can have created "
-        "it."""
+    "it."""
     if not path.name.startswith(f"twindex-{os.geteuid()}"):
         return False
     with contextlib.suppress(FileNotFoundError):

@@ -34,7 +34,8 @@ SUPERUSER = "postgres"
 def initialise(data: Path, binaries: Binaries, account: Account | None, *, contained: bool = False) -> None:
     """Make a data directory; it gets its name when it is complete, so that a killed initdb leaves none.
 
-    initdb looks its user up by name. So as root an account that has one runs it, in a directory that no other account can enter, before there is anything in it that is not PostgreSQL's; what it made is then given to the server's account.
+    initdb looks up its user by name. Therefore, as root, an account with a name runs it, in a directory that no other
+    account can enter, before anything but PostgreSQL's files is in it; then its files get their new owner.
     """
     unfinished = data.with_name("data.new")
     shutil.rmtree(unfinished, ignore_errors=True)
