@@ -32,7 +32,7 @@ _NO_DATA: Mapping[str, Any] = {"n_distinct": None, "dependencies": None, "most_c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended:
-    """Extended statistics, and those whose data could not be read."""
+    """Extended statistics, and the objects whose data could not be read."""
 
     statistics: tuple[ExtendedStatistics, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()

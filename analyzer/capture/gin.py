@@ -1,4 +1,4 @@
-"""Read what the planner knows of the pages of GIN indexes.
+"""Read the page counts of GIN indexes as the planner sees them.
 
 A superuser reads it from the metapages with pageinspect. Everybody else asks the planner: gincostestimate() in
 selfuncs.c prices a bitmap scan by pending pages, entry pages, data pages and entries, so with one price set and the
@@ -188,7 +188,7 @@ def _key_sql(key: dict[str, Any], ddl: str) -> str:
 
 
 def _probe(reader: Reader, row: DictRow, search: _Search) -> Probes | None:
-    """Ask everything about one index; None as soon as the planner takes another one."""
+    """Run all probes of one index; None as soon as the planner chooses another one."""
     answers: list[int] = []
     for question in _QUESTIONS:
         if question.full and search.everything is None:

@@ -1,4 +1,4 @@
-"""Add what replicas counted to the snapshot of their primary.
+"""Add the counters of replicas to the snapshot of their primary.
 
 A physical replica has the primary's catalog and statistics, oids included, and counters of its own: statements it ran,
 indexes it scanned. An index that is unused on the primary may be essential on a replica.
@@ -31,7 +31,7 @@ class Oids:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """What one replica counted."""
+    """The counters of one replica."""
 
     name: str
     server: Server
@@ -182,7 +182,7 @@ def _with_scans(index: Index, rows: Sequence[DictRow | None]) -> Index:
 
 
 def _with_table_scans(relation: Relation, rows: Sequence[DictRow | None]) -> Relation:
-    """Sum what reading counts; what writing counts, and how many rows there are, only the primary knows."""
+    """Sum the counters of reads; those of writes, and the numbers of rows, are the primary's."""
     seen = [row for row in rows if row is not None]
     if relation.activity is None or not seen:
         return relation

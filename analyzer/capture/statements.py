@@ -1,4 +1,4 @@
-"""Read pg_stat_statements: what was asked of this database, how often and at what price."""
+"""Read pg_stat_statements: the statements of this database with their counters."""
 
 import re
 from collections.abc import Sequence

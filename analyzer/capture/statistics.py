@@ -1,4 +1,4 @@
-"""Read planner statistics, the extremes of indexed columns, and what of them the role may not see."""
+"""Read planner statistics, the extremes of indexed columns, and which of them the role cannot read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _TABLES_NAMED, _COLUMNS_NAMED = 200, 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """What the role may not read."""
+    """Statistics that the role cannot read."""
 
     #: oids of tables of which it may not read every row and column.
     oids: frozenset[int]
@@ -41,7 +41,7 @@ class Extremes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ends:
-    """Whose extremes to read."""
+    """A column whose extremes are read."""
 
     schema: str
     table: str
@@ -51,7 +51,7 @@ class _Ends:
 
 
 def read_unreadable(reader: Reader, relations: Sequence[int]) -> Unreadable:
-    """Read which of the relations' statistics the server hides from the role."""
+    """Read which statistics of the relations the role cannot read."""
     rows = reader.rows("unreadable", {"relations": list(relations)})
     return Unreadable(
         oids=frozenset(row["oid"] for row in rows if row["denied"] or row["row_security"] or row["schema_denied"]),
@@ -65,7 +65,7 @@ def read_unreadable(reader: Reader, relations: Sequence[int]) -> Unreadable:
 
 
 def _bounded(rows: Sequence[DictRow]) -> Iterator[NotExamined]:
-    """Name what is hidden, table by table as long as there are not too many of them."""
+    """List hidden statistics, table by table up to a limit."""
     for row in rows[:_TABLES_NAMED]:
         yield from _reasons(row)
     if len(rows) > _TABLES_NAMED:

@@ -1,4 +1,4 @@
-"""Find the tables on which planning a statement, or printing a value, could run a function of a user of the database.
+"""Find the tables on which planning a statement, or printing a value, could run a user-defined function.
 
 The planner evaluates what is constant in the index expressions, predicates, checks and policies of a table that it is
 merely asked about, and that with the rights of whoever asks. So nothing is asked about such a table.
@@ -25,7 +25,7 @@ _TOO_MANY = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserCode:
-    """Tables to leave alone, and of the others what tells later whether that is still true of them."""
+    """Tables not to read, and the fingerprints of the others."""
 
     oids: frozenset[int] = frozenset()
     #: By oid.

@@ -1,4 +1,4 @@
-"""Copies of a twin, each in a worker of an executor, that plan side by side.
+"""Copies of a twin, each in a worker of an executor, that plan in parallel.
 
 Any `concurrent.futures.Executor` will do: threads, processes, or those of a cluster. What is run must be importable
 where the worker is, and its tasks and results must survive pickling. A worker that dies costs time and nothing else.
@@ -67,7 +67,7 @@ class TwinPool:
         return [results[place] for place in range(len(tasks))]
 
     def run(self, function: Callable[[Twin, T], R], chains: Iterable[Chain[T, R]]) -> None:
-        """Run chains of tasks side by side; the order within a chain is its own."""
+        """Run chains of tasks in parallel; each chain keeps its order."""
         ready = deque((chain, task) for chain in chains if (task := next(chain, _END)) is not _END)
         flying: dict[Future[list[R] | None], list[tuple[Chain[T, R], T]]] = {}
         try:
@@ -110,7 +110,7 @@ class TwinPool:
 
 @contextlib.contextmanager
 def parallel_twins(twin: Twin, workers: int) -> Generator[TwinPool]:
-    """Run so many processes, each with a copy of a twin, until the block ends."""
+    """Run that many processes, each with a copy of a twin, until the block ends."""
     spawn = multiprocessing.get_context("spawn")  # a fork would share this process's connections
     with (
         ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin) as executor,
@@ -120,7 +120,7 @@ def parallel_twins(twin: Twin, workers: int) -> Generator[TwinPool]:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""Read statements: as pg_stat_statements recorded them, or from a file.
+"""Parse statements, recorded by pg_stat_statements or from a file.
 
 A statement's identity is twindex's own, since queryid changes between major versions and with the catalog's oids.
 """
@@ -56,13 +56,13 @@ class Statement:
 
     @property
     def weight(self) -> float:
-        """How much the statement counts: its time where it was measured, else its calls."""
+        """The weight of the statement: its time if it was measured, else its calls."""
         return self.calls if self.total_ms is None else self.total_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnparsedStatement:
-    """A statement of a file that cannot be planned, and why."""
+    """A statement of a file that cannot be planned, and the reason."""
 
     id: str
     text: str
@@ -71,7 +71,7 @@ class UnparsedStatement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The statements to serve, and what is not among them."""
+    """The statements to optimise, and those that were not examined."""
 
     statements: tuple[Statement, ...]
     not_examined: tuple[NotExamined, ...] = ()

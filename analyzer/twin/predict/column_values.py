@@ -1,4 +1,4 @@
-"""The values that a column's statistics show, each with the share of the rows it stands for.
+"""The values in a column's statistics, each with the fraction of the rows it represents.
 
 The most common values are known with their frequencies. The bounds of the histogram are as many values drawn evenly
 from the other rows. Between two bounds of numbers, dates and times there are others: on the grid of the known ones, as
@@ -42,7 +42,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """What is shown of a column, and how much there is that it is a part of."""
+    """The known values of a column, and the total that they are a part of."""
 
     shown: tuple[Shown, ...]
     #: Different values.

@@ -1,6 +1,6 @@
-"""Choose the server a twin is built on, and start it: the available one closest to the captured one.
+"""Choose the server to build a twin on, and start it: the available one closest to the captured one.
 
-The planner of the same major version answers to the cent, that of another one nearly so; but without an extension whole
+The planner of the same major version gives identical costs, another one nearly so; but without an extension whole
 tables are missing. So what has every extension comes first, then what is nearest in version.
 """
 

@@ -1,4 +1,4 @@
-"""Where clusters of our own live, under which account, and the locks that tell who uses them."""
+"""The directories of twindex's own clusters, their accounts, and the locks that mark their use."""
 
 import contextlib
 import fcntl

@@ -1,4 +1,4 @@
-"""Make, start and stop one server on one data directory, through initdb, postgres and signals."""
+"""Create, start and stop one server on one data directory, through initdb, postgres and signals."""
 
 import contextlib
 import json
@@ -271,7 +271,7 @@ def _serves(pid: int, data: Path) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    """Say whether a process runs; a zombie does not."""
+    """Tell whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     except (OSError, IndexError):
@@ -297,6 +297,6 @@ def _exists(pid: int) -> bool:
 
 
 def _reason(said: str) -> str:
-    """Pick the lines that tell why out of what a program or a server log said, without their prefix."""
+    """Extract the lines with the reason from the output of a program or a server log, without their prefix."""
     lines = [_LOG_PREFIX.sub("", line.strip()) for line in said.splitlines() if line.strip()]
     return " / ".join(([line for line in lines if _TELLING.search(line)] or lines)[-2:]) or "no reason given"

@@ -1,4 +1,4 @@
-"""Start a program that may do little: a script of its own, which drops rights, closes the kernel's doors and executes.
+"""Start a confined program: a standalone script that drops privileges, restricts itself and executes it.
 
 `python -I -S sandbox.py SPEC` with a Spec as JSON. It stands alone, on the standard library, so that it starts in
 milliseconds and needs nothing that an unprivileged account could not read.
@@ -64,7 +64,7 @@ _CALLS = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What to start, and what it may do."""
+    """The program to start, and its permissions."""
 
     arguments: tuple[str, ...]
     environment: dict[str, str]
