@@ -130,7 +130,7 @@ def _opened(url: str, application: str, limits: Mapping[str, str]) -> Connection
             raise
         else:
             return connection
-    raise failure or UnreachableError(f"{describe(url)} takes no connection")
+    raise failure or UnreachableError(f"{describe(url)} does not accept connections")
 
 
 def _startups(url: str, limits: Mapping[str, str]) -> Iterator[dict[str, str]]:
@@ -176,8 +176,8 @@ def _refuse_rights(connection: Connection, url: str) -> None:
         rights = "is a superuser" if row["is_superuser"] else f"is a member of {', '.join(row['memberships'])}"
         if row["is_superuser"] or row["memberships"]:
             raise InputError(
-                f"{describe(url)}: role {row['role']} {rights}, and code in the database could run with its rights; "
-                "connect as a role with pg_monitor and pg_read_all_data alone, or give --allow-superuser"
+                f"{describe(url)}: role {row['role']} {rights}, and user-defined code could run with its privileges; "
+                "connect as a role with only pg_monitor and pg_read_all_data, or use --allow-superuser"
             )
 
 
@@ -186,7 +186,9 @@ def _marked(template: str, /, **names: object) -> sql.Composed:
 
 
 def _broken_off(url: str, error: psycopg.Error) -> UnreachableError:
-    return UnreachableError(f"{describe(url)}: reading it broke off ({without_secrets(str(error), url)}); try again")
+    return UnreachableError(
+        f"{describe(url)}: connection lost while reading ({without_secrets(str(error), url)}); try again"
+    )
 
 
 def check_version(version_number: int, url: str) -> None:
@@ -245,7 +247,7 @@ def _connected(
 
 
 class _AnyBytes(Loader):
-    """Read text that may not be UTF-8, as a database in SQL_ASCII holds it; bytes that are none become surrogates."""
+    """Read text that may not be UTF-8, as a database in SQL_ASCII contains it; invalid bytes become surrogates."""
 
     def load(self, data: Buffer) -> str:
         return bytes(data).decode("utf-8", "surrogateescape")

@@ -67,7 +67,7 @@ class CapabilityError(NotExaminableError):
 
     def __init__(self, *, need: str, found: str, remedy: str) -> None:
         """Say what is needed, what was found and how to fix it, each a clause without a full stop."""
-        super().__init__(f"{need} is needed, but {found}; {remedy}")
+        super().__init__(f"{need} is required, but {found}; {remedy}")
         self.need = need
         self.found = found
         self.remedy = remedy

@@ -61,7 +61,7 @@ def ident(*names: str) -> Sql:
 
 def _quote(name: str) -> str:
     if not name or not _is_unicode(name):
-        raise InputError(f"{name!r} is not a name PostgreSQL can hold; give it at least one character and no NUL")
+        raise InputError(f"{name!r} is not a valid name; a name has at least one character and no NUL")
     simple = name.isascii() and name.replace("_", "a").isalnum() and not name[0].isdigit() and name == name.lower()
     if simple and name not in _QUOTED_KEYWORDS:
         return name
@@ -103,11 +103,11 @@ def expression(text: str) -> Sql:
     if len(text) > MOST_CHARACTERS:
         raise InputError(f"the expression {shown!r} is longer than {MOST_CHARACTERS:,} characters; shorten it")
     if not _is_unicode(text):
-        raise InputError(f"the expression {shown!r} holds what is no character; write it again")
+        raise InputError(f"the expression {shown!r} contains an invalid character; remove it")
     try:
         tokens = lex(text)
     except IncompleteError as error:
-        raise InputError(f"the expression {shown!r} cannot be read as SQL; check its quotes") from error
+        raise InputError(f"the expression {shown!r} is not valid SQL; check its quotes") from error
     open_brackets: list[str] = []
     for token, following in zip(tokens, (*tokens[1:], None), strict=False):
         if problem := _problem(token, following):
@@ -115,11 +115,11 @@ def expression(text: str) -> Sql:
         if token.kind == "punctuation" and token.text in _CLOSING.values():
             open_brackets.append(token.text)
         elif token.text in _CLOSING and (not open_brackets or open_brackets.pop() != _CLOSING[token.text]):
-            raise InputError(f"the expression {shown!r} closes a bracket it did not open")
+            raise InputError(f"the expression {shown!r} has an unmatched closing bracket")
         if len(open_brackets) > MOST_BRACKETS:
-            raise InputError(f"the expression {shown!r} is nested more than {MOST_BRACKETS} deep; write it flatter")
+            raise InputError(f"the expression {shown!r} is nested more than {MOST_BRACKETS} levels deep; simplify it")
     if open_brackets or not tokens:
-        raise InputError(f"the expression {shown!r} is empty or leaves a bracket open")
+        raise InputError(f"the expression {shown!r} is empty or has an unclosed bracket")
     return Sql(text.strip(WHITE_SPACE))
 
 
@@ -149,9 +149,9 @@ def _admitted(text: str) -> Sql:
 def _problem(token: Token, following: Token | None) -> str | None:
     """Say what about a token could end elsewhere, or mean something else, on another server."""
     if token.kind == "comment" or token.text == ";":
-        return "contains a comment or a semicolon; give the expression alone"
+        return "contains a comment or a semicolon; use only the expression"
     if token.kind == "parameter":
-        return f"contains the parameter {token.text}; write the constant"
+        return f"contains the parameter {token.text}; use a constant"
     if token.kind == "string" and "\\" in token.text and token.text[0] in "'nNbBxX":
         # With standard_conforming_strings off, the string would run on after an escaped quote.
         return r"has a backslash in a plain string; write E'…\\…', with the backslash doubled"
@@ -161,7 +161,7 @@ def _problem(token: Token, following: Token | None) -> str | None:
         and following.start == token.end
         and following.text[0] not in (_AFTER_NUMBER)
     ):  # 0x1F is one token since PostgreSQL 16, and two before
-        return f"runs on after the number {token.text}; put a space between"
+        return f"runs on after the number {token.text}without a space; insert one"
     return None
 
 
@@ -221,7 +221,7 @@ def render_text(template: str, /, **values: object) -> str:
     try:
         text = environment().get_template(f"{template}.sql.jinja").render(values)
     except jinja2.TemplateNotFound as error:
-        raise InputError(f"there is no SQL template {error.name!r} in {template_dir()}") from error
+        raise InputError(f"SQL template {error.name!r} does not exist in {template_dir()}") from error
     return text.strip()
 
 

@@ -29,7 +29,7 @@ class Task:
 
 
 def cost(twin: Twin, task: Task) -> float:
-    """Plan one task anew."""
+    """Plan one task again."""
     twin.show([twin.added[task.place]])
     return twin.plan(task.query, generic=False).cost
 
@@ -81,7 +81,7 @@ def section(server: Cluster, scale: float) -> Section:
     return Section(text=f"## A pool of twins\n\n{_HEAD}\n\n{table}", targets=(target,))
 
 
-_HEAD = f"""Each TPC-DS query with each of {_CANDIDATES} indexes of {_TABLE} shown alone, planned anew: on the twin
+_HEAD = f"""Each TPC-DS query with each of {_CANDIDATES} indexes of {_TABLE} shown alone, planned again: on the twin
 itself, and on copies of it in processes of their own, as `twindex propose --jobs` has them. A twin is a server and its
 client, which take turns; another process hands out the work."""
 

@@ -73,7 +73,7 @@ def rate(evaluate: Callable[[int], object]) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """Pairs planned anew in a second."""
+    """Pairs planned per second."""
 
     #: The configuration changes for every query, or for all of them at once.
     one_by_one: float
@@ -200,11 +200,11 @@ def section(server: Cluster, scale: float, directory: Path) -> Section:
         "planner",
         "hidden candidates on the table:",
         "to add them:",
-        "planned anew, one by one:",
-        "planned anew, together:",
+        "planned again, one by one:",
+        "planned again, together:",
         "configurations:",
         "plans for them:",
-        "planned anew, the same:",
+        "planned again, the same:",
         "search:",
     )
     text = f"{_HEAD}\n\n{render_table(header, map(_row, found))}{missing}"
@@ -215,12 +215,12 @@ _HEAD = f"""## Evaluations: (configuration, query) pairs a second
 
 {len(_PROBES)} small queries of {_TABLE}, one connection, on which one process waits: one core in all.
 
-- *Planned anew*: one of the candidates is shown, the others are hidden, and the planner is asked. *One by one* the
+- *Planned again*: one of the candidates is shown, the others are hidden, and the planner is asked. *One by one* the
   configuration changes for every query; *together* it changes once for the {len(_PROBES)} of them. Either is one round
   trip, on HypoPG too. Wanted are {WANTED_PER_SECOND:,} beside {CANDIDATES[0]} candidates.
 - *Configurations* is the cost model, as the advisor uses it: the costs of every query under every candidate alone, and
   under pairs of them (all, or {_PAIRS:,}). No plan is made where an earlier one is known to hold. {_COMPARED} of the
-  configurations are planned anew besides: how many of them cost the same to the last digit. Wanted is
+  configurations are also planned again: how many of them cost the same to the last digit. Wanted is
   {WANTED_RATIO} times the rate of HypoPG, which plans every pair; a program that remembers could do so there as well.
 - *Search* is the advisor's own search over the candidates, in queries priced a second."""
 
@@ -265,7 +265,7 @@ def _targets(found: Sequence[Measured]) -> Iterator[Target]:
     few = [each for each in found if each.candidates == CANDIDATES[0]]
     fastest = max(few[0].planned.one_by_one, few[0].planned.together)
     yield Target(
-        name=f"evaluations planned anew beside {CANDIDATES[0]} candidates",
+        name=f"evaluations planned again beside {CANDIDATES[0]} candidates",
         wanted=f"≥ {WANTED_PER_SECOND:,} a second",
         measured=f"{few[0].planned.one_by_one:,.0f} one by one, {few[0].planned.together:,.0f} together",
         met=fastest >= WANTED_PER_SECOND,

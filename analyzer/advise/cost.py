@@ -60,7 +60,7 @@ def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExam
     try:
         return shaped, price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
     except RecursionError:  # each level of a plan is two of the JSON it comes in
-        reason = "its plan is nested too deep to be read"
+        reason = "its plan is nested too deeply"
         return shaped, NotExamined(what=f"the statement {statement.id}", reason=reason)
 
 

@@ -295,7 +295,8 @@ def _refusal(refused: Refused, limits: Limits) -> str:
             left = (limits.budget_bytes or 0) / 1024**2
             return f"{saving}, but its {size:.1f} MB do not fit the budget of {left:.1f} MB beside what is proposed"
         case "most":
-            return f"{saving}, but {limits.most} proposals were asked for"
+            proposals = "proposal" if limits.most == 1 else "proposals"
+            return f"{saving}, but the limit of {limits.most} {proposals} (--max) was reached"
         case "share":
             return f"{saving}, and {LEAST_SHARE:.1%} is the least that is worth an index"
         case "ratio":

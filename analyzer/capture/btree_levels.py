@@ -26,7 +26,7 @@ def read_heights(
     extensions: Sequence[Extension],
     unreadable: frozenset[int],
 ) -> dict[int, int]:
-    """Read the heights of the btree indexes among `rows`, by oid; the ones nobody will tell are left out."""
+    """Read the heights of the btree indexes among `rows`, by OID; those that cannot be read are omitted."""
     btrees = [row for row in rows if row["method"] == "btree" and row["size_bytes"] is not None]
     # A metapage and one more: the root is a leaf.
     small = {row["oid"]: 0 for row in btrees if row["size_bytes"] <= 2 * server.block_size_bytes}

@@ -94,12 +94,12 @@ def capture(
 ) -> Snapshot:
     """Read one database into a snapshot; without `values`, no value of a row and no literal of a statement.
 
-    `sample_rows` of each table are read too, where values are. What takes longer than the timeout is named in the
-    snapshot and left out. What the `replicas` counted is added to the first server's counters. Unless `run_user_code`,
-    nothing is asked that could run a function of a user of the database.
+    With values, `sample_rows` of each table are read as well. Items that exceed the timeout are omitted and listed in
+    the snapshot. The counters of the `replicas` are added to those of the first server. Without `run_user_code`, no
+    query can run a user-defined function.
 
-    Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError when `statements` are
-    wanted and the server cannot give them, and ConflictError when a replica is none.
+    Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements`
+    cannot be read, and ConflictError if a replica is not one.
     """
     tell = progress or _silent
     if replicas:
@@ -201,7 +201,7 @@ def _guard(reader: Reader, tables: _Tables) -> Guard:
 
 
 def _silent(what: str) -> None:
-    """Tell nobody."""
+    """Ignore progress."""
 
 
 def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Callable[[str], None]) -> Statements:
@@ -211,7 +211,7 @@ def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Ca
 
 def _read_extremes(reader: Reader, tables: _Tables, indexes: Sequence[Index], *, values: bool) -> Extremes:
     if not values:
-        reason = "they are values of rows, and the capture was to leave values out"
+        reason = "they are column values, which --no-values excludes"
         return Extremes(extremes=(), not_examined=(NotExamined(what="extremes of columns", reason=reason),))
     return read_extremes(reader, tables.to_plan_on, indexes, tables.unreadable)
 
@@ -228,7 +228,7 @@ def _read_tables(
             continue
     raise NotExaminableError(
         f"database {catalog.server.database} cannot be read because other sessions keep taking exclusive locks; "
-        "capture again when no schema change runs"
+        "capture again when no schema change is running"
     )
 
 

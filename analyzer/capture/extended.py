@@ -1,6 +1,6 @@
 """Read extended statistics: what ANALYZE found for the objects of CREATE STATISTICS.
 
-Their coefficients lie in the catalog in a format of their own (src/backend/statistics/mvdistinct.c, dependencies.c),
+The catalog stores their coefficients in special formats (src/backend/statistics/mvdistinct.c, dependencies.c),
 which a superuser and pg_read_all_data may read as bytes. A table's owner is shown the same as text.
 """
 
@@ -32,7 +32,7 @@ _NO_DATA: Mapping[str, Any] = {"n_distinct": None, "dependencies": None, "most_c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended:
-    """Extended statistics, and those whose data could not be read."""
+    """Extended statistics, and the objects whose data could not be read."""
 
     statistics: tuple[ExtendedStatistics, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
@@ -79,7 +79,7 @@ def _gaps(row: DictRow, data: _Data, *, direct: bool) -> Iterator[NotExamined]:
     if data.reason is not None:
         yield NotExamined(what=what, reason=data.reason)
     elif not data.parts and not direct:
-        reason = "only the table's owner and pg_read_all_data may see them, if there are any; GRANT pg_read_all_data"
+        reason = "only the table's owner and pg_read_all_data can see their data; GRANT pg_read_all_data"
         yield NotExamined(what=what, reason=reason)
 
 
@@ -102,7 +102,9 @@ def _data(row: DictRow, data: list[dict[str, Any]], expressions: list[dict[str, 
                 )
             )
         except (ValueError, LookupError, struct.error):
-            return _Data(parts=(), reason="the server keeps them in a format this twindex does not know")
+            return _Data(
+                parts=(), reason="the server stores them in a format that this version of twindex does not know"
+            )
     return _Data(parts=tuple(part for part in parts if _says_something(part)))
 
 

@@ -1,4 +1,4 @@
-"""Ask about a table only while nothing hangs on it that could run a function of a user of the database.
+"""Query a table only while no object that depends on it could run a user-defined function.
 
 The planner always takes the newest catalog, whatever the transaction's snapshot shows, and ACCESS SHARE holds back
 neither CREATE INDEX nor CREATE STATISTICS. So what a snapshot showed of a table is looked at again with a new one, in
@@ -33,12 +33,12 @@ _BACK = b"ROLLBACK TO SAVEPOINT twindex_question;\nRELEASE SAVEPOINT twindex_que
 
 
 class ChangedError(psycopg.Error):
-    """A table is not, or no longer, as it was when it was found to run nothing."""
+    """A table differs from the state in which it was found to run no user-defined function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """A transaction in which each statement sees the present, and tables as a snapshot showed them."""
+    """A transaction in which each statement sees the current state, and the tables as first seen."""
 
     connection: Connection
     #: Oid and fingerprint of each table that may be asked about.
@@ -49,18 +49,18 @@ class Guard:
     token: str = field(default_factory=lambda: secrets.token_hex(6))
 
     def prepare(self) -> None:
-        """Prepare the look; the plan is made once, for planning takes longer than looking."""
+        """Prepare the check; it is planned once, because planning takes longer than running it."""
         # psycopg would deallocate all after each ROLLBACK TO had it prepared statements of its own.
         self.connection.prepare_threshold = None
         self.connection.execute(render("capture/plan_once"))
         self.connection.execute(render("capture/fingerprints", name=self._look_name).as_string(None).encode())
 
     def release(self) -> None:
-        """Drop what was prepared, for the session may not be ours alone."""
+        """Deallocate the prepared statements, because a pooler may share the session."""
         self.connection.execute(sql.SQL("DEALLOCATE {}").format(sql.Identifier(self._look_name)))
 
     def rows(self, about: Sequence[Table], settings: bytes, question: bytes) -> list[DictRow]:
-        """Ask one question about tables; raises ChangedError when one of them changed, also meanwhile."""
+        """Ask one question about tables; raises ChangedError if one of them changed before or during it."""
         message, position = self._message(about, settings, question)
         cursor = self.connection.cursor()
         try:
@@ -91,7 +91,7 @@ class Guard:
             raise
 
     def not_examined(self) -> list[NotExamined]:
-        """Name the tables that changed."""
+        """List the tables that changed."""
         gaps = [NotExamined(what=f"values of {ident(*table)}", reason=_REASONS[when]) for table, when in self.named()]
         if len(self.changed) > _TABLES_NAMED:
             what = f"values of {len(self.changed) - _TABLES_NAMED} more tables"
@@ -99,7 +99,7 @@ class Guard:
         return gaps
 
     def named(self) -> list[tuple[Table, Literal["before", "after"]]]:
-        """Return those that are named one by one; first those on which something may have run."""
+        """Return the tables to list individually; first those on which a function may have run."""
         return sorted(self.changed.items(), key=lambda each: (each[1] != "after", each[0]))[:_TABLES_NAMED]
 
     @property
@@ -107,7 +107,7 @@ class Guard:
         return f"twindex_look_{self.token}"
 
     def _message(self, about: Sequence[Table], settings: bytes, question: bytes) -> tuple[bytes, int]:
-        """Put together lock, look, question and look; and say how many results come before the question's."""
+        """Combine lock, check, query and check; return also the number of results before that of the query."""
         if gone := [table for table in about if table in self.changed or table not in self.known]:
             raise ChangedError(f"{ident(*gone[0])} changed")
         encoding = self.connection.info.encoding
@@ -153,10 +153,10 @@ class Guard:
 
 
 _REASONS = {
-    "before": "what hangs on it changed while it was captured, so nothing more was asked about it; capture again",
+    "before": "objects that depend on it changed during the capture, so it was not read any further; capture again",
     "after": (
-        "what hangs on it changed while it was read, so a function of its owner may have run with the rights of the "
-        "role that captures; what was read was dropped; look at its newest indexes and statistics objects"
+        "objects that depend on it changed while it was read, so a function of its owner may have run with the "
+        "privileges of the capturing role; the result was discarded; check its newest indexes and statistics objects"
     ),
 }
 

@@ -1,6 +1,6 @@
-"""The one way a capture asks the server: a template, in a savepoint that is rolled back.
+"""The only way a capture queries the server: a template, in a savepoint that is rolled back.
 
-Rolling back gives back the locks the question took, so that a capture holds none between two questions.
+The rollback releases the locks of the query, so that a capture holds none between two queries.
 """
 
 import contextlib
@@ -52,8 +52,8 @@ class Reader:
     guard: Guard | None = None
 
     def unread(self) -> list[NotExamined]:
-        """Name the rows that were left out."""
-        reason = "its text is not UTF-8, and the database does not say which encoding it is in (SQL_ASCII)"
+        """List the rows that were skipped."""
+        reason = "its text is not valid UTF-8, and the encoding of the database is unknown (SQL_ASCII)"
         found = {f"{template.replace('_', ' ')}: {_named(row)}" for template, row in self.undecoded if _named(row)}
         return [NotExamined(what=what, reason=reason) for what in sorted(found)]
 
@@ -67,8 +67,8 @@ class Reader:
         rows = self.rows(template, bind, **names)
         if not rows and self.undecoded:
             raise NotExaminableError(
-                f"{template.replace('_', ' ')} of the database is not UTF-8, and the database does not say which "
-                "encoding it is in (SQL_ASCII); rename it, or its role"
+                f"{template.replace('_', ' ')} of the database is not valid UTF-8, and the encoding of the database "
+                "is unknown (SQL_ASCII); rename it, or its role"
             )
         (row,) = rows
         return row
@@ -129,7 +129,7 @@ class Reader:
         return self._decoded(template, rows)
 
     def fix_session(self) -> None:
-        """Make text the same whoever captures, for the rest of the transaction."""
+        """Fix the settings that affect output, for the rest of the transaction."""
         self._ask("fix_session", None, {})
         # Without the privilege every leading column costs its index two scans in the counters; nothing else changes.
         with contextlib.suppress(errors.InsufficientPrivilege), self.connection.transaction():
@@ -150,7 +150,7 @@ class Reader:
         return self._decoded(template, self.connection.execute(query, bind).fetchall())
 
     def _decoded(self, template: str, rows: list[DictRow]) -> list[DictRow]:
-        """Leave out, and remember, rows that are not UTF-8."""
+        """Skip, and note, rows that are not valid UTF-8."""
         if self.connection.info.parameter_status("server_encoding") != "SQL_ASCII":
             return rows
         self.undecoded.extend((template, row) for row in rows if _is_undecoded(row))
@@ -171,10 +171,10 @@ def _named(row: DictRow) -> str:
 
 
 def refusal(error: Exception) -> str:
-    """Say in a clause why an object could not be read."""
+    """Return the reason why an object could not be read, as a clause."""
     match error:
         case ChangedError():
-            return "what hangs on it changed while it was captured; capture again"
+            return "objects that depend on it changed during the capture; capture again"
         case errors.LockNotAvailable():
             return "another session holds a lock on it; capture again later"
         case errors.QueryCanceled():

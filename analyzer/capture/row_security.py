@@ -1,4 +1,4 @@
-"""Read what is set around tables and the planner heeds: row security, and tablespaces with costs of their own."""
+"""Read row security and the costs of tablespaces, which the planner takes into account."""
 
 from collections.abc import Sequence
 

@@ -28,7 +28,7 @@ from analyzer.specs.file import load_specs
 from analyzer.twin.twin import PlannerChoice, open_twin
 
 
-@click.command()
+@click.command(short_help="Compare the specs with the indexes of a database.")
 @source_argument
 @database_option
 @specs_option
@@ -47,7 +47,11 @@ def command(
     outputs: tuple[Path, ...],
     quiet: bool,
 ) -> None:
-    """Compare the approved specs with the indexes that exist; only reads the database."""
+    """Compare the approved specs with the existing indexes and report every difference.
+
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now. The database is
+    only read.
+    """
     declared = load_specs(specs_directory(specs))
     captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=False, run_user_code=wanted.run_user_code)
     with progress(quiet=quiet) as tell, open_twin(captured, wanted=wanted, progress=tell) as twin:

@@ -7,12 +7,12 @@ from analyzer.console import put, say
 from analyzer.migrate.plan.hazards import HazardCode
 
 
-@click.command()
+@click.command(short_help="Explain a rule: meaning, reason, remedy.")
 @click.argument("rule", required=False)
 def command(*, rule: str | None) -> None:
-    """Print what a rule means, why it is one and what to do; without RULE, list them all.
+    """Explain a rule: its meaning, the reason for it and the remedy; without RULE, list all rules.
 
-    RULE is a code such as TX101, or its short name, such as missing-index; or the code of a hazard of a revision.
+    RULE is a code, e.g. TX101, a short name, e.g. missing-index, or the code of a hazard of a revision.
     """
     hazard = HazardCode.__members__.get((rule or "").upper())
     if hazard is not None:

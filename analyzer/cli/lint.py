@@ -79,15 +79,17 @@ def _exact(
         )
 
 
-@click.command()
+@click.command(short_help="Check the specs themselves, with file and line.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @database_option
 @click.option(
     "--snapshot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Compare with a file of `twindex capture` instead of a database.",
+    help="Check against this file of `twindex capture` instead of a database.",
 )
-@click.option("--metadata", metavar="MODULE:ATTRIBUTE", help="SQLAlchemy MetaData whose indexes no spec may repeat.")
+@click.option(
+    "--metadata", metavar="MODULE:ATTRIBUTE", help="SQLAlchemy MetaData; report specs that repeat one of its indexes."
+)
 @twin_options
 @fail_on_option
 @format_options(FindingsDocument)
@@ -106,13 +108,13 @@ def command(
     outputs: tuple[Path, ...],
     quiet: bool,
 ) -> None:
-    """Say which specs cannot or should not be built, with file and line.
+    """Report specs that cannot or should not be built, with file and line.
 
-    PATHS are spec files or directories of them. By itself the command reads the files alone; with -d or --snapshot the
-    specs are built on a twin, which makes the answers exact.
+    PATHS are spec files or directories of them. Without -d or --snapshot the command reads only the files; with one of
+    them it builds the specs on a twin, which makes the findings exact.
     """
     if database.url is not None and snapshot is not None:
-        raise InputError(f"both {snapshot} and -d are given; name one source")
+        raise InputError(f"{snapshot} and -d cannot be used together; specify one source")
     models = _metadata(metadata) if metadata is not None else None
     sources = load_sources(paths or (load_config().specs,))
     if database.url is None and snapshot is None:

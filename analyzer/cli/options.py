@@ -1,4 +1,4 @@
-"""Options that several commands share, and what they resolve to."""
+"""Options shared by several commands, and how they resolve to a database, a snapshot, a workload."""
 
 import contextlib
 import functools
@@ -73,7 +73,7 @@ class Source:
 
 
 def database_option(function: F) -> F:
-    """Add `-d/--database URL` and `--allow-superuser`, which the command is given together as `database`."""
+    """Add `-d/--database URL` and `--allow-superuser`, which the command receives as one `database`."""
 
     @functools.wraps(function)
     def command(*args: Any, database: str | None, allow_superuser: bool, **options: Any) -> Any:
@@ -93,7 +93,7 @@ def superuser_option(function: F) -> F:
     return click.option(
         "--allow-superuser",
         is_flag=True,
-        help="Read the database though the role is a superuser, or may run programs or use files of the server.",
+        help="Allow a superuser, or a role that may run programs or access files on the server, to read the database.",
     )(function)
 
 
@@ -102,8 +102,8 @@ def user_code_option(function: F) -> F:
     return click.option(
         "--run-user-code",
         is_flag=True,
-        help="Run functions of the database's users: in a capture those whose owner is no superuser, on a twin every "
-        "function's body, not just a single SELECT's.",
+        help="Run user-defined functions: during a capture, those not owned by a superuser; on a twin, the body of "
+        "every function instead of only single-SELECT ones.",
     )(function)
 
 
@@ -119,19 +119,21 @@ def workload_option(function: F) -> F:
         "--workload",
         "workload_file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Take the statements from a .sql file, each with weight 1, instead of the snapshot's.",
+        help="Read the statements from this .sql file, each with weight 1, instead of the snapshot.",
     )(function)
 
 
 def specs_option(function: F) -> F:
     """Add `--specs DIR`."""
     return click.option(
-        "--specs", type=click.Path(path_type=Path, file_okay=False), help="Directory of specs  [default: index_specs]"
+        "--specs",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Directory of spec files  [default: index_specs]",
     )(function)
 
 
 def twin_options(function: F) -> F:
-    """Add what the command is given together as `wanted`: where a twin runs, and what it trusts."""
+    """Add the options of the twin, which the command receives as one `wanted`: its server, and what it trusts."""
 
     @functools.wraps(function)
     def command(
@@ -143,31 +145,32 @@ def twin_options(function: F) -> F:
         **options: Any,
     ) -> Any:
         if twin_bin is not None and twin_image is not None:
-            raise InputError("both --twin-bin and --twin-image are given; name one planner")
+            raise InputError("--twin-bin and --twin-image cannot be used together; specify one planner")
         wanted = PlannerChoice(
             bin_dir=twin_bin, image=twin_image, run_user_code=run_user_code, trust_schema=trust_schema
         )
         return function(*args, wanted=wanted, **options)
 
     named_image = click.option(
-        "--twin-image", metavar="IMAGE", help="Plan on the PostgreSQL of this Docker image, such as postgres:17."
+        "--twin-image", metavar="IMAGE", help="Plan with the PostgreSQL of this Docker image, e.g. postgres:17."
     )
     named_directory = click.option(
         "--twin-bin",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Plan on the PostgreSQL whose initdb and postgres are here  [default: the closest at hand]",
+        help="Plan with the PostgreSQL whose initdb and postgres are in this directory  [default: the closest version "
+        "available]",
     )
     trusted = click.option(
         "--trust-schema",
         is_flag=True,
-        help="Build a twin also where the kernel has no Landlock to contain what the captured schema could run.",
+        help="Build a twin even if the kernel lacks Landlock, which confines code of the captured schema.",
     )
     return cast("F", named_directory(named_image(user_code_option(trusted(command)))))
 
 
 def quiet_option(function: F) -> F:
     """Add `--quiet`."""
-    return click.option("--quiet", is_flag=True, help="No progress on stderr.")(function)
+    return click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")(function)
 
 
 def fail_on_option(function: F) -> F:
@@ -177,7 +180,7 @@ def fail_on_option(function: F) -> F:
         type=click.Choice(["info", "warning", "error"]),
         default="error",
         show_default=True,
-        help="Exit 1 when there is a finding this severe.",
+        help="Exit with status 1 on a finding of at least this severity.",
     )(function)
 
 
@@ -211,7 +214,7 @@ def format_options(document: type[AnyDocument]) -> Callable[[F], F]:
             "outputs",
             multiple=True,
             type=click.Path(path_type=Path, dir_okay=False),
-            help=f"Write here instead of stdout; the suffix ({', '.join(usual)}) picks the format; repeatable.",
+            help=f"Write to this file instead of stdout; {', '.join(usual)} selects the format; repeatable.",
         )
         chosen = click.option("--format", "output_format", type=_FormatChoice(document))
         return cast("F", named(chosen(command)))
@@ -226,7 +229,7 @@ def output_options(document: type[Document]) -> Callable[[F], F]:
         type=click.Choice(["full", "normalised", "hash"]),
         default="full",
         show_default=True,
-        help="How much of the statements to show.",
+        help="Query text to show: as recorded, without constants, or only a hash.",
     )
     return lambda function: format_options(document)(shown(quiet_option(function)))
 
@@ -234,13 +237,13 @@ def output_options(document: type[Document]) -> Callable[[F], F]:
 def _check_outputs(document: type[AnyDocument], outputs: Sequence[Path], output_format: Format | None) -> None:
     """Refuse, before anything is read, what could not be written afterwards.
 
-    Raises InputError for a suffix without a format, a format the document does not have, a place that is not there.
+    Raises InputError for a suffix without a format, a format the document lacks, a directory that does not exist.
     """
     for path in outputs:
         if output_format is None:
             format_of(path, document)
         if not is_directory(path.parent):
-            raise InputError(f"{path.parent} does not exist; make that directory, or give -o another file name")
+            raise InputError(f"{path.parent} does not exist; create that directory, or give -o another file name")
         if not os.access(path if is_there(path) else path.parent, os.W_OK):
             raise InputError(f"{path} cannot be written (permission denied); give -o another file name")
 
@@ -248,7 +251,7 @@ def _check_outputs(document: type[AnyDocument], outputs: Sequence[Path], output_
 def emit(
     document: AnyDocument, outputs: Sequence[Path], output_format: Format | None, query_text: QueryText = "full"
 ) -> None:
-    """Write a document to its files, or to stdout when there are none."""
+    """Write a document to the given files, or to stdout without any."""
     if outputs:
         write(document, outputs, output_format, query_text=query_text)
         return
@@ -266,13 +269,13 @@ def emit(
 
 @contextlib.contextmanager
 def resolve_database(database: Database, config: Config | None = None) -> Generator[Source]:
-    """Yield the database to read: the option's, the configured one, or the development cluster's while it runs.
+    """Yield the database to read: the option's, the configured one, or that of the development cluster.
 
-    Raises InputError when none is named and there is no development cluster.
+    Raises InputError if no database is specified and no development cluster exists.
     """
     settings = config or load_config()
     if database.url is not None and has_password(database.url):
-        tell("twindex: a password on the command line shows in process lists; use PGPASSWORD or ~/.pgpass")
+        tell("twindex: a password on the command line is visible in process lists; use PGPASSWORD or ~/.pgpass")
     url = database.url or configured_url(settings)
     if url is not None:
         yield Source(url=url, allow_superuser=database.allow_superuser)
@@ -281,16 +284,16 @@ def resolve_database(database: Database, config: Config | None = None) -> Genera
         with cluster.development(settings.development) as running:
             yield Source(url=running.url(DEVELOPMENT_DATABASE), allow_superuser=True)  # a server of our own
     else:
-        raise InputError("no database is named; give -d URL or set DATABASE_URL")
+        raise InputError("no database specified; use -d URL or set DATABASE_URL")
 
 
 def resolve_snapshot(
     source: Path | None, database: Database, *, quiet: bool, statements: bool = True, run_user_code: bool = False
 ) -> Snapshot:
-    """Load the snapshot file, or capture the database when there is none."""
+    """Load the snapshot file, or capture the database if none is given."""
     if source is not None:
         if database.url is not None:
-            raise InputError(f"both {source} and -d are given; name one source")
+            raise InputError(f"{source} and -d cannot be used together; specify one source")
         return snapshots.load(source)
     warn_of_superuser(database, run_user_code=run_user_code)
     with resolve_database(database) as found:
@@ -298,11 +301,11 @@ def resolve_snapshot(
 
 
 def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:
-    """Tell what the two switches do together, also where progress is not wanted."""
+    """Warn about the combination of the two options, even with --quiet."""
     if database.allow_superuser and run_user_code:
         tell(
-            "twindex: warning: with --allow-superuser and --run-user-code, functions of the database's users run as a "
-            "superuser and can take over the server; read it as a role without privileges instead"
+            "twindex: warning: with --allow-superuser and --run-user-code, user-defined functions run as a superuser "
+            "and can take over the server; connect as an unprivileged role instead"
         )
 
 
@@ -316,7 +319,7 @@ def read_snapshot(
     sample_rows: int = 0,
     replicas: Sequence[str] = (),
 ) -> Snapshot:
-    """Capture a database, with progress on stderr; raises UnreachableError when the server goes away meanwhile."""
+    """Capture a database, with progress on stderr; raises UnreachableError if the connection is lost."""
     try:
         with progress(quiet=quiet) as tell:
             return capture(
@@ -331,27 +334,29 @@ def read_snapshot(
             )
     except (psycopg.OperationalError, psycopg.DataError) as error:
         reason = without_secrets(str(error), source.url)
-        raise UnreachableError(f"{describe(source.url)}: reading it broke off ({reason}); try again") from None
+        raise UnreachableError(
+            f"{describe(source.url)}: connection lost while reading ({reason}); run the command again"
+        ) from None
 
 
 def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload:
-    """Read the statements of the file, or the snapshot's when there is none."""
+    """Read the statements of the file, or those of the snapshot."""
     if workload_file is None:
         return parse_statements(snapshot)
     workload = parse_file(read_text(workload_file))
     if not workload.statements:
         first = next((f" ({gap.what}: {gap.reason})" for gap in workload.not_examined), "")
         raise InputError(
-            f"{workload_file} holds no statement that can be planned{first}; give queries, each ended by ;"
+            f"{workload_file} contains no statement that can be planned{first}; give queries, each terminated by ;"
         )
     return workload
 
 
 def read_text(path: Path | None) -> str:
-    """Read a text file, or stdin when there is none; raises InputError."""
+    """Read a text file, or stdin without one; raises InputError."""
     where = path or "stdin"
     if path is None and sys.stdin is None:  # it was closed
-        raise InputError("stdin cannot be read (it is closed); open it, or name a file")
+        raise InputError("stdin cannot be read (it is closed); open it, or specify a file")
     try:
         text = (path.read_bytes() if path else sys.stdin.buffer.read()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -363,7 +368,7 @@ def read_text(path: Path | None) -> str:
 
 
 def specs_directory(specs: Path | None, *, new: bool = False) -> Path:
-    """Return the directory of specs; raises InputError when one is named that is not there, unless it may be new."""
+    """Return the directory of specs; raises InputError if a named one does not exist, unless `new`."""
     if specs is not None and not is_directory(specs) and not new:
         raise InputError(f"{specs} is not a directory of spec files; give --specs DIR")
     return specs or load_config().specs

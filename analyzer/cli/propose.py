@@ -41,20 +41,20 @@ from analyzer.workload.parse import Workload
 _MANY = 300
 
 
-@click.command()
+@click.command(short_help="Propose indexes, with evidence.")
 @source_argument
 @database_option
 @workload_option
-@click.option("--budget", type=Size(), metavar="SIZE", help="Most bytes all proposals may take, such as 2GB.")
-@click.option("--max", "most", type=click.IntRange(1), help="Most proposals.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop searching after this long.")
+@click.option("--budget", type=Size(), metavar="SIZE", help="Total size limit for all proposals, e.g. 2GB.")
+@click.option("--max", "most", type=click.IntRange(1), help="Maximum number of proposals.")
+@click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time limit for the search, in seconds.")
 @click.option(
     "--jobs",
     type=click.IntRange(1),
-    help="Planners that work side by side; what is proposed does not depend on it  [default: one a core for "
-    f"{_MANY} statements or more, else 1]",
+    help="Number of parallel planner processes; does not change the result  [default: one per core for "
+    f"{_MANY} or more statements, else 1]",
 )
-@click.option("--write", "write_specs", is_flag=True, help="Add the proposals to the specs as `state: proposed`.")
+@click.option("--write", "write_specs", is_flag=True, help="Add the proposals to the spec files, as `state: proposed`.")
 @specs_option
 @twin_options
 @output_options(ProposeDocument)
@@ -75,9 +75,9 @@ def command(
     query_text: QueryText,
     quiet: bool,
 ) -> None:
-    """Propose indexes for what a server recorded, or for the statements of a file.
+    """Propose indexes for the recorded workload of a database, or for the statements of a file.
 
-    SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
     directory = specs_directory(specs, new=write_specs)
     captured = resolve_snapshot(

@@ -21,21 +21,25 @@ from analyzer.specs.pull import pull
 from analyzer.visible import visible
 
 
-@click.command()
+@click.command(short_help="Write specs for existing indexes.")
 @database_option
 @specs_option
-@click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table; repeatable.")
+@click.option(
+    "--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Write specs for this table only; repeatable."
+)
 @quiet_option
 def command(*, database: Database, specs: Path | None, tables: tuple[str, ...], quiet: bool) -> None:
-    """Write specs of the indexes that exist and that no spec names; only reads the database."""
+    """Write a spec for every existing index that no spec declares; the database is only read."""
     directory = specs_directory(specs, new=True)
     if is_directory(directory):
-        load_specs(directory)  # what cannot be read is said before the database is asked
+        load_specs(directory)  # report unreadable files before connecting
     wanted = frozenset(_table(text) for text in tables)
     snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False)
     for schema, table in sorted(wanted):
         if snapshot.relation(schema, table) is None:
-            raise InputError(f"--table: there is no {schema}.{table} in {snapshot.server.database}; check the name")
+            raise InputError(
+                f"--table: table {schema}.{table} does not exist in database {snapshot.server.database}; check the name"
+            )
     pulled = pull(snapshot, directory, tables=wanted)
     for path in pulled.files:
         say(str(path))

@@ -25,7 +25,7 @@ from analyzer.workflows.advice import report_document
 from analyzer.workload.parse import parse_statements
 
 
-@click.command()
+@click.command(short_help="Write the index report (HTML, Markdown, text, JSON).")
 @source_argument
 @database_option
 @specs_option
@@ -42,9 +42,9 @@ def command(
     query_text: QueryText,
     quiet: bool,
 ) -> None:
-    """Report the statements by share of time and what would make them cheaper.
+    """Report the most expensive statements and the indexes that would make them cheaper.
 
-    SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
     directory = specs_directory(specs)
     captured = resolve_snapshot(snapshot, database, quiet=quiet, run_user_code=wanted.run_user_code)

@@ -26,15 +26,15 @@ from analyzer.visible import visible
 _HAZARD = click.Choice([*HazardCode, ALL], case_sensitive=False)
 
 
-@click.command()
-@click.option("-m", "--message", required=True, help="What the revision is for.")
+@click.command(short_help="Write an Alembic revision from approved specs.")
+@click.option("-m", "--message", required=True, help="Message of the revision.")
 @database_option
 @specs_option
 @click.option(
     "--config",
     "alembic",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Alembic's file  [default: alembic.ini]",
+    help="Configuration file of Alembic  [default: alembic.ini]",
 )
 @click.option(
     "--refuse-hazard",
@@ -53,7 +53,7 @@ _HAZARD = click.Choice([*HazardCode, ALL], case_sensitive=False)
     help="Allow a hazard that ALL or the project's refuse_hazards refuses; repeatable.",
 )
 @twin_options
-@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")
 def command(
     *,
     message: str,
@@ -65,13 +65,16 @@ def command(
     wanted: PlannerChoice,
     quiet: bool,
 ) -> None:
-    """Write the Alembic revision that makes the database agree with the approved specs; only reads the database."""
+    """Write an Alembic revision that brings the database in line with the approved specs.
+
+    The database is only read.
+    """
     config = load_config()
     directory, settings = specs_directory(specs), alembic or config.alembic
     refused = refused_codes(project=config.refuse_hazards, refuse=refuse, allow=allow)
-    load_specs(directory)  # what cannot be read is said before the database is asked
+    load_specs(directory)  # report unreadable files before connecting
     if not is_file(settings):
-        raise InputError(f"{settings} is not there; run in the project's directory or give --config FILE")
+        raise InputError(f"{settings} does not exist; run in the project's directory or use --config FILE")
     snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False, run_user_code=wanted.run_user_code)
     try:
         with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
@@ -83,4 +86,4 @@ def command(
         for line in error.lines:
             say(visible(line))
         click.get_current_context().exit(error.exit_status)
-    say("nothing to do: the database agrees with the specs" if path is None else str(path))
+    say("nothing to do: the database matches the specs" if path is None else str(path))

@@ -23,14 +23,14 @@ from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.verify import verify
 
 
-@click.command()
+@click.command(short_help="Compare predicted with measured times after a deploy.")
 @database_option
 @click.option(
     "--against",
     required=True,
     metavar="SNAPSHOT",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The snapshot captured before the deploy.",
+    help="Snapshot captured before the deploy.",
 )
 @twin_options
 @fail_on_option
@@ -46,7 +46,7 @@ def command(
     query_text: QueryText,
     quiet: bool,
 ) -> None:
-    """Compare what a deploy was expected to gain with what the server has measured since."""
+    """Compare the predicted gain of a deploy with the execution times measured since."""
     before = snapshots.load(against)
     after = resolve_snapshot(None, database, quiet=quiet, run_user_code=wanted.run_user_code)
     with progress(quiet=quiet) as tell, open_twin(before, wanted=wanted, progress=tell) as twin:

@@ -1,4 +1,4 @@
-"""`twindex whatif`: try indexes by hand on the twin."""
+"""`twindex whatif`: try indexes on the twin."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,14 +27,14 @@ from analyzer.workflows.advice import whatif_document
 from analyzer.workload.parse import Statement, UnparsedStatement, Workload, parse_listed, parse_statements
 
 
-@click.command()
+@click.command(short_help="Plan statements with indexes added or dropped.")
 @source_argument
 @database_option
 @click.option(
-    "-q", "--queries", metavar="FILE", help="Statements of a .sql file, or - for stdin  [default: the snapshot's]"
+    "-q", "--queries", metavar="FILE", help="File of SQL statements, or - for stdin  [default: the recorded ones]"
 )
-@click.option("--create", multiple=True, metavar="DDL", help="A CREATE INDEX to try; repeatable.")
-@click.option("--drop", multiple=True, metavar="NAME", help="An index to do without, as schema.name; repeatable.")
+@click.option("--create", multiple=True, metavar="DDL", help="CREATE INDEX statement to try; repeatable.")
+@click.option("--drop", multiple=True, metavar="NAME", help="Index to plan without, as schema.name; repeatable.")
 @twin_options
 @output_options(WhatifDocument)
 def command(
@@ -50,9 +50,9 @@ def command(
     query_text: QueryText,
     quiet: bool,
 ) -> None:
-    """Plan statements without and with given indexes; nothing is built but on the twin.
+    """Plan statements before and after indexes are added or dropped; indexes are built on the twin only.
 
-    SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
     text = None if queries is None else read_text(None if queries == "-" else Path(queries))
     captured = resolve_snapshot(
@@ -61,7 +61,7 @@ def command(
     recorded = parse_statements(captured) if text is None else Workload(statements=())
     statements = recorded.statements if text is None else parse_listed(text)
     if not statements:
-        where = f"{queries} holds" if queries is not None else "pg_stat_statements has recorded"
+        where = f"{queries} contains" if queries is not None else "pg_stat_statements has recorded"
         raise InputError(f"{where} no statement to plan; give some with -q FILE")
     trials, planner, notes = _try(captured, statements, create, drop, wanted, quiet=quiet)
     document = whatif_document(captured, planner, trials, (*recorded.not_examined, *notes))

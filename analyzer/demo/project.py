@@ -28,7 +28,9 @@ def copy_project(directory: Path, *, leave_out: Sequence[str]) -> None:
     A directory that an earlier demo made is replaced; raises ConflictError for any other that is not empty.
     """
     if is_there(directory) and any(directory.iterdir()) and not is_file(directory / MARKER):
-        raise ConflictError(f"{directory} is not empty and not a demo's; name another with --dir")
+        raise ConflictError(
+            f"{directory} is not empty and was not created by the demo; specify another directory with --dir"
+        )
     source = project_files()
     for part in _PARTS:
         target = directory / part

@@ -25,7 +25,7 @@ def runs(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
 
 
 def work_items(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
-    """Work: the last tenth waits, the rest is done; few tries failed for good."""
+    """Work: the last tenth waits, the rest is done; few tries failed permanently."""
     for number in range(1, scale.work_items + 1):
         made = created_at(number, scale.work_items, days=200)
         waiting = number > 0.9 * scale.work_items

@@ -140,14 +140,14 @@ class Twin:
 
     @property
     def planner(self) -> str:
-        """Say which planner answers, and how it relates to the captured server's."""
+        """Return the planner and how it relates to that of the captured server."""
         same = "same major version" if self.built.major == self.snapshot.server.major else "another major version"
         sampled = ", row samples" if self.snapshot.samples else ""
         return f"PostgreSQL {self.built.host.version} twin ({same}{sampled})"
 
     @property
     def recipe(self) -> Recipe:
-        """Return what a copy is made from."""
+        """Return the recipe of a copy."""
         return Recipe(
             snapshot=self.snapshot,
             statements=None if self._reach is None else tuple(sorted(self._reach.statements)),
@@ -157,7 +157,7 @@ class Twin:
         )
 
     def obstacle(self, statement: str) -> str | None:
-        """Say why the twin must not be asked about a statement: it lacks something the statement may need."""
+        """Return why the twin cannot plan a statement, which may need an object that the twin lacks."""
         self._hold(statement)
         return self._losses.obstacle(statement)
 
@@ -191,7 +191,7 @@ class Twin:
         return tuple(plans)
 
     def _lose_patience(self) -> None:
-        """Give statements less time when several took all of it: there may be thousands of that kind."""
+        """Reduce the time limit after several statements reached it: there may be thousands of that kind."""
         self._canceled += 1
         if not self._is_broken():
             for connection in self._planning:
@@ -208,7 +208,7 @@ class Twin:
         return (self._connection,) if apart is None else (self._connection, apart)
 
     def _settle(self) -> None:
-        """Put back what a function could have set: then a text that was read as one statement is one, and ends."""
+        """Restore settings that a function could have changed and that affect how a text is parsed."""
         for connection in self._planning:
             if self._wanted.has_bodies or connection.info.parameter_status("standard_conforming_strings") != "on":
                 limit(connection, statement_timeout=self._timeout)
@@ -250,7 +250,7 @@ class Twin:
         return {table: frozenset(now.get(oid, oid) for oid in oids) for table, oids in self._departures.items()}
 
     def _surviving(self, ask: Callable[[], T]) -> T:
-        """Ask, and once more on a new server when the old one died of it, or before."""
+        """Ask, and once more on a new server if the old one died."""
         try:
             return ask()
         except (psycopg.OperationalError, psycopg.InterfaceError):
@@ -287,7 +287,7 @@ class Twin:
         return added
 
     def try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:
-        """Add what the server takes, as `add` does, and return beside it why it rejects the others."""
+        """Add the indexes that the server accepts, as `add` does; return also why it rejects the others."""
         self._hold(*(index.ddl() for index in indexes))
         added, rejected = self._surviving(lambda: self._try_add(indexes))
         self.added += added
@@ -363,7 +363,7 @@ class Twin:
                 raise rejection(ddl, error) from None
             built = self._newest_index()
             if built == before:
-                raise InputError(f"{ddl!r} makes no index")
+                raise InputError(f"{ddl!r} creates no index")
             reader = Reader(connection=self._flat, major=self.built.major)
             search_path = reader.row("search_path")["schemas"]
             reader.fix_session()
@@ -375,7 +375,7 @@ class Twin:
         return (int(row["oid"]), int(row["table_oid"])) if row else (0, 0)
 
     def _existing(self, name: str) -> tuple[Table, tuple[int, ...]]:
-        """Return the table of an existing index, and the oids of its tree; raises InputError where there is none."""
+        """Return the table of an existing index, and the OIDs of its tree; raises InputError if it does not exist."""
         if name not in self._dropped:
             self._hold(name)
             tree = self._surviving(lambda: self._known(name))
@@ -398,10 +398,10 @@ def _unnamed(ddl: str) -> tuple[str, str | None]:
     tokens = significant(lex(single(ddl)))
     words = [token.word for token in tokens]
     if words[:2] != ["create", "index"] and words[:3] != ["create", "unique", "index"]:
-        raise InputError(f"{ddl!r} is not a CREATE INDEX; give one")
+        raise InputError(f"{ddl!r} is not a CREATE INDEX statement; specify one")
     start = words.index("index") + 1
     if "on" not in words[start:]:
-        raise InputError(f"{ddl!r} names no table; give CREATE INDEX … ON table (…)")
+        raise InputError(f"{ddl!r} names no table; write CREATE INDEX … ON table (…)")
     table = words.index("on", start)
     last = tokens[table - 1]
     given = None

@@ -1,4 +1,4 @@
-"""Give a statement an identity that constants, comments, letter case and the server's version don't change."""
+"""Identify a statement independently of constants, comments, letter case and the server's version."""
 
 import hashlib
 from collections.abc import Sequence

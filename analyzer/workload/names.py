@@ -1,4 +1,4 @@
-"""Say which table a name belongs to: the catalog, the scopes of a statement, and how a column is found in them."""
+"""Resolve names to tables: the catalog, the scopes of a statement, and the look-up of columns in them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

@@ -71,7 +71,7 @@ def resolve(text: str, catalog: Catalog) -> Resolved:
             for output in each:
                 mark(output.scope, output.expression)
     except RecursionError:
-        raise UnreadableError("its queries are nested too deep to be read") from None
+        raise UnreadableError("its queries are nested too deeply") from None
     return walker.resolved
 
 
@@ -88,7 +88,9 @@ class _Walker:
         """Count names looked at: what views and WITH queries make of a short text can have no end."""
         self._spent += names
         if self._spent > MOST_NAMES:
-            raise UnreadableError(f"it comes to more than {MOST_NAMES:,} tables and columns with its views followed")
+            raise UnreadableError(
+                f"it refers to more than {MOST_NAMES:,} tables and columns, including those of its views"
+            )
 
     def statement(  # noqa: PLR0911 - one return a kind of statement
         self, tree: exp.Expr, parent: Scope | None
@@ -114,7 +116,7 @@ class _Walker:
                 self._expressions(Scope(parent), tree.expressions)
                 return {}
             case _:
-                raise UnreadableError(f"its grammar could not be read (a {tree.key} where a query was expected)")
+                raise UnreadableError(f"it could not be parsed (a {tree.key} where a query was expected)")
 
     # Queries
 
@@ -290,7 +292,7 @@ class _Walker:
             raise UnreadableError(f"the definition of the view {relation.schema_name}.{relation.name} was not captured")
         self._views += 1
         if self._views > MOST_VIEWS:
-            raise UnreadableError(f"it comes to more than {MOST_VIEWS:,} views, those of views counted")
+            raise UnreadableError(f"it refers to more than {MOST_VIEWS:,} views, including nested ones")
         outputs = self.statement(parse(relation.definition), None)
         return Derived(alias, _rename(_rename(outputs, [column.name for column in relation.columns]), names))
 

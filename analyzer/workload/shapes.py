@@ -1,4 +1,4 @@
-"""Say what a statement asks of each table: its filters, joins, operators and sort keys.
+"""Find the filters, joins, operators and sort keys that a statement applies to each table.
 
 A shape holds what an index can serve, resolved to the table's own columns. What the planner then makes of it is the
 twin's to say.
@@ -79,7 +79,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableShape:
-    """What a statement asks of one mention of a table."""
+    """The conditions of a statement on one mention of a table."""
 
     schema: str
     table: str
@@ -111,7 +111,7 @@ class TableShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """What one statement asks of the tables."""
+    """The conditions of one statement on its tables."""
 
     statement_id: str
     weight: float
@@ -120,7 +120,7 @@ class Shape:
 
 
 def shape(statement: Statement, catalog: Catalog | Snapshot) -> Shape | NotExamined:
-    """Resolve a statement against the catalog and say what it asks of each table."""
+    """Resolve a statement against the catalog, and find its conditions on each table."""
     found = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
     what = f"the statement {statement.id}"
     try:
@@ -129,19 +129,19 @@ def shape(statement: Statement, catalog: Catalog | Snapshot) -> Shape | NotExami
     except UnreadableError as error:
         return NotExamined(what=what, reason=str(error))
     except RecursionError:
-        return NotExamined(what=what, reason="its expressions are nested too deep to be read")
+        return NotExamined(what=what, reason="its expressions are nested too deeply")
 
 
 def _shape(statement: Statement, resolved: Resolved, what: str) -> Shape | NotExamined:
     if not resolved.occurrences:
         unknown = ", ".join(sorted(set(resolved.unknown)))
-        reason = f"it uses {unknown}, which the snapshot does not hold" if unknown else "it reads no table"
+        reason = f"it uses {unknown}, which the snapshot does not contain" if unknown else "it reads no table"
         return NotExamined(what=what, reason=reason)
     return _Reader(resolved).shape(statement)
 
 
 def shapes(statements: Iterable[Statement], snapshot: Snapshot) -> tuple[tuple[Shape, ...], tuple[NotExamined, ...]]:
-    """Shape all statements; what could not be is the second part."""
+    """Shape all statements; the second part lists those that could not be."""
     catalog = Catalog(snapshot)
     found = [shape(statement, catalog) for statement in statements]
     return (
@@ -152,7 +152,7 @@ def shapes(statements: Iterable[Statement], snapshot: Snapshot) -> tuple[tuple[S
 
 @dataclass(slots=True)
 class _Findings:
-    """What was found for one mention of a table; the dictionaries are ordered sets."""
+    """The findings for one mention of a table; the dictionaries are ordered sets."""
 
     equalities: dict[str, None] = field(default_factory=dict[str, None])
     nulls: dict[str, None] = field(default_factory=dict[str, None])
@@ -265,7 +265,7 @@ class _Reader:
             self.findings[owner].residual = True
 
     def _constant_condition(self, scope: Scope, expression: exp.Expr) -> bool:
-        """Note a condition without parameters, and return whether it is one."""
+        """Record a condition without parameters, and return whether it is one."""
         references = [scope.resolve(column) for column in columns(expression)]
         owners = {id(reference.occurrence): reference.occurrence for each in references for reference in each}
         if len(owners) != 1 or not all(len(each) == 1 for each in references):

@@ -1,4 +1,4 @@
-"""Tell the statements that read no table of the user's: drivers' looks into the catalog, SELECT 1, resets of counters.
+"""Find statements that read no user table: catalog queries of drivers, SELECT 1, resets of counters.
 
 No index helps them and none hurts them, so they are neither findings nor gaps.
 """
@@ -14,7 +14,7 @@ from analyzer.workload.tree import UnreadableError
 
 
 def tableless(statements: Iterable[Statement], snapshot: Snapshot) -> frozenset[Statement]:
-    """Return the statements that read no table of the user's, nor call a function that might."""
+    """Return the statements that neither read a user table nor call a function that could."""
     catalog = Catalog(snapshot)
     functions = frozenset(function.name for function in snapshot.functions)
     return frozenset(each for each in statements if _reads_none(each, catalog, functions))

@@ -15,11 +15,11 @@ import psycopg
 import pytest
 from alembic import command as alembic
 from alembic.config import Config
-from command_line import Said, environment, twindex
 from psycopg.conninfo import make_conninfo
 
 from analyzer.documents import snapshot as snapshots
 from analyzer.twin.server import cluster
+from tests.acceptance.command_line import Said, environment, twindex
 from tests.conftest import trusting
 
 SECRET = "s3cret-never-shown"
@@ -142,7 +142,7 @@ def test_a_role_without_privileges_is_told_what_to_grant(items: str, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--create", "DROP TABLE item"), "'DROP TABLE item' is not a CREATE INDEX; give one"),
+        (("--create", "DROP TABLE item"), "'DROP TABLE item' is not a CREATE INDEX statement; specify one"),
         (("--create", "CREATE INDEX ON item (absent)"), 'column "absent" does not exist; fix the statement'),
         (("--create", "CREATE INDEX ON absent (id)"), 'relation "absent" does not exist; fix the statement'),
         (("--create", "CREATE INDEX ON item (id); DROP TABLE item"), "semicolon"),
@@ -192,7 +192,7 @@ def test_revise_needs_one_project_with_one_head(items: str, tmp_path: Path) -> N
     specs.mkdir()
     (specs / "item.yaml").write_text("table: public.item\nindexes:\n  - name: ix_item_name\n    keys: [name]\n")
     revise = ("revise", "-m", "x", "-d", items, "--allow-superuser")
-    failed(twindex(*revise, cwd=tmp_path), 2, "alembic.ini is not there; run in the project's directory")
+    failed(twindex(*revise, cwd=tmp_path), 2, "alembic.ini does not exist; run in the project's directory")
     with (tmp_path / "log").open("w") as log:
         config = Config(tmp_path / "alembic.ini", stdout=log)
         alembic.init(config, str(tmp_path / "migrations"))

@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import environment
+
+from tests.acceptance.command_line import environment
 
 ROOT = Path(__file__).parents[2]
-FULL = "stdout cannot be written (No space left on device); send it elsewhere"
+FULL = "stdout cannot be written (No space left on device); redirect it elsewhere"
 #: Raises in a command what nobody foresaw.
 DEFECTIVE = """
 import sys, analyzer.cli, analyzer.cli.explain

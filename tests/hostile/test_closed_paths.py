@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from people import Person, person
+
+from tests.hostile.people import Person, person
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from canaries import SECRET, SECRETS
-from conftest import Hostile
-from people import PEOPLE, Person, person
 from psycopg import pq
 
 from analyzer.documents import snapshot as snapshots
@@ -22,6 +19,9 @@ from analyzer.twin.server import cluster, postmaster, relation_pages
 from analyzer.twin.server.containment import kernel_obstacle
 from analyzer.twin.server.relation_pages import SEGMENT_BLOCKS, Edit
 from analyzer.twin.twin import PlannerChoice, open_twin
+from tests.hostile.canaries import SECRET, SECRETS
+from tests.hostile.conftest import Hostile
+from tests.hostile.people import PEOPLE, Person, person
 
 #: What libpq reads beside its parameters.
 OTHERS = ("PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGTZ", "PGDATESTYLE", "PGGEQO", "PGHOSTADDR", "PGLOCALEDIR")
@@ -298,7 +298,10 @@ def test_a_server_that_a_repository_brings_is_not_started(tmp_path: Path) -> Non
         proof = place / "proof"
         with (brought / "data" / "postgresql.auto.conf").open("a") as file:
             file.write(f"archive_mode = on\narchive_command = 'touch {proof}'\nrestore_command = 'touch {proof}'\n")
-        with pytest.raises(ConflictError, match="did not make here"), cluster.development(place / "theirs"):
+        with (
+            pytest.raises(ConflictError, match="was not created by twindex here"),
+            cluster.development(place / "theirs"),
+        ):
             pass
         assert not proof.exists()
         assert postmaster.running_pid(brought / "data") is None

@@ -5,7 +5,6 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from conftest import Hostile
 from pydantic import ValidationError
 
 from analyzer.documents.snapshot import Policy, RowSecurity, Snapshot, Tablespace, TypeDef
@@ -13,6 +12,7 @@ from analyzer.errors import TwindexError
 from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.server.containment import Containment, kernel_obstacle
 from analyzer.twin.twin import PlannerChoice, open_twin
+from tests.hostile.conftest import Hostile
 
 #: Of a schema that does nothing by itself; the edits below are made to it.
 TABLE = ("view_body", "t")
@@ -267,7 +267,7 @@ def test_settings_that_are_not_the_planners_neither_end_nor_change_a_twin(plain:
             costs.append(twin.plan(ask).cost)
             twin.show(twin.add([index]))
             costs.append(twin.plan(ask).cost)
-            with pytest.raises(psycopg.Error, match="whose body the twin leaves out"):
+            with pytest.raises(psycopg.Error, match="whose body the twin omits"):
                 twin.plan("SELECT canary.quiet('settings')")
     assert costs[:2] == costs[2:]
     assert costs[1] < costs[0]

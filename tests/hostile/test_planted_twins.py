@@ -9,16 +9,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Hostile
-from planting import Plant, asked, has_libxml
 
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import TwindexError
 from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.server.containment import Containment, kernel_obstacle
 from analyzer.twin.twin import PlannerChoice, Twin, open_twin
+from tests.hostile.conftest import Hostile
+from tests.hostile.planting import Plant, asked, has_libxml
+from tests.server.servers import DEBIAN_15, PACKAGED, need_15
 
-DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 NOTHING = Containment(kernel=False, role=False, stubs=False)
 LAYERS = {
     "all": Containment(),
@@ -54,13 +54,12 @@ def is_reachable(plant: Plant, *, libxml: bool) -> bool:
     return plant.twin_silence is None and plant.refusal is None and (libxml or not plant.needs_libxml)
 
 
-@pytest.fixture(params=["embedded", pytest.param("debian-15", marks=pytest.mark.slow)])
+@pytest.fixture(params=[PACKAGED[0], pytest.param(PACKAGED[1], marks=pytest.mark.slow)])
 def wanted(request: pytest.FixtureRequest) -> PlannerChoice:
-    """A twin on each version at hand: 15 restores statistics in a superuser's session, and may have libxml."""
-    if request.param == "embedded":
+    """A twin on each available version: 15 restores statistics in a superuser's session, and may have libxml."""
+    if request.param == PACKAGED[0]:
         return PlannerChoice(trust_schema=True)
-    if not DEBIAN_15.is_dir():
-        pytest.skip("apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15")
+    need_15()
     return PlannerChoice(trust_schema=True, bin_dir=DEBIAN_15)
 
 

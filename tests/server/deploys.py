@@ -12,10 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from deploy_events import Orders, await_
-from executor import guarded
 from psycopg.conninfo import conninfo_to_dict
-from spec_project import Fact, SpecProject
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.sql import render
@@ -23,6 +20,9 @@ from analyzer.twin.server import postmaster
 from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.server.directories import account_of
 from tests.conftest import database_url
+from tests.server.deploy_events import Orders, await_
+from tests.server.executor import guarded
+from tests.server.spec_project import Fact, SpecProject
 
 HERE = Path(__file__).parent
 #: Wide enough apart that the table is too large for a plain build, though it holds few rows.

@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.util import CommandError
-from matrix import CHANGED, UNCHANGED
-from servers import VERSIONS, server_of
-from spec_project import SpecProject, names, obey
 
 from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
+from tests.server.matrix import CHANGED, UNCHANGED
+from tests.server.servers import VERSIONS, server_of
+from tests.server.spec_project import SpecProject, names, obey
 
 #: Tables that no model knows are not Alembic's to drop.
 HIDDEN = 'options["include_name"] = lambda name, kind, parents: kind != "table" or name == "t"'

@@ -6,8 +6,6 @@ from typing import Any, LiteralString, cast
 
 import psycopg
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
 from analyzer.db import Connection, connect
@@ -15,6 +13,8 @@ from analyzer.documents.snapshot import ExtendedStatistics, Snapshot
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.twin.server.cluster import find_binaries
 from analyzer.twin.twin import Twin, open_twin
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.servers import VERSIONS, server_of
 
 OBJECTS = (
     "CREATE SCHEMA sales",

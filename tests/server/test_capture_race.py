@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
-from capture_zoo import as_role, new_role, run
-from hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import Snapshot
+from tests.server.capture_zoo import as_role, new_role, run
+from tests.server.hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 #: After the look at the catalog: whatever comes later is planned on what was planted.
 MOMENTS = ("statistics", "indexes", "extremes", "samples")

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from capture_zoo import new_database, run
-from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
 from analyzer.db import connect
@@ -16,6 +14,8 @@ from analyzer.documents import snapshot as snapshots
 from analyzer.documents.snapshot import Snapshot
 from analyzer.twin.twin import open_twin
 from tests.conftest import lacking
+from tests.server.capture_zoo import new_database, run
+from tests.server.servers import VERSIONS, server_of
 
 #: A secret in every place a constant can be in; {…} numbers it, so that each can be told apart.
 OBJECTS = (

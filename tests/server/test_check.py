@@ -8,15 +8,15 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner
-from matrix import CHANGED, UNCHANGED
-from servers import VERSIONS, server_of
-from spec_project import SpecProject
 
 from analyzer.cli.check import command
 from analyzer.db import connect
 from analyzer.errors import NotExaminableError
 from analyzer.sql import ident
 from tests.conftest import fresh_database
+from tests.server.matrix import CHANGED, UNCHANGED
+from tests.server.servers import VERSIONS, server_of
+from tests.server.spec_project import SpecProject
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

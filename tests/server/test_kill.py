@@ -14,8 +14,11 @@ from signal import SIGKILL, SIGQUIT
 
 import pytest
 from alembic import op
-from deploy_events import How, Orders, await_, plan_of, terminate
-from deploys import (
+
+from analyzer.db import connect
+from analyzer.twin.server import cluster, postmaster
+from tests.server.deploy_events import How, Orders, await_, plan_of, terminate
+from tests.server.deploys import (
     PARTITIONED,
     ROWS,
     Deploy,
@@ -31,11 +34,8 @@ from deploys import (
     led_into,
     prepared,
 )
-from servers import DEBIAN_15, VERSIONS
-from spec_project import SCHEMA, Fact, SpecProject
-
-from analyzer.db import connect
-from analyzer.twin.server import cluster, postmaster
+from tests.server.servers import DEBIAN_15, VERSIONS
+from tests.server.spec_project import SCHEMA, Fact, SpecProject
 
 pytestmark = pytest.mark.slow
 

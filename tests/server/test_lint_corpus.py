@@ -8,8 +8,6 @@ from typing import Any, cast
 
 import psycopg
 import pytest
-from capture_zoo import new_database
-from lint_corpus import BAD, GOOD, OBJECTS, VECTOR_BAD, VECTOR_GOOD, VECTOR_OBJECTS, Bad
 
 from analyzer.capture.capture import capture
 from analyzer.catalog import Facts
@@ -26,11 +24,12 @@ from analyzer.specs.file import load_specs
 from analyzer.specs.index import Spec, parse_table
 from analyzer.specs.tolerant import load_sources
 from analyzer.specs.yaml_tree import dump_mapping, parse_tree
-from analyzer.twin.server import cluster
 from analyzer.twin.twin import open_twin
 from tests.conftest import lacking
+from tests.server.capture_zoo import new_database
+from tests.server.lint_corpus import BAD, GOOD, OBJECTS, VECTOR_BAD, VECTOR_GOOD, VECTOR_OBJECTS, Bad
+from tests.server.servers import PACKAGED, server_of
 
-DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 TODAY = dt.date(2026, 1, 1)
 
 
@@ -74,17 +73,11 @@ def codes(document: FindingsDocument) -> set[str]:
     return {finding.code for finding in document.findings if finding.severity == "error"}
 
 
-@pytest.fixture(scope="module", params=["embedded", "debian-15"])
+@pytest.fixture(scope="module", params=PACKAGED)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """A bench on each available major version."""
-    if request.param == "embedded":
-        url = request.getfixturevalue("server")
-        yield from _bench(url, vector=True)
-    elif not DEBIAN_15.is_dir():
-        pytest.skip("apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15")
-    else:
-        with cluster.temporary(cluster.find_binaries(DEBIAN_15), settings={"fsync": "off"}) as running:
-            yield from _bench(running.url(), vector=False)
+    with server_of(request) as url:
+        yield from _bench(url, vector=request.param == "embedded")
 
 
 def _bench(server: str, *, vector: bool) -> Iterator[Bench]:

@@ -1,13 +1,10 @@
 """The executor decides from the catalog, and leaves the session as it found it."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from alembic.runtime.migration import MigrationContext
-from executor import DROP, TABLE, UNIQUE, A, B, await_, configured, deployer, open_writer, state
-from servers import VERSIONS, server_of
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
@@ -22,34 +19,9 @@ from analyzer.migrate.deploy.online import (
     replace_index,
 )
 from analyzer.migrate.deploy.temporary_names import mark
-from tests.conftest import fresh_database
+from tests.server.executor import DROP, UNIQUE, A, B, await_, configured, open_writer, state
 
 NEW, OLD = (mark("public", "ix_a", word) for word in ("new", "old"))
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def versions(request: pytest.FixtureRequest) -> Iterator[str]:
-    with server_of(request) as url:
-        yield url
-
-
-@pytest.fixture
-def url(versions: str) -> Iterator[str]:
-    with fresh_database(versions) as database:
-        with connect(database) as connection:
-            connection.execute(TABLE.encode())
-        yield database
-
-
-@pytest.fixture
-def connection(url: str) -> Iterator[Connection]:
-    with deployer(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def context(connection: Connection) -> MigrationContext:
-    return configured(connection)
 
 
 def test_absent_is_built_and_the_same_is_skipped(url: str, context: MigrationContext) -> None:

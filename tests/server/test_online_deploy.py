@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +11,6 @@ import pytest
 from alembic import command
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from executor import DROP, TABLE, A, await_, configured, deployer, guarded, open_writer, state, upgrade
-from servers import VERSIONS, server_of
-from spec_project import SpecProject
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
@@ -22,32 +18,8 @@ from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.migrate.deploy.deploy_lock import KEY, one_deploy
 from analyzer.migrate.deploy.online import DeployError, build_index, drop_index, rename_index
 from analyzer.migrate.deploy.options import Options
-from tests.conftest import fresh_database
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def versions(request: pytest.FixtureRequest) -> Iterator[str]:
-    with server_of(request) as url:
-        yield url
-
-
-@pytest.fixture
-def url(versions: str) -> Iterator[str]:
-    with fresh_database(versions) as database:
-        with connect(database) as connection:
-            connection.execute(TABLE.encode())
-        yield database
-
-
-@pytest.fixture
-def connection(url: str) -> Iterator[Connection]:
-    with deployer(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def context(connection: Connection) -> MigrationContext:
-    return configured(connection)
+from tests.server.executor import DROP, A, await_, configured, guarded, open_writer, state, upgrade
+from tests.server.spec_project import SpecProject
 
 
 @pytest.mark.parametrize("private", ["no", "yes"])

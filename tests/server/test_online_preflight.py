@@ -3,17 +3,14 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic.runtime.migration import MigrationContext
-from executor import TABLE, A, await_, configured, deployer, state
 from psycopg.conninfo import conninfo_to_dict
-from replicas import SETTINGS as REPLICATION
-from replicas import streaming
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
@@ -22,6 +19,9 @@ from analyzer.migrate.deploy.online import DeployError, build_index, replace_ind
 from analyzer.migrate.deploy.preflight import hnsw_bytes
 from analyzer.twin.server import cluster
 from analyzer.twin.server.directories import account_of
+from tests.server.executor import TABLE, A, await_, configured, deployer, state
+from tests.server.replicas import SETTINGS as REPLICATION
+from tests.server.replicas import streaming
 
 PGBOUNCER = Path(shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin") or "/nowhere")
 
@@ -31,17 +31,6 @@ def url(database: str) -> str:
     with connect(database) as connection:
         connection.execute(TABLE.encode())
     return database
-
-
-@pytest.fixture
-def connection(url: str) -> Iterator[Connection]:
-    with deployer(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def context(connection: Connection) -> MigrationContext:
-    return configured(connection)
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ import time
 from pathlib import Path
 
 import pytest
-from executor import await_, state, upgrade
-from spec_project import SpecProject, obey
 
 from analyzer.db import connect
+from tests.server.executor import await_, state, upgrade
+from tests.server.spec_project import SpecProject, obey
 
 
 def hand_written(directory: Path, url: str, body: str) -> SpecProject:

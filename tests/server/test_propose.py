@@ -142,7 +142,7 @@ def test_the_budget_is_kept_to_the_byte_and_what_it_keeps_out_is_told(shop: Snap
 def test_what_the_number_keeps_out_is_told(shop: Snapshot) -> None:
     advice = advise(shop, limits=Limits(most=1))
     assert len(advice.proposals) == 1
-    assert any("1 proposals were asked for" in reason for _, reason in advice.not_proposed)
+    assert any("but the limit of 1 proposal (--max) was reached" in reason for _, reason in advice.not_proposed)
     assert any(ddl is None and "more candidate" in reason for ddl, reason in advice.not_proposed)
 
 

@@ -7,11 +7,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from capture_zoo import build, run
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers import VERSIONS, server_of
 
 from analyzer.cli.check import command as check_command
 from analyzer.cli.pull import command as pull_command
@@ -23,6 +21,8 @@ from analyzer.specs.index import json_schema
 from analyzer.sql import render
 from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
+from tests.server.capture_zoo import build, run
+from tests.server.servers import VERSIONS, server_of
 
 #: What the capture's zoo lacks.
 MORE = (

@@ -10,8 +10,11 @@ import psycopg
 import pytest
 from alembic import op
 from alembic.util import CommandError
-from deploy_events import Orders, await_
-from deploys import (
+from psycopg.conninfo import conninfo_to_dict
+
+from analyzer.db import connect
+from tests.server.deploy_events import Orders, await_
+from tests.server.deploys import (
     PARTITIONED,
     ROWS,
     Deploy,
@@ -26,11 +29,8 @@ from deploys import (
     run,
     write_revision,
 )
-from psycopg.conninfo import conninfo_to_dict
-from servers import VERSIONS, server_of
-from spec_project import SCHEMA
-
-from analyzer.db import connect
+from tests.server.servers import VERSIONS, server_of
+from tests.server.spec_project import SCHEMA
 
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT a FROM other"
 WRITER = "BEGIN; UPDATE t SET s = 'w' WHERE id = 1"

@@ -14,10 +14,7 @@ from typing import Any
 
 import pytest
 from alembic.runtime.migration import MigrationContext
-from capture_zoo import build, new_database, run
-from executor import configured, state, upgrade
 from psycopg.conninfo import conninfo_to_dict
-from spec_project import SpecProject
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -40,6 +37,9 @@ from analyzer.objects.index import IndexDef, Key
 from analyzer.sql import render_text, template_dir
 from analyzer.twin.server import cluster
 from tests.conftest import database_url
+from tests.server.capture_zoo import build, new_database, run
+from tests.server.executor import configured, state, upgrade
+from tests.server.spec_project import SpecProject
 
 CANARY = "a shadow was called"
 ROOMS = ("capture", "session", "online", "specs")

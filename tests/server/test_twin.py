@@ -3,9 +3,6 @@
 from collections.abc import Iterator
 
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from live_plans import EXACT, Live, assert_same, outline
-from twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 from analyzer.capture.capture import capture
 from analyzer.capture.gin import as_planned
@@ -16,6 +13,9 @@ from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.predict.index_size import BLOCK
 from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import lacking
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.live_plans import EXACT, Live, assert_same, outline
+from tests.server.twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_written_ddl_becomes_a_definition_under_a_free_name(twin: Twin) -> None:
         ("CREATE INDEX x", "names no table"),
         ("CREATE INDEX ON shop.product (price); DROP TABLE shop.product", "semicolon inside"),
         ("CREATE INDEX ON shop.product (nothing)", 'column "nothing" does not exist'),
-        ("CREATE INDEX ON shop.product (name || 'open)", "cannot be read"),
+        ("CREATE INDEX ON shop.product (name || 'open)", "cannot be parsed"),
     ],
 )
 def test_ddl_that_is_no_index_is_refused(ddl: str, complaint: str, twin: Twin) -> None:

@@ -5,15 +5,15 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from live_plans import Live, assert_same
-from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import Snapshot
 from analyzer.twin.hypothetical.explain import walk
 from analyzer.twin.twin import Twin, open_twin
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.live_plans import Live, assert_same
+from tests.server.servers import VERSIONS, server_of
 
 #: Rows up to now, and partitions on both sides of it; what is asked for moves by tens of rows an hour.
 TABLES = (

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from capture_zoo import run
 from psycopg.sql import SQL
 
 from analyzer.capture.capture import capture
@@ -27,6 +26,7 @@ from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain_together
 from analyzer.twin.server import cluster, postmaster
 from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.twin import Twin, open_twin
+from tests.server.capture_zoo import run
 
 pytestmark = pytest.mark.slow
 

@@ -4,10 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from capture_zoo import new_database, run
-from live_plans import Live, assert_same
-from servers import DEBIAN_15
-from twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 from analyzer.capture.capture import capture
 from analyzer.db import Connection, connect
@@ -23,6 +19,10 @@ from analyzer.twin.server.containment import Containment
 from analyzer.twin.server.file_access import ServerStorage
 from analyzer.twin.twin import PlannerChoice, Twin, open_twin
 from tests.conftest import lacking
+from tests.server.capture_zoo import new_database, run
+from tests.server.live_plans import Live, assert_same
+from tests.server.servers import DEBIAN_15
+from tests.server.twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 needs_15 = pytest.mark.skipif(
     not DEBIAN_15.is_dir(), reason="apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15"
@@ -145,7 +145,7 @@ def empty(database: str) -> Snapshot:
 def test_a_newer_server_is_planned_by_the_newest_planner_at_hand(empty: Snapshot) -> None:
     with open_twin(as_version(empty, 21)) as newer:
         (notice,) = [gap.reason for gap in newer.not_examined if gap.what == "the exactness of costs"]
-        assert "this is the newest planner at hand" in notice
+        assert "this is the newest planner available" in notice
         assert newer.plan("SELECT i FROM t WHERE i = 7").indexes == {"t_pkey"}
 
 
@@ -219,7 +219,7 @@ def test_an_image_without_an_engine_is_refused_in_one_line(empty: Snapshot, monk
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with (
         pytest.raises(
-            CapabilityError, match=r"^a server from the image postgres:18 is needed, but no Docker engine"
+            CapabilityError, match=r"^a server from the image postgres:18 is required, but no Docker engine"
         ) as raised,
         open_twin(empty, wanted=PlannerChoice(image="postgres:18")),
     ):

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from catalog_free import pair, statement
 
 from analyzer.capture.capture import capture
 from analyzer.errors import NotExaminableError
 from analyzer.render.output import render
 from analyzer.twin.twin import open_twin
 from analyzer.workflows.verify import measure, verify
+from tests.server.catalog_free import pair, statement
 
 SCHEMA = """
 CREATE EXTENSION pg_stat_statements;

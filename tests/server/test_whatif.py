@@ -90,7 +90,7 @@ def test_a_name_that_is_taken_is_no_obstacle(orders: str) -> None:
 @pytest.mark.parametrize(
     ("create", "drop", "says"),
     [
-        ("ALTER TABLE x ADD y integer", "", "is not a CREATE INDEX; give one"),
+        ("ALTER TABLE x ADD y integer", "", "is not a CREATE INDEX statement; specify one"),
         ("CREATE INDEX ON nowhere (a)", "", 'relation "nowhere" does not exist; fix the statement'),
         ('CREATE INDEX ON "Order Item" (n', "", "fix the statement|cannot be read"),
         ("", "public.absent", "there is no index public.absent to drop"),

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 from pydantic import JsonValue
-from sample_plans import bitmap, explained, index_scan, over, scan
 
 from analyzer.documents.findings import CheckCount, Finding
 from analyzer.documents.not_examined import NotExamined
@@ -13,6 +12,7 @@ from analyzer.documents.report import Report, Statement
 from analyzer.documents.verification import Verification, VerifiedStatement
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.render.provenance import measured
+from tests.unit.sample_plans import bitmap, explained, index_scan, over, scan
 
 QUOTE_LIST = """SELECT q.id, q.number, q.total, c.name
   FROM catalog.quote AS q

@@ -5,7 +5,6 @@ import json
 import struct
 from pathlib import Path
 
-import catalogs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +15,7 @@ from analyzer.capture.samples import draw
 from analyzer.documents import snapshot as snapshots
 from analyzer.documents.snapshot import Relation
 from analyzer.twin.predict.analyze import Counted, estimate
+from tests.unit import catalogs
 
 NUMBERS = st.lists(st.integers(-8, 1600), min_size=2, max_size=8).map(tuple)
 ITEMS = st.lists(st.tuples(NUMBERS, st.floats(0, 1e12)), min_size=1, max_size=6)

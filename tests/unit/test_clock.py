@@ -2,8 +2,6 @@
 
 import pytest
 
-from analyzer.db import check_version
-from analyzer.errors import CapabilityError
 from analyzer.twin.schema.clock import freeze_clock
 
 
@@ -35,9 +33,3 @@ def test_calls_of_the_clock_are_replaced(text: str, expected: str) -> None:
 )
 def test_what_only_looks_like_one_stays(text: str) -> None:
     assert freeze_clock(text) == text
-
-
-def test_a_server_before_14_is_refused_in_one_line() -> None:
-    check_version(140_000, "postgresql://db.example/app")
-    with pytest.raises(CapabilityError, match=r"^PostgreSQL 14 or newer is needed, but db\.example.* is PostgreSQL 13"):
-        check_version(130_014, "postgresql://db.example/app")

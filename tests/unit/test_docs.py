@@ -1,6 +1,7 @@
 """The pages of the commands: one for each, naming each of its options."""
 
 import importlib
+import re
 from pathlib import Path
 
 import click
@@ -21,4 +22,11 @@ def test_each_command_has_a_page_that_names_its_options(name: str) -> None:
 
 
 def test_there_is_no_page_of_a_command_that_is_gone() -> None:
-    assert {page.stem for page in PAGES.glob("*.md")} == set(COMMANDS)
+    assert {page.stem for page in PAGES.glob("*.md")} == {*COMMANDS, "README"}
+
+
+def test_the_list_of_commands_says_what_their_help_says() -> None:
+    text = (PAGES / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[`twindex (\w+)`\]\((\w+)\.md\) \| (.+) \|$", text, re.MULTILINE)
+    helps = {name: importlib.import_module(module).command.short_help for name, module in COMMANDS.items()}
+    assert rows == [(name, name, said) for name, said in helps.items()]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalogs import recorded, snapshot, statistics, table
 from sqlalchemy import Column, Integer, MetaData, Table, Text, func
 from sqlalchemy import Index as ModelIndex
 
@@ -25,6 +24,7 @@ from analyzer.specs.edits import Edit, apply_edits
 from analyzer.specs.file import load_specs
 from analyzer.specs.sqlalchemy_indexes import model_indexes
 from analyzer.specs.tolerant import load_sources
+from tests.unit.catalogs import recorded, snapshot, statistics, table
 
 TODAY = dt.date(2026, 6, 1)
 SEE_SCHEMA = "; see schema.json for what it takes"

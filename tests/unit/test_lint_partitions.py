@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from catalogs import snapshot, table
 
 from analyzer.catalog import Facts
 from analyzer.checks.registry import RULES
@@ -11,6 +10,7 @@ from analyzer.checks.rule import Known, Subject, Violation
 from analyzer.documents.snapshot import Relation
 from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.tolerant import load_sources
+from tests.unit.catalogs import snapshot, table
 
 
 def relation(name: str, kind: str, parent: str | None = None) -> Relation:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sample_report import predicted, propose_document, sample, whatif_document
 
 from analyzer.documents.findings import CheckCount
 from analyzer.documents.proposals import HelpedStatement, NotProposed, Proposal
@@ -21,6 +20,7 @@ from analyzer.errors import InputError
 from analyzer.render.formats import Format, formats_of
 from analyzer.render.output import render, write
 from analyzer.render.query_text import normalise, with_query_text
+from tests.unit.sample_report import predicted, propose_document, sample, whatif_document
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 FORMATS: tuple[Format, ...] = formats_of(Report)

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from pydantic import JsonValue
-from sample_plans import bitmap, explained, index_scan, over, scan
 
 from analyzer.render import units
 from analyzer.render.plan import compare_plans, parse_plan
+from tests.unit.sample_plans import bitmap, explained, index_scan, over, scan
 
 
 def labels(plan: JsonValue) -> list[tuple[int, str]]:

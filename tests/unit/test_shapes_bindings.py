@@ -1,7 +1,6 @@
 """Parameters get values that the statistics hold."""
 
 import pytest
-from catalogs import snapshot, statistics, table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +8,7 @@ from analyzer.documents.snapshot import Snapshot
 from analyzer.workload.bindings import Binding, bindings, bound_text, parse_array
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, shape
+from tests.unit.catalogs import snapshot, statistics, table
 
 CATALOG = snapshot(
     table(

@@ -274,7 +274,7 @@ def test_a_link_within_the_directory_is_a_spec_file(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     for make in (os.mkfifo, os.mkdir):
         make(tmp_path / "x.yaml")
-        with pytest.raises(InputError, match=r"x\.yaml:1: cannot be read \((it is no regular file|Is a directory)\)"):
+        with pytest.raises(InputError, match=r"x\.yaml:1: cannot be read \((not a regular file|Is a directory)\)"):
             load_specs(tmp_path)
         path = tmp_path / "x.yaml"
         path.rmdir() if path.is_dir() else path.unlink()

@@ -1,7 +1,6 @@
 """What writes pay for an index: an entry per insert, and per update that cannot stay heap-only."""
 
 import pytest
-from catalogs import snapshot, table
 
 from analyzer.advise.upkeep import entry_cost, held_columns, upkeep
 from analyzer.documents.snapshot import Snapshot
@@ -10,6 +9,7 @@ from analyzer.twin.predict.index_size import IndexSize
 from analyzer.twin.twin import TwinIndex
 from analyzer.workload.parse import Statement, parse_file
 from analyzer.workload.shapes import Shape, shape
+from tests.unit.catalogs import snapshot, table
 
 CATALOG = snapshot(table("t", "id bigint, kind text, hits integer, spot vector(1536), tags text[]"))
 

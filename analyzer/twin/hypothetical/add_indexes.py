@@ -33,7 +33,7 @@ _AT_ONCE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TwinIndex:
-    """An index that exists on the twin only."""
+    """An index that exists only on the twin."""
 
     index: IndexDef
     size: IndexSize
@@ -58,7 +58,7 @@ class TwinIndex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """What an added index, or one leaf of it, is to look like."""
+    """The predicted properties of an added index, or of one leaf of it."""
 
     names: Mapping[str, str]
     size: IndexSize
@@ -88,7 +88,7 @@ class Addition:
         return self.built.inflated.superuser
 
     def run(self, indexes: Sequence[IndexDef]) -> tuple[TwinIndex, ...]:
-        """Build what the server takes, hidden; say in `rejected` why it does not take the others."""
+        """Build the indexes that the server accepts, hidden; `rejected` has the reasons for the others."""
         trees: dict[IndexDef, list[DictRow]] = {}
         for _, group in itertools.groupby(sorted(indexes, key=_table), key=_table):
             of_table = list(group)
@@ -159,7 +159,7 @@ class Addition:
             yield _Part(names=names, size=size, learnt=learnt)
 
     def _selectivity(self, index: IndexDef) -> float | None:
-        """Ask the planner which share of the rows a partial index holds; None where it would run what has no body."""
+        """Ask the planner for the fraction of rows in a partial index; None if it would run a function without body."""
         relation = self.snapshot.relation(index.schema, index.table)
         rows = current_rows(relation) if relation else 0.0
         if index.where is None or not rows:
@@ -180,7 +180,7 @@ def read_trees(connection: Connection, names: Sequence[str]) -> list[list[DictRo
 
 
 def rejection(statement: str, error: psycopg.Error) -> RejectedError:
-    """Say why the server rejects a statement."""
+    """Return the server's reason to reject a statement."""
     message = error.diag.message_primary or str(error)
     detail = error.diag.message_detail
     return RejectedError(statement=statement, sqlstate=error.sqlstate or "", message=message, detail=detail)

@@ -1,4 +1,4 @@
-"""Ask a planner: EXPLAIN with values, or the plan for any value of a statement's parameters."""
+"""Ask a planner: EXPLAIN with values, or the generic plan of a statement with parameters."""
 
 import contextlib
 import json
@@ -119,7 +119,7 @@ def _asked(statement: str, *, generic: bool, major: int) -> _Question:
 
 @lru_cache(maxsize=4096)
 def _question(statement: str, *, generic: bool, major: int) -> _Question:
-    """Return what is sent; the same few statements are asked thousands of times."""
+    """Return the message to send; cached, because the same few statements are asked thousands of times."""
     text = single(statement)
     if not generic or major >= _GENERIC:
         return _Question(prepare=None, query=render("twin/explain", statement=text, generic=generic))
@@ -142,7 +142,7 @@ def single(statement: str) -> str:
     try:
         tokens = significant(lex(statement))
     except IncompleteError as error:
-        raise InputError(f"the statement cannot be read: {error}") from None
+        raise InputError(f"the statement cannot be parsed: {error}") from None
     if any(token.text == ";" and token.kind == "punctuation" for token in tokens[:-1]):
         raise InputError("there is a semicolon inside the statement; plan one statement at a time")
     return statement

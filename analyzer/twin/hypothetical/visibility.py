@@ -17,7 +17,7 @@ Departures = Mapping[Table, frozenset[int]]
 
 
 class Visibility:
-    """What the planner sees of one database; nobody else may change it."""
+    """The indexes of one database that the planner sees; changed only through this object."""
 
     def __init__(self, superuser: Connection) -> None:
         self._superuser = superuser
@@ -28,7 +28,7 @@ class Visibility:
         self._departures: dict[Table, frozenset[int]] = {}
 
     def add(self, tables: Mapping[int, int]) -> None:
-        """Hide new indexes, each of which is of a table, until they are wanted."""
+        """Hide new indexes of these tables until they are shown."""
         self.know(tables)
         self._added.update(tables)
         self._superuser.execute(self._placing(dict.fromkeys(tables, False)))
@@ -39,7 +39,7 @@ class Visibility:
         self._superuser.execute(render("twin/add_places"), places)
 
     def change(self, wanted: Departures) -> sql.SQL | None:
-        """Return the statement that shows and hides what is wanted; None where nothing changes."""
+        """Return the statement that shows and hides the given indexes; None if nothing changes."""
         return self._placing(places) if (places := dict(self._places(wanted))) else None
 
     def changed(self, wanted: Departures) -> None:

@@ -1,7 +1,7 @@
 """Estimate a column's statistics from a sample, as ANALYZE does from its own (compute_scalar_stats() in analyze.c).
 
 ANALYZE of a table that is only a sample takes it for the whole: what it says of the number of distinct values, and of
-which values are common, must be said anew for the table the sample is of.
+which values are common, must be recalculated for the sampled table.
 """
 
 import bisect

@@ -1,8 +1,8 @@
-"""The values that a column's statistics show, each with the share of the rows it stands for.
+"""The values in a column's statistics, each with the fraction of the rows it represents.
 
 The most common values are known with their frequencies. The bounds of the histogram are as many values drawn evenly
-from the other rows. Between two bounds of numbers, dates and times lie others: on the grid that the shown ones lie on,
-as even as the planner itself takes them to be.
+from the other rows. Between two bounds of numbers, dates and times there are others: on the grid of the known ones, as
+evenly distributed as the planner assumes.
 """
 
 import itertools
@@ -42,7 +42,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
-    """What is shown of a column, and how much there is that it is a part of."""
+    """The known values of a column, and the total that they are a part of."""
 
     shown: tuple[Shown, ...]
     #: Different values.
@@ -164,7 +164,7 @@ def _position(column_type: str, text: str, places: int) -> int:
 
 
 def _grid(column_type: str, places: int, positions: Sequence[int], different: float) -> _Grid:
-    """Find the coarsest grid that all bounds lie on and that has room for so many different values."""
+    """Find the coarsest grid that contains all bounds and has room for that many distinct values."""
     gaps = [after - before for before, after in itertools.pairwise(positions)]
     step = math.gcd(*gaps) or 1
     fewest = _OVERFULL * (different - 1) / ((positions[-1] - positions[0]) / step or 1)

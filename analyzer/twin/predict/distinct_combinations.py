@@ -1,4 +1,4 @@
-"""How many combinations of columns there are, and how many rows each has.
+"""The number of distinct combinations of columns, and the rows of each.
 
 Known from a sample of the rows or from extended statistics, bounded by what constraints prove; else the columns are
 taken to be independent, as the planner takes them.

@@ -1,4 +1,4 @@
-"""Estimate the statistics of a function's values from the values that are shown of its argument.
+"""Estimate the statistics of a function's values from the known values of its argument.
 
 What ANALYZE would find of an expression: values onto which several of the argument's fall have their frequencies
 together. Of an argument of which only a part is shown, the number of values is extrapolated.

@@ -1,4 +1,4 @@
-"""Find an expression that the captured server analysed itself: in another index, or for extended statistics."""
+"""Find the statistics of an expression that the captured server analysed, in an index or extended statistics."""
 
 from collections.abc import Iterator
 

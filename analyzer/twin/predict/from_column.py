@@ -1,4 +1,4 @@
-"""Learn what an expression's values are from the statistics of the column it reads, where there is no sample.
+"""Derive the statistics of an expression from those of the column it reads, without a sample.
 
 The server evaluates the expression over the values that the statistics show.
 """
@@ -53,7 +53,7 @@ class Derivation:
     )
 
     def learn(self, index: IndexDef) -> Learnt:
-        """Learn of the expressions of an index of that very table (not of its partitions)."""
+        """Derive statistics of the expressions of an index of this table (not of its partitions)."""
         keys: list[LearntKey] = []
         guessed = False
         for number, key in enumerate(index.keys, 1):

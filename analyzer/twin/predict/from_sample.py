@@ -1,4 +1,4 @@
-"""Learn from a table's sample what an index over it would hold: its rows, its expressions' values, its size.
+"""Derive the rows, the expression statistics and the size of an index from a sample of its table.
 
 The sample's rows are loaded beside the empty table, once. An expression's values are put into a table of their own and
 analysed, then estimated for the true number of rows. A GIN index over values whose elements no statistics count is
@@ -45,7 +45,7 @@ class _Subject:
 
 
 def look_up(connection: Connection, snapshot: Snapshot, index: IndexDef) -> Learnt:
-    """Learn what the sample of a table says of an index of that very table (not of its partitions)."""
+    """Derive statistics of an index of this table (not of its partitions) from the sample."""
     subject = _subject(connection, snapshot, index)
     if subject is None:
         return Learnt()

@@ -1,4 +1,4 @@
-"""Predict the pages of a GIN index from the elements of the values that statistics show.
+"""Predict the pages of a GIN index from the elements of the values in the statistics.
 
 Most common elements where there are some; else the values of the histogram, which are as many rows drawn evenly.
 """

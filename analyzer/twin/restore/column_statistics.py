@@ -136,11 +136,11 @@ def _is_done(answer: psycopg.Cursor[DictRow]) -> bool:
 
 
 def _refused(each: _Restoration) -> NotExamined:
-    return NotExamined(what=each.what, reason="the twin's server would not take all of it")
+    return NotExamined(what=each.what, reason="the twin's server did not accept all of it")
 
 
 def restorable(row: ColumnStatistics) -> dict[str, Any]:
-    """Return what `twin/restore_column_statistics` binds; frequencies whose values were left out are nobody's."""
+    """Return what `twin/restore_column_statistics` binds; frequencies without values are omitted."""
     values = row.model_dump()
     for name in ("most_common_frequencies", "most_common_element_frequencies", "element_count_histogram"):
         values[name] = list(values[name]) if values[name] is not None else None
@@ -239,7 +239,7 @@ def unreadable_ranges(snapshot: Snapshot) -> Iterator[NotExamined]:
         for column in relation.columns:
             is_range = column.type in own or column.type in _RANGES
             if is_range and (relation.schema_name, relation.name, column.name) in analysed:
-                reason = "before 17 the server shows nobody how ranges are distributed; the planner is left to guess"
+                reason = "before PostgreSQL 17, range histograms are not visible; the planner uses default estimates"
                 what = f"statistics of {relation.schema_name}.{relation.name}.{column.name}"
                 yield NotExamined(what=what, reason=reason)
 

@@ -94,7 +94,7 @@ def _gather(sessions: Sessions, statistics: ExtendedStatistics, items: Sequence[
         inserted = connection.execute(render("twin/read_combinations", keys=keys)).fetchall()
     ordinals = _in_order(row["items"] if row is not None else (), inserted)
     if built is None or sorted(ordinals) != list(range(len(items))):
-        raise psycopg.DataError("its most common combinations are others on the twin")
+        raise psycopg.DataError("its most common combinations differ on the twin")
     return _with_frequencies(built, [items[ordinal] for ordinal in ordinals], keys)
 
 

@@ -138,7 +138,7 @@ def _with_failures(flat: Flat, failed: Iterable[tuple[_Object, psycopg.Error]]) 
 def _without_impostors(snapshot: Snapshot) -> tuple[Snapshot, Flat]:
     """Leave out what has another statement in place of its definition, which no server printed."""
     notes: list[NotExamined] = []
-    reason = "its definition in the snapshot is another statement"
+    reason = "its definition in the snapshot is a different statement"
 
     def fits(kind: str, what: str, text: str) -> bool:
         if _PRINTED[kind].match(text) is None:
@@ -148,7 +148,7 @@ def _without_impostors(snapshot: Snapshot) -> tuple[Snapshot, Flat]:
 
     def elsewhere(schema: str, what: str) -> bool:
         if schema in _OWN_SCHEMAS:
-            notes.append(NotExamined(what=what, reason="its schema is the twin's own"))
+            notes.append(NotExamined(what=what, reason="its schema name is reserved for the twin"))
         return schema not in _OWN_SCHEMAS
 
     functions = tuple(
@@ -169,7 +169,7 @@ def _without_impostors(snapshot: Snapshot) -> tuple[Snapshot, Flat]:
 
 def _without_foreign_tables(snapshot: Snapshot) -> Flat:
     foreign = [relation for relation in snapshot.relations if relation.kind == "f"]
-    reason = "it is a foreign table, and only its server's wrapper knows what it costs"
+    reason = "it is a foreign table, whose costs only its foreign-data wrapper knows"
     return Flat(
         not_examined=tuple(NotExamined(what=f"foreign table {called(each)}", reason=reason) for each in foreign),
         lost=tuple(lost_relation(each, reason) for each in foreign),
@@ -219,8 +219,8 @@ class _Patience:
         if self._left < 0:
             raise CapabilityError(
                 need="definitions that the twin can create",
-                found=f"{_MOST_CANCELED + 1} took longer than any should, the last one {what}",
-                remedy="capture the database again, or leave that schema out",
+                found=f"{_MOST_CANCELED + 1} exceeded the time limit, the last one {what}",
+                remedy="capture the database again, or exclude that schema",
             )
 
 
@@ -249,7 +249,7 @@ def _create(
 
 
 def _reason(error: psycopg.Error) -> str:
-    return f"the twin cannot have it: {error.diag.message_primary or str(error).splitlines()[0]}"
+    return f"the twin cannot create it: {error.diag.message_primary or str(error).splitlines()[0]}"
 
 
 def _schemas_and_extensions(snapshot: Snapshot) -> Iterator[_Object]:

@@ -19,7 +19,7 @@ from analyzer.twin.server.containment import APPLICATION, CAPTURED
 #: Of a function that is asked for while it has no body; nothing of PostgreSQL's has that class.
 NO_BODY = "TX001"
 _OWNERS = {"owners": [CAPTURED, APPLICATION]}
-_REMEDY = "; add --run-user-code to run it inside the containment"
+_REMEDY = "; use --run-user-code to run it inside the containment"
 #: Volatile, and of no effect but on sequences of the twin's.
 _HARMLESS = frozenset(
     """
@@ -142,6 +142,6 @@ def _raising(name: str, *, returns_plainly: bool, remedy: str = _REMEDY) -> str:
     quoted = name.replace("\\", "\\\\").replace("'", "''").replace("%", "%%")
     return (
         "BEGIN IF pg_catalog.current_setting('twindex.building', true) OPERATOR(pg_catalog.=) 'on' THEN RETURN"
-        f"{'' if returns_plainly else ' NULL'}; END IF; RAISE EXCEPTION E'planning runs {quoted}(), whose body the twin"
-        f" leaves out{remedy}' USING ERRCODE = '{NO_BODY}'; END"
+        f"{'' if returns_plainly else ' NULL'}; END IF; RAISE EXCEPTION E'planning runs {quoted}(), whose body the "
+        f"twin omits{remedy}' USING ERRCODE = '{NO_BODY}'; END"
     )

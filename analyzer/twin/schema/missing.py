@@ -34,7 +34,7 @@ def lost_index(index: Index, reason: str) -> Lost:
     return Lost(
         table=definition.table,
         columns=frozenset(columns.union(*map(words, texts))),
-        reason=f"the index {definition.schema}.{definition.name} may serve it, and {reason}",
+        reason=f"the index {definition.schema}.{definition.name} may be used by it, and {reason}",
     )
 
 

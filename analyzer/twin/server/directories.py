@@ -1,4 +1,4 @@
-"""Where clusters of our own live, under which account, and the locks that tell who uses them."""
+"""The directories of twindex's own clusters, their accounts, and the locks that mark their use."""
 
 import contextlib
 import fcntl
@@ -55,8 +55,8 @@ def private_account(taken: Collection[int] = ()) -> Account | None:
         if uid not in used and not _has_name(uid):
             return Account(uid=uid, gid=uid)
     raise CapabilityError(
-        need="an account for PostgreSQL that nobody else uses",
-        found=f"all users from {_PRIVATE[0]} to {_PRIVATE[-1]} are in use",
+        need="an unused user ID for PostgreSQL",
+        found=f"all user IDs from {_PRIVATE[0]} to {_PRIVATE[-1]} are in use",
         remedy="run twindex as an ordinary user",
     )
 
@@ -122,8 +122,8 @@ def _temporary_root() -> Path:
     except FileNotFoundError:
         raise CapabilityError(
             need="a directory for temporary files",
-            found="none can be written",
-            remedy="free disk space, or set TMPDIR to a directory you can write",
+            found="none is writable",
+            remedy="free disk space, or set TMPDIR to a writable directory",
         ) from None
 
 
@@ -154,8 +154,8 @@ def own_dir(root: Path) -> Path:
             return path
     raise CapabilityError(
         need=f"{first}, a directory of our own",
-        found=f"somebody else has it, and the {_NAMES - 1} names after it",
-        remedy="remove them, or set TMPDIR to a directory that only you can write",
+        found=f"another user owns it, and the {_NAMES - 1} names after it are taken",
+        remedy="remove them, or set TMPDIR to a directory that only you can write to",
     )
 
 
@@ -178,7 +178,8 @@ def can_reach(path: Path, account: Account | None) -> bool:
 
 
 def is_runtime_dir(path: Path) -> bool:
-    """Say whether a path is that of a directory of ours, as it is or as it was: nobody else can have made it."""
+    """Say whether a path is that of a directory of ours, as it is or as it was: no other account can have created "
+    "it."""
     if not path.name.startswith(f"twindex-{os.geteuid()}"):
         return False
     with contextlib.suppress(FileNotFoundError):

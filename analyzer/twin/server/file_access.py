@@ -68,7 +68,7 @@ class LocalStorage:
 
     def _last_words(self) -> str:
         said = self._process.stderr.read() if self._process.stderr is not None else ""
-        return (said.strip().splitlines() or ["the process that does it ended"])[-1]
+        return (said.strip().splitlines() or ["the process that does so terminated"])[-1]
 
     def close(self) -> None:
         """End the process."""

@@ -1,4 +1,4 @@
-"""Remember, outside of any project, which kept clusters twindex made: a repository could bring one of its own.
+"""Record, outside any project, which kept clusters twindex created: a repository could contain its own.
 
 A server's configuration holds commands. So only what is noted in the state directory of the account's owner, or where
 that cannot be written in a directory of ours below /var/tmp, is started; neither place is taken from the environment.
@@ -17,7 +17,7 @@ from analyzer.twin.server.postmaster import system_identifier
 
 
 def remember(home: Path) -> None:
-    """Note that a cluster, which is complete, is ours."""
+    """Record that a complete cluster is ours."""
     for place in _places():
         with contextlib.suppress(OSError):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ def remember(home: Path) -> None:
 
 
 def is_ours(home: Path) -> bool:
-    """Say whether that very directory, with that very cluster, was noted."""
+    """Tell whether this directory was recorded with this cluster."""
     for place in _places():
         with contextlib.suppress(OSError, ValueError):
             note = place / digest(str(home.resolve()))

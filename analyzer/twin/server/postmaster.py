@@ -1,4 +1,4 @@
-"""Make, start and stop one server on one data directory, through initdb, postgres and signals."""
+"""Create, start and stop one server on one data directory, through initdb, postgres and signals."""
 
 import contextlib
 import json
@@ -34,8 +34,8 @@ SUPERUSER = "postgres"
 def initialise(data: Path, binaries: Binaries, account: Account | None, *, contained: bool = False) -> None:
     """Make a data directory; it gets its name when it is complete, so that a killed initdb leaves none.
 
-    initdb looks its user up by name. So as root an account that has one runs it, in a directory that nobody else can
-    enter, before there is anything in it that is not PostgreSQL's; what it made is then given to the server's account.
+    initdb looks up its user by name. Therefore, as root, an account with a name runs it, in a directory that no other
+    account can enter, before anything but PostgreSQL's files is in it; then its files get their new owner.
     """
     unfinished = data.with_name("data.new")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -86,7 +86,7 @@ def _give_one(descriptor: int, maker: Account, account: Account) -> None:
     found = os.fstat(descriptor)
     lone = stat.S_ISDIR(found.st_mode) or (stat.S_ISREG(found.st_mode) and found.st_nlink == 1)
     if found.st_uid != maker.uid or not lone:
-        raise _failed("initdb", "error: somebody else changed what it made")
+        raise _failed("initdb", "error: another user changed its files")
     os.fchown(descriptor, account.uid, account.gid)
 
 
@@ -192,7 +192,7 @@ def _kill(pid: int) -> None:
 
 def _failed(program: str, said: str) -> CapabilityError:
     return CapabilityError(
-        need="a PostgreSQL server of our own",
+        need="a private PostgreSQL server",
         found=f"{program} failed: {_reason(said)}",
         remedy="free memory or disk under TMPDIR, or point TMPDIR elsewhere",
     )
@@ -271,7 +271,7 @@ def _serves(pid: int, data: Path) -> bool:
 
 
 def _lives(pid: int) -> bool:
-    """Say whether a process runs; one that has ended and that nobody waited for does not."""
+    """Tell whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
     except (OSError, IndexError):
@@ -297,6 +297,6 @@ def _exists(pid: int) -> bool:
 
 
 def _reason(said: str) -> str:
-    """Pick the lines that tell why out of what a program or a server log said, without their prefix."""
+    """Extract the lines with the reason from the output of a program or a server log, without their prefix."""
     lines = [_LOG_PREFIX.sub("", line.strip()) for line in said.splitlines() if line.strip()]
-    return " / ".join(([line for line in lines if _TELLING.search(line)] or lines)[-2:]) or "it gave no reason"
+    return " / ".join(([line for line in lines if _TELLING.search(line)] or lines)[-2:]) or "no reason given"

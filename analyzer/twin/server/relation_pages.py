@@ -1,4 +1,4 @@
-"""Give empty relations the size, and indexes the shape, that the planner saw on the captured server.
+"""Give empty relations the size, and indexes the metapages, of the captured server.
 
 The planner asks the file system how long a relation is and reads the first page of some indexes; it never reads rows
 but for an index's extremes. Files are only ever extended: truncating one under a running server is not safe.
@@ -46,7 +46,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """What one relation's files are to look like."""
+    """The desired state of the files of one relation."""
 
     #: Below the data directory, as pg_relation_filepath() names it.
     path: str
@@ -177,7 +177,7 @@ def plant_btree(descriptor: int, height: int) -> None:
 
 
 def plant_brin(descriptor: int, heap_blocks: int) -> None:
-    """Tell a BRIN index how many pages its range map has for a heap of that many blocks."""
+    """Write the number of range map pages of a BRIN index for a heap of that many blocks."""
     meta = _read(descriptor, 0)
     magic, version, pages_per_range, last = _BRIN_META.unpack_from(meta, _PAGE_HEADER.size)
     ranges = -(-heap_blocks // max(1, pages_per_range))
@@ -187,7 +187,7 @@ def plant_brin(descriptor: int, heap_blocks: int) -> None:
 
 
 def plant_gin(descriptor: int, gin: tuple[int, int, int, int], pages: int) -> None:
-    """Tell a GIN index of that many pages what its planner takes it to hold (gincostestimate).
+    """Write the metapage of a GIN index of that many pages, as gincostestimate() reads it.
 
     Numbers that the planner would not take from a metapage, or would cut, are the ones it makes up for itself; it does
     where the metapage gives none.

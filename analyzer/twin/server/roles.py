@@ -1,4 +1,4 @@
-"""The roles that captured objects belong to and that captured SQL runs as; they have no right beyond those objects."""
+"""The roles that own captured objects and run captured SQL; they have no other privileges."""
 
 from analyzer.db import Connection
 from analyzer.sql import render
@@ -19,7 +19,7 @@ _TEMPORARY_FILES = "262144"
 
 
 def create_captured_roles(superuser: Connection, host: Host, containment: Containment) -> None:
-    """Create the owner of all that is captured, and the role that plans what row security applies to."""
+    """Create the owner of the captured objects, and the role to which row security applies."""
     for role in (CAPTURED, APPLICATION):
         values = {"is_superuser": not containment.role, "password": host.password_of(role)}
         superuser.execute(render("twin/create_captured_role", role=role, **values))

@@ -1,4 +1,4 @@
-"""Start a program that may do little: a script of its own, which drops rights, closes the kernel's doors and executes.
+"""Start a confined program: a standalone script that drops privileges, restricts itself and executes it.
 
 `python -I -S sandbox.py SPEC` with a Spec as JSON. It stands alone, on the standard library, so that it starts in
 milliseconds and needs nothing that an unprivileged account could not read.
@@ -64,7 +64,7 @@ _CALLS = {
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """What to start, and what it may do."""
+    """The program to start, and its permissions."""
 
     arguments: tuple[str, ...]
     environment: dict[str, str]
@@ -194,7 +194,7 @@ def prepare(spec: Spec) -> None:
 
 
 def _detach() -> None:
-    """Go on as a process that nobody waits for; the one that was called prints its number and ends."""
+    """Continue as a detached process; the original one prints its process ID and exits."""
     if (number := os.fork()) != 0:
         os.write(1, b"%d\n" % number)
         os._exit(0)
