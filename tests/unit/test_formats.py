@@ -8,7 +8,6 @@ import click
 import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
-from sample_report import propose_document, sample, whatif_document
 
 from analyzer.cli import COMMANDS, cli
 from analyzer.documents.findings import FindingsDocument
@@ -19,6 +18,7 @@ from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
 from analyzer.render.formats import FORMATS, Format, alternatives, format_of, formats_of, suffixes_of
 from analyzer.render.output import render
+from tests.unit.sample_report import propose_document, sample, whatif_document
 
 #: As a table of Markdown has it.
 BAR = r"\|"
