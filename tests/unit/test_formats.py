@@ -66,8 +66,8 @@ def test_help_completion_and_page_offer_what_the_command_has_and_nothing_else(co
     page = (PAGES / f"{command}.md").read_text(encoding="utf-8")
     assert f"| `--format {BAR.join(formats)}` |" in page
     usual = [FORMATS[name].suffixes[0] for name in formats if FORMATS[name].suffixes]
-    assert f"the suffix ({' '.join(f'`{suffix}`' for suffix in usual)}) picks the format" in page
-    assert f"the suffix ({', '.join(usual)}) picks the format" in " ".join(shown.split())
+    assert f"the suffix ({' '.join(f'`{suffix}`' for suffix in usual)}) selects the format" in page
+    assert f"{', '.join(usual)} selects the format" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("document", SAMPLES, ids=lambda each: type(each).__name__)
