@@ -9,7 +9,8 @@ from pathlib import Path
 
 from psycopg.sql import SQL
 
-from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
+from analyzer.advise.benefit import PricedStatement
+from analyzer.advise.cost import Configuration, CostModel, shaped_and_priced
 from analyzer.advise.select import select
 from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined

@@ -7,51 +7,34 @@ from dataclasses import dataclass, field
 
 import psycopg
 
+from analyzer.advise.benefit import (
+    Change,
+    Costs,
+    Execution,
+    Gain,
+    PricedStatement,
+    Query,
+    Table,
+    gain,
+    recorded_cost,
+    statement_cost,
+)
 from analyzer.advise.fit_parameters import calibrate
-from analyzer.advise.limit_cost import cautious_cost
-from analyzer.advise.plan_cache import Answer, Configuration, Costs, PlanCache
+from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
 from analyzer.documents.snapshot import Constraint, NotExamined, Relation, Snapshot
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
-from analyzer.twin.twin import Asked, Plan, Twin, TwinIndex, walk
+from analyzer.twin.twin import Plan, Twin, TwinIndex, walk
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape, shape
-
-Table = tuple[str, str]
 
 #: How many parameters of one statement may need a cast before it is given up.
 _MOST_REPAIRS = 25
 #: A chain of ON DELETE CASCADE is followed so far.
 _MOST_CASCADES = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """One text the planner is asked, and how often one execution of its statement runs it."""
-
-    text: str
-    times: float
-    generic: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PricedStatement:
-    """A statement the planner can plan."""
-
-    statement: Statement
-    #: None when its text could not be resolved to tables.
-    shape: Shape | None
-    #: The statement as EXPLAIN (GENERIC_PLAN) takes it.
-    generic: str
-    #: With parameters bound to values of the statistics where all of them can be, else just the generic text.
-    queries: tuple[Query, ...]
-    #: What its foreign-key triggers run, which EXPLAIN leaves out.
-    triggered: tuple[Query, ...]
-    #: Tables whose indexes matter to it; None means any.
-    tables: frozenset[Table] | None
 
 
 def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
@@ -91,8 +74,9 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
         statement=statement,
         shape=shape,
         generic=text,
-        queries=bound or (Query(text=text, times=1.0),),
-        triggered=tuple(query for _, query in triggered),
+        execution=Execution(
+            queries=bound or (Query(text=text, times=1.0),), triggered=tuple(query for _, query in triggered)
+        ),
         tables=tables,
     )
 
@@ -165,13 +149,11 @@ def referencing(schema: str, table: str, snapshot: Snapshot) -> Iterator[tuple[R
 class _Question:
     """What a twin, or a copy of it, is asked about one statement."""
 
-    queries: tuple[Query, ...]
-    triggered: tuple[Query, ...]
+    execution: Execution
     tables: frozenset[Table] | None
     #: Places among the twin's added indexes.
     visible: tuple[int, ...]
     without: tuple[str, ...]
-    cautious: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,16 +167,11 @@ class _Planned:
 
 def _plan(twin: Twin, question: _Question) -> _Planned:
     visible = [(place, twin.added[place]) for place in question.visible]
-    twin.show([index for _, index in visible], without=question.without, tables=question.tables)
-    queries = (*question.queries, *question.triggered)
-    plans = twin.plan_all([Asked(text=query.text, generic=query.generic) for query in queries])
-    names = frozenset[str]().union(*(plan.indexes for plan in plans))
-    used = [(place, index.names) for place, index in visible if not index.names.isdisjoint(names)]
-    proposed = frozenset[str]().union(*(names for _, names in used)) if question.cautious else ()
-    priced = [(query.times, plan) for query, plan in zip(queries, plans, strict=True)]
-    own = sum(times * cautious_cost(plan, proposed) for times, plan in priced[: len(question.queries)])
-    triggered = (times * plan.cost for times, plan in priced[len(question.queries) :])
-    return _Planned(used=tuple(place for place, _ in used), costs=(own, *triggered))
+    shown = [index for _, index in visible]
+    twin.show(shown, without=question.without, tables=question.tables)
+    found = statement_cost(twin, question.execution, shown)
+    used = tuple(place for place, index in visible if not index.names.isdisjoint(found.indexes))
+    return _Planned(used=used, costs=found.costs)
 
 
 @dataclass(slots=True)
@@ -207,8 +184,6 @@ class CostModel:
     base: Configuration = frozenset()
     #: Existing indexes that are done without, as `schema.name`.
     without: tuple[str, ...] = ()
-    #: Price plans that hope to stop early at what they cost when they don't.
-    cautious: bool = True
     #: What is going to be asked about; more can be answered at once when it is known.
     candidates: Configuration = frozenset()
     #: Copies of the twin, to prepare answers on.
@@ -226,7 +201,7 @@ class CostModel:
 
     def total(self, configuration: Configuration) -> float:
         """Return the cost of the whole workload: the sum over statements of calls times cost."""
-        return sum(item.statement.calls * self.cost(item, configuration) for item in self.statements)
+        return sum(recorded_cost(item.statement, self.cost(item, configuration)) for item in self.statements)
 
     def affected(self, table: Table) -> list[PricedStatement]:
         """Return the statements to which an index of that table can matter."""
@@ -238,7 +213,7 @@ class CostModel:
 
     def costs(self, item: PricedStatement, configuration: Configuration) -> Costs:
         """Return the cost of one execution in parts: the statement itself, then each of its foreign-key triggers."""
-        self.answered += len(item.queries) + len(item.triggered)
+        self.answered += len(item.execution.asked)
         relevant = self._relevant(item, configuration)
         known = self._known(item)
         if (costs := known.find(relevant)) is None:
@@ -246,6 +221,16 @@ class CostModel:
             costs = known.find(relevant)
         assert costs is not None  # noqa: S101 - just settled
         return costs
+
+    def changes(self, index: TwinIndex, configuration: Configuration) -> Iterator[Change]:
+        """Yield what an index, added to a configuration, does to each statement that it can matter to."""
+        larger = configuration | {index}
+        for item in self.affected((index.index.schema, index.index.table)):
+            yield Change(item=item, before=self.costs(item, configuration), after=self.costs(item, larger))
+
+    def gain(self, index: TwinIndex, configuration: Configuration) -> Gain:
+        """Return what adding an index to a configuration saves."""
+        return gain(self.changes(index, configuration), self.upkeep(index, configuration))
 
     def prepare(self, configurations: Sequence[Configuration], *, deadline: float = math.inf) -> None:
         """Find out what every statement costs under some configurations, side by side where there is a pool.
@@ -283,7 +268,7 @@ class CostModel:
         return PlanCache(competing, frozenset(unrelated))
 
     def _learn(self, item: PricedStatement, visible: Configuration, planned: _Planned) -> None:
-        self.questions += len(item.queries) + len(item.triggered)
+        self.questions += len(item.execution.asked)
         known = self._known(item)
         used = frozenset(self.twin.added[place] for place in planned.used)
         if apart := visible - known.competing:
@@ -295,21 +280,19 @@ class CostModel:
         for place in range(len(self._places), len(self.twin.added)):
             self._places[self.twin.added[place]] = place
         return _Question(
-            queries=item.queries,
-            triggered=item.triggered,
+            execution=item.execution,
             tables=item.tables,
             visible=tuple(sorted(self._places[each] for each in visible)),
             without=self.without,
-            cautious=self.cautious,
         )
 
     def _named(self, item: PricedStatement) -> frozenset[str]:
-        return self._relevance.named(query.text for query in (*item.queries, *item.triggered))
+        return self._relevance.named(query.text for query in item.execution.asked)
 
     def plan(self, item: PricedStatement, configuration: Configuration) -> Plan:
         """Return the plan to show to people: the generic one, or of the first binding where that is what is priced."""
         self.twin.show(self._relevant(item, configuration), without=self.without, tables=item.tables)
-        query = item.queries[0]
+        query = item.execution.queries[0]
         return self.twin.plan(query.text, generic=query.generic)
 
     def upkeep(self, index: TwinIndex, beside: Configuration) -> float:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from analyzer import stdout
 from analyzer.advise.cost import CostModel
 from analyzer.twin.twin import TwinIndex
+from analyzer.workload.parse import Statement
 
 if TYPE_CHECKING:
     from highspy.highs import highs_var
@@ -32,12 +33,13 @@ def solve(model: CostModel, candidates: Sequence[TwinIndex], budget_bytes: int) 
     for option, value in (("output_flag", False), ("log_to_console", False), ("threads", 1), ("time_limit", _SECONDS)):
         solver.setOptionValue(option, value)
     built = [solver.addBinary(obj=-model.upkeep(index, frozenset())) for index in usable]
-    served: dict[int, list[highs_var]] = {}
+    served: dict[Statement, list[highs_var]] = {}
     for index, is_built in zip(usable, built, strict=True):
-        for place, saving in _savings(model, index):
-            serves = solver.addVariable(lb=0, ub=1, obj=saving)
-            solver.addConstr(serves <= is_built)
-            served.setdefault(place, []).append(serves)
+        for change in model.changes(index, frozenset()):
+            if change.saving > 0:
+                serves = solver.addVariable(lb=0, ub=1, obj=change.saving)
+                solver.addConstr(serves <= is_built)
+                served.setdefault(change.item.statement, []).append(serves)
     for alternatives in served.values():
         solver.addConstr(solver.qsum(alternatives) <= 1)
     if not built:
@@ -48,15 +50,3 @@ def solve(model: CostModel, candidates: Sequence[TwinIndex], budget_bytes: int) 
     if solver.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
         return ()
     return tuple(index for index, one in zip(usable, built, strict=True) if solver.val(one) > 0.5)
-
-
-def _savings(model: CostModel, index: TwinIndex) -> list[tuple[int, float]]:
-    """Return what the index alone saves each statement it helps, by the statement's place in the workload."""
-    affected = model.affected((index.index.schema, index.index.table))
-    found: list[tuple[int, float]] = []
-    for place, item in enumerate(model.statements):
-        if item in affected:
-            saving = model.cost(item, frozenset()) - model.cost(item, frozenset([index]))
-            if saving > 0:
-                found.append((place, item.statement.calls * saving))
-    return found

@@ -12,10 +12,10 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from analyzer.advise.benefit import Costs
 from analyzer.twin.twin import TwinIndex
 
 Configuration = frozenset[TwinIndex]
-Costs = tuple[float, ...]
 
 #: Of a smaller configuration every subset is looked up; of a larger one, what is known is gone through.
 _SMALL = 6

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from analyzer.advise.benefit import LEAST_SHARE
 from analyzer.advise.candidates import Candidate, candidates, serves, signature
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
-from analyzer.advise.select import LEAST_SHARE, Refused, select
+from analyzer.advise.select import Refused, select
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
@@ -16,8 +17,6 @@ from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement, Workload
 from analyzer.workload.system_statements import tableless
 
-#: A statement counts as helped, or hurt, from this change of its cost.
-_LEAST_CHANGE = 0.01
 #: States of a spec that will be built: it counts as there.
 _WANTED = frozenset({"approved", "proposed"})
 #: Refused candidates that are named one by one.
@@ -325,15 +324,14 @@ def _evidence(
 
 
 def _effects(model: CostModel, index: TwinIndex, before: Configuration, after: Configuration) -> Iterator[Effect]:
-    for item in model.affected((index.index.schema, index.index.table)):
-        cost_before, cost_after = model.cost(item, before), model.cost(item, after)
-        if abs(cost_after - cost_before) > _LEAST_CHANGE * cost_before:
+    for change in model.changes(index, before):
+        if change.is_notable:
             yield Effect(
-                item=item,
-                cost_before=cost_before,
-                cost_after=cost_after,
-                plan_before=model.plan(item, before),
-                plan_after=model.plan(item, after),
+                item=change.item,
+                cost_before=change.cost_before,
+                cost_after=change.cost_after,
+                plan_before=model.plan(change.item, before),
+                plan_after=model.plan(change.item, after),
             )
 
 

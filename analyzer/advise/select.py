@@ -5,16 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzer.advise.benefit import LEAST_RATIO, LEAST_SHARE, Gain
 from analyzer.advise.candidates import serves
-from analyzer.advise.cost import Configuration, CostModel
+from analyzer.advise.cost import CostModel
 from analyzer.advise.integer_program import solve
 from analyzer.documents.snapshot import Index
 from analyzer.twin.twin import TwinIndex
-
-#: A choice must save this share of what the workload costs without any.
-LEAST_SHARE = 0.005
-#: And make what it helps this many times cheaper.
-LEAST_RATIO = 1.5
 
 #: Why a candidate that saves something was not chosen.
 Refusal = Literal["share", "ratio", "budget", "most"]
@@ -41,12 +37,6 @@ class Selection:
     refused: tuple[Refused, ...]
     #: The time ran out before every candidate was tried.
     complete: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Gain:
-    saving: float = 0.0
-    ratio: float = 1.0
 
 
 def select(
@@ -104,9 +94,9 @@ class _Search:
     def start_from(self, seed: Sequence[TwinIndex]) -> None:
         """Take what another search found, as far as each index pays on top of the ones before it."""
         for index in sorted(
-            seed, key=lambda each: (-self._gain(each, frozenset()).saving / _size(each), each.index.name)
+            seed, key=lambda each: (-self._model.gain(each, frozenset()).saving / _size(each), each.index.name)
         ):
-            if not self._is_redundant(index) and self._pays(self._gain(index, frozenset(self.chosen))):
+            if not self._is_redundant(index) and self._pays(self._model.gain(index, frozenset(self.chosen))):
                 self.chosen.append(index)
                 del self._bounds[index]
 
@@ -125,7 +115,7 @@ class _Search:
                 break
             if not self._fits(index) or self._is_redundant(index):
                 continue
-            gain = self._gain(index, configuration)
+            gain = self._model.gain(index, configuration)
             self._bounds[index] = gain.saving
             if self._pays(gain) and gain.saving / _size(index) > best_ratio:
                 best, best_ratio = index, gain.saving / _size(index)
@@ -156,7 +146,7 @@ class _Search:
         for index in self._bounds:
             if self._is_redundant(index):
                 continue
-            gain = self._gain(index, configuration)
+            gain = self._model.gain(index, configuration)
             if gain.saving <= 0:
                 continue
             because: Refusal = "most" if full else "budget"
@@ -175,31 +165,12 @@ class _Search:
     def _is_redundant(self, index: TwinIndex) -> bool:
         return any(_serves(other, index) for other in self.chosen)
 
-    def _pays(self, gain: _Gain) -> bool:
+    def _pays(self, gain: Gain) -> bool:
         return gain.saving > 0 and gain.saving >= self._least and gain.ratio >= LEAST_RATIO
 
     def _is_hardly_missed(self, index: TwinIndex, kept: Sequence[TwinIndex], rest: Sequence[TwinIndex]) -> bool:
         with_it, without_it = self._model.total(frozenset(kept)), self._model.total(frozenset(rest))
         return without_it - with_it - self._model.upkeep(index, frozenset(rest)) < self._least
-
-    def _gain(self, index: TwinIndex, configuration: Configuration) -> _Gain:
-        """Return what adding an index saves, its upkeep deducted, and how many times cheaper what it helps becomes."""
-        larger = configuration | {index}
-        helped_before = helped_after = hurt = 0.0
-        for item in self._model.affected((index.index.schema, index.index.table)):
-            calls = item.statement.calls
-            before, after = self._model.costs(item, configuration), self._model.costs(item, larger)
-            for was, becomes in zip(before, after, strict=True):
-                if becomes < was:
-                    helped_before += calls * was
-                    helped_after += calls * becomes
-                else:
-                    hurt += calls * (becomes - was)
-        if not helped_before:
-            return _Gain()
-        ratio = helped_before / helped_after if helped_after else float("inf")
-        upkeep = self._model.upkeep(index, configuration)
-        return _Gain(saving=helped_before - helped_after - hurt - upkeep, ratio=ratio)
 
 
 def _size(index: TwinIndex) -> int:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import psycopg
 
-from analyzer.advise.cost import PricedStatement, shaped_and_priced
+from analyzer.advise.benefit import PricedStatement, statement_cost
+from analyzer.advise.cost import shaped_and_priced
 from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import InputError
 from analyzer.twin.twin import Plan, Twin, TwinIndex
@@ -16,7 +17,8 @@ from analyzer.workload.parse import Statement, UnparsedStatement
 class Trial:
     """One statement before and after; None where the planner had no answer, and then `error` says why.
 
-    The plans are the generic ones; a cost is the weighted mean over the bindings where there are any.
+    The plans are the generic ones. A cost is of one execution, as `propose` and `verify` price it: the weighted mean
+    over the bindings where there are any, foreign-key triggers included.
     """
 
     id: str
@@ -57,9 +59,9 @@ def _try(
     _, item = shaped_and_priced(twin, statement)
     if isinstance(item, NotExamined):
         return Trial(id=statement.id, text=statement.text, error=item.reason)
-    cost_before, plan_before = _ask(twin, item)
+    cost_before, plan_before = _ask(twin, item, ())
     twin.show(added, without=drop)
-    cost_after, plan_after = _ask(twin, item)
+    cost_after, plan_after = _ask(twin, item, added)
     return Trial(
         id=statement.id,
         text=statement.text,
@@ -70,7 +72,5 @@ def _try(
     )
 
 
-def _ask(twin: Twin, item: PricedStatement) -> tuple[float, Plan]:
-    plan = twin.plan(item.generic)
-    cost = sum(query.times * twin.plan(query.text, generic=query.generic).cost for query in item.queries)
-    return cost, plan
+def _ask(twin: Twin, item: PricedStatement, shown: Sequence[TwinIndex]) -> tuple[float, Plan]:
+    return statement_cost(twin, item.execution, shown).total, twin.plan(item.generic)

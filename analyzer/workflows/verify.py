@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
-from analyzer.advise.cost import CostModel, PricedStatement, price
+from analyzer.advise.benefit import PricedStatement
+from analyzer.advise.cost import CostModel, price
 from analyzer.advise.timing import expected_ms, learn_times
 from analyzer.checks.registry import REGRESSION
 from analyzer.documents.findings import CheckCount, Finding
@@ -275,7 +276,7 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
         if not isinstance(item, NotExamined):
             items.append(item)
     costs = CostModel(twin=twin, statements=items)
-    changed = CostModel(twin=twin, statements=items, without=deploy.dropped, cautious=False)
+    changed = CostModel(twin=twin, statements=items, without=deploy.dropped)
     everything = frozenset(deploy.added)
     times = learn_times((item.statement, costs.cost(item, frozenset())) for item in items)
     means = {each.before.id: each.mean_ms_before for each in measured}
@@ -291,7 +292,7 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
                 mean_ms_after=expected_ms(item.statement, cost_before, cost_after, times),
                 uses=tuple(sorted(deploy.names[index.index.name] for index in used)),
                 approximate=any(index.index.method in _APPROXIMATE for index in used),
-                generic=item.statement.parameters > 0 and item.queries[0].generic,
+                generic=item.statement.parameters > 0 and item.execution.queries[0].generic,
                 limited=_limited(item, changed.plan(item, everything)),
                 fixed_ms=times.read_ms if item.statement.kind == "select" else times.write_ms,
             ),

@@ -4,7 +4,8 @@ import itertools
 
 from psycopg import sql
 
-from analyzer.advise.cost import CostModel, PricedStatement, shaped_and_priced
+from analyzer.advise.benefit import PricedStatement
+from analyzer.advise.cost import CostModel, shaped_and_priced
 from analyzer.advise.integer_program import solve
 from analyzer.advise.select import select
 from analyzer.capture.capture import capture
