@@ -1,7 +1,7 @@
 """Propose indexes for a workload, each with its evidence."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,6 +12,7 @@ from analyzer.advise.select import Refused, select
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
+from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement, Workload
@@ -107,19 +108,18 @@ def propose(
     declared: Sequence[Declared] = (),
     limits: Limits | None = None,
     pool: TwinPool | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Advice:
     """Propose indexes that make the workload cheaper on the twin, none of which exists or is declared.
 
     What takes long is done on the copies of a pool, of this very twin; the proposals are the same without one.
     """
-    tell: Callable[[str], object] = progress or str
     snapshot, bounds = twin.snapshot, limits or Limits()
-    tell("advise: statements")
+    progress("advise: statements")
     without_table = tableless(workload.statements, snapshot)
     served = [statement for statement in workload.statements if statement not in without_table]
     priced, not_examined = _price(twin, served, pool)
-    tell("advise: candidates")
+    progress("advise: candidates")
     found = candidates((item.shape for item in priced if item.shape), snapshot)
     standing = [each for each in declared if each.holds(snapshot.captured_at.date())]
     fresh, refused = _fresh(twin, found, standing)
@@ -139,7 +139,7 @@ def propose(
         not_examined.append(NotExamined(what="the rest of the candidates", reason=reason))
     again = _again(twin, selection.chosen, [each for each in declared if each not in standing])
     proposals = tuple(_evidence(model, selection.chosen, built, again))
-    tell("advise: done")
+    progress("advise: done")
     return Advice(
         planner=twin.planner,
         statements=_costs(model, served, frozenset(selection.chosen)),

@@ -1,7 +1,7 @@
 """Choose indexes: greedy by benefit per byte, and drop what a later choice made superfluous."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +10,7 @@ from analyzer.advise.candidates import serves
 from analyzer.advise.cost import CostModel
 from analyzer.advise.integer_program import solve
 from analyzer.documents.snapshot import Index
+from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
 
 #: Why a candidate that saves something was not chosen.
@@ -46,7 +47,7 @@ def select(
     budget_bytes: int | None = None,
     most: int | None = None,
     seconds: float | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Selection:
     """Choose candidates one by one, each time the one that saves most per byte of what is still to save.
 
@@ -66,11 +67,10 @@ def select(
     return Selection(chosen=tuple(search.chosen), refused=refused, complete=complete)
 
 
-def _run(search: "_Search", model: CostModel, most: int | None, progress: Callable[[str], None] | None) -> None:
+def _run(search: "_Search", model: CostModel, most: int | None, progress: Progress) -> None:
     while True:
         while most is None or len(search.chosen) < most:
-            if progress:
-                progress(f"advise: {len(search.chosen)} chosen, {model.questions} plans tried")
+            progress(f"advise: {len(search.chosen)} chosen, {model.questions} plans tried")
             if not search.choose():
                 break
         if not search.drop_superfluous():

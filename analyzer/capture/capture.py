@@ -5,7 +5,7 @@ on a table or read its rows: the planner sees it anyway, and so must who watches
 another session holds, or the role may not see, is named in the snapshot and does not stop the rest.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from psycopg import errors
@@ -30,6 +30,7 @@ from analyzer.capture.without_values import without_values
 from analyzer.db import reading, see_the_present
 from analyzer.documents.snapshot import Index, NotExamined, Relation, Snapshot
 from analyzer.errors import NotExaminableError
+from analyzer.progress import Progress, silent
 
 #: How often to look for locks again when somebody took one between the look and the reading.
 _ATTEMPTS = 3
@@ -90,7 +91,7 @@ def capture(
     statement_timeout_ms: int = 30_000,
     run_user_code: bool = False,
     allow_superuser: bool = True,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Snapshot:
     """Read one database into a snapshot; without `values`, no value of a row and no literal of a statement.
 
@@ -101,7 +102,6 @@ def capture(
     Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements`
     cannot be read, and ConflictError if a replica is not one.
     """
-    tell = progress or _silent
     if replicas:
         check_servers((url, *replicas), allow_superuser=allow_superuser)
     limits = {"statement_timeout_ms": statement_timeout_ms}
@@ -111,9 +111,9 @@ def capture(
             values=values, statements=statements, sample_rows=sample_rows if values else 0,
             statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code,
         )  # fmt: skip
-        snapshot, tables = _read(reader, wanted, tell)
+        snapshot, tables = _read(reader, wanted, progress)
     if replicas:
-        tell("replicas")
+        progress("replicas")
         oids = Oids(relations=tuple(tables.relations), indexes=tables.index_oids)
         snapshot = add_replicas(
             snapshot, oids, (url, *replicas), statements=statements, allow_superuser=allow_superuser
@@ -121,7 +121,7 @@ def capture(
     return snapshot if values else without_values(snapshot)
 
 
-def _read(reader: Reader, wanted: _Wanted, tell: Callable[[str], None]) -> tuple[Snapshot, _Tables]:
+def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _Tables]:
     values = wanted.values
     tell("catalog")
     settings = read_settings(reader)
@@ -165,7 +165,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Callable[[str], None]) -> tuple
     return snapshot, tables
 
 
-def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tell: Callable[[str], None]) -> _Asked:
+def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tell: Progress) -> _Asked:
     """Ask everything that plans on a table or reads rows of it, which ends the transaction of the catalog."""
     tell("indexes")
     see_the_present(reader.connection, statement_timeout_ms=wanted.statement_timeout_ms)
@@ -200,11 +200,7 @@ def _guard(reader: Reader, tables: _Tables) -> Guard:
     return guard
 
 
-def _silent(what: str) -> None:
-    """Ignore progress."""
-
-
-def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Callable[[str], None]) -> Statements:
+def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Progress) -> Statements:
     tell("statements")
     return read_statements(reader, server=catalog.server, extensions=catalog.extensions, values=values)
 
@@ -216,9 +212,7 @@ def _read_extremes(reader: Reader, tables: _Tables, indexes: Sequence[Index], *,
     return read_extremes(reader, tables.to_plan_on, indexes, tables.unreadable)
 
 
-def _read_tables(
-    reader: Reader, catalog: Catalog, search_path: list[str], wanted: _Wanted, tell: Callable[[str], None]
-) -> _Tables:
+def _read_tables(reader: Reader, catalog: Catalog, search_path: list[str], wanted: _Wanted, tell: Progress) -> _Tables:
     tell("relations")
     for _ in range(_ATTEMPTS):
         blocked = read_blocked(reader)

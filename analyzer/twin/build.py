@@ -1,10 +1,11 @@
 """Build the databases of a twin: `flat`, the captured schema, and `twin`, its copy inflated to the captured sizes."""
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 from analyzer.documents.snapshot import NotExamined, Snapshot
+from analyzer.progress import Progress, silent
 from analyzer.sql import render
 from analyzer.twin.restore.column_statistics import insert_extremes, restore_statistics, unreadable_ranges
 from analyzer.twin.restore.extended_statistics import restore_extended
@@ -57,22 +58,21 @@ class Built:
 
 @contextlib.contextmanager
 def building(
-    snapshot: Snapshot, *, wanted: PlannerChoice | None = None, progress: Callable[[str], None] | None = None
+    snapshot: Snapshot, *, wanted: PlannerChoice | None = None, progress: Progress = silent
 ) -> Generator[Built]:
     """Build a twin's databases and remove them when the block ends.
 
     Raises CapabilityError when no server binaries of PostgreSQL 14 or newer are installed, or the kernel cannot
     contain a server and the schema is not said to be trusted.
     """
-    tell: Callable[[str], object] = progress or str
-    tell("twin: start")
+    progress("twin: start")
     asked = wanted or PlannerChoice()
     with contextlib.ExitStack() as stack:
         host = stack.enter_context(hosting(snapshot, asked, settings=_SETTINGS))
         notes = [*describe_distance(snapshot, host), *create_database(host, snapshot)]
         with host.connect() as maintenance:
             create_captured_roles(maintenance, host, asked.containment)
-        tell("twin: schema")
+        progress("twin: schema")
         with opened(host, "flat") as sessions:
             made = build_flat(sessions, snapshot, has_bodies=asked.has_bodies, is_open=asked.containment.is_open)
         with host.connect() as maintenance:
@@ -81,7 +81,7 @@ def building(
         flat.apply_settings(snapshot)
         inflated = stack.enter_context(opened(host, "twin"))
         storage = stack.enter_context(contextlib.closing(host.storage(inflated.superuser)))
-        tell("twin: statistics and sizes")
+        progress("twin: statistics and sizes")
         notes += _inflate(inflated, storage, snapshot)
         inflated.apply_settings(snapshot)
         apart = None

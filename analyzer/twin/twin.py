@@ -20,6 +20,7 @@ from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.lex import lex, significant
+from analyzer.progress import Progress, silent
 from analyzer.sql import ident, render
 from analyzer.twin.build import building
 from analyzer.twin.hypothetical.add_indexes import Addition, TwinIndex, read_trees, rejection
@@ -70,7 +71,7 @@ def open_twin(
     *,
     statements: Iterable[str] | None = None,
     wanted: PlannerChoice | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Generator["Twin"]:
     """Build a twin of a snapshot and remove it when the block ends.
 
@@ -94,7 +95,7 @@ class Twin:
         *,
         statements: Iterable[str] | None = None,
         wanted: PlannerChoice | None = None,
-        progress: Callable[[str], None] | None = None,
+        progress: Progress = silent,
     ) -> None:
         self.snapshot = snapshot
         #: What the twin holds; None when it is everything.
