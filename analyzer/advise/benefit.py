@@ -4,7 +4,7 @@ The cost is the planner's, with two corrections. EXPLAIN leaves out what foreign
 LIMIT that stops a filtering scan of a hypothetical index early is not believed (`limit_cost`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.advise.limit_cost import cautious_cost
@@ -63,7 +63,7 @@ class PricedStatement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatementCost:
+class ExecutionCost:
     """What the planner says of one execution."""
 
     costs: Costs
@@ -76,7 +76,7 @@ class StatementCost:
         return sum(self.costs)
 
 
-def statement_cost(twin: Twin, execution: Execution, hypothetical: Iterable[TwinIndex]) -> StatementCost:
+def statement_cost(twin: Twin, execution: Execution, hypothetical: Iterable[TwinIndex]) -> ExecutionCost:
     """Price one execution with the indexes that the twin shows, among them these hypothetical ones.
 
     Raises psycopg.Error when the server cannot plan it.
@@ -88,7 +88,7 @@ def statement_cost(twin: Twin, execution: Execution, hypothetical: Iterable[Twin
         query.times * cautious_cost(plan, names) for query, plan in zip(execution.queries, plans[:own], strict=True)
     )
     triggers = (query.times * plan.cost for query, plan in zip(execution.triggered, plans[own:], strict=True))
-    return StatementCost(costs=(cost, *triggers), indexes=frozenset[str]().union(*(plan.indexes for plan in plans)))
+    return ExecutionCost(costs=(cost, *triggers), indexes=frozenset[str]().union(*(plan.indexes for plan in plans)))
 
 
 def recorded_cost(statement: Statement, cost: float) -> float:
@@ -148,3 +148,9 @@ def gain(changes: Iterable[Change], upkeep: float) -> Gain:
         return Gain()
     ratio = helped_before / helped_after if helped_after else float("inf")
     return Gain(saving=helped_before - helped_after - hurt - upkeep, ratio=ratio)
+
+
+def shares_of_time(statements: Sequence[Statement]) -> Mapping[Statement, float]:
+    """Return what share of the workload's time each statement takes; of its calls where nothing was measured."""
+    total = sum(statement.weight for statement in statements)
+    return {statement: statement.weight / total if total else 0.0 for statement in statements}

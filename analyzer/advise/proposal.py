@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analyzer.advise.benefit import LEAST_SHARE
+from analyzer.advise.benefit import LEAST_SHARE, shares_of_time
 from analyzer.advise.candidates import Candidate, candidates, serves, signature
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
-from analyzer.advise.select import Refused, select
+from analyzer.advise.select import Limits, Refused, select
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
@@ -52,6 +52,8 @@ class Effect:
     cost_after: float
     plan_before: Plan
     plan_after: Plan
+    #: The statement's share of the workload's time; of its calls where nothing was measured.
+    share_of_time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +70,18 @@ class Proposal:
     cost_before: float
     cost_after: float
 
+    @property
+    def share_of_time(self) -> float:
+        """Return the share of the workload's time that is spent in the statements it helps."""
+        return sum(effect.share_of_time for effect in self.effects if effect.cost_after < effect.cost_before)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementCost:
     """A statement with its cost as things are and with everything proposed; None when it cannot be planned."""
 
     statement: Statement
+    share_of_time: float
     cost_before: float | None
     cost_after: float | None
 
@@ -90,15 +98,6 @@ class Advice:
     #: Recorded statements that read no table.
     tableless: tuple[Statement, ...]
     not_examined: tuple[NotExamined, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much may be proposed; None means no limit."""
-
-    budget_bytes: int | None = None
-    most: int | None = None
-    seconds: float | None = None
 
 
 def propose(
@@ -118,42 +117,39 @@ def propose(
     progress("advise: statements")
     without_table = tableless(workload.statements, snapshot)
     served = [statement for statement in workload.statements if statement not in without_table]
-    priced, not_examined = _price(twin, served, pool)
+    priced, gaps = _price(twin, served, pool)
     progress("advise: candidates")
-    found = candidates((item.shape for item in priced if item.shape), snapshot)
     standing = [each for each in declared if each.holds(snapshot.captured_at.date())]
-    fresh, refused = _fresh(twin, found, standing)
-    base = _pending(twin, standing)
-    built, rejected = _build(twin, fresh, declared)
-    model = CostModel(twin=twin, statements=priced, base=frozenset(base), candidates=frozenset(built), pool=pool)
-    selection = select(
-        model,
-        list(built),
-        budget_bytes=bounds.budget_bytes,
-        most=bounds.most,
-        seconds=bounds.seconds,
-        progress=progress,
-    )
+    base = frozenset(_pending(twin, standing))
+    built, refused = _candidates(twin, priced, declared, standing)
+    model = CostModel(twin=twin, statements=priced, base=base, candidates=frozenset(built), pool=pool)
+    selection = select(model, list(built), bounds, progress=progress)
+    gaps += _homeless(declared, snapshot)
     if not selection.complete:
         reason = f"the {bounds.seconds:g} s ran out; give --seconds more to search on"
-        not_examined.append(NotExamined(what="the rest of the candidates", reason=reason))
+        gaps.append(NotExamined(what="the rest of the candidates", reason=reason))
     again = _again(twin, selection.chosen, [each for each in declared if each not in standing])
-    proposals = tuple(_evidence(model, selection.chosen, built, again))
+    shares = shares_of_time(workload.statements)
+    proposals = tuple(_evidence(model, selection.chosen, built, again, shares))
     progress("advise: done")
     return Advice(
         planner=twin.planner,
-        statements=_costs(model, served, frozenset(selection.chosen)),
+        statements=_costs(model, served, frozenset(selection.chosen), shares),
         proposals=proposals,
-        not_proposed=(*sorted(refused + rejected), *_refusals(selection.refused, bounds)),
+        not_proposed=(*refused, *_refusals(selection.refused, bounds)),
         tableless=tuple(statement for statement in workload.statements if statement in without_table),
-        not_examined=(
-            *snapshot.not_examined,
-            *workload.not_examined,
-            *not_examined,
-            *twin.not_examined,
-            *_homeless(declared, snapshot),
-        ),
+        not_examined=(*snapshot.not_examined, *workload.not_examined, *gaps, *twin.not_examined),
     )
+
+
+def _candidates(
+    twin: Twin, priced: Sequence[PricedStatement], declared: Sequence[Declared], standing: Sequence[Declared]
+) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
+    """Build what is worth trying on the twin, and say of the rest why it is not tried."""
+    found = candidates((item.shape for item in priced if item.shape), twin.snapshot)
+    fresh, refused = _fresh(twin, found, standing)
+    built, rejected = _build(twin, fresh, declared)
+    return built, sorted(refused + rejected)
 
 
 def _price(
@@ -307,6 +303,7 @@ def _evidence(
     chosen: Sequence[TwinIndex],
     built: Mapping[TwinIndex, Candidate],
     again: Mapping[TwinIndex, Declared],
+    shares: Mapping[Statement, float],
 ) -> Iterator[Proposal]:
     so_far: Configuration = frozenset()
     for index in chosen:
@@ -316,14 +313,20 @@ def _evidence(
             reason=built[index].reason,
             again=again.get(index),
             caveats=tuple(_caveats(index, model.twin.snapshot)),
-            effects=tuple(_effects(model, index, so_far, larger)),
+            effects=tuple(_effects(model, index, so_far, larger, shares)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),
         )
         so_far = larger
 
 
-def _effects(model: CostModel, index: TwinIndex, before: Configuration, after: Configuration) -> Iterator[Effect]:
+def _effects(
+    model: CostModel,
+    index: TwinIndex,
+    before: Configuration,
+    after: Configuration,
+    shares: Mapping[Statement, float],
+) -> Iterator[Effect]:
     for change in model.changes(index, before):
         if change.is_notable:
             yield Effect(
@@ -332,14 +335,18 @@ def _effects(model: CostModel, index: TwinIndex, before: Configuration, after: C
                 cost_after=change.cost_after,
                 plan_before=model.plan(change.item, before),
                 plan_after=model.plan(change.item, after),
+                share_of_time=shares[change.item.statement],
             )
 
 
-def _costs(model: CostModel, statements: Sequence[Statement], chosen: Configuration) -> tuple[StatementCost, ...]:
+def _costs(
+    model: CostModel, statements: Sequence[Statement], chosen: Configuration, shares: Mapping[Statement, float]
+) -> tuple[StatementCost, ...]:
     items = {item.statement: item for item in model.statements}
     return tuple(
         StatementCost(
             statement=statement,
+            share_of_time=shares[statement],
             cost_before=model.cost(items[statement], frozenset()) if statement in items else None,
             cost_after=model.cost(items[statement], chosen) if statement in items else None,
         )

@@ -18,6 +18,15 @@ Refusal = Literal["share", "ratio", "budget", "most"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may be proposed; None means no limit."""
+
+    budget_bytes: int | None = None
+    most: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """A candidate that would save something on top of what was chosen, and what stood against it."""
 
@@ -43,16 +52,16 @@ class Selection:
 def select(
     model: CostModel,
     candidates: Sequence[TwinIndex],
+    limits: Limits | None = None,
     *,
-    budget_bytes: int | None = None,
-    most: int | None = None,
-    seconds: float | None = None,
     progress: Progress = silent,
 ) -> Selection:
     """Choose candidates one by one, each time the one that saves most per byte of what is still to save.
 
     Under a budget the search is run again from what an integer program would build; the cheaper outcome is taken.
     """
+    bounds = limits or Limits()
+    budget_bytes, most, seconds = bounds.budget_bytes, bounds.most, bounds.seconds
     deadline = time.monotonic() + seconds if seconds is not None else float("inf")
     model.prepare([frozenset(), *(frozenset([each]) for each in candidates)], deadline=deadline)
     search = _Search(model, candidates, budget_bytes, deadline)

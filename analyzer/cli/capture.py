@@ -6,20 +6,15 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.options import (
-    Database,
-    read_snapshot,
-    resolve_database,
-    superuser_option,
-    user_code_option,
-    warn_of_superuser,
-)
+from analyzer.cli.inputs import progress, resolve_database, warn_of_superuser
+from analyzer.cli.options import Database, superuser_option, user_code_option
 from analyzer.console import tell
 from analyzer.documents import snapshot as snapshots
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.paths import is_directory, reason_of
 from analyzer.visible import visible
+from analyzer.workflows.capture import read_database
 
 #: How many of the reasons for not examining something the summary names.
 _REASONS_SHOWN = 3
@@ -70,14 +65,16 @@ def command(
     with contextlib.ExitStack() as stack:
         named = [Database(url=each, allow_superuser=allow_superuser) for each in databases or (None,)]
         primary, *replicas = [stack.enter_context(resolve_database(each)) for each in named]
-        snapshot = read_snapshot(
-            primary,
-            quiet=quiet,
-            values=not no_values,
-            sample_rows=sample_rows or 0,
-            replicas=[replica.url for replica in replicas],
-            run_user_code=run_user_code,
-        )
+        with progress(quiet=quiet) as shown:
+            snapshot = read_database(
+                primary.url,
+                replicas=[replica.url for replica in replicas],
+                values=not no_values,
+                sample_rows=sample_rows or 0,
+                run_user_code=run_user_code,
+                allow_superuser=primary.allow_superuser,
+                progress=shown,
+            )
     try:
         snapshots.dump(snapshot, output)
     except OSError as error:

@@ -1,10 +1,8 @@
 """`twindex lint`: specs that cannot or should not be built."""
 
-import contextlib
-import datetime as dt
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,32 +10,27 @@ import click
 from sqlalchemy import Table
 
 from analyzer import stdout
-from analyzer.capture.capture import capture
-from analyzer.catalog import Facts
-from analyzer.checks.lint import lint
-from analyzer.checks.spec.context import known_of
+from analyzer.cli.inputs import progress, resolve_database, warn_of_superuser
 from analyzer.cli.options import (
     Database,
+    Output,
+    Source,
     database_option,
     emit,
     fail_on_option,
-    format_options,
-    progress,
-    quiet_option,
-    resolve_database,
+    output_options,
     twin_options,
 )
-from analyzer.cli.options import Source as Origin
 from analyzer.config import load_config
 from analyzer.documents.findings import FindingsDocument, Severity
-from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot, load
-from analyzer.errors import CapabilityError, InputError
+from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
-from analyzer.render.formats import Format
 from analyzer.specs.sqlalchemy_indexes import model_indexes
-from analyzer.specs.tolerant import Source, load_sources
-from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.specs.tolerant import load_sources
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.workflows.capture import read_with_statements_if_recorded
+from analyzer.workflows.lint import lint_against, lint_text
 
 
 def _metadata(text: str) -> tuple[IndexDef, ...]:
@@ -59,26 +52,6 @@ def _metadata(text: str) -> tuple[IndexDef, ...]:
     return model_indexes(cast("Mapping[str, Table]", tables).values(), str(metadata.schema or "public"))
 
 
-def _exact(
-    sources: Sequence[Source],
-    snapshot: Snapshot,
-    models: tuple[IndexDef, ...] | None,
-    wanted: PlannerChoice,
-    tell: Callable[[str], None],
-) -> FindingsDocument:
-    with open_twin(snapshot, wanted=wanted, progress=tell) as twin:
-        tell("lint")
-        return lint(
-            sources,
-            today=dt.datetime.now(tz=dt.UTC).date(),
-            known=known_of(Facts(snapshot)),
-            build=twin.canonical,
-            basis=f"{twin.planner} of database {snapshot.server.database}",
-            model_indexes=models,
-            not_examined=(*snapshot.not_examined, *twin.not_examined),
-        )
-
-
 @click.command(short_help="Check the specs themselves, with file and line.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @database_option
@@ -92,8 +65,7 @@ def _exact(
 )
 @twin_options
 @fail_on_option
-@format_options(FindingsDocument)
-@quiet_option
+@output_options(FindingsDocument)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -102,11 +74,9 @@ def command(
     database: Database,
     snapshot: Path | None,
     metadata: str | None,
-    wanted: PlannerChoice,
+    choice: PlannerChoice,
     fail_on: Severity,
-    output_format: Format | None,
-    outputs: tuple[Path, ...],
-    quiet: bool,
+    output: Output,
 ) -> None:
     """Report specs that cannot or should not be built, with file and line.
 
@@ -118,48 +88,23 @@ def command(
     models = _metadata(metadata) if metadata is not None else None
     sources = load_sources(paths or (load_config().specs,))
     if database.url is None and snapshot is None:
-        document = lint(sources, today=dt.datetime.now(tz=dt.UTC).date(), model_indexes=models)
+        document = lint_text(sources, models=models)
     else:
-        document = _against(sources, database, snapshot, models, wanted, quiet=quiet)
-    emit(document, outputs, output_format)
+        source = Source(database=database, snapshot=snapshot)
+        captured = _snapshot(source, quiet=output.quiet, run_user_code=choice.run_user_code)
+        with progress(quiet=output.quiet) as tell:
+            document = lint_against(sources, captured, models=models, choice=choice, progress=tell)
+    emit(document, output)
     if document.reaches(fail_on):
         ctx.exit(1)
 
 
-def _captured(source: Origin, wanted: PlannerChoice, tell: Callable[[str], None]) -> Snapshot:
-    """Capture with the recorded statements where the server has them; only some warnings ask for those."""
-
-    def captured_with(*, statements: bool) -> Snapshot:
-        return capture(
-            source.url,
-            statements=statements,
-            run_user_code=wanted.run_user_code,
-            allow_superuser=source.allow_superuser,
-            progress=lambda what: tell(f"capture: {what}"),
+def _snapshot(source: Source, *, quiet: bool, run_user_code: bool) -> Snapshot:
+    """Load the snapshot file, or capture with the recorded statements if there are any: few rules need them."""
+    if source.snapshot is not None:
+        return load(source.snapshot)
+    warn_of_superuser(source.database, run_user_code=run_user_code)
+    with resolve_database(source.database) as found, progress(quiet=quiet) as tell:
+        return read_with_statements_if_recorded(
+            found.url, run_user_code=run_user_code, allow_superuser=found.allow_superuser, progress=tell
         )
-
-    try:
-        return captured_with(statements=True)
-    except CapabilityError as error:
-        captured = captured_with(statements=False)
-        gap = NotExamined(what="recorded statements", reason=str(error))
-        return captured.model_copy(update={"not_examined": (*captured.not_examined, gap)})
-
-
-def _against(
-    sources: Sequence[Source],
-    database: Database,
-    snapshot: Path | None,
-    models: tuple[IndexDef, ...] | None,
-    wanted: PlannerChoice,
-    *,
-    quiet: bool,
-) -> FindingsDocument:
-    with contextlib.ExitStack() as stack:
-        tell = stack.enter_context(progress(quiet=quiet))
-        if snapshot is not None:
-            captured = load(snapshot)
-        else:
-            origin = stack.enter_context(resolve_database(database))
-            captured = _captured(origin, wanted, tell)
-        return _exact(sources, captured, models, wanted, tell)

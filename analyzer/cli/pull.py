@@ -4,14 +4,8 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.options import (
-    Database,
-    database_option,
-    quiet_option,
-    resolve_snapshot,
-    specs_directory,
-    specs_option,
-)
+from analyzer.cli.inputs import resolve_snapshot, specs_directory
+from analyzer.cli.options import Database, Source, database_option, quiet_option, specs_option
 from analyzer.console import say, tell
 from analyzer.errors import InputError
 from analyzer.paths import is_directory
@@ -34,7 +28,7 @@ def command(*, database: Database, specs: Path | None, tables: tuple[str, ...], 
     if is_directory(directory):
         load_specs(directory)  # report unreadable files before connecting
     wanted = frozenset(_table(text) for text in tables)
-    snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False)
+    snapshot = resolve_snapshot(Source(database=database), quiet=quiet, statements=False)
     for schema, table in sorted(wanted):
         if snapshot.relation(schema, table) is None:
             raise InputError(

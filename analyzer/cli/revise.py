@@ -4,24 +4,17 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.options import (
-    Database,
-    database_option,
-    progress,
-    resolve_snapshot,
-    specs_directory,
-    specs_option,
-    twin_options,
-)
+from analyzer.cli.inputs import progress, resolve_snapshot, specs_directory
+from analyzer.cli.options import Database, Source, database_option, quiet_option, specs_option, twin_options
 from analyzer.config import load_config
 from analyzer.console import say
 from analyzer.errors import InputError
 from analyzer.migrate.plan.hazards import ALL, HazardCode, HazardError, refused_codes
-from analyzer.migrate.plan.revision import revise
 from analyzer.paths import is_file
 from analyzer.specs.file import load_specs
-from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.twin.server.choose import PlannerChoice
 from analyzer.visible import visible
+from analyzer.workflows.revise import revise
 
 _HAZARD = click.Choice([*HazardCode, ALL], case_sensitive=False)
 
@@ -53,7 +46,7 @@ _HAZARD = click.Choice([*HazardCode, ALL], case_sensitive=False)
     help="Allow a hazard that ALL or the project's refuse_hazards refuses; repeatable.",
 )
 @twin_options
-@click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")
+@quiet_option
 def command(
     *,
     message: str,
@@ -62,7 +55,7 @@ def command(
     alembic: Path | None,
     refuse: tuple[str, ...],
     allow: tuple[str, ...],
-    wanted: PlannerChoice,
+    choice: PlannerChoice,
     quiet: bool,
 ) -> None:
     """Write an Alembic revision that brings the database in line with the approved specs.
@@ -75,13 +68,12 @@ def command(
     load_specs(directory)  # report unreadable files before connecting
     if not is_file(settings):
         raise InputError(f"{settings} does not exist; run in the project's directory or use --config FILE")
-    snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False, run_user_code=wanted.run_user_code)
+    snapshot = resolve_snapshot(
+        Source(database=database), quiet=quiet, statements=False, run_user_code=choice.run_user_code
+    )
     try:
-        with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
-            path = revise(
-                snapshot, directory, settings,
-                message=message, canonical=twin.canonical, deparse=twin.server_ddl, refused=refused,
-            )  # fmt: skip
+        with progress(quiet=quiet) as tell:
+            path = revise(snapshot, directory, settings, message=message, choice=choice, refused=refused, progress=tell)
     except HazardError as error:
         for line in error.lines:
             say(visible(line))

@@ -4,22 +4,21 @@ from pathlib import Path
 
 import click
 
+from analyzer.cli.inputs import progress, resolve_snapshot
 from analyzer.cli.options import (
     Database,
+    Output,
+    Source,
     database_option,
     emit,
     fail_on_option,
     output_options,
-    progress,
-    resolve_snapshot,
     twin_options,
 )
 from analyzer.documents import snapshot as snapshots
-from analyzer.documents.findings import Severity
+from analyzer.documents.findings import SEVERITIES, Severity
 from analyzer.documents.report import Report
-from analyzer.render.formats import Format
-from analyzer.render.query_text import QueryText
-from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.verify import verify
 
 
@@ -35,24 +34,21 @@ from analyzer.workflows.verify import verify
 @twin_options
 @fail_on_option
 @output_options(Report)
+@click.pass_context
 def command(
+    ctx: click.Context,
     *,
     database: Database,
     against: Path,
-    wanted: PlannerChoice,
+    choice: PlannerChoice,
     fail_on: Severity,
-    outputs: tuple[Path, ...],
-    output_format: Format | None,
-    query_text: QueryText,
-    quiet: bool,
+    output: Output,
 ) -> None:
     """Compare the predicted gain of a deploy with the execution times measured since."""
     before = snapshots.load(against)
-    after = resolve_snapshot(None, database, quiet=quiet, run_user_code=wanted.run_user_code)
-    with progress(quiet=quiet) as tell, open_twin(before, wanted=wanted, progress=tell) as twin:
-        tell("verify")
-        report = verify(before, after, twin)
-    emit(report, outputs, output_format, query_text)
-    order = ("info", "warning", "error")
-    if any(order.index(finding.severity) >= order.index(fail_on) for finding in report.findings):
-        click.get_current_context().exit(1)
+    after = resolve_snapshot(Source(database=database), quiet=output.quiet, run_user_code=choice.run_user_code)
+    with progress(quiet=output.quiet) as tell:
+        report = verify(before, after, choice=choice, progress=tell)
+    emit(report, output)
+    if any(SEVERITIES.index(each.severity) <= SEVERITIES.index(fail_on) for each in report.findings):
+        ctx.exit(1)

@@ -9,8 +9,7 @@ from pathlib import Path
 from alembic import command as alembic
 from alembic.config import Config
 
-from analyzer.advise.proposal import Advice, propose
-from analyzer.capture.capture import capture
+from analyzer.advise.proposal import Advice
 from analyzer.console import logger
 from analyzer.db import connect
 from analyzer.demo import LEFT_OUT, data, workload
@@ -20,18 +19,19 @@ from analyzer.documents import snapshot as snapshots
 from analyzer.documents.proposals import Built
 from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
-from analyzer.migrate.plan.revision import revise
 from analyzer.objects.index import IndexDef
 from analyzer.render.output import write
 from analyzer.render.provenance import measured
-from analyzer.specs.file import append_proposals, load_specs, set_state
+from analyzer.specs.file import load_specs, set_state
 from analyzer.sql import render
 from analyzer.twin.server import cluster
 from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.server.connection import forget_variables
-from analyzer.twin.twin import PlannerChoice, open_twin
-from analyzer.workflows.advice import new_specs, propose_document, report_document
-from analyzer.workflows.declared import declared
+from analyzer.twin.twin import PlannerChoice
+from analyzer.workflows.advice import report_document
+from analyzer.workflows.capture import read_database
+from analyzer.workflows.propose import propose, write_proposals
+from analyzer.workflows.revise import revise
 from analyzer.workflows.verify import compare
 from analyzer.workload.parse import parse_statements
 
@@ -138,19 +138,17 @@ def _work(url: str, scale: Scale, progress: Progress, stage: str) -> None:
 def _capture(path: Path, running: Cluster, progress: Progress) -> Snapshot:
     progress(f"capture {path.stem}", 0)
     url = running.url(DATABASE).replace(f"//{running.user}@", f"//{READER}@")
-    snapshot = capture(url)
+    snapshot = read_database(url)
     snapshots.dump(snapshot, path)
     progress(f"capture {path.stem}", 1)
     return snapshot
 
 
 def _propose(directory: Path, before: Snapshot, progress: Progress) -> Advice:
-    specs = directory / "index_specs"
-    known = declared(load_specs(specs), before)
     progress("twin and proposals", None)
-    with open_twin(before, wanted=_OURS) as twin:
-        advice = propose(twin, parse_statements(before), declared=known)
-    append_proposals(specs, new_specs(propose_document(advice, before), advice))
+    specs = directory / "index_specs"
+    advice = propose(before, parse_statements(before), specs, choice=_OURS).advice
+    write_proposals(specs, advice)
     progress("twin and proposals", 1)
     return advice
 
@@ -161,10 +159,8 @@ def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, 
     specs, url = directory / "index_specs", running.url(DATABASE)
     proposed = [spec.spec.name for spec in load_specs(specs).specs if spec.spec.state == "proposed"]
     set_state(specs, proposed, "approved")
-    snapshot = capture(url, statements=False)
     config = _alembic(directory, url)
-    with open_twin(snapshot, wanted=_OURS) as twin:
-        revise(snapshot, specs, config, message="proposed", canonical=twin.canonical, deparse=twin.server_ddl)
+    revise(read_database(url, statements=False), specs, config, message="proposed", choice=_OURS)
     log = _BuildLog()
     logger("analyzer.migrate").addHandler(log)
     logger("analyzer.migrate").setLevel(logging.INFO)
@@ -193,8 +189,7 @@ class _BuildLog(logging.Handler):
 def _report(before: Snapshot, after: Snapshot, advice: Advice, seconds: dict[str, float], progress: Progress) -> Report:
     progress("report", 0)
     basis = "pg_stat_statements: mean execution time, the same statements with the same values before and after"
-    with open_twin(before, wanted=_OURS) as twin:
-        verification = compare(before, after, twin, basis=basis)
+    verification = compare(before, after, basis=basis, choice=_OURS)
     built = {
         index.definition.name: Built(
             size_bytes=index.size_bytes, build_seconds=seconds.get(str(index.definition.qualified_name))

@@ -1,22 +1,20 @@
 """Build the databases of a twin: `flat`, the captured schema, and `twin`, its copy inflated to the captured sizes."""
 
 import contextlib
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.progress import Progress, silent
 from analyzer.sql import render
-from analyzer.twin.restore.column_statistics import insert_extremes, restore_statistics, unreadable_ranges
-from analyzer.twin.restore.extended_statistics import restore_extended
-from analyzer.twin.restore.relation_files import restore_sizes
+from analyzer.twin.restore.inflate import inflate
 from analyzer.twin.schema.create import build_flat
 from analyzer.twin.schema.database import create_database
 from analyzer.twin.schema.missing import Lost
 from analyzer.twin.schema.row_security import Restricted, choose_settings
 from analyzer.twin.server.binaries import major_of
 from analyzer.twin.server.choose import Host, PlannerChoice, describe_distance, hosting
-from analyzer.twin.server.containment import APPLICATION, CAPTURED
+from analyzer.twin.server.containment import APPLICATION
 from analyzer.twin.server.file_access import Storage
 from analyzer.twin.server.roles import create_captured_roles
 from analyzer.twin.server.sessions import Sessions, opened
@@ -82,7 +80,7 @@ def building(
         inflated = stack.enter_context(opened(host, "twin"))
         storage = stack.enter_context(contextlib.closing(host.storage(inflated.superuser)))
         progress("twin: statistics and sizes")
-        notes += _inflate(inflated, storage, snapshot)
+        notes += inflate(inflated, storage, snapshot)
         inflated.apply_settings(snapshot)
         apart = None
         if snapshot.row_security:
@@ -98,16 +96,3 @@ def building(
             not_examined=(*notes, *made.not_examined),
             lost=made.lost,
         )
-
-
-def _inflate(sessions: Sessions, storage: Storage, snapshot: Snapshot) -> Iterator[NotExamined]:
-    superuser = sessions.superuser
-    superuser.execute(render("twin/own_parking"))
-    superuser.execute(render("twin/give_parking", owner=CAPTURED))
-    found = superuser.execute(render("twin/storage"), {"oids": None}).fetchall()
-    oids = {(row["schema_name"], row["name"]): int(row["oid"]) for row in found}
-    yield from insert_extremes(sessions, snapshot, oids)
-    yield from restore_statistics(sessions, snapshot)
-    yield from restore_extended(sessions, snapshot)
-    restore_sizes(sessions, storage, snapshot, found)
-    yield from unreadable_ranges(snapshot)

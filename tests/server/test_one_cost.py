@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
-from analyzer.advise.proposal import Declared, Limits, propose
+from analyzer.advise.proposal import Declared, propose
+from analyzer.advise.select import Limits
 from analyzer.advise.whatif import try_indexes
 from analyzer.capture.capture import capture
 from analyzer.objects.index import IndexDef, Key
@@ -74,8 +75,7 @@ def answers(database: str) -> Answers:
         with_them = propose(twin, workload, declared=declared, limits=few)
     with open_twin(before) as twin:
         tried = try_indexes(twin, workload.statements, create=[index.ddl() for index in INDEXES])
-    with open_twin(before) as twin:
-        report = verify(before, capture(database), twin)
+    report = verify(before, capture(database))
     found = {each.statement.text: each.cost_before for each in without.statements}
     return Answers(
         propose={each.statement.text: (found[each.statement.text], each.cost_before) for each in with_them.statements},

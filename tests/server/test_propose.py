@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from analyzer.advise.candidates import serves
-from analyzer.advise.proposal import Advice, Declared, Limits, propose
+from analyzer.advise.proposal import Advice, Declared, propose
+from analyzer.advise.select import Limits
 from analyzer.capture.capture import capture
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.objects.index import IndexDef, Key
@@ -90,7 +91,12 @@ def test_foreign_keys_are_proposed_with_the_cost_of_their_triggers(shop: Snapsho
         assert effect.item.statement.text.startswith(f"DELETE FROM {query}")
         assert effect.cost_before - effect.cost_after > 500
     assert {("house", (column,)) for column in "abcde"} <= set(found)
-    text = render(propose_document(advice, shop), "text")
+    document = propose_document(advice, shop)
+    for spec, shown in zip(new_specs(advice), document.proposals, strict=True):
+        assert spec.evidence["statements"] == [each.id for each in shown.statements]
+        assert spec.evidence["share_of_time"] == pytest.approx(shown.share_of_time, abs=1e-4)
+        assert spec.evidence["cost"] == pytest.approx([shown.cost_before, shown.cost_after], abs=0.01)
+    text = render(document, "text")
     assert "foreign key product_vendor_id_fkey: deleting or changing a row of vendor" in text
 
 
@@ -199,7 +205,7 @@ def test_a_rejection_holds_until_its_day_has_passed(shop: Snapshot, days: int, p
         assert same[0].again == rejected
         document = propose_document(again, shop)
         assert "specs/x.yaml:3 rejected it until" in document.proposals[0].reason
-        assert new_specs(document, again) == ()
+        assert new_specs(again) == ()
 
 
 def test_a_name_that_a_spec_has_is_not_given_again(shop: Snapshot) -> None:

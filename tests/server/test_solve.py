@@ -7,7 +7,7 @@ from psycopg import sql
 from analyzer.advise.benefit import PricedStatement
 from analyzer.advise.cost import CostModel, shaped_and_priced
 from analyzer.advise.integer_program import solve
-from analyzer.advise.select import select
+from analyzer.advise.select import Limits, select
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined
@@ -46,7 +46,7 @@ def test_no_set_within_the_budget_is_cheaper_than_the_choice(database: str) -> N
             seed = solve(model, candidates, budget)
             assert sum(index.size_bytes for index in seed) <= budget
             assert seed == solve(model, candidates, budget)
-            chosen = select(model, candidates, budget_bytes=budget).chosen
+            chosen = select(model, candidates, Limits(budget_bytes=budget)).chosen
             assert model.total(frozenset(chosen)) <= cheapest(model, candidates, budget) * 1.001
 
 

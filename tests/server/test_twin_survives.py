@@ -21,7 +21,7 @@ from analyzer.documents import snapshot as snapshots
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError
 from analyzer.objects.index import IndexDef, Key
-from analyzer.twin import twin as twin_module
+from analyzer.twin import planning
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain_together
 from analyzer.twin.server import cluster, postmaster
 from analyzer.twin.server.cluster import Cluster
@@ -173,7 +173,7 @@ def test_what_kills_the_server_again_is_an_error_and_the_next_question_is_answer
             return explain_together(connection, asked, before=before, major=major)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(twin_module, "explain_together", deadly)
+            patch.setattr(planning, "explain_together", deadly)
             with pytest.raises(psycopg.OperationalError):
                 twin.plan(BY_ID)
         assert twin.plan(BY_ID) == before

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
+from analyzer.advise.verification import measure
 from analyzer.capture.capture import capture
 from analyzer.errors import NotExaminableError
 from analyzer.render.output import render
-from analyzer.twin.twin import open_twin
-from analyzer.workflows.verify import measure, verify
+from analyzer.workflows.verify import verify
 from tests.server.catalog_free import pair, statement
 
 SCHEMA = """
@@ -51,8 +51,7 @@ def test_a_deploy_is_measured_beside_its_prediction(database: str) -> None:
     )
     work(database)
     after = capture(database)
-    with open_twin(before) as twin:
-        report = verify(before, after, twin)
+    report = verify(before, after)
     checked = report.verification
     assert checked is not None
     assert checked.indexes_added == ("public.ix_item_name",)
@@ -83,8 +82,7 @@ def test_an_index_that_went_away_is_expected_to_hurt(database: str) -> None:
     before = capture(database)
     execute(database, "DROP INDEX ix_item_name;\nSELECT pg_stat_statements_reset()")
     work(database)
-    with open_twin(before) as twin:
-        report = verify(before, capture(database), twin)
+    report = verify(before, capture(database))
     checked = report.verification
     assert checked is not None
     assert checked.indexes_dropped == ("public.ix_item_name",)
@@ -102,8 +100,7 @@ def test_a_definition_replaced_under_its_name_counts(database: str) -> None:
     before = capture(database)
     execute(database, "DROP INDEX ix_item;\nCREATE INDEX ix_item ON item (name);\nSELECT pg_stat_statements_reset()")
     work(database)
-    with open_twin(before) as twin:
-        report = verify(before, capture(database), twin)
+    report = verify(before, capture(database))
     assert report.verification is not None
     assert report.verification.indexes_added == report.verification.indexes_dropped == ("public.ix_item",)
     named = next(each for each in report.verification.statements if "name = $1" in each.query)
@@ -121,8 +118,7 @@ def test_an_index_on_a_column_that_is_new_is_a_gap_not_a_failure(database: str) 
         "SELECT pg_stat_statements_reset()",
     )
     work(database)
-    with open_twin(before) as twin:
-        report = verify(before, capture(database), twin)
+    report = verify(before, capture(database))
     assert [gap.what for gap in report.not_examined if "expected to gain" in gap.what] == [
         "what public.ix_fresh was expected to gain"
     ]
@@ -133,8 +129,8 @@ def test_nothing_that_ran_again_is_exit_3(database: str) -> None:
     work(database)
     before = capture(database)
     execute(database, "SELECT pg_stat_statements_reset()")
-    with open_twin(before) as twin, pytest.raises(NotExaminableError, match="let the workload run after the deploy"):
-        verify(before, capture(database), twin)
+    with pytest.raises(NotExaminableError, match="let the workload run after the deploy"):
+        verify(before, capture(database))
 
 
 def test_counters_that_ran_on_are_taken_apart() -> None:

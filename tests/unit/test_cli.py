@@ -11,7 +11,7 @@ import pytest
 
 from analyzer import cli, db
 from analyzer.cli import COMMANDS, main
-from analyzer.cli.options import Size, emit
+from analyzer.cli.options import Output, Size, emit
 from analyzer.documents import snapshot as snapshots
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.errors import InputError
@@ -228,7 +228,10 @@ def test_colour_is_for_terminals_only(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     source = describe_source(snapshot(), planner="none")
-    emit(ProposeDocument(provenance=source, proposals=()), (), None, "full")
+    emit(
+        ProposeDocument(provenance=source, proposals=()),
+        Output(files=(), format=None, query_text="full", quiet=True),
+    )
     out = capsys.readouterr().out
     assert out.startswith("No index is proposed\n")
     assert "\x1b" not in out

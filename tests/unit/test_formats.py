@@ -67,7 +67,7 @@ def test_help_completion_and_page_offer_what_the_command_has_and_nothing_else(co
     assert f"| `--format {BAR.join(formats)}` |" in page
     usual = [FORMATS[name].suffixes[0] for name in formats if FORMATS[name].suffixes]
     assert f"the suffix ({' '.join(f'`{suffix}`' for suffix in usual)}) selects the format" in page
-    assert f"{', '.join(usual)} selects the format" in " ".join(shown.split())
+    assert f"the suffix ({', '.join(usual)}) selects the format" in " ".join(shown.split())
 
 
 @pytest.mark.parametrize("document", SAMPLES, ids=lambda each: type(each).__name__)
