@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from analyzer.advise.benefit import PricedStatement
 from analyzer.advise.cost import CostModel, shaped_and_priced
+from analyzer.advise.limit_cost import cautious_cost
 from analyzer.advise.timing import expected_ms, learn_times
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot
@@ -53,6 +54,8 @@ class Expected:
     generic: bool
     #: Its LIMIT hides how many rows the values of its parameters let through.
     limited: bool
+    #: Priced as if its LIMIT did not end a scan of a new index early, which the planner hopes.
+    cautious: bool
     #: The part of the time that was taken to be fixed.
     fixed_ms: float
 
@@ -186,6 +189,8 @@ def deviation(each: Measured, expected: Expected, unused: AbstractSet[str]) -> s
         reasons.append(
             "its LIMIT hides how many rows its values let through, so those it was predicted with are a guess"
         )
+    if expected.cautious and measured > expected.ratio:
+        reasons.append("its LIMIT ended the scan of a new index early, and it was priced as if it did not")
     if not reasons and not expected.uses and expected.cost_before == expected.cost_after:
         reasons.append("no index came or went that its plan uses, so the load or the cache has changed")
     return "; ".join(reasons) or "no reason is known"
@@ -232,11 +237,13 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
     costs = CostModel(twin=twin, statements=items)
     changed = CostModel(twin=twin, statements=items, without=deploy.dropped)
     everything = frozenset(deploy.added)
+    names = frozenset[str]().union(*(index.names for index in deploy.added))
     times = learn_times((item.statement, costs.cost(item, frozenset())) for item in items)
     means = {each.before.id: each.mean_ms_before for each in measured}
     for item in items:
         cost_before, cost_after = costs.cost(item, frozenset()), changed.cost(item, everything)
-        used = [index for index in deploy.added if index.index.name in changed.plan(item, everything).indexes]
+        plan = changed.plan(item, everything)
+        used = [index for index in deploy.added if index.index.name in plan.indexes]
         yield (
             item.statement.id,
             Expected(
@@ -247,7 +254,8 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
                 uses=tuple(sorted(deploy.names[index.index.name] for index in used)),
                 approximate=any(index.index.method in _APPROXIMATE for index in used),
                 generic=item.statement.parameters > 0 and item.execution.queries[0].generic,
-                limited=_limited(item, changed.plan(item, everything)),
+                limited=_limited(item, plan),
+                cautious=cautious_cost(plan, names) > plan.cost,
                 fixed_ms=times.read_ms if item.statement.kind == "select" else times.write_ms,
             ),
         )

@@ -25,9 +25,9 @@ from analyzer.render.provenance import measured
 from analyzer.specs.file import load_specs, set_state
 from analyzer.sql import render
 from analyzer.twin.server import cluster
+from analyzer.twin.server.choose import PlannerChoice
 from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.server.connection import forget_variables
-from analyzer.twin.twin import PlannerChoice
 from analyzer.workflows.advice import report_document
 from analyzer.workflows.capture import read_database
 from analyzer.workflows.propose import propose, write_proposals

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from analyzer.advise.verification import measure
+from analyzer.advise.verification import Expected, Measured, deviation, measure
 from analyzer.capture.capture import capture
 from analyzer.errors import NotExaminableError
 from analyzer.render.output import render
 from analyzer.workflows.verify import verify
+from analyzer.workload.parse import parse_statements
 from tests.server.catalog_free import pair, statement
 
 SCHEMA = """
@@ -149,3 +150,32 @@ def test_counters_that_ran_on_are_taken_apart() -> None:
     (measured,) = measure(running[0], later)
     assert measured.calls_after == 7
     assert measure(running[0], running[0]) == ()
+
+
+@pytest.mark.parametrize("cautious", [True, False])
+def test_a_prediction_that_did_not_believe_a_limit_says_so(cautious: bool) -> None:
+    _, after = pair(statement("SELECT a FROM t", [1.0]), statement("SELECT a FROM t", [1.0]))
+    (ran,) = parse_statements(after).statements
+    measured = Measured(
+        before=ran,
+        mean_ms_before=10.0,
+        mean_ms_after=1.0,
+        calls_after=5,
+        stddev_ms_after=0.1,
+        blocks_read_after=7,
+    )
+    expected = Expected(
+        cost_before=100.0,
+        cost_after=600.0,
+        mean_ms_before=10.0,
+        mean_ms_after=60.0,
+        uses=("public.ix",),
+        approximate=False,
+        generic=False,
+        limited=False,
+        cautious=cautious,
+        fixed_ms=0.0,
+    )
+    why = deviation(measured, expected, frozenset())
+    said = "its LIMIT ended the scan of a new index early, and it was priced as if it did not"
+    assert why == (said if cautious else "no reason is known")
