@@ -4,7 +4,7 @@ import click
 
 from analyzer.checks.registry import RULES, page
 from analyzer.console import put, say
-from analyzer.migrate.plan.hazards import HazardCode
+from analyzer.migrate.hazards import HazardCode
 
 
 @click.command(short_help="Explain a rule: meaning, reason, remedy.")

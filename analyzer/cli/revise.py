@@ -9,7 +9,7 @@ from analyzer.cli.options import Database, Source, database_option, quiet_option
 from analyzer.config import load_config
 from analyzer.console import say
 from analyzer.errors import InputError
-from analyzer.migrate.plan.hazards import ALL, HazardCode, HazardError, refused_codes
+from analyzer.migrate.hazards import ALL, HazardCode, HazardError, refused_codes
 from analyzer.paths import is_file
 from analyzer.specs.file import load_specs
 from analyzer.twin.server.choose import PlannerChoice

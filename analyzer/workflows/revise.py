@@ -6,8 +6,8 @@ from pathlib import Path
 from alembic.config import Config
 
 from analyzer.documents.snapshot import Snapshot
+from analyzer.migrate.hazards import HazardCode
 from analyzer.migrate.plan import revision
-from analyzer.migrate.plan.hazards import HazardCode
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import PlannerChoice, open_twin
 

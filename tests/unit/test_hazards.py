@@ -6,7 +6,7 @@ import pytest
 
 from analyzer.documents.snapshot import Index
 from analyzer.errors import InputError
-from analyzer.migrate.plan.hazards import ALL, Hazard, HazardCode, HazardError, refuse_hazards, refused_codes
+from analyzer.migrate.hazards import ALL, Hazard, HazardCode, HazardError, refuse_hazards, refused_codes
 from analyzer.migrate.plan.steps import Step, plan
 from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.diff import Change, Kind

@@ -13,7 +13,7 @@ from analyzer.checks.lint import lint
 from analyzer.checks.registry import ABOUT_FILES, LINT_RULES, RULES, find_rule, page
 from analyzer.cli.explain import command as explain
 from analyzer.errors import InputError
-from analyzer.migrate.plan.hazards import HazardCode
+from analyzer.migrate.hazards import HazardCode
 from analyzer.render.sarif import render_sarif
 from analyzer.specs.tolerant import load_sources
 

@@ -23,8 +23,8 @@ from analyzer.config import Config, load_config
 from analyzer.console import logger
 from analyzer.errors import TwindexError
 from analyzer.migrate.deploy.online import DeployError
+from analyzer.migrate.hazards import refused_codes
 from analyzer.migrate.plan.alembic_catalog import Live
-from analyzer.migrate.plan.hazards import refused_codes
 from analyzer.migrate.plan.model_conflicts import refuse_declared_twice
 from analyzer.migrate.plan.revision import operations_of
 from analyzer.migrate.plan.split_revision import keep_apart

@@ -16,6 +16,7 @@ from alembic.util import CommandError, format_as_comma, rev_id
 from analyzer import stdout
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
+from analyzer.migrate.hazards import HazardCode, refuse_hazards
 from analyzer.migrate.message import docstring, refuse_code
 from analyzer.migrate.operations import (
     IMPORT,
@@ -28,7 +29,6 @@ from analyzer.migrate.operations import (
     beside_each_other,
     render_operation,
 )
-from analyzer.migrate.plan.hazards import HazardCode, refuse_hazards
 from analyzer.migrate.plan.steps import Action, Step, plan
 from analyzer.objects.index import IndexDef
 from analyzer.paths import is_file

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from analyzer.migrate.plan.hazards import Hazard, HazardCode
+from analyzer.migrate.hazards import Hazard, HazardCode
 from analyzer.objects.index import IndexDef
 from analyzer.specs.diff import Change
 from analyzer.sql import render_text
