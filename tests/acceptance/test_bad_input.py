@@ -107,7 +107,7 @@ def test_users_code_run_as_a_superuser_is_warned_of(tmp_path: Path) -> None:
     for command in (("capture", "-o", "x.snapshot"), ("propose",)):
         said = twindex(*command, *nowhere, "--allow-superuser", "--run-user-code", cwd=tmp_path)
         warning, complaint = said.err.splitlines()
-        assert "functions of the database's users run as a superuser" in warning
+        assert "user-defined functions run as a superuser" in warning
         assert (said.status, complaint.startswith("twindex: ")) == (3, True)
         for one in ("--allow-superuser", "--run-user-code"):
             assert "warning" not in twindex(*command, *nowhere, one, cwd=tmp_path).complaint

@@ -108,7 +108,7 @@ def test_fail_on_and_outputs(specs: Path, tmp_path: Path, capsys: pytest.Capture
     assert json.loads(outputs[1].read_text())["version"] == "2.1.0"
     assert "info TX211" in outputs[2].read_text()
     assert run("lint", str(specs), "-o", str(tmp_path / "out.xml")) == 2
-    assert "names no format" in capsys.readouterr().err
+    assert "unknown suffix" in capsys.readouterr().err
 
 
 def test_mistakes_and_nothing_to_examine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -132,7 +132,7 @@ def test_a_tablespace_makes_the_round_trip_and_what_auto_and_build_say_is_no_dri
 def test_only_the_tables_asked_for_are_pulled(zoo: str, tmp_path: Path) -> None:
     twindex("pull", zoo, tmp_path, "--table", "sales.event", "--table", '"Odd Schema"."Mixed ""Case"')
     assert {spec.table for spec in load_specs(tmp_path).specs} == {"event", 'Mixed "Case'}
-    with pytest.raises(InputError, match=r"--table: there is no sales\.nothing in "):
+    with pytest.raises(InputError, match=r"--table: table sales\.nothing does not exist in database "):
         twindex("pull", zoo, tmp_path, "--table", "sales.nothing")
     with pytest.raises(InputError, match=r"--table: 'event' is not schema\.table"):
         twindex("pull", zoo, tmp_path, "--table", "event")
