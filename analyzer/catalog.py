@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from typing import Literal
 
 from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation, Snapshot, TypeDef
+from analyzer.postgres.collations import is_bytewise, is_bytewise_locale
+from analyzer.postgres.identifiers import bare_name
 from analyzer.postgres.lex import lex
+from analyzer.postgres.pages import BLOCK_BYTES, MOST_BTREE_BYTES
 from analyzer.sql import ident
 
 Family = Literal["text", "jsonb", "array", "tsvector", "range", "vector", "network", "boolean", "scalar", "other"]
 
-PAGE_BYTES = 8192
-#: Longest btree entry, keys and INCLUDE together (BTMaxItemSize on 8 kB pages).
-ENTRY_LIMIT_BYTES = 2704
 #: Wider columns are left out of keys and INCLUDE, since a single value may be many times the average.
 WIDE_BYTES = 128
 _ASSUMED_WIDTH_BYTES = 32
@@ -62,7 +62,7 @@ _RANGES = frozenset({"int4range", "int8range", "numrange", "tsrange", "tstzrange
 def type_name(kind: str) -> str:
     """Take the modifier and the schema off a type: `public.vector(3)` is `vector`."""
     bare = re.sub(r"\([^)]*\)", "", kind).strip()
-    return re.sub(r"\s+", " ", bare.rpartition(".")[2].strip('"'))
+    return re.sub(r"\s+", " ", bare_name(bare))
 
 
 def dimensions(kind: str) -> int | None:
@@ -103,7 +103,7 @@ class Facts:
 
     def pages(self, relation: Relation) -> int:
         """Return the pages of a table, with its partitions and heirs."""
-        return sum(max(each.pages, (each.size_bytes or 0) // PAGE_BYTES) for each in self._leaves(relation))
+        return sum(max(each.pages, (each.size_bytes or 0) // BLOCK_BYTES) for each in self._leaves(relation))
 
     def rows(self, relation: Relation) -> float:
         """Return the rows of a table, with its partitions and heirs; 0 when it was never analysed."""
@@ -156,7 +156,7 @@ class Facts:
 
     def fits(self, relation: Relation, columns: tuple[str, ...]) -> bool:
         """Say whether a btree entry of these columns stays below the limit with much to spare."""
-        return sum(self.width(relation, column) for column in columns) * 4 < ENTRY_LIMIT_BYTES
+        return sum(self.width(relation, column) for column in columns) * 4 < MOST_BTREE_BYTES
 
     def opclass(self, name: str, extension: str) -> str | None:
         """Return an extension's operator class as DDL must name it; None when it is not installed."""
@@ -168,9 +168,9 @@ class Facts:
     def is_c_collation(self, column: Column) -> bool:
         """Say whether a column sorts by bytes, so that a prefix is a range."""
         if column.collation is not None:
-            return column.collation.strip('"').rpartition(".")[2].strip('"') in ("C", "POSIX")
+            return is_bytewise(column.collation)
         server = self.snapshot.server
-        return server.locale_provider == "b" or (server.locale_provider == "c" and server.collate in ("C", "POSIX"))
+        return is_bytewise_locale(server.locale_provider, server.collate)
 
     def fraction(self, relation: Relation, column: str, sql: str) -> float | None:
         """Return the share of rows that a condition on one column keeps, where the statistics say."""

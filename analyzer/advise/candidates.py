@@ -5,7 +5,6 @@ relaxation-based approach", SIGMOD 2005): of two indexes whose keys begin alike,
 both.
 """
 
-import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,13 +14,12 @@ from analyzer.advise.drafts import Draft, drafts, includable
 from analyzer.catalog import Facts
 from analyzer.documents.snapshot import Constraint, Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.identifiers import bare_name, fits, shortened
 from analyzer.workload.shapes import Shape, TableShape
 
 MOST_PER_TABLE = 60
 #: Tables of fewer pages are read whole sooner than any index.
 FEWEST_PAGES = 8
-_NAME_BYTES = 63
-_HASH_DIGITS = 8
 #: Operator classes that are written though they are their type's default.
 _DEFAULT_CLASSES = frozenset({"vector_l2_ops", "halfvec_l2_ops"})
 _METHOD_WORDS = {("gin", "gin_trgm_ops"): "trgm", ("gin", "jsonb_path_ops"): "path"}
@@ -148,7 +146,7 @@ def signature(index: IndexDef) -> object:
 
 def _key(key: Key, *, turned: bool = False) -> tuple[str, str, str, str, bool, bool]:
     nulls_first = key.descending if key.nulls is None else key.nulls == "first"
-    opclass = (key.opclass or "").rpartition(".")[2]
+    opclass = bare_name(key.opclass)
     return (
         key.column or "",
         _plain(key.expression),
@@ -269,7 +267,7 @@ def name_of(index: IndexDef) -> str:
     """Name an index by what it is: `ix_<table>_<keys>`, and a word for what is special about it."""
     parts = ["ix", index.table, *(key.column or key.expression or "" for key in index.keys)]
     if index.method != "btree":
-        opclass = (index.keys[0].opclass or "").rpartition(".")[2]
+        opclass = bare_name(index.keys[0].opclass)
         parts.append(_METHOD_WORDS.get((index.method, opclass)) or index.method)
         if index.method in ("hnsw", "ivfflat"):
             parts.append(opclass.split("_")[1])
@@ -282,7 +280,4 @@ def name_of(index: IndexDef) -> str:
 
 
 def _shortened(name: str, index: IndexDef, *, always: bool = False) -> str:
-    if len(name.encode()) <= _NAME_BYTES and not always:
-        return name
-    digest = hashlib.sha256(repr(replace(index, name="")).encode()).hexdigest()[:_HASH_DIGITS]
-    return f"{name[: _NAME_BYTES - _HASH_DIGITS - 1].rstrip('_')}_{digest}"
+    return name if fits(name) and not always else shortened(name, of=repr(replace(index, name="")))

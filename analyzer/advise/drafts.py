@@ -1,11 +1,10 @@
 """Draft the indexes that could serve one table's part of one statement.
 
 Equality columns come first, the most selective leading, then one range or the sort keys. The drafts are legal
-(online DDL rules E07 to E13, E21 to E24); whether one pays is the twin's to say.
+(see docs/rules); whether one pays is the twin's to say.
 """
 
 import itertools
-import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from analyzer.catalog import Facts, dimensions, type_name
 from analyzer.documents.snapshot import Column, Relation
 from analyzer.objects.index import Key, Method
+from analyzer.postgres.pgvector import MOST_DIMENSIONS, advised_lists, fewest_rows
 from analyzer.sql import ident
 from analyzer.workload.ordering import SortKey
 from analyzer.workload.shapes import Condition, OperatorPredicate, TableShape
@@ -43,7 +43,6 @@ _TRIGRAM_OPERATORS = frozenset({"like", "ilike", "~", "~*", "%", "<%", "%>", "<<
 #: Operator class suffix of each distance, by type; pgvector's sql/vector.sql.
 _DISTANCE_CLASSES = {"<->": "l2_ops", "<#>": "ip_ops", "<=>": "cosine_ops", "<+>": "l1_ops"}
 _BIT_CLASSES = {"<~>": "bit_hamming_ops", "<%>": "bit_jaccard_ops"}
-_MOST_DIMENSIONS = {"vector": 2000, "halfvec": 4000, "bit": 64_000}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,7 +324,7 @@ def _expression_operator(each: OperatorPredicate, facts: Facts, reason: str) -> 
 
 
 def _trigram(key: Key, each: OperatorPredicate, facts: Facts, reason: str) -> Iterator[Draft]:
-    """A pattern without three letters in a row has no trigram, and would read the whole index (W09)."""
+    """A pattern without three letters in a row has no trigram, and would read the whole index."""
     opclass = facts.opclass("gin_trgm_ops", "pg_trgm")
     if opclass is not None and (each.value is None or re.search(r"\w{3}", each.value)):
         yield Draft(method="gin", keys=(replace(key, opclass=opclass),), reason=reason)
@@ -344,25 +343,20 @@ def _nearest(shape: TableShape, relation: Relation, facts: Facts) -> Iterator[Dr
     kind, size = type_name(column.type), dimensions(column.type)
     name = _BIT_CLASSES.get(operator) if kind == "bit" else _distance_class(kind, operator)
     opclass = facts.opclass(name, "vector") if name is not None else None
-    if opclass is None or size is None or size > _MOST_DIMENSIONS.get(kind, size):
+    if opclass is None or size is None or size > MOST_DIMENSIONS.get(kind, size):
         return
     key = Key(column=column.name, opclass=opclass)
     yield Draft(method="hnsw", keys=(key,), reason=reason)
     statistics = facts.statistics(relation, column.name)
     rows = facts.rows(relation) * (1 - (statistics.null_fraction if statistics is not None else 0))
-    if kind == "sparsevec" or operator in ("<+>", "<%>") or rows < 50 * ivfflat_lists(rows):
+    if kind == "sparsevec" or operator in ("<+>", "<%>") or rows < fewest_rows(advised_lists(rows)):
         return
-    yield Draft(method="ivfflat", keys=(key,), parameters=(("lists", str(ivfflat_lists(rows))),), reason=reason)
+    yield Draft(method="ivfflat", keys=(key,), parameters=(("lists", str(advised_lists(rows))),), reason=reason)
 
 
 def _distance_class(kind: str, operator: str) -> str | None:
     suffix = _DISTANCE_CLASSES.get(operator)
     return f"{kind}_{suffix}" if suffix is not None and kind in ("vector", "halfvec", "sparsevec") else None
-
-
-def ivfflat_lists(rows: float) -> int:
-    """Return pgvector's recommended number of lists: rows / 1000, above a million the square root of the rows."""
-    return min(32_768, max(10, round(math.sqrt(rows)) if rows > 1_000_000 else round(rows / 1000)))
 
 
 def _block_ranges(shape: TableShape, relation: Relation, facts: Facts) -> Iterator[Draft]:

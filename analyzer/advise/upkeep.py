@@ -44,7 +44,7 @@ def upkeep(index: TwinIndex, statements: Written, others: Iterable[IndexDef], sn
 def held_columns(index: IndexDef, relation: Relation) -> set[str]:
     """Return the columns that an index holds in any way."""
     texts = [key.expression for key in index.keys if key.expression is not None] + [index.where or ""]
-    words = {token.text.strip('"') for text in texts for token in lex(text) if token.kind in ("word", "quoted")}
+    words = {token.name for text in texts for token in lex(text)}
     named = {column.name for column in relation.columns if column.name in words}
     return {*index.columns, *index.include, *named}
 

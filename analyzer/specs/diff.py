@@ -10,6 +10,7 @@ import psycopg
 from analyzer.documents.snapshot import Index
 from analyzer.errors import ConflictError, InputError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
 from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.specs.index import Rows
 
@@ -19,8 +20,6 @@ Kind = Literal["create", "replace", "rename", "alter", "drop"]
 
 #: What differs without a new build, and how the words of a spec call it.
 _ATTRIBUTES = ("comment", "statistics")
-#: Without a clause an index goes to the database's own tablespace, which the catalog does not name.
-_DEFAULT_TABLESPACE = "pg_default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +175,7 @@ class Comparison:
 
 
 def _tablespace(index: IndexDef) -> str | None:
-    return None if index.tablespace == _DEFAULT_TABLESPACE else index.tablespace
+    return None if index.tablespace == DEFAULT_TABLESPACE else index.tablespace
 
 
 def _attributes(spec: DeclaredSpec, current: Index) -> tuple[str, ...]:

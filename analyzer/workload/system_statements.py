@@ -37,4 +37,4 @@ def _is_system(name: str) -> bool:
 
 def _words(text: str) -> frozenset[str]:
     tokens = significant(lex(text))
-    return frozenset(token.word or token.text[1:-1].replace('""', '"') for token in tokens if token.kind != "string")
+    return frozenset(token.name for token in tokens)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from analyzer.checks.rule import Answer, Rule, Subject, Unknown, Violation
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import bare_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +124,7 @@ def _storage(subject: Subject) -> Iterator[Answer]:
     if index.method not in _VECTOR_METHODS:
         yield from _bounds(subject)
     for number, key in enumerate(index.keys):
-        known = OPCLASS_PARAMETERS.get((key.opclass or "").rpartition(".")[2], {})
+        known = OPCLASS_PARAMETERS.get(bare_name(key.opclass), {})
         for name, value in key.opclass_parameters:
             if known and (problem := _problem(known, name, value)):
                 kept = tuple(pair for pair in key.opclass_parameters if pair[0] != name)

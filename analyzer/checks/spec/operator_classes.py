@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Unknown, Violation
 from analyzer.objects.index import Key
+from analyzer.postgres.identifiers import bare_name
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
 
 #: Classes of PostgreSQL and of its common extensions that one has to name, and the methods that have them.
 CLASSES: Mapping[str, frozenset[str]] = {
@@ -44,11 +46,6 @@ _VECTOR_CLASSES = {
 }
 
 
-def bare(opclass: str | None) -> str:
-    """Return the name of an operator class without its schema."""
-    return (opclass or "").rpartition(".")[2].strip('"')
-
-
 def _default(subject: Subject) -> Iterator[Answer]:
     for number, key in enumerate(subject.index.keys):
         if key.opclass is not None or subject.index.method == "hnsw":
@@ -83,7 +80,7 @@ def _replacement(subject: Subject, number: int, key: Key) -> Violation | None:
 def _belongs(subject: Subject) -> Iterator[Answer]:
     method = subject.index.method
     for number, key in enumerate(subject.index.keys):
-        name = bare(key.opclass)
+        name = bare_name(key.opclass)
         if not name or (name in HNSW_ONLY and method == "ivfflat"):
             continue
         methods = CLASSES.get(name)
@@ -112,7 +109,7 @@ def _collation(subject: Subject) -> Iterator[Answer]:
             message = f"{key.column} is {kind}, which has no collation"
             fix = subject.with_key(number, collation=None)
             yield Violation(message=message, at=("keys", number, "collation"), rewrite="drop collation", fix=fix)
-        elif subject.known is None and bare(key.collation) not in _COLLATIONS:
+        elif subject.known is None and bare_name(key.collation) not in _COLLATIONS:
             yield Unknown(reason=f"whether there is a collation {key.collation} is known to a server only")
         elif subject.known is None and key.column is not None:
             yield NEEDS_TABLE
@@ -120,7 +117,7 @@ def _collation(subject: Subject) -> Iterator[Answer]:
 
 def _extension(subject: Subject) -> Iterator[Answer]:
     index = subject.index
-    needs = {_EXTENSIONS[bare(key.opclass)] for key in index.keys if bare(key.opclass) in _EXTENSIONS}
+    needs = {_EXTENSIONS[bare_name(key.opclass)] for key in index.keys if bare_name(key.opclass) in _EXTENSIONS}
     if index.method in ("hnsw", "ivfflat"):
         needs.add("vector")
     for extension in sorted(needs):
@@ -137,7 +134,7 @@ def _extension(subject: Subject) -> Iterator[Answer]:
 
 def _tablespace(subject: Subject) -> Iterator[Answer]:
     name = subject.index.tablespace
-    if name in (None, "pg_default"):
+    if name in (None, DEFAULT_TABLESPACE):
         return
     known = subject.known.facts.snapshot.server.tablespaces if subject.known is not None else None
     if known is None:
@@ -164,9 +161,9 @@ def _hnsw_class(subject: Subject) -> Iterator[Answer]:
 
 def _hnsw_only(subject: Subject) -> Iterator[Answer]:
     for number, key in enumerate(subject.index.keys):
-        if subject.index.method == "ivfflat" and bare(key.opclass) in HNSW_ONLY:
+        if subject.index.method == "ivfflat" and bare_name(key.opclass) in HNSW_ONLY:
             yield Violation(
-                message=f"ivfflat has no {bare(key.opclass)}; L1, Jaccard and sparse vectors are for hnsw",
+                message=f"ivfflat has no {bare_name(key.opclass)}; L1, Jaccard and sparse vectors are for hnsw",
                 at=("keys", number, "opclass"),
                 rewrite="method: hnsw",
                 fix=replace(subject.index, method="hnsw", parameters=()),
@@ -195,7 +192,7 @@ def _json_class(subject: Subject) -> Iterator[Answer]:
         return
     for number, key in enumerate(subject.index.keys):
         asked = _asked(subject, key)
-        if bare(key.opclass) == "jsonb_path_ops" and asked & _EXISTENCE:
+        if bare_name(key.opclass) == "jsonb_path_ops" and asked & _EXISTENCE:
             yield Violation(
                 message=f"the recorded statements ask {_listed(asked & _EXISTENCE)} of {key.column or key.expression}, "
                 "which jsonb_path_ops does not serve",

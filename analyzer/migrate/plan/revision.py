@@ -2,8 +2,7 @@
 
 import argparse
 import configparser
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from alembic.config import Config, MessagingOptions
 from alembic.operations import MigrateOperation
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError, format_as_comma, rev_id
+from alembic.util import CommandError, format_as_comma
 
 from analyzer import stdout
 from analyzer.documents.snapshot import Snapshot
@@ -28,6 +27,7 @@ from analyzer.migrate.operations import (
     beside_each_other,
     render_operation,
 )
+from analyzer.migrate.plan.revision_ids import following
 from analyzer.migrate.plan.steps import Action, Step, plan
 from analyzer.objects.index import IndexDef
 from analyzer.paths import is_file
@@ -44,7 +44,6 @@ _OPERATIONS: dict[str, type[IndexOperation]] = {
     "rename": RenameIndexOp,
     "alter": AlterIndexOp,
 }
-_SEQUENTIAL = re.compile(r"[0-9]{2,8}")
 #: What Alembic tells a template besides.
 _FACTS: dict[str, Any] = {
     "down_revision": None,
@@ -149,19 +148,9 @@ def _alembic_config(config: Path | Config) -> Config:
 
 
 def _next_id(directory: ScriptDirectory) -> str:
-    """Continue a project's 0001, 0002, …; otherwise let Alembic choose."""
     heads = directory.get_heads()
-    if len(heads) != 1 or not _SEQUENTIAL.fullmatch(heads[0]):
-        return rev_id()
     taken = {script.revision for script in directory.walk_revisions()}
-    return next(number for number in _following(heads[0]) if number not in taken)
-
-
-def _following(number: str) -> Iterator[str]:
-    current = int(number)
-    while True:
-        current += 1
-        yield str(current).zfill(len(number))
+    return following(heads[0] if len(heads) == 1 else None, taken)
 
 
 def _body(operations: Sequence[MigrateOperation]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from analyzer.documents.snapshot import Constraint, FunctionDef, Relation, Snapshot
-from analyzer.postgres.lex import IncompleteError, Token, lex, significant
+from analyzer.postgres.lex import IncompleteError, lex, significant
 from analyzer.twin.schema.create import NEXTVAL
 from analyzer.workload.names import Catalog
 
@@ -219,10 +219,6 @@ def _mentions(text: str) -> Iterator[_Mention]:
             start = opening.end() if opening else 0
             end = len(token.text) - (1 if token.text.endswith("'") else start)
             yield from _mentions(token.text[start:end])
-        elif name := _name(token):
+        elif name := token.name:
             is_qualified = at > 1 and tokens[at - 1].text == "."
-            yield _Mention(_name(tokens[at - 2]) if is_qualified else None, name)
-
-
-def _name(token: Token) -> str:
-    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.word
+            yield _Mention(tokens[at - 2].name if is_qualified else None, name)
