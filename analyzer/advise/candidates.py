@@ -14,6 +14,7 @@ from analyzer.advise.drafts import Draft, drafts, includable
 from analyzer.catalog import Facts
 from analyzer.documents.snapshot import Constraint, Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.access_methods import METHODS, VECTOR_METHODS
 from analyzer.postgres.identifiers import bare_name, fits, shortened
 from analyzer.workload.shapes import Shape, TableShape
 
@@ -22,7 +23,6 @@ MOST_PER_TABLE = 60
 FEWEST_PAGES = 8
 #: Operator classes that are written though they are their type's default.
 _DEFAULT_CLASSES = frozenset({"vector_l2_ops", "halfvec_l2_ops"})
-_METHOD_WORDS = {("gin", "gin_trgm_ops"): "trgm", ("gin", "jsonb_path_ops"): "path"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,8 +268,8 @@ def name_of(index: IndexDef) -> str:
     parts = ["ix", index.table, *(key.column or key.expression or "" for key in index.keys)]
     if index.method != "btree":
         opclass = bare_name(index.keys[0].opclass)
-        parts.append(_METHOD_WORDS.get((index.method, opclass)) or index.method)
-        if index.method in ("hnsw", "ivfflat"):
+        parts.append(METHODS[index.method].words.get(opclass, index.method))
+        if index.method in VECTOR_METHODS:
             parts.append(opclass.split("_")[1])
     if index.where is not None:
         parts += ["where", re.sub(r"'[^']*'", "", index.where)]

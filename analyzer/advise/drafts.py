@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from analyzer.catalog import Facts, dimensions, type_name
 from analyzer.documents.snapshot import Column, Relation
-from analyzer.objects.index import Key, Method
+from analyzer.objects.index import Key
+from analyzer.postgres.access_methods import MethodName
 from analyzer.postgres.pgvector import MOST_DIMENSIONS, advised_lists, fewest_rows
 from analyzer.sql import ident
 from analyzer.workload.ordering import SortKey
@@ -49,7 +50,7 @@ _BIT_CLASSES = {"<~>": "bit_hamming_ops", "<%>": "bit_jaccard_ops"}
 class Draft:
     """An index without a name, and why it was drafted."""
 
-    method: Method = "btree"
+    method: MethodName = "btree"
     keys: tuple[Key, ...]
     include: tuple[str, ...] = ()
     where: str | None = None

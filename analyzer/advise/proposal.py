@@ -11,6 +11,8 @@ from analyzer.advise.select import LEAST_SHARE, Refused, select
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.access_methods import METHODS
+from analyzer.postgres.identifiers import MOST_BYTES
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement, Workload
@@ -22,8 +24,8 @@ _LEAST_CHANGE = 0.01
 _WANTED = frozenset({"approved", "proposed"})
 #: Refused candidates that are named one by one.
 _MOST_REFUSED = 5
-#: Leaves room for a number within PostgreSQL's 63 bytes; generated names are ASCII.
-_NAME_LENGTH = 58
+#: Leaves room for a number; generated names are ASCII.
+_NAME_LENGTH = MOST_BYTES - 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -350,8 +352,7 @@ def _costs(model: CostModel, statements: Sequence[Statement], chosen: Configurat
 
 def _caveats(built: TwinIndex, snapshot: Snapshot) -> Iterator[str]:
     index = built.index
-    if index.method in ("ivfflat", "hnsw"):
-        setting = "ivfflat.probes" if index.method == "ivfflat" else "hnsw.ef_search"
+    if (setting := METHODS[index.method].recall_setting) is not None:
         yield f"answers become approximate: measure recall, and raise {setting} where it is too low"
     if index.method == "ivfflat":
         yield "its lists are fixed by the rows it is built on: rebuild it when the table has grown several times"

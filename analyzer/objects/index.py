@@ -9,8 +9,6 @@ from typing import Literal
 
 from analyzer.sql import Sql, ident, render_text
 
-Method = Literal["btree", "hash", "gin", "gist", "spgist", "brin", "ivfflat", "hnsw"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:

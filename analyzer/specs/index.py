@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from analyzer.objects.index import IndexDef, Key, Method
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.access_methods import MethodName
 from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName, fits, unquote
 from analyzer.postgres.pgvector import advised_lists
 from analyzer.specs.yaml_tree import MOST_SHOWN
@@ -145,7 +146,7 @@ class Spec(Strict):
     """One declared index."""
 
     name: Name
-    method: Method = "btree"
+    method: MethodName = "btree"
     keys: Annotated[tuple[KeyItem, ...], Field(min_length=1)]
     include: tuple[Name, ...] = Field(default=(), description="Columns a covering index carries along.")
     where: Expression | None = Field(default=None, description="Predicate of a partial index.")

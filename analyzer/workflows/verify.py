@@ -12,6 +12,7 @@ from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.documents.verification import Verification, VerifiedStatement, differ
 from analyzer.errors import InputError, NotExaminableError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.access_methods import APPROXIMATE
 from analyzer.render.provenance import describe_source, describe_statement
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.bindings import SELECTIVE
@@ -24,7 +25,6 @@ REGRESSION = "TX901"
 BASIS = "pg_stat_statements: mean execution time of each statement in the window of either snapshot"
 #: Below this an execution's start and end, which no cost counts, are most of it.
 _TRIVIAL_MS = 0.1
-_APPROXIMATE = frozenset({"ivfflat", "hnsw"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +292,7 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
                 mean_ms_before=means[item.statement.id],
                 mean_ms_after=expected_ms(item.statement, cost_before, cost_after, times),
                 uses=tuple(sorted(deploy.names[index.index.name] for index in used)),
-                approximate=any(index.index.method in _APPROXIMATE for index in used),
+                approximate=any(index.index.method in APPROXIMATE for index in used),
                 generic=item.statement.parameters > 0 and item.queries[0].generic,
                 limited=_limited(item, changed.plan(item, everything)),
                 fixed_ms=times.read_ms if item.statement.kind == "select" else times.write_ms,

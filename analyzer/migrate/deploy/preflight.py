@@ -11,6 +11,8 @@ from analyzer.migrate.deploy.create_index import Create, parse_create, takes_row
 from analyzer.migrate.deploy.deployment import Deploy
 from analyzer.migrate.deploy.session import LOG, reason, row, rows, sqlstate, trusted_names
 from analyzer.migrate.deploy.target import DeployError, Target
+from analyzer.postgres.access_methods import extension_of
+from analyzer.postgres.identifiers import bare_name
 from analyzer.postgres.pgvector import SAFE_PARALLEL_HNSW, fewest_rows, hnsw_bytes
 from analyzer.postgres.versions import numbers
 from analyzer.sql import ident, render_text
@@ -21,12 +23,8 @@ _OLD_SECONDS = 60.0
 _UNDECIDED = frozenset({"42501", "54000", "53200", "55P03"})
 #: undefined_function: a function that takes rows of the table takes none of the copy.
 _OF_ROWS = "42883"
-#: Access methods and operator classes, and the extension they come from.
-_EXTENSIONS = (
-    (re.compile(r"hnsw|ivfflat|(vector|halfvec|sparsevec|bit)_\w+_ops"), "vector"),
-    (re.compile(r"(gin|gist)_trgm_ops"), "pg_trgm"),
-    (re.compile(r"bloom"), "bloom"),
-)
+#: What the server calls an access method or an operator class that it does not have.
+_MISSING = re.compile(r'(?:access method|operator class) "([^"]+)" does not exist')
 
 
 def ready(deploy: Deploy, target: Target) -> bool:
@@ -65,14 +63,14 @@ def _rehearsed(deploy: Deploy, target: Target) -> Copy | None:
 
 
 def _remedy(deploy: Deploy, message: str) -> str:
-    for pattern, extension in _EXTENSIONS if "does not exist" in message else ():
-        if pattern.search(message):
-            known = next(rows(deploy.connection, "read_extension", name=extension), None)
-            if known is None:
-                return f"the extension {extension} is not installed on the server's machine; install it there"
-            if known["installed_version"] is None:
-                return f"run CREATE EXTENSION {ident(extension)} first, in a revision of its own"
-            return f"the extension {extension} is at {known['installed_version']}, look at what that version offers"
+    missing = (extension_of(bare_name(name)) for name in _MISSING.findall(message))
+    for extension in filter(None, missing):
+        known = next(rows(deploy.connection, "read_extension", name=extension), None)
+        if known is None:
+            return f"the extension {extension} is not installed on the server's machine; install it there"
+        if known["installed_version"] is None:
+            return f"run CREATE EXTENSION {ident(extension)} first, in a revision of its own"
+        return f"the extension {extension} is at {known['installed_version']}, look at what that version offers"
     return "mend the spec, and write the revision again"
 
 

@@ -38,10 +38,9 @@ def restore_sizes(sessions: Sessions, storage: Storage, snapshot: Snapshot, rows
 
 def _known_size(index: Index, snapshot: Snapshot) -> IndexSize:
     pages = (index.size_bytes or 0) // BLOCK_BYTES
-    height = index.height
-    if height is None:
-        predicted = predict_size(index.definition, snapshot)
-        height = predicted.height if pages > 2 else 0
+    height = index.height or 0
+    if index.height is None and index.definition.method == "btree" and pages > 2:
+        height = predict_size(index.definition, snapshot).height
     return IndexSize(pages=pages, tuples=index.tuples, height=height)
 
 
