@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from analyzer.advise.drafts import Draft, drafts, includable
-from analyzer.catalog import Facts
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.access_methods import METHODS, VECTOR_METHODS
@@ -55,10 +55,10 @@ class _Entry:
 
 def candidates(shapes: Iterable[Shape], snapshot: Snapshot) -> tuple[Candidate, ...]:
     """Return what is worth trying for these statements, by table, most promising first; nothing that exists already."""
-    facts = Facts(snapshot)
+    catalog = Catalog(snapshot)
     listed = tuple(shapes)
     collected: dict[tuple[str, str], dict[object, _Entry]] = {}
-    for entry in (*_foreign_keys(listed, facts), *_drafted(listed, facts)):
+    for entry in (*_foreign_keys(listed, catalog), *_drafted(listed, catalog)):
         table = collected.setdefault((entry.index.schema, entry.index.table), {})
         known = table.setdefault(signature(entry.index), entry)
         known.weights |= entry.weights
@@ -66,9 +66,9 @@ def candidates(shapes: Iterable[Shape], snapshot: Snapshot) -> tuple[Candidate, 
         known.foreign_key |= entry.foreign_key
     chosen: list[_Entry] = []
     for key in sorted(collected):
-        relation = facts.relations[key]
-        existing = facts.indexes(relation)
-        merged = _with_merged(collected[key], relation, facts)
+        relation = catalog.relations[key]
+        existing = catalog.indexes(relation)
+        merged = _with_merged(collected[key], relation, catalog)
         new = [entry for entry in merged if not any(serves(index, entry.index) for index in existing)]
         chosen += sorted(new, key=_rank)[:MOST_PER_TABLE]
     return tuple(_named(chosen, snapshot))
@@ -80,13 +80,13 @@ def _rank(entry: _Entry) -> tuple[bool, int, float, str]:
     return plain and not entry.foreign_key, entry.place, -entry.weight(), repr(entry.index)
 
 
-def _drafted(shapes: Sequence[Shape], facts: Facts) -> Iterator[_Entry]:
+def _drafted(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
     for shape in shapes:
         for table in shape.tables:
-            relation = facts.relations.get((table.schema, table.table))
-            if relation is None or relation.kind not in "rpm" or facts.pages(relation) < FEWEST_PAGES:
+            relation = catalog.relations.get((table.schema, table.table))
+            if relation is None or relation.kind not in "rpm" or catalog.pages(relation) < FEWEST_PAGES:
                 continue
-            for place, draft in enumerate(drafts(table, relation, facts)):
+            for place, draft in enumerate(drafts(table, relation, catalog)):
                 yield _Entry(_definition(draft, relation), draft.reason, {shape.statement_id: shape.weight}, place)
 
 
@@ -106,14 +106,14 @@ def _definition(draft: Draft, relation: Relation) -> IndexDef:
 # Merging
 
 
-def _with_merged(table: dict[object, _Entry], relation: Relation, facts: Facts) -> list[_Entry]:
+def _with_merged(table: dict[object, _Entry], relation: Relation, catalog: Catalog) -> list[_Entry]:
     """Add, for each two covering indexes whose keys begin alike, the one that replaces both."""
     found = dict(table)
     btrees = sorted((entry for entry in table.values() if entry.index.method == "btree"), key=_rank)[:MOST_PER_TABLE]
     for longer, shorter in itertools.permutations(btrees, 2):
         if not longer.weights.keys() - shorter.weights.keys() or not shorter.weights.keys() - longer.weights.keys():
             continue
-        merged = _merged(longer.index, shorter.index, relation, facts)
+        merged = _merged(longer.index, shorter.index, relation, catalog)
         if merged is None or signature(merged) in found:
             continue
         reason = f"{longer.reason}; also {shorter.reason}"
@@ -122,12 +122,12 @@ def _with_merged(table: dict[object, _Entry], relation: Relation, facts: Facts) 
     return list(found.values())
 
 
-def _merged(longer: IndexDef, shorter: IndexDef, relation: Relation, facts: Facts) -> IndexDef | None:
+def _merged(longer: IndexDef, shorter: IndexDef, relation: Relation, catalog: Catalog) -> IndexDef | None:
     if not shorter.include or longer.where != shorter.where or longer.keys[: len(shorter.keys)] != shorter.keys:
         return None
     wanted = (*longer.include, *shorter.include)
     include = tuple(c.name for c in relation.columns if c.name in wanted and c.name not in longer.columns)
-    if include == longer.include or not includable(relation, include, longer.columns, facts):
+    if include == longer.include or not includable(relation, include, longer.columns, catalog):
         return None
     return replace(longer, include=include)
 
@@ -190,17 +190,17 @@ def _begins_unique(have: IndexDef, wanted: IndexDef) -> bool:
 # Foreign keys
 
 
-def _foreign_keys(shapes: Sequence[Shape], facts: Facts) -> Iterator[_Entry]:
+def _foreign_keys(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
     written: dict[tuple[str, str], list[tuple[Shape, TableShape]]] = {}
     for shape in shapes:
         for table in shape.tables:
             if table.target in ("delete", "update", "merge"):
                 written.setdefault((table.schema, table.table), []).append((shape, table))
-    for relation in facts.snapshot.relations:
+    for relation in catalog.snapshot.relations:
         if relation.kind not in "rp" or relation.partition_bound is not None:
             continue
         for constraint in relation.constraints:
-            if constraint.kind == "f" and not covers_foreign_key(constraint, facts.indexes(relation)):
+            if constraint.kind == "f" and not covers_foreign_key(constraint, catalog.indexes(relation)):
                 parent = (constraint.referenced_schema or "", constraint.referenced_table or "")
                 yield _foreign_key(constraint, relation, written.get(parent, ()))
 

@@ -12,7 +12,8 @@ from analyzer.advise.limit_cost import cautious_cost
 from analyzer.advise.plan_cache import Answer, Configuration, Costs, PlanCache
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
-from analyzer.documents.snapshot import Constraint, NotExamined, Relation, Snapshot
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Constraint, NotExamined, Relation
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.twin import Asked, Plan, Twin, TwinIndex, walk
@@ -117,28 +118,31 @@ def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple
     """Yield what deleting a row of a referenced table, or changing its key, runs on each referencing table."""
     known = statement.rows is not None and statement.calls > 0 and statement.kind != "select"
     per_call = (statement.rows or 0) / statement.calls if known else 1.0
+    catalog = Catalog(twin.snapshot)
     for table in shape.tables:
         if table.target == "delete":
-            yield from _deleted((table.schema, table.table), per_call, twin, ())
+            yield from _deleted((table.schema, table.table), per_call, (), twin, catalog)
         elif table.target in ("update", "merge"):
-            for relation, constraint in referencing(table.schema, table.table, twin.snapshot):
+            for relation, constraint in catalog.referencing(table.schema, table.table):
                 if set(constraint.referenced_columns) & set(table.written):
                     text = _look_up("check_delete", relation, constraint)
                     yield (relation.schema_name, relation.name), Query(text=text, times=per_call)
 
 
-def _deleted(deleted: Table, times: float, twin: Twin, above: tuple[Table, ...]) -> Iterator[tuple[Table, Query]]:
+def _deleted(
+    deleted: Table, times: float, above: tuple[Table, ...], twin: Twin, catalog: Catalog
+) -> Iterator[tuple[Table, Query]]:
     """Follow a delete through its foreign keys; a cascade goes on from the rows that the planner expects it to hit."""
     if len(above) >= _MOST_CASCADES or deleted in above:
         return
-    for relation, constraint in referencing(*deleted, twin.snapshot):
+    for relation, constraint in catalog.referencing(*deleted):
         cascades = constraint.on_delete == "c"
         text = _look_up("cascade_delete" if cascades else "check_delete", relation, constraint)
         table = (relation.schema_name, relation.name)
         yield table, Query(text=text, times=times)
         if cascades:
             rows = _scanned_rows(twin.plan(text))
-            yield from _deleted(table, times * rows, twin, (*above, deleted))
+            yield from _deleted(table, times * rows, (*above, deleted), twin, catalog)
 
 
 def _look_up(template: str, relation: Relation, constraint: Constraint) -> str:
@@ -148,17 +152,6 @@ def _look_up(template: str, relation: Relation, constraint: Constraint) -> str:
 def _scanned_rows(plan: Plan) -> float:
     """Return how many rows the scan below a DELETE is expected to find; the DELETE itself returns none."""
     return max((float(node.get("Plan Rows", 0)) for node in walk(plan.tree)), default=0.0)
-
-
-def referencing(schema: str, table: str, snapshot: Snapshot) -> Iterator[tuple[Relation, Constraint]]:
-    """Yield the foreign keys that refer to a table."""
-    for relation in snapshot.relations:
-        for constraint in relation.constraints:
-            if constraint.kind == "f" and (constraint.referenced_schema, constraint.referenced_table) == (
-                schema,
-                table,
-            ):
-                yield relation, constraint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

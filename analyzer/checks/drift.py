@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from analyzer.catalog import Catalog
 from analyzer.documents import report
 from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
@@ -89,13 +90,9 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
     if not wanted and not specs.managed:
         raise NotExaminableError("no approved spec is declared; twindex pull writes specs of the indexes that exist")
 
-    def rows(schema: str, table: str) -> float | None:
-        relation = snapshot.relation(schema, table)
-        return None if relation is None or relation.tuples < 0 else relation.tuples
-
     book, missing = _Findings(), _Missing(snapshot, gaps)
     readable = tuple(spec for spec in specs.specs if missing.table(spec) is None)
-    comparison = Comparison(replace(specs, specs=readable), snapshot.indexes, canonical, rows)
+    comparison = Comparison(replace(specs, specs=readable), snapshot.indexes, canonical, Catalog(snapshot).indexed_rows)
     for spec in wanted:
         codes = ("TX305",) if spec.spec.state == "retired" else _OF_SPECS
         reason = missing.table(spec) or _compare(book, comparison, spec, missing)

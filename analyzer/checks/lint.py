@@ -109,9 +109,8 @@ def _subjects(sources: Sequence[Source], known: Known | None, build: Build | Non
     for source in sources:
         for entry in source.entries:
             declared = entry.declared
-            relation = known.facts.relations.get((declared.schema, declared.table)) if known else None
-            rows = known.facts.rows(relation) if known is not None and relation is not None else None
-            index = declared.spec.index(declared.schema, declared.table, rows or None)
+            rows = known.catalog.indexed_rows(declared.schema, declared.table) if known is not None else None
+            index = declared.spec.index(declared.schema, declared.table, rows)
             subject = Subject(entry=entry, index=index, known=known)
             yield replace(subject, built=_built(index, build)) if build and _wanted(subject) else subject
 

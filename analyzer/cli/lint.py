@@ -13,7 +13,7 @@ from sqlalchemy import Table
 
 from analyzer import stdout
 from analyzer.capture.capture import capture
-from analyzer.catalog import Facts
+from analyzer.catalog import Catalog
 from analyzer.checks.lint import lint
 from analyzer.checks.spec.context import known_of
 from analyzer.cli.findings import Format, emit_findings, findings_options
@@ -71,7 +71,7 @@ def _exact(
         return lint(
             sources,
             today=dt.datetime.now(tz=dt.UTC).date(),
-            known=known_of(Facts(snapshot)),
+            known=known_of(Catalog(snapshot)),
             build=twin.canonical,
             basis=f"{twin.planner} of database {snapshot.server.database}",
             model_indexes=models,

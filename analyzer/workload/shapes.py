@@ -10,11 +10,11 @@ from typing import Literal
 
 from sqlglot import exp
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.sql import ident
 from analyzer.workload.expressions import condition, index_expression
 from analyzer.workload.names import (
-    Catalog,
     Occurrence,
     Output,
     Reference,

@@ -12,7 +12,7 @@ from capture_zoo import new_database
 from lint_corpus import BAD, GOOD, OBJECTS, VECTOR_BAD, VECTOR_GOOD, VECTOR_OBJECTS, Bad
 
 from analyzer.capture.capture import capture
-from analyzer.catalog import Facts
+from analyzer.catalog import Catalog
 from analyzer.checks.lint import Build, lint
 from analyzer.checks.registry import RULES
 from analyzer.checks.rule import Known
@@ -91,7 +91,7 @@ def _bench(server: str, *, vector: bool) -> Iterator[Bench]:
             connection.execute(statement.encode())
         connection.execute("ANALYZE")
         snapshot = capture(url, statements=False)
-        known = known_of(Facts(snapshot))
+        known = known_of(Catalog(snapshot))
         with open_twin(snapshot) as twin:
             assert not [gap for gap in twin.not_examined if not gap.what.startswith("statistics of ")]
             yield Bench(connection=connection, known=known, build=twin.canonical, vector=vector)

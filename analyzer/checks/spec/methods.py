@@ -162,8 +162,8 @@ def _nulls(subject: Subject) -> Iterator[Answer]:
         )
     elif index.nulls_not_distinct and subject.known is None:
         yield Unknown(reason="NULLS NOT DISTINCT needs PostgreSQL 15; give -d URL or --snapshot to compare")
-    elif index.nulls_not_distinct and subject.known is not None and subject.known.facts.snapshot.server.major < 15:
-        major = subject.known.facts.snapshot.server.major
+    elif index.nulls_not_distinct and subject.known is not None and subject.known.catalog.snapshot.server.major < 15:
+        major = subject.known.catalog.snapshot.server.major
         yield Violation(
             message=f"nulls_not_distinct needs PostgreSQL 15; the server is {major}", at=("nulls_not_distinct",)
         )

@@ -56,7 +56,7 @@ def _name(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
-    taken = subject.known.facts.relations.get((index.schema, index.name))
+    taken = subject.known.catalog.relations.get((index.schema, index.name))
     if taken is not None:
         yield Violation(message=f"{index.qualified_name} is the name of a table or view already", at=("name",))
     found = subject.existing

@@ -61,7 +61,7 @@ def _of_few_types(subject: Subject, number: int, key: Key, message: str) -> Viol
     types = METHODS[index.method].types
     if not types or column is None or subject.known is None or subject.type_of(key) in types:
         return None
-    is_ordered = subject.known.facts.family(column) in ("text", "scalar", "boolean", "network")
+    is_ordered = subject.known.catalog.family(column) in ("text", "scalar", "boolean", "network")
     fix = replace(index, method="btree", parameters=()) if is_ordered else None
     rewrite = f"{index.method} takes {', '.join(sorted(types))} alone" + ("; a btree takes it" if is_ordered else "")
     return Violation(message=message, at=("keys", number), rewrite=rewrite, fix=fix)
@@ -126,7 +126,7 @@ def _tablespace(subject: Subject) -> Iterator[Answer]:
     name = subject.index.tablespace
     if name in (None, DEFAULT_TABLESPACE):
         return
-    known = subject.known.facts.snapshot.server.tablespaces if subject.known is not None else None
+    known = subject.known.catalog.snapshot.server.tablespaces if subject.known is not None else None
     if known is None:
         yield Unknown(reason="which tablespaces there are is known with -d URL, or --snapshot of a new capture")
     elif name not in known:

@@ -77,7 +77,7 @@ def _prefix(subject: Subject) -> Iterator[Answer]:
         yield NEEDS_STATEMENTS
         return
     column = subject.column(key.column)
-    if column is None or subject.type_of(key) not in _TEXT or subject.known.facts.is_c_collation(column):
+    if column is None or subject.type_of(key) not in _TEXT or subject.known.catalog.is_c_collation(column):
         return
     if is_bytewise(key.collation):
         return
@@ -221,7 +221,7 @@ def _collated(subject: Subject) -> Iterator[Answer]:
         return
     for number, key in enumerate(index.keys):
         column = subject.column(key.column)
-        by_bytes = column is not None and subject.known.facts.is_c_collation(column)
+        by_bytes = column is not None and subject.known.catalog.is_c_collation(column)
         stated = is_bytewise(key.collation)
         if subject.type_of(key) in _TEXT and not by_bytes and not stated and "pattern" not in (key.opclass or ""):
             yield Violation(

@@ -124,7 +124,7 @@ def _memory(subject: Subject) -> tuple[int, str] | None:
         return int(number) * _UNITS[unit], "the spec's build"
     if subject.known is None:
         return None
-    setting = subject.known.facts.snapshot.server.maintenance_work_mem_bytes
+    setting = subject.known.catalog.snapshot.server.maintenance_work_mem_bytes
     return (_DEFAULT_MEMORY_BYTES, "PostgreSQL's default") if setting is None else (setting, "the server's setting")
 
 
@@ -186,7 +186,7 @@ def _version(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield Unknown(reason="the version of pgvector is known with -d URL or --snapshot")
         return
-    extensions = subject.known.facts.snapshot.extensions
+    extensions = subject.known.catalog.snapshot.extensions
     found = next((each.version for each in extensions if each.name == "vector"), None)
     if found is None:
         yield NEEDS_SERVER

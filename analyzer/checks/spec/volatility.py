@@ -199,7 +199,7 @@ def _joined(subject: Subject, call: Call) -> str | None:
 
 def _configuration(subject: Subject) -> str:
     if subject.known is not None:
-        setting = subject.known.facts.snapshot.settings.get("default_text_search_config", "")
+        setting = subject.known.catalog.snapshot.settings.get("default_text_search_config", "")
         if setting.rpartition(".")[2].isalpha():
             return setting.rpartition(".")[2]
     return "english"

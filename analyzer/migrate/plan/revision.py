@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError, format_as_comma
 
 from analyzer import stdout
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.migrate.message import docstring, refuse_code
@@ -68,12 +69,7 @@ def revise(
     `canonical` gives a definition as a server understands it, `deparse` as pg_get_indexdef prints it.
     """
     specs = load_specs(specs_dir)
-
-    def rows(schema: str, table: str) -> float | None:
-        relation = snapshot.relation(schema, table)
-        return None if relation is None or relation.tuples < 0 else relation.tuples
-
-    found = changes(specs, snapshot.indexes, canonical, rows)
+    found = changes(specs, snapshot.indexes, canonical, Catalog(snapshot).indexed_rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
     return write_revision(config, message, found, deparse=deparse, partitioned=partitioned) if found else None
 

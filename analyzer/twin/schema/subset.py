@@ -10,10 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, FunctionDef, Relation, Snapshot
 from analyzer.postgres.lex import IncompleteError, lex, significant
 from analyzer.twin.schema.create import NEXTVAL
-from analyzer.workload.names import Catalog
 
 Table = tuple[str, str]
 
@@ -63,8 +63,8 @@ class Reach:
         pending = list(tables)
         seen = set(pending)
         while pending:
-            for table in self._names.referencing.get(pending.pop(), ()):
-                if table not in seen:
+            for relation, _ in self._names.catalog.referencing(*pending.pop()):
+                if (table := _named(relation)) not in seen:
                     seen.add(table)
                     pending.append(table)
         self._follow(list(self._enter_tables(seen)))
@@ -147,13 +147,13 @@ class _Names:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._path = (*Catalog(snapshot).search_path, "pg_catalog")
+        self.catalog = Catalog(snapshot)
+        self._path = (*self.catalog.search_path, "pg_catalog")
         #: By bare name: of a table, of its indexes, of the sequences it draws from.
         self._tables: dict[str, set[Table]] = defaultdict(set)
         self.functions: dict[str, list[int]] = defaultdict(list)
         #: Parents and children, by partitioning or inheritance.
         self.relatives: dict[Table, list[Table]] = defaultdict(list)
-        self.referencing: dict[Table, list[Table]] = defaultdict(list)
         self._more_texts: dict[Table, list[str]] = defaultdict(list)
         for at, function in enumerate(snapshot.functions):
             self.functions[function.name].append(at)
@@ -180,9 +180,6 @@ class _Names:
         for parent in relation.parents:
             self.relatives[table].append(parent)
             self.relatives[parent].append(table)
-        for constraint in relation.constraints:
-            if constraint.kind == "f" and constraint.referenced_schema and constraint.referenced_table:
-                self.referencing[constraint.referenced_schema, constraint.referenced_table].append(table)
 
     def tables(self, mention: _Mention, *, anywhere: bool) -> set[Table]:
         """Return the tables a mention can mean: of its schema, else of the search path, else `anywhere`."""
