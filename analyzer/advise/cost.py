@@ -14,14 +14,13 @@ from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, NotExamined, Relation
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.twin import Asked, Plan, Twin, TwinIndex, walk
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape, shape
-
-Table = tuple[str, str]
 
 #: How many parameters of one statement may need a cast before it is given up.
 _MOST_REPAIRS = 25
@@ -52,7 +51,7 @@ class PricedStatement:
     #: What its foreign-key triggers run, which EXPLAIN leaves out.
     triggered: tuple[Query, ...]
     #: Tables whose indexes matter to it; None means any.
-    tables: frozenset[Table] | None
+    tables: frozenset[QualifiedName] | None
 
 
 def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
@@ -87,7 +86,7 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
     triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
     tables = None
     if shape:
-        tables = frozenset((t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
+        tables = frozenset(QualifiedName(t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
     return PricedStatement(
         statement=statement,
         shape=shape,
@@ -114,31 +113,31 @@ def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterato
         yield Query(text=query, times=weight, generic=False)
 
 
-def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple[Table, Query]]:
+def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple[QualifiedName, Query]]:
     """Yield what deleting a row of a referenced table, or changing its key, runs on each referencing table."""
     known = statement.rows is not None and statement.calls > 0 and statement.kind != "select"
     per_call = (statement.rows or 0) / statement.calls if known else 1.0
     catalog = Catalog(twin.snapshot)
     for table in shape.tables:
         if table.target == "delete":
-            yield from _deleted((table.schema, table.table), per_call, (), twin, catalog)
+            yield from _deleted(QualifiedName(table.schema, table.table), per_call, (), twin, catalog)
         elif table.target in ("update", "merge"):
             for relation, constraint in catalog.referencing(table.schema, table.table):
                 if set(constraint.referenced_columns) & set(table.written):
                     text = _look_up("check_delete", relation, constraint)
-                    yield (relation.schema_name, relation.name), Query(text=text, times=per_call)
+                    yield relation.full_name, Query(text=text, times=per_call)
 
 
 def _deleted(
-    deleted: Table, times: float, above: tuple[Table, ...], twin: Twin, catalog: Catalog
-) -> Iterator[tuple[Table, Query]]:
+    deleted: QualifiedName, times: float, above: tuple[QualifiedName, ...], twin: Twin, catalog: Catalog
+) -> Iterator[tuple[QualifiedName, Query]]:
     """Follow a delete through its foreign keys; a cascade goes on from the rows that the planner expects it to hit."""
     if len(above) >= _MOST_CASCADES or deleted in above:
         return
     for relation, constraint in catalog.referencing(*deleted):
         cascades = constraint.on_delete == "c"
         text = _look_up("cascade_delete" if cascades else "check_delete", relation, constraint)
-        table = (relation.schema_name, relation.name)
+        table = relation.full_name
         yield table, Query(text=text, times=times)
         if cascades:
             rows = _scanned_rows(twin.plan(text))
@@ -160,7 +159,7 @@ class _Question:
 
     queries: tuple[Query, ...]
     triggered: tuple[Query, ...]
-    tables: frozenset[Table] | None
+    tables: frozenset[QualifiedName] | None
     #: Places among the twin's added indexes.
     visible: tuple[int, ...]
     without: tuple[str, ...]
@@ -221,7 +220,7 @@ class CostModel:
         """Return the cost of the whole workload: the sum over statements of calls times cost."""
         return sum(item.statement.calls * self.cost(item, configuration) for item in self.statements)
 
-    def affected(self, table: Table) -> list[PricedStatement]:
+    def affected(self, table: QualifiedName) -> list[PricedStatement]:
         """Return the statements to which an index of that table can matter."""
         return [item for item in self.statements if item.tables is None or table in item.tables]
 

@@ -52,7 +52,7 @@ def solve(model: CostModel, candidates: Sequence[TwinIndex], budget_bytes: int) 
 
 def _savings(model: CostModel, index: TwinIndex) -> list[tuple[int, float]]:
     """Return what the index alone saves each statement it helps, by the statement's place in the workload."""
-    affected = model.affected((index.index.schema, index.index.table))
+    affected = model.affected(index.index.full_table)
     found: list[tuple[int, float]] = []
     for place, item in enumerate(model.statements):
         if item in affected:

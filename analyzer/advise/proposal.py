@@ -326,7 +326,7 @@ def _evidence(
 
 
 def _effects(model: CostModel, index: TwinIndex, before: Configuration, after: Configuration) -> Iterator[Effect]:
-    for item in model.affected((index.index.schema, index.index.table)):
+    for item in model.affected(index.index.full_table):
         cost_before, cost_after = model.cost(item, before), model.cost(item, after)
         if abs(cost_after - cost_before) > _LEAST_CHANGE * cost_before:
             yield Effect(

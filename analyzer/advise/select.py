@@ -186,7 +186,7 @@ class _Search:
         """Return what adding an index saves, its upkeep deducted, and how many times cheaper what it helps becomes."""
         larger = configuration | {index}
         helped_before = helped_after = hurt = 0.0
-        for item in self._model.affected((index.index.schema, index.index.table)):
+        for item in self._model.affected(index.index.full_table):
             calls = item.statement.calls
             before, after = self._model.costs(item, configuration), self._model.costs(item, larger)
             for was, becomes in zip(before, after, strict=True):

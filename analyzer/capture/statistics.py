@@ -11,6 +11,7 @@ from analyzer.capture.guard import ChangedError
 from analyzer.capture.reader import REFUSALS, Reader, refusal
 from analyzer.documents.admission import breach
 from analyzer.documents.snapshot import ColumnStatistics, Extreme, Index, NotExamined, Relation
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident
 
 #: Tables whose extremes are asked for together: a round trip less for each. Few, for while the first are planned nobody
@@ -166,7 +167,9 @@ def _read_ends(reader: Reader, wanted: Sequence[_Ends]) -> list[Extreme]:
     tables = [
         (each.schema, each.table, [(column, column in each.own_types) for column in each.columns]) for each in wanted
     ]
-    rows = reader.rows_by_index("extremes", about=[(each.schema, each.table) for each in wanted], tables=tables)
+    rows = reader.rows_by_index(
+        "extremes", about=[QualifiedName(each.schema, each.table) for each in wanted], tables=tables
+    )
     if len(rows) < len(wanted):
         raise errors.CharacterNotInRepertoire(
             "a value is not UTF-8, and the database does not say which encoding it is in"

@@ -33,6 +33,7 @@ from analyzer.documents.bounds import (
 )
 from analyzer.documents.part import Record
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.pages import BLOCK_BYTES
 
 
@@ -200,6 +201,11 @@ class Relation(Record):
     #: pg_get_viewdef of a view or materialised view.
     definition: Text | None = None
     activity: TableActivity | None = None
+
+    @property
+    def full_name(self) -> QualifiedName:
+        """Its name with its schema, unquoted."""
+        return QualifiedName(self.schema_name, self.name)
 
     @cached_property
     def columns_by_name(self) -> dict[str, Column]:

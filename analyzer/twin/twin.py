@@ -19,12 +19,13 @@ from analyzer.db import Connection, execute_one
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import lex, significant
 from analyzer.sql import ident, render
 from analyzer.twin.build import building
 from analyzer.twin.hypothetical.add_indexes import Addition, TwinIndex, read_trees, rejection
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain, explain_together, single, walk
-from analyzer.twin.hypothetical.visibility import Table, Visibility
+from analyzer.twin.hypothetical.visibility import Visibility
 from analyzer.twin.schema.clock import asks_clock, freeze_clock, thaw_clock
 from analyzer.twin.schema.missing import Losses
 from analyzer.twin.schema.subset import Reach
@@ -111,9 +112,9 @@ class Twin:
         #: Indexes as they were handed out, in the order they were added.
         self.added: list[TwinIndex] = []
         #: By name of an existing index: its table, and its oids as they were handed out.
-        self._dropped: dict[str, tuple[Table, tuple[int, ...]]] = {}
+        self._dropped: dict[str, tuple[QualifiedName, tuple[int, ...]]] = {}
         #: Handed-out oids by table: added indexes that are to be seen, existing ones that are not.
-        self._departures: dict[Table, frozenset[int]] = {}
+        self._departures: dict[QualifiedName, frozenset[int]] = {}
         #: Where an oid that was handed out is another one now, because the server was built again.
         self._current: dict[int, int] = {}
         self._open()
@@ -242,7 +243,7 @@ class Twin:
             trees.append(explain(connection, each.text, generic=each.generic, major=self.built.major))
         return trees
 
-    def _departures_now(self) -> Mapping[Table, frozenset[int]]:
+    def _departures_now(self) -> Mapping[QualifiedName, frozenset[int]]:
         """Return the departures with the oids that the indexes have on this server."""
         if not self._current:
             return self._departures
@@ -298,15 +299,19 @@ class Twin:
         return addition.run(indexes), addition.rejected
 
     def show(
-        self, added: Collection[TwinIndex], *, without: Collection[str] = (), tables: Collection[Table] | None = None
+        self,
+        added: Collection[TwinIndex],
+        *,
+        without: Collection[str] = (),
+        tables: Collection[QualifiedName] | None = None,
     ) -> None:
         """Let the planner see these added indexes, and the existing indexes but those named (`schema.name`, quoted).
 
         With `tables` the indexes of others stay as they are. It takes effect with the next plan.
         """
-        departing = [((index.index.schema, index.index.table), index.oids) for index in added]
+        departing = [(index.index.full_table, index.oids) for index in added]
         departing += [self._existing(name) for name in without]
-        departures: dict[Table, set[int]] = {
+        departures: dict[QualifiedName, set[int]] = {
             each: set() for each in self._departures if tables is None or each in tables
         }
         for table, oids in departing:
@@ -374,7 +379,7 @@ class Twin:
         row = self._flat.execute(render("twin/newest_index")).fetchone()
         return (int(row["oid"]), int(row["table_oid"])) if row else (0, 0)
 
-    def _existing(self, name: str) -> tuple[Table, tuple[int, ...]]:
+    def _existing(self, name: str) -> tuple[QualifiedName, tuple[int, ...]]:
         """Return the table of an existing index, and the oids of its tree; raises InputError where there is none."""
         if name not in self._dropped:
             self._hold(name)
@@ -382,7 +387,7 @@ class Twin:
             root = next((row for row in tree if row["is_root"]), None)
             if root is None:
                 raise InputError(f"there is no index {name} to drop; name it as schema.name")
-            table = (root["table_schema"], root["table_name"])
+            table = QualifiedName(root["table_schema"], root["table_name"])
             self._dropped[name] = table, tuple(int(row["oid"]) for row in tree)
         return self._dropped[name]
 
