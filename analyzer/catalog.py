@@ -1,18 +1,19 @@
-"""Look up what the choice of an index depends on: types, widths, distinct values, what exists already."""
+"""Look up what a snapshot holds: relations by name, what refers to them, rows, types, widths, distinct values."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Literal
 
-from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation, Snapshot, TypeDef
+from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, Index, Relation, Snapshot, TypeDef
+from analyzer.postgres.collations import is_bytewise, is_bytewise_locale
+from analyzer.postgres.identifiers import bare_name
 from analyzer.postgres.lex import lex
+from analyzer.postgres.pages import BLOCK_BYTES, MOST_BTREE_BYTES
 from analyzer.sql import ident
 
 Family = Literal["text", "jsonb", "array", "tsvector", "range", "vector", "network", "boolean", "scalar", "other"]
 
-PAGE_BYTES = 8192
-#: Longest btree entry, keys and INCLUDE together (BTMaxItemSize on 8 kB pages).
-ENTRY_LIMIT_BYTES = 2704
 #: Wider columns are left out of keys and INCLUDE, since a single value may be many times the average.
 WIDE_BYTES = 128
 _ASSUMED_WIDTH_BYTES = 32
@@ -62,7 +63,7 @@ _RANGES = frozenset({"int4range", "int8range", "numrange", "tsrange", "tstzrange
 def type_name(kind: str) -> str:
     """Take the modifier and the schema off a type: `public.vector(3)` is `vector`."""
     bare = re.sub(r"\([^)]*\)", "", kind).strip()
-    return re.sub(r"\s+", " ", bare.rpartition(".")[2].strip('"'))
+    return re.sub(r"\s+", " ", bare_name(bare))
 
 
 def dimensions(kind: str) -> int | None:
@@ -71,25 +72,65 @@ def dimensions(kind: str) -> int | None:
     return int(found[1]) if found else None
 
 
-class Facts:
-    """A snapshot, indexed for the questions that candidates raise."""
+class Catalog:
+    """One look-up over a snapshot: relations found as the server finds them, and what is known of each."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self._children: dict[tuple[str, str], list[Relation]] = {}
-        for relation in snapshot.relations:
-            for parent in relation.parents:
-                self._children.setdefault(parent, []).append(relation)
-        self._indexes: dict[tuple[str, str], list[Index]] = {}
-        for index in snapshot.indexes:
-            self._indexes.setdefault((index.definition.schema, index.definition.table), []).append(index)
         self.relations = snapshot.relations_by_name
-        path = lex(snapshot.settings.get("search_path", "public"))
-        self._search_path = {token.text.strip('"').lower() for token in path} | {"pg_catalog"}
+
+    @cached_property
+    def search_path(self) -> tuple[str, ...]:
+        """Schemas in which a name without one is looked up, after pg_catalog."""
+        tokens = lex(self.snapshot.settings.get("search_path", '"$user", public'))
+        names = (token.text.strip("'") if token.kind == "string" else token.name for token in tokens)
+        return tuple(self.snapshot.server.role if name == "$user" else name for name in names if name)
+
+    @cached_property
+    def _children(self) -> Mapping[tuple[str, str], Sequence[Relation]]:
+        found: dict[tuple[str, str], list[Relation]] = {}
+        for relation in self.snapshot.relations:
+            for parent in relation.parents:
+                found.setdefault(parent, []).append(relation)
+        return found
+
+    @cached_property
+    def _indexes(self) -> Mapping[tuple[str, str], list[Index]]:
+        found: dict[tuple[str, str], list[Index]] = {}
+        for index in self.snapshot.indexes:
+            found.setdefault(index.definition.full_table, []).append(index)
+        return found
+
+    @cached_property
+    def _indexes_by_name(self) -> Mapping[tuple[str, str], Index]:
+        return {(each.definition.schema, each.definition.name): each for each in self.snapshot.indexes}
+
+    @cached_property
+    def _referencing(self) -> Mapping[tuple[str, str], Sequence[tuple[Relation, Constraint]]]:
+        found: dict[tuple[str, str], list[tuple[Relation, Constraint]]] = {}
+        for relation in self.snapshot.relations:
+            for constraint in relation.constraints:
+                if constraint.kind == "f" and constraint.referenced_schema and constraint.referenced_table:
+                    referenced = (constraint.referenced_schema, constraint.referenced_table)
+                    found.setdefault(referenced, []).append((relation, constraint))
+        return found
+
+    def find(self, schema: str | None, name: str) -> Relation | None:
+        """Return the relation a name means, if it was captured."""
+        schemas = self.search_path if schema is None else (schema,)
+        return next((found for each in schemas if (found := self.relations.get((each, name)))), None)
+
+    def index(self, schema: str, name: str) -> Index | None:
+        """Return the index of that name, if it was captured."""
+        return self._indexes_by_name.get((schema, name))
 
     def indexes(self, relation: Relation) -> list[Index]:
         """Return the indexes of a table."""
         return self._indexes.get((relation.schema_name, relation.name), [])
+
+    def referencing(self, schema: str, table: str) -> Sequence[tuple[Relation, Constraint]]:
+        """Return the foreign keys that refer to a table, each with the table that has it."""
+        return self._referencing.get((schema, table), ())
 
     def statistics(self, relation: Relation, column: str) -> ColumnStatistics | None:
         """Return a column's statistics, those of the whole tree when there are any."""
@@ -101,13 +142,33 @@ class Facts:
         for child in self._children.get((relation.schema_name, relation.name), ()):
             yield from self._leaves(child)
 
+    def _partitions(self, relation: Relation) -> Iterator[Relation]:
+        """Yield the tables that hold the rows an index on a table is of: heirs and foreign tables have none of it."""
+        if relation.kind not in "pf":
+            yield relation
+        elif relation.kind == "p":
+            for child in self._children.get((relation.schema_name, relation.name), ()):
+                yield from self._partitions(child)
+
     def pages(self, relation: Relation) -> int:
         """Return the pages of a table, with its partitions and heirs."""
-        return sum(max(each.pages, (each.size_bytes or 0) // PAGE_BYTES) for each in self._leaves(relation))
+        return sum(max(each.pages, (each.size_bytes or 0) // BLOCK_BYTES) for each in self._leaves(relation))
 
     def rows(self, relation: Relation) -> float:
-        """Return the rows of a table, with its partitions and heirs; 0 when it was never analysed."""
+        """Return the rows that reading a table gives, with its partitions and heirs; 0 when it was never analysed."""
         return sum(max(each.tuples, 0) for each in self._leaves(relation))
+
+    def indexed_rows(self, schema: str, table: str) -> float | None:
+        """Return the rows an index on a table is of, those of its partitions together; None when nobody knows.
+
+        As of the last ANALYZE: what `lists: auto` resolves by. predict/key_statistics.py has the planner's own estimate
+        of one table's current rows.
+        """
+        relation = self.relations.get((schema, table))
+        if relation is None:
+            return None
+        known = [each.tuples for each in self._partitions(relation) if each.tuples >= 0]
+        return sum(known) if known else (relation.tuples if relation.tuples >= 0 else None)
 
     def distinct(self, relation: Relation, column: str) -> float:
         """Return how many different values a column has."""
@@ -156,21 +217,22 @@ class Facts:
 
     def fits(self, relation: Relation, columns: tuple[str, ...]) -> bool:
         """Say whether a btree entry of these columns stays below the limit with much to spare."""
-        return sum(self.width(relation, column) for column in columns) * 4 < ENTRY_LIMIT_BYTES
+        return sum(self.width(relation, column) for column in columns) * 4 < MOST_BTREE_BYTES
 
     def opclass(self, name: str, extension: str) -> str | None:
         """Return an extension's operator class as DDL must name it; None when it is not installed."""
         found = next((each for each in self.snapshot.extensions if each.name == extension), None)
         if found is None:
             return None
-        return name if found.schema_name.lower() in self._search_path else ident(found.schema_name, name)
+        is_in_path = found.schema_name in (*self.search_path, "pg_catalog")
+        return name if is_in_path else ident(found.schema_name, name)
 
     def is_c_collation(self, column: Column) -> bool:
         """Say whether a column sorts by bytes, so that a prefix is a range."""
         if column.collation is not None:
-            return column.collation.strip('"').rpartition(".")[2].strip('"') in ("C", "POSIX")
+            return is_bytewise(column.collation)
         server = self.snapshot.server
-        return server.locale_provider == "b" or (server.locale_provider == "c" and server.collate in ("C", "POSIX"))
+        return is_bytewise_locale(server.locale_provider, server.collate)
 
     def fraction(self, relation: Relation, column: str, sql: str) -> float | None:
         """Return the share of rows that a condition on one column keeps, where the statistics say."""

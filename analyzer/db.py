@@ -18,6 +18,7 @@ from psycopg.types.json import set_json_loads
 
 from analyzer.console import passwords
 from analyzer.errors import CapabilityError, InputError, TwindexError, UnreachableError
+from analyzer.postgres.versions import OLDEST
 from analyzer.sql import render
 
 Connection = psycopg.Connection[DictRow]
@@ -25,7 +26,6 @@ Connection = psycopg.Connection[DictRow]
 #: Stands at the end of every query of ours, so that pg_stat_statements' record of it can be told apart.
 MARKER = "/* twindex capture */"
 
-_OLDEST = 140_000
 #: What a server, or a proxy such as pgbouncer, says of a parameter that it does not take at the start.
 _REFUSED_STARTUP = re.compile(
     r"startup parameter|idle_session_timeout|statement_timeout|lock_timeout|transaction_timeout|\boptions\b"
@@ -193,9 +193,9 @@ def _broken_off(url: str, error: psycopg.Error) -> UnreachableError:
 
 def check_version(version_number: int, url: str) -> None:
     """Raise CapabilityError for a server that is older than any query here is written for."""
-    if version_number < _OLDEST:
+    if version_number < OLDEST * 10_000:
         raise CapabilityError(
-            need="PostgreSQL 14 or newer",
+            need=f"PostgreSQL {OLDEST} or newer",
             found=f"{describe(url)} is PostgreSQL {version_number // 10_000}",
             remedy="upgrade the server",
         )

@@ -15,6 +15,7 @@ import jinja2
 import psycopg.sql
 
 from analyzer.errors import InputError
+from analyzer.postgres.identifiers import PART, quote, unquote
 from analyzer.postgres.lex import WHITE_SPACE, IncompleteError, Token, lex
 
 #: A literal in DDL: what PostgreSQL prints without asking for a type.
@@ -28,24 +29,6 @@ _SHOWN = 200
 _CLOSING = {")": "(", "]": "["}
 #: What may follow a number without a space: neither what a name goes on with nor a quote.
 _AFTER_NUMBER = frozenset("()[],:;.+-*/<>=~!@#%^&|`?")
-
-#: Keywords that quote_ident() quotes: pg_get_keywords() of PostgreSQL 18 without category U.
-_QUOTED_KEYWORDS = frozenset(
-    """
-    all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case
-    cast char character check coalesce collate collation column concurrently constraint create cross current_catalog
-    current_date current_role current_schema current_time current_timestamp current_user dec decimal default
-    deferrable desc distinct do else end except exists extract false fetch float for foreign freeze from full grant
-    greatest group grouping having ilike in initially inner inout int integer intersect interval into is isnull join
-    json json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize
-    json_table json_value lateral leading least left like limit localtime localtimestamp merge_action national
-    natural nchar none normalize not notnull null nullif numeric offset on only or order out outer overlaps overlay
-    placing position precision primary real references returning right row select session_user setof similar
-    smallint some substring symmetric system_user table tablesample then time timestamp to trailing treat trim true
-    union unique user using values varchar variadic verbose when where window with xmlattributes xmlconcat
-    xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
-    """.split()  # noqa: SIM905 - a paragraph reads better than 150 quoted words
-)
 
 
 class Sql(str):
@@ -62,13 +45,10 @@ def ident(*names: str) -> Sql:
 def _quote(name: str) -> str:
     if not name or not _is_unicode(name):
         raise InputError(f"{name!r} is not a valid name; a name has at least one character and no NUL")
-    simple = name.isascii() and name.replace("_", "a").isalnum() and not name[0].isdigit() and name == name.lower()
-    if simple and name not in _QUOTED_KEYWORDS:
-        return name
-    return '"' + name.replace('"', '""') + '"'
+    return quote(name)
 
 
-_QUALIFIED = re.compile(r'(?P<schema>[A-Za-z_][\w$]*|"(?:[^"]|"")+")\.(?P<name>[A-Za-z_][\w$]*|"(?:[^"]|"")+")\Z')
+_QUALIFIED = re.compile(rf"(?P<schema>{PART})\.(?P<name>{PART})\Z")
 
 
 def qualified(text: str) -> Sql:
@@ -77,14 +57,8 @@ def qualified(text: str) -> Sql:
     Quotes in the text are understood, so `pg_catalog."C.utf8"` and `"C.utf8"` say where a dot belongs to the name.
     """
     if match := _QUALIFIED.match(text):
-        return ident(_unquote(match["schema"]), _unquote(match["name"]))
-    return ident(_unquote(text))
-
-
-def _unquote(name: str) -> str:
-    if len(name) > 2 and name[0] == name[-1] == '"':
-        return name[1:-1].replace('""', '"')
-    return name
+        return ident(unquote(match["schema"]), unquote(match["name"]))
+    return ident(unquote(text))
 
 
 def literal(value: Scalar) -> Sql:

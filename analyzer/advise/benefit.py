@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.advise.limit_cost import cautious_cost
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.twin.twin import Asked, Twin, TwinIndex
 from analyzer.workload.parse import Statement
 from analyzer.workload.shapes import Shape
@@ -19,7 +20,6 @@ LEAST_RATIO = 1.5
 #: A statement counts as helped, or hurt, from this change of its cost.
 LEAST_CHANGE = 0.01
 
-Table = tuple[str, str]
 #: Of one execution: the statement itself, then each of its foreign-key triggers.
 Costs = tuple[float, ...]
 
@@ -59,7 +59,7 @@ class PricedStatement:
     generic: str
     execution: Execution
     #: Tables whose indexes matter to it; None means any.
-    tables: frozenset[Table] | None
+    tables: frozenset[QualifiedName] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,6 @@ from analyzer.advise.benefit import (
     Gain,
     PricedStatement,
     Query,
-    Table,
     gain,
     recorded_cost,
     statement_cost,
@@ -23,7 +22,9 @@ from analyzer.advise.fit_parameters import calibrate
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
-from analyzer.documents.snapshot import Constraint, NotExamined, Relation, Snapshot
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Constraint, NotExamined, Relation
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.twin import Plan, Twin, TwinIndex, walk
@@ -69,7 +70,7 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
     triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
     tables = None
     if shape:
-        tables = frozenset((t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
+        tables = frozenset(QualifiedName(t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
     return PricedStatement(
         statement=statement,
         shape=shape,
@@ -97,32 +98,35 @@ def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterato
         yield Query(text=query, times=weight, generic=False)
 
 
-def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple[Table, Query]]:
+def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple[QualifiedName, Query]]:
     """Yield what deleting a row of a referenced table, or changing its key, runs on each referencing table."""
     known = statement.rows is not None and statement.calls > 0 and statement.kind != "select"
     per_call = (statement.rows or 0) / statement.calls if known else 1.0
+    catalog = Catalog(twin.snapshot)
     for table in shape.tables:
         if table.target == "delete":
-            yield from _deleted((table.schema, table.table), per_call, twin, ())
+            yield from _deleted(QualifiedName(table.schema, table.table), per_call, (), twin, catalog)
         elif table.target in ("update", "merge"):
-            for relation, constraint in referencing(table.schema, table.table, twin.snapshot):
+            for relation, constraint in catalog.referencing(table.schema, table.table):
                 if set(constraint.referenced_columns) & set(table.written):
                     text = _look_up("check_delete", relation, constraint)
-                    yield (relation.schema_name, relation.name), Query(text=text, times=per_call)
+                    yield relation.full_name, Query(text=text, times=per_call)
 
 
-def _deleted(deleted: Table, times: float, twin: Twin, above: tuple[Table, ...]) -> Iterator[tuple[Table, Query]]:
+def _deleted(
+    deleted: QualifiedName, times: float, above: tuple[QualifiedName, ...], twin: Twin, catalog: Catalog
+) -> Iterator[tuple[QualifiedName, Query]]:
     """Follow a delete through its foreign keys; a cascade goes on from the rows that the planner expects it to hit."""
     if len(above) >= _MOST_CASCADES or deleted in above:
         return
-    for relation, constraint in referencing(*deleted, twin.snapshot):
+    for relation, constraint in catalog.referencing(*deleted):
         cascades = constraint.on_delete == "c"
         text = _look_up("cascade_delete" if cascades else "check_delete", relation, constraint)
-        table = (relation.schema_name, relation.name)
+        table = relation.full_name
         yield table, Query(text=text, times=times)
         if cascades:
             rows = _scanned_rows(twin.plan(text))
-            yield from _deleted(table, times * rows, twin, (*above, deleted))
+            yield from _deleted(table, times * rows, (*above, deleted), twin, catalog)
 
 
 def _look_up(template: str, relation: Relation, constraint: Constraint) -> str:
@@ -134,23 +138,12 @@ def _scanned_rows(plan: Plan) -> float:
     return max((float(node.get("Plan Rows", 0)) for node in walk(plan.tree)), default=0.0)
 
 
-def referencing(schema: str, table: str, snapshot: Snapshot) -> Iterator[tuple[Relation, Constraint]]:
-    """Yield the foreign keys that refer to a table."""
-    for relation in snapshot.relations:
-        for constraint in relation.constraints:
-            if constraint.kind == "f" and (constraint.referenced_schema, constraint.referenced_table) == (
-                schema,
-                table,
-            ):
-                yield relation, constraint
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
     """What a twin, or a copy of it, is asked about one statement."""
 
     execution: Execution
-    tables: frozenset[Table] | None
+    tables: frozenset[QualifiedName] | None
     #: Places among the twin's added indexes.
     visible: tuple[int, ...]
     without: tuple[str, ...]
@@ -203,7 +196,7 @@ class CostModel:
         """Return the cost of the whole workload: the sum over statements of calls times cost."""
         return sum(recorded_cost(item.statement, self.cost(item, configuration)) for item in self.statements)
 
-    def affected(self, table: Table) -> list[PricedStatement]:
+    def affected(self, table: QualifiedName) -> list[PricedStatement]:
         """Return the statements to which an index of that table can matter."""
         return [item for item in self.statements if item.tables is None or table in item.tables]
 
@@ -225,7 +218,7 @@ class CostModel:
     def changes(self, index: TwinIndex, configuration: Configuration) -> Iterator[Change]:
         """Yield what an index, added to a configuration, does to each statement that it can matter to."""
         larger = configuration | {index}
-        for item in self.affected((index.index.schema, index.index.table)):
+        for item in self.affected(index.index.full_table):
             yield Change(item=item, before=self.costs(item, configuration), after=self.costs(item, larger))
 
     def gain(self, index: TwinIndex, configuration: Configuration) -> Gain:
@@ -306,4 +299,4 @@ class CostModel:
         wanted = self.base | frozenset(configuration)
         if item.tables is None:
             return wanted
-        return frozenset(index for index in wanted if (index.index.schema, index.index.table) in item.tables)
+        return frozenset(index for index in wanted if index.index.full_table in item.tables)

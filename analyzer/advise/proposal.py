@@ -12,6 +12,8 @@ from analyzer.advise.select import Limits, Refused, select
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.access_methods import METHODS
+from analyzer.postgres.identifiers import MOST_BYTES
 from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Plan, Twin, TwinIndex
@@ -22,8 +24,8 @@ from analyzer.workload.system_statements import tableless
 _WANTED = frozenset({"approved", "proposed"})
 #: Refused candidates that are named one by one.
 _MOST_REFUSED = 5
-#: Leaves room for a number within PostgreSQL's 63 bytes; generated names are ASCII.
-_NAME_LENGTH = 58
+#: Leaves room for a number; generated names are ASCII.
+_NAME_LENGTH = MOST_BYTES - 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,7 +211,7 @@ def _canonical(twin: Twin, index: IndexDef) -> IndexDef:
 def _serves(declared: Declared, index: IndexDef) -> bool:
     """Say whether a spec makes a candidate unnecessary; what is rejected or retired only stands against its like."""
     known = declared.index
-    if (known.schema, known.table) != (index.schema, index.table):
+    if (known.schema, known.table) != index.full_table:
         return False
     if signature(known) == signature(index):
         return True
@@ -229,7 +231,7 @@ def _pending(twin: Twin, declared: Sequence[Declared]) -> list[TwinIndex]:
     built: list[TwinIndex] = []
     for each in declared:
         deployed = (each.index.schema, each.index.name) in existing
-        if each.state in _WANTED and not deployed and (each.index.schema, each.index.table) in tables:
+        if each.state in _WANTED and not deployed and each.index.full_table in tables:
             with contextlib.suppress(InputError):  # a spec that cannot be built is lint's to report
                 built += twin.add([each.index])
     return built
@@ -356,8 +358,7 @@ def _costs(
 
 def _caveats(built: TwinIndex, snapshot: Snapshot) -> Iterator[str]:
     index = built.index
-    if index.method in ("ivfflat", "hnsw"):
-        setting = "ivfflat.probes" if index.method == "ivfflat" else "hnsw.ef_search"
+    if (setting := METHODS[index.method].recall_setting) is not None:
         yield f"answers become approximate: measure recall, and raise {setting} where it is too low"
     if index.method == "ivfflat":
         yield "its lists are fixed by the rows it is built on: rebuild it when the table has grown several times"

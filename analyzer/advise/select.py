@@ -188,5 +188,5 @@ def _size(index: TwinIndex) -> int:
 
 def _serves(other: TwinIndex, index: TwinIndex) -> bool:
     """Say whether another choice makes an index unnecessary: it holds the same, or begins with it."""
-    same_table = (other.index.schema, other.index.table) == (index.index.schema, index.index.table)
+    same_table = other.index.full_table == index.index.full_table
     return same_table and serves(Index(definition=other.index, ddl=""), index.index)

@@ -205,7 +205,7 @@ def _only_in(snapshot: Snapshot, other: Snapshot) -> tuple[IndexDef, ...]:
         for index in snapshot.indexes
         if index.valid
         and (index.definition.qualified_name, index.ddl) not in there
-        and (index.definition.schema, index.definition.table) in tables
+        and index.definition.full_table in tables
     )
     return tuple(sorted(found, key=lambda index: index.qualified_name))
 

@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 from analyzer.capture.indexes import NULLS_FIRST, collates
 from analyzer.capture.reader import REFUSALS, Reader
 from analyzer.documents.snapshot import Extension, Server
+from analyzer.postgres.identifiers import QualifiedName
 
 #: Operator costs the planner charges for a page of a descent: DEFAULT_PAGE_CPU_MULTIPLIER in selfuncs.c.
 _OPERATORS_PER_PAGE = 50
@@ -58,7 +59,7 @@ def _from_plan(reader: Reader, row: DictRow) -> int | None:
         try:
             (answer,) = reader.rows_by_index(
                 "explain_index",
-                about=((row["schema_name"], row["table_name"]),),
+                about=(QualifiedName(row["schema_name"], row["table_name"]),),
                 seq_page_cost=seq_page_cost,
                 schema=row["schema_name"],
                 table=row["table_name"],

@@ -193,7 +193,7 @@ def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tel
 
 
 def _guard(reader: Reader, tables: _Tables) -> Guard:
-    names = {oid: (table.schema_name, table.name) for oid, table in tables.relations.items()}
+    names = {oid: table.full_name for oid, table in tables.relations.items()}
     known = {names[oid]: (oid, fingerprint) for oid, fingerprint in tables.user_code.fingerprints.items()}
     guard = Guard(connection=reader.connection, known=known)
     guard.prepare()

@@ -18,6 +18,7 @@ from analyzer.capture.catalog import version_numbers
 from analyzer.capture.indexes import collates
 from analyzer.capture.reader import REFUSALS, Reader
 from analyzer.documents.snapshot import Extension, GinPages, Server
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident
 
 #: Operator costs the planner charges for a page: DEFAULT_PAGE_CPU_MULTIPLIER in selfuncs.c.
@@ -216,7 +217,7 @@ def _ask(reader: Reader, row: DictRow, search: _Search, question: _Question) -> 
     tuple_cost = max(question.page_cost, question.operator_cost) if search.everything is not None else 0
     (answer,) = reader.rows_by_bitmap(
         "explain_gin",
-        about=(row["schema_name"], row["table_name"]),
+        about=QualifiedName(row["schema_name"], row["table_name"]),
         page_cost=question.page_cost,
         operator_cost=question.operator_cost,
         tuple_cost=tuple_cost,

@@ -21,9 +21,9 @@ from psycopg.waiting import Ready, Wait
 
 from analyzer.db import Connection
 from analyzer.documents.snapshot import NotExamined
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident, render
 
-Table = tuple[str, str]
 #: How the server quotes what the prepared look fails with.
 _CHANGED = re.compile(r"twindex: changed (before|after) (\d+)")
 #: Tables named one by one.
@@ -42,9 +42,11 @@ class Guard:
 
     connection: Connection
     #: Oid and fingerprint of each table that may be asked about.
-    known: Mapping[Table, tuple[int, int]]
+    known: Mapping[QualifiedName, tuple[int, int]]
     #: Those that turned out changed: before, or only after a question on them was planned.
-    changed: dict[Table, Literal["before", "after"]] = field(default_factory=dict[Table, Literal["before", "after"]])
+    changed: dict[QualifiedName, Literal["before", "after"]] = field(
+        default_factory=dict[QualifiedName, Literal["before", "after"]]
+    )
     #: Part of the names of what is prepared; behind a pooler another capture may have left some.
     token: str = field(default_factory=lambda: secrets.token_hex(6))
 
@@ -59,7 +61,7 @@ class Guard:
         """Deallocate the prepared statements, because a pooler may share the session."""
         self.connection.execute(sql.SQL("DEALLOCATE {}").format(sql.Identifier(self._look_name)))
 
-    def rows(self, about: Sequence[Table], settings: bytes, question: bytes) -> list[DictRow]:
+    def rows(self, about: Sequence[QualifiedName], settings: bytes, question: bytes) -> list[DictRow]:
         """Ask one question about tables; raises ChangedError if one of them changed before or during it."""
         message, position = self._message(about, settings, question)
         cursor = self.connection.cursor()
@@ -72,7 +74,7 @@ class Guard:
             cursor.nextset()
         return cursor.fetchall()
 
-    def lines(self, about: Table, question: bytes) -> Generator[bytes]:
+    def lines(self, about: QualifiedName, question: bytes) -> Generator[bytes]:
         """Yield the lines of a COPY TO STDOUT; raises ChangedError, perhaps behind the last of them."""
         message, _ = self._message((about,), b"", question)
         # psycopg's own copy() takes no message of several statements.
@@ -98,7 +100,7 @@ class Guard:
             gaps.append(NotExamined(what=what, reason=_REASONS[max(self.changed.values(), key="after".__eq__)]))
         return gaps
 
-    def named(self) -> list[tuple[Table, Literal["before", "after"]]]:
+    def named(self) -> list[tuple[QualifiedName, Literal["before", "after"]]]:
         """Return the tables to list individually; first those on which a function may have run."""
         return sorted(self.changed.items(), key=lambda each: (each[1] != "after", each[0]))[:_TABLES_NAMED]
 
@@ -106,7 +108,7 @@ class Guard:
     def _look_name(self) -> str:
         return f"twindex_look_{self.token}"
 
-    def _message(self, about: Sequence[Table], settings: bytes, question: bytes) -> tuple[bytes, int]:
+    def _message(self, about: Sequence[QualifiedName], settings: bytes, question: bytes) -> tuple[bytes, int]:
         """Combine lock, check, query and check; return also the number of results before that of the query."""
         if gone := [table for table in about if table in self.changed or table not in self.known]:
             raise ChangedError(f"{ident(*gone[0])} changed")
@@ -123,7 +125,7 @@ class Guard:
         behind = [self._look(about, "after"), f"DEALLOCATE {hold}".encode(), _BACK]
         return b";\n".join([*before, question, *behind]), len(before)
 
-    def _look(self, about: Sequence[Table], when: str) -> bytes:
+    def _look(self, about: Sequence[QualifiedName], when: str) -> bytes:
         oids, prints = zip(*(self.known[table] for table in about), strict=True)
         numbers = (",".join(map(str, each)) for each in (oids, prints))
         return "EXECUTE {} ('{{{}}}', '{{{}}}', '{}')".format(self._look_name, *numbers, when).encode()
@@ -144,7 +146,7 @@ class Guard:
         if self.connection.info.transaction_status == pq.TransactionStatus.INERROR:
             self.connection.execute(_BACK)
 
-    def _explained(self, error: psycopg.Error, about: Sequence[Table]) -> psycopg.Error:
+    def _explained(self, error: psycopg.Error, about: Sequence[QualifiedName]) -> psycopg.Error:
         found = _CHANGED.search(str(error)) if isinstance(error, errors.InvalidTextRepresentation) else None
         for table in about if found else ():
             if found is not None and self.known[table][0] == int(found[2]):

@@ -12,10 +12,11 @@ from typing import Any, LiteralString, cast
 from psycopg import ClientCursor, errors, sql
 from psycopg.rows import DictRow
 
-from analyzer.capture.guard import ChangedError, Guard, Table
+from analyzer.capture.guard import ChangedError, Guard
 from analyzer.db import MARKER, Connection
 from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import NotExaminableError
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render
 
 #: Why one object may refuse to be read while the rest of the database can: a change of it, lock or statement timeout,
@@ -74,7 +75,7 @@ class Reader:
         return row
 
     def rows_by_index(
-        self, template: str, /, *, about: Sequence[Table], seq_page_cost: int = 1, **names: object
+        self, template: str, /, *, about: Sequence[QualifiedName], seq_page_cost: int = 1, **names: object
     ) -> list[DictRow]:
         """Ask `capture/<template>` about tables while the planner may read indexes only."""
         return self._rows_about(about, template, names, ("scan_by_index", {"seq_page_cost": str(seq_page_cost)}))
@@ -84,7 +85,7 @@ class Reader:
         template: str,
         /,
         *,
-        about: Table,
+        about: QualifiedName,
         page_cost: int,
         operator_cost: int,
         tuple_cost: int,
@@ -94,14 +95,14 @@ class Reader:
         prices = {"page_cost": page_cost, "operator_cost": operator_cost, "tuple_cost": tuple_cost}
         return self._rows_about((about,), template, names, ("bitmaps_alone", prices))
 
-    def lines(self, template: str, /, *, about: Table, **names: object) -> Generator[str]:
+    def lines(self, template: str, /, *, about: QualifiedName, **names: object) -> Generator[str]:
         """Ask `capture/<template>`, a COPY TO STDOUT, and yield its lines; leaving early cancels it."""
         query = self._query(template, names)
         with contextlib.closing(self._copied(about, query)) as copied:
             for line in copied:
                 yield line.decode(self._encoding).removesuffix("\n")
 
-    def _copied(self, about: Table, query: bytes) -> Generator[bytes]:
+    def _copied(self, about: QualifiedName, query: bytes) -> Generator[bytes]:
         if self.guard is not None:
             yield from self.guard.lines(about, query)
             return
@@ -114,7 +115,7 @@ class Reader:
 
     def _rows_about(
         self,
-        about: Sequence[Table],
+        about: Sequence[QualifiedName],
         template: str,
         names: Mapping[str, object],
         settings: tuple[str, Mapping[str, object]],

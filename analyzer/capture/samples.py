@@ -118,7 +118,7 @@ def _read(reader: Reader, table: Relation, drawn: _Draw) -> Sample:
     flags: set[str] = set()
     size = 0
     question = reader.lines(
-        "sample", about=(table.schema_name, table.name),
+        "sample", about=table.full_name,
         schema=table.schema_name, table=table.name, columns=columns, value_bytes=VALUE_BYTES,
         percent=drawn.percent, share=drawn.share, rows=drawn.rows,
     )  # fmt: skip

@@ -11,6 +11,7 @@ from analyzer.capture.guard import ChangedError
 from analyzer.capture.reader import REFUSALS, Reader, refusal
 from analyzer.documents.admission import breach
 from analyzer.documents.snapshot import ColumnStatistics, Extreme, Index, NotExamined, Relation
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident
 
 #: Tables whose extremes are asked for together: a round trip less for each. Few, for while the first are planned nobody
@@ -166,7 +167,9 @@ def _read_ends(reader: Reader, wanted: Sequence[_Ends]) -> list[Extreme]:
     tables = [
         (each.schema, each.table, [(column, column in each.own_types) for column in each.columns]) for each in wanted
     ]
-    rows = reader.rows_by_index("extremes", about=[(each.schema, each.table) for each in wanted], tables=tables)
+    rows = reader.rows_by_index(
+        "extremes", about=[QualifiedName(each.schema, each.table) for each in wanted], tables=tables
+    )
     if len(rows) < len(wanted):
         raise errors.CharacterNotInRepertoire("a value is not valid UTF-8, and the encoding of the database is unknown")
     return [
@@ -182,5 +185,5 @@ def _leading_columns(indexes: Sequence[Index]) -> dict[tuple[str, str], tuple[st
         definition, first = index.definition, index.definition.keys[0]
         plain = definition.where is None and first.opclass is None and first.collation is None
         if definition.method == "btree" and index.valid and plain and first.column is not None:
-            leading.setdefault((definition.schema, definition.table), set()).add(first.column)
+            leading.setdefault(definition.full_table, set()).add(first.column)
     return {table: tuple(sorted(columns)) for table, columns in leading.items()}

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from analyzer.catalog import Catalog
 from analyzer.checks.registry import DRIFT_RULES, RULES
 from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
 from analyzer.documents.not_examined import NotExamined
@@ -77,13 +78,9 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
     if not wanted and not specs.managed:
         raise NotExaminableError("no approved spec is declared; twindex pull writes specs of the indexes that exist")
 
-    def rows(schema: str, table: str) -> float | None:
-        relation = snapshot.relation(schema, table)
-        return None if relation is None or relation.tuples < 0 else relation.tuples
-
     book, missing = _Findings(), _Missing(snapshot, gaps)
     readable = tuple(spec for spec in specs.specs if missing.table(spec) is None)
-    comparison = Comparison(replace(specs, specs=readable), snapshot.indexes, canonical, rows)
+    comparison = Comparison(replace(specs, specs=readable), snapshot.indexes, canonical, Catalog(snapshot).indexed_rows)
     for spec in wanted:
         codes = ("TX305",) if spec.spec.state == "retired" else _OF_SPECS
         reason = missing.table(spec) or _compare(book, comparison, spec, missing)
@@ -201,7 +198,7 @@ def _compare_unnamed(book: _Findings, comparison: Comparison, specs: SpecSet, sn
         file, line = specs.managed[change.index.schema, change.index.table]
         message = f"{change.index.name} on {change.index.qualified_table} is named by no spec, and the file manages all"
         book.find("TX304", file, line, name, message)
-    managed = (i for i in snapshot.indexes if (i.definition.schema, i.definition.table) in specs.managed)
+    managed = (i for i in snapshot.indexes if i.definition.full_table in specs.managed)
     book.examined["TX304"] = sum(1 for _ in managed)
 
 

@@ -36,6 +36,7 @@ from analyzer.documents.findings import (
 from analyzer.documents.not_examined import NotExamined
 from analyzer.errors import InputError, NotExaminableError, RejectedError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import MOST_BYTES, fits
 from analyzer.specs.edits import edits_of
 from analyzer.specs.index import spec_entry
 from analyzer.specs.tolerant import Entry, Problem, Source
@@ -109,9 +110,8 @@ def _subjects(sources: Sequence[Source], known: Known | None, build: Build | Non
     for source in sources:
         for entry in source.entries:
             declared = entry.declared
-            relation = known.facts.relations.get((declared.schema, declared.table)) if known else None
-            rows = known.facts.rows(relation) if known is not None and relation is not None else None
-            index = declared.spec.index(declared.schema, declared.table, rows or None)
+            rows = known.catalog.indexed_rows(declared.schema, declared.table) if known is not None else None
+            index = declared.spec.index(declared.schema, declared.table, rows)
             subject = Subject(entry=entry, index=index, known=known)
             yield replace(subject, built=_built(index, build)) if build and _wanted(subject) else subject
 
@@ -241,9 +241,11 @@ def _add_problem(tally: _Findings, source: Source, problem: Problem) -> None:
     rule, message = UNREADABLE, problem.message
     changed: dict[str, Any] = {}
     at = problem.location[-1] if problem.location else None
-    if at == "name" and isinstance(problem.value, str) and len(problem.value.encode()) > 63:
+    if at == "name" and isinstance(problem.value, str) and not fits(problem.value):
         rule = LINT_RULES["TX114"]
-        message = f"the name has {len(problem.value.encode())} bytes; PostgreSQL cuts it to 63, where two may meet"
+        message = (
+            f"the name has {len(problem.value.encode())} bytes; PostgreSQL cuts it to {MOST_BYTES}, where two may meet"
+        )
     elif problem.location[:1] == ("keys",) and isinstance(problem.value, str) and problem.entry is not None:
         key = looks_like_expression(problem.value)
         if key is not None:

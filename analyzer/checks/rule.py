@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analyzer.catalog import Facts, type_name
+from analyzer.catalog import Catalog, type_name
 from analyzer.documents.findings import Severity
 from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
@@ -18,9 +18,7 @@ from analyzer.workload.shapes import TableShape
 class Known:
     """What a database adds to the text of the specs; the twin's answers are in each Subject."""
 
-    facts: Facts
-    #: Every index that exists, by (schema, name).
-    indexes: Mapping[tuple[str, str], Index]
+    catalog: Catalog
     #: What the recorded statements ask of each table, by (schema, table); None when there are none.
     uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
 
@@ -58,19 +56,17 @@ class Subject:
     @property
     def existing(self) -> Index | None:
         """Return the index of that name in the database, when there is one."""
-        return self.known.indexes.get((self.index.schema, self.index.name)) if self.known is not None else None
+        return self.known.catalog.index(self.index.schema, self.index.name) if self.known is not None else None
 
     @property
     def relation(self) -> Relation | None:
         """Return the table, when it is known."""
-        return self.known.facts.relations.get((self.index.schema, self.index.table)) if self.known else None
+        return self.known.catalog.relations.get(self.index.full_table) if self.known else None
 
     @property
     def rows(self) -> float | None:
-        """Return the estimated rows of the table; None when it was never analysed or is unknown."""
-        if self.known is None or self.relation is None:
-            return None
-        return self.known.facts.rows(self.relation) or None
+        """Return the estimated rows the index is of; None when the table was never analysed or is unknown."""
+        return self.known.catalog.indexed_rows(*self.table) or None if self.known is not None else None
 
     def column(self, name: str | None) -> Column | None:
         """Return a column of the table, when it is known."""
@@ -84,30 +80,30 @@ class Subject:
         """Return the bare name of a column's type, when it is known; domains count as what they are made of."""
         if column is None or self.known is None:
             return None
-        return type_name(self.known.facts.underlying(column.type))
+        return type_name(self.known.catalog.underlying(column.type))
 
     def statistics(self, name: str | None) -> ColumnStatistics | None:
         """Return the statistics of a column, when there are any."""
         if self.known is None or self.relation is None or name is None:
             return None
-        return self.known.facts.statistics(self.relation, name)
+        return self.known.catalog.statistics(self.relation, name)
 
     @property
     def uses(self) -> tuple[TableShape, ...] | None:
         """Return what the recorded statements ask of the table; None when there are none."""
         if self.known is None or self.known.uses is None:
             return None
-        return self.known.uses.get((self.index.schema, self.index.table), ())
+        return self.known.uses.get(self.index.full_table, ())
 
     def has_extension(self, name: str) -> bool | None:
         """Say whether an extension is installed; None when that is not known."""
         if self.known is None:
             return None
-        return any(each.name == name for each in self.known.facts.snapshot.extensions)
+        return any(each.name == name for each in self.known.catalog.snapshot.extensions)
 
     def has_available(self, name: str) -> bool:
         """Say whether the server could install an extension; yes when that is not known."""
-        available = None if self.known is None else self.known.facts.snapshot.server.available_extensions
+        available = None if self.known is None else self.known.catalog.snapshot.server.available_extensions
         return available is None or name in available
 
     def with_key(self, number: int, **changes: Any) -> IndexDef:

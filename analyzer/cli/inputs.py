@@ -95,7 +95,7 @@ def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload
 
 
 def read_text(path: Path | None) -> str:
-    """Read a text file, or stdin if there is none; raises InputError."""
+    """Read a text file, or stdin without one; raises InputError."""
     where = path or "stdin"
     if path is None and sys.stdin is None:  # it was closed
         raise InputError("stdin cannot be read (it is closed); open it, or specify a file")

@@ -269,7 +269,7 @@ def _check_outputs(document: type[AnyDocument], outputs: Sequence[Path], output_
 
 
 def emit(document: AnyDocument, output: Output) -> None:
-    """Write a document to its files, or to stdout if there are none."""
+    """Write a document to its files, or to stdout without any."""
     if output.files:
         write(document, output.files, output.format, query_text=output.query_text)
         return

@@ -30,9 +30,9 @@ from analyzer.documents.measured import (
 )
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.record import Record
+from analyzer.postgres.identifiers import QualifiedName
 
 R = TypeVar("R", bound=Record)
-Table = tuple[str, str]
 
 #: Kinds of items a snapshot lists: the record that each is.
 _KINDS: Final[Mapping[str, type[Record]]] = {
@@ -79,7 +79,7 @@ class _Gaps:
 def admitted(document: Mapping[str, object]) -> dict[str, object]:
     """Return a snapshot's document with its items as records, those that are out of bounds named in `not_examined`."""
     gaps = _Gaps()
-    lost: dict[Table, str] = {}
+    lost: dict[QualifiedName, str] = {}
     parts: dict[str, list[Record]] = {}
     for kind, model in _KINDS.items():
         listed = document.get(kind)
@@ -92,7 +92,9 @@ def admitted(document: Mapping[str, object]) -> dict[str, object]:
     return {**document, **{kind: tuple(items) for kind, items in parts.items()}}
 
 
-def _items(kind: str, model: type[R], listed: Sequence[object], gaps: _Gaps, lost: dict[Table, str]) -> Iterator[R]:
+def _items(
+    kind: str, model: type[R], listed: Sequence[object], gaps: _Gaps, lost: dict[QualifiedName, str]
+) -> Iterator[R]:
     seen: set[Hashable] = set()
     for place, raw in enumerate(listed):
         where = f"{kind}[{place}]"
@@ -121,24 +123,24 @@ def _identity(item: Record) -> Hashable:  # noqa: PLR0911 - one return a kind
         case FunctionDef():
             return item.schema_name, item.name, item.arguments
         case Index():
-            return _named(item)
+            return item.definition.full_name
         case ColumnStatistics():
             return item.schema_name, item.relation, item.column, item.inherited
         case Extreme():
             return item.schema_name, item.table, item.column
         case RowSecurity() | Sample():
-            return item.schema_name, item.table
+            return QualifiedName(item.schema_name, item.table)
         case _:
             return None
 
 
-def _table(raw: object) -> Table | None:
+def _table(raw: object) -> QualifiedName | None:
     """Return the table that a record which cannot be read names, if it does."""
     fields = cast("dict[str, object]", raw) if isinstance(raw, dict) else {}
     inner = fields.get("definition", fields)
     named = cast("dict[str, object]", inner) if isinstance(inner, dict) else fields
     schema, table = named.get("schema", named.get("schema_name")), named.get("table", named.get("name"))
-    return (schema, table) if isinstance(schema, str) and isinstance(table, str) else None
+    return QualifiedName(schema, table) if isinstance(schema, str) and isinstance(table, str) else None
 
 
 def _name(raw: object) -> str:
@@ -150,11 +152,11 @@ def _name(raw: object) -> str:
 # What depends on what
 
 
-def _drop_dependents(parts: dict[str, list[Record]], gaps: _Gaps, lost: dict[Table, str]) -> None:
+def _drop_dependents(parts: dict[str, list[Record]], gaps: _Gaps, lost: dict[QualifiedName, str]) -> None:
     """Leave out the tables that cannot be built as they were, and all that belongs to them."""
-    relations = {_key(each): each for each in cast("list[Relation]", parts["relations"])}
+    relations = {each.full_name: each for each in cast("list[Relation]", parts["relations"])}
     for index in cast("list[Index]", parts["indexes"]):
-        table = (index.definition.schema, index.definition.table)
+        table = index.definition.full_table
         if table in relations and (reason := _misfit(index, relations[table])):
             lost.setdefault(table, reason)
     for table, relation in relations.items():
@@ -169,28 +171,22 @@ def _drop_dependents(parts: dict[str, list[Record]], gaps: _Gaps, lost: dict[Tab
     for kind in ("indexes", "statistics", "extended_statistics", "extremes", "row_security", "samples"):
         if kind in parts:
             found = [each for each in parts[kind] if _owner(each) not in gone]
-            gone |= {_named(each) for each in parts[kind] if isinstance(each, Index) and _owner(each) in gone}
+            gone |= {
+                each.definition.full_name for each in parts[kind] if isinstance(each, Index) and _owner(each) in gone
+            }
             parts[kind] = found
 
 
-def _named(index: Index) -> Table:
-    return index.definition.schema, index.definition.name
-
-
-def _key(relation: Relation) -> Table:
-    return relation.schema_name, relation.name
-
-
-def _owner(item: Record) -> Table | None:
+def _owner(item: Record) -> QualifiedName | None:
     match item:
         case Index():
-            return item.definition.schema, item.definition.table
+            return item.definition.full_table
         case ColumnStatistics():
-            return item.schema_name, item.relation
+            return QualifiedName(item.schema_name, item.relation)
         case ExtendedStatistics():
-            return item.table_schema, item.table
+            return QualifiedName(item.table_schema, item.table)
         case Extreme() | RowSecurity() | Sample():
-            return item.schema_name, item.table
+            return QualifiedName(item.schema_name, item.table)
         case _:
             return None
 
@@ -210,13 +206,13 @@ def _contradiction(relation: Relation) -> str | None:
     return missing and f"a constraint is over {written(missing)}, which it does not have"
 
 
-def _lose_heirs(relations: Mapping[Table, Relation], lost: dict[Table, str]) -> None:
+def _lose_heirs(relations: Mapping[QualifiedName, Relation], lost: dict[QualifiedName, str]) -> None:
     """Lose what inherits from a lost table, and what inherits from itself."""
     waiting = {table: {p for p in each.parents if p in relations} for table, each in relations.items()}
-    heirs: dict[Table, list[Table]] = {}
+    heirs: dict[QualifiedName, list[QualifiedName]] = {}
     for table, parents in waiting.items():
         for parent in parents:
-            heirs.setdefault(parent, []).append(table)
+            heirs.setdefault(QualifiedName(*parent), []).append(table)
     ready = [table for table, parents in waiting.items() if not parents]
     while ready:
         parent = ready.pop()

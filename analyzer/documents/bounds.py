@@ -12,20 +12,21 @@ from pydantic import AfterValidator, AwareDatetime, Field, TypeAdapter
 from pydantic_core import PydanticCustomError
 
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import MOST_BYTES as MOST_BYTES_OF_NAME
+from analyzer.postgres.identifiers import MOST_KEYS
+from analyzer.postgres.pages import BLOCK_BYTES
 
 _INT64 = 2**63 - 1
 #: MaxBlockNumber of src/include/storage/block.h is 2^32 - 2.
 MOST_BLOCKS = 2**32 - 1
-BLOCK_BYTES = 8192
 #: More than a relation of that many blocks has room for.
 MOST_ROWS = 1e13
 #: What the sizes of all tables and indexes may come to: 256 TB, as many files of 1 GB as a quarter of a million.
 MOST_BYTES = 2**48
 #: NAMEDATALEN - 1; counted in characters, of which a server's encoding may need fewer bytes than UTF-8.
-_NAME_LENGTH = 63
+_NAME_LENGTH = MOST_BYTES_OF_NAME
 #: MaxTupleAttributeNumber of src/include/access/htup_details.h, which views may reach.
 MOST_COLUMNS = 1664
-_INDEX_MAX_KEYS = 32
 #: MAX_STATISTICS_TARGET; of elements there are ten times as many, and three numbers more.
 _MOST_VALUES = 10_000
 _MOST_ELEMENTS = 10 * _MOST_VALUES + 3
@@ -121,9 +122,10 @@ ElementCounts = Annotated[
     tuple[Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)], ...], Field(max_length=_MOST_VALUES + 2)
 ]
 ColumnNames = Annotated[tuple[Name, ...], Field(max_length=MOST_COLUMNS)]
-KeyNames = Annotated[tuple[Name, ...], Field(max_length=_INDEX_MAX_KEYS)]
+KeyNames = Annotated[tuple[Name, ...], Field(max_length=MOST_KEYS)]
 Dimensions = Annotated[tuple[Annotated[int, Field(ge=0, le=_MOST_DIMENSIONS)], ...], Field(max_length=_MOST_DIMENSIONS)]
-QualifiedName = tuple[Name, Name]
+#: A QualifiedName as a file holds it.
+NameInSchema = tuple[Name, Name]
 
 
 def possible_index(index: IndexDef) -> IndexDef:
@@ -136,5 +138,5 @@ def possible_index(index: IndexDef) -> IndexDef:
 
 _NAMES: TypeAdapter[tuple[Name, ...]] = TypeAdapter(tuple[Name, ...])
 _KEYS: TypeAdapter[tuple[object, ...]] = TypeAdapter(
-    Annotated[tuple[object, ...], Field(min_length=1, max_length=_INDEX_MAX_KEYS)]
+    Annotated[tuple[object, ...], Field(min_length=1, max_length=MOST_KEYS)]
 )

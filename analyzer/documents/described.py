@@ -18,11 +18,11 @@ from analyzer.documents.bounds import (
     Letter,
     Moment,
     Name,
+    NameInSchema,
     ObjectName,
     Oid,
     Pages,
     Position,
-    QualifiedName,
     Rows,
     StatisticsTarget,
     Text,
@@ -33,6 +33,8 @@ from analyzer.documents.bounds import (
 )
 from analyzer.documents.record import SnapshotRecord
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.pages import BLOCK_BYTES
 
 
 class Server(SnapshotRecord):
@@ -58,7 +60,7 @@ class Server(SnapshotRecord):
     started_at: Moment
     #: Start of the counters' window; None when the server cannot say.
     stats_reset: Moment | None
-    block_size_bytes: BlockSize = 8192
+    block_size_bytes: BlockSize = BLOCK_BYTES
     #: What a build gets unless it is given more; None, like the two below, in a snapshot from before they were asked.
     maintenance_work_mem_bytes: Count | None = None
     tablespaces: tuple[Name, ...] | None = None
@@ -195,10 +197,15 @@ class Relation(SnapshotRecord):
     #: pg_get_expr(relpartbound) of a partition.
     partition_bound: Text | None = None
     #: Parents by partitioning or inheritance: (schema, name).
-    parents: tuple[QualifiedName, ...] = ()
+    parents: tuple[NameInSchema, ...] = ()
     #: pg_get_viewdef of a view or materialised view.
     definition: Text | None = None
     activity: TableActivity | None = None
+
+    @property
+    def full_name(self) -> QualifiedName:
+        """Its name with its schema, unquoted."""
+        return QualifiedName(self.schema_name, self.name)
 
     @cached_property
     def columns_by_name(self) -> dict[str, Column]:
@@ -269,7 +276,7 @@ class Index(SnapshotRecord):
     #: Foreign keys that need it, by name; a unique index serves them without being a constraint's.
     foreign_keys: tuple[Name, ...] = ()
     #: Parent partitioned index: (schema, name).
-    parent: QualifiedName | None = None
+    parent: NameInSchema | None = None
 
 
 class Policy(SnapshotRecord):
@@ -305,4 +312,4 @@ class Tablespace(SnapshotRecord):
     #: It holds what names no other tablespace.
     is_default: bool
     #: Tables and indexes in it, by schema and name.
-    relations: tuple[QualifiedName, ...] = ()
+    relations: tuple[NameInSchema, ...] = ()

@@ -7,9 +7,8 @@ state live in records around it.
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import Sql, ident, render_text
-
-Method = Literal["btree", "hash", "gin", "gist", "spgist", "brin", "ivfflat", "hnsw"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +60,16 @@ class IndexDef:
     def columns(self) -> tuple[str, ...]:
         """Key columns in order, expressions left out."""
         return tuple(key.column for key in self.keys if key.column is not None)
+
+    @property
+    def full_name(self) -> QualifiedName:
+        """The index's name with its schema, unquoted."""
+        return QualifiedName(self.schema, self.name)
+
+    @property
+    def full_table(self) -> QualifiedName:
+        """The table's name with its schema, unquoted."""
+        return QualifiedName(self.schema, self.table)
 
     @property
     def qualified_table(self) -> Sql:

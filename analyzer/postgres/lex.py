@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final, Literal
 
 from analyzer.errors import InputError
+from analyzer.postgres.identifiers import MOST_BYTES, unquote
 
 Kind = Literal["word", "quoted", "string", "number", "parameter", "operator", "punctuation", "comment"]
 
@@ -51,7 +52,8 @@ _KINDS: Final[dict[str, Kind]] = {f"p{number}": kind for number, (kind, _) in en
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 #: Only an operator that holds one of these may end in + or -.
 _SPECIAL = frozenset("~!@#%^&|`?")
-_LONGEST_OPERATOR: Final = 63
+#: Operators are names to the scanner.
+_LONGEST_OPERATOR: Final = MOST_BYTES
 
 
 #: A statement of more tokens is not read: each look at it takes a second, and planning it takes many.
@@ -85,6 +87,11 @@ class Token:
     def word(self) -> str:
         """The folded text of a keyword or an unquoted name, else nothing."""
         return self.text.lower() if self.kind == "word" else ""
+
+    @property
+    def name(self) -> str:
+        """The name that a quoted or an unquoted one stands for, else nothing."""
+        return unquote(self.text) if self.kind == "quoted" else self.word
 
 
 @lru_cache(maxsize=2)
@@ -158,8 +165,4 @@ def words(text: str) -> frozenset[str]:
         tokens = significant(lex(text))
     except IncompleteError:
         return frozenset()
-    return frozenset(map(_name, tokens)) - {""}
-
-
-def _name(token: Token) -> str:
-    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.word
+    return frozenset(token.name for token in tokens) - {""}

@@ -10,6 +10,7 @@ import psycopg
 from analyzer.documents.snapshot import Index
 from analyzer.errors import ConflictError, InputError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
 from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.specs.index import Rows
 
@@ -19,8 +20,6 @@ Kind = Literal["create", "replace", "rename", "alter", "drop"]
 
 #: What differs without a new build, and how the words of a spec call it.
 _ATTRIBUTES = ("comment", "statistics")
-#: Without a clause an index goes to the database's own tablespace, which the catalog does not name.
-_DEFAULT_TABLESPACE = "pg_default"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +109,7 @@ class Comparison:
         return tuple(
             _drop(None, index)
             for index in self._existing
-            if (index.definition.schema, index.definition.table) in self._specs.managed
+            if index.definition.full_table in self._specs.managed
             and (index.definition.schema, index.definition.name) not in named
             and not _owned(index)
             and not (index.replica_identity or index.foreign_keys)
@@ -176,7 +175,7 @@ class Comparison:
 
 
 def _tablespace(index: IndexDef) -> str | None:
-    return None if index.tablespace == _DEFAULT_TABLESPACE else index.tablespace
+    return None if index.tablespace == DEFAULT_TABLESPACE else index.tablespace
 
 
 def _attributes(spec: DeclaredSpec, current: Index) -> tuple[str, ...]:
@@ -187,7 +186,7 @@ def _attributes(spec: DeclaredSpec, current: Index) -> tuple[str, ...]:
 
 def _refuse_foreign(spec: DeclaredSpec, current: Index) -> None:
     table = current.definition.qualified_table
-    if (current.definition.schema, current.definition.table) != (spec.schema, spec.table):
+    if current.definition.full_table != (spec.schema, spec.table):
         raise ConflictError(f"{spec.where}: an index {spec.spec.name} exists on {table}; choose another name")
     if current.constraint is not None:
         raise ConflictError(

@@ -118,7 +118,7 @@ def append_specs(directory: Path, specs: Sequence[NewSpec]) -> tuple[Path, ...]:
         index = spec.index
         if (taken := declared.setdefault((index.schema, index.name), "this proposal")) != "this proposal":
             raise ConflictError(f"{taken}: {index.name} is declared already; rename one of the two")
-        by_table.setdefault((index.schema, index.table), []).append(spec)
+        by_table.setdefault(index.full_table, []).append(spec)
     edits: dict[Path, str] = {}
     for table, new in by_table.items():
         document = documents.get(table) or _new_document(directory, table, taken=edits)

@@ -2,7 +2,6 @@
 
 import datetime as dt
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +9,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from analyzer.objects.index import IndexDef, Key, Method
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.access_methods import MethodName
+from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName, fits, unquote
+from analyzer.postgres.pgvector import advised_lists
 from analyzer.specs.yaml_tree import MOST_SHOWN
 from analyzer.sql import MOST_CHARACTERS, conforming, shortened
 
@@ -19,19 +21,17 @@ State = Literal["proposed", "approved", "rejected", "retired"]
 #: Estimated rows of a table, by schema and name; None when nobody knows.
 Rows = Callable[[str, str], float | None]
 
-_NAME_BYTES = 63
 _TABLE = re.compile(r'(?P<schema>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\.(?P<table>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\Z')
 
 
-def parse_table(text: str) -> tuple[str, str]:
+def parse_table(text: str) -> QualifiedName:
     """Split `schema.table`, where names with capitals, dots or spaces are in double quotes; raises ValueError."""
     match = _TABLE.match(text)
     if match is None:
         raise ValueError(
             f'{_shown(text)} is not schema.table; quote names with capitals or spaces: \'"Sales"."Order Items"\''
         )
-    schema, table = (name[1:-1].replace('""', '"') if name[0] == '"' else name for name in match.groups())
-    return schema, table
+    return QualifiedName(*map(unquote, match.groups()))
 
 
 def _shown(text: str) -> str:
@@ -39,8 +39,8 @@ def _shown(text: str) -> str:
 
 
 def _fits(name: str) -> str:
-    if len(name.encode()) > _NAME_BYTES:
-        raise ValueError(f"{_shown(name)} is longer than {_NAME_BYTES} bytes, PostgreSQL would cut it; shorten it")
+    if not fits(name):
+        raise ValueError(f"{_shown(name)} is longer than {MOST_BYTES} bytes, PostgreSQL would cut it; shorten it")
     return name
 
 
@@ -146,7 +146,7 @@ class Spec(Strict):
     """One declared index."""
 
     name: Name
-    method: Method = "btree"
+    method: MethodName = "btree"
     keys: Annotated[tuple[KeyItem, ...], Field(min_length=1)]
     include: tuple[Name, ...] = Field(default=(), description="Columns a covering index carries along.")
     where: Expression | None = Field(default=None, description="Predicate of a partial index.")
@@ -165,7 +165,7 @@ class Spec(Strict):
     def index(self, schema: str, table: str, rows: float | None) -> IndexDef:
         """Return the index asked for; `rows` of the table resolve `lists: auto`."""
         parameters = {
-            name: str(auto_lists(rows)) if (name, value) == ("lists", "auto") else value
+            name: str(advised_lists(rows)) if (name, value) == ("lists", "auto") else value
             for name, value in self.parameters.items()
         }
         return IndexDef(
@@ -213,12 +213,6 @@ class SpecFile(Strict):
     def schema_and_table(self) -> tuple[str, str]:
         """Return the table's schema and name, unquoted."""
         return parse_table(self.table)
-
-
-def auto_lists(rows: float | None) -> int:
-    """Choose ivfflat's lists as pgvector's README does: rows/1000, the square root above a million, at least 10."""
-    count = max(rows or 0, 0)
-    return max(10, round(math.sqrt(count) if count > 1_000_000 else count / 1000))
 
 
 def json_schema() -> str:

@@ -3,17 +3,14 @@
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from analyzer.atomic_file import replace_file
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
-from analyzer.objects.index import Method
 from analyzer.paths import is_directory, is_there
+from analyzer.postgres.access_methods import METHODS
 from analyzer.specs.file import NewSpec, append_specs, load_specs
 from analyzer.specs.index import json_schema
 from analyzer.sql import ident
-
-_METHODS = frozenset[str](get_args(Method))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +35,7 @@ def pull(snapshot: Snapshot, directory: Path, *, tables: Collection[tuple[str, s
         index
         for index in snapshot.indexes
         if (index.definition.schema, index.definition.name) not in named
-        and (not tables or (index.definition.schema, index.definition.table) in tables)
+        and (not tables or index.definition.full_table in tables)
     ]
     left_out = tuple(_left_out(chosen))
     unwritable = {gap.what for gap in left_out}
@@ -69,7 +66,7 @@ def _left_out(indexes: Sequence[Index]) -> Iterator[NotExamined]:
         definition = index.definition
         if not _declarable(index):
             continue
-        if definition.method not in _METHODS:
+        if definition.method not in METHODS:
             reason = f"no spec can say USING {definition.method}"
         elif not index.valid:
             reason = "it is INVALID; drop it, or build it again and pull then"

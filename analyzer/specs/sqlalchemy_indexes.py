@@ -1,7 +1,7 @@
 """Read the indexes that SQLAlchemy models declare, to find those that a spec declares as well."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, cast
 
 from sqlalchemy import Column, Index, Table
 from sqlalchemy.dialects import postgresql
@@ -10,9 +10,9 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ClauseElement
 
 from analyzer.errors import InputError
-from analyzer.objects.index import IndexDef, Key, Method
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.access_methods import METHODS
 
-_METHODS = frozenset[str](get_args(Method))
 #: With another style of parameters, per cent signs would be doubled.
 _DIALECT = postgresql.dialect(paramstyle="named")
 
@@ -43,7 +43,7 @@ def _definition(index: Index, table: Table, schema: str) -> IndexDef:
             table=table.name,
             name=name,
             method=method,
-            keys=tuple(_keys(index, options.get("ops") or {})) if method in _METHODS else (),
+            keys=tuple(_keys(index, options.get("ops") or {})) if method in METHODS else (),
             include=tuple(getattr(column, "name", str(column)) for column in options.get("include") or ()),
             where=None if where is None else _text(where),
             unique=bool(index.unique),

@@ -101,5 +101,5 @@ def _unnamed(ddl: str) -> tuple[str, str | None]:
     last = tokens[table - 1]
     given = None
     if table > start and last.word != "concurrently":
-        given = last.word or last.text[1:-1].replace('""', '"')
+        given = last.name
     return f"{ddl[: tokens[start - 1].end]} {ddl[tokens[table].start :]}", given

@@ -7,8 +7,9 @@ from psycopg.rows import DictRow
 
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.twin.hypothetical.add_indexes import Addition, TwinIndex, read_trees
-from analyzer.twin.hypothetical.visibility import Table, Visibility
+from analyzer.twin.hypothetical.visibility import Visibility
 from analyzer.twin.survivor import Survivor
 
 
@@ -20,9 +21,9 @@ class Exposure:
         #: Indexes as they were handed out, in the order they were added.
         self.added: list[TwinIndex] = []
         #: By name of an existing index: its table, and its oids as they were handed out.
-        self._dropped: dict[str, tuple[Table, tuple[int, ...]]] = {}
+        self._dropped: dict[str, tuple[QualifiedName, tuple[int, ...]]] = {}
         #: Handed-out oids by table: added indexes that are to be seen, existing ones that are not.
-        self._departures: dict[Table, frozenset[int]] = {}
+        self._departures: dict[QualifiedName, frozenset[int]] = {}
         #: Where an oid that was handed out is another one now, because the server was built again.
         self._current: dict[int, int] = {}
         self._visibility = Visibility(server.built.inflated.superuser)
@@ -48,11 +49,13 @@ class Exposure:
         addition = Addition(built=self._server.built, snapshot=self._server.snapshot, visibility=self._visibility)
         return addition.run(indexes), addition.rejected
 
-    def show(self, added: Collection[TwinIndex], *, without: Collection[str], tables: Collection[Table] | None) -> None:
+    def show(
+        self, added: Collection[TwinIndex], *, without: Collection[str], tables: Collection[QualifiedName] | None
+    ) -> None:
         """Decide which indexes are seen from the next plan on; with `tables` only those of these."""
-        departing = [((index.index.schema, index.index.table), index.oids) for index in added]
+        departing = [(index.index.full_table, index.oids) for index in added]
         departing += [self._existing(name) for name in without]
-        departures: dict[Table, set[int]] = {
+        departures: dict[QualifiedName, set[int]] = {
             each: set() for each in self._departures if tables is None or each in tables
         }
         for table, oids in departing:
@@ -68,14 +71,14 @@ class Exposure:
         """Take note that this statement was run."""
         self._visibility.changed(self._departures_now())
 
-    def _departures_now(self) -> Mapping[Table, frozenset[int]]:
+    def _departures_now(self) -> Mapping[QualifiedName, frozenset[int]]:
         """Return the departures with the oids that the indexes have on this server."""
         if not self._current:
             return self._departures
         now = self._current
         return {table: frozenset(now.get(oid, oid) for oid in oids) for table, oids in self._departures.items()}
 
-    def _existing(self, name: str) -> tuple[Table, tuple[int, ...]]:
+    def _existing(self, name: str) -> tuple[QualifiedName, tuple[int, ...]]:
         """Return the table of an existing index, and the oids of its tree; raises InputError if it does not exist."""
         if name not in self._dropped:
             self._server.hold(name)
@@ -83,7 +86,7 @@ class Exposure:
             root = next((row for row in tree if row["is_root"]), None)
             if root is None:
                 raise InputError(f"there is no index {name} to drop; name it as schema.name")
-            table = (root["table_schema"], root["table_name"])
+            table = QualifiedName(root["table_schema"], root["table_name"])
             self._dropped[name] = table, tuple(int(row["oid"]) for row in tree)
         return self._dropped[name]
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.build import Built
 from analyzer.twin.definitions import Definitions
 from analyzer.twin.exposure import Exposure
 from analyzer.twin.hypothetical.add_indexes import TwinIndex
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, walk
-from analyzer.twin.hypothetical.visibility import Table
 from analyzer.twin.planning import Plan, Planner
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.twin.survivor import Survivor
@@ -148,7 +148,11 @@ class Twin:
         return self._exposure.try_add(indexes)
 
     def show(
-        self, added: Collection[TwinIndex], *, without: Collection[str] = (), tables: Collection[Table] | None = None
+        self,
+        added: Collection[TwinIndex],
+        *,
+        without: Collection[str] = (),
+        tables: Collection[QualifiedName] | None = None,
     ) -> None:
         """Let the planner see these added indexes, and the existing indexes but those named (`schema.name`, quoted).
 

@@ -1,6 +1,7 @@
 """Tell the advisor what the specs declare."""
 
 from analyzer.advise.proposal import Declared
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Snapshot
 from analyzer.specs.file import SpecSet
 
@@ -8,9 +9,8 @@ from analyzer.specs.file import SpecSet
 def declared(specs: SpecSet, snapshot: Snapshot) -> tuple[Declared, ...]:
     """Return every declared index as the definition it means on the captured database."""
     found: list[Declared] = []
+    catalog = Catalog(snapshot)
     for each in specs.specs:
-        relation = snapshot.relation(each.schema, each.table)
-        rows = relation.tuples if relation is not None and relation.tuples >= 0 else None
-        index = each.spec.index(each.schema, each.table, rows)
+        index = each.spec.index(each.schema, each.table, catalog.indexed_rows(each.schema, each.table))
         found.append(Declared(index=index, state=each.spec.state, where=each.where, until=each.spec.until))
     return tuple(found)

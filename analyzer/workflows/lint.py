@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Sequence
 
-from analyzer.catalog import Facts
+from analyzer.catalog import Catalog
 from analyzer.checks import lint as checks
 from analyzer.checks.spec.context import known_of
 from analyzer.documents.findings import FindingsDocument
@@ -33,7 +33,7 @@ def lint_against(
         return checks.lint(
             sources,
             today=_today(),
-            known=known_of(Facts(snapshot)),
+            known=known_of(Catalog(snapshot)),
             build=twin.canonical,
             basis=f"{twin.planner} of database {snapshot.server.database}",
             model_indexes=models,

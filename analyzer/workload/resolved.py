@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from analyzer.catalog import Catalog
 from analyzer.workload.names import (
-    Catalog,
     Occurrence,
     Output,
     Outputs,

@@ -6,8 +6,8 @@ the conditions that each query level filters and joins by.
 
 from sqlglot import exp
 
+from analyzer.catalog import Catalog
 from analyzer.workload.names import (
-    Catalog,
     Derived,
     Occurrence,
     Outputs,

@@ -6,10 +6,8 @@ twin's to say.
 
 from collections.abc import Iterable
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import NotExamined, Snapshot
-from analyzer.workload.names import (
-    Catalog,
-)
 from analyzer.workload.parse import Statement
 from analyzer.workload.scopes import Resolved, resolve
 from analyzer.workload.shape_reader import ShapeReader

@@ -2,9 +2,9 @@
 
 from sqlglot import exp
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
 from analyzer.workload.names import (
-    Catalog,
     Derived,
     Occurrence,
     Output,

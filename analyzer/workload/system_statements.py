@@ -5,9 +5,9 @@ No index helps them and none hurts them, so they are neither findings nor gaps.
 
 from collections.abc import Iterable
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Snapshot
 from analyzer.postgres.lex import lex, significant
-from analyzer.workload.names import Catalog
 from analyzer.workload.parse import Statement
 from analyzer.workload.scopes import resolve
 from analyzer.workload.tree import UnreadableError
@@ -37,4 +37,4 @@ def _is_system(name: str) -> bool:
 
 def _words(text: str) -> frozenset[str]:
     tokens = significant(lex(text))
-    return frozenset(token.word or token.text[1:-1].replace('""', '"') for token in tokens if token.kind != "string")
+    return frozenset(token.name for token in tokens)

@@ -10,15 +10,14 @@ import psycopg
 import pytest
 
 from analyzer.capture.capture import capture
-from analyzer.catalog import Facts
+from analyzer.catalog import Catalog
 from analyzer.checks.lint import Build, lint
 from analyzer.checks.registry import RULES
 from analyzer.checks.rule import Known
 from analyzer.checks.spec.context import known_of
-from analyzer.checks.spec.methods import METHODS
-from analyzer.checks.spec.operator_classes import CLASSES
 from analyzer.db import Connection, connect
 from analyzer.documents.findings import FindingsDocument
+from analyzer.postgres.access_methods import METHODS, OPERATOR_CLASSES, Whole
 from analyzer.specs.edits import Edit, apply_edits
 from analyzer.specs.file import load_specs
 from analyzer.specs.index import Spec, parse_table
@@ -86,7 +85,7 @@ def _bench(server: str, *, vector: bool) -> Iterator[Bench]:
             connection.execute(statement.encode())
         connection.execute("ANALYZE")
         snapshot = capture(url, statements=False)
-        known = known_of(Facts(snapshot))
+        known = known_of(Catalog(snapshot))
         with open_twin(snapshot) as twin:
             assert not [gap for gap in lacking(twin) if not gap.what.startswith("statistics of ")]
             yield Bench(connection=connection, known=known, build=twin.canonical, vector=vector)
@@ -185,18 +184,42 @@ def test_the_table_of_methods_is_the_servers(bench: Bench) -> None:
             assert found is not None
             assert getattr(METHODS[row["amname"]], ours) == found["able"], (row["amname"], ours)
             checked += 1
-    assert checked == (32 if bench.vector else 24)
+    assert checked == (36 if bench.vector else 28)
 
 
 def test_the_table_of_operator_classes_is_the_servers(bench: Bench) -> None:
     rows = bench.connection.execute(
-        "SELECT opcname, array_agg(amname::text) AS methods FROM pg_opclass JOIN pg_am ON pg_am.oid = opcmethod"
-        " GROUP BY opcname ORDER BY opcname"
+        "SELECT DISTINCT opcname, amname FROM pg_opclass JOIN pg_am ON pg_am.oid = opcmethod"
     ).fetchall()
-    live = {row["opcname"]: frozenset(row["methods"]) for row in rows}
-    known = {name: methods for name, methods in CLASSES.items() if name in live}
-    assert known == {name: live[name] for name in known}
-    assert len(known) >= (30 if bench.vector else 18)
+    live = {(row["opcname"], row["amname"]) for row in rows}
+    installed = {None, *(row["extname"] for row in bench.connection.execute("SELECT extname FROM pg_extension"))}
+    known = {
+        (name, method.name): extension in installed
+        for method in METHODS.values()
+        for name, extension in method.operator_classes.items()
+    }
+    assert {pair for pair, is_there in known.items() if is_there} == {pair for pair in live if pair in known}
+    assert not [pair for pair in live if pair[0] in OPERATOR_CLASSES and pair not in known]
+    assert len(live & known.keys()) >= (45 if bench.vector else 24)
+
+
+def test_the_bounds_of_storage_parameters_are_the_servers(bench: Bench) -> None:
+    """The server says its bounds when it refuses what is out of them."""
+    keys = {"gist": "p", "spgist": "p", "gin": "tags", "ivfflat": "v", "hnsw": "v vector_l2_ops", "bloom": "a"}
+    checked = 0
+    for method in METHODS.values():
+        if method.extension == "vector" and not bench.vector:
+            continue
+        table = "shop.doc" if method.extension == "vector" else "shop.item"
+        for name, option in method.parameters.items():
+            if not isinstance(option, Whole) or name == "m":  # out of bounds, m is refused beside ef_construction
+                continue
+            ddl = f"CREATE INDEX ON {table} USING {method.name} ({keys.get(method.name, 'a')}) WITH ({name} = {{}})"
+            assert [bench.refuses(ddl.format(number)) for number in (option.least - 1, option.most + 1)] == [
+                "22023"
+            ] * 2
+            checked += 1
+    assert checked > 35
 
 
 def test_the_corpus_covers_every_error_a_server_makes() -> None:

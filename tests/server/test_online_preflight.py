@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.migrate.deploy.online import DeployError, build_index, replace_index
-from analyzer.migrate.deploy.preflight import hnsw_bytes
+from analyzer.postgres.pgvector import hnsw_bytes
 from analyzer.twin.server import cluster
 from analyzer.twin.server.directories import account_of
 from tests.server.executor import TABLE, A, await_, configured, deployer, state

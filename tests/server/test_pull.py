@@ -141,9 +141,12 @@ def test_only_the_tables_asked_for_are_pulled(zoo: str, tmp_path: Path) -> None:
 def test_what_no_spec_can_say_is_named_and_not_written(database: str, tmp_path: Path) -> None:
     with connect(database, autocommit=True) as connection:
         for statement in (
-            "CREATE EXTENSION bloom",
             "CREATE TABLE t (a int)",
-            "CREATE INDEX i_bloom ON t USING bloom (a)",
+            "CREATE ACCESS METHOD theirs TYPE INDEX HANDLER pg_catalog.bthandler",
+            """CREATE OPERATOR CLASS theirs_ops DEFAULT FOR TYPE int USING theirs AS
+               OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+               FUNCTION 1 btint4cmp(int, int)""",
+            "CREATE INDEX i_theirs ON t USING theirs (a)",
             "INSERT INTO t VALUES (1), (1)",
         ):
             run(connection, statement)
@@ -151,7 +154,7 @@ def test_what_no_spec_can_say_is_named_and_not_written(database: str, tmp_path: 
             run(connection, "CREATE UNIQUE INDEX CONCURRENTLY i_invalid ON t (a)")
     pulled = twindex("pull", database, tmp_path)
     assert pulled.stdout == ""
-    assert "not declared: public.i_bloom: no spec can say USING bloom" in pulled.stderr
+    assert "not declared: public.i_theirs: no spec can say USING theirs" in pulled.stderr
     assert "not declared: public.i_invalid: it is INVALID" in pulled.stderr
 
 

@@ -9,7 +9,8 @@ from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef, Key
-from analyzer.twin.predict.index_size import BLOCK, predict_size
+from analyzer.postgres.pages import BLOCK_BYTES
+from analyzer.twin.predict.index_size import predict_size
 from tests.conftest import fresh_database
 
 ROWS = 60_000
@@ -90,7 +91,7 @@ def build(url: str, index: IndexDef) -> tuple[int, int]:
             assert found is not None
             level = found["level"]
         connection.rollback()
-        return row["size"] // BLOCK, level
+        return row["size"] // BLOCK_BYTES, level
 
 
 @pytest.mark.parametrize("index", BTREES.values(), ids=BTREES.keys())

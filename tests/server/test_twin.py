@@ -10,7 +10,7 @@ from analyzer.db import connect
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef, Key
-from analyzer.twin.predict.index_size import BLOCK
+from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import lacking
 from tests.server.capture_zoo import as_role, new_database, new_role, run
@@ -81,7 +81,7 @@ def test_the_planner_tells_what_a_gin_metapage_holds(name: str, live: Live, capt
         connection.rollback()
     assert asked.gin is not None
     assert asked.size_bytes is not None
-    read = as_planned(metapage, asked.size_bytes // BLOCK)
+    read = as_planned(metapage, asked.size_bytes // BLOCK_BYTES)
     assert asked.gin.data_pages == pytest.approx(read.data_pages, abs=1)  # none cost as much as one
     assert asked.gin.model_copy(update={"data_pages": read.data_pages}) == read
 

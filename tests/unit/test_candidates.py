@@ -6,9 +6,9 @@ import re
 import pytest
 
 from analyzer.advise.candidates import MOST_PER_TABLE, Candidate, candidates
-from analyzer.advise.drafts import ivfflat_lists
 from analyzer.documents.snapshot import Constraint, Extension, Index, Relation, Snapshot, TypeDef
 from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.pgvector import advised_lists
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.shapes import shapes
 from tests.unit.catalogs import existing, recorded, snapshot, statistics, table
@@ -169,7 +169,7 @@ def test_ivfflat_waits_for_rows() -> None:
     small = table("item", "id bigint, embedding vector(3)", rows=400, pages=100)
     found = lines("SELECT id FROM item ORDER BY embedding <-> $1 LIMIT 5", shop(small))
     assert found == ["hnsw (embedding vector_l2_ops)"]
-    assert [ivfflat_lists(rows) for rows in (1000, 50_000, 1_000_000, 4_000_000)] == [10, 50, 1000, 2000]
+    assert [advised_lists(rows) for rows in (1000, 50_000, 1_000_000, 4_000_000)] == [10, 50, 1000, 2000]
 
 
 def test_tiny_tables_get_nothing_but_foreign_keys() -> None:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, func
 from sqlalchemy import Index as ModelIndex
 
-from analyzer.catalog import Facts
+from analyzer.catalog import Catalog
 from analyzer.checks.lint import lint
 from analyzer.checks.registry import LINT_RULES, page
 from analyzer.checks.rule import Known
@@ -71,7 +71,7 @@ def knows(
     )
     installed = tuple(Extension(name=name, version=version, schema_name="public") for name, version in extensions)
     server = captured.server.model_copy(update={"maintenance_work_mem_bytes": memory_bytes, "tablespaces": ("fast",)})
-    return known_of(Facts(captured.model_copy(update={"extensions": installed, "server": server})))
+    return known_of(Catalog(captured.model_copy(update={"extensions": installed, "server": server})))
 
 
 class TestFiles:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.catalog import Facts
+from analyzer.catalog import Catalog
 from analyzer.checks.registry import RULES
 from analyzer.checks.rule import Known, Subject, Violation
 from analyzer.documents.snapshot import Relation
@@ -22,7 +22,7 @@ def hits(directory: Path, *relations: Relation) -> list[str]:
     (directory / "p.yaml").write_text("table: public.p\nindexes:\n  - {name: ix, keys: [id]}\n")
     ((entry,),) = (source.entries for source in load_sources([directory]))
     index = IndexDef(schema="public", table="p", name="ix", keys=(Key(column="id"),))
-    known = Known(facts=Facts(snapshot(*relations)), indexes={})
+    known = Known(catalog=Catalog(snapshot(*relations)))
     answers = RULES["TX116"].check(Subject(entry=entry, index=index, known=known))
     return [answer.message for answer in answers if isinstance(answer, Violation)]
 

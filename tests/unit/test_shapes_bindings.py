@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.documents.snapshot import Snapshot
-from analyzer.workload.bindings import Binding, bindings, bound_text, parse_array
+from analyzer.postgres.arrays import parse_array
+from analyzer.workload.bindings import Binding, bindings, bound_text
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, shape
 from tests.unit.catalogs import snapshot, statistics, table

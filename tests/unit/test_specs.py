@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from analyzer.errors import ConflictError, InputError
 from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.pgvector import advised_lists
 from analyzer.specs.file import NewSpec, append_proposals, append_specs, load_specs, set_state
-from analyzer.specs.index import SpecFile, auto_lists, json_schema
+from analyzer.specs.index import SpecFile, json_schema
 from analyzer.specs.tolerant import load_sources
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +95,7 @@ def test_a_spec_says_everything_an_index_can_be() -> None:
 
 @pytest.mark.parametrize(("rows", "lists"), [(None, 10), (0, 10), (20_000, 20), (1_000_000, 1000), (4_000_000, 2000)])
 def test_lists_follow_the_rows(rows: float | None, lists: int) -> None:
-    assert auto_lists(rows) == lists
+    assert advised_lists(rows) == lists
 
 
 def test_a_proposal_is_added_after_the_last_spec_and_every_other_byte_stays(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from analyzer.advise.candidates import candidates
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import NotExamined
 from analyzer.postgres.lex import MOST_CHARACTERS, TooLongError, lex
 from analyzer.workload.bindings import bindings
-from analyzer.workload.names import Catalog
 from analyzer.workload.nesting import MOST_LEVELS
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.plannable import make_plannable

@@ -8,6 +8,7 @@ from analyzer.checks.spec.sql_calls import calls, tokens_of
 from analyzer.checks.spec.volatility import Piece, pieces, with_piece
 from analyzer.errors import InputError
 from analyzer.objects.index import Key
+from analyzer.postgres.identifiers import unquote
 from analyzer.sql import expression
 
 _AGGREGATES = frozenset(
@@ -69,7 +70,7 @@ def _foreign_columns(subject: Subject, piece: Piece) -> Iterator[Violation]:
             continue
         calls_it = number + 2 < len(tokens) and tokens[number + 2].text == "("
         first = tokens[number - 1]
-        name = first.word or first.text.strip('"')
+        name = first.name
         typed = number >= 2 and tokens[number - 2].text in ("::", ".")
         if not calls_it and not typed and name not in own:
             message = f"{name}.{after.text} in the {piece.what} is of another table than {subject.index.table}"
@@ -136,7 +137,7 @@ def _boolean(subject: Subject) -> Iterator[Answer]:
     if len(tokens) == 1 and tokens[0].kind == "number":
         yield Violation(message=f"the predicate {where} is a number, not a condition", at=("where",))
         return
-    column = subject.column(where.strip('"') if where.startswith('"') else where.lower())
+    column = subject.column(unquote(where) if where.startswith('"') else where.lower())
     kind = subject.type_of_column(column)
     if kind is not None and kind != "boolean" and column is not None:
         rewrite = f"compare it: {where} IS NOT NULL"

@@ -1,66 +1,22 @@
 """TX106 to TX109, TX112, TX123 and TX125: what each access method can do, and its storage parameters."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from analyzer.checks.rule import Answer, Rule, Subject, Unknown, Violation
 from analyzer.objects.index import IndexDef
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Capabilities:
-    """What an access method can do, as pg_indexam_has_property() says on a server."""
-
-    unique: bool = False
-    include: bool = False
-    order: bool = False
-    multicolumn: bool = False
-
-
-METHODS: Mapping[str, Capabilities] = {
-    "btree": Capabilities(unique=True, include=True, order=True, multicolumn=True),
-    "hash": Capabilities(),
-    "gin": Capabilities(multicolumn=True),
-    "gist": Capabilities(include=True, multicolumn=True),
-    "spgist": Capabilities(include=True),
-    "brin": Capabilities(multicolumn=True),
-    "ivfflat": Capabilities(),
-    "hnsw": Capabilities(),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """An integer option and its bounds."""
-
-    least: int
-    most: int
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """An option that takes one of some words; a boolean takes any of PostgreSQL's spellings."""
-
-    words: tuple[str, ...]
-
-
-BOOLEAN = Words(("true", "false", "on", "off", "yes", "no", "1", "0"))
-_FILLFACTOR = Whole(10, 100)
-#: Bounds of reloptions.c and pgvector's, the same from PostgreSQL 14 to 18.
-PARAMETERS: Mapping[str, Mapping[str, Whole | Words]] = {
-    "btree": {"fillfactor": _FILLFACTOR, "deduplicate_items": BOOLEAN},
-    "hash": {"fillfactor": _FILLFACTOR},
-    "gist": {"fillfactor": _FILLFACTOR, "buffering": Words(("on", "off", "auto"))},
-    "spgist": {"fillfactor": _FILLFACTOR},
-    "gin": {"fastupdate": BOOLEAN, "gin_pending_list_limit": Whole(64, 2_147_483_647)},
-    "brin": {"pages_per_range": Whole(1, 131_072), "autosummarize": BOOLEAN},
-    "hnsw": {"m": Whole(2, 100), "ef_construction": Whole(4, 1000)},
-    "ivfflat": {"lists": Whole(1, 32_768)},
-}
-#: Parameters of operator classes.
-OPCLASS_PARAMETERS: Mapping[str, Mapping[str, Whole]] = {"gist_trgm_ops": {"siglen": Whole(1, 2024)}}
-_VECTOR_METHODS = ("hnsw", "ivfflat")
-DEFAULT_M, DEFAULT_EF_CONSTRUCTION = 16, 64
+from analyzer.postgres.access_methods import (
+    BOOLEAN,
+    METHODS,
+    OPERATOR_CLASS_PARAMETERS,
+    VECTOR_METHODS,
+    Option,
+    Whole,
+    Words,
+    parse_number,
+)
+from analyzer.postgres.identifiers import bare_name
+from analyzer.postgres.pgvector import DEFAULT_EF_CONSTRUCTION, DEFAULT_M
 
 
 def _able(what: str) -> str:
@@ -120,10 +76,10 @@ def _multicolumn(subject: Subject) -> Iterator[Answer]:
 
 def _storage(subject: Subject) -> Iterator[Answer]:
     index = subject.index
-    if index.method not in _VECTOR_METHODS:
+    if index.method not in VECTOR_METHODS:
         yield from _bounds(subject)
     for number, key in enumerate(index.keys):
-        known = OPCLASS_PARAMETERS.get((key.opclass or "").rpartition(".")[2], {})
+        known = OPERATOR_CLASS_PARAMETERS.get(bare_name(key.opclass), {})
         for name, value in key.opclass_parameters:
             if known and (problem := _problem(known, name, value)):
                 kept = tuple(pair for pair in key.opclass_parameters if pair[0] != name)
@@ -136,7 +92,7 @@ def _storage(subject: Subject) -> Iterator[Answer]:
 
 
 def _vector_storage(subject: Subject) -> Iterator[Answer]:
-    if subject.index.method not in _VECTOR_METHODS:
+    if subject.index.method not in VECTOR_METHODS:
         return
     yield from _bounds(subject)
     parameters = dict(subject.index.parameters)
@@ -153,7 +109,7 @@ def _vector_storage(subject: Subject) -> Iterator[Answer]:
 
 
 def _bounds(subject: Subject) -> Iterator[Violation]:
-    known = PARAMETERS[subject.index.method]
+    known = METHODS[subject.index.method].parameters
     for name, value in subject.index.parameters:
         problem = _problem(known, name, value)
         if problem is not None:
@@ -165,7 +121,7 @@ def _bounds(subject: Subject) -> Iterator[Violation]:
             )
 
 
-def _problem(known: Mapping[str, Whole | Words] | Mapping[str, Whole], name: str, value: str) -> str | None:
+def _problem(known: Mapping[str, Option], name: str, value: str) -> str | None:
     option = known.get(name)
     if option is None:
         return f"it has no parameter {name}"
@@ -177,17 +133,17 @@ def _problem(known: Mapping[str, Whole | Words] | Mapping[str, Whole], name: str
         )
         return None if matches and low != "o" else f"{name} is {', '.join(option.words[:4])}, not {value}"
     try:
-        number = int(value, 0) if value.lower().startswith("0x") else float(value)
+        number = parse_number(value)
     except ValueError:
         return f"{name} is a whole number, not {value}"
     return None if option.least <= number <= option.most else f"{name} is {option.least} to {option.most}, not {value}"
 
 
-def _remedy(known: Mapping[str, Whole | Words], name: str) -> str:
+def _remedy(known: Mapping[str, Option], name: str) -> str:
     return f"within bounds, or left out for the default of {name}" if name in known else f"it has {', '.join(known)}"
 
 
-def _within(subject: Subject, option: Whole | Words | None, name: str, value: str) -> IndexDef:
+def _within(subject: Subject, option: Option | None, name: str, value: str) -> IndexDef:
     """Return the index with the nearest value that is allowed; without the parameter when there is none."""
     if isinstance(option, Whole) and value.lstrip("-").isdigit():
         nearest = str(min(max(int(value), option.least), option.most))
@@ -206,8 +162,8 @@ def _nulls(subject: Subject) -> Iterator[Answer]:
         )
     elif index.nulls_not_distinct and subject.known is None:
         yield Unknown(reason="NULLS NOT DISTINCT needs PostgreSQL 15; give -d URL or --snapshot to compare")
-    elif index.nulls_not_distinct and subject.known is not None and subject.known.facts.snapshot.server.major < 15:
-        major = subject.known.facts.snapshot.server.major
+    elif index.nulls_not_distinct and subject.known is not None and subject.known.catalog.snapshot.server.major < 15:
+        major = subject.known.catalog.snapshot.server.major
         yield Violation(
             message=f"nulls_not_distinct needs PostgreSQL 15; the server is {major}", at=("nulls_not_distinct",)
         )

@@ -3,10 +3,8 @@
 from collections.abc import Iterator
 
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Violation
+from analyzer.postgres.identifiers import MOST_KEYS
 
-#: INDEX_MAX_KEYS of a server built as usual.
-MAX_COLUMNS = 32
-NAME_BYTES = 63
 _SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "pg_toast"})
 
@@ -14,8 +12,8 @@ _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "pg_toast"})
 def _columns(subject: Subject) -> Iterator[Answer]:
     index = subject.index
     number = len(index.keys) + len(index.include)
-    if number > MAX_COLUMNS:
-        yield Violation(message=f"{number} columns with INCLUDE; an index holds at most {MAX_COLUMNS}", at=("keys",))
+    if number > MOST_KEYS:
+        yield Violation(message=f"{number} columns with INCLUDE; an index holds at most {MOST_KEYS}", at=("keys",))
     if index.schema in _SYSTEM_SCHEMAS:
         yield Violation(message=f"{index.schema} holds the server's own tables, which take no indexes")
     for position, key in enumerate(index.keys):
@@ -58,7 +56,7 @@ def _name(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
-    taken = subject.known.facts.relations.get((index.schema, index.name))
+    taken = subject.known.catalog.relations.get((index.schema, index.name))
     if taken is not None:
         yield Violation(message=f"{index.qualified_name} is the name of a table or view already", at=("name",))
     found = subject.existing

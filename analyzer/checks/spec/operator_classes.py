@@ -1,35 +1,16 @@
 """Operator classes, collations and extensions: TX110, TX111, TX115, TX120, TX121, TX124, TX201 and TX202."""
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Unknown, Violation
 from analyzer.objects.index import Key
+from analyzer.postgres.access_methods import DEFAULT_CLASSES, METHODS, OPERATOR_CLASSES
+from analyzer.postgres.identifiers import bare_name
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
 
-#: Classes of PostgreSQL and of its common extensions that one has to name, and the methods that have them.
-CLASSES: Mapping[str, frozenset[str]] = {
-    name: frozenset(methods.split())
-    for methods, names in {
-        "btree hash": "text_pattern_ops varchar_pattern_ops bpchar_pattern_ops",
-        "btree": "record_image_ops",
-        "gin": "jsonb_path_ops gin_trgm_ops gin__int_ops gin_hstore_ops",
-        "gist": "gist_trgm_ops gist_ltree_ops gist__int_ops gist__intbig_ops gist_hstore_ops",
-        "spgist": "quad_point_ops kd_point_ops",
-        "brin": """int4_minmax_multi_ops int8_minmax_multi_ops date_minmax_multi_ops timestamp_minmax_multi_ops
-                   timestamptz_minmax_multi_ops uuid_bloom_ops int4_bloom_ops int8_bloom_ops text_bloom_ops""",
-        "hnsw ivfflat": """vector_l2_ops vector_ip_ops vector_cosine_ops halfvec_l2_ops halfvec_ip_ops
-                           halfvec_cosine_ops bit_hamming_ops""",
-        "hnsw": """vector_l1_ops halfvec_l1_ops bit_jaccard_ops sparsevec_l2_ops sparsevec_ip_ops
-                   sparsevec_cosine_ops sparsevec_l1_ops""",
-    }.items()
-    for name in names.split()
-}
-HNSW_ONLY = frozenset(name for name, methods in CLASSES.items() if methods == frozenset({"hnsw"}))
-_EXTENSIONS: Mapping[str, str] = {
-    "gin_trgm_ops": "pg_trgm", "gist_trgm_ops": "pg_trgm", "gin_hstore_ops": "hstore", "gist_hstore_ops": "hstore",
-    "gist_ltree_ops": "ltree", "gin__int_ops": "intarray", "gist__int_ops": "intarray", "gist__intbig_ops": "intarray",
-}  # fmt: skip
+HNSW_ONLY = frozenset(name for name, methods in OPERATOR_CLASSES.items() if methods == frozenset({"hnsw"}))
 _TEXT = frozenset({"text", "character varying", "character"})
 _COLLATIONS = frozenset({"C", "POSIX", "default", "ucs_basic", "C.utf8", "unicode", "pg_c_utf8"})
 #: Operators of jsonb: the first are served by jsonb_ops alone, the others by both of gin's classes.
@@ -42,11 +23,6 @@ _VECTOR_CLASSES = {
     "sparsevec": "sparsevec_cosine_ops",
     "bit": "bit_hamming_ops",
 }
-
-
-def bare(opclass: str | None) -> str:
-    """Return the name of an operator class without its schema."""
-    return (opclass or "").rpartition(".")[2].strip('"')
 
 
 def _default(subject: Subject) -> Iterator[Answer]:
@@ -74,26 +50,38 @@ def _replacement(subject: Subject, number: int, key: Key) -> Violation | None:
         fix = replace(subject.index, method="gist") if kind in ("point", "box", "polygon", "circle") else None
         return Violation(message=message, at=at, rewrite="gist, which serves geometric types", fix=fix)
     if method in ("gin", "gist", "spgist") and kind in ("integer", "bigint", "smallint", "date", "uuid", "numeric"):
-        need = {"gin": "btree_gin", "gist": "btree_gist"}.get(method)
+        need = METHODS[method].scalar_extension
         rewrite = f"CREATE EXTENSION {need}, or a btree" if need else "a btree"
         return Violation(message=message, at=at, rewrite=rewrite, fix=replace(subject.index, method="btree"))
-    return None
+    return _of_few_types(subject, number, key, message)
+
+
+def _of_few_types(subject: Subject, number: int, key: Key, message: str) -> Violation | None:
+    index, column = subject.index, subject.column(key.column)
+    types = METHODS[index.method].types
+    if not types or column is None or subject.known is None or subject.type_of(key) in types:
+        return None
+    is_ordered = subject.known.catalog.family(column) in ("text", "scalar", "boolean", "network")
+    fix = replace(index, method="btree", parameters=()) if is_ordered else None
+    rewrite = f"{index.method} takes {', '.join(sorted(types))} alone" + ("; a btree takes it" if is_ordered else "")
+    return Violation(message=message, at=("keys", number), rewrite=rewrite, fix=fix)
 
 
 def _belongs(subject: Subject) -> Iterator[Answer]:
     method = subject.index.method
     for number, key in enumerate(subject.index.keys):
-        name = bare(key.opclass)
+        name = bare_name(key.opclass)
         if not name or (name in HNSW_ONLY and method == "ivfflat"):
             continue
-        methods = CLASSES.get(name)
+        methods = OPERATOR_CLASSES.get(name)
         at = ("keys", number, "opclass")
         if methods is not None and method not in methods:
             yield Violation(
                 message=f"{name} is an operator class of {' and '.join(sorted(methods))}, not of {method}", at=at
             )
         elif methods is None:
-            near = difflib.get_close_matches(name, [n for n, m in CLASSES.items() if method in m], n=1, cutoff=0.85)
+            choices = [each for each in METHODS[method].operator_classes if each not in DEFAULT_CLASSES]
+            near = difflib.get_close_matches(name, choices, n=1, cutoff=0.85)
             if near and subject.known is not None:
                 fix = subject.with_key(number, opclass=near[0])
                 message = f"{method} has no operator class {name}"
@@ -112,7 +100,7 @@ def _collation(subject: Subject) -> Iterator[Answer]:
             message = f"{key.column} is {kind}, which has no collation"
             fix = subject.with_key(number, collation=None)
             yield Violation(message=message, at=("keys", number, "collation"), rewrite="drop collation", fix=fix)
-        elif subject.known is None and bare(key.collation) not in _COLLATIONS:
+        elif subject.known is None and bare_name(key.collation) not in _COLLATIONS:
             yield Unknown(reason=f"whether there is a collation {key.collation} is known to a server only")
         elif subject.known is None and key.column is not None:
             yield NEEDS_TABLE
@@ -120,10 +108,9 @@ def _collation(subject: Subject) -> Iterator[Answer]:
 
 def _extension(subject: Subject) -> Iterator[Answer]:
     index = subject.index
-    needs = {_EXTENSIONS[bare(key.opclass)] for key in index.keys if bare(key.opclass) in _EXTENSIONS}
-    if index.method in ("hnsw", "ivfflat"):
-        needs.add("vector")
-    for extension in sorted(needs):
+    method = METHODS[index.method]
+    needs = {method.extension, *(method.operator_classes.get(bare_name(key.opclass)) for key in index.keys)}
+    for extension in sorted(filter(None, needs)):
         installed = subject.has_extension(extension)
         if installed is None:
             yield Unknown(reason=f"whether the extension {extension} is installed is known with -d URL or --snapshot")
@@ -137,9 +124,9 @@ def _extension(subject: Subject) -> Iterator[Answer]:
 
 def _tablespace(subject: Subject) -> Iterator[Answer]:
     name = subject.index.tablespace
-    if name in (None, "pg_default"):
+    if name in (None, DEFAULT_TABLESPACE):
         return
-    known = subject.known.facts.snapshot.server.tablespaces if subject.known is not None else None
+    known = subject.known.catalog.snapshot.server.tablespaces if subject.known is not None else None
     if known is None:
         yield Unknown(reason="which tablespaces there are is known with -d URL, or --snapshot of a new capture")
     elif name not in known:
@@ -164,9 +151,9 @@ def _hnsw_class(subject: Subject) -> Iterator[Answer]:
 
 def _hnsw_only(subject: Subject) -> Iterator[Answer]:
     for number, key in enumerate(subject.index.keys):
-        if subject.index.method == "ivfflat" and bare(key.opclass) in HNSW_ONLY:
+        if subject.index.method == "ivfflat" and bare_name(key.opclass) in HNSW_ONLY:
             yield Violation(
-                message=f"ivfflat has no {bare(key.opclass)}; L1, Jaccard and sparse vectors are for hnsw",
+                message=f"ivfflat has no {bare_name(key.opclass)}; L1, Jaccard and sparse vectors are for hnsw",
                 at=("keys", number, "opclass"),
                 rewrite="method: hnsw",
                 fix=replace(subject.index, method="hnsw", parameters=()),
@@ -195,7 +182,7 @@ def _json_class(subject: Subject) -> Iterator[Answer]:
         return
     for number, key in enumerate(subject.index.keys):
         asked = _asked(subject, key)
-        if bare(key.opclass) == "jsonb_path_ops" and asked & _EXISTENCE:
+        if bare_name(key.opclass) == "jsonb_path_ops" and asked & _EXISTENCE:
             yield Violation(
                 message=f"the recorded statements ask {_listed(asked & _EXISTENCE)} of {key.column or key.expression}, "
                 "which jsonb_path_ops does not serve",

@@ -44,7 +44,7 @@ def _others(subject: Subject) -> Iterator[tuple[IndexDef, str, bool]]:
     if subject.known is None or subject.relation is None:
         return
     declared = {each.index.name for each in (subject, *subject.others)}
-    for found in subject.known.facts.indexes(subject.relation):
+    for found in subject.known.catalog.indexes(subject.relation):
         if found.valid and found.definition.name not in declared:
             yield found.definition, "in the database", False
 
@@ -84,7 +84,7 @@ def _unrefreshable(subject: Subject) -> Iterator[Answer]:
     if relation is None or relation.kind != "m" or _refreshes(subject.index):
         return
     declared = [other.index for other in subject.others]
-    others = declared + [each.definition for each in subject.known.facts.indexes(relation)]
+    others = declared + [each.definition for each in subject.known.catalog.indexes(relation)]
     first = min((other.name for other in declared), default="~")
     if not any(_refreshes(other) for other in others) and subject.index.name < first:
         yield Violation(

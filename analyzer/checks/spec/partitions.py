@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from analyzer.catalog import Facts
+from analyzer.catalog import Catalog
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Violation
 from analyzer.sql import ident
 
@@ -12,7 +12,11 @@ def _foreign_partition(subject: Subject) -> Iterator[Answer]:
         yield NEEDS_TABLE
         return
     partitioned = subject.relation is not None and subject.relation.kind == "p"
-    if partitioned and subject.existing is None and (foreign := _foreign_tables(subject.known.facts, {subject.table})):
+    if (
+        partitioned
+        and subject.existing is None
+        and (foreign := _foreign_tables(subject.known.catalog, {subject.table}))
+    ):
         first = ident(*foreign[0])
         yield Violation(
             message=f"{first} is a partition of {subject.index.qualified_table} and a foreign table: it has no index, "
@@ -21,12 +25,12 @@ def _foreign_partition(subject: Subject) -> Iterator[Answer]:
         )
 
 
-def _foreign_tables(facts: Facts, parents: set[tuple[str, str]]) -> list[tuple[str, str]]:
+def _foreign_tables(catalog: Catalog, parents: set[tuple[str, str]]) -> list[tuple[str, str]]:
     """List the foreign tables below partitioned ones, in order of their names."""
-    below = [each for each in facts.relations.values() if parents.intersection(each.parents)]
+    below = [each for each in catalog.relations.values() if parents.intersection(each.parents)]
     partitioned = {(each.schema_name, each.name) for each in below if each.kind == "p"}
     found = [(each.schema_name, each.name) for each in below if each.kind == "f"]
-    return sorted(found + (_foreign_tables(facts, partitioned) if partitioned else []))
+    return sorted(found + (_foreign_tables(catalog, partitioned) if partitioned else []))
 
 
 def _partition_key(subject: Subject) -> Iterator[Answer]:

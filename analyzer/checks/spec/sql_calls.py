@@ -59,7 +59,7 @@ def calls(text: str) -> Iterator[Call]:
     """Yield the function calls of an expression, from left to right."""
     tokens = tokens_of(text)
     for number, token in enumerate(tokens[:-1]):
-        name = token.word or (token.text.strip('"') if token.kind == "quoted" else "")
+        name = token.name
         if not name or name in _NOT_CALLS or tokens[number + 1].text != "(":
             continue
         qualified = number >= 2 and tokens[number - 1].text == "."

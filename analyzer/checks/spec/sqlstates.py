@@ -5,6 +5,7 @@ import re
 from analyzer.checks.rule import Subject
 from analyzer.checks.spec.operator_classes import HNSW_ONLY
 from analyzer.errors import RejectedError
+from analyzer.postgres.access_methods import METHODS, VECTOR_METHODS
 
 #: A refusal that no rule names.
 OTHER = "TX128"
@@ -53,11 +54,11 @@ def _refined(code: str, refusal: RejectedError, subject: Subject) -> str:
             return "TX124"
         if _lacks_extension(named[1], subject):
             return "TX120"
-    if code == "TX112" and subject.index.method in ("hnsw", "ivfflat"):
+    if code == "TX112" and subject.index.method in VECTOR_METHODS:
         return "TX123"
     return code
 
 
 def _lacks_extension(opclass: str, subject: Subject) -> bool:
-    needed = "pg_trgm" if "trgm" in opclass else "hstore" if "hstore" in opclass else None
+    needed = METHODS[subject.index.method].operator_classes.get(opclass)
     return needed is not None and subject.has_extension(needed) is False

@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from analyzer.catalog import ENTRY_LIMIT_BYTES
 from analyzer.checks.rule import NEEDS_STATEMENTS, NEEDS_STATISTICS, NEEDS_TABLE, Answer, Rule, Subject, Violation
 from analyzer.checks.spec.sql_calls import tokens_of
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.collations import is_bytewise
+from analyzer.postgres.pages import MOST_BTREE_BYTES
 from analyzer.workload.shapes import TableShape
 
 _UNBOUNDED = frozenset({"text", "character varying", "jsonb", "bytea", "xml"})
@@ -35,10 +36,10 @@ def _wide(subject: Subject) -> Iterator[Answer]:
         total += width
         longest = _longest(statistics.most_common_values, statistics.histogram_bounds) if statistics is not None else 0
         kind = subject.type_of_column(column)
-        if kind in ("jsonb", "bytea", "xml") or (kind in _UNBOUNDED and longest > ENTRY_LIMIT_BYTES):
-            seen = f"a value of {longest:,} bytes was seen" if longest > ENTRY_LIMIT_BYTES else f"{kind} has no limit"
+        if kind in ("jsonb", "bytea", "xml") or (kind in _UNBOUNDED and longest > MOST_BTREE_BYTES):
+            seen = f"a value of {longest:,} bytes was seen" if longest > MOST_BTREE_BYTES else f"{kind} has no limit"
             yield _too_wide(subject, name, f"{name}: {seen}")
-    if total > ENTRY_LIMIT_BYTES // 2:
+    if total > MOST_BTREE_BYTES // 2:
         yield _too_wide(subject, None, f"the columns are {total:,} bytes wide on average")
     elif unknown and index.columns:
         yield NEEDS_STATISTICS
@@ -54,7 +55,7 @@ def _too_wide(subject: Subject, name: str | None, why: str) -> Violation:
     elif name is not None and len(index.keys) == 1 and not index.unique and index.keys[0].column == name:
         fix = replace(index, method="hash", include=(), keys=(replace(index.keys[0], descending=False, nulls=None),))
     return Violation(
-        message=f"{why}; an entry over {ENTRY_LIMIT_BYTES} bytes fails, the build or any later INSERT",
+        message=f"{why}; an entry over {MOST_BTREE_BYTES} bytes fails, the build or any later INSERT",
         at=at,
         rewrite="a hash index or md5() for =, a trigram index for LIKE, left(…, 200) for a prefix; not in INCLUDE",
         fix=fix,
@@ -76,9 +77,9 @@ def _prefix(subject: Subject) -> Iterator[Answer]:
         yield NEEDS_STATEMENTS
         return
     column = subject.column(key.column)
-    if column is None or subject.type_of(key) not in _TEXT or subject.known.facts.is_c_collation(column):
+    if column is None or subject.type_of(key) not in _TEXT or subject.known.catalog.is_c_collation(column):
         return
-    if key.collation is not None and key.collation.rpartition(".")[2].strip('"') in ("C", "POSIX"):
+    if is_bytewise(key.collation):
         return
     if subject.uses is None:
         yield NEEDS_STATEMENTS
@@ -143,7 +144,7 @@ def _implied(subject: Subject, where: str) -> bool:
 
 def _as_recorded(subject: Subject, where: str) -> str:
     """Say what the recorded statements ask of the predicate's columns; their text has lost its constants."""
-    names = {token.text.strip('"') if token.kind == "quoted" else token.word for token in tokens_of(where)}
+    names = {token.name for token in tokens_of(where)}
     columns = sorted(name for name in names if subject.column(name) is not None)
     if subject.uses is None or not columns:
         return ""
@@ -220,8 +221,8 @@ def _collated(subject: Subject) -> Iterator[Answer]:
         return
     for number, key in enumerate(index.keys):
         column = subject.column(key.column)
-        by_bytes = column is not None and subject.known.facts.is_c_collation(column)
-        stated = (key.collation or "").rpartition(".")[2].strip('"') in ("C", "POSIX")
+        by_bytes = column is not None and subject.known.catalog.is_c_collation(column)
+        stated = is_bytewise(key.collation)
         if subject.type_of(key) in _TEXT and not by_bytes and not stated and "pattern" not in (key.opclass or ""):
             yield Violation(
                 message=f"{key.column} is unique in the order of a collation of the operating system or ICU: a new "

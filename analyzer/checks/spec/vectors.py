@@ -1,8 +1,4 @@
-"""pgvector's limits and costs: TX122 and TX204 to TX208.
-
-The formulas are pgvector's own: rows per list and its default from the README, memory of hnsw measured on 0.6.2 (and
-the same structures since), memory of k-means from ivfkmeans.c.
-"""
+"""pgvector's limits and costs: TX122 and TX204 to TX208."""
 
 import math
 import re
@@ -20,20 +16,22 @@ from analyzer.checks.rule import (
     Unknown,
     Violation,
 )
-from analyzer.checks.spec.methods import DEFAULT_M
-from analyzer.checks.spec.operator_classes import bare
 from analyzer.checks.spec.sql_calls import casts
 from analyzer.objects.index import Key
-from analyzer.specs.index import auto_lists
+from analyzer.postgres.identifiers import bare_name
+from analyzer.postgres.pgvector import (
+    DEFAULT_LISTS,
+    MOST_DIMENSIONS,
+    SAFE_PARALLEL_HNSW,
+    advised_lists,
+    fewest_rows,
+    hnsw_bytes,
+    kmeans_bytes,
+)
+from analyzer.postgres.versions import numbers
 
-_MOST_DIMENSIONS = {"vector": 2000, "halfvec": 4000, "bit": 64_000}
-#: Rows the k-means of ivfflat samples for each list.
-ROWS_PER_LIST = 50
-_DEFAULT_LISTS = 100
 #: PostgreSQL's own maintenance_work_mem.
 _DEFAULT_MEMORY_BYTES = 64 * 1024**2
-#: Below it, a parallel build of hnsw can write past its buffer.
-_SAFE_VERSION = (0, 8, 2)
 _OPERATORS = {"l2": "<->", "ip": "<#>", "cosine": "<=>", "l1": "<+>", "hamming": "<~>", "jaccard": "<%>"}
 _UNITS = {"kB": 1024, "MB": 1024**2, "GB": 1024**3}
 
@@ -41,7 +39,7 @@ _UNITS = {"kB": 1024, "MB": 1024**2, "GB": 1024**3}
 def _vector(subject: Subject, key: Key) -> tuple[str | None, int | None]:
     """Return type and dimensions of a key, as far as they are known."""
     if key.expression is not None:
-        found = [cast for cast in casts(key.expression) if cast.type in _MOST_DIMENSIONS]
+        found = [cast for cast in casts(key.expression) if cast.type in MOST_DIMENSIONS]
         if not found:
             return None, None
         modifier = found[-1].modifier
@@ -55,7 +53,7 @@ def _dimensions(subject: Subject) -> Iterator[Answer]:
         return
     for number, key in enumerate(subject.index.keys):
         kind, size = _vector(subject, key)
-        most = _MOST_DIMENSIONS.get(kind or "")
+        most = MOST_DIMENSIONS.get(kind or "")
         if kind is None and subject.known is None:
             yield NEEDS_TABLE
         elif most is not None and kind is not None and size is None:
@@ -68,13 +66,13 @@ def _dimensions(subject: Subject) -> Iterator[Answer]:
 
 def _too_many(subject: Subject, number: int, kind: str, size: int) -> Violation:
     key = subject.index.keys[number]
-    message = f"{kind}({size}) has more than the {_MOST_DIMENSIONS[kind]} dimensions an index takes"
-    if kind != "vector" or size > _MOST_DIMENSIONS["halfvec"]:
-        rewrite = f"index a part: {{expression: subvector({key.column}, 1, {_MOST_DIMENSIONS['vector']})}}"
+    message = f"{kind}({size}) has more than the {MOST_DIMENSIONS[kind]} dimensions an index takes"
+    if kind != "vector" or size > MOST_DIMENSIONS["halfvec"]:
+        rewrite = f"index a part: {{expression: subvector({key.column}, 1, {MOST_DIMENSIONS['vector']})}}"
         return Violation(message=message, at=("keys", number), rewrite=rewrite if kind == "vector" else None)
     source = key.column if key.column is not None else f"({key.expression})"
     expression = f"{source}::halfvec({size})"
-    opclass = bare(key.opclass).replace("vector_", "halfvec_") or "halfvec_cosine_ops"
+    opclass = bare_name(key.opclass).replace("vector_", "halfvec_") or "halfvec_cosine_ops"
     return Violation(
         message=message,
         at=("keys", number),
@@ -86,7 +84,7 @@ def _too_many(subject: Subject, number: int, kind: str, size: int) -> Violation:
 def lists_of(subject: Subject) -> int:
     """Return the lists an ivfflat index is built with."""
     stated = dict(subject.index.parameters).get("lists")
-    return int(stated) if stated is not None and stated.isdigit() else _DEFAULT_LISTS
+    return int(stated) if stated is not None and stated.isdigit() else DEFAULT_LISTS
 
 
 def _indexed_rows(subject: Subject) -> float | None:
@@ -104,15 +102,15 @@ def _few_rows(subject: Subject) -> Iterator[Answer]:
         yield Unknown(reason="how many rows there are is known with -d URL or --snapshot")
     elif rows is None:
         yield NEEDS_STATISTICS
-    elif rows < ROWS_PER_LIST * lists:
+    elif rows < fewest_rows(lists):
         yield Violation(
             message=f"{rows:,.0f} rows for {lists} lists: the lists are made of the rows there are when it is built, "
-            f"wants {ROWS_PER_LIST * lists:,} or recall is low for good",
+            f"wants {fewest_rows(lists):,} or recall is low for good",
             at=("with",),
             rewrite="build it after the table is filled, with lists: auto; or hnsw, which learns as rows come",
         )
-    elif not 0.25 <= lists / auto_lists(rows) <= 4:
-        rewrite = f"lists: auto ({auto_lists(rows)} now), and ivfflat.probes about {math.isqrt(auto_lists(rows))}"
+    elif not 0.25 <= lists / advised_lists(rows) <= 4:
+        rewrite = f"lists: auto ({advised_lists(rows)} now), and ivfflat.probes about {math.isqrt(advised_lists(rows))}"
         yield Violation(
             message=f"{lists} lists for {rows:,.0f} rows are far from pgvector's advice", at=("with",), rewrite=rewrite
         )
@@ -126,20 +124,8 @@ def _memory(subject: Subject) -> tuple[int, str] | None:
         return int(number) * _UNITS[unit], "the spec's build"
     if subject.known is None:
         return None
-    setting = subject.known.facts.snapshot.server.maintenance_work_mem_bytes
+    setting = subject.known.catalog.snapshot.server.maintenance_work_mem_bytes
     return (_DEFAULT_MEMORY_BYTES, "PostgreSQL's default") if setting is None else (setting, "the server's setting")
-
-
-def hnsw_bytes(rows: float, kind: str, size: int, m: int) -> float:
-    """Return the memory an hnsw build wants to hold the graph at once."""
-    width = {"halfvec": 2, "bit": 1 / 8}.get(kind, 4)
-    return rows * (width * size + 8 + 32 * m + 200)
-
-
-def kmeans_bytes(rows: float, size: int, lists: int) -> float:
-    """Return the memory ivfflat's k-means needs."""
-    samples = min(max(10_000, ROWS_PER_LIST * lists), rows)
-    return samples * 4 * lists + samples * (4 * size + 8) + 4 * lists**2
 
 
 def _hnsw_memory(subject: Subject) -> Iterator[Answer]:
@@ -153,7 +139,7 @@ def _hnsw_memory(subject: Subject) -> Iterator[Answer]:
         yield NEEDS_STATISTICS
     else:
         m = dict(subject.index.parameters).get("m", "")
-        need = hnsw_bytes(rows, kind, size, int(m) if m.isdigit() else DEFAULT_M)
+        need = hnsw_bytes(rows, key_type=kind, dimensions=size, m=int(m) if m.isdigit() else None)
         if need > memory[0]:
             wanted = math.ceil(need * 1.1 / 1024**2)
             yield Violation(
@@ -179,7 +165,7 @@ def _kmeans_memory(subject: Subject) -> Iterator[Answer]:
         yield NEEDS_TABLE
     elif rows is None or size is None:
         yield NEEDS_STATISTICS
-    elif (need := kmeans_bytes(rows, size, lists)) > memory[0]:
+    elif (need := kmeans_bytes(rows, dimensions=size, lists=lists)) > memory[0]:
         wanted = math.ceil(need * 1.1 / 1024**2)
         yield Violation(
             message=f"clustering into {lists} lists takes {_mb(need)} MB, {memory[1]} gives {_mb(memory[0])} MB: "
@@ -200,13 +186,11 @@ def _version(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield Unknown(reason="the version of pgvector is known with -d URL or --snapshot")
         return
-    extensions = subject.known.facts.snapshot.extensions
+    extensions = subject.known.catalog.snapshot.extensions
     found = next((each.version for each in extensions if each.name == "vector"), None)
     if found is None:
         yield NEEDS_SERVER
-    elif tuple(int(part) for part in re.findall(r"\d+", found)[:3]) < _SAFE_VERSION and _workers(subject) != {
-        "parallel_workers": 0
-    }:
+    elif numbers(found) < SAFE_PARALLEL_HNSW and _workers(subject) != {"parallel_workers": 0}:
         yield Violation(
             message=f"pgvector {found} can write past a buffer in a parallel build of hnsw; 0.8.2 cannot",
             at=("method",),
@@ -225,14 +209,14 @@ def _distance(subject: Subject) -> Iterator[Answer]:
         return
     key = subject.index.keys[0]
     asked = {use.nearest.operator for use in uses if use.nearest is not None and use.nearest.column == key.column}
-    distance = bare(key.opclass).removesuffix("_ops").rpartition("_")[2] or "l2"
+    distance = bare_name(key.opclass).removesuffix("_ops").rpartition("_")[2] or "l2"
     served = _OPERATORS.get(distance)
     if key.column is not None and asked and served is not None and served not in asked:
         names = {operator: name for name, operator in _OPERATORS.items()}
         wanted = min(asked)
         opclass = f"{subject.type_of(key) or 'vector'}_{names.get(wanted, 'l2')}_ops"
         yield Violation(
-            message=f"{bare(key.opclass) or 'its class'} serves ORDER BY {key.column} {served}; "
+            message=f"{bare_name(key.opclass) or 'its class'} serves ORDER BY {key.column} {served}; "
             f"the recorded statements order by {', '.join(sorted(asked))}",
             at=("keys", 0),
             rewrite=f"opclass: {opclass}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from analyzer.checks.rule import Answer, Rule, Subject, Unknown, Violation
 from analyzer.checks.spec.sql_calls import Call, Cast, calls, casts, tokens_of
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import unquote
 
 #: Different at every call, in every session or for every user: no index can hold them.
 _CHANGING = frozenset(
@@ -198,7 +199,7 @@ def _joined(subject: Subject, call: Call) -> str | None:
 
 def _configuration(subject: Subject) -> str:
     if subject.known is not None:
-        setting = subject.known.facts.snapshot.settings.get("default_text_search_config", "")
+        setting = subject.known.catalog.snapshot.settings.get("default_text_search_config", "")
         if setting.rpartition(".")[2].isalpha():
             return setting.rpartition(".")[2]
     return "english"
@@ -213,7 +214,7 @@ def _one(call: Call) -> bool:
 
 
 def _column_type(subject: Subject, text: str) -> str | None:
-    column = subject.column(text.strip('"') if text.startswith('"') else text.lower())
+    column = subject.column(unquote(text) if text.startswith('"') else text.lower())
     return subject.type_of_column(column)
 
 

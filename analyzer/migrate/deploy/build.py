@@ -14,6 +14,7 @@ from analyzer.migrate.deploy.retry import poll
 from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings, sqlstate
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, marks, temporary_name
+from analyzer.postgres.access_methods import SLOW_BUILDS
 from analyzer.sql import render_text
 
 AGAIN = "run alembic upgrade again: it drops the INVALID index and builds it anew"
@@ -22,8 +23,6 @@ _FINISH = "an interrupted drop leaves the index INVALID, run alembic again to fi
 _PLAIN_LOCK_TIMEOUT = "1s"
 #: lock_not_available, query_canceled and deadlock_detected leave nothing behind of a plain build.
 _BETTER_CONCURRENTLY = frozenset({"55P03", "57014", "40P01"})
-#: These take long to build for their size.
-_SLOW_METHODS = frozenset({"hnsw", "ivfflat"})
 
 
 def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> State | None:
@@ -169,7 +168,7 @@ def tell_built(target: Target, seconds: float) -> None:
 def _plainly(deploy: Deploy, target: Target, table: Table) -> bool:
     """Build plainly where the table is small enough that writers hardly notice; False when it was not to be."""
     create = parse_create(target.sql)
-    if create is None or create.method in _SLOW_METHODS:
+    if create is None or create.method in SLOW_BUILDS:
         return False
     sql = target.sql if not create.concurrently else render_like(target, concurrently=False)
     limits = {"lock_timeout": _PLAIN_LOCK_TIMEOUT, "statement_timeout": deploy.options.lock_timeout}

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from analyzer.migrate.deploy.create_index import DEFAULT_TABLESPACE, parts_of_create, tablespace_of, unqualified
+from analyzer.migrate.deploy.create_index import parts_of_create, tablespace_of, unqualified
 from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.target import DeployError, Target
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
 from analyzer.sql import ident, render_text
 
 _COPY_INDEX = "twindex_copy_index"

@@ -4,10 +4,10 @@ import itertools
 import re
 from dataclasses import dataclass
 
+from analyzer.postgres.identifiers import unquote
 from analyzer.postgres.lex import IncompleteError, Token, lex, significant
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
 
-#: What the catalog calls nothing at all when it is the database's own.
-DEFAULT_TABLESPACE = "pg_default"
 _CREATE = re.compile(r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(?P<concurrently>CONCURRENTLY\b)?", re.IGNORECASE)
 _NAME = r'(?:"(?:[^"]|"")+"|[^\s"(.]+)'
 _ONLY = re.compile(rf"\bON\s+(?P<only>ONLY\s+)?{_NAME}(?:\.{_NAME})?\s*\Z", re.IGNORECASE)
@@ -117,5 +117,5 @@ def takes_rows(create: str, table: str) -> bool:
 
 def _name(token: Token) -> str:
     if token.kind == "quoted" and token.text.startswith('"'):
-        return token.text[1:-1].replace('""', '"')
+        return unquote(token.text)
     return token.word or token.text.lower()

@@ -11,28 +11,20 @@ from analyzer.migrate.deploy.create_index import Create, parse_create, takes_row
 from analyzer.migrate.deploy.deployment import Deploy
 from analyzer.migrate.deploy.session import LOG, reason, row, rows, sqlstate, trusted_names
 from analyzer.migrate.deploy.target import DeployError, Target
+from analyzer.postgres.access_methods import extension_of
+from analyzer.postgres.identifiers import bare_name
+from analyzer.postgres.pgvector import SAFE_PARALLEL_HNSW, fewest_rows, hnsw_bytes
+from analyzer.postgres.versions import numbers
 from analyzer.sql import ident, render_text
 
-#: An ivfflat index learns its lists from the rows present; pgvector samples 50 rows a list.
-_ROWS_PER_LIST = 50
-_DEFAULT_LISTS = 100
-_DEFAULT_M = 16
-#: Bytes of one dimension, by type.
-_DIMENSION_BYTES = {"vector": 4, "halfvec": 2, "bit": 1 / 8}
-#: Parallel hnsw builds of earlier versions write past their buffer.
-_SAFE_PARALLEL_HNSW = (0, 8, 2)
 _OLD_SECONDS = 60.0
 #: insufficient_privilege (no TEMPORARY), program_limit_exceeded and out_of_memory (pgvector before 0.8.5 asks for an
 #: ivfflat index's memory even on an empty table), lock_not_available: none says anything about the definition.
 _UNDECIDED = frozenset({"42501", "54000", "53200", "55P03"})
 #: undefined_function: a function that takes rows of the table takes none of the copy.
 _OF_ROWS = "42883"
-#: Access methods and operator classes, and the extension they come from.
-_EXTENSIONS = (
-    (re.compile(r"hnsw|ivfflat|(vector|halfvec|sparsevec|bit)_\w+_ops"), "vector"),
-    (re.compile(r"(gin|gist)_trgm_ops"), "pg_trgm"),
-    (re.compile(r"bloom"), "bloom"),
-)
+#: What the server calls an access method or an operator class that it does not have.
+_MISSING = re.compile(r'(?:access method|operator class) "([^"]+)" does not exist')
 
 
 def ready(deploy: Deploy, target: Target) -> bool:
@@ -55,11 +47,6 @@ def ready(deploy: Deploy, target: Target) -> bool:
     return True
 
 
-def hnsw_bytes(rows_: float, *, key_type: str, dimensions: int, m: int) -> float:
-    """Estimate the memory in which an hnsw index is built in one go; measured within 1 % on pgvector 0.6.2."""
-    return rows_ * (_DIMENSION_BYTES.get(key_type, 4) * dimensions + 8 + 32 * m + 200)
-
-
 def _rehearsed(deploy: Deploy, target: Target) -> Copy | None:
     """Build it on an empty copy first: what the server refuses there leaves no INVALID index behind."""
     try:
@@ -76,20 +63,20 @@ def _rehearsed(deploy: Deploy, target: Target) -> Copy | None:
 
 
 def _remedy(deploy: Deploy, message: str) -> str:
-    for pattern, extension in _EXTENSIONS if "does not exist" in message else ():
-        if pattern.search(message):
-            known = next(rows(deploy.connection, "read_extension", name=extension), None)
-            if known is None:
-                return f"the extension {extension} is not installed on the server's machine; install it there"
-            if known["installed_version"] is None:
-                return f"run CREATE EXTENSION {ident(extension)} first, in a revision of its own"
-            return f"the extension {extension} is at {known['installed_version']}, look at what that version offers"
+    missing = (extension_of(bare_name(name)) for name in _MISSING.findall(message))
+    for extension in filter(None, missing):
+        known = next(rows(deploy.connection, "read_extension", name=extension), None)
+        if known is None:
+            return f"the extension {extension} is not installed on the server's machine; install it there"
+        if known["installed_version"] is None:
+            return f"run CREATE EXTENSION {ident(extension)} first, in a revision of its own"
+        return f"the extension {extension} is at {known['installed_version']}, look at what that version offers"
     return "mend the spec, and write the revision again"
 
 
 def _learns(deploy: Deploy, target: Target, create: Create, table: Table) -> bool:
     """Say whether there are rows enough for the lists of an ivfflat index; tell what to do later if not."""
-    wanted = _ROWS_PER_LIST * (create.parameter("lists") or _DEFAULT_LISTS)
+    wanted = fewest_rows(create.parameter("lists"))
     found = _count(deploy, target, table, wanted)
     if found < wanted:
         command = " ".join(target.sql.split())
@@ -115,7 +102,7 @@ def _hnsw_warnings(deploy: Deploy, target: Target, create: Create, table: Table,
     if copy.key_modifier > 0 and table.tuples > 0:
         needed = hnsw_bytes(
             table.tuples * (1 - _null_share(deploy, target, copy)),
-            key_type=copy.key_type, dimensions=copy.key_modifier, m=create.parameter("m") or _DEFAULT_M,
+            key_type=copy.key_type, dimensions=copy.key_modifier, m=create.parameter("m"),
         )  # fmt: skip
         if needed > limits["maintenance_bytes"]:
             # Nobody knows how many rows a WHERE leaves, and partitions are built on one at a time.
@@ -124,7 +111,7 @@ def _hnsw_warnings(deploy: Deploy, target: Target, create: Create, table: Table,
                 f"the build wants {word} {_size(needed)} and may use {_size(limits['maintenance_bytes'])}; beyond that "
                 "it is many times slower; set build: {maintenance_work_mem: …} in the spec"
             )
-    if limits["parallel_workers"] > 0 and _version(copy.version) < _SAFE_PARALLEL_HNSW:
+    if limits["parallel_workers"] > 0 and numbers(copy.version) < SAFE_PARALLEL_HNSW:
         yield (
             f"pgvector {copy.version} can crash the server in a parallel hnsw build; move to 0.8.2, or give "
             "build: {parallel_workers: 0} in the spec"
@@ -149,10 +136,6 @@ def _waits(deploy: Deploy) -> Iterator[str]:
         behind = f" is {duration(lag)} behind" if lag is not None else ""
         held = f" holds back vacuum by {found['feedback_age']} transactions" if found["feedback_age"] else ""
         yield f"the replica {found['name']}{behind}{' and' if behind and held else ''}{held}"
-
-
-def _version(text: str | None) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", text or "0"))
 
 
 def _size(size_bytes: float) -> str:

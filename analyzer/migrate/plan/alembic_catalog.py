@@ -81,7 +81,7 @@ class Live:
     def deparse(self, index: IndexDef) -> str:
         """Return pg_get_indexdef of a definition on its own table."""
         unique, rest = parts_of_create(str(self._built(index)["ddl"])) or (False, "")
-        table = self._tables.get((index.schema, index.table))
+        table = self._tables.get(index.full_table)
         only = "ONLY " if table is not None and table.kind == "p" else ""
         return f"CREATE {'UNIQUE ' if unique else ''}INDEX {ident(index.name)} ON {only}{index.qualified_table} {rest}"
 

@@ -29,6 +29,7 @@ from analyzer.migrate.plan.model_conflicts import refuse_declared_twice
 from analyzer.migrate.plan.revision import operations_of
 from analyzer.migrate.plan.split_revision import keep_apart
 from analyzer.paths import is_directory
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.diff import Change, changes
 from analyzer.specs.file import SpecSet, load_specs
 from analyzer.specs.sqlalchemy_indexes import model_indexes
@@ -38,8 +39,6 @@ LOG = logger(__name__)
 
 #: Name of the keyword of context.configure() that says where the specs are.
 OPTION = "index_specs"
-
-Name = tuple[str, str]
 
 
 def compare_specs(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityDispatchResult:
@@ -142,18 +141,18 @@ def _prune(context: AutogenContext, upgrade_ops: UpgradeOps, specs: SpecSet, fou
     upgrade_ops.ops[:] = [op for op in upgrade_ops.ops if not isinstance(op, OpContainer) or op.ops]
 
 
-def _named(specs: SpecSet) -> frozenset[Name]:
-    return frozenset((spec.schema, spec.spec.name) for spec in specs.specs)
+def _named(specs: SpecSet) -> frozenset[QualifiedName]:
+    return frozenset(QualifiedName(spec.schema, spec.spec.name) for spec in specs.specs)
 
 
-def _drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> Iterator[tuple[DropIndexOp, Name]]:
+def _drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> Iterator[tuple[DropIndexOp, QualifiedName]]:
     for container in (upgrade_ops, *_containers(upgrade_ops)):
         for op in container.ops:
             if isinstance(op, DropIndexOp):
                 yield op, _name(context, op.schema, str(op.index_name))
 
 
-def _on(context: AutogenContext, op: DropIndexOp) -> Name:
+def _on(context: AutogenContext, op: DropIndexOp) -> QualifiedName:
     return _name(context, op.schema, op.table_name or "")
 
 
@@ -179,8 +178,8 @@ def _of_columns(op: MigrateOperation) -> bool:
     return isinstance(op, AddColumnOp | DropColumnOp)
 
 
-def _name(context: AutogenContext, schema: str | None, name: str) -> Name:
-    return schema or _default_schema(context), name
+def _name(context: AutogenContext, schema: str | None, name: str) -> QualifiedName:
+    return QualifiedName(schema or _default_schema(context), name)
 
 
 def _default_schema(context: AutogenContext) -> str:

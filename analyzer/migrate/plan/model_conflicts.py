@@ -31,7 +31,7 @@ def refuse_declared_twice(models: Sequence[IndexDef], specs: SpecSet, live: Live
 def _same(models: Sequence[IndexDef], specs: SpecSet, live: Live) -> Iterator[tuple[DeclaredSpec, IndexDef]]:
     for spec in specs.specs:
         table = (spec.schema, spec.table)
-        others = [index for index in models if (index.schema, index.table) == table and index.keys]
+        others = [index for index in models if index.full_table == table and index.keys]
         if spec.spec.state != "approved" or not others:
             continue
         wanted = _printed(live, spec.spec.index(*table, live.rows(*table)))

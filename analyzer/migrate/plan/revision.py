@@ -2,8 +2,7 @@
 
 import argparse
 import configparser
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,10 @@ from typing import Any
 from alembic.config import Config, MessagingOptions
 from alembic.operations import MigrateOperation
 from alembic.script import ScriptDirectory
-from alembic.util import CommandError, format_as_comma, rev_id
+from alembic.util import CommandError, format_as_comma
 
 from analyzer import stdout
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.migrate.hazards import HazardCode, refuse_hazards
@@ -29,6 +29,7 @@ from analyzer.migrate.operations import (
     beside_each_other,
     render_operation,
 )
+from analyzer.migrate.plan.revision_ids import following
 from analyzer.migrate.plan.steps import Action, Step, plan
 from analyzer.objects.index import IndexDef
 from analyzer.paths import is_file
@@ -46,7 +47,6 @@ _OPERATIONS: dict[str, type[IndexOperation]] = {
     "rename": RenameIndexOp,
     "alter": AlterIndexOp,
 }
-_SEQUENTIAL = re.compile(r"[0-9]{2,8}")
 #: What Alembic tells a template besides.
 _FACTS: dict[str, Any] = {
     "down_revision": None,
@@ -73,12 +73,7 @@ def revise(
     Raises HazardError when a step has a hazard that is refused.
     """
     specs = load_specs(specs_dir)
-
-    def rows(schema: str, table: str) -> float | None:
-        relation = snapshot.relation(schema, table)
-        return None if relation is None or relation.tuples < 0 else relation.tuples
-
-    found = changes(specs, snapshot.indexes, canonical, rows)
+    found = changes(specs, snapshot.indexes, canonical, Catalog(snapshot).indexed_rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
     if not found:
         return None
@@ -134,7 +129,7 @@ def operations_of(
         builds = change.kind in {"create", "replace"}
         # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
         definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
-        return plan(change, definition=definition, partitioned=(index.schema, index.table) in partitioned)
+        return plan(change, definition=definition, partitioned=index.full_table in partitioned)
 
     steps = tuple(step(change) for change in _ordered(found))
     refuse_hazards(((_described(each), each.forward.hazards) for each in steps), refused)
@@ -167,19 +162,9 @@ def _alembic_config(config: Path | Config) -> Config:
 
 
 def _next_id(directory: ScriptDirectory) -> str:
-    """Continue a project's 0001, 0002, …; otherwise let Alembic choose."""
     heads = directory.get_heads()
-    if len(heads) != 1 or not _SEQUENTIAL.fullmatch(heads[0]):
-        return rev_id()
     taken = {script.revision for script in directory.walk_revisions()}
-    return next(number for number in _following(heads[0]) if number not in taken)
-
-
-def _following(number: str) -> Iterator[str]:
-    current = int(number)
-    while True:
-        current += 1
-        yield str(current).zfill(len(number))
+    return following(heads[0] if len(heads) == 1 else None, taken)
 
 
 def _body(operations: Sequence[MigrateOperation]) -> str:

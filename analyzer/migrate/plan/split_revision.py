@@ -4,23 +4,21 @@ Index steps run outside a transaction and may be repeated; other operations may 
 """
 
 import itertools
-import re
 from collections.abc import Sequence
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DowngradeOps, MigrateOperation, MigrationScript, OpContainer, UpgradeOps
 from alembic.runtime.migration import MigrationContext
-from alembic.util import rev_id
 
 from analyzer.console import logger
 from analyzer.migrate.message import docstring
 from analyzer.migrate.operations import IndexOperation, SideBySideBuilds, beside_each_other
+from analyzer.migrate.plan.revision_ids import following
 
 LOG = logger(__name__)
 
 _HOOK = "process_revision_directives"
-_SEQUENTIAL = re.compile(r"\d{2,8}")
 
 Pairs = Sequence[tuple[UpgradeOps, DowngradeOps]]
 
@@ -64,7 +62,7 @@ class IndexScript(MigrationScript):
     def __init__(self, before: MigrationScript, pairs: Pairs, taken: frozenset[str]) -> None:
         """Follow the script that holds the other changes."""
         super().__init__(
-            _following(before.rev_id, taken),
+            following(before.rev_id, taken),
             UpgradeOps(),
             DowngradeOps(),
             message=f"{before.message or 'changes'}, then indexes",
@@ -119,11 +117,3 @@ def _existing(context: MigrationContext) -> frozenset[str]:
     if environment is None:
         return frozenset()
     return frozenset(script.revision for script in environment.script.walk_revisions())
-
-
-def _following(revision: str | None, taken: frozenset[str]) -> str:
-    """Continue a project's 0001, 0002, …; otherwise choose as Alembic does."""
-    if revision is None or not _SEQUENTIAL.fullmatch(revision):
-        return rev_id()
-    numbers = (str(number).zfill(len(revision)) for number in itertools.count(int(revision) + 1))
-    return next(number for number in numbers if number not in taken)

@@ -12,6 +12,7 @@ from analyzer.db import Connection
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError, RejectedError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.sql import ident, render
 from analyzer.twin.build import Built
 from analyzer.twin.hypothetical.explain import plan_tree
@@ -19,7 +20,7 @@ from analyzer.twin.hypothetical.parking import build_parked
 from analyzer.twin.hypothetical.visibility import Visibility
 from analyzer.twin.predict.from_column import Derivation
 from analyzer.twin.predict.from_sample import look_up
-from analyzer.twin.predict.index_size import BLOCK, IndexSize, predict_size
+from analyzer.twin.predict.index_size import IndexSize, predict_size
 from analyzer.twin.predict.key_estimate import Learnt, with_learnt
 from analyzer.twin.predict.key_statistics import current_rows
 from analyzer.twin.restore.column_statistics import restore_expressions
@@ -53,7 +54,7 @@ class TwinIndex:
     @property
     def size_bytes(self) -> int:
         """Return the predicted size."""
-        return self.size.pages * BLOCK
+        return self.size.pages * BLOCK_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +154,7 @@ class Addition:
             known = with_learnt(part, self.snapshot, learnt.expressions)
             size = learnt.size or predict_size(*known, selectivity=selectivity)
             relation = self.snapshot.relation(part.schema, part.table)
-            heap_blocks = ((relation.size_bytes or 0) if relation else 0) // BLOCK
+            heap_blocks = ((relation.size_bytes or 0) if relation else 0) // BLOCK_BYTES
             files.write_index(row, index.method, size, heap_blocks=heap_blocks)
             names = {"schema_name": row["schema_name"], "name": row["name"]}
             yield _Part(names=names, size=size, learnt=learnt)

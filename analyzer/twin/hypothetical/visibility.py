@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from psycopg import sql
 
 from analyzer.db import Connection
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render
 
-Table = tuple[str, str]
 #: By table: those of its indexes that are not as they were found. What exists is shown, what was added is hidden.
-Departures = Mapping[Table, frozenset[int]]
+Departures = Mapping[QualifiedName, frozenset[int]]
 
 
 class Visibility:
@@ -25,7 +25,7 @@ class Visibility:
         superuser.execute(render("twin/own_places"))
         superuser.execute(render("twin/own_placing", nowhere=int(row["oid"]) if row is not None else 0))
         self._added: set[int] = set()
-        self._departures: dict[Table, frozenset[int]] = {}
+        self._departures: dict[QualifiedName, frozenset[int]] = {}
 
     def add(self, tables: Mapping[int, int]) -> None:
         """Hide new indexes of these tables until they are shown."""

@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 
 from analyzer.documents.snapshot import ColumnStatistics
-from analyzer.workload.bindings import parse_array
+from analyzer.postgres.arrays import parse_array
 
 #: Values to look at between the bounds, altogether.
 _MOST = 4_000

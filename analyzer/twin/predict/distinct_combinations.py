@@ -38,7 +38,7 @@ def combinations(index: IndexDef, keys: Sequence[KeyFacts], snapshot: Snapshot, 
 def _known(
     index: IndexDef, columns: tuple[str, ...], snapshot: Snapshot, keys: Sequence[KeyFacts], rows: float
 ) -> Shares | None:
-    table, independent = (index.schema, index.table), combined(tuple(keys))
+    table, independent = index.full_table, combined(tuple(keys))
     relation = snapshot.relation(*table)
     if relation is not None and _is_unique(relation, columns):
         return ((_NEVER_TWICE / rows, rows / _NEVER_TWICE),)

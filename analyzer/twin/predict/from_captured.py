@@ -27,7 +27,7 @@ def _of_indexes(
 ) -> Iterator[ColumnStatistics]:
     for other in (each.definition for each in snapshot.indexes):
         expressions = [key.expression for key in other.keys]
-        same_table = (other.schema, other.table) == (index.schema, index.table)
+        same_table = (other.schema, other.table) == index.full_table
         if not same_table or other.where is not None or expression not in expressions:
             continue
         name = {"index": ident(other.schema, other.name)}
@@ -40,7 +40,7 @@ def _of_indexes(
 
 def _extended(snapshot: Snapshot, index: IndexDef, expression: str) -> Iterator[ColumnStatistics]:
     for extended in snapshot.extended_statistics:
-        if (extended.table_schema, extended.table) != (index.schema, index.table):
+        if (extended.table_schema, extended.table) != index.full_table:
             continue
         for data in extended.data:
             for text, row in zip(extended.expressions, data.expressions, strict=False):

@@ -16,9 +16,10 @@ from analyzer.capture.reader import Reader
 from analyzer.db import Connection
 from analyzer.documents.snapshot import ColumnStatistics, Relation, Sample, Snapshot
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.sql import ident, render
 from analyzer.twin.predict.analyze import Counted, Estimate, estimate
-from analyzer.twin.predict.index_size import BLOCK, IndexSize, predict_size
+from analyzer.twin.predict.index_size import IndexSize, predict_size
 from analyzer.twin.predict.key_estimate import Learnt, LearntKey, with_learnt
 from analyzer.twin.predict.key_statistics import current_rows, named_columns
 
@@ -62,9 +63,9 @@ def look_up(connection: Connection, snapshot: Snapshot, index: IndexDef) -> Lear
 def _subject(connection: Connection, snapshot: Snapshot, index: IndexDef) -> _Subject | None:
     relation = snapshot.relation(index.schema, index.table)
     names = [(sample.schema_name, sample.table) for sample in snapshot.samples]
-    if relation is None or (index.schema, index.table) not in names:
+    if relation is None or index.full_table not in names:
         return None
-    number = names.index((index.schema, index.table))
+    number = names.index(index.full_table)
     sample, total_rows = snapshot.samples[number], current_rows(relation)
     texts = [text for text in (index.where, *(key.expression for key in index.keys)) if text is not None]
     read = {name for text in texts for name in named_columns(text, relation)} | set(index.columns)
@@ -226,7 +227,7 @@ def _pages(subject: _Subject, table: str) -> int:
     index = replace(subject.index, schema=_SCHEMA, table=table, name="sampled", unique=False, tablespace=None)
     connection = subject.connection
     connection.execute(render("twin/statement", statement=index.ddl()))
-    name = {"index": ident(_SCHEMA, "sampled"), "block_bytes": BLOCK}
+    name = {"index": ident(_SCHEMA, "sampled"), "block_bytes": BLOCK_BYTES}
     row = connection.execute(render("twin/size_sample"), name).fetchone()
     connection.execute(render("index/drop_index", schema=_SCHEMA, name="sampled", concurrently=False))
     return int(row["pages"]) if row is not None else 0

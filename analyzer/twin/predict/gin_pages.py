@@ -14,13 +14,12 @@ from typing import Any, cast
 
 from analyzer.documents.snapshot import ColumnStatistics
 from analyzer.objects.index import Key
-from analyzer.workload.bindings import parse_array
+from analyzer.postgres.arrays import parse_array
+from analyzer.postgres.pages import BLOCK_BYTES, MOST_GIN_BYTES
 
-_USABLE = 8192 - 40
+_USABLE = BLOCK_BYTES - 40
 #: Sorted insertion splits a page of the entry tree in halves and goes on in the right one (ginentrypage.c).
 _ENTRY_FILL = 0.55
-#: GinMaxItemSize: a longer posting list moves out of the entry tree into pages of its own.
-_LONGEST_LIST = 2704
 #: Header and line pointer of an entry, and the length of its posting list.
 _ENTRY_BYTES = 14
 #: Every 256 bytes of pointers begin with 8 that are not delta-encoded (ginpostinglist.c).
@@ -71,7 +70,7 @@ def gin_shape(
         if held * count < 1:
             continue
         size = max(1.0, held) * _pointer_bytes(heap_pages / max(1.0, held)) * _SEGMENT_SHARE + 8
-        if size > _LONGEST_LIST:
+        if size > MOST_GIN_BYTES:
             leaves = math.ceil(size / _USABLE)
             trees += count * (leaves + (leaves > 1))
             size = 0.0

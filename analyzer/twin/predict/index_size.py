@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 
 from analyzer.documents.snapshot import ColumnStatistics, GinPages, Relation, Snapshot
 from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.access_methods import is_on, number_of
+from analyzer.postgres.pages import BLOCK_BYTES, LINE_POINTER_BYTES, PAGE_HEADER_BYTES, ROW_POINTER_BYTES
 from analyzer.twin.predict.distinct_combinations import combinations
 from analyzer.twin.predict.gin_pages import gin_shape
 from analyzer.twin.predict.key_statistics import (
@@ -24,15 +26,13 @@ from analyzer.twin.predict.key_statistics import (
     occurring,
     within,
 )
-from analyzer.twin.server.relation_pages import BLOCK_BYTES
 
-BLOCK = BLOCK_BYTES
-_ITEM = 4
 #: Page header and special space of btree, GIN, GiST and hash pages, rounded.
 _PAGE_OVERHEAD = 40
+#: BloomPageOpaqueData: the special space of bloom's pages.
+_BLOOM_OPAQUE = 8
 #: BTMaxItemSize during a build is smaller still: a posting list may take a tenth of a page.
-_POSTING_BYTES = BLOCK // 10
-_TID = 6
+_POSTING_BYTES = BLOCK_BYTES // 10
 #: Text of which SP-GiST's radix tree keeps a few characters in its inner tuples.
 _CUT_TEXT = 16
 #: Duplicates of a key from which their spread no longer matters.
@@ -56,7 +56,7 @@ class IndexSize:
     @property
     def bytes(self) -> int:
         """Return the size in bytes."""
-        return self.pages * BLOCK
+        return self.pages * BLOCK_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,8 +72,18 @@ class _Indexed:
     #: Combinations of the first key, the first two and so on; btree only.
     combinations: tuple[Shares, ...]
 
-    def parameter(self, name: str, default: str) -> str:
-        return dict(self.index.parameters).get(name, default)
+    def number(self, parameter: str) -> float:
+        """Return a storage parameter, or its default."""
+        return number_of(self.index.method, self.index.parameters, parameter)
+
+    def is_on(self, parameter: str) -> bool:
+        """Say whether a boolean parameter that is on by default is on."""
+        return is_on(dict(self.index.parameters).get(parameter, "on"))
+
+    @property
+    def present(self) -> float:
+        """Entries whose first key has a value."""
+        return self.tuples * (1 - self.keys[0].null_fraction)
 
 
 def predict_size(index: IndexDef, snapshot: Snapshot, *, selectivity: float = 1.0) -> IndexSize:
@@ -83,7 +93,7 @@ def predict_size(index: IndexDef, snapshot: Snapshot, *, selectivity: float = 1.
         return IndexSize(pages=1, tuples=0)
     rows = current_rows(relation)
     tuples = round(rows * selectivity)
-    statistics = {row.column: row for row in snapshot.statistics_by_relation.get((index.schema, index.table), ())}
+    statistics = {row.column: row for row in snapshot.statistics_by_relation.get(index.full_table, ())}
     facts = tuple(key_facts(key, relation, statistics, rows) for key in index.keys)
     keys = tuple(within(fact, key, index.where, rows, tuples) for key, fact in zip(index.keys, facts, strict=True))
     table = _Indexed(
@@ -95,29 +105,34 @@ def predict_size(index: IndexDef, snapshot: Snapshot, *, selectivity: float = 1.
         tuples=tuples,
         combinations=combinations(index, keys, snapshot, rows) if index.method == "btree" else (),
     )
-    if index.method == "btree":
-        return _btree(table)
-    if index.method == "gin":
-        return _gin(table)
-    return IndexSize(pages=max(2, math.ceil(_PAGES[index.method](table))), tuples=tuples)
+    return SIZES[index.method](table)
+
+
+def _flat(formula: Callable[[_Indexed], float]) -> Callable[[_Indexed], IndexSize]:
+    """Make a size of pages alone: of a method of which the planner reads no more than that."""
+
+    def size(table: _Indexed) -> IndexSize:
+        return IndexSize(pages=max(2, math.ceil(formula(table))), tuples=table.tuples)
+
+    return size
 
 
 def _btree(table: _Indexed) -> IndexSize:
     entry = entry_bytes(table.keys + table.included)
-    usable = (BLOCK - _PAGE_OVERHEAD) * float(table.parameter("fillfactor", "90")) / 100
+    usable = (BLOCK_BYTES - _PAGE_OVERHEAD) * table.number("fillfactor") / 100
     deduplicated = (
         not table.index.unique
         and not table.included
-        and table.parameter("deduplicate_items", "on") == "on"
+        and table.is_on("deduplicate_items")
         and all(fact.equal_image for fact in table.keys)
     )
     tuples = table.tuples
     if deduplicated:
         total, items = _deduplicated(table.keys, tuples, table.combinations[-1])
     else:
-        total, items = tuples * (entry + _ITEM), tuples
+        total, items = tuples * (entry + LINE_POINTER_BYTES), tuples
     # The high key of every leaf but the rightmost is one more entry.
-    leaves = 1 if total <= usable else math.ceil(total / (usable - entry - _ITEM))
+    leaves = 1 if total <= usable else math.ceil(total / (usable - entry - LINE_POINTER_BYTES))
     levels = _internal_levels(leaves, _downlink_bytes(table, items))
     return IndexSize(pages=1 + leaves + sum(levels), tuples=tuples, height=len(levels))
 
@@ -155,7 +170,7 @@ def _downlink_bytes(table: _Indexed, items: float) -> float:
 
 def _internal_levels(leaves: int, downlink_bytes: float) -> tuple[int, ...]:
     """Count the pages of each level above the leaves; internal pages are 70 % full (BTREE_NONLEAF_FILLFACTOR)."""
-    fanout = max(2.0, (BLOCK - _PAGE_OVERHEAD) * 0.7 / (downlink_bytes + _ITEM))
+    fanout = max(2.0, (BLOCK_BYTES - _PAGE_OVERHEAD) * 0.7 / (downlink_bytes + LINE_POINTER_BYTES))
     levels: list[int] = []
     while (levels[-1] if levels else leaves) > 1:
         levels.append(math.ceil((levels[-1] if levels else leaves) / fanout))
@@ -173,7 +188,7 @@ def _group(entry: float, duplicates: float, *, spread: bool) -> tuple[float, flo
         share = duplicates - fewer
         return (1 - share) * some[0] + share * more[0], (1 - share) * some[1] + share * more[1]
     if duplicates < _FEW_DUPLICATES:
-        return duplicates * (entry + _ITEM), duplicates
+        return duplicates * (entry + LINE_POINTER_BYTES), duplicates
     size, items, chance = 0.0, 0.0, math.exp(-duplicates)
     for count in range(1, 3 * _MANY_DUPLICATES):
         chance *= duplicates / count
@@ -185,21 +200,24 @@ def _group(entry: float, duplicates: float, *, spread: bool) -> tuple[float, flo
 
 def _posting(entry: float, duplicates: int) -> tuple[float, float]:
     """Return bytes and items of one key with that many duplicates: full posting lists and a rest."""
-    most = max(1, int((_POSTING_BYTES - entry) // _TID))
+    most = max(1, int((_POSTING_BYTES - entry) // ROW_POINTER_BYTES))
     full, rest = divmod(duplicates, most)
-    size = full * (align(entry + most * _TID, 8) + _ITEM)
+    size = full * (align(entry + most * ROW_POINTER_BYTES, 8) + LINE_POINTER_BYTES)
     if rest:
-        size += (align(entry + rest * _TID, 8) if rest > 1 else entry) + _ITEM
+        size += (align(entry + rest * ROW_POINTER_BYTES, 8) if rest > 1 else entry) + LINE_POINTER_BYTES
     return size, full + (rest > 0)
 
 
 def _hash(table: _Indexed) -> float:
     """Buckets for the fill factor, rounded up as _hash_spareindex() does, and the overflow pages of the fullest."""
-    wanted = max(2.0, table.tuples / ((BLOCK * float(table.parameter("fillfactor", "75")) / 100) // (16 + _ITEM)))
+    wanted = max(
+        2.0,
+        table.tuples / ((BLOCK_BYTES * table.number("fillfactor") / 100) // (16 + LINE_POINTER_BYTES)),
+    )
     doubled = 2 ** math.ceil(math.log2(wanted))
     # From 1024 buckets on they grow in quarters of a doubling.
     buckets = doubled if doubled <= 512 else doubled / 2 * (1 + math.ceil((wanted / (doubled / 2) - 1) * 4) / 4)
-    capacity = (BLOCK - _PAGE_OVERHEAD) // (16 + _ITEM)
+    capacity = (BLOCK_BYTES - _PAGE_OVERHEAD) // (16 + LINE_POINTER_BYTES)
     keys = max(1.0, table.keys[0].distinct / buckets)
     each = table.tuples / buckets / keys
     # All rows of a value fall into one bucket; how many values do is Poisson-distributed, here as a normal one.
@@ -217,8 +235,8 @@ def _tree(table: _Indexed) -> float:
         entry = 16 + align(table.keys[0].width - cut, 8)
     else:
         entry = TUPLE_HEADER + align(sum(_gist_width(key, fact, table.relation) for key, fact in _paired(table)), 8)
-    present = table.tuples * (1 - table.keys[0].null_fraction) if table.index.method == "spgist" else table.tuples
-    return present * (entry + _ITEM) / ((BLOCK - _PAGE_OVERHEAD) * 0.7) + 1
+    present = table.present if table.index.method == "spgist" else table.tuples
+    return present * (entry + LINE_POINTER_BYTES) / ((BLOCK_BYTES - _PAGE_OVERHEAD) * 0.7) + 1
 
 
 def _paired(table: _Indexed) -> tuple[tuple[Key, KeyFacts], ...]:
@@ -236,15 +254,15 @@ def _gist_width(key: Key, fact: KeyFacts, relation: Relation) -> float:
 
 
 def _brin(table: _Indexed) -> float:
-    per_range = int(table.parameter("pages_per_range", "128"))
-    ranges = (table.relation.size_bytes or 0) / BLOCK / per_range
-    entry = 12 + 2 * sum(fact.width for fact in table.keys) + _ITEM
-    return 1 + math.ceil(ranges / 1360) + math.ceil(ranges * entry / (BLOCK - _PAGE_OVERHEAD))
+    per_range = table.number("pages_per_range")
+    ranges = (table.relation.size_bytes or 0) / BLOCK_BYTES / per_range
+    entry = 12 + 2 * sum(fact.width for fact in table.keys) + LINE_POINTER_BYTES
+    return 1 + math.ceil(ranges / 1360) + math.ceil(ranges * entry / (BLOCK_BYTES - _PAGE_OVERHEAD))
 
 
 def _gin(table: _Indexed) -> IndexSize:
     """The entry tree and the posting trees of every key."""
-    heap_pages = (table.relation.size_bytes or 0) / BLOCK
+    heap_pages = (table.relation.size_bytes or 0) / BLOCK_BYTES
     entries = entry_pages = data_pages = 0.0
     for key, fact in _paired(table):
         columns = [key.column] if key.column is not None else named_columns(key.expression or "", table.relation)
@@ -275,28 +293,38 @@ def _vector_bytes(table: _Indexed) -> int:
 
 
 def _ivfflat(table: _Indexed) -> float:
-    entry = align(8 + _vector_bytes(table), 8) + _ITEM
-    per_page = max(1, (BLOCK - _PAGE_OVERHEAD) // entry)
-    lists = int(table.parameter("lists", "100"))
-    present = table.tuples * (1 - table.keys[0].null_fraction)
+    entry = align(8 + _vector_bytes(table), 8) + LINE_POINTER_BYTES
+    per_page = max(1, (BLOCK_BYTES - _PAGE_OVERHEAD) // entry)
+    lists = table.number("lists")
     # Every list ends in a page that is half empty on average, and has its centre on the list pages.
-    return 1 + present / per_page + lists / per_page + (lists / 2 if per_page > 1 else 0)
+    return 1 + table.present / per_page + lists / per_page + (lists / 2 if per_page > 1 else 0)
 
 
 def _hnsw(table: _Indexed) -> float:
-    m = int(table.parameter("m", "16"))
-    element = align(72 + _vector_bytes(table), 8) + _ITEM
+    m = table.number("m")
+    element = align(72 + _vector_bytes(table), 8) + LINE_POINTER_BYTES
     # Twice m neighbours on the ground level, m on each of the 1/(m-1) levels above.
-    neighbours = align(4 + _TID * m * (2 + 1 / (m - 1)), 8) + _ITEM
-    per_page = max(1, (BLOCK - _PAGE_OVERHEAD) // (element + neighbours))
-    return 1 + table.tuples * (1 - table.keys[0].null_fraction) / per_page
+    neighbours = align(4 + ROW_POINTER_BYTES * m * (2 + 1 / (m - 1)), 8) + LINE_POINTER_BYTES
+    per_page = max(1, (BLOCK_BYTES - _PAGE_OVERHEAD) // (element + neighbours))
+    return 1 + table.present / per_page
 
 
-_PAGES: Mapping[str, Callable[[_Indexed], float]] = {
-    "hash": _hash,
-    "gist": _tree,
-    "spgist": _tree,
-    "brin": _brin,
-    "ivfflat": _ivfflat,
-    "hnsw": _hnsw,
+def _bloom(table: _Indexed) -> float:
+    """One signature a row, in words of 16 bits, behind its heap pointer: rows lie one after another (bloom.h)."""
+    entry = ROW_POINTER_BYTES + align(table.number("length"), 16) / 8
+    per_page = (BLOCK_BYTES - PAGE_HEADER_BYTES - _BLOOM_OPAQUE) // entry
+    return 1 + math.ceil(table.tuples / per_page)
+
+
+#: The size of an index, by access method.
+SIZES: Mapping[str, Callable[[_Indexed], IndexSize]] = {
+    "btree": _btree,
+    "gin": _gin,
+    "hash": _flat(_hash),
+    "gist": _flat(_tree),
+    "spgist": _flat(_tree),
+    "brin": _flat(_brin),
+    "bloom": _flat(_bloom),
+    "ivfflat": _flat(_ivfflat),
+    "hnsw": _flat(_hnsw),
 }

@@ -45,9 +45,9 @@ def with_learnt(index: IndexDef, snapshot: Snapshot, keys: Sequence[LearntKey]) 
     table = {"schema_name": index.schema, "relation": index.table}
     statistics = [key.statistics.model_copy(update=table | {"column": names[key.number]}) for key in keys]
     referenced = {(each.referenced_schema or "", each.referenced_table or "") for each in relation.constraints}
-    others = (snapshot.relation(*name) for name in sorted(referenced - {(index.schema, index.table)}))
+    others = (snapshot.relation(*name) for name in sorted(referenced - {index.full_table}))
     grown = relation.model_copy(update={"columns": (*relation.columns, *columns)})
-    own = snapshot.statistics_by_relation.get((index.schema, index.table), ())
+    own = snapshot.statistics_by_relation.get(index.full_table, ())
     known = snapshot.model_copy(
         update={
             "relations": (grown, *(other for other in others if other is not None)),

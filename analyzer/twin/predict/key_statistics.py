@@ -8,9 +8,9 @@ from functools import lru_cache
 
 from analyzer.documents.snapshot import ColumnStatistics, Relation
 from analyzer.objects.index import Key
+from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.sql import ident
 from analyzer.twin.predict.value_widths import Widths, value_widths
-from analyzer.twin.server.relation_pages import BLOCK_BYTES
 
 #: Header of an index tuple, and as much again for its bitmap of NULLs.
 TUPLE_HEADER = 8

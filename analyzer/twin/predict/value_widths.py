@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from analyzer.documents.snapshot import ColumnStatistics
-from analyzer.workload.bindings import parse_array
+from analyzer.postgres.arrays import parse_array
 
 #: Widths in bytes, each with the share of values that have it.
 Widths = tuple[tuple[float, float], ...]

@@ -5,8 +5,9 @@ from typing import Any
 
 from analyzer.db import Connection
 from analyzer.documents.snapshot import GinPages, Index, Snapshot
+from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.sql import render
-from analyzer.twin.predict.index_size import BLOCK, IndexSize, predict_size
+from analyzer.twin.predict.index_size import IndexSize, predict_size
 from analyzer.twin.server.file_access import Storage
 from analyzer.twin.server.relation_pages import Edit
 from analyzer.twin.server.sessions import Sessions
@@ -27,20 +28,19 @@ def restore_sizes(sessions: Sessions, storage: Storage, snapshot: Snapshot, rows
     for row in rows:
         key = (row["schema_name"], row["name"])
         if (index := indexes.get(key)) is not None:
-            table = relations.get((index.definition.schema, index.definition.table))
-            heap_blocks = ((table.size_bytes or 0) if table else 0) // BLOCK
+            table = relations.get(index.definition.full_table)
+            heap_blocks = ((table.size_bytes or 0) if table else 0) // BLOCK_BYTES
             files.write_index(row, row["method"], _known_size(index, snapshot), heap_blocks=heap_blocks, gin=index.gin)
         elif (relation := relations.get(key)) is not None:
-            files.extend(row, (relation.size_bytes or 0) // BLOCK)
+            files.extend(row, (relation.size_bytes or 0) // BLOCK_BYTES)
     files.finish()
 
 
 def _known_size(index: Index, snapshot: Snapshot) -> IndexSize:
-    pages = (index.size_bytes or 0) // BLOCK
-    height = index.height
-    if height is None:
-        predicted = predict_size(index.definition, snapshot)
-        height = predicted.height if pages > 2 else 0
+    pages = (index.size_bytes or 0) // BLOCK_BYTES
+    height = index.height or 0
+    if index.height is None and index.definition.method == "btree" and pages > 2:
+        height = predict_size(index.definition, snapshot).height
     return IndexSize(pages=pages, tuples=index.tuples, height=height)
 
 

@@ -13,6 +13,7 @@ from psycopg import sql
 from analyzer.db import Connection, execute_one
 from analyzer.documents.snapshot import ExtendedStatistics, FunctionDef, Index, NotExamined, Relation, Snapshot
 from analyzer.errors import CapabilityError
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
 from analyzer.sql import render
 from analyzer.twin.schema.clock import clock_functions, freeze_clock
 from analyzer.twin.schema.function_bodies import close_ways_out, take_bodies, without_effects
@@ -358,7 +359,7 @@ def _tablespaces(snapshot: Snapshot) -> Iterator[_Object]:
     for tablespace in snapshot.tablespaces:
         what = f"tablespace {tablespace.name}"
         options = [option.split("=", 1) for option in tablespace.options if "=" in option]
-        names = [tablespace.name, "pg_default"] if tablespace.is_default else [tablespace.name]
+        names = [tablespace.name, DEFAULT_TABLESPACE] if tablespace.is_default else [tablespace.name]
         queries = [render("twin/set_tablespace_costs", name=name, options=options) for name in names if options]
         if not tablespace.name.startswith("pg_"):
             made = render("twin/create_tablespace", tablespace=tablespace)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import psycopg
 
 from analyzer.documents.snapshot import NotExamined, Snapshot
+from analyzer.postgres.collations import is_bytewise_locale
 from analyzer.sql import render
 from analyzer.twin.server.binaries import major_of
 from analyzer.twin.server.choose import Host
@@ -13,7 +14,7 @@ from analyzer.twin.server.choose import Host
 def create_database(host: Host, snapshot: Snapshot) -> Iterator[NotExamined]:
     """Create `flat`, whose text compares as the captured database's: by byte, by ICU, or by a locale of libc's."""
     server = snapshot.server
-    by_byte = server.locale_provider == "b" or (server.locale_provider == "c" and server.collate in {"C", "POSIX"})
+    by_byte = is_bytewise_locale(server.locale_provider, server.collate)
     tries = [("libc", locale) for locale in dict.fromkeys((server.collate, "C.UTF-8", "C.utf8"))]
     if by_byte:
         tries = [("builtin", "C.UTF-8"), ("libc", "C")]

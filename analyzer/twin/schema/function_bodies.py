@@ -133,7 +133,7 @@ def _reads_relations(query: tuple[Token, ...]) -> bool:
 def _has_effect(token: Token, effects: Collection[str]) -> bool:
     if token.kind == "quoted":
         # With escapes a name could be spelled in many ways.
-        return not token.text.startswith('"') or token.text[1:-1].replace('""', '"') in effects
+        return not token.text.startswith('"') or token.name in effects
     return token.text == ";" or token.word in _WRITING or token.word in effects
 
 

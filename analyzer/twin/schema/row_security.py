@@ -14,12 +14,12 @@ from psycopg import sql
 from analyzer.db import Connection
 from analyzer.documents.snapshot import NotExamined, Policy, RowSecurity, Snapshot
 from analyzer.errors import InputError
+from analyzer.postgres.arrays import parse_array
 from analyzer.postgres.lex import words
 from analyzer.sql import render
 from analyzer.twin.schema.clock import freeze_clock
 from analyzer.twin.schema.named import named_in
 from analyzer.twin.server.containment import APPLICATION
-from analyzer.workload.bindings import parse_array
 
 _SETTING = re.compile(r"current_setting\('((?:[^']|'')+)'")
 

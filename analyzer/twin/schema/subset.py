@@ -5,17 +5,17 @@ costs a table that is never planned; one that is read too little is an error, or
 in strings and function bodies as well, and a function does whatever its schema.
 """
 
+import itertools
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, FunctionDef, Relation, Snapshot
-from analyzer.postgres.lex import IncompleteError, Token, lex, significant
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.lex import IncompleteError, lex, significant
 from analyzer.twin.schema.create import NEXTVAL
-from analyzer.workload.names import Catalog
-
-Table = tuple[str, str]
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
@@ -40,7 +40,7 @@ class Reach:
         #: What was asked for so far.
         self.statements: set[str] = set()
         self._words: set[str] = set()
-        self._tables: set[Table] = set()
+        self._tables: set[QualifiedName] = set()
         self._functions: set[int] = set()
         for made in snapshot.types:
             # All of them are built: they are few, and an operator or a function can need one that no text names.
@@ -58,21 +58,21 @@ class Reach:
                 self._refer(found)
         return (len(self._tables), len(self._functions)) != before
 
-    def _refer(self, tables: Iterable[Table]) -> None:
+    def _refer(self, tables: Iterable[QualifiedName]) -> None:
         """Add the tables whose foreign keys lead to these, and to those: a cascade goes on from one to the next."""
         pending = list(tables)
         seen = set(pending)
         while pending:
-            for table in self._names.referencing.get(pending.pop(), ()):
-                if table not in seen:
+            for relation, _ in self._names.catalog.referencing(*pending.pop()):
+                if (table := relation.full_name) not in seen:
                     seen.add(table)
                     pending.append(table)
         self._follow(list(self._enter_tables(seen)))
 
-    def _follow(self, texts: Iterable[str]) -> set[Table]:
+    def _follow(self, texts: Iterable[str]) -> set[QualifiedName]:
         """Add what texts mention and all that leads to; return the tables they mention themselves."""
         pending = list(texts)
-        first, tables = len(pending), set[Table]()
+        first, tables = len(pending), set[QualifiedName]()
         for place, text in enumerate(pending):  # which grows meanwhile
             for mention in _mentions(text):
                 self._words.add(mention.name)
@@ -89,7 +89,7 @@ class Reach:
                 self._functions.add(position)
                 yield self._snapshot.functions[position].definition
 
-    def _enter_tables(self, tables: Iterable[Table]) -> Iterator[str]:
+    def _enter_tables(self, tables: Iterable[QualifiedName]) -> Iterator[str]:
         pending = list(tables)
         while pending:
             table = pending.pop()
@@ -101,7 +101,7 @@ class Reach:
     def narrowed(self) -> Snapshot:
         """Return the snapshot without what is out of reach."""
         whole, tables = self._snapshot, self._tables
-        indexes = tuple(each for each in whole.indexes if (each.definition.schema, each.definition.table) in tables)
+        indexes = tuple(each for each in whole.indexes if each.definition.full_table in tables)
         holders = tables | {(each.definition.schema, each.definition.name) for each in indexes}
         functions = tuple(each for at, each in enumerate(whole.functions) if at in self._functions)
         spaces = tuple(
@@ -112,7 +112,7 @@ class Reach:
             update={
                 "schemas": self._schemas(functions),
                 "functions": functions,
-                "relations": tuple(self._kept(each) for each in whole.relations if _named(each) in tables),
+                "relations": tuple(self._kept(each) for each in whole.relations if each.full_name in tables),
                 "indexes": indexes,
                 "statistics": tuple(row for row in whole.statistics if (row.schema_name, row.relation) in holders),
                 "extended_statistics": tuple(
@@ -147,51 +147,51 @@ class _Names:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._path = (*Catalog(snapshot).search_path, "pg_catalog")
+        self.catalog = Catalog(snapshot)
+        self._path = (*self.catalog.search_path, "pg_catalog")
         #: By bare name: of a table, of its indexes, of the sequences it draws from.
-        self._tables: dict[str, set[Table]] = defaultdict(set)
+        self._tables: dict[str, set[QualifiedName]] = defaultdict(set)
         self.functions: dict[str, list[int]] = defaultdict(list)
         #: Parents and children, by partitioning or inheritance.
-        self.relatives: dict[Table, list[Table]] = defaultdict(list)
-        self.referencing: dict[Table, list[Table]] = defaultdict(list)
-        self._more_texts: dict[Table, list[str]] = defaultdict(list)
+        self.relatives: dict[QualifiedName, list[QualifiedName]] = defaultdict(list)
+        self._more_texts: dict[QualifiedName, list[str]] = defaultdict(list)
         for at, function in enumerate(snapshot.functions):
             self.functions[function.name].append(at)
         for relation in snapshot.relations:
             self._enter(relation)
         for index in snapshot.indexes:
-            table = (index.definition.schema, index.definition.table)
+            table = index.definition.full_table
             self._tables[index.definition.name].add(table)
             keys = [key.expression for key in index.definition.keys if key.expression is not None]
             self._more_texts[table] += (*keys, index.definition.where or "")
         for statistics in snapshot.extended_statistics:
-            self._more_texts[statistics.table_schema, statistics.table] += statistics.expressions
+            self._more_texts[QualifiedName(statistics.table_schema, statistics.table)] += statistics.expressions
         for security in snapshot.row_security:
             for policy in security.policies:
-                self._more_texts[security.schema_name, security.table] += (policy.using or "", policy.check or "")
+                self._more_texts[QualifiedName(security.schema_name, security.table)] += (
+                    policy.using or "",
+                    policy.check or "",
+                )
 
     def _enter(self, relation: Relation) -> None:
-        table = _named(relation)
+        table = relation.full_name
         self._tables[relation.name].add(table)
         for column in relation.columns:
             for match in NEXTVAL.finditer(column.default or ""):
                 for mention in _mentions(match[1]):
                     self._tables[mention.name].add(table)
-        for parent in relation.parents:
+        for parent in itertools.starmap(QualifiedName, relation.parents):
             self.relatives[table].append(parent)
             self.relatives[parent].append(table)
-        for constraint in relation.constraints:
-            if constraint.kind == "f" and constraint.referenced_schema and constraint.referenced_table:
-                self.referencing[constraint.referenced_schema, constraint.referenced_table].append(table)
 
-    def tables(self, mention: _Mention, *, anywhere: bool) -> set[Table]:
+    def tables(self, mention: _Mention, *, anywhere: bool) -> set[QualifiedName]:
         """Return the tables a mention can mean: of its schema, else of the search path, else `anywhere`."""
-        found = self._tables.get(mention.name, set[Table]())
+        found = self._tables.get(mention.name, set[QualifiedName]())
         if mention.qualifier is None:
             return {table for table in found if anywhere or table[0] in self._path}
         return {table for table in found if table[0] == mention.qualifier}  # none for a column
 
-    def texts(self, table: Table) -> list[str]:
+    def texts(self, table: QualifiedName) -> list[str]:
         """Return the texts that a table's plans are made with."""
         relation = self._snapshot.relation(*table)
         if relation is None:
@@ -200,10 +200,6 @@ class _Names:
         texts += [text for column in relation.columns for text in (column.type, column.default or "")]
         texts += [each.definition for each in relation.constraints if each.kind != "f"]
         return texts + self._more_texts.get(table, [])
-
-
-def _named(relation: Relation) -> Table:
-    return relation.schema_name, relation.name
 
 
 def _mentions(text: str) -> Iterator[_Mention]:
@@ -219,10 +215,6 @@ def _mentions(text: str) -> Iterator[_Mention]:
             start = opening.end() if opening else 0
             end = len(token.text) - (1 if token.text.endswith("'") else start)
             yield from _mentions(token.text[start:end])
-        elif name := _name(token):
+        elif name := token.name:
             is_qualified = at > 1 and tokens[at - 1].text == "."
-            yield _Mention(_name(tokens[at - 2]) if is_qualified else None, name)
-
-
-def _name(token: Token) -> str:
-    return token.text[1:-1].replace('""', '"') if token.kind == "quoted" else token.word
+            yield _Mention(tokens[at - 2].name if is_qualified else None, name)

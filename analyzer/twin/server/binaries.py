@@ -19,8 +19,6 @@ from analyzer.twin.server.directories import Account, can_reach, digest
 
 Origin = Literal["wheel", "local"]
 
-#: The oldest major version that twins, and the servers they stand for, run on.
-OLDEST = 14
 #: include/uapi/linux/elf.h
 _PT_INTERP = 3
 

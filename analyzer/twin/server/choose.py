@@ -15,12 +15,13 @@ import psycopg
 from analyzer.db import Connection
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import CapabilityError, UnreachableError
+from analyzer.postgres.pages import BLOCK_BYTES
+from analyzer.postgres.versions import OLDEST
 from analyzer.twin.server import cluster, container
-from analyzer.twin.server.binaries import OLDEST, Binaries, find_binaries, installations, major_of
+from analyzer.twin.server.binaries import Binaries, find_binaries, installations, major_of
 from analyzer.twin.server.containment import ALL, Containment, kernel_obstacle
 from analyzer.twin.server.directories import free_bytes
 from analyzer.twin.server.file_access import Storage
-from analyzer.twin.server.relation_pages import BLOCK_BYTES
 
 #: Extensions that hold nothing a plan can depend on: observation, administration, other servers' data.
 _IRRELEVANT = frozenset(
