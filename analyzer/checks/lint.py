@@ -36,7 +36,7 @@ from analyzer.documents.report import NotExamined
 from analyzer.errors import InputError, NotExaminableError, RejectedError
 from analyzer.objects.index import IndexDef
 from analyzer.specs.edits import edits_of
-from analyzer.specs.index import spec_entry
+from analyzer.specs.index import IndexSpec, spec_entry
 from analyzer.specs.tolerant import Entry, Problem, Source
 from analyzer.specs.yaml_tree import MOST_SHOWN, Part, dump_mapping
 from analyzer.sql import ident, shortened
@@ -110,7 +110,7 @@ def _subjects(sources: Sequence[Source], known: Known | None, build: Build | Non
             declared = entry.declared
             relation = known.facts.relations.get((declared.schema, declared.table)) if known else None
             rows = known.facts.rows(relation) if known is not None and relation is not None else None
-            index = declared.spec.index(declared.schema, declared.table, rows or None)
+            index = declared.spec.definition(declared.schema, declared.table, rows or None)
             subject = Subject(entry=entry, index=index, known=known)
             yield replace(subject, built=_built(index, build)) if build and _wanted(subject) else subject
 
@@ -265,7 +265,7 @@ def _add_problem(tally: _Findings, source: Source, problem: Problem) -> None:
 
 
 def _add_twice(tally: _Findings, subjects: Sequence[Subject]) -> None:
-    first: dict[tuple[str, str], Entry] = {}
+    first: dict[tuple[str, str], Entry[IndexSpec]] = {}
     for subject in subjects:
         tally.examined[DECLARED_TWICE.code] += 1
         key = (subject.index.schema, subject.index.name)

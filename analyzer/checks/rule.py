@@ -9,7 +9,7 @@ from analyzer.documents.report import Severity
 from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
 from analyzer.objects.index import IndexDef, Key
-from analyzer.specs.index import Spec
+from analyzer.specs.index import IndexSpec
 from analyzer.specs.tolerant import Entry
 from analyzer.workload.shapes import TableShape
 
@@ -29,7 +29,7 @@ class Known:
 class Subject:
     """One declared index as the rules see it."""
 
-    entry: Entry
+    entry: Entry[IndexSpec]
     index: IndexDef
     #: None when there is only the text.
     known: Known | None = None
@@ -41,7 +41,7 @@ class Subject:
     )
 
     @property
-    def spec(self) -> Spec:
+    def spec(self) -> IndexSpec:
         """Return the spec as written."""
         return self.entry.declared.spec
 

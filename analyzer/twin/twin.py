@@ -8,22 +8,26 @@ planned there.
 import contextlib
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import psycopg
 from psycopg.rows import DictRow
 
 from analyzer.capture.indexes import definition
-from analyzer.capture.reader import Reader
-from analyzer.db import Connection, execute_one
+from analyzer.db import Connection
+from analyzer.documents.measured import ExtendedStatistics
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
+from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef, printed_ddl
 from analyzer.postgres.lex import lex, significant
-from analyzer.sql import ident, render
+from analyzer.specs.existing import existing_statistics
+from analyzer.sql import ident
 from analyzer.twin.build import building
-from analyzer.twin.hypothetical.add_indexes import Addition, TwinIndex, read_trees, rejection
+from analyzer.twin.hypothetical.add_indexes import Addition, TwinIndex, read_trees
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain, explain_together, single, walk
+from analyzer.twin.hypothetical.read_back import BUILT_NAME, read_back_index, read_back_statistics
 from analyzer.twin.hypothetical.visibility import Table, Visibility
 from analyzer.twin.schema.clock import asks_clock, freeze_clock, thaw_clock
 from analyzer.twin.schema.missing import Losses
@@ -123,7 +127,6 @@ class Twin:
         held = self.snapshot if self._reach is None else self._reach.narrowed()
         self.built = self._stack.enter_context(building(held, wanted=self._wanted, progress=self._progress))
         self._connection = self.built.inflated.captured
-        self._flat = self.built.flat.captured
         self._visibility = Visibility(self.built.inflated.superuser)
         #: What of the snapshot this twin could not have.
         self.not_examined: tuple[NotExamined, ...] = self.built.not_examined
@@ -314,12 +317,15 @@ class Twin:
                 departures.setdefault(table, set()).update(oids)
         self._departures.update((table, frozenset(oids)) for table, oids in departures.items())
 
-    def canonical(self, index: IndexDef) -> IndexDef:
-        """Return the definition as the server itself deparses it; the name stays.
+    def canonical(self, wanted: D) -> D:
+        """Return a definition as the server itself deparses it; the name stays.
 
         Raises InputError for a definition the server rejects.
         """
-        return definition(self._built_flat(index.renamed("twindex_canonical").ddl())).renamed(index.name)
+        if isinstance(wanted, StatisticsDef):
+            printed = existing_statistics(self._built_statistics(wanted)).definition
+            return cast("D", replace(printed, name=wanted.name, target=wanted.target))
+        return cast("D", definition(self._built_flat(wanted.renamed(BUILT_NAME).ddl())).renamed(wanted.name))
 
     def parse_ddl(self, statements: Sequence[str]) -> tuple[IndexDef, ...]:
         """Return the canonical definitions of CREATE INDEX statements somebody wrote, under names that are free.
@@ -342,37 +348,21 @@ class Twin:
             found.append(index.renamed(name))
         return tuple(found)
 
-    def server_ddl(self, index: IndexDef) -> str:
-        """Return pg_get_indexdef of a definition, under its own name."""
-        ddl = str(self._built_flat(index.renamed("twindex_canonical").ddl())["ddl"])
-        return ddl.replace(" twindex_canonical ", f" {ident(index.name)} ", 1)
+    def server_ddl(self, wanted: Definition) -> str:
+        """Return pg_get_indexdef or pg_get_statisticsobjdef of a definition, under its own name."""
+        if isinstance(wanted, StatisticsDef):
+            return printed_ddl(self._built_statistics(wanted).definition, wanted)
+        ddl = str(self._built_flat(wanted.renamed(BUILT_NAME).ddl())["ddl"])
+        return ddl.replace(f" {BUILT_NAME} ", f" {ident(wanted.name)} ", 1)
 
     def _built_flat(self, ddl: str) -> DictRow:
-        """Build on the flat database, read back what was built, roll back."""
+        """Build an index on the flat database and read it back."""
         self._hold(ddl)
-        return self._surviving(lambda: self._read_back(ddl))
+        return self._surviving(lambda: read_back_index(self.built.flat, ddl))
 
-    def _read_back(self, ddl: str) -> DictRow:
-        with self.built.flat.building(), self._flat.transaction(force_rollback=True):
-            before = self._newest_index()
-            try:
-                execute_one(self._flat, render("twin/statement", statement=ddl))
-            except psycopg.Error as error:
-                if self._flat.closed:
-                    raise
-                raise rejection(ddl, error) from None
-            built = self._newest_index()
-            if built == before:
-                raise InputError(f"{ddl!r} makes no index")
-            reader = Reader(connection=self._flat, major=self.built.major)
-            search_path = reader.row("search_path")["schemas"]
-            reader.fix_session()
-            bind = {"relations": [built[1]], "blocked": [], "search_path": search_path}
-            return next(row for row in reader.rows("indexes", bind) if row["oid"] == built[0])
-
-    def _newest_index(self) -> tuple[int, int]:
-        row = self._flat.execute(render("twin/newest_index")).fetchone()
-        return (int(row["oid"]), int(row["table_oid"])) if row else (0, 0)
+    def _built_statistics(self, wanted: StatisticsDef) -> ExtendedStatistics:
+        self._hold(wanted.ddl())
+        return self._surviving(lambda: read_back_statistics(self.built.flat, wanted))
 
     def _existing(self, name: str) -> tuple[Table, tuple[int, ...]]:
         """Return the table of an existing index, and the oids of its tree; raises InputError where there is none."""

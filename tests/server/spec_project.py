@@ -59,7 +59,7 @@ else:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """All that can be said of an index."""
+    """All that can be said of an index or a statistics object."""
 
     ddl: str
     valid: bool
@@ -115,19 +115,22 @@ class SpecProject:
             for statement in filter(str.strip, sql.split(";\n")):
                 connection.execute(statement.encode())
 
-    def declare(self, indexes: str, *, table: str = "public.t", head: str = "", file: str = "t.yaml") -> None:
-        """Write a spec file; `indexes` are lines of YAML without their dashes."""
-        items = "".join(f"  - {line}\n" for line in indexes.strip().splitlines())
-        (self.specs / file).write_text(f"table: {table}\n{head}indexes:\n{items}")
+    def declare(
+        self, indexes: str, *, statistics: str = "", table: str = "public.t", head: str = "", file: str = "t.yaml"
+    ) -> None:
+        """Write a spec file; `indexes` and `statistics` are lines of YAML without their dashes."""
+        sections = {"indexes": indexes, "statistics": statistics}
+        written = "".join(f"{name}:\n{_items(lines)}" for name, lines in sections.items() if lines or name == "indexes")
+        (self.specs / file).write_text(f"table: {table}\n{head}{written}")
 
     def build(self) -> None:
-        """Make every declared index, as somebody would by hand."""
+        """Make every declared object, as somebody would by hand."""
         with connect(self.url, autocommit=True) as connection:
             for spec in load_specs(self.specs).specs:
-                connection.execute(spec.spec.index(spec.schema, spec.table, None).ddl().encode())
+                connection.execute(spec.spec.definition(spec.schema, spec.table, None).ddl().encode())
 
     def facts(self) -> dict[str, Fact]:
-        """Read every index that belongs to no constraint."""
+        """Read every index that belongs to no constraint, and every statistics object."""
         with connect(self.url) as connection:
             rows = connection.execute("""
                 SELECT n.nspname || '.' || c.relname AS name, pg_get_indexdef(c.oid) AS ddl, i.indisvalid AS valid,
@@ -138,6 +141,10 @@ class SpecProject:
                 JOIN pg_namespace AS n ON n.oid = c.relnamespace
                 LEFT JOIN pg_tablespace AS s ON s.oid = c.reltablespace
                 WHERE n.nspname !~ '^pg_' AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.conindid = c.oid)
+                UNION ALL
+                SELECT 'statistics ' || e.stxname, pg_get_statisticsobjdef(e.oid), TRUE, NULL, NULL,
+                       NULLIF(e.stxstattarget, -1)::text
+                FROM pg_statistic_ext AS e
                 ORDER BY 1
             """).fetchall()
         return {row.pop("name").removeprefix("public."): Fact(**row) for row in rows}
@@ -181,10 +188,14 @@ class SpecProject:
         command.downgrade(self.config, "-1")
 
 
+def _items(lines: str) -> str:
+    return "".join(f"  - {line}\n" for line in lines.strip().splitlines())
+
+
 def obey(project: SpecProject, *, twin: bool = False) -> str:
     """Write the revision the specs ask for and see the three laws kept; return its text.
 
-    It runs; writing again yields nothing; its downgrade restores every index exactly, and its upgrade runs again. And
+    It runs; writing again yields nothing; its downgrade restores every object exactly, and its upgrade runs again. And
     squawk has nothing against its SQL, either way, but for what is done on purpose.
     """
     before = project.facts()

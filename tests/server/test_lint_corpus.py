@@ -22,8 +22,9 @@ from analyzer.checks.spec.operator_classes import CLASSES
 from analyzer.db import Connection, connect
 from analyzer.documents.findings import FindingsDocument
 from analyzer.specs.edits import Edit, apply_edits
+from analyzer.specs.fields import parse_table
 from analyzer.specs.file import load_specs
-from analyzer.specs.index import Spec, parse_table
+from analyzer.specs.index import IndexSpec
 from analyzer.specs.tolerant import load_sources
 from analyzer.specs.yaml_tree import dump_mapping, parse_tree
 from analyzer.twin.server import cluster
@@ -100,7 +101,7 @@ def _bench(server: str, *, vector: bool) -> Iterator[Bench]:
 
 def _ddl(table: str, entry: dict[str, Any]) -> str:
     schema, name = parse_table(table)
-    return Spec.model_validate(entry).index(schema, name, None).ddl()
+    return IndexSpec.model_validate(entry).definition(schema, name, None).ddl()
 
 
 @pytest.mark.parametrize("bad", [*BAD, *VECTOR_BAD], ids=str)
@@ -214,4 +215,4 @@ def test_the_corpus_covers_every_error_a_server_makes() -> None:
 def test_the_reference_specs_load_as_lint_reads_them() -> None:
     directory = Path(__file__).parents[2] / "index_specs"
     entries = [entry.declared for source in load_sources([directory]) for entry in source.entries]
-    assert tuple(entries) == load_specs(directory).specs
+    assert tuple(entries) == load_specs(directory).indexes

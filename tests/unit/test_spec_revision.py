@@ -12,6 +12,7 @@ from analyzer.migrate.operations import (
     AlterIndexOp,
     BuildIndexOp,
     DropIndexOnlineOp,
+    IndexOperation,
     ReindexIndexOp,
     RenameIndexOp,
     ReplaceIndexOp,
@@ -21,11 +22,11 @@ from analyzer.migrate.operations import (
 )
 from analyzer.migrate.plan.revision import operation as operation_of
 from analyzer.migrate.plan.revision import operations_of
-from analyzer.migrate.plan.steps import plan
+from analyzer.migrate.plan.steps import plan_index
 from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.diff import Change, Kind
 from analyzer.specs.file import DeclaredSpec
-from analyzer.specs.index import Spec
+from analyzer.specs.index import IndexSpec
 from analyzer.sql import literal
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=25)
@@ -34,6 +35,13 @@ CONSTANTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_s
 
 def build(sql: str, definition: str | None = None) -> BuildIndexOp:
     return BuildIndexOp("ix", "t", schema="s", sql=sql, lock_timeout="10min", definition=definition)
+
+
+def index_operations(found: list[Change]) -> list[IndexOperation]:
+    operations = operations_of(found, deparse=None)
+    ours = [each for each in operations if isinstance(each, IndexOperation)]
+    assert len(ours) == len(operations)
+    return ours
 
 
 def argument(rendered: str, name: str) -> str:
@@ -96,12 +104,12 @@ def test_a_renaming_knows_its_reverse() -> None:
 
 def test_comments_and_statistics_are_statements_a_dba_reads() -> None:
     index = IndexDef(schema="s", table="t", name="ix", keys=(Key(expression="lower(a)"),))
-    spec = Spec.model_validate(
+    spec = IndexSpec.model_validate(
         {"name": "ix", "keys": [{"expression": "lower(a)", "statistics": 500}], "comment": "it's\n100 %"}
     )
     declared = DeclaredSpec(file=Path("x.yaml"), line=3, schema="s", table="t", spec=spec)
     current = Index(definition=index, ddl="CREATE …", comment="old", statistics_targets=((2, 100),))
-    step = plan(Change(kind="alter", spec=declared, index=index, current=current))
+    step = plan_index(Change(kind="alter", spec=declared, definition=index, current=current), index)
     assert step.forward.attributes == (
         "COMMENT ON INDEX s.ix IS 'it''s\n100 %'",
         "ALTER INDEX s.ix ALTER COLUMN 1 SET STATISTICS 500",
@@ -119,7 +127,7 @@ def test_comments_and_statistics_are_statements_a_dba_reads() -> None:
 
 def test_the_index_of_a_partitioned_table_is_made_on_it_alone_and_dropped_plainly() -> None:
     index = IndexDef(schema="s", table="t", name="ix", keys=(Key(column="a"),))
-    step = plan(Change(kind="create", spec=None, index=index, current=None), partitioned=True)
+    step = plan_index(Change(kind="create", spec=None, definition=index, current=None), index, partitioned=True)
     assert (step.forward.sql, step.reverse.sql) == (
         "CREATE INDEX ix ON ONLY s.t USING btree (a)",
         "DROP INDEX IF EXISTS s.ix",
@@ -134,10 +142,10 @@ def test_drops_come_after_the_builds_that_take_over_unless_their_name_is_wanted(
         current = None if kind == "create" else Index(definition=index.renamed("ix_before"), ddl="CREATE …")
         if kind == "drop":
             current = Index(definition=index, ddl="CREATE …")
-        return Change(kind=kind, spec=None, index=index, current=current)
+        return Change(kind=kind, spec=None, definition=index, current=current)
 
     found = [change("drop", "ix_old"), change("create", "ix_new"), change("drop", "ix_a"), change("rename", "ix_a")]
-    operations = operations_of(found, deparse=None)
+    operations = index_operations(found)
     assert [(each.verb, each.index_name) for each in operations] == [
         ("drop_index_online", "ix_a"),
         ("rename_index", "ix_before"),
@@ -171,10 +179,10 @@ def test_creations_follow_each_other() -> None:
     def change(kind: Kind, name: str) -> Change:
         index = IndexDef(schema="s", table=f"t_{name}", name=name, keys=(Key(column="a"),))
         current = None if kind == "create" else Index(definition=index, ddl="CREATE INDEX …")
-        return Change(kind=kind, spec=None, index=index, current=current)
+        return Change(kind=kind, spec=None, definition=index, current=current)
 
     found = [change("create", "a"), change("replace", "b"), change("create", "c"), change("rename", "d")]
-    assert [each.verb for each in operations_of(found, deparse=None)] == [
+    assert [each.verb for each in index_operations(found)] == [
         "rename_index", "build_index", "build_index", "replace_index",
     ]  # fmt: skip
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from analyzer.errors import ConflictError, InputError
 from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.file import NewSpec, append_proposals, append_specs, load_specs, set_state
-from analyzer.specs.index import SpecFile, auto_lists, json_schema
+from analyzer.specs.index import auto_lists
+from analyzer.specs.spec_file import SpecFile, json_schema
 from analyzer.specs.tolerant import load_sources
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,9 @@ manage: named
 
 def proposal(name: str = "ix_new", table: str = "product") -> NewSpec:
     index = IndexDef(schema="shop", table=table, name=name, keys=(Key(column="a"),))
-    return NewSpec(index=index, why="Because: 'it' helps # a lot.", evidence={"cost": (1.5, 2), "statements": ["-44"]})
+    return NewSpec(
+        definition=index, why="Because: 'it' helps # a lot.", evidence={"cost": (1.5, 2), "statements": ["-44"]}
+    )
 
 
 def write(directory: Path, text: str, name: str = "shop.product.yaml") -> Path:
@@ -85,7 +88,7 @@ def test_a_spec_says_everything_an_index_can_be() -> None:
             ],
         }
     )
-    ddl = file.indexes[0].index(*file.schema_and_table, rows=None).ddl()
+    ddl = file.indexes[0].definition(*file.schema_and_table, rows=None).ddl()
     assert ddl == (
         'CREATE INDEX ix ON "Sales"."Order ""x"" Items" USING gist (a, n gist_trgm_ops (siglen = 64)) INCLUDE (b) '
         "WITH (buffering = auto, fillfactor = 90) TABLESPACE fast WHERE c > 0"
@@ -338,8 +341,8 @@ def test_what_is_pulled_is_what_is_read(
 ) -> None:
     directory = tmp_path_factory.mktemp("specs")
     statistics = tuple((n, target) for n, key in enumerate(index.keys, start=1) if key.expression is not None)
-    append_specs(directory, [NewSpec(index=index, state="approved", comment=comment, statistics=statistics)])
-    (read,) = load_specs(directory).specs
+    append_specs(directory, [NewSpec(definition=index, state="approved", comment=comment, statistics=statistics)])
+    (read,) = load_specs(directory).indexes
     assert (read.spec.comment, read.spec.statistics, read.spec.state) == (comment, statistics, "approved")
 
 
@@ -349,8 +352,8 @@ def test_what_is_proposed_is_what_is_read(
     tmp_path_factory: pytest.TempPathFactory, index: IndexDef, why: str, evidence: dict[str, Any]
 ) -> None:
     directory = tmp_path_factory.mktemp("specs")
-    append_proposals(directory, [NewSpec(index=index, why=why, evidence=evidence)])
-    (read,) = load_specs(directory).specs
-    assert read.spec.index(read.schema, read.table, None) == index
+    append_proposals(directory, [NewSpec(definition=index, why=why, evidence=evidence)])
+    (read,) = load_specs(directory).indexes
+    assert read.spec.definition(read.schema, read.table, None) == index
     assert read.spec.name == index.name
     assert (read.spec.why or "", read.spec.evidence) == (why, evidence)

@@ -1,4 +1,4 @@
-"""Write an Alembic revision from the specs: the index steps and nothing else."""
+"""Write an Alembic revision from the specs: their steps and nothing else."""
 
 import argparse
 import configparser
@@ -19,31 +19,25 @@ from analyzer.errors import InputError
 from analyzer.migrate.message import docstring, refuse_code
 from analyzer.migrate.operations import (
     IMPORT,
-    AlterIndexOp,
-    BuildIndexOp,
-    DropIndexOnlineOp,
-    IndexOperation,
-    RenameIndexOp,
-    ReplaceIndexOp,
+    OPERATIONS,
+    ObjectOperation,
+    TableOperations,
     beside_each_other,
     render_operation,
 )
-from analyzer.migrate.plan.steps import Action, Step, plan
+from analyzer.migrate.plan.statistics_steps import plan_statistics
+from analyzer.migrate.plan.steps import Action, Step, plan_index
+from analyzer.objects.definition import Definition, kind_of
 from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef
 from analyzer.paths import is_file
 from analyzer.specs.diff import Canonical, Change, changes
+from analyzer.specs.existing import existing_objects
 from analyzer.specs.file import load_specs
 
-#: pg_get_indexdef of a definition.
-Deparse = Callable[[IndexDef], str]
+#: pg_get_indexdef or pg_get_statisticsobjdef of a definition.
+Deparse = Callable[[Definition], str]
 
-_OPERATIONS: dict[str, type[IndexOperation]] = {
-    "build": BuildIndexOp,
-    "replace": ReplaceIndexOp,
-    "drop": DropIndexOnlineOp,
-    "rename": RenameIndexOp,
-    "alter": AlterIndexOp,
-}
 _SEQUENTIAL = re.compile(r"[0-9]{2,8}")
 #: What Alembic tells a template besides.
 _FACTS: dict[str, Any] = {
@@ -66,7 +60,7 @@ def revise(
 ) -> Path | None:
     """Write the revision that makes the captured database agree with the specs; None when it does already.
 
-    `canonical` gives a definition as a server understands it, `deparse` as pg_get_indexdef prints it.
+    `canonical` gives a definition as a server understands it, `deparse` as it prints one.
     """
     specs = load_specs(specs_dir)
 
@@ -74,7 +68,7 @@ def revise(
         relation = snapshot.relation(schema, table)
         return None if relation is None or relation.tuples < 0 else relation.tuples
 
-    found = changes(specs, snapshot.indexes, canonical, rows)
+    found = changes(specs, existing_objects(snapshot), canonical, rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
     return write_revision(config, message, found, deparse=deparse, partitioned=partitioned) if found else None
 
@@ -90,7 +84,7 @@ def write_revision(
 ) -> Path:
     """Write one revision on top of the project's head, by the project's own template, and return its path.
 
-    `deparse` gives pg_get_indexdef of a definition; `partitioned` tables are (schema, name).
+    `deparse` gives what a server prints of a definition; `partitioned` tables are (schema, name).
     Raises InputError when Alembic cannot write it: no configuration, several heads, no script location.
     """
     operations = operations_of(found, deparse=deparse, partitioned=partitioned)
@@ -114,26 +108,55 @@ def write_revision(
 
 def operations_of(
     found: Sequence[Change], *, deparse: Deparse | None, partitioned: Collection[tuple[str, str]] = ()
-) -> tuple[IndexOperation, ...]:
-    """Return the operations that make the changes."""
+) -> tuple[MigrateOperation, ...]:
+    """Return the operations that make the changes: those of indexes, then those of statistics, by table.
 
-    def step(change: Change) -> Step:
-        index = change.index
-        builds = change.kind in {"create", "replace"}
-        # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
-        definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
-        return plan(change, definition=definition, partitioned=(index.schema, index.table) in partitioned)
+    So the ANALYZE that ends the latter fills the statistics of new indexes on expressions as well.
+    """
+    indexes = tuple(
+        operation(_index_step(change, change.definition, deparse, partitioned))
+        for change in _ordered(found)
+        if isinstance(change.definition, IndexDef)
+    )
+    by_table: dict[tuple[str, str], list[Change]] = {}
+    for change in _ordered(found):
+        if isinstance(change.definition, StatisticsDef):
+            by_table.setdefault((change.definition.schema, change.definition.table), []).append(change)
+    return (*indexes, *(_of_statistics(each, deparse) for each in by_table.values()))
 
-    return tuple(operation(step(change)) for change in _ordered(found))
+
+def _index_step(
+    change: Change, index: IndexDef, deparse: Deparse | None, partitioned: Collection[tuple[str, str]]
+) -> Step:
+    builds = change.kind in {"create", "replace"}
+    # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
+    definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
+    return plan_index(change, index, definition=definition, partitioned=(index.schema, index.table) in partitioned)
+
+
+def _of_statistics(found: Sequence[Change], deparse: Deparse | None) -> TableOperations:
+    plan = plan_statistics(found, deparse)
+    forward = [operation(step) for step in plan.steps]
+    back = [operation(Step(schema=s.schema, table=s.table, forward=s.reverse, reverse=s.forward)) for s in plan.steps]
+    back.reverse()
+    first = plan.steps[0]
+    for operations, action in ((forward, plan.analyze), (back, plan.analyze_reversed)):
+        if action is not None:
+            operations.append(_operation(first, action))
+    return TableOperations(forward, back)
 
 
 def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
     """Put builds before drops, for what takes over should be there first; but a name has to be free to be taken."""
-    wanted = {(change.index.schema, change.index.name) for change in found if change.kind != "drop"}
+
+    def name(change: Change) -> tuple[str, str, str]:
+        return kind_of(change.definition), change.definition.schema, change.definition.name
+
+    wanted = {name(change) for change in found if change.kind != "drop"}
 
     def place(change: Change) -> int:
         if change.kind == "drop":
-            return 0 if (change.index.schema, change.index.name) in wanted else 4
+            return 0 if name(change) in wanted else 4
         # Creations follow each other, so that they can be built side by side.
         return {"rename": 1, "alter": 1, "create": 2}.get(change.kind, 3)
 
@@ -170,23 +193,23 @@ def _body(operations: Sequence[MigrateOperation]) -> str:
     return text.replace("\n", "\n    ")
 
 
-def operation(step: Step) -> IndexOperation:
+def operation(step: Step) -> ObjectOperation:
     """Return a step as the operation of a revision, which knows what undoes it."""
     return _operation(step, step.forward, _operation(step, step.reverse))
 
 
-def _operation(step: Step, deed: Action, reverse: IndexOperation | None = None) -> IndexOperation:
-    return _OPERATIONS[deed.kind](
-        deed.name,
+def _operation(step: Step, action: Action, reverse: ObjectOperation | None = None) -> ObjectOperation:
+    return OPERATIONS[action.verb](
+        action.name,
         step.table,
         schema=step.schema,
-        sql=deed.sql,
-        new_name=deed.new_name,
-        definition=deed.definition,
-        attributes=deed.attributes,
-        lock_timeout=_duration(deed.lock_timeout_ms),
-        settings=dict(deed.settings),
-        hazards=deed.hazards,
+        sql=action.sql,
+        new_name=action.new_name,
+        definition=action.definition,
+        attributes=action.attributes,
+        lock_timeout=_duration(action.lock_timeout_ms),
+        settings=dict(action.settings),
+        hazards=action.hazards,
         reverse_op=reverse,
     )
 
