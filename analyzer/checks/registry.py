@@ -12,6 +12,7 @@ from analyzer.checks.spec import (
     operator_classes,
     overlap,
     partitions,
+    statistics,
     usefulness,
     vectors,
     volatility,
@@ -45,8 +46,8 @@ RULES: Mapping[str, Rule] = {
     for rule in sorted(
         (
             UNREADABLE, *volatility.RULES, *expressions.RULES, *methods.RULES, *names.RULES, *operator_classes.RULES,
-            *partitions.RULES, *vectors.RULES, *overlap.RULES, *usefulness.RULES, DECLARED_TWICE, DECLARED_IN_MODEL,
-            REFUSED, BAD_SUPPRESSION, UNUSED_SUPPRESSION, EXPIRED_SUPPRESSION,
+            *partitions.RULES, *vectors.RULES, *overlap.RULES, *usefulness.RULES, *statistics.RULES,
+            DECLARED_TWICE, DECLARED_IN_MODEL, REFUSED, BAD_SUPPRESSION, UNUSED_SUPPRESSION, EXPIRED_SUPPRESSION,
         ),
         key=lambda rule: rule.code,
     )

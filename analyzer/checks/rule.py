@@ -8,6 +8,7 @@ from analyzer.catalog import Facts, type_name
 from analyzer.documents.report import Severity
 from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
+from analyzer.objects.definition import Kind
 from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.index import IndexSpec
 from analyzer.specs.tolerant import Entry
@@ -44,6 +45,11 @@ class Subject:
     def spec(self) -> IndexSpec:
         """Return the spec as written."""
         return self.entry.declared.spec
+
+    @property
+    def definition(self) -> IndexDef:
+        """Return the index, as the subject of any kind does its object."""
+        return self.index
 
     @property
     def table(self) -> tuple[str, str]:
@@ -172,5 +178,7 @@ class Rule:
     #: What a server answers to the bad spec; empty when it accepts it.
     sqlstates: tuple[str, ...] = ()
     check: Check = never
+    #: The kind of object it is asked about.
+    kind: Kind = "index"
     #: The server's building or refusing decides; without one the text answers as far as it can.
     decided_by_server: bool = False

@@ -47,6 +47,8 @@ class Problem:
     entry: Mapping[str, Any] | None = None
     #: Where that spec stands, when one is concerned.
     part: Part | None = None
+    #: Section of the file that it is in.
+    section: str | None = None
 
     @property
     def spec_line(self) -> int | None:
@@ -182,6 +184,7 @@ def _problems(model: type[Spec | SpecFile], value: object, part: Part) -> Iterat
                 value=each.value,
                 entry=entry,
                 part=None if model is SpecFile else part,
+                section=None if issubclass(model, SpecFile) else model.section,
             )
 
 
