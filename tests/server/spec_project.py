@@ -15,7 +15,9 @@ from squawked import ON_PURPOSE, offline, squawk
 from analyzer.capture.capture import capture
 from analyzer.db import connect, sqlalchemy_url
 from analyzer.migrate.plan.revision import revise
+from analyzer.objects.statistics import StatisticsDef
 from analyzer.specs.file import load_specs
+from analyzer.sql import render
 from analyzer.twin.twin import open_twin
 
 TEMPLATE = Path(__file__).parents[2] / "migrations" / "script.py.mako"
@@ -127,7 +129,11 @@ class SpecProject:
         """Make every declared object, as somebody would by hand."""
         with connect(self.url, autocommit=True) as connection:
             for spec in load_specs(self.specs).specs:
-                connection.execute(spec.spec.definition(spec.schema, spec.table, None).ddl().encode())
+                definition = spec.spec.definition(spec.schema, spec.table, None)
+                connection.execute(definition.ddl().encode())
+                if isinstance(definition, StatisticsDef) and definition.target is not None:
+                    names = {"schema": definition.schema, "name": definition.name}
+                    connection.execute(render("statistics/set_target", **names, target=definition.target))
 
     def facts(self) -> dict[str, Fact]:
         """Read every index that belongs to no constraint, and every statistics object."""
