@@ -170,10 +170,9 @@ def _examine(tally: _Findings, subject: Subject) -> None:
 
 
 def _examine_statistics(tally: _Findings, subject: StatisticsSubject) -> None:
-    refused = refused_rule(subject.built) if isinstance(subject.built, RejectedError) else None
     for rule in _about_specs("statistics"):
         asked = list(CHECKS[rule.code](subject)) if _wanted(subject) else [Unknown(reason=_not_made(subject))]
-        _record(tally, subject, rule, *_answers(subject, rule, asked, refused))
+        _record(tally, subject, rule, *_answers(subject, rule, asked, refused_rule(subject)))
 
 
 def _not_made(subject: AnySubject) -> str:

@@ -1,6 +1,6 @@
 """The objects of a database that a spec can declare, of every kind."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.capture.indexes import one_line, unwrapped
 from analyzer.documents.measured import ExtendedStatistics
@@ -52,6 +52,12 @@ def existing_statistics(statistics: ExtendedStatistics) -> ExistingStatistics:
         target=statistics.target,
     )
     return ExistingStatistics(definition=definition, ddl=statistics.definition, table_schema=statistics.table_schema)
+
+
+def as_printed(wanted: StatisticsDef, built: ExtendedStatistics) -> StatisticsDef:
+    """Return a definition with the text of what a server built of it, on whatever table."""
+    own = {"schema": wanted.schema, "table": wanted.table, "name": wanted.name, "target": wanted.target}
+    return replace(existing_statistics(built).definition, **own)
 
 
 def table_of(existing: Existing) -> tuple[str, str]:

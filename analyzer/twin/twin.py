@@ -22,7 +22,7 @@ from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
 from analyzer.postgres.lex import lex, significant
-from analyzer.specs.existing import existing_statistics
+from analyzer.specs.existing import as_printed
 from analyzer.sql import ident
 from analyzer.twin.build import building
 from analyzer.twin.hypothetical.add_indexes import Addition, TwinIndex, read_trees
@@ -323,8 +323,7 @@ class Twin:
         Raises InputError for a definition the server rejects.
         """
         if isinstance(wanted, StatisticsDef):
-            printed = existing_statistics(self._built_statistics(wanted)).definition
-            return cast("D", replace(printed, name=wanted.name, target=wanted.target))
+            return cast("D", as_printed(wanted, self._built_statistics(wanted)))
         return cast("D", definition(self._built_flat(wanted.renamed(BUILT_NAME).ddl())).renamed(wanted.name))
 
     def parse_ddl(self, statements: Sequence[str]) -> tuple[IndexDef, ...]:

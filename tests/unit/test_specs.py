@@ -1,6 +1,7 @@
 """Spec files say what they mean, are edited without a byte lost, and name the line of a mistake."""
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import ConflictError, InputError
 from analyzer.objects.index import IndexDef, Key
+from analyzer.objects.statistics import StatisticsDef
 from analyzer.specs.file import NewSpec, append_proposals, append_specs, load_specs, set_state
 from analyzer.specs.index import auto_lists
 from analyzer.specs.spec_file import SpecFile, json_schema
@@ -357,3 +359,84 @@ def test_what_is_proposed_is_what_is_read(
     assert read.spec.definition(read.schema, read.table, None) == index
     assert read.spec.name == index.name
     assert (read.spec.why or "", read.spec.evidence) == (why, evidence)
+
+
+BOTH_KINDS = """\
+# By hand.
+table: shop.product
+indexes:
+  - name: ix_a  # why not
+    keys: [a]
+
+# Together.
+statistics:
+  - name: st_a
+    columns: [a, b]  # country and city
+    state: proposed
+  - {name: st_b, expressions: [lower(a)], state: proposed}
+# The end.
+"""
+
+
+def statistics_of(name: str, *columns: str) -> NewSpec:
+    definition = StatisticsDef(schema="shop", table="product", name=name, kinds=("mcv",), columns=columns, target=0)
+    return NewSpec(definition=definition, state="approved")
+
+
+def test_each_kind_is_appended_to_its_own_section(tmp_path: Path) -> None:
+    path = write(tmp_path, BOTH_KINDS)
+    index = IndexDef(schema="shop", table="product", name="st_a", keys=(Key(column="b"),))
+    append_specs(tmp_path, [statistics_of("st_c", "b", "c"), NewSpec(definition=index, state="approved")])
+    expected = BOTH_KINDS.replace("    keys: [a]\n", "    keys: [a]\n  - name: st_a\n    keys: [b]\n").replace(
+        "# The end.", "  - name: st_c\n    kinds: [mcv]\n    columns: [b, c]\n    target: 0\n# The end."
+    )
+    assert path.read_text() == expected
+    with pytest.raises(ConflictError, match="st_c is declared already"):
+        append_specs(tmp_path, [statistics_of("st_c", "b", "c")])
+
+
+@pytest.mark.parametrize("end", ["", "statistics:\n", "statistics: []\n", "statistics: []  # none yet"])
+def test_a_section_that_is_missing_or_empty_is_begun(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path, f"table: shop.product\nindexes:\n  - {{name: ix, keys: [a]}}\n{end}")
+    append_specs(tmp_path, [statistics_of("st", "a", "b")])
+    assert path.read_text().startswith("table: shop.product\nindexes:\n  - {name: ix, keys: [a]}\n")
+    assert [(spec.kind, spec.spec.name) for spec in load_specs(tmp_path).specs] == [
+        ("index", "ix"),
+        ("statistics", "st"),
+    ]
+
+
+def test_a_new_file_of_statistics_alone_has_no_empty_list_of_indexes(tmp_path: Path) -> None:
+    (path,) = append_specs(tmp_path, [statistics_of("st", "a", "b")])
+    assert "indexes" not in path.read_text()
+    (spec,) = load_specs(tmp_path).specs
+    assert spec.spec.definition(spec.schema, spec.table, None) == statistics_of("st", "a", "b").definition
+
+
+def test_the_state_of_statistics_changes_and_nothing_else(tmp_path: Path) -> None:
+    path = write(tmp_path, BOTH_KINDS)
+    set_state(tmp_path, ["st_a", "st_b", "ix_a"], "retired")
+    changed = BOTH_KINDS.replace("state: proposed", "state: retired")
+    assert path.read_text() == changed.replace("ix_a  # why not\n", "ix_a  # why not\n    state: retired\n")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{name: st, columns: [a, b], kinds: [histogram]}", "statistics.1.kinds.1: it should be 'ndistinct'"),
+        ("{name: st, columns: [a, b], target: -1}", "statistics.1.target: it should be greater than or equal to 0"),
+        ("{name: st, keys: [a, b]}", "statistics.1.keys: "),
+    ],
+)
+def test_a_mistake_in_statistics_is_said_with_its_line(tmp_path: Path, entry: str, message: str) -> None:
+    write(tmp_path, f"table: shop.product\nstatistics:\n  - {entry}\n")
+    with pytest.raises(InputError, match=re.escape(f":3: {message}")):
+        load_specs(tmp_path)
+
+
+def test_all_kinds_are_the_default_and_their_order_says_nothing() -> None:
+    plain = StatisticsDef(schema="s", table="t", name="st", columns=("a", "b"))
+    assert plain == StatisticsDef(
+        schema="s", table="t", name="other", kinds=("mcv", "dependencies", "ndistinct"), columns=("a", "b"), target=7
+    )
+    assert plain != StatisticsDef(schema="s", table="t", name="st", kinds=("mcv",), columns=("a", "b"))

@@ -111,8 +111,11 @@ def _created(definition: D, build: Canonical) -> D | RejectedError:
         return RejectedError(statement=definition.name, sqlstate="42601", message=str(error))
 
 
-def refused_rule(refusal: RejectedError) -> str:
-    """Return the code of the rule a server's refusal of statistics is about."""
+def refused_rule(subject: StatisticsSubject) -> str | None:
+    """Return the code of the rule that the server's refusal is about; None when it did not refuse."""
+    refusal = subject.built
+    if not isinstance(refusal, RejectedError):
+        return None
     for states, pattern, code in _PATTERNS:
         if refusal.sqlstate in states.split("|") and re.search(pattern, refusal.message):
             return code

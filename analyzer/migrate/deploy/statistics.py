@@ -50,7 +50,7 @@ def create_statistics(context: MigrationContext, target: Target) -> None:
     with deploying(context, target, _condition) as deploy:
         state = _own_state(deploy.connection, target)
         if state is None:
-            deploy.short_sql(target.sql, what=f"creating {target.qualified_name}", remedy=_AGAIN)
+            _run(deploy, target, f"creating {target.qualified_name}")
         elif not _same(deploy.connection, target, state):
             raise DeployError(
                 f"{target.qualified_name} exists with another definition: {state.definition}; wanted: "
@@ -72,7 +72,10 @@ def replace_statistics(context: MigrationContext, target: Target) -> None:
         state = _own_state(deploy.connection, target)
         if state is None or not _same(deploy.connection, target, state):
             what = f"replacing {target.qualified_name}"
-            deploy.short(lambda: _in_transaction(deploy.connection, statements, what), what=what)
+            deploy.short(
+                lambda: _in_transaction(deploy.connection, statements, what),
+                what=what, lock_timeout=target.lock_timeout,
+            )  # fmt: skip
         else:
             LOG.info("%s is there already", target.qualified_name)
             _set_target(deploy, target)
@@ -87,7 +90,7 @@ def drop_statistics(context: MigrationContext, target: Target) -> None:
         if _own_state(deploy.connection, target) is None:
             LOG.info("%s is gone already", target.qualified_name)
         else:
-            deploy.short_sql(target.sql, what=f"dropping {target.qualified_name}", remedy=_AGAIN)
+            _run(deploy, target, f"dropping {target.qualified_name}")
 
 
 def rename_statistics(context: MigrationContext, target: Target) -> None:
@@ -110,7 +113,7 @@ def rename_statistics(context: MigrationContext, target: Target) -> None:
                 f"neither {target.qualified_name} nor {renamed.qualified_name} exists; write the revision again"
             )
         if old is not None:
-            deploy.short_sql(target.sql, what=f"renaming {target.qualified_name}", remedy=_AGAIN)
+            _run(deploy, target, f"renaming {target.qualified_name}")
         else:
             LOG.info("%s has its name already", renamed.qualified_name)
         _set_target(deploy, renamed)
@@ -128,12 +131,16 @@ def alter_statistics(context: MigrationContext, target: Target) -> None:
 
 
 def analyze_table(context: MigrationContext, target: Target) -> None:
-    """ANALYZE a table; its statistics objects get their data, and may be repeated at any time."""
+    """ANALYZE a table, which gives its statistics objects their data; may be repeated at any time."""
     if context.as_sql:
         offline.write(context, target, iter((target.sql,)))
         return
     with deploying(context, target, _condition_of_table) as deploy:
-        deploy.short_sql(target.sql, what=f"analyzing {target.qualified_table}", remedy=_AGAIN)
+        _run(deploy, target, f"analyzing {target.qualified_table}")
+
+
+def _run(deploy: Deploy, target: Target, what: str) -> None:
+    deploy.short_sql(target.sql, what=what, remedy=_AGAIN, lock_timeout=target.lock_timeout)
 
 
 def _set_target(deploy: Deploy, target: Target) -> None:

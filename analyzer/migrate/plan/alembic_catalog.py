@@ -21,7 +21,7 @@ from analyzer.migrate.deploy.session import commits_by_itself
 from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
-from analyzer.specs.existing import Existing, existing_statistics
+from analyzer.specs.existing import Existing, as_printed, existing_statistics
 from analyzer.specs.file import DeclaredSpec
 from analyzer.specs.spec_file import Spec
 from analyzer.sql import conforming, expression, ident, render_text
@@ -86,9 +86,7 @@ class Live:
     def canonical(self, wanted: D) -> D:
         """Return a definition as this server prints it; raises InputError when it would not build it."""
         if isinstance(wanted, StatisticsDef):
-            printed = existing_statistics(as_extended(self._created(wanted))).definition
-            own = {"schema": wanted.schema, "table": wanted.table, "name": wanted.name, "target": wanted.target}
-            return cast("D", replace(printed, **own))
+            return cast("D", as_printed(wanted, as_extended(self._created(wanted))))
         built = definition(self._built(wanted))
         return cast("D", replace(built, schema=wanted.schema, table=wanted.table, name=wanted.name, tablespace=None))
 
