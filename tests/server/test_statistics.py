@@ -37,6 +37,7 @@ EVERY_KIND = """
 {name: st_two, kinds: [dependencies, ndistinct], columns: [v, d], expressions: ["lower(s)"]}
 {name: St Single, expressions: ["a + b"]}
 {name: st_case, columns: [a], expressions: ["CASE WHEN a > 1 THEN s END", "(t.b + 1)"]}
+{name: ix_lower, columns: [b, d]}
 {name: st_proposed, columns: [a, d], state: proposed}
 """
 
@@ -57,8 +58,8 @@ def project(tmp_path: Path, any_server: str) -> Iterator[SpecProject]:
 def test_the_first_revision_creates_everything_and_takes_it_away_again(project: SpecProject, twin: bool) -> None:
     project.declare("{name: ix_lower, keys: [{expression: lower(s)}]}", statistics=EVERY_KIND)
     text = obey(project, twin=twin)
-    assert text.count("op.create_statistics(") == 5
-    assert text.count("op.drop_statistics(") == 5
+    assert text.count("op.create_statistics(") == 6
+    assert text.count("op.drop_statistics(") == 6
     assert text.count("op.analyze_table(") == 1
     facts = project.facts()
     assert facts["statistics st_all"].statistics == "500"

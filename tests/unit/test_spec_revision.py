@@ -2,29 +2,36 @@
 
 import ast
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from alembic.operations import Operations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.documents.snapshot import Index
 from analyzer.migrate.operations import (
+    OPERATIONS,
     AlterIndexOp,
     BuildIndexOp,
     DropIndexOnlineOp,
     IndexOperation,
+    ObjectOperation,
     ReindexIndexOp,
     RenameIndexOp,
     ReplaceIndexOp,
     SideBySideBuilds,
+    TableOperations,
     beside_each_other,
     render_operation,
 )
 from analyzer.migrate.plan.revision import operation as operation_of
 from analyzer.migrate.plan.revision import operations_of
-from analyzer.migrate.plan.steps import plan_index
+from analyzer.migrate.plan.steps import Verb, plan_index
 from analyzer.objects.index import IndexDef, Key
+from analyzer.objects.statistics import StatisticsDef
 from analyzer.specs.diff import Change, Kind
+from analyzer.specs.existing import ExistingStatistics
 from analyzer.specs.file import DeclaredSpec
 from analyzer.specs.index import IndexSpec
 from analyzer.sql import literal
@@ -200,3 +207,66 @@ def keyword(rendered: str, name: str) -> str:
     assert isinstance(call, ast.Expr)
     assert isinstance(call.value, ast.Call)
     return ast.unparse(next(each.value for each in call.value.keywords if each.arg == name))
+
+
+def exists(name: str, *columns: str, target: int | None = None) -> ExistingStatistics:
+    definition = StatisticsDef(schema="s", table="t", name=name, columns=columns, target=target)
+    return ExistingStatistics(definition=definition, ddl=definition.ddl(), table_schema="s")
+
+
+def test_the_steps_of_a_tables_statistics_end_with_one_analyze_in_each_direction() -> None:
+    def change(kind: Kind, name: str, current: ExistingStatistics | None) -> Change:
+        wanted = StatisticsDef(schema="s", table="t", name=name, columns=("a", "b"), target=9)
+        definition = current.definition if kind == "drop" and current is not None else wanted
+        return Change(kind=kind, spec=None, definition=definition, current=current)
+
+    found = [
+        change("create", "st_new", None),
+        change("drop", "st_gone", exists("st_gone", "a", "c")),
+        change("rename", "st_after", exists("st_before", "a", "b", target=9)),
+        change("replace", "st_other", exists("st_other", "b", "c")),
+        change("alter", "st_target", exists("st_target", "a", "b")),
+    ]
+    (operations,) = operations_of(found, deparse=None)
+    assert isinstance(operations, TableOperations)
+    assert verbs(operations) == [
+        ("rename_statistics", "st_before"),
+        ("alter_statistics", "st_target"),
+        ("create_statistics", "st_new"),
+        ("replace_statistics", "st_other"),
+        ("drop_statistics", "st_gone"),
+        ("analyze_table", "t"),
+    ]
+    back = operations.reverse()
+    assert verbs(back) == [
+        ("create_statistics", "st_gone"),
+        ("replace_statistics", "st_other"),
+        ("drop_statistics", "st_new"),
+        ("alter_statistics", "st_target"),
+        ("rename_statistics", "st_after"),
+        ("analyze_table", "t"),
+    ]
+    assert verbs(back.reverse()) == verbs(operations)
+    calls = [ast.unparse(each).split("(")[0] for each in ast.parse(render_operation(operations)).body]
+    assert calls == [f"op.{verb}" for verb, _ in verbs(operations)]
+
+
+def verbs(operations: TableOperations) -> list[tuple[str, str]]:
+    return [(each.verb, each.name) for each in operations.ops if isinstance(each, ObjectOperation)]
+
+
+def test_what_is_only_dropped_or_renamed_needs_no_analyze() -> None:
+    current = exists("st", "a", "b")
+    drop = Change(kind="drop", spec=None, definition=current.definition, current=current)
+    renaming = Change(kind="rename", spec=None, definition=current.definition.renamed("st_new"), current=current)
+    for change, verb in ((drop, "drop_statistics"), (renaming, "rename_statistics")):
+        (operations,) = operations_of([change], deparse=None)
+        assert isinstance(operations, TableOperations)
+        assert verbs(operations) == [(verb, "st")]
+
+
+def test_every_action_of_a_step_is_an_operation() -> None:
+    assert set(get_args(Verb)) <= set(OPERATIONS)
+    for verb, operation in OPERATIONS.items():
+        assert operation.verb == verb
+        assert callable(getattr(Operations, verb))

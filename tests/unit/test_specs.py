@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from catalogs import snapshot, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,7 @@ from analyzer.specs.file import NewSpec, append_proposals, append_specs, load_sp
 from analyzer.specs.index import auto_lists
 from analyzer.specs.spec_file import SpecFile, json_schema
 from analyzer.specs.tolerant import load_sources
+from analyzer.workflows.declared import declared
 
 ROOT = Path(__file__).parents[2]
 
@@ -440,3 +442,9 @@ def test_all_kinds_are_the_default_and_their_order_says_nothing() -> None:
         schema="s", table="t", name="other", kinds=("mcv", "dependencies", "ndistinct"), columns=("a", "b"), target=7
     )
     assert plain != StatisticsDef(schema="s", table="t", name="st", kinds=("mcv",), columns=("a", "b"))
+
+
+def test_the_advisor_is_told_of_indexes_alone(tmp_path: Path) -> None:
+    write(tmp_path, BOTH_KINDS)
+    found = declared(load_specs(tmp_path), snapshot(table("product", "a integer, b integer", schema="shop")))
+    assert [each.index.name for each in found] == ["ix_a"]
