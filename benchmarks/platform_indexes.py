@@ -59,8 +59,8 @@ def build_indexes(url: str) -> Builds:
 
 
 def _specified() -> list[IndexDef]:
-    specs = load_specs(project_files() / "index_specs").specs
-    return [each.spec.index(each.schema, each.table, rows=None) for each in specs]
+    specs = load_specs(project_files() / "index_specs").indexes
+    return [each.spec.definition(each.schema, each.table, rows=None) for each in specs]
 
 
 def _free_indexes(connection: db.Connection) -> set[str]:

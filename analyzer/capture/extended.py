@@ -59,18 +59,19 @@ def read_extended(reader: Reader, relations: Sequence[int], *, values: bool) -> 
         expressions = grouped(reader.rows("extended_expressions", bind, direct=direct))
     except REFUSALS as error:
         return Extended(
-            statistics=tuple(_record(row, ()) for row in rows),
+            statistics=tuple(as_extended(row, ()) for row in rows),
             not_examined=(NotExamined(what="extended statistics", reason=refusal(error)),),
         )
     found = {row["oid"]: _data(row, data.get(row["oid"], []), expressions.get(row["oid"], [])) for row in rows}
     return Extended(
-        statistics=tuple(_record(row, found[row["oid"]].parts) for row in rows),
+        statistics=tuple(as_extended(row, found[row["oid"]].parts) for row in rows),
         not_examined=tuple(gap for row in rows for gap in _gaps(row, found[row["oid"]], direct=direct)),
     )
 
 
-def _record(row: DictRow, data: tuple[ExtendedData, ...]) -> ExtendedStatistics:
-    names = ("schema_name", "name", "table_schema", "table", "definition", "columns", "expressions")
+def as_extended(row: Mapping[str, Any], data: tuple[ExtendedData, ...] = ()) -> ExtendedStatistics:
+    """Turn a row of `capture/extended_statistics` into a record."""
+    names = ("schema_name", "name", "table_schema", "table", "definition", "columns", "expressions", "target")
     return ExtendedStatistics(**{name: row[name] for name in names}, data=data)
 
 

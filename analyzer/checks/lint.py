@@ -1,9 +1,9 @@
-"""Ask every rule about every declared index, by the text alone or with what a database and a twin add."""
+"""Ask every rule about every declared object, by the text alone or with what a database and a twin add."""
 
 import dataclasses
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -23,6 +23,13 @@ from analyzer.checks.rule import Known, Rule, Subject, Unknown, Violation
 from analyzer.checks.spec import suppressions
 from analyzer.checks.spec.expressions import looks_like_expression
 from analyzer.checks.spec.sqlstates import rule_of
+from analyzer.checks.spec.statistics import (
+    CHECKS,
+    REFUSED_STATISTICS,
+    StatisticsSubject,
+    refused_rule,
+    statistics_subjects,
+)
 from analyzer.checks.spec.suppressions import Ignore, Malformed
 from analyzer.documents.findings import (
     FindingsDocument,
@@ -35,16 +42,20 @@ from analyzer.documents.findings import (
 )
 from analyzer.documents.not_examined import NotExamined
 from analyzer.errors import InputError, NotExaminableError, RejectedError
+from analyzer.objects.definition import Kind
 from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef
 from analyzer.postgres.identifiers import MOST_BYTES, fits
+from analyzer.specs.diff import Canonical
 from analyzer.specs.edits import edits_of
 from analyzer.specs.index import spec_entry
+from analyzer.specs.spec_file import Spec
+from analyzer.specs.statistics import StatisticsSpec
 from analyzer.specs.tolerant import Entry, Problem, Source
 from analyzer.specs.yaml_tree import MOST_SHOWN, Part, dump_mapping
 from analyzer.sql import ident, shortened
 
-#: Builds a definition on the flat twin and returns it as the server prints it; raises RejectedError or InputError.
-Build = Callable[[IndexDef], IndexDef]
+AnySubject = Subject | StatisticsSubject
 
 _TEXT_BASIS = "the text of the specs alone"
 
@@ -66,7 +77,7 @@ def lint(
     *,
     today: dt.date,
     known: Known | None = None,
-    build: Build | None = None,
+    build: Canonical | None = None,
     basis: str = _TEXT_BASIS,
     model_indexes: Sequence[IndexDef] | None = None,
     not_examined: Iterable[NotExamined] = (),
@@ -75,26 +86,29 @@ def lint(
 
     Raises NotExaminableError when the files hold no spec.
     """
-    subjects = tuple(_subjects(sources, known, build))
+    subjects, statistics = tuple(_subjects(sources, known, build)), statistics_subjects(sources, known, build)
     problems = [(source, problem) for source in sources for problem in source.problems]
-    if not subjects and not problems:
+    if not subjects and not statistics and not problems:
         raise NotExaminableError("no spec was found to lint; name spec files, or a directory of them")
     tally = _Findings()
     for source, problem in problems:
         _add_problem(tally, source, problem)
-    for where in dict.fromkeys((str(s.path), p.spec_line) for s, p in problems if p.spec_line is not None):
-        for rule in _about_specs():
-            _skip_at(tally, where, rule, "the spec cannot be read")
+    unread = dict.fromkeys((str(s.path), p.spec_line, p.section) for s, p in problems if p.spec_line is not None)
+    for path, line, section in unread:
+        for rule in _about_specs("statistics" if section == StatisticsSpec.section else "index"):
+            _skip_at(tally, (path, line), rule, "the spec cannot be read")
     declared = _by_table(subjects)
     for subject in subjects:
         _examine(tally, replace(subject, declared=declared))
-    _add_twice(tally, subjects)
+    for each in statistics:
+        _examine_statistics(tally, each)
+    _add_twice(tally, (*subjects, *statistics))
     _add_models(tally, subjects, model_indexes, build)
     open_findings, suppressed = _suppress(tally, sources, today)
     return FindingsDocument(
         command="lint",
         basis=basis,
-        objects=len(subjects) + len({(s.path, p.spec_line) for s, p in problems if p.spec_line is not None}),
+        objects=len(subjects) + len(statistics) + len(unread),
         findings=tuple(open_findings),
         suppressed=tuple(suppressed),
         checks=tuple(_counts(tally, open_findings, suppressed)),
@@ -102,16 +116,16 @@ def lint(
     )
 
 
-def _about_specs() -> Iterator[Rule]:
-    return (rule for rule in LINT_RULES.values() if rule.code not in ABOUT_FILES)
+def _about_specs(kind: Kind = "index") -> Iterator[Rule]:
+    return (rule for rule in LINT_RULES.values() if rule.code not in ABOUT_FILES and rule.kind == kind)
 
 
-def _subjects(sources: Sequence[Source], known: Known | None, build: Build | None) -> Iterator[Subject]:
+def _subjects(sources: Sequence[Source], known: Known | None, build: Canonical | None) -> Iterator[Subject]:
     for source in sources:
         for entry in source.entries:
             declared = entry.declared
             rows = known.catalog.indexed_rows(declared.schema, declared.table) if known is not None else None
-            index = declared.spec.index(declared.schema, declared.table, rows)
+            index = declared.spec.definition(declared.schema, declared.table, rows)
             subject = Subject(entry=entry, index=index, known=known)
             yield replace(subject, built=_built(index, build)) if build and _wanted(subject) else subject
 
@@ -123,11 +137,11 @@ def _by_table(subjects: Iterable[Subject]) -> dict[tuple[str, str], tuple[Subjec
     return {table: tuple(each) for table, each in found.items()}
 
 
-def _wanted(subject: Subject) -> bool:
+def _wanted(subject: AnySubject) -> bool:
     return subject.spec.state in ("proposed", "approved")
 
 
-def _built(index: IndexDef, build: Build) -> IndexDef | RejectedError:
+def _built(index: IndexDef, build: Canonical) -> IndexDef | RejectedError:
     # A twin has no tablespaces; TX120 looks those up elsewhere.
     wanted = replace(index, tablespace=None)
     try:
@@ -151,20 +165,32 @@ def _examine(tally: _Findings, subject: Subject) -> None:
             if code in ("TX118", "TX119") and subject.spec.state == "retired":
                 asked[code] = list(rule.check(subject))
             else:
-                _skip(tally, subject, rule, f"state: {subject.spec.state}, so it is not built")
+                _skip(tally, subject, rule, _not_made(subject))
                 continue
-        hits, unknown = _answers(subject, rule, asked[code], refused)
-        if unknown and not hits:
-            for reason in unknown:
-                _skip(tally, subject, rule, reason)
-            continue
-        tally.examined[code] += 1
-        for hit in hits:
-            tally.findings.append(_finding(tally, subject, rule, hit))
+        _record(tally, subject, rule, *_answers(subject, rule, asked[code], refused))
+
+
+def _examine_statistics(tally: _Findings, subject: StatisticsSubject) -> None:
+    for rule in _about_specs("statistics"):
+        asked = list(CHECKS[rule.code](subject)) if _wanted(subject) else [Unknown(reason=_not_made(subject))]
+        _record(tally, subject, rule, *_answers(subject, rule, asked, refused_rule(subject)))
+
+
+def _not_made(subject: AnySubject) -> str:
+    return f"state: {subject.spec.state}, so it is not {'built' if isinstance(subject, Subject) else 'created'}"
+
+
+def _record(tally: _Findings, subject: AnySubject, rule: Rule, hits: list[Violation], unknown: list[str]) -> None:
+    if unknown and not hits:
+        for reason in unknown:
+            _skip(tally, subject, rule, reason)
+        return
+    tally.examined[rule.code] += 1
+    tally.findings += [_finding(tally, subject, rule, hit) for hit in hits]
 
 
 def _answers(
-    subject: Subject, rule: Rule, answers: Sequence[Violation | Unknown], refused: str | None
+    subject: AnySubject, rule: Rule, answers: Sequence[Violation | Unknown], refused: str | None
 ) -> tuple[list[Violation], list[str]]:
     """Let the server overrule the text where it was asked: what it builds is right, what it refuses is not."""
     hits = [answer for answer in answers if isinstance(answer, Violation)]
@@ -175,13 +201,14 @@ def _answers(
     if not rule.decided_by_server:
         return hits, unknown
     if subject.built is None:
-        return hits, ["only a server can say; give -d URL or --snapshot"] if rule is REFUSED else unknown
-    if isinstance(subject.built, IndexDef):
+        only_server = not unknown and rule.code in (REFUSED.code, REFUSED_STATISTICS)
+        return hits, ["only a server can say; give -d URL or --snapshot"] if only_server else unknown
+    if isinstance(subject.built, IndexDef | StatisticsDef):
         return [], []
     return hits, [] if hits else [f"the server stopped at {refused} before it looked"]
 
 
-def _skip(tally: _Findings, subject: Subject, rule: Rule, reason: str) -> None:
+def _skip(tally: _Findings, subject: AnySubject, rule: Rule, reason: str) -> None:
     _skip_at(tally, (str(subject.entry.declared.file), subject.entry.part.line), rule, reason)
 
 
@@ -190,10 +217,10 @@ def _skip_at(tally: _Findings, where: tuple[str, int], rule: Rule, reason: str) 
     tally.unseen.add((*where, rule.code))
 
 
-def _finding(tally: _Findings, subject: Subject, rule: Rule, hit: Violation) -> SpecFinding:
+def _finding(tally: _Findings, subject: AnySubject, rule: Rule, hit: Violation) -> SpecFinding:
     built, changed = subject.built, fixed_entry(subject, hit) or {}
     state = built.sqlstate if isinstance(built, RejectedError) and rule.decided_by_server else None
-    name = str(subject.index.qualified_name)
+    name = str(subject.definition.qualified_name)
     place = ".".join(str(step) for step in hit.at)
     return SpecFinding(
         code=rule.code,
@@ -207,14 +234,16 @@ def _finding(tally: _Findings, subject: Subject, rule: Rule, hit: Violation) -> 
         fix=_fix(changed),
         edits=_edits(subject.entry.text, subject.entry.part, changed),
         sqlstate=state or (rule.sqlstates[0] if len(rule.sqlstates) == 1 else None),
-        fingerprint=tally.prints.of(rule.code, str(subject.index.qualified_table), name, place),
+        fingerprint=tally.prints.of(rule.code, str(subject.definition.qualified_table), name, place),
     )
 
 
-def fixed_entry(subject: Subject, hit: Violation) -> dict[str, Any] | None:
+def fixed_entry(subject: AnySubject, hit: Violation) -> dict[str, Any] | None:
     """Return the keys of the spec that a fix changes; None as a value takes the key out."""
     if hit.fix is None and not hit.fix_keys:
         return None
+    if isinstance(subject, StatisticsSubject):
+        return dict(hit.fix_keys)
     before = spec_entry(subject.index, state="approved", why="", evidence={})
     after = spec_entry(hit.fix or subject.index, state="approved", why="", evidence={})
     names = [name for name in dict.fromkeys((*after, *before)) if before.get(name) != after.get(name)]
@@ -241,8 +270,10 @@ def _add_problem(tally: _Findings, source: Source, problem: Problem) -> None:
     rule, message = UNREADABLE, problem.message
     changed: dict[str, Any] = {}
     at = problem.location[-1] if problem.location else None
-    if at == "name" and isinstance(problem.value, str) and not fits(problem.value):
-        rule = LINT_RULES["TX114"]
+    if problem.location[:1] == ("kinds",) and problem.entry is not None:
+        rule = LINT_RULES["TX133"]
+    elif at == "name" and isinstance(problem.value, str) and not fits(problem.value):
+        rule = LINT_RULES["TX135" if problem.section == StatisticsSpec.section else "TX114"]
         message = (
             f"the name has {len(problem.value.encode())} bytes; PostgreSQL cuts it to {MOST_BYTES}, where two may meet"
         )
@@ -267,20 +298,20 @@ def _add_problem(tally: _Findings, source: Source, problem: Problem) -> None:
     )  # fmt: skip
 
 
-def _add_twice(tally: _Findings, subjects: Sequence[Subject]) -> None:
-    first: dict[tuple[str, str], Entry] = {}
+def _add_twice(tally: _Findings, subjects: Sequence[AnySubject]) -> None:
+    first: dict[tuple[type, str, str], Entry[Spec]] = {}
     for subject in subjects:
         tally.examined[DECLARED_TWICE.code] += 1
-        key = (subject.index.schema, subject.index.name)
+        key = (type(subject), subject.definition.schema, subject.definition.name)
         other = first.setdefault(key, subject.entry)
         if other is not subject.entry:
             where = f"{other.declared.file.as_posix()}:{other.line(('name',))}"
-            hit = Violation(message=f"{subject.index.qualified_name} is declared already at {where}", at=("name",))
+            hit = Violation(message=f"{subject.definition.qualified_name} is declared already at {where}", at=("name",))
             tally.findings.append(_finding(tally, subject, DECLARED_TWICE, hit))
 
 
 def _add_models(
-    tally: _Findings, subjects: Sequence[Subject], models: Sequence[IndexDef] | None, build: Build | None
+    tally: _Findings, subjects: Sequence[Subject], models: Sequence[IndexDef] | None, build: Canonical | None
 ) -> None:
     for subject in subjects:
         if models is None:
@@ -298,7 +329,7 @@ def _add_models(
             tally.findings.append(_finding(tally, subject, DECLARED_IN_MODEL, hit))
 
 
-def _of_model(subject: Subject, models: Sequence[IndexDef], build: Build | None) -> IndexDef | None:
+def _of_model(subject: Subject, models: Sequence[IndexDef], build: Canonical | None) -> IndexDef | None:
     """Find the index of a model that has the name of a declared one, or its definition as far as that is known."""
     own = subject.index
     if subject.spec.state == "rejected":

@@ -11,6 +11,7 @@ from analyzer.checks.spec import (
     operator_classes,
     overlap,
     partitions,
+    statistics,
     usefulness,
     vectors,
     volatility,
@@ -68,6 +69,30 @@ DRIFT_RULES = (
         code="TX310", name="incomparable-index", aliases=("contradiction",), severity="error",
         title="spec contradicts the database, or the server rejects it",
     ),
+    Rule(
+        code="TX313", name="missing-statistics", kind="statistics", severity="error",
+        title="declared statistics object does not exist",
+    ),
+    Rule(
+        code="TX314", name="different-statistics-definition", kind="statistics", severity="error",
+        title="definition of a statistics object differs from its spec",
+    ),
+    Rule(
+        code="TX315", name="unmanaged-statistics", kind="statistics", severity="error",
+        title="statistics object is named by no spec, on a table with `manage: all`",
+    ),
+    Rule(
+        code="TX316", name="retired-statistics", kind="statistics", severity="error",
+        title="retired statistics object still exists",
+    ),
+    Rule(
+        code="TX317", name="different-statistics-target", kind="statistics", severity="error",
+        title="target of a statistics object differs from its spec",
+    ),
+    Rule(
+        code="TX318", name="renamed-statistics", kind="statistics", severity="error",
+        title="declared statistics object exists under another name",
+    ),
 )  # fmt: skip
 #: What `twindex check` says about Alembic's env.py.
 PLUGIN_MISSING = Rule(
@@ -91,8 +116,8 @@ def _by_code(rules: Iterable[Rule]) -> Mapping[str, Rule]:
 LINT_RULES = _by_code(
     (
         UNREADABLE, *volatility.RULES, *expressions.RULES, *methods.RULES, *names.RULES, *operator_classes.RULES,
-        *partitions.RULES, *vectors.RULES, *overlap.RULES, *usefulness.RULES, DECLARED_TWICE, DECLARED_IN_MODEL,
-        REFUSED, BAD_SUPPRESSION, UNUSED_SUPPRESSION, EXPIRED_SUPPRESSION,
+        *partitions.RULES, *vectors.RULES, *overlap.RULES, *usefulness.RULES, *statistics.RULES,
+        DECLARED_TWICE, DECLARED_IN_MODEL, REFUSED, BAD_SUPPRESSION, UNUSED_SUPPRESSION, EXPIRED_SUPPRESSION,
     )
 )  # fmt: skip
 #: Every rule of every command.

@@ -8,8 +8,9 @@ from analyzer.catalog import Catalog, type_name
 from analyzer.documents.findings import Severity
 from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
+from analyzer.objects.definition import Kind
 from analyzer.objects.index import IndexDef, Key
-from analyzer.specs.index import Spec
+from analyzer.specs.index import IndexSpec
 from analyzer.specs.tolerant import Entry
 from analyzer.workload.shapes import TableShape
 
@@ -27,7 +28,7 @@ class Known:
 class Subject:
     """One declared index as the rules see it."""
 
-    entry: Entry
+    entry: Entry[IndexSpec]
     index: IndexDef
     #: None when there is only the text.
     known: Known | None = None
@@ -39,9 +40,14 @@ class Subject:
     )
 
     @property
-    def spec(self) -> Spec:
+    def spec(self) -> IndexSpec:
         """Return the spec as written."""
         return self.entry.declared.spec
+
+    @property
+    def definition(self) -> IndexDef:
+        """Return the index, as the subject of any kind does its object."""
+        return self.index
 
     @property
     def table(self) -> tuple[str, str]:
@@ -171,6 +177,8 @@ class Rule:
     #: What a server answers to the bad spec; empty when it accepts it.
     sqlstates: tuple[str, ...] = ()
     check: Check = never
+    #: The kind of object it is asked about.
+    kind: Kind = "index"
     #: The server's building or refusing decides; without one the text answers as far as it can.
     decided_by_server: bool = False
 

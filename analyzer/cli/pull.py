@@ -9,8 +9,8 @@ from analyzer.cli.options import Database, Source, database_option, quiet_option
 from analyzer.console import say, tell
 from analyzer.errors import InputError
 from analyzer.paths import is_directory
+from analyzer.specs.fields import parse_table
 from analyzer.specs.file import load_specs
-from analyzer.specs.index import parse_table
 from analyzer.specs.pull import pull
 from analyzer.visible import visible
 
@@ -38,7 +38,7 @@ def command(*, database: Database, specs: Path | None, tables: tuple[str, ...], 
     for path in pulled.files:
         say(str(path))
     if not quiet:
-        tell(f"declared: {len(pulled.indexes)}, files written: {len(pulled.files)}")
+        tell(f"declared: {len(pulled.objects)}, files written: {len(pulled.files)}")
         for gap in pulled.left_out:
             tell(visible(f"not declared: {gap.what}: {gap.reason}"))
 

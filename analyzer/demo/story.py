@@ -157,7 +157,7 @@ def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, 
     """Approve what was proposed, as a DBA would, write the revision and run it; return each build's seconds."""
     progress("approve, revise, upgrade", None)
     specs, url = directory / "index_specs", running.url(DATABASE)
-    proposed = [spec.spec.name for spec in load_specs(specs).specs if spec.spec.state == "proposed"]
+    proposed = [spec.spec.name for spec in load_specs(specs).indexes if spec.spec.state == "proposed"]
     set_state(specs, proposed, "approved")
     config = _alembic(directory, url)
     revise(read_database(url, statements=False), specs, config, message="proposed", choice=_OURS)
@@ -201,11 +201,11 @@ def _report(before: Snapshot, after: Snapshot, advice: Advice, seconds: dict[str
 
 def _found(advice: Advice) -> tuple[tuple[str, str | None], ...]:
     """Name, for each spec that was left out, the proposal that begins as it does; another access method is said."""
-    left_out = {spec.spec.name: spec for spec in load_specs(project_files() / "index_specs").specs}
+    left_out = {spec.spec.name: spec for spec in load_specs(project_files() / "index_specs").indexes}
     found: list[tuple[str, str | None]] = []
     for name in LEFT_OUT:
         spec = left_out[name]
-        wanted = spec.spec.index(spec.schema, spec.table, None)
+        wanted = spec.spec.definition(spec.schema, spec.table, None)
         alike = [proposal.built.index for proposal in advice.proposals if _alike(proposal.built.index, wanted)]
         alike.sort(key=lambda index: index.method != wanted.method)
         other = f" ({alike[0].method} instead of {wanted.method})" if alike and alike[0].method != wanted.method else ""

@@ -98,6 +98,8 @@ class ExtendedStatistics(SnapshotRecord):
     #: In the order of the table's columns.
     columns: ColumnNames
     expressions: tuple[Text, ...] = ()
+    #: Of ALTER STATISTICS … SET STATISTICS; None for the largest of its columns'.
+    target: Annotated[int, Field(ge=0, le=10_000)] | None = None
     data: tuple[ExtendedData, ...] = ()
 
 

@@ -19,6 +19,8 @@ class HazardCode(StrEnum):
     INDEX_RENAMED = "INDEX_RENAMED"
     INDEX_DROPPED = "INDEX_DROPPED"
     UNIQUE = "UNIQUE"
+    STATISTICS_DROPPED = "STATISTICS_DROPPED"
+    ANALYZE = "ANALYZE"
 
     @property
     def summary(self) -> str:
@@ -33,6 +35,8 @@ _SUMMARIES = {
     HazardCode.INDEX_RENAMED: "renames an index: hints and monitoring that name it need the new name",
     HazardCode.INDEX_DROPPED: "drops an index: queries that used it get another plan",
     HazardCode.UNIQUE: "builds a unique index: fails on duplicates, and rejects them from then on",
+    HazardCode.STATISTICS_DROPPED: "drops extended statistics: estimates that used them change, and plans with them",
+    HazardCode.ANALYZE: "analyzes a table: reads a sample of it, and of every partition",
 }
 
 

@@ -2,67 +2,111 @@
 
 import os
 import re
-import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeGuard, TypeVar
 
 from pydantic import ValidationError
 
-from analyzer.atomic_file import stage_file
 from analyzer.errors import ConflictError, InputError
+from analyzer.objects.definition import Definition, Kind, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.paths import files_of, is_directory
-from analyzer.specs.index import Spec, SpecFile, State, spec_entry
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.specs.fields import State
+from analyzer.specs.index import IndexSpec, spec_entry
+from analyzer.specs.spec_file import SECTIONS, Spec, SpecFile
+from analyzer.specs.spec_text import replace_all, spec_text
+from analyzer.specs.statistics import StatisticsSpec, statistics_entry
 from analyzer.specs.validation_errors import mistakes
-from analyzer.specs.yaml_tree import MOST_CHARACTERS, MalformedError, Part, dump_mapping, parse_tree
+from analyzer.specs.yaml_tree import MalformedError, Part, dump_mapping, parse_tree
 
-_MOST_BYTES = 4 * MOST_CHARACTERS
 HEADER = "# yaml-language-server: $schema=schema.json\n"
+
+S_co = TypeVar("S_co", bound=Spec, covariant=True)
+#: An object among all kinds: kind, schema, name. An index and a statistics object may have one name.
+ObjectName = tuple[Kind, str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredSpec:
+class DeclaredSpec(Generic[S_co]):
     """One spec and where it stands."""
 
     file: Path
     line: int
     schema: str
     table: str
-    spec: Spec
+    spec: S_co
 
     @property
     def where(self) -> str:
         """Return `file:line`."""
         return f"{self.file}:{self.line}"
 
+    @property
+    def kind(self) -> Kind:
+        """Return the kind of object declared."""
+        return "index" if isinstance(self.spec, IndexSpec) else "statistics"
+
+    @property
+    def key(self) -> ObjectName:
+        """Return what no two specs share."""
+        return self.kind, self.schema, self.spec.name
+
+
+def is_index(spec: DeclaredSpec[Spec]) -> TypeGuard[DeclaredSpec[IndexSpec]]:
+    """Say whether a spec declares an index."""
+    return isinstance(spec.spec, IndexSpec)
+
+
+def is_statistics(spec: DeclaredSpec[Spec]) -> TypeGuard[DeclaredSpec[StatisticsSpec]]:
+    """Say whether a spec declares a statistics object."""
+    return isinstance(spec.spec, StatisticsSpec)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecSet:
-    """All specs of a directory, in the order of files and lines."""
+    """All specs of a directory, in the order of files, within a file indexes first."""
 
-    specs: tuple[DeclaredSpec, ...]
+    specs: tuple[DeclaredSpec[Spec], ...]
     #: Tables, as (schema, name), whose file says `manage: all`, and where it says so, as (file, line).
-    managed: Mapping[tuple[str, str], tuple[Path, int]] = field(default_factory=dict[tuple[str, str], tuple[Path, int]])
+    managed: Mapping[QualifiedName, tuple[Path, int]] = field(default_factory=dict[QualifiedName, tuple[Path, int]])
+
+    @property
+    def indexes(self) -> tuple[DeclaredSpec[IndexSpec], ...]:
+        """Return the specs of indexes."""
+        return tuple(spec for spec in self.specs if is_index(spec))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewSpec:
     """A spec to write."""
 
-    index: IndexDef
+    definition: Definition
     why: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict[str, Any])
     state: State = "proposed"
     comment: str | None = None
-    #: Targets of its expressions: (position from 1, target).
+    #: Targets of an index's expressions: (position from 1, target).
     statistics: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def key(self) -> ObjectName:
+        """Return what no two specs share."""
+        return kind_of(self.definition), self.definition.schema, self.definition.name
+
+    @property
+    def section(self) -> str:
+        """Return the key of the file that lists its kind."""
+        return (IndexSpec if isinstance(self.definition, IndexDef) else StatisticsSpec).section
 
     def entry(self) -> dict[str, Any]:
         """Return the YAML mapping."""
+        if not isinstance(self.definition, IndexDef):
+            return statistics_entry(self.definition, state=self.state, why=self.why)
         return spec_entry(
-            self.index,
+            self.definition,
             state=self.state,
             why=self.why,
             evidence=self.evidence,
@@ -85,12 +129,17 @@ class _Document:
         pair = self.root.pair(key)
         return pair[0].line if pair else self.root.line
 
-    def declared(self) -> tuple[DeclaredSpec, ...]:
+    def declared(self) -> tuple[DeclaredSpec[Spec], ...]:
         schema, table = self.model.schema_and_table
         return tuple(
             DeclaredSpec(file=self.path, line=node.line, schema=schema, table=table, spec=spec)
-            for node, spec in zip(_items(self.root), self.model.indexes, strict=True)
+            for node, spec in self.parts()
         )
+
+    def parts(self) -> Iterator[tuple[Part, Spec]]:
+        """Yield every spec with its place in the tree."""
+        for section in SECTIONS:
+            yield from zip(_items(self.root, section), self.model.section(section), strict=True)
 
 
 def load_specs(directory: Path) -> SpecSet:
@@ -112,29 +161,32 @@ def append_specs(directory: Path, specs: Sequence[NewSpec]) -> tuple[Path, ...]:
     """
     directory.mkdir(parents=True, exist_ok=True)
     documents = {document.model.schema_and_table: document for document in _load_documents(directory)}
-    declared = {(s.schema, s.spec.name): s.where for document in documents.values() for s in document.declared()}
-    by_table: dict[tuple[str, str], list[NewSpec]] = {}
+    declared = {s.key: s.where for document in documents.values() for s in document.declared()}
+    by_table: dict[QualifiedName, list[NewSpec]] = {}
     for spec in specs:
-        index = spec.index
-        if (taken := declared.setdefault((index.schema, index.name), "this proposal")) != "this proposal":
-            raise ConflictError(f"{taken}: {index.name} is declared already; rename one of the two")
-        by_table.setdefault(index.full_table, []).append(spec)
+        wanted = spec.definition
+        if (taken := declared.setdefault(spec.key, "this proposal")) != "this proposal":
+            raise ConflictError(f"{taken}: {wanted.name} is declared already; rename one of the two")
+        by_table.setdefault(wanted.full_table, []).append(spec)
     edits: dict[Path, str] = {}
     for table, new in by_table.items():
         document = documents.get(table) or _new_document(directory, table, taken=edits)
-        edits[document.path] = _append(document, [spec.entry() for spec in new])
-    return _replace_all(edits)
+        for section in SECTIONS:
+            if entries := [spec.entry() for spec in new if spec.section == section]:
+                document = _parse(document.path, _append(document, section, entries))
+        edits[document.path] = document.text
+    return replace_all(edits)
 
 
 def set_state(directory: Path, names: Iterable[str], state: State) -> tuple[Path, ...]:
     """Give the named specs a state; returns the files written, all of them or none."""
     wanted = frozenset(names)
     documents = _load_documents(directory)
-    known = {spec.name for document in documents for spec in document.model.indexes}
+    known = {spec.spec.name for document in documents for spec in document.declared()}
     if unknown := sorted(wanted - known):
         raise InputError(f"{directory}: no spec is named {', '.join(unknown)}; check the name")
     edited = {document.path: _with_state(document, wanted, state) for document in documents}
-    return _replace_all({d.path: edited[d.path] for d in documents if edited[d.path] != d.text})
+    return replace_all({d.path: edited[d.path] for d in documents if edited[d.path] != d.text})
 
 
 def _load_documents(directory: Path) -> tuple[_Document, ...]:
@@ -142,13 +194,13 @@ def _load_documents(directory: Path) -> tuple[_Document, ...]:
         raise InputError(f"{directory} is not a directory of spec files; give --specs DIR")
     documents = tuple(_load(path) for path in files_of(directory, ".yaml"))
     tables: dict[tuple[str, str], Path] = {}
-    names: dict[tuple[str, str], str] = {}
+    names: dict[ObjectName, str] = {}
     for document in documents:
         table = document.model.schema_and_table
         if (first := tables.setdefault(table, document.path)) != document.path:
             raise InputError(f"{document.path}:1: {document.model.table} has a file already, {first}; merge the two")
         for spec in document.declared():
-            if (other := names.setdefault((spec.schema, spec.spec.name), spec.where)) != spec.where:
+            if (other := names.setdefault(spec.key, spec.where)) != spec.where:
                 raise InputError(
                     f"{spec.where}: {spec.spec.name} is declared already at {other}; rename one of the two"
                 )
@@ -157,38 +209,6 @@ def _load_documents(directory: Path) -> tuple[_Document, ...]:
 
 def _load(path: Path) -> _Document:
     return _parse(path, spec_text(path, place=":1:"))
-
-
-def spec_text(path: Path, *, place: str = "") -> str:
-    """Read a spec file, a regular one of a bounded size; raises InputError that names it, and the place in it."""
-    reason = "it is not UTF-8"
-    target = _within(path, place)
-    try:
-        # Opening a pipe would wait for a writer.
-        handle = os.open(target, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-        with os.fdopen(handle, "rb") as file:
-            regular = stat.S_ISREG(os.fstat(handle).st_mode)
-            content = file.read(_MOST_BYTES + 1) if regular else b""
-        if regular and len(content) <= _MOST_BYTES:
-            return content.decode("utf-8")
-        reason = f"it is larger than {_MOST_BYTES:,} bytes" if regular else "not a regular file"
-    except OSError as error:
-        reason = str(error.strerror)
-    except UnicodeDecodeError:
-        pass
-    raise InputError(f"{path}{place} cannot be read ({reason}); fix the file")
-
-
-def _within(path: Path, place: str = "") -> Path:
-    """Follow links, which in a repository may lead anywhere; raises InputError for one out of its directory."""
-    try:
-        target = path.resolve()
-        inside = target.is_relative_to(path.parent.resolve())
-    except (OSError, RuntimeError):  # a link to itself
-        target, inside = path, False
-    if not inside:
-        raise InputError(f"{path}{place} is a link that leads out of its directory; put the file itself there")
-    return target
 
 
 def _parse(path: Path, text: str) -> _Document:
@@ -220,8 +240,8 @@ def _line_of(root: Part, location: Sequence[int | str]) -> int:
     return line
 
 
-def _items(root: Part) -> tuple[Part, ...]:
-    pair = root.pair("indexes")
+def _items(root: Part, section: str) -> tuple[Part, ...]:
+    pair = root.pair(section)
     return pair[1].items if pair else ()
 
 
@@ -242,22 +262,22 @@ def _new_document(directory: Path, table: tuple[str, str], *, taken: Mapping[Pat
     path = directory / f"{stem}.yaml"
     while os.path.lexists(path) or path in taken:  # a link to nowhere leads somewhere once it is written
         path = path.with_stem(path.stem + "_")
-    text = f"{HEADER}{dump_mapping({'table': f'{schema}.{name}'})}indexes:\n"
+    text = f"{HEADER}{dump_mapping({'table': f'{schema}.{name}'})}"
     return _parse(path, text)
 
 
-def _append(document: _Document, entries: Sequence[dict[str, Any]]) -> str:
+def _append(document: _Document, section: str, entries: Sequence[dict[str, Any]]) -> str:
     text, root = document.text, document.root
     newline = _newline(text)
-    items = _items(root)
-    pair = root.pair("indexes")
+    items = _items(root, section)
+    pair = root.pair(section)
     if root.flow or (items and pair and pair[1].flow):
-        raise _uneditable(document, root.line, "the list is written in braces")
+        raise _uneditable(document, root.line, "the list is written in braces", section)
     column = pair[1].column if items and pair else 2
     block = "".join(line + newline for entry in entries for line in _entry_lines(entry, column))
     start = end = _next_line(text, root.end)
     if pair is None:
-        block = f"indexes:{newline}{block}"
+        block = f"{section}:{newline}{block}"
     elif items:
         start = end = _next_line(text, pair[1].end)
     elif pair[1].kind == "sequence":  # `indexes: []`, which goes; what stands behind it stays
@@ -267,13 +287,14 @@ def _append(document: _Document, entries: Sequence[dict[str, Any]]) -> str:
         start = end = _next_line(text, pair[0].end)
     if start == len(text) and not text.endswith("\n"):
         block = newline + block
-    expected = document.model.indexes + tuple(Spec.model_validate(entry) for entry in entries)
+    added = tuple(SECTIONS[section].model_validate(entry) for entry in entries)
+    expected = {section: document.model.section(section) + added}
     return _checked(document, text[:start] + block + text[end:], expected)
 
 
 def _with_state(document: _Document, names: frozenset[str], state: State) -> str:
     text = document.text
-    for part, spec in reversed(list(zip(_items(document.root), document.model.indexes, strict=True))):
+    for part, spec in sorted(document.parts(), key=lambda each: each[0].start, reverse=True):
         name = part.pair("name")
         if spec.name not in names or spec.state == state or name is None:
             continue
@@ -287,62 +308,36 @@ def _with_state(document: _Document, names: frozenset[str], state: State) -> str
             new = f"{' ' * name[0].column}state: {state}{_newline(text)}"
             new = new if text[:start].endswith("\n") else _newline(text) + new
         text = text[:start] + new + text[end:]
-    changed = (s.model_copy(update={"state": state}) if s.name in names else s for s in document.model.indexes)
-    return _checked(document, text, tuple(changed))
+    changed = {
+        section: tuple(
+            spec.model_copy(update={"state": state}) if spec.name in names else spec
+            for spec in document.model.section(section)
+        )
+        for section in SECTIONS
+    }
+    return _checked(document, text, changed)
 
 
 def _newline(text: str) -> str:
     return "\r\n" if "\r\n" in text else "\n"
 
 
-def _checked(document: _Document, text: str, expected: tuple[Spec, ...]) -> str:
-    """Return the edited text, after making sure that it says what it should."""
-    wanted = document.model.model_copy(update={"indexes": expected})
+def _checked(document: _Document, text: str, expected: Mapping[str, tuple[Spec, ...]]) -> str:
+    """Return the edited text, after making sure that its sections say what they should."""
+    wanted = document.model.model_copy(update=dict(expected))
     try:
         actual = _parse(document.path, text).model
     except InputError:
         actual = None
     if actual != wanted:
-        raise _uneditable(document, document.root.line, "the layout cannot be edited in place")
+        raise _uneditable(document, document.root.line, "the layout cannot be edited in place", " and ".join(expected))
     return text
 
 
-def _uneditable(document: _Document, line: int, why: str) -> InputError:
-    return InputError(f"{document.path}:{line}: {why}; write the indexes as a list, a dash and a line per key each")
+def _uneditable(document: _Document, line: int, why: str, what: str) -> InputError:
+    return InputError(f"{document.path}:{line}: {why}; write the {what} as a list, a dash and a line per key each")
 
 
 def _entry_lines(entry: Mapping[str, object], column: int) -> Iterable[str]:
     lines = dump_mapping(entry).rstrip("\n").split("\n")
     return (" " * column + ("- " if number == 0 else "  ") + line for number, line in enumerate(lines))
-
-
-def _replace_all(edits: Mapping[Path, str]) -> tuple[Path, ...]:
-    """Write several files, all of them or none; each is complete beside its target before any is replaced."""
-    staged: dict[Path, Path] = {}
-    undo: list[Callable[[], object]] = []
-    writing = Path()
-    try:
-        for writing, text in edits.items():
-            target = _within(writing)
-            staged[target] = _stage(target, text)
-        for writing, temporary in staged.items():
-            before = writing.read_bytes() if writing.exists() else None
-            temporary.replace(writing)
-            undo.append(writing.unlink if before is None else lambda t=writing, b=before: t.write_bytes(b))
-    except OSError as error:
-        for step in undo:
-            step()
-        raise InputError(f"{writing} cannot be written ({error.strerror}); nothing was changed") from None
-    finally:
-        for temporary in staged.values():
-            temporary.unlink(missing_ok=True)
-    return tuple(edits)
-
-
-def _stage(target: Path, text: str) -> Path:
-    """Write what is to replace a file, with the mode that it has."""
-    try:
-        mode = stat.S_IMODE(target.stat().st_mode)
-    except FileNotFoundError:
-        mode = None
-    return stage_file(target, text.encode(), mode=mode)

@@ -1,84 +1,18 @@
-"""The spec: what one YAML file of `index_specs/` may say, and the index it asks for."""
+"""The spec of an index: what an entry of `indexes:` may say, and the index it declares."""
 
-import datetime as dt
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.access_methods import MethodName
-from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName, fits, unquote
 from analyzer.postgres.pgvector import advised_lists
-from analyzer.specs.yaml_tree import MOST_SHOWN
-from analyzer.sql import MOST_CHARACTERS, conforming, shortened
-
-State = Literal["proposed", "approved", "rejected", "retired"]
-
-#: Estimated rows of a table, by schema and name; None when nobody knows.
-Rows = Callable[[str, str], float | None]
-
-_TABLE = re.compile(r'(?P<schema>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\.(?P<table>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\Z')
-
-
-def parse_table(text: str) -> QualifiedName:
-    """Split `schema.table`, where names with capitals, dots or spaces are in double quotes; raises ValueError."""
-    match = _TABLE.match(text)
-    if match is None:
-        raise ValueError(
-            f'{_shown(text)} is not schema.table; quote names with capitals or spaces: \'"Sales"."Order Items"\''
-        )
-    return QualifiedName(*map(unquote, match.groups()))
-
-
-def _shown(text: str) -> str:
-    return repr(shortened(text, MOST_SHOWN))
-
-
-def _fits(name: str) -> str:
-    if not fits(name):
-        raise ValueError(f"{_shown(name)} is longer than {MOST_BYTES} bytes, PostgreSQL would cut it; shorten it")
-    return name
-
-
-def _table_text(text: str) -> str:
-    parse_table(text)
-    return text
-
-
-def _scalar_text(value: object) -> object:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else value
-
-
-def _conforms(text: str) -> str:
-    if conforming(text) != text:
-        raise ValueError(
-            rf"{_shown(text)} has a backslash in a plain string; write '\d' as E'\\d', the backslash doubled"
-        )
-    return text
-
-
-def _none_is_empty(value: object) -> object:
-    return () if value is None else value
-
-
-Name = Annotated[str, Field(min_length=1), AfterValidator(_fits)]
-#: A storage parameter: YAML's number or boolean, or a word.
-Parameter = Annotated[str, BeforeValidator(_scalar_text, json_schema_input_type=str | int | float | bool)]
-Text = Annotated[str, Field(min_length=1)]
-#: SQL that a server reads alike whatever its standard_conforming_strings.
-Expression = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS), AfterValidator(_conforms)]
-
-
-class Strict(BaseModel):
-    """A part of a spec file; a key nobody knows is an error, so that a typo cannot pass."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from analyzer.specs.fields import Expression, Name, ObjectSpec, Parameter, State, Strict, Text, shown
+from analyzer.sql import conforming
 
 
 class KeySpec(Strict):
@@ -119,7 +53,7 @@ class KeySpec(Strict):
 def _key(value: object) -> object:
     if isinstance(value, str) and "(" in value:
         raise ValueError(
-            f"{_shown(value)} looks like an expression; write {{expression: …}}, or {{column: …}} if it is a name"
+            f"{shown(value)} looks like an expression; write {{expression: …}}, or {{column: …}} if it is a name"
         )
     return {"column": value} if isinstance(value, str) else value
 
@@ -142,10 +76,11 @@ class Build(Strict):
         return tuple((name, value) for name, value in pairs if value is not None)
 
 
-class Spec(Strict):
+class IndexSpec(ObjectSpec):
     """One declared index."""
 
-    name: Name
+    section: ClassVar[str] = "indexes"
+
     method: MethodName = "btree"
     keys: Annotated[tuple[KeyItem, ...], Field(min_length=1)]
     include: tuple[Name, ...] = Field(default=(), description="Columns a covering index carries along.")
@@ -156,14 +91,9 @@ class Spec(Strict):
     tablespace: Name | None = Field(default=None, description="Without one the database's own.")
     comment: Text | None = Field(default=None, description="What COMMENT ON INDEX says on the server.")
     build: Build = Build()
-    why: str | None = None
-    state: State = "approved"
-    reason: str | None = Field(default=None, description="Why it was rejected or retired.")
-    until: dt.date | None = Field(default=None, description="A rejection holds until that day.")
-    evidence: dict[str, Any] = Field(default_factory=dict)
 
-    def index(self, schema: str, table: str, rows: float | None) -> IndexDef:
-        """Return the index asked for; `rows` of the table resolve `lists: auto`."""
+    def definition(self, schema: str, table: str, rows: float | None) -> IndexDef:
+        """Return the index declared; `rows` of the table resolve `lists: auto`."""
         parameters = {
             name: str(advised_lists(rows)) if (name, value) == ("lists", "auto") else value
             for name, value in self.parameters.items()
@@ -194,31 +124,6 @@ class Spec(Strict):
         if self.parameters.get("lists") != "auto" or lists is None:
             return wanted
         return replace(wanted, parameters=tuple((dict(wanted.parameters) | {"lists": lists}).items()))
-
-
-class SpecFile(Strict):
-    """One file of `index_specs/`: the indexes wanted on one table."""
-
-    model_config = ConfigDict(title="twindex index specs")
-
-    table: Annotated[str, AfterValidator(_table_text)] = Field(
-        description='schema.table; names with capitals or spaces in double quotes: \'"Sales"."Order Items"\'.'
-    )
-    manage: Literal["named", "all"] = Field(
-        default="named", description="With all, an index of the table that no spec names is dropped."
-    )
-    indexes: Annotated[tuple[Spec, ...], BeforeValidator(_none_is_empty)] = ()
-
-    @property
-    def schema_and_table(self) -> tuple[str, str]:
-        """Return the table's schema and name, unquoted."""
-        return parse_table(self.table)
-
-
-def json_schema() -> str:
-    """Render the JSON Schema of a spec file, as committed in index_specs/schema.json."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | SpecFile.model_json_schema()
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def spec_entry(

@@ -4,16 +4,22 @@ import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeGuard, TypeVar, cast
 
 from pydantic import ValidationError
 
 from analyzer.errors import InputError
 from analyzer.paths import files_of, is_directory, is_file
-from analyzer.specs.file import DeclaredSpec, spec_text
-from analyzer.specs.index import Spec, SpecFile, parse_table
+from analyzer.specs.fields import parse_table
+from analyzer.specs.file import DeclaredSpec
+from analyzer.specs.index import IndexSpec
+from analyzer.specs.spec_file import SECTIONS, Spec, SpecFile
+from analyzer.specs.spec_text import spec_text
+from analyzer.specs.statistics import StatisticsSpec
 from analyzer.specs.validation_errors import mistakes
 from analyzer.specs.yaml_tree import MalformedError, Part, lines_of, parse_tree
+
+S_co = TypeVar("S_co", bound=Spec, covariant=True)
 
 #: Where something stands within a spec, such as ("keys", 0, "opclass").
 Location = Sequence[int | str]
@@ -41,6 +47,8 @@ class Problem:
     entry: Mapping[str, Any] | None = None
     #: Where that spec stands, when one is concerned.
     part: Part | None = None
+    #: Section of the file that it is in.
+    section: str | None = None
 
     @property
     def spec_line(self) -> int | None:
@@ -49,10 +57,10 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Generic[S_co]):
     """One spec, and where its parts stand."""
 
-    declared: DeclaredSpec
+    declared: DeclaredSpec[S_co]
     part: Part
     #: Last line of the spec.
     last_line: int
@@ -72,7 +80,10 @@ class Source:
     text: str = field(default="", repr=False)
     #: As written, `schema.table`; empty when the file does not say.
     table: str = ""
-    entries: tuple[Entry, ...] = ()
+    #: Specs of indexes.
+    entries: tuple[Entry[IndexSpec], ...] = ()
+    #: Specs of statistics objects.
+    statistics: tuple[Entry[StatisticsSpec], ...] = ()
     problems: tuple[Problem, ...] = ()
     comments: tuple[Comment, ...] = ()
     #: First and last line of every spec, also of those that cannot be read.
@@ -119,29 +130,37 @@ def _load(path: Path) -> Source:
 
 
 def _read(path: Path, text: str, root: Part, value: dict[str, Any]) -> Source:
-    raw: object = value.get("indexes")
-    raw_entries: list[object] = cast("list[object]", raw) if isinstance(raw, list) else []
-    pair = root.pair("indexes")
-    parts = pair[1].items if pair else ()
-    header: dict[str, Any] = {**value, "indexes": ()} if isinstance(raw, list) else value
-    problems = list(_problems(SpecFile, header, root))
+    listed = {name: value[name] for name in SECTIONS if isinstance(value.get(name), list)}
+    problems = list(_problems(SpecFile, value | dict.fromkeys(listed, ()), root))
     table = str(value.get("table", ""))
-    entries: list[Entry] = []
+    entries: list[Entry[Spec]] = []
     spans: list[tuple[int, int]] = []
-    for part, entry in zip(parts, raw_entries, strict=True):
-        last = text.count("\n", 0, max(part.end - 1, part.start)) + 1
-        spans.append((part.line, last))
-        found = list(_problems(Spec, entry, part))
-        problems += found
-        if not found and (schema_and_table := _parsed(table)) is not None:
-            schema, name = schema_and_table
-            spec = Spec.model_validate(entry)
-            declared = DeclaredSpec(file=path, line=part.line, schema=schema, table=name, spec=spec)
-            entries.append(Entry(declared=declared, part=part, last_line=last, text=text))
+    for section, model in SECTIONS.items():
+        pair = root.pair(section)
+        for part, entry in zip(pair[1].items if pair else (), listed.get(section, ()), strict=True):
+            last = text.count("\n", 0, max(part.end - 1, part.start)) + 1
+            spans.append((part.line, last))
+            found = list(_problems(model, entry, part))
+            problems += found
+            if not found and (schema_and_table := _parsed(table)) is not None:
+                schema, name = schema_and_table
+                spec = model.model_validate(entry)
+                declared = DeclaredSpec(file=path, line=part.line, schema=schema, table=name, spec=spec)
+                entries.append(Entry(declared=declared, part=part, last_line=last, text=text))
     return Source(
-        path=path, text=text, table=table, entries=tuple(entries), problems=tuple(problems),
-        comments=tuple(_comments(text, root)), spans=tuple(spans),
+        path=path, text=text, table=table, problems=tuple(problems), comments=tuple(_comments(text, root)),
+        entries=tuple(entry for entry in entries if _of_index(entry)),
+        statistics=tuple(entry for entry in entries if _of_statistics(entry)),
+        spans=tuple(spans),
     )  # fmt: skip
+
+
+def _of_index(entry: Entry[Spec]) -> TypeGuard[Entry[IndexSpec]]:
+    return isinstance(entry.declared.spec, IndexSpec)
+
+
+def _of_statistics(entry: Entry[Spec]) -> TypeGuard[Entry[StatisticsSpec]]:
+    return isinstance(entry.declared.spec, StatisticsSpec)
 
 
 def _parsed(table: str) -> tuple[str, str] | None:
@@ -151,8 +170,8 @@ def _parsed(table: str) -> tuple[str, str] | None:
         return None
 
 
-def _problems(model: type[Spec] | type[SpecFile], value: object, part: Part) -> Iterator[Problem]:
-    entry = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) and model is Spec else None
+def _problems(model: type[Spec | SpecFile], value: object, part: Part) -> Iterator[Problem]:
+    entry = cast("Mapping[str, Any]", value) if isinstance(value, Mapping) and model is not SpecFile else None
     try:
         model.model_validate(value)
     except ValidationError as error:
@@ -164,7 +183,8 @@ def _problems(model: type[Spec] | type[SpecFile], value: object, part: Part) -> 
                 location=each.location,
                 value=each.value,
                 entry=entry,
-                part=part if model is Spec else None,
+                part=None if model is SpecFile else part,
+                section=None if issubclass(model, SpecFile) else model.section,
             )
 
 

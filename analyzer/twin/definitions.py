@@ -1,19 +1,21 @@
 """Definitions as a server understands them: built on the flat database of a twin, read back, rolled back."""
 
 from collections.abc import Sequence
+from typing import cast
 
-import psycopg
 from psycopg.rows import DictRow
 
 from analyzer.capture.indexes import definition
-from analyzer.capture.reader import Reader
-from analyzer.db import Connection, execute_one
+from analyzer.documents.measured import ExtendedStatistics
 from analyzer.errors import InputError
+from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef, printed_ddl
 from analyzer.postgres.lex import lex, significant
-from analyzer.sql import ident, render
-from analyzer.twin.hypothetical.add_indexes import rejection
+from analyzer.specs.existing import as_printed
+from analyzer.sql import ident
 from analyzer.twin.hypothetical.explain import single
+from analyzer.twin.hypothetical.read_back import BUILT_NAME, read_back_index, read_back_statistics
 from analyzer.twin.survivor import Survivor
 
 
@@ -23,16 +25,14 @@ class Definitions:
     def __init__(self, server: Survivor) -> None:
         self._server = server
 
-    @property
-    def _flat(self) -> Connection:
-        return self._server.built.flat.captured
-
-    def canonical(self, index: IndexDef) -> IndexDef:
-        """Return the definition as the server itself deparses it; the name stays.
+    def canonical(self, wanted: D) -> D:
+        """Return a definition as the server itself deparses it; the name stays.
 
         Raises InputError for a definition the server rejects.
         """
-        return definition(self._built_flat(index.renamed("twindex_canonical").ddl())).renamed(index.name)
+        if isinstance(wanted, StatisticsDef):
+            return cast("D", as_printed(wanted, self._built_statistics(wanted)))
+        return cast("D", definition(self._built_index(wanted.renamed(BUILT_NAME).ddl())).renamed(wanted.name))
 
     def parse_ddl(self, statements: Sequence[str]) -> tuple[IndexDef, ...]:
         """Return the canonical definitions of CREATE INDEX statements somebody wrote, under names that are free.
@@ -44,7 +44,7 @@ class Definitions:
         for ddl in statements:
             unnamed, given = _unnamed(ddl)
             try:
-                index = definition(self._built_flat(unnamed))
+                index = definition(self._built_index(unnamed))
             except InputError as error:
                 raise InputError(f"{error}; fix the statement") from None
             name, number = given or index.name, 1
@@ -55,37 +55,20 @@ class Definitions:
             found.append(index.renamed(name))
         return tuple(found)
 
-    def server_ddl(self, index: IndexDef) -> str:
-        """Return pg_get_indexdef of a definition, under its own name."""
-        ddl = str(self._built_flat(index.renamed("twindex_canonical").ddl())["ddl"])
-        return ddl.replace(" twindex_canonical ", f" {ident(index.name)} ", 1)
+    def server_ddl(self, wanted: Definition) -> str:
+        """Return pg_get_indexdef or pg_get_statisticsobjdef of a definition, under its own name."""
+        if isinstance(wanted, StatisticsDef):
+            return printed_ddl(self._built_statistics(wanted).definition, wanted)
+        ddl = str(self._built_index(wanted.renamed(BUILT_NAME).ddl())["ddl"])
+        return ddl.replace(f" {BUILT_NAME} ", f" {ident(wanted.name)} ", 1)
 
-    def _built_flat(self, ddl: str) -> DictRow:
-        """Build on the flat database, read back what was built, roll back."""
+    def _built_index(self, ddl: str) -> DictRow:
         self._server.hold(ddl)
-        return self._server.surviving(lambda: self._read_back(ddl))
+        return self._server.surviving(lambda: read_back_index(self._server.built.flat, ddl))
 
-    def _read_back(self, ddl: str) -> DictRow:
-        with self._server.built.flat.building(), self._flat.transaction(force_rollback=True):
-            before = self._newest_index()
-            try:
-                execute_one(self._flat, render("twin/statement", statement=ddl))
-            except psycopg.Error as error:
-                if self._flat.closed:
-                    raise
-                raise rejection(ddl, error) from None
-            built = self._newest_index()
-            if built == before:
-                raise InputError(f"{ddl!r} creates no index")
-            reader = Reader(connection=self._flat, major=self._server.built.major)
-            search_path = reader.row("search_path")["schemas"]
-            reader.fix_session()
-            bind = {"relations": [built[1]], "blocked": [], "search_path": search_path}
-            return next(row for row in reader.rows("indexes", bind) if row["oid"] == built[0])
-
-    def _newest_index(self) -> tuple[int, int]:
-        row = self._flat.execute(render("twin/newest_index")).fetchone()
-        return (int(row["oid"]), int(row["table_oid"])) if row else (0, 0)
+    def _built_statistics(self, wanted: StatisticsDef) -> ExtendedStatistics:
+        self._server.hold(wanted.ddl())
+        return self._server.surviving(lambda: read_back_statistics(self._server.built.flat, wanted))
 
 
 def _unnamed(ddl: str) -> tuple[str, str | None]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
+from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
@@ -160,12 +161,12 @@ class Twin:
         """
         self._exposure.show(added, without=without, tables=tables)
 
-    def canonical(self, index: IndexDef) -> IndexDef:
-        """Return the definition as the server itself deparses it; the name stays.
+    def canonical(self, wanted: D) -> D:
+        """Return a definition as the server itself deparses it; the name stays.
 
         Raises InputError for a definition the server rejects.
         """
-        return self._definitions.canonical(index)
+        return self._definitions.canonical(wanted)
 
     def parse_ddl(self, statements: Sequence[str]) -> tuple[IndexDef, ...]:
         """Return the canonical definitions of CREATE INDEX statements somebody wrote, under names that are free.
@@ -174,6 +175,6 @@ class Twin:
         """
         return self._definitions.parse_ddl(statements)
 
-    def server_ddl(self, index: IndexDef) -> str:
-        """Return pg_get_indexdef of a definition, under its own name."""
-        return self._definitions.server_ddl(index)
+    def server_ddl(self, wanted: Definition) -> str:
+        """Return pg_get_indexdef or pg_get_statisticsobjdef of a definition, under its own name."""
+        return self._definitions.server_ddl(wanted)

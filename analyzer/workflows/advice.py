@@ -40,7 +40,7 @@ def new_specs(advice: Advice) -> tuple[NewSpec, ...]:
     """Turn proposals that no spec has into specs, with the evidence a reviewer reads beside the YAML."""
     return tuple(
         NewSpec(
-            index=proposal.built.index,
+            definition=proposal.built.index,
             why=proposal.reason,
             evidence={
                 "share_of_time": round(proposal.share_of_time, 4),

@@ -10,7 +10,7 @@ def declared(specs: SpecSet, snapshot: Snapshot) -> tuple[Declared, ...]:
     """Return every declared index as the definition it means on the captured database."""
     found: list[Declared] = []
     catalog = Catalog(snapshot)
-    for each in specs.specs:
-        index = each.spec.index(each.schema, each.table, catalog.indexed_rows(each.schema, each.table))
+    for each in specs.indexes:
+        index = each.spec.definition(each.schema, each.table, catalog.indexed_rows(each.schema, each.table))
         found.append(Declared(index=index, state=each.spec.state, where=each.where, until=each.spec.until))
     return tuple(found)

@@ -15,7 +15,7 @@ from analyzer.errors import InputError
 from analyzer.paths import is_directory, is_there
 from analyzer.progress import Progress, silent
 from analyzer.specs.file import append_proposals, load_specs, set_state
-from analyzer.specs.index import json_schema
+from analyzer.specs.spec_file import json_schema
 from analyzer.twin.pool import parallel_twins, usable_cores
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document

@@ -159,7 +159,8 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
         code = (
             "from pathlib import Path; from analyzer.objects.index import IndexDef, Key;"
             "from analyzer.specs.file import *;"
-            "new = [NewSpec(index=IndexDef(schema='s', table='t', name='i', keys=(Key(column='a'),)), why='x' * 9000)]"
+            "index = IndexDef(schema='s', table='t', name='i', keys=(Key(column='a'),));"
+            "new = [NewSpec(definition=index, why='x' * 9000)]"
             "\n"
             "try: append_proposals(Path('index_specs'), new)\nexcept Exception as error: print(error)"
         )

@@ -18,7 +18,9 @@ from analyzer.db import sqlalchemy_url
 from analyzer.documents.snapshot import Snapshot
 from analyzer.migrate.plan.alembic_catalog import Live
 from analyzer.migrate.plan.revision import revise
+from analyzer.objects.definition import D
 from analyzer.objects.index import IndexDef
+from analyzer.specs.diff import Canonical
 from analyzer.specs.file import SpecSet, load_specs
 from analyzer.specs.tolerant import load_sources
 from analyzer.workflows.declared import declared
@@ -45,18 +47,18 @@ LISTS = {"part": 30, "plain": 15, "heir": 12, "fresh": 10}
 SPEC = "table: public.{0}\nindexes:\n  - {{name: ix_{0}, method: ivfflat, keys: [spot], with: {{lists: auto}}}}\n"
 
 #: Resolves the specs of a directory, and hands each definition on.
-Door = Callable[[Path, SpecSet, Snapshot, Callable[[IndexDef], IndexDef]], object]
+Door = Callable[[Path, SpecSet, Snapshot, Canonical], object]
 
 
-def by_lint(directory: Path, _: SpecSet, snapshot: Snapshot, see: Callable[[IndexDef], IndexDef]) -> None:
+def by_lint(directory: Path, _: SpecSet, snapshot: Snapshot, see: Canonical) -> None:
     lint(load_sources([directory]), today=dt.date(2026, 1, 1), known=known_of(Catalog(snapshot)), build=see)
 
 
-def by_check(_: Path, specs: SpecSet, snapshot: Snapshot, see: Callable[[IndexDef], IndexDef]) -> None:
+def by_check(_: Path, specs: SpecSet, snapshot: Snapshot, see: Canonical) -> None:
     find_drift(specs, snapshot, see)
 
 
-def by_revise(directory: Path, _: SpecSet, snapshot: Snapshot, see: Callable[[IndexDef], IndexDef]) -> None:
+def by_revise(directory: Path, _: SpecSet, snapshot: Snapshot, see: Canonical) -> None:
     config = Config()
     config.set_main_option("script_location", str(directory / "migrations"))
     (directory / "migrations" / "versions").mkdir(parents=True)
@@ -68,7 +70,7 @@ def by_revise(directory: Path, _: SpecSet, snapshot: Snapshot, see: Callable[[In
         assert f"lists = {lists}" in written.read_text()
 
 
-def by_propose(_: Path, specs: SpecSet, snapshot: Snapshot, see: Callable[[IndexDef], IndexDef]) -> None:
+def by_propose(_: Path, specs: SpecSet, snapshot: Snapshot, see: Canonical) -> None:
     for each in declared(specs, snapshot):
         see(each.index)
 
@@ -91,9 +93,10 @@ def test_every_door_resolves_it_alike(loaded: str, tmp_path: Path) -> None:
     for door in DOORS:
         seen: dict[str, int] = {}
 
-        def see(index: IndexDef, seen: dict[str, int] = seen) -> IndexDef:
-            seen[index.table] = int(dict(index.parameters)["lists"])
-            return index
+        def see(wanted: D, seen: dict[str, int] = seen) -> D:
+            assert isinstance(wanted, IndexDef)
+            seen[wanted.table] = int(dict(wanted.parameters)["lists"])
+            return wanted
 
         door(tmp_path, specs, snapshot, see)
         assert seen == LISTS, door.__name__

@@ -134,7 +134,7 @@ def test_an_index_that_exists_is_pulled_planned_and_known(loaded: tuple[str, Sna
             connection.execute("DROP INDEX ix_bloom")
     pull(snapshot, tmp_path)
     (declared,) = load_specs(tmp_path).specs
-    assert declared.spec.index("public", "item", None) == index
+    assert declared.spec.definition("public", "item", None) == index
     with open_twin(snapshot) as twin:
         assert scanned(twin.plan(QUERIES[0], generic=False).tree)
         assert twin.canonical(index) == index

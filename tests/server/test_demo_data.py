@@ -60,7 +60,7 @@ def platform(server: str) -> Iterator[str]:
             for declared in load_specs(ROOT / "index_specs").specs:
                 if declared.table == PARTITIONED:
                     continue
-                ddl: Any = declared.spec.index(declared.schema, declared.table, rows=None).ddl()
+                ddl: Any = declared.spec.definition(declared.schema, declared.table, rows=None).ddl()
                 connection.execute(ddl)
             data.settle(connection)
         yield url

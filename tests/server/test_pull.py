@@ -17,7 +17,7 @@ from analyzer.db import connect
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.file import load_specs
-from analyzer.specs.index import json_schema
+from analyzer.specs.spec_file import json_schema
 from analyzer.sql import render
 from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
@@ -123,7 +123,7 @@ def test_a_tablespace_makes_the_round_trip_and_what_auto_and_build_say_is_no_dri
         path.write_text(
             path.read_text().replace("lists: 77", "lists: auto") + "    build: {maintenance_work_mem: 1GB}\n"
         )
-        assert load_specs(tmp_path).specs[1].spec.build.maintenance_work_mem == "1GB"
+        assert load_specs(tmp_path).indexes[1].spec.build.maintenance_work_mem == "1GB"
         assert twindex("check", url, tmp_path).exit_code == 0
         path.write_text(path.read_text().replace("    tablespace: Fast Disk\n", ""))
         assert "TX307" in twindex("check", url, tmp_path).stdout

@@ -7,9 +7,12 @@ import pytest
 from analyzer.documents.snapshot import Index
 from analyzer.errors import InputError
 from analyzer.migrate.hazards import ALL, Hazard, HazardCode, HazardError, refuse_hazards, refused_codes
-from analyzer.migrate.plan.steps import Step, plan
+from analyzer.migrate.plan.statistics_steps import plan_statistics
+from analyzer.migrate.plan.steps import Step, plan_index
 from analyzer.objects.index import IndexDef, Key
+from analyzer.objects.statistics import StatisticsDef
 from analyzer.specs.diff import Change, Kind
+from analyzer.specs.existing import ExistingStatistics
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands" / "revise.md"
 INDEX = IndexDef(schema="s", table="t", name="ix", keys=(Key(column="a"),), unique=True)
@@ -18,7 +21,16 @@ NO_CODES = frozenset[HazardCode]()
 
 def _step(kind: Kind, *, partitioned: bool = False) -> Step:
     current = None if kind == "create" else Index(definition=INDEX.renamed("ix_before"), ddl="CREATE …")
-    return plan(Change(kind=kind, spec=None, index=INDEX, current=current), partitioned=partitioned)
+    change = Change(kind=kind, spec=None, definition=INDEX, current=current)
+    return plan_index(change, INDEX, partitioned=partitioned)
+
+
+def _of_statistics(kind: Kind) -> frozenset[Hazard]:
+    wanted = StatisticsDef(schema="s", table="t", name="st", columns=("a", "b"))
+    current = None if kind == "create" else ExistingStatistics(definition=wanted, ddl="CREATE …", table_schema="s")
+    plan = plan_statistics([Change(kind=kind, spec=None, definition=wanted, current=current)])
+    actions = [*(step.forward for step in plan.steps), *([plan.analyze] if plan.analyze else [])]
+    return frozenset(hazard for action in actions for hazard in action.hazards)
 
 
 def test_the_page_lists_the_codes_with_their_summaries_and_no_other() -> None:
@@ -35,6 +47,7 @@ def test_steps_use_every_code_and_write_it_before_its_sentence() -> None:
         for partitioned in (False, True)
         for hazard in _step(kind, partitioned=partitioned).forward.hazards
     }
+    found |= {hazard for kind in ("create", "drop") for hazard in _of_statistics(kind)}
     assert {hazard.code for hazard in found} == set(HazardCode)
     assert all(str(hazard) == f"{hazard.code.value}: {hazard.sentence}" for hazard in found)
 

@@ -67,7 +67,10 @@ def downgrade():
     ${downgrades}
 """
 CHANGE = Change(
-    kind="create", index=IndexDef(schema="s", table="t", name="i", keys=(Key(column="a"),)), spec=None, current=None
+    kind="create",
+    definition=IndexDef(schema="s", table="t", name="i", keys=(Key(column="a"),)),
+    spec=None,
+    current=None,
 )
 
 
@@ -136,7 +139,7 @@ def test_a_template_that_makes_code_of_a_message_is_refused_before_it_runs(tmp_p
 @given(name=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12))
 def test_names_and_statements_are_what_they_were(name: str) -> None:
     index = IndexDef(schema=name, table=name, name=name, keys=(Key(column=name),), where="a = E'\\n' OR b = 'x  y'")
-    (operation,) = operations_of([Change(kind="create", index=index, spec=None, current=None)], deparse=None)
+    (operation,) = operations_of([Change(kind="create", definition=index, spec=None, current=None)], deparse=None)
     assert isinstance(operation, IndexOperation)
     (statement,) = ast.parse(render_operation(operation)).body
     assert isinstance(statement, ast.Expr)

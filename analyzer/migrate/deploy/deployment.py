@@ -48,10 +48,15 @@ class Deploy:
         )  # fmt: skip
 
 
+#: Says in which state the object of a step is.
+Condition = Callable[[Connection, Target], str]
+
+
 @contextlib.contextmanager
-def deploying(context: MigrationContext, target: Target) -> Generator[Deploy]:
+def deploying(context: MigrationContext, target: Target, condition: Condition | None = None) -> Generator[Deploy]:
     """Leave Alembic's transaction for a step; what ran before it is committed.
 
+    `condition` describes the object after an interrupt; by default it is an index.
     Raises DeployError, also for a lost connection; SystemExit 130 when the step is interrupted.
     """
     session.match_alembic_log_level()
@@ -71,7 +76,7 @@ def deploying(context: MigrationContext, target: Target) -> Generator[Deploy]:
         raise
     except BaseException as error:
         if isinstance(failure, KeyboardInterrupt):
-            _tell_interrupted(source, target)
+            _tell_interrupted(source, target, condition or _condition_of_index)
             raise SystemExit(INTERRUPTED) from None
         # A lost connection trips Alembic on the way out as well; what matters is why it was lost.
         if failure is None or failure is error:
@@ -109,13 +114,17 @@ def _meaning(error: BaseException, target: Target) -> BaseException:
     return failure
 
 
-def _tell_interrupted(source: Engine | None, target: Target) -> None:
-    """Say from a new connection in which state the index is; the interrupted one is closed."""
+def _tell_interrupted(source: Engine | None, target: Target, condition: Condition) -> None:
+    """Say from a new connection in which state the object is; the interrupted one is closed."""
     found = "its state could not be read"
     if source is not None:
         with contextlib.suppress(SQLAlchemyError), another_connection(source) as connection:
-            found = _condition(read_state(connection, target))
+            found = condition(connection, target)
     LOG.warning("interrupted at %s: %s; run alembic again, it goes on from there", target.qualified_name, found)
+
+
+def _condition_of_index(connection: Connection, target: Target) -> str:
+    return _condition(read_state(connection, target))
 
 
 def _condition(state: State | None) -> str:

@@ -17,7 +17,7 @@ class DeployError(ConflictError, CommandError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An index that a step is about, and the literal statement of the step."""
+    """An object that a step is about, and the literal statement of the step."""
 
     schema: str
     table: str
@@ -25,7 +25,9 @@ class Target:
     sql: str
     #: PostgreSQL's notation, such as 10min.
     lock_timeout: str
-    #: pg_get_indexdef as expected, when known.
+    #: Name afterwards, of a rename.
+    new_name: str | None = None
+    #: What the server is expected to print of the object, when known.
     definition: str | None = None
     #: Statements that follow and may be repeated: comment and statistics targets.
     attributes: tuple[str, ...] = ()
@@ -34,7 +36,7 @@ class Target:
 
     @property
     def qualified_name(self) -> str:
-        """Return the index's name, quoted and qualified."""
+        """Return the object's name, quoted and qualified."""
         return ident(self.schema, self.name)
 
     @property

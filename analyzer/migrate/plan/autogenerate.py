@@ -28,6 +28,7 @@ from analyzer.migrate.plan.alembic_catalog import Live
 from analyzer.migrate.plan.model_conflicts import refuse_declared_twice
 from analyzer.migrate.plan.revision import operations_of
 from analyzer.migrate.plan.split_revision import keep_apart
+from analyzer.objects.index import IndexDef
 from analyzer.paths import is_directory
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.diff import Change, changes
@@ -106,10 +107,11 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
     )
     live = Live(connection, waiting.specs)
     refuse_declared_twice(model_indexes(context.sorted_tables, _default_schema(context)), specs, live)
-    found = changes(waiting, live.indexes(), live.canonical, live.rows)
+    found = changes(waiting, live.objects(), live.canonical, live.rows)
     partitioned = {name for name, table in live.tables.items() if table.kind == "p"}
     for change in found:
-        LOG.info("Detected index to %s: %s", change.kind, change.index.qualified_name)
+        what = "index" if isinstance(change.definition, IndexDef) else "statistics object"
+        LOG.info("Detected %s to %s: %s", what, change.kind, change.definition.qualified_name)
     _prune(context, upgrade_ops, specs, found)
     refused = refused_codes(project=_settings(context).refuse_hazards)
     upgrade_ops.ops.extend(operations_of(found, deparse=live.deparse, partitioned=partitioned, refused=refused))
@@ -134,7 +136,8 @@ def _check_connection(context: AutogenContext, connection: Connection) -> None:
 
 def _prune(context: AutogenContext, upgrade_ops: UpgradeOps, specs: SpecSet, found: Collection[Change]) -> None:
     """Remove the drops of indexes that are ours to keep or to drop."""
-    ours = _named(specs) | {(c.index.schema, c.current.definition.name) for c in found if c.current is not None}
+    existing = (change.current.definition for change in found if change.current is not None)
+    ours = _named(specs) | {(each.schema, each.name) for each in existing if isinstance(each, IndexDef)}
     drops = {id(op) for op, name in _drops(context, upgrade_ops) if name in ours or _on(context, op) in specs.managed}
     for container in (upgrade_ops, *_containers(upgrade_ops)):
         container.ops[:] = [op for op in container.ops if id(op) not in drops]
@@ -142,7 +145,7 @@ def _prune(context: AutogenContext, upgrade_ops: UpgradeOps, specs: SpecSet, fou
 
 
 def _named(specs: SpecSet) -> frozenset[QualifiedName]:
-    return frozenset(QualifiedName(spec.schema, spec.spec.name) for spec in specs.specs)
+    return frozenset(QualifiedName(spec.schema, spec.spec.name) for spec in specs.indexes)
 
 
 def _drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> Iterator[tuple[DropIndexOp, QualifiedName]]:

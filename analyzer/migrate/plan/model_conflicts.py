@@ -7,6 +7,7 @@ from analyzer.migrate.deploy.online import DeployError
 from analyzer.migrate.plan.alembic_catalog import Live
 from analyzer.objects.index import IndexDef
 from analyzer.specs.file import DeclaredSpec, SpecSet
+from analyzer.specs.index import IndexSpec
 
 
 def refuse_declared_twice(models: Sequence[IndexDef], specs: SpecSet, live: Live) -> None:
@@ -14,7 +15,7 @@ def refuse_declared_twice(models: Sequence[IndexDef], specs: SpecSet, live: Live
 
     Raises DeployError.
     """
-    declared = {(s.schema, s.spec.name): s for s in specs.specs if s.spec.state in {"approved", "retired"}}
+    declared = {(s.schema, s.spec.name): s for s in specs.indexes if s.spec.state in {"approved", "retired"}}
     for index in models:
         if (spec := declared.get((index.schema, index.name))) is not None:
             raise DeployError(
@@ -28,13 +29,13 @@ def refuse_declared_twice(models: Sequence[IndexDef], specs: SpecSet, live: Live
         )
 
 
-def _same(models: Sequence[IndexDef], specs: SpecSet, live: Live) -> Iterator[tuple[DeclaredSpec, IndexDef]]:
-    for spec in specs.specs:
+def _same(models: Sequence[IndexDef], specs: SpecSet, live: Live) -> Iterator[tuple[DeclaredSpec[IndexSpec], IndexDef]]:
+    for spec in specs.indexes:
         table = (spec.schema, spec.table)
         others = [index for index in models if index.full_table == table and index.keys]
         if spec.spec.state != "approved" or not others:
             continue
-        wanted = _printed(live, spec.spec.index(*table, live.rows(*table)))
+        wanted = _printed(live, spec.spec.definition(*table, live.rows(*table)))
         yield from ((spec, index) for index in others if wanted is not None and _printed(live, index) == wanted)
 
 

@@ -1,4 +1,4 @@
-"""Write an Alembic revision from the specs: the index steps and nothing else."""
+"""Write an Alembic revision from the specs: their steps and nothing else."""
 
 import argparse
 import configparser
@@ -20,33 +20,27 @@ from analyzer.migrate.hazards import HazardCode, refuse_hazards
 from analyzer.migrate.message import docstring, refuse_code
 from analyzer.migrate.operations import (
     IMPORT,
-    AlterIndexOp,
-    BuildIndexOp,
-    DropIndexOnlineOp,
-    IndexOperation,
-    RenameIndexOp,
-    ReplaceIndexOp,
+    OPERATIONS,
+    ObjectOperation,
+    TableOperations,
     beside_each_other,
     render_operation,
 )
 from analyzer.migrate.plan.revision_ids import following
-from analyzer.migrate.plan.steps import Action, Step, plan
+from analyzer.migrate.plan.statistics_steps import StatisticsSteps, plan_statistics
+from analyzer.migrate.plan.steps import Action, Step, plan_index
+from analyzer.objects.definition import Definition, kind_of
 from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef
 from analyzer.paths import is_file
 from analyzer.specs.diff import Canonical, Change, changes
+from analyzer.specs.existing import existing_objects
 from analyzer.specs.file import load_specs
 from analyzer.sql import ident
 
-#: pg_get_indexdef of a definition.
-Deparse = Callable[[IndexDef], str]
+#: pg_get_indexdef or pg_get_statisticsobjdef of a definition.
+Deparse = Callable[[Definition], str]
 
-_OPERATIONS: dict[str, type[IndexOperation]] = {
-    "build": BuildIndexOp,
-    "replace": ReplaceIndexOp,
-    "drop": DropIndexOnlineOp,
-    "rename": RenameIndexOp,
-    "alter": AlterIndexOp,
-}
 #: What Alembic tells a template besides.
 _FACTS: dict[str, Any] = {
     "down_revision": None,
@@ -69,11 +63,11 @@ def revise(
 ) -> Path | None:
     """Write the revision that makes the captured database agree with the specs; None when it does already.
 
-    `canonical` gives a definition as a server understands it, `deparse` as pg_get_indexdef prints it.
+    `canonical` gives a definition as a server understands it, `deparse` as it prints one.
     Raises HazardError when a step has a hazard that is refused.
     """
     specs = load_specs(specs_dir)
-    found = changes(specs, snapshot.indexes, canonical, Catalog(snapshot).indexed_rows)
+    found = changes(specs, existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
     if not found:
         return None
@@ -92,7 +86,7 @@ def write_revision(
 ) -> Path:
     """Write one revision on top of the project's head, by the project's own template, and return its path.
 
-    `deparse` gives pg_get_indexdef of a definition; `partitioned` tables are (schema, name).
+    `deparse` gives what a server prints of a definition; `partitioned` tables are (schema, name).
     Raises InputError when Alembic cannot write it: no configuration, several heads, no script location;
     HazardError, before anything is written.
     """
@@ -121,32 +115,63 @@ def operations_of(
     deparse: Deparse | None,
     partitioned: Collection[tuple[str, str]] = (),
     refused: Collection[HazardCode] = (),
-) -> tuple[IndexOperation, ...]:
-    """Return the operations that make the changes; raises HazardError when one has a hazard that is refused."""
+) -> tuple[MigrateOperation, ...]:
+    """Return the operations that make the changes: those of indexes, then those of statistics, by table.
 
-    def step(change: Change) -> Step:
-        index = change.index
-        builds = change.kind in {"create", "replace"}
-        # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
-        definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
-        return plan(change, definition=definition, partitioned=index.full_table in partitioned)
+    So the ANALYZE that ends the latter fills the statistics of new indexes on expressions as well.
+    Raises HazardError when a step has a hazard that is refused.
+    """
+    indexes = tuple(
+        _index_step(change, change.definition, deparse, partitioned)
+        for change in _ordered(found)
+        if isinstance(change.definition, IndexDef)
+    )
+    by_table: dict[tuple[str, str], list[Change]] = {}
+    for change in _ordered(found):
+        if isinstance(change.definition, StatisticsDef):
+            by_table.setdefault((change.definition.schema, change.definition.table), []).append(change)
+    statistics = tuple(plan_statistics(each, deparse) for each in by_table.values())
+    actions = [(step, step.forward) for each in (indexes, *(plan.steps for plan in statistics)) for step in each]
+    actions += [(plan.steps[0], plan.analyze) for plan in statistics if plan.analyze is not None]
+    refuse_hazards(((_described(step, action), action.hazards) for step, action in actions), refused)
+    return (*map(operation, indexes), *map(_of_statistics, statistics))
 
-    steps = tuple(step(change) for change in _ordered(found))
-    refuse_hazards(((_described(each), each.forward.hazards) for each in steps), refused)
-    return tuple(operation(each) for each in steps)
+
+def _described(step: Step, action: Action) -> str:
+    return f"{action.verb} {ident(step.schema, action.name)} on {ident(step.schema, step.table)}"
 
 
-def _described(step: Step) -> str:
-    return f"{step.forward.kind} {ident(step.schema, step.forward.name)} on {ident(step.schema, step.table)}"
+def _index_step(
+    change: Change, index: IndexDef, deparse: Deparse | None, partitioned: Collection[tuple[str, str]]
+) -> Step:
+    builds = change.kind in {"create", "replace"}
+    # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
+    definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
+    return plan_index(change, index, definition=definition, partitioned=index.full_table in partitioned)
+
+
+def _of_statistics(plan: StatisticsSteps) -> TableOperations:
+    forward = [operation(step) for step in plan.steps]
+    back = [operation(Step(schema=s.schema, table=s.table, forward=s.reverse, reverse=s.forward)) for s in plan.steps]
+    back.reverse()
+    first = plan.steps[0]
+    for operations, action in ((forward, plan.analyze), (back, plan.analyze_reversed)):
+        if action is not None:
+            operations.append(_operation(first, action))
+    return TableOperations(forward, back)
 
 
 def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
     """Put builds before drops, for what takes over should be there first; but a name has to be free to be taken."""
-    wanted = {(change.index.schema, change.index.name) for change in found if change.kind != "drop"}
+
+    def name(change: Change) -> tuple[str, str, str]:
+        return kind_of(change.definition), change.definition.schema, change.definition.name
+
+    wanted = {name(change) for change in found if change.kind != "drop"}
 
     def place(change: Change) -> int:
         if change.kind == "drop":
-            return 0 if (change.index.schema, change.index.name) in wanted else 4
+            return 0 if name(change) in wanted else 4
         # Creations follow each other, so that they can be built side by side.
         return {"rename": 1, "alter": 1, "create": 2}.get(change.kind, 3)
 
@@ -173,23 +198,23 @@ def _body(operations: Sequence[MigrateOperation]) -> str:
     return text.replace("\n", "\n    ")
 
 
-def operation(step: Step) -> IndexOperation:
+def operation(step: Step) -> ObjectOperation:
     """Return a step as the operation of a revision, which knows what undoes it."""
     return _operation(step, step.forward, _operation(step, step.reverse))
 
 
-def _operation(step: Step, deed: Action, reverse: IndexOperation | None = None) -> IndexOperation:
-    return _OPERATIONS[deed.kind](
-        deed.name,
+def _operation(step: Step, action: Action, reverse: ObjectOperation | None = None) -> ObjectOperation:
+    return OPERATIONS[action.verb](
+        action.name,
         step.table,
         schema=step.schema,
-        sql=deed.sql,
-        new_name=deed.new_name,
-        definition=deed.definition,
-        attributes=deed.attributes,
-        lock_timeout=_duration(deed.lock_timeout_ms),
-        settings=dict(deed.settings),
-        hazards=tuple(str(hazard) for hazard in deed.hazards),
+        sql=action.sql,
+        new_name=action.new_name,
+        definition=action.definition,
+        attributes=action.attributes,
+        lock_timeout=_duration(action.lock_timeout_ms),
+        settings=dict(action.settings),
+        hazards=tuple(str(hazard) for hazard in action.hazards),
         reverse_op=reverse,
     )
 

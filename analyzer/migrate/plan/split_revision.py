@@ -1,6 +1,6 @@
-"""Write index steps into a revision of their own, after the one with whatever else autogenerate found.
+"""Write our steps into a revision of their own, after the one with whatever else autogenerate found.
 
-Index steps run outside a transaction and may be repeated; other operations may not. So the two never share a revision.
+They run outside a transaction and may be repeated; other operations may not. So the two never share a revision.
 """
 
 import itertools
@@ -13,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 
 from analyzer.console import logger
 from analyzer.migrate.message import docstring
-from analyzer.migrate.operations import IndexOperation, SideBySideBuilds, beside_each_other
+from analyzer.migrate.operations import beside_each_other, is_step
 from analyzer.migrate.plan.revision_ids import following
 
 LOG = logger(__name__)
@@ -104,7 +104,7 @@ def _part(pairs: Pairs, *, steps: bool) -> Pairs:
 
 
 def _kept(container: OpContainer, *, steps: bool) -> list[MigrateOperation]:
-    return [op for op in container.ops if isinstance(op, IndexOperation | SideBySideBuilds) == steps]
+    return [op for op in container.ops if is_step(op) == steps]
 
 
 def _assign(script: MigrationScript, pairs: Pairs) -> None:

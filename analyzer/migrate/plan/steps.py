@@ -1,13 +1,25 @@
-"""Turn a change into steps: the statements a revision runs, with their timeouts, hazards and reverse."""
+"""Turn the change of an index into a step: the statements a revision runs, with timeouts, hazards and reverse.
+
+`Action` and `Step` are those of every kind of object; `statistics_steps` makes those of statistics.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzer.documents.snapshot import Index
 from analyzer.migrate.hazards import Hazard, HazardCode
 from analyzer.objects.index import IndexDef
 from analyzer.specs.diff import Change
+from analyzer.specs.file import is_index
 from analyzer.sql import render_text
+
+#: The operations of a revision, as in `op.<verb>`.
+Verb = Literal[
+    "build_index", "replace_index", "drop_index_online", "rename_index", "alter_index",
+    "create_statistics", "replace_statistics", "drop_statistics", "rename_statistics", "alter_statistics",
+    "analyze_table",
+]  # fmt: skip
 
 #: A concurrent build waits for every older transaction of its database; cut short it leaves an INVALID index.
 BUILD_LOCK_TIMEOUT_MS = 600_000
@@ -36,17 +48,17 @@ _RENAME_HAZARDS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
-    """What is done to one index, in one direction."""
+    """What is done to one object, in one direction."""
 
-    kind: Literal["build", "replace", "drop", "rename", "alter"]
-    #: The index by the name it has beforehand.
+    verb: Verb
+    #: The object by the name it has beforehand; of an ANALYZE the table.
     name: str
     #: The statement; empty for an alter, which has attributes only.
     sql: str
     lock_timeout_ms: int
     #: What it does to others while it runs and afterwards.
     hazards: tuple[Hazard, ...]
-    #: pg_get_indexdef of the index to be there afterwards, when a server has printed it.
+    #: The object to be there afterwards, as a server has printed it, when one has.
     definition: str | None = None
     #: Name afterwards, of a rename.
     new_name: str | None = None
@@ -58,7 +70,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One deed of a revision and the one that undoes it."""
+    """One action of a revision and the one that undoes it."""
 
     schema: str
     table: str
@@ -76,15 +88,15 @@ class _Side:
     statistics: tuple[tuple[int, int], ...] = ()
 
 
-def plan(change: Change, *, definition: str | None = None, partitioned: bool = False) -> Step:
-    """Plan one change; `definition` is pg_get_indexdef of the index wanted, when a server has printed it.
+def plan_index(change: Change, index: IndexDef, *, definition: str | None = None, partitioned: bool = False) -> Step:
+    """Plan the change of an index; `definition` is its pg_get_indexdef as wanted, when a server has printed it.
 
     On a partitioned table the statement makes the parent's index, and the executor each partition's.
     """
-    wanted = _Side(index=change.index, definition=definition, comment=change.comment, statistics=change.statistics)
-    settings = change.spec.spec.build.settings() if change.spec else ()
+    wanted = _Side(index=index, definition=definition, comment=change.comment, statistics=change.statistics)
+    settings = change.spec.spec.build.settings() if change.spec and is_index(change.spec) else ()
     current = change.current
-    if current is None or change.kind == "create":
+    if not isinstance(current, Index) or change.kind == "create":
         forward = _build(wanted, None, settings, partitioned=partitioned)
         return _step(wanted, forward, _drop(wanted.index, partitioned=partitioned))
     before = _Side(
@@ -119,7 +131,7 @@ def _step(side: _Side, forward: Action, reverse: Action) -> Step:
 
 def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str], ...], *, partitioned: bool) -> Action:
     return Action(
-        kind="build" if replaced is None else "replace",
+        verb="build_index" if replaced is None else "replace_index",
         name=side.index.name,
         sql=create_sql(side.index, partitioned=partitioned),
         lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS,
@@ -132,7 +144,7 @@ def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str],
 
 def _drop(index: IndexDef, *, partitioned: bool) -> Action:
     return Action(
-        kind="drop",
+        verb="drop_index_online",
         name=index.name,
         sql=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=not partitioned),
         lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
@@ -143,7 +155,7 @@ def _drop(index: IndexDef, *, partitioned: bool) -> Action:
 def _rename(before: _Side, after: _Side) -> Action:
     old, new = before.index, after.index
     return Action(
-        kind="rename",
+        verb="rename_index",
         name=old.name,
         new_name=new.name,
         sql=render_text("online/rename_index", schema=old.schema, name=old.name, new_name=new.name),
@@ -155,7 +167,7 @@ def _rename(before: _Side, after: _Side) -> Action:
 
 def _alter(before: _Side, after: _Side) -> Action:
     return Action(
-        kind="alter",
+        verb="alter_index",
         name=after.index.name,
         sql="",
         lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
