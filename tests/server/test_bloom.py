@@ -6,9 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from capture_zoo import new_database
 from click.testing import CliRunner
-from servers import VERSIONS, server_of
 
 from analyzer.advise.candidates import candidates
 from analyzer.capture.capture import capture
@@ -23,6 +21,8 @@ from analyzer.twin.predict.index_size import predict_size
 from analyzer.twin.twin import open_twin
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import shapes
+from tests.server.capture_zoo import new_database
+from tests.server.servers import VERSIONS, server_of
 
 SETUP = """
 CREATE EXTENSION bloom;

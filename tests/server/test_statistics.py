@@ -8,12 +8,8 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from executor import TABLE, configured, deployer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers import VERSIONS, server_of
-from spec_project import SpecProject, names, obey
-from squawked import offline
 
 from analyzer.cli.check import command as check_command
 from analyzer.cli.pull import command as pull_command
@@ -30,6 +26,10 @@ from analyzer.migrate.deploy.statistics import (
 from analyzer.objects.statistics import STATISTICS_KINDS, StatisticsDef
 from analyzer.specs.file import is_statistics, load_specs
 from tests.conftest import fresh_database, trusting
+from tests.server.executor import TABLE, configured, deployer
+from tests.server.servers import VERSIONS, server_of
+from tests.server.spec_project import SpecProject, names, obey
+from tests.server.squawked import offline
 
 EVERY_KIND = """
 {name: st_all, columns: [b, a], target: 500}

@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
 from analyzer.catalog import Catalog
@@ -23,6 +22,7 @@ from analyzer.specs.tolerant import load_sources
 from analyzer.specs.yaml_tree import dump_mapping
 from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import fresh_database
+from tests.server.servers import VERSIONS, server_of
 
 #: Rule, SQLSTATE, and the spec without its name.
 BAD: tuple[tuple[str, str, dict[str, Any]], ...] = (

@@ -4,7 +4,6 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
-from catalogs import snapshot, table
 
 from analyzer.catalog import Catalog
 from analyzer.checks.lint import lint
@@ -14,6 +13,7 @@ from analyzer.checks.spec.context import known_of
 from analyzer.documents.findings import FindingsDocument
 from analyzer.documents.measured import ExtendedStatistics
 from analyzer.specs.tolerant import load_sources
+from tests.unit.catalogs import snapshot, table
 
 TODAY = dt.date(2026, 1, 1)
 ITEM = table("item", "a integer, b integer, s text, j json, d date")

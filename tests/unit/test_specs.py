@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from catalogs import snapshot, table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from analyzer.specs.file import NewSpec, append_proposals, append_specs, load_sp
 from analyzer.specs.spec_file import SpecFile, json_schema
 from analyzer.specs.tolerant import load_sources
 from analyzer.workflows.declared import declared
+from tests.unit.catalogs import snapshot, table
 
 ROOT = Path(__file__).parents[2]
 
