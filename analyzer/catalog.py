@@ -159,7 +159,7 @@ class Catalog:
         return sum(max(each.tuples, 0) for each in self._leaves(relation))
 
     def indexed_rows(self, schema: str, table: str) -> float | None:
-        """Return the rows an index on a table is of, those of its partitions together; None when nobody knows.
+        """Return the rows of a table that its indexes cover, partitions added up; None if never analyzed.
 
         As of the last ANALYZE: what `lists: auto` resolves by. predict/key_statistics.py has the planner's own estimate
         of one table's current rows.

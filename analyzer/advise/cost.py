@@ -49,7 +49,7 @@ def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExam
 
 
 def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatement | NotExamined:
-    """Make a statement plannable, mending parameters without a type as the server points at them."""
+    """Make a statement plannable, adding types to parameters where the server asks for them."""
     text = statement.plannable
     if (obstacle := twin.obstacle(text)) is not None:
         return NotExamined(what=f"the statement {statement.id}", reason=obstacle)

@@ -60,7 +60,7 @@ class PlanCache:
         return costs
 
     def _using(self, wanted: Configuration) -> Iterator[Answer]:
-        """Yield the answers that use nothing but what is wanted."""
+        """Yield the answers that use only indexes of the configuration."""
         if len(wanted) <= _SMALL:
             for used in _parts(wanted, len(wanted)):
                 yield from self._answers.get(used, ())

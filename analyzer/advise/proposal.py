@@ -128,7 +128,7 @@ def propose(
     selection = select(model, list(built), bounds, progress=progress)
     gaps += _homeless(declared, snapshot)
     if not selection.complete:
-        reason = f"the {bounds.seconds:g} s ran out; give --seconds more to search on"
+        reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
         gaps.append(NotExamined(what="the rest of the candidates", reason=reason))
     again = _again(twin, selection.chosen, [each for each in declared if each not in standing])
     shares = shares_of_time(workload.statements)
@@ -220,7 +220,7 @@ def _serves(declared: Declared, index: IndexDef) -> bool:
 
 def _what(declared: Declared, candidate: Candidate) -> str:
     alike = signature(declared.index) == signature(candidate.index)
-    return "it already" if alike else f"{declared.index.name}, which serves as well"
+    return "it already" if alike else f"{declared.index.name}, which can be used instead"
 
 
 def _pending(twin: Twin, declared: Sequence[Declared]) -> list[TwinIndex]:
@@ -290,14 +290,14 @@ def _refusal(refused: Refused, limits: Limits) -> str:
         case "budget":
             size = refused.index.size_bytes / 1024**2
             left = (limits.budget_bytes or 0) / 1024**2
-            return f"{saving}, but its {size:.1f} MB do not fit the budget of {left:.1f} MB beside what is proposed"
+            return f"{saving}, but its {size:.1f} MB exceed what is left of the limit of {left:.1f} MB (--budget)"
         case "most":
             proposals = "proposal" if limits.most == 1 else "proposals"
             return f"{saving}, but the limit of {limits.most} {proposals} (--max) was reached"
         case "share":
-            return f"{saving}, and {LEAST_SHARE:.1%} is the least that is worth an index"
+            return f"{saving}, below the threshold of {LEAST_SHARE:.1%}"
         case "ratio":
-            return f"{saving}, but make what it helps only {refused.ratio:.1f} times cheaper"
+            return f"{saving}, but speeds up the affected statements by only {refused.ratio:.1f} times"
 
 
 def _evidence(
@@ -359,19 +359,19 @@ def _costs(
 def _caveats(built: TwinIndex, snapshot: Snapshot) -> Iterator[str]:
     index = built.index
     if (setting := METHODS[index.method].recall_setting) is not None:
-        yield f"answers become approximate: measure recall, and raise {setting} where it is too low"
+        yield f"results become approximate: measure recall, and raise {setting} if it is too low"
     if index.method == "ivfflat":
-        yield "its lists are fixed by the rows it is built on: rebuild it when the table has grown several times"
+        yield "its lists are computed at build time: rebuild it when the table has grown several times"
     if index.where is not None:
-        yield "serves only queries from which the planner can prove its predicate, so not a parameter in its place"
+        yield "used only by queries whose condition implies its predicate, so not with a parameter in its place"
     relation = snapshot.relation(index.schema, index.table)
     if index.include and relation and relation.pages and relation.all_visible_pages < 0.5 * relation.pages:
         yield "index-only scans need a vacuumed table: less than half of its pages are marked all-visible"
     if built.sampled:
         yield "its expressions, predicate or size are estimated from a sample of the table's rows"
     elif built.guessed:
-        yield "what its expressions or predicate hold is a guess: capture with --samples to estimate it"
+        yield "selectivity of its expressions or predicate is a default estimate: capture with --samples for a real one"
     elif any(key.expression is not None for key in index.keys):
-        yield "what values its expressions have is estimated from the columns' statistics: --samples tells it better"
+        yield "selectivity of its expressions is estimated from column statistics: --samples gives a better one"
     if not snapshot.values:
         yield "estimated without values: the snapshot was captured with --no-values"

@@ -38,7 +38,7 @@ class Relevance:
     def can_change(self, index: IndexDef, named: frozenset[str]) -> bool:
         """Say whether an index may change what the planner expects without being used.
 
-        Uniqueness is heeded, and the statistics of an index's expression wherever the statement has that.
+        The planner uses uniqueness, and the statistics of an index's expression wherever the statement has that.
         """
         expressions = [key.expression for key in index.keys if key.expression is not None]
         if not expressions:

@@ -174,13 +174,13 @@ def deviation(each: Measured, expected: Expected, unused: AbstractSet[str]) -> s
         return None
     reasons: list[str] = []
     if measured < expected.ratio and (idle := [name for name in expected.uses if name in unused]):
-        reasons.append(f"{', '.join(idle)} was expected to serve it and has not been scanned")
+        reasons.append(f"{', '.join(idle)} was expected to be used and has not been scanned")
     if expected.approximate:
-        reasons.append("an approximate index: its cost is a rough guess at the rows it visits")
+        reasons.append("approximate index: its cost is a rough estimate of the rows visited")
     if min(each.mean_ms_before, each.mean_ms_after) < _TRIVIAL_MS and measured < expected.ratio:
         reasons.append("an execution takes less than 0.1 ms, most of it start and end, which costs leave out")
     if each.blocks_read_after == 0 and measured > expected.ratio:
-        reasons.append("it found every page in memory, and the costs count reading them")
+        reasons.append("all pages were in memory, but the costs include reading them")
     if measured > expected.ratio and each.mean_ms_after < expected.fixed_ms:
         reasons.append("an execution takes less than what was taken for the fixed part of every one")
     if expected.generic:
@@ -192,8 +192,8 @@ def deviation(each: Measured, expected: Expected, unused: AbstractSet[str]) -> s
     if expected.cautious and measured > expected.ratio:
         reasons.append("its LIMIT ended the scan of a new index early, and it was priced as if it did not")
     if not reasons and not expected.uses and expected.cost_before == expected.cost_after:
-        reasons.append("no index came or went that its plan uses, so the load or the cache has changed")
-    return "; ".join(reasons) or "no reason is known"
+        reasons.append("no index in its plan was created or dropped, so the load or the cache has changed")
+    return "; ".join(reasons) or "unknown reason"
 
 
 def _only_in(snapshot: Snapshot, other: Snapshot) -> tuple[IndexDef, ...]:

@@ -1,4 +1,4 @@
-"""Try indexes by hand: plan each statement as things are, and as they would be."""
+"""Try given indexes: plan each statement before and after."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ def try_indexes(
         twin.show(added, without=drop)
     except psycopg.Error as error:
         reason = error.diag.message_primary or str(error)
-        raise InputError(f"{', '.join(drop)} cannot be dropped ({reason}); name an index as schema.name") from None
+        raise InputError(f"{', '.join(drop)} cannot be dropped ({reason}); specify an index as schema.name") from None
     return tuple(_try(twin, statement, added, drop) for statement in statements)
 
 

@@ -183,22 +183,22 @@ def _say(change: Change, spec: DeclaredSpec[Spec], comparison: Comparison) -> It
     current, name, codes = change.current, spec.spec.name, _CODES[spec.kind]
     made = "build" if spec.kind == "index" else "creation"
     if change.kind == "drop":
-        yield codes.retired, f"{name} is retired and still exists; twindex revise writes its drop"
+        yield codes.retired, f"{name} is retired, but still exists; twindex revise writes a revision that drops it"
         return
     if current is None:
         table = change.definition.qualified_table
         yield codes.missing, f"{name} does not exist on {table}; twindex revise writes its {made}"
         return
     if not current.valid and codes.invalid is not None:
-        yield codes.invalid, f"{name} is INVALID, left by a build that failed; twindex revise writes its build"
+        yield codes.invalid, f"{name} is INVALID after a failed build; twindex revise writes the build"
         return
     if change.kind == "rename":
-        yield codes.renamed, f"{name} exists as {current.definition.name}; twindex revise writes the renaming"
+        yield codes.renamed, f"{name} exists as {current.definition.name}; twindex revise writes the rename"
     definition = tuple(part for part in change.differs if part not in codes.attributes)
     if definition:
         left, right = comparison.printed(change.definition), comparison.printed(current.definition)
         parts = "; ".join(f"{part}: spec {_show(left, part)}, database {_show(right, part)}" for part in definition)
-        yield codes.different, f"{name} is defined otherwise, {parts}"
+        yield codes.different, f"{name} has a different definition, {parts}"
     for part in change.differs:
         if part in codes.attributes:
             left, right = _attribute(change, current, part)
@@ -246,7 +246,7 @@ def _compare_unnamed(book: _Findings, comparison: Comparison, specs: SpecSet, sn
     for change in comparison.unnamed():
         gone = change.definition
         file, line = specs.managed[gone.full_table]
-        message = f"{gone.name} on {gone.qualified_table} is named by no spec, and the file manages all"
+        message = f"{gone.name} on {gone.qualified_table} has no spec, and the file says manage: all"
         book.find(_CODES[kind_of(gone)].unmanaged, file, line, gone.qualified_name, message)
     for each in existing_objects(snapshot):
         if table_of(each) in specs.managed:

@@ -46,7 +46,7 @@ def examine_environment(config: Path) -> EnvironmentCheck:
     except CommandError as error:
         return _skipped(" ".join(str(error).split()))
     if script is None:
-        return _skipped(f"there is no {config} here")
+        return _skipped(f"{config} does not exist in this directory")
     path = Path(script.env_py_location)
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -76,7 +76,7 @@ def _unseen(tree: ast.Module, imported_elsewhere: bool) -> Iterator[_Hit]:  # no
                 yield _Hit(
                     rule=PLUGIN_MISSING,
                     line=keyword.value.lineno,
-                    message="autogenerate_plugins leaves out twindex's comparison of the specs",
+                    message="autogenerate_plugins excludes the plugin of twindex",
                     rewrite=f'add "{_WILDCARD}" or "{NAME}"',
                 )
 
@@ -107,8 +107,8 @@ def _in_transaction(tree: ast.Module) -> Iterator[_Hit]:
             yield _Hit(
                 rule=TRANSACTION_OPEN,
                 line=open_since.lineno,
-                message=f"`{ast.unparse(open_since)[:60]}` begins a transaction before context.configure(); in it no "
-                "index can be built concurrently, and alembic upgrade refuses the first index step",
+                message=f"`{ast.unparse(open_since)[:60]}` starts a transaction before context.configure(), in which "
+                "no index can be built concurrently; alembic upgrade would fail at the first index step",
                 rewrite="engine.connect() instead of begin(); no statement before configure(), or a commit() after it",
             )
 

@@ -89,14 +89,14 @@ def lint(
     subjects, statistics = tuple(_subjects(sources, known, build)), statistics_subjects(sources, known, build)
     problems = [(source, problem) for source in sources for problem in source.problems]
     if not subjects and not statistics and not problems:
-        raise NotExaminableError("no spec was found to lint; name spec files, or a directory of them")
+        raise NotExaminableError("no specs found; specify spec files, or a directory of them")
     tally = _Findings()
     for source, problem in problems:
         _add_problem(tally, source, problem)
     unread = dict.fromkeys((str(s.path), p.spec_line, p.section) for s, p in problems if p.spec_line is not None)
     for path, line, section in unread:
         for rule in _about_specs("statistics" if section == StatisticsSpec.section else "index"):
-            _skip_at(tally, (path, line), rule, "the spec cannot be read")
+            _skip_at(tally, (path, line), rule, "the spec is invalid")
     declared = _by_table(subjects)
     for subject in subjects:
         _examine(tally, replace(subject, declared=declared))
@@ -197,12 +197,12 @@ def _answers(
     unknown = list(dict.fromkeys(answer.reason for answer in answers if isinstance(answer, Unknown)))
     if isinstance(subject.built, RejectedError) and rule.code == refused:
         detail = f" ({subject.built.detail})" if subject.built.detail else ""
-        return hits or [Violation(message=f"the server refuses it: {subject.built.message}{detail}")], []
+        return hits or [Violation(message=f"the server rejects it: {subject.built.message}{detail}")], []
     if not rule.decided_by_server:
         return hits, unknown
     if subject.built is None:
         only_server = not unknown and rule.code in (REFUSED.code, REFUSED_STATISTICS)
-        return hits, ["only a server can say; give -d URL or --snapshot"] if only_server else unknown
+        return hits, ["requires a server; use -d URL or --snapshot"] if only_server else unknown
     if isinstance(subject.built, IndexDef | StatisticsDef):
         return [], []
     return hits, [] if hits else [f"the server stopped at {refused} before it looked"]
@@ -281,7 +281,7 @@ def _add_problem(tally: _Findings, source: Source, problem: Problem) -> None:
         key = looks_like_expression(problem.value)
         if key is not None:
             rule = LINT_RULES["TX104"]
-            message = f"{shortened(problem.value, MOST_SHOWN)!r} is an expression; a bare text is a column's name"
+            message = f"{shortened(problem.value, MOST_SHOWN)!r} is an expression, but a plain string is a column name"
             keys = [{"expression": k} if k == problem.value else k for k in problem.entry["keys"]]
             changed = {"keys": keys}
     name = str(problem.entry.get("name", "")) if problem.entry is not None else ""
@@ -306,7 +306,7 @@ def _add_twice(tally: _Findings, subjects: Sequence[AnySubject]) -> None:
         other = first.setdefault(key, subject.entry)
         if other is not subject.entry:
             where = f"{other.declared.file.as_posix()}:{other.line(('name',))}"
-            hit = Violation(message=f"{subject.definition.qualified_name} is declared already at {where}", at=("name",))
+            hit = Violation(message=f"{subject.definition.qualified_name} is already declared at {where}", at=("name",))
             tally.findings.append(_finding(tally, subject, DECLARED_TWICE, hit))
 
 
@@ -315,13 +315,13 @@ def _add_models(
 ) -> None:
     for subject in subjects:
         if models is None:
-            _skip(tally, subject, DECLARED_IN_MODEL, "no model was given; name one with --metadata module:attribute")
+            _skip(tally, subject, DECLARED_IN_MODEL, "no model specified; use --metadata module:attribute")
             continue
         tally.examined[DECLARED_IN_MODEL.code] += 1
         other = _of_model(subject, models, build)
         if other is not None:
             hit = Violation(
-                message=f"{subject.index.qualified_name} is declared in the SQLAlchemy model too"
+                message=f"{subject.index.qualified_name} is also declared in the SQLAlchemy model"
                 + ("" if other.name == subject.index.name else f", there as {other.name}"),
                 at=("name",),
                 rewrite="keep it in one place: remove the Index() of the model, or the spec",
@@ -352,10 +352,10 @@ def _suppress(
             if isinstance(each, Malformed):
                 open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, each.problem))
             elif each.code not in LINT_RULES or each.code in ABOUT_FILES:
-                problem = f"{each.code} is no rule that can be ignored; see twindex explain"
+                problem = f"{each.code} is not a rule that can be suppressed; see twindex explain"
                 open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, problem))
             elif each.until is not None and each.until < today:
-                message = f"the suppression of {each.code} ended on {each.until}; mend the spec or decide anew"
+                message = f"the suppression of {each.code} ended on {each.until}; fix the spec or set a new date"
                 open_findings.append(_about_comment(tally, source, EXPIRED_SUPPRESSION, each.line, message))
             else:
                 meant = [f for f in open_findings if _means(source, each, f)]
@@ -363,7 +363,7 @@ def _suppress(
                 suppression = Suppression(reason=each.reason, until=each.until, line=each.line)
                 suppressed += [f.model_copy(update={"suppression": suppression}) for f in meant]
                 if not meant and (str(source.path), each.spec_line, each.code) not in tally.unseen:
-                    message = f"nothing to suppress: {each.code} finds nothing here; remove the comment"
+                    message = f"unused suppression: {each.code} reports nothing here; remove the comment"
                     open_findings.append(_about_comment(tally, source, UNUSED_SUPPRESSION, each.line, message))
     return open_findings, suppressed
 

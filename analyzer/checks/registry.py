@@ -97,7 +97,7 @@ DRIFT_RULES = (
 #: What `twindex check` says about Alembic's env.py.
 PLUGIN_MISSING = Rule(
     code="TX311", name="autogenerate-plugin-missing", aliases=("comparison-off",), severity="warning",
-    title="autogenerate does not see the specs and would drop their indexes",
+    title="env.py does not import the plugin, so autogenerate would drop the indexes of the specs",
 )  # fmt: skip
 TRANSACTION_OPEN = Rule(
     code="TX312", name="transaction-open", severity="warning",
@@ -130,7 +130,7 @@ _BY_NAME = {name.lower(): rule for rule in RULES.values() for name in (rule.code
 
 
 def find_rule(name: str) -> Rule | None:
-    """Return the rule of a code, a short name or a former one; None when there is none of that name."""
+    """Return the rule of a code, a short name or a former one; None for an unknown name."""
     return _BY_NAME.get(name.lower())
 
 

@@ -96,7 +96,7 @@ class Subject:
 
     @property
     def uses(self) -> tuple[TableShape, ...] | None:
-        """Return what the recorded statements ask of the table; None when there are none."""
+        """Return the conditions of the recorded statements on the table; None without such statements."""
         if self.known is None or self.known.uses is None:
             return None
         return self.known.uses.get(self.index.full_table, ())
@@ -150,10 +150,10 @@ class Unknown:
 Answer = Violation | Unknown
 Check = Callable[[Subject], Iterable[Answer]]
 
-NEEDS_TABLE = Unknown(reason="the table's columns and types are known only with -d URL or --snapshot")
-NEEDS_SERVER = Unknown(reason="only a server can say; give -d URL or --snapshot")
+NEEDS_TABLE = Unknown(reason="requires the columns and types of the table; use -d URL or --snapshot")
+NEEDS_SERVER = Unknown(reason="requires a server; use -d URL or --snapshot")
 NEEDS_STATISTICS = Unknown(reason="the table has no statistics; ANALYZE it and capture again")
-NEEDS_STATEMENTS = Unknown(reason="no recorded statements; give -d URL or --snapshot with pg_stat_statements")
+NEEDS_STATEMENTS = Unknown(reason="no recorded statements; use -d URL or --snapshot with pg_stat_statements")
 
 
 def never(_: Subject) -> Iterator[Answer]:

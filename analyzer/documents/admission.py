@@ -1,7 +1,7 @@
 """Let into a snapshot what its records allow, item by item: one that is out of bounds costs itself, not the file.
 
-What depends on such an item goes with it, and both are named. An index that cannot be read, or row security, takes its
-table along: the planner would answer as though it were not there.
+What depends on such an item goes with it, and both are named. An index or row security that cannot be read excludes its
+table: the planner would answer as though it were not there.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
@@ -103,14 +103,14 @@ def _items(
         except ValidationError as error:
             reason = breach(error, where)
             if kind in ("relations", "indexes", "row_security") and (table := _table(raw)) is not None:
-                lost.setdefault(table, f"{where} belongs to it and is left out")
+                lost.setdefault(table, f"{where} belongs to it and is omitted")
         else:
             identity = _identity(item)
             if identity is None or identity not in seen:
                 seen.add(identity)
                 yield item
                 continue
-            reason = f"{where} is there twice"
+            reason = f"{where} occurs twice"
         gaps.add(kind, f"{where} of the snapshot{_name(raw)}", reason)
 
 
@@ -219,7 +219,7 @@ def _lose_heirs(relations: Mapping[QualifiedName, Relation], lost: dict[Qualifie
         for heir in heirs.get(parent, ()):
             waiting[heir].discard(parent)
             if parent in lost:
-                lost.setdefault(heir, f"it inherits from {'.'.join(map(written, parent))}, which is left out")
+                lost.setdefault(heir, f"it inherits from {'.'.join(map(written, parent))}, which is omitted")
             if not waiting[heir]:
                 ready.append(heir)
     for table, parents in waiting.items():

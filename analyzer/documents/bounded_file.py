@@ -28,7 +28,7 @@ def read_bounded(path: Path) -> bytearray:
             for piece in _unpacked(file, path):
                 unpacked += piece
                 if not unpacked[:64].lstrip().startswith(_OPENING):
-                    raise InputError(f"{path} is not a twindex snapshot; make one with twindex capture -o FILE")
+                    raise InputError(f"{path} is not a twindex snapshot; create one with twindex capture -o FILE")
                 if len(unpacked) > MOST_BYTES:
                     raise too_large(path)
     except OSError as error:
@@ -66,7 +66,7 @@ def _unpacked(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _damaged(path: Path) -> InputError:
-    return InputError(f"{path} is damaged or cut short; capture it again with twindex capture")
+    return InputError(f"{path} is damaged or truncated; capture it again with twindex capture")
 
 
 def too_large(path: Path) -> InputError:
@@ -89,7 +89,7 @@ def parse_document(path: Path) -> dict[str, object]:
             raise _damaged(path) from None
         raise InputError(f"{path} is not valid JSON inside ({reason}); capture it again") from None
     if not isinstance(parsed, dict):
-        raise InputError(f"{path} is not a twindex snapshot; make one with twindex capture -o FILE")
+        raise InputError(f"{path} is not a twindex snapshot; create one with twindex capture -o FILE")
     return cast("dict[str, object]", parsed)
 
 

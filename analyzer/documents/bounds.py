@@ -39,7 +39,7 @@ _ONE = 1.0001
 
 def _plain(text: str) -> str:
     if "\0" in text:
-        raise PydanticCustomError("null_byte", "must not hold a null byte")
+        raise PydanticCustomError("null_byte", "must not contain a null byte")
     return text
 
 

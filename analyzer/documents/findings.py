@@ -1,6 +1,6 @@
 """The document of the commands that check: findings, each with file and line, and what every rule looked at.
 
-`lint` and `check` share it. A suppressed finding stands in a list of its own, so that nobody takes it for an open one,
+`lint` and `check` share it. A suppressed finding is in a separate list, so that it is not taken for an open one,
 and a rule that could not look says so. Readers accept fields they do not know; a change they could misread raises
 `version`.
 """

@@ -150,7 +150,7 @@ def load(path: Path) -> Snapshot:
     """
     document = parse_document(path)
     if document.get("format") != FORMAT:
-        raise InputError(f"{path} is not a twindex snapshot; make one with twindex capture -o FILE")
+        raise InputError(f"{path} is not a twindex snapshot; create one with twindex capture -o FILE")
     version = document.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or not 0 < version <= VERSION:
         raise InputError(

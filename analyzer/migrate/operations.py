@@ -190,7 +190,7 @@ class AlterIndexOp(IndexOperation, verb="alter_index", execute=online.alter_inde
 
 
 class ReindexIndexOp(IndexOperation, verb="reindex_index", execute=online.reindex_index):
-    """Build an index anew from its table, beside itself and concurrently; its definition stays."""
+    """Rebuild an index concurrently; its definition stays."""
 
     @classmethod
     def defaults(cls, name: str, facts: dict[str, Any]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def _next(text: str, position: int) -> Token:
     match = _TOKEN.match(text, position)
     if match is None or (match[0] in ("e", "E") and text.startswith("'", match.end())):
         raise IncompleteError(
-            f"the text ends within or does not continue after character {position + 1}; is it cut short?"
+            f"the text ends within or does not continue after character {position + 1}; is it truncated?"
         )
     kind = _KINDS[match.lastgroup or ""]
     return Token(kind, _operator(match[0], position) if kind == "operator" else match[0], position)
@@ -155,7 +155,7 @@ def _comment_end(text: str, position: int) -> int:
         depth += 1 if edge.group() == "/*" else -1
         if depth == 0:
             return edge.end()
-    raise IncompleteError(f"the comment at character {position + 1} does not end; is the text cut short?")
+    raise IncompleteError(f"the comment at character {position + 1} does not end; is the text truncated?")
 
 
 @lru_cache(maxsize=4096)

@@ -96,7 +96,7 @@ def format_of(path: Path, document: type[AnyDocument]) -> Format:
     suffix = path.suffix.lower()
     found: Format | None = next((name for name, row in FORMATS.items() if suffix in row.suffixes), None)
     if found is None:
-        raise InputError(f"{path}: its suffix names no format; use {alternatives(suffixes_of(document))}, or --format")
+        raise InputError(f"{path}: unknown suffix; use {alternatives(suffixes_of(document))}, or --format")
     if document not in FORMATS[found].documents:
         raise unsupported(f"{path}: {found}", document)
     return found

@@ -58,7 +58,7 @@ def parse_plan(plan: JsonValue) -> tuple[Node, ...]:
 
 
 def compare_plans(before: JsonValue, after: JsonValue) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
-    """Read two plans and mark in each the nodes that the other has not, by what they do and not by what they cost."""
+    """Read two plans and mark in each the nodes that the other lacks, comparing operations, not costs."""
     left, right = parse_plan(before), parse_plan(after)
     if not left or not right:
         return left, right

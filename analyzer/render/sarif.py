@@ -39,7 +39,7 @@ def rule_uri(code: str) -> str:
 
 def _rule(document: FindingsDocument, code: str, page: str | None) -> dict[str, Any]:
     title = next(check.title for check in document.checks if check.code == code)
-    text = f"{title}. `twindex explain {code}` says why and what to do."
+    text = f"{title}. See `twindex explain {code}` for reason and remedy."
     return {
         "id": code,
         "shortDescription": {"text": title},

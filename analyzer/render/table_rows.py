@@ -130,7 +130,7 @@ def _row(statement: Statement, verified: VerifiedStatement | None, helped: dict[
         measured=verified.ratio if verified is not None else None,
         ratio=ratio,
         evidence=evidence,
-        deviation=(verified.deviation or "no reason is known") if verified is not None and verified.deviates else None,
+        deviation=(verified.deviation or "unknown reason") if verified is not None and verified.deviates else None,
         regressed=verified is not None and verified.regressed,
         helped_by=helped.get(statement.id, ()),
     )

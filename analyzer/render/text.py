@@ -97,7 +97,7 @@ def _regressions(console: Console, report: Report) -> None:
         console.print(Text(f"{units.plural(len(apart), 'statement')} off the prediction by more than a factor of 2:"))
     for statement in apart:
         ratios = f"predicted {units.ratio(statement.predicted_ratio)}, measured {units.ratio(statement.ratio)}"
-        why = units.one_line(statement.deviation or "no reason is known")
+        why = units.one_line(statement.deviation or "unknown reason")
         _item(console, f"{ratios}: {why}; {statement.id} {units.one_line(statement.query, at_most=100)}", style="dim")
 
 

@@ -94,7 +94,7 @@ def predicted(record: Predicted) -> str:
 
 def cheaper(value: float | None) -> str:
     """Write a ratio of costs."""
-    return ratio(value).replace("faster", "cheaper").replace("slower", "dearer")
+    return ratio(value).replace("faster", "cheaper").replace("slower", "more expensive")
 
 
 def cost(value: float | None) -> str:

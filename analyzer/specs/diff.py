@@ -161,7 +161,7 @@ class Comparison:
         except (InputError, psycopg.Error) as error:
             reason = error.diag.message_primary if isinstance(error, psycopg.Error) else error
             text = " ".join(str(reason or error).split())
-            raise InputError(f"{spec.where}: {wanted.name} cannot be built, {text}; mend the spec") from None
+            raise InputError(f"{spec.where}: {wanted.name} cannot be built, {text}; fix the spec") from None
 
     def _find_renamed(self) -> dict[ObjectName, Existing]:
         """Find, for specs whose name no object has, the object that is the same under a name no spec wants."""

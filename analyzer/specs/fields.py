@@ -35,7 +35,7 @@ def shown(text: str) -> str:
 
 def _fits(name: str) -> str:
     if not fits(name):
-        raise ValueError(f"{shown(name)} is longer than {MOST_BYTES} bytes, PostgreSQL would cut it; shorten it")
+        raise ValueError(f"{shown(name)} is longer than {MOST_BYTES} bytes, PostgreSQL would truncate it; shorten it")
     return name
 
 
@@ -71,7 +71,7 @@ Expression = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS), Aft
 
 
 class Strict(BaseModel):
-    """A part of a spec file; a key nobody knows is an error, so that a typo cannot pass."""
+    """A part of a spec file; an unknown key is an error, so that typos are found."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,4 +1,4 @@
-"""The spec files: read with line numbers, edited in place so that every byte nobody asked to change stays."""
+"""The spec files: read with line numbers, edited in place so that all other bytes stay the same."""
 
 import os
 import re
@@ -202,7 +202,7 @@ def _load_documents(directory: Path) -> tuple[_Document, ...]:
         for spec in document.declared():
             if (other := names.setdefault(spec.key, spec.where)) != spec.where:
                 raise InputError(
-                    f"{spec.where}: {spec.spec.name} is declared already at {other}; rename one of the two"
+                    f"{spec.where}: {spec.spec.name} is already declared at {other}; rename one of the two"
                 )
     return documents
 
@@ -215,9 +215,9 @@ def _parse(path: Path, text: str) -> _Document:
     try:
         root, value = parse_tree(text)
     except MalformedError as error:
-        raise InputError(f"{path}:{error.line}: not YAML, {error}; mend the line or the one above") from None
+        raise InputError(f"{path}:{error.line}: not YAML, {error}; fix this line or the one above") from None
     if root is None or root.kind != "mapping":
-        raise InputError(f"{path}:1: no spec file; begin with `table: schema.table` and `indexes:`")
+        raise InputError(f"{path}:1: not a spec file; start with `table: schema.table` and `indexes:`")
     try:
         return _Document(path=path, text=text, root=root, model=SpecFile.model_validate(value))
     except ValidationError as error:

@@ -75,4 +75,4 @@ def _obstacle(existing: Existing) -> str | None:
         return f"a spec declares statistics in the schema of their table, and theirs is {existing.qualified_table}"
     if existing.definition.method not in METHODS:
         return f"no spec can say USING {existing.definition.method}"
-    return None if existing.valid else "it is INVALID; drop it, or build it again and pull then"
+    return None if existing.valid else "it is INVALID; drop it, or rebuild it and run twindex pull again"

@@ -40,7 +40,7 @@ def _within(path: Path, place: str = "") -> Path:
     except (OSError, RuntimeError):  # a link to itself
         target, inside = path, False
     if not inside:
-        raise InputError(f"{path}{place} is a link that leads out of its directory; put the file itself there")
+        raise InputError(f"{path}{place} is a link to a file outside its directory; place the file itself there")
     return target
 
 

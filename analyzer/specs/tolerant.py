@@ -99,7 +99,7 @@ def load_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
         elif is_file(path):
             files[path] = None
         else:
-            raise InputError(f"{path} is no spec file and no directory of them; name one that exists")
+            raise InputError(f"{path} is neither a spec file nor a directory; specify an existing one")
     return tuple(_load(path) for path in files)
 
 
@@ -124,7 +124,7 @@ def _load(path: Path) -> Source:
     except MalformedError as error:
         return Source(path=path, problems=(Problem(line=error.line, message=f"not YAML, {error}"),))
     if root is None or not isinstance(value, dict):
-        message = "no spec file; begin with `table: schema.table` and `indexes:`"
+        message = "not a spec file; start with `table: schema.table` and `indexes:`"
         return Source(path=path, problems=(Problem(line=1, message=message),))
     return _read(path, text, root, cast("dict[str, Any]", value))
 

@@ -10,19 +10,19 @@ from analyzer.sql import shortened
 
 #: Pydantic's kind of error: what is wrong, and what to do.
 _WORDS: Mapping[str, tuple[str, str]] = {
-    "extra_forbidden": ("nothing has this key", "check its spelling against schema.json"),
+    "extra_forbidden": ("unknown key", "check its spelling against schema.json"),
     "missing": ("missing", "add it"),
-    "tuple_type": ("a list is wanted", "put it in brackets: [a]"),
+    "tuple_type": ("must be a list", "put it in brackets: [a]"),
     "too_short": ("empty", "name at least one"),
-    "string_type": ("a text is wanted", "put it in quotes"),
-    "string_too_short": ("empty", "write something, or leave the key out"),
+    "string_type": ("must be a string", "put it in quotes"),
+    "string_too_short": ("empty", "write a value, or omit the key"),
     "string_too_long": ("too long", "shorten it"),
-    "string_pattern_mismatch": ("a number with kB, MB or GB is wanted", "write it as 2GB"),
-    "model_type": ("a mapping is wanted", "write its keys in braces, such as {column: a, order: desc}"),
-    "date_type": ("a day is wanted", "write it as 2027-01-31"),
-    "date_parsing": ("a day is wanted", "write it as 2027-01-31"),
-    "date_from_datetime_parsing": ("a day is wanted", "write it as 2027-01-31"),
-    "date_from_datetime_inexact": ("a day is wanted", "write it as 2027-01-31"),
+    "string_pattern_mismatch": ("must be a size with kB, MB or GB", "write it as 2GB"),
+    "model_type": ("must be a mapping", "write its keys in braces, such as {column: a, order: desc}"),
+    "date_type": ("must be a date (YYYY-MM-DD)", "write it as 2027-01-31"),
+    "date_parsing": ("must be a date (YYYY-MM-DD)", "write it as 2027-01-31"),
+    "date_from_datetime_parsing": ("must be a date (YYYY-MM-DD)", "write it as 2027-01-31"),
+    "date_from_datetime_inexact": ("must be a date (YYYY-MM-DD)", "write it as 2027-01-31"),
 }
 
 

@@ -59,7 +59,7 @@ class Part:
 
 
 def parse_tree(text: str) -> tuple[Part | None, object]:
-    """Parse one YAML 1.2 document into its tree (None when there is none) and its plain value.
+    """Parse one YAML 1.2 document into its tree (None if it is empty) and its plain value.
 
     Raises MalformedError.
     """
@@ -97,7 +97,7 @@ def _refuse_what_grows(events: Iterable[Any]) -> None:
 
 
 def _refuse_odd_scalars(yaml: Any, root: Any) -> None:
-    """Refuse numbers and days that are none, such as 2027-02-30 and an integer of a million digits."""
+    """Refuse invalid numbers and dates, such as 2027-02-30 and an integer of a million digits."""
     remaining = [root]
     while remaining:
         node = remaining.pop()

@@ -36,7 +36,7 @@ def verify(
     measured = measure(before, after)
     if not measured:
         raise NotExaminableError(
-            "no statement ran both before and after; let the workload run after the deploy, then verify again"
+            "no statement ran both before and after; run the workload after the deploy, then verify again"
         )
     with open_twin(before, wanted=choice, progress=progress) as twin:
         progress("verify")

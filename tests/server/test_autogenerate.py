@@ -187,7 +187,7 @@ def test_what_something_needs_is_not_dropped(tmp_path: Path, database: str) -> N
         ("{name: ix, keys: [{expression: now()}]}", r"t.yaml:3: ix cannot be built, functions in index expression"),
         ("{name: t_code_key, keys: [code]}", r"t.yaml:3: t_code_key belongs to the constraint"),
         ("{name: ix_child, keys: [a]}", r"t.yaml:3: an index ix_child exists on public.other"),
-        ("{name: ix, keys: [a], wher: b}", r"t.yaml:3: indexes.1.wher: nothing has this key"),
+        ("{name: ix, keys: [a], wher: b}", r"t.yaml:3: indexes.1.wher: unknown key"),
         ("{name: ix_model, keys: [a]}", r"t.yaml:3: ix_model is declared by the model of public\.modelled as well"),
     ],
 )  # fmt: skip

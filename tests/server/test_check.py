@@ -151,7 +151,7 @@ def test_a_difference_is_shown_from_both_sides(latest: SpecProject) -> None:
     latest.run("CREATE INDEX ix ON t (a, b) WHERE a > 2")
     (finding,) = check(latest)["findings"]
     assert finding["message"] == (
-        "ix is defined otherwise, keys: spec (a, b DESC), database (a, b); where: spec a > 1, database a > 2; "
+        "ix has a different definition, keys: spec (a, b DESC), database (a, b); where: spec a > 1, database a > 2; "
         "parameters: spec fillfactor=80, database none"
     )
 

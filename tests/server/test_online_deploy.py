@@ -70,7 +70,7 @@ def test_a_deploy_goes_on_without_a_watcher_that_cannot_connect(url: str, caplog
         threading.Timer(1.5, writer.rollback).start()
         build_index(configured(connection), A)
     engine.dispose()
-    assert "no progress is shown, for the watching connection failed: the server takes no more" in caplog.text
+    assert "no progress is shown, because the monitoring connection failed: the server takes no more" in caplog.text
     assert state(url)["ix_a"][0]
 
 
@@ -182,7 +182,7 @@ def test_around_all_of_a_run_a_lost_connection_is_one_line(tmp_path: Path, datab
     assert "Traceback" not in output
     last = output.strip().splitlines()[-1]
     assert last.startswith("FAILED: the connection was lost: terminating connection"), output
-    assert last.endswith("run alembic again, it goes on from there")
+    assert last.endswith("run alembic again to continue")
 
 
 def test_around_all_of_a_run_a_wait_is_limited_and_may_be_interrupted(tmp_path: Path, database: str) -> None:

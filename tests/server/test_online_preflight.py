@@ -39,7 +39,7 @@ def url(database: str) -> str:
         ("USING gin (b gin_trgm_ops)", r"gin_trgm_ops.* does not exist.*; run CREATE EXTENSION pg_trgm first"),
         ("USING hnsw (b vector_l2_ops)", r"hnsw.* does not exist; run CREATE EXTENSION vector first"),
         ("USING btree (nope)", r'column "nope" does not exist; mend the spec'),
-        ("USING btree ((b::date))", r"must be marked IMMUTABLE; mend the spec"),
+        ("USING btree ((b::date))", r"must be marked IMMUTABLE; fix the spec"),
     ],
 )
 def test_what_the_server_would_refuse_leaves_nothing_behind(
@@ -215,7 +215,7 @@ def test_a_proxy_that_pools_transactions_is_refused_and_one_that_pools_sessions_
             if mode == "session":
                 build_index(configured(connection), A)
             else:
-                with pytest.raises(DeployError, match=r"a proxy that pools transactions stands before the server"):
+                with pytest.raises(DeployError, match=r"a proxy in transaction pooling mode is in front of the server"):
                     build_index(configured(connection), A)
         engine.dispose()
     assert set(state(url)) == ({"ix_a"} if mode == "session" else set())

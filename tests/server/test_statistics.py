@@ -302,7 +302,7 @@ def test_every_kind_of_drift_has_its_code_and_says_where(project: SpecProject) -
     for finding in document["findings"]:
         expected = "manage" if finding["code"] == "TX315" else finding["object"].removeprefix("public.")
         assert expected in lines[finding["line"] - 1]
-    assert messages["TX314", "st_kinds"] == "st_kinds is defined otherwise, kinds: spec the default, database mcv"
+    assert messages["TX314", "st_kinds"] == "st_kinds has a different definition, kinds: spec the default, database mcv"
     assert messages["TX317", "st_target"] == "st_target has another target: spec the default, database 9"
     assert messages["TX318", "st_new"].startswith("st_new exists as st_old")
     count = next(check for check in document["checks"] if check["code"] == "TX314")

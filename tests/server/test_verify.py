@@ -178,4 +178,4 @@ def test_a_prediction_that_did_not_believe_a_limit_says_so(cautious: bool) -> No
     )
     why = deviation(measured, expected, frozenset())
     said = "its LIMIT ended the scan of a new index early, and it was priced as if it did not"
-    assert why == (said if cautious else "no reason is known")
+    assert why == (said if cautious else "unknown reason")

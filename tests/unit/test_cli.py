@@ -59,15 +59,15 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, st
         ("propose --max 0 good", 2, "--max.*0 is not in the range"),
         ("propose --seconds 0 good", 2, "--seconds.*0"),
         ("propose missing", 2, r"missing cannot be read as a snapshot \(No such file"),
-        ("propose cut", 2, "cut is damaged or cut short; capture it again"),
+        ("propose cut", 2, "cut is damaged or truncated; capture it again"),
         ("propose plain", 2, r"plain cannot be read as a snapshot \(it is not gzip"),
-        ("propose other", 2, "other is not a twindex snapshot; make one with twindex capture"),
+        ("propose other", 2, "other is not a twindex snapshot; create one with twindex capture"),
         ("propose array", 2, "array is not a twindex snapshot"),
         ("report newer", 2, "newer has snapshot version 99, this twindex reads up to 1; upgrade"),
         ("whatif hollow", 2, "hollow is not a valid snapshot: tool_version: .*; capture it again"),
         ("propose good -d postgresql://h/x", 2, "good and -d cannot be used together; specify one source"),
         ("propose", 2, "no database specified; use -d URL or set DATABASE_URL"),
-        ("propose good -o x.docx", 2, "x.docx: its suffix names no format; use .txt"),
+        ("propose good -o x.docx", 2, "x.docx: unknown suffix; use .txt"),
         ("propose good -o missing/x.md", 2, "missing does not exist; create that directory"),
         ("whatif good -o x.html", 2, "x.html: html is not supported by this command; use text, markdown or json"),
         ("whatif good --format html", 2, "--format html is not supported by this command; use text, markdown or json"),
@@ -164,7 +164,7 @@ def test_an_unreadable_alembic_ini_is_named(capsys: pytest.CaptureFixture[str]) 
     [
         ("table: a.b\nindexes:\n  - name: [x\n", r"a\.yaml:\d: not YAML"),
         ("table: a.b\nindexes:\n  - name: x\n    keyz: [a]\n", r"a\.yaml:\d: "),
-        ("nothing\n", r"a\.yaml:1: no spec file"),
+        ("nothing\n", r"a\.yaml:1: not a spec file"),
     ],
 )
 def test_a_malformed_spec_is_named_with_its_line(text: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -149,9 +149,9 @@ def test_what_is_a_literal_is_what_the_server_takes_for_one(query: str, expected
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("SELECT 'secret", "is it cut short"),
-        ("SELECT E'a''b\\' secret", "is it cut short"),
-        ("SELECT 'a'\n'secret", "is it cut short"),
+        ("SELECT 'secret", "is it truncated"),
+        ("SELECT E'a''b\\' secret", "is it truncated"),
+        ("SELECT 'a'\n'secret", "is it truncated"),
         ("SELECT /* /* */ secret", "does not end"),
         ("SELECT 'it\\'s secret', '' -- '", "standard_conforming_strings"),
         ("SELECT 'a' = '\\', ' secret ', 'x'", "standard_conforming_strings"),

@@ -142,7 +142,7 @@ def test_a_statement_says_what_it_does(text: str, kind: str) -> None:
     ("text", "reason"),
     [
         ("VACUUM t", "utility"),
-        ("SELECT a FROM t WHERE b = 'cut", "cut short"),
+        ("SELECT a FROM t WHERE b = 'cut", "truncated"),
         ("SELECT a FROM t WHERE b IN ($1, ", "truncated"),
         ("SELECT 1; SELECT 2", "several statements"),
         ("-- nothing", "empty"),

@@ -176,8 +176,8 @@ def test_a_table_whose_row_security_cannot_be_read_goes(tmp_path: Path) -> None:
 
 
 CONTRADICTIONS: list[tuple[Change, str]] = [
-    (lambda d: d["relations"].append(d["relations"][0]), r"relations\[3\] is there twice"),
-    (lambda d: d["indexes"].append(d["indexes"][0]), r"indexes\[2\] is there twice"),
+    (lambda d: d["relations"].append(d["relations"][0]), r"relations\[3\] occurs twice"),
+    (lambda d: d["indexes"].append(d["indexes"][0]), r"indexes\[2\] occurs twice"),
     (lambda d: d["relations"][0]["columns"].append(d["relations"][0]["columns"][0]), "two of its columns"),
     (inherit_in_a_circle, "inherits from itself"),
     (lambda d: d["indexes"][1]["definition"]["keys"][0].update(column="gone"), "which it does not have"),

@@ -37,9 +37,7 @@ def _rows_only(subject: Subject) -> Iterator[Answer]:
     for piece in pieces(subject):
         for call in calls(piece.text):
             if call.schema in (None, "pg_catalog") and call.name in _AGGREGATES:
-                yield Violation(
-                    message=f"{call.name}() in the {piece.what} is an aggregate over many rows", at=piece.at
-                )
+                yield Violation(message=f"{call.name}() in the {piece.what} is an aggregate function", at=piece.at)
             if call.schema in (None, "pg_catalog") and call.name in _SETS:
                 rewrite = "index the array or document itself with gin, which has an entry for each element"
                 message = f"{call.name}() in the {piece.what} returns a set of rows"
@@ -51,10 +49,10 @@ def _rows_only(subject: Subject) -> Iterator[Answer]:
 def _words(piece: Piece) -> Iterator[Violation]:
     words = [token.word for token in tokens_of(piece.text)]
     if "select" in words:
-        rewrite = "an index sees one row; keep what the subquery answers in a column of the table"
-        yield Violation(message=f"the {piece.what} holds a subquery", at=piece.at, rewrite=rewrite)
+        rewrite = "an index entry depends on one row only; store the result of the subquery in a column of the table"
+        yield Violation(message=f"the {piece.what} contains a subquery", at=piece.at, rewrite=rewrite)
     if any(word == "over" and words[n - 1] == "" for n, word in enumerate(words[1:], 1)):
-        yield Violation(message=f"the {piece.what} holds a window function", at=piece.at)
+        yield Violation(message=f"the {piece.what} contains a window function", at=piece.at)
 
 
 def _foreign_columns(subject: Subject, piece: Piece) -> Iterator[Violation]:
@@ -74,7 +72,7 @@ def _foreign_columns(subject: Subject, piece: Piece) -> Iterator[Violation]:
         typed = number >= 2 and tokens[number - 2].text in ("::", ".")
         if not calls_it and not typed and name not in own:
             message = f"{name}.{after.text} in the {piece.what} is of another table than {subject.index.table}"
-            yield Violation(message=message, at=piece.at, rewrite="an index sees the columns of its own table alone")
+            yield Violation(message=message, at=piece.at, rewrite="an index can use only columns of its own table")
 
 
 def _readable(subject: Subject) -> Iterator[Answer]:
@@ -84,7 +82,7 @@ def _readable(subject: Subject) -> Iterator[Answer]:
             found = True
             yield hit
     if not found and pieces(subject):
-        yield Unknown(reason="the grammar is a server's; the text shows only the common mistakes")
+        yield Unknown(reason="without a server, only common mistakes are detected")
 
 
 def _syntax(subject: Subject, piece: Piece) -> Iterator[Violation]:
@@ -100,7 +98,9 @@ def _syntax(subject: Subject, piece: Piece) -> Iterator[Violation]:
         if words and words[0] == "where":
             text = piece.text[tokens[0].end :].strip()
             fix = with_piece(subject, piece, text)
-            yield Violation(message="the predicate begins with WHERE, which is written for you", at=piece.at, fix=fix)
+            yield Violation(
+                message="the predicate starts with WHERE, which twindex writes itself", at=piece.at, fix=fix
+            )
         return
     yield from _key_options(subject, piece)
 
@@ -125,7 +125,7 @@ def _key_options(subject: Subject, piece: Piece) -> Iterator[Violation]:
         text = piece.text[: tokens[end - 1].end]
         fix = subject.with_key(int(piece.at[1]), expression=text, **changes)
         rewrite = "write them as keys beside it: order, nulls, opclass"
-        message = f"{piece.text[len(text) :].strip()} is no part of an expression"
+        message = f"{piece.text[len(text) :].strip()} is not part of an expression"
         yield Violation(message=message, at=piece.at, rewrite=rewrite, fix=fix)
 
 

@@ -27,7 +27,7 @@ def _unique(subject: Subject) -> Iterator[Answer]:
     index = subject.index
     if index.unique and not METHODS[index.method].unique:
         yield Violation(
-            message=f"{index.method} cannot be unique; only {_able('unique')} can",
+            message=f"{index.method} does not support unique indexes; only {_able('unique')} can",
             at=("unique",),
             rewrite="make the unique index a btree, or drop unique",
             fix=replace(index, unique=False, nulls_not_distinct=False),
@@ -38,15 +38,15 @@ def _include(subject: Subject) -> Iterator[Answer]:
     index = subject.index
     if index.include and not METHODS[index.method].include:
         yield Violation(
-            message=f"{index.method} has no INCLUDE; only {_able('include')} have",
+            message=f"{index.method} does not support INCLUDE; only {_able('include')} have",
             at=("include",),
-            rewrite="drop include, or give the covering columns to a btree",
+            rewrite="remove include, or include the columns in a btree",
             fix=replace(index, include=()),
         )
     for number, name in enumerate(index.include):
         if subject.column(name) is None and any(sign in name for sign in "( "):
             message = f"INCLUDE takes plain columns, not {name!r}"
-            yield Violation(message=message, at=("include", number), rewrite="name the column alone")
+            yield Violation(message=message, at=("include", number), rewrite="specify only the column")
 
 
 def _order(subject: Subject) -> Iterator[Answer]:
@@ -56,9 +56,9 @@ def _order(subject: Subject) -> Iterator[Answer]:
     for number, key in enumerate(index.keys):
         if key.descending or key.nulls is not None:
             yield Violation(
-                message=f"{index.method} keeps no order; order and nulls are for {_able('order')}",
+                message=f"{index.method} is not ordered; order and nulls require {_able('order')}",
                 at=("keys", number),
-                rewrite="drop order and nulls",
+                rewrite="remove order and nulls",
                 fix=subject.with_key(number, descending=False, nulls=None),
             )
 
@@ -67,7 +67,7 @@ def _multicolumn(subject: Subject) -> Iterator[Answer]:
     index = subject.index
     if len(index.keys) > 1 and not METHODS[index.method].multicolumn:
         yield Violation(
-            message=f"{index.method} takes one key, not {len(index.keys)}; {_able('multicolumn')} take several",
+            message=f"{index.method} supports one key, not {len(index.keys)}; {_able('multicolumn')} take several",
             at=("keys", 1),
             rewrite="declare an index per key, or one with a method that takes several",
             fix=replace(index, method="btree") if index.method == "hash" else None,
@@ -144,7 +144,7 @@ def _remedy(known: Mapping[str, Option], name: str) -> str:
 
 
 def _within(subject: Subject, option: Option | None, name: str, value: str) -> IndexDef:
-    """Return the index with the nearest value that is allowed; without the parameter when there is none."""
+    """Return the index with the nearest value that is allowed; without the parameter if no value is allowed."""
     if isinstance(option, Whole) and value.lstrip("-").isdigit():
         nearest = str(min(max(int(value), option.least), option.most))
         return subject.with_parameters(**{name: nearest})
@@ -155,9 +155,9 @@ def _nulls(subject: Subject) -> Iterator[Answer]:
     index = subject.index
     if index.nulls_not_distinct and not index.unique:
         yield Violation(
-            message="nulls_not_distinct says nothing on an index that is not unique; the server ignores it silently",
+            message="nulls_not_distinct has no effect on an index that is not unique",
             at=("nulls_not_distinct",),
-            rewrite="add unique: true, or drop nulls_not_distinct",
+            rewrite="add unique: true, or remove nulls_not_distinct",
             fix=replace(index, nulls_not_distinct=False),
         )
     elif index.nulls_not_distinct and subject.known is None:

@@ -13,9 +13,9 @@ def _columns(subject: Subject) -> Iterator[Answer]:
     index = subject.index
     number = len(index.keys) + len(index.include)
     if number > MOST_KEYS:
-        yield Violation(message=f"{number} columns with INCLUDE; an index holds at most {MOST_KEYS}", at=("keys",))
+        yield Violation(message=f"{number} columns including INCLUDE; the maximum is {MOST_KEYS}", at=("keys",))
     if index.schema in _SYSTEM_SCHEMAS:
-        yield Violation(message=f"{index.schema} holds the server's own tables, which take no indexes")
+        yield Violation(message=f"{index.schema} is a system schema, whose tables cannot be indexed")
     for position, key in enumerate(index.keys):
         if key.column in _SYSTEM_COLUMNS:
             yield Violation(message=f"{key.column} is a system column, which cannot be indexed", at=("keys", position))
@@ -29,13 +29,11 @@ def _existing(subject: Subject) -> Iterator[Violation]:
     relation = subject.relation
     table = subject.index.qualified_table
     if relation is None:
-        yield Violation(
-            message=f"there is no table {table} in the database", rewrite="create it first, or mend the name"
-        )
+        yield Violation(message=f"table {table} does not exist", rewrite="create it first, or fix the name")
         return
     if relation.kind in "vf":
         kind = "view" if relation.kind == "v" else "foreign table"
-        message = f"{table} is a {kind}, which takes no index"
+        message = f"{table} is a {kind}, which cannot be indexed"
         yield Violation(message=message, rewrite="index its tables, or make it a materialised view")
         return
     names = [(("keys", n), key.column) for n, key in enumerate(subject.index.keys)]
@@ -43,14 +41,17 @@ def _existing(subject: Subject) -> Iterator[Violation]:
     for at, name in names:
         if name is not None and name not in _SYSTEM_COLUMNS and relation.column(name) is None:
             near = next((c.name for c in relation.columns if c.name.lower() == name.lower()), None)
-            rewrite = f"the column is called {near}" if near else "mend the name, or write {expression: …}"
+            rewrite = f"the column is called {near}" if near else "fix the name, or write {expression: …}"
             yield Violation(message=f"{table} has no column {name}", at=at, rewrite=rewrite)
 
 
 def _name(subject: Subject) -> Iterator[Answer]:
     index = subject.index
     if "." in index.name:
-        message = f"the name {index.name} holds a dot; an index lies in its table's schema and takes no schema itself"
+        message = (
+            f"the name {index.name} contains a dot; an index is always in the schema of its table and is not "
+            "schema-qualified"
+        )
         fix = index.renamed(index.name.rpartition(".")[2])
         yield Violation(message=message, at=("name",), rewrite=f"name: {fix.name}", fix=fix)
     if subject.known is None:
@@ -58,7 +59,7 @@ def _name(subject: Subject) -> Iterator[Answer]:
         return
     taken = subject.known.catalog.relations.get((index.schema, index.name))
     if taken is not None:
-        yield Violation(message=f"{index.qualified_name} is the name of a table or view already", at=("name",))
+        yield Violation(message=f"{index.qualified_name} is already the name of a table or view", at=("name",))
     found = subject.existing
     if found is not None and found.definition.table != index.table:
         message = f"{index.qualified_name} is the name of an index on {found.definition.qualified_table} already"

@@ -30,7 +30,7 @@ def _default(subject: Subject) -> Iterator[Answer]:
         if key.opclass is not None or subject.index.method == "hnsw":
             continue
         if subject.known is None:
-            yield Unknown(reason="which types have a default operator class is known with -d URL or --snapshot")
+            yield Unknown(reason="requires the default operator classes; use -d URL or --snapshot")
         elif (found := _replacement(subject, number, key)) is not None:
             yield found
 
@@ -142,7 +142,7 @@ def _hnsw_class(subject: Subject) -> Iterator[Answer]:
             kind = subject.type_of(key)
             opclass = _VECTOR_CLASSES.get(kind or "vector")
             yield Violation(
-                message="hnsw has no default operator class; it must be the one of the distance that is asked for",
+                message="hnsw has no default operator class; use the one for the distance operator of the statements",
                 at=("keys", number),
                 rewrite="<-> vector_l2_ops, <#> vector_ip_ops, <=> vector_cosine_ops, <+> vector_l1_ops",
                 fix=subject.with_key(number, opclass=opclass) if opclass is not None else None,
@@ -170,7 +170,7 @@ def _equality_gin(subject: Subject) -> Iterator[Answer]:
             yield NEEDS_TABLE
         elif subject.type_of(key) in _TEXT:
             yield Violation(
-                message=f"gin on {key.column} uses btree_gin's text_ops, which serves = alone, no LIKE",
+                message=f"gin on {key.column} uses btree_gin's text_ops, which supports only =, not LIKE",
                 at=("keys", number),
                 rewrite="gin_trgm_ops for LIKE, ILIKE and regular expressions; a btree for =",
                 fix=subject.with_key(number, opclass="gin_trgm_ops"),
@@ -184,7 +184,7 @@ def _json_class(subject: Subject) -> Iterator[Answer]:
         asked = _asked(subject, key)
         if bare_name(key.opclass) == "jsonb_path_ops" and asked & _EXISTENCE:
             yield Violation(
-                message=f"the recorded statements ask {_listed(asked & _EXISTENCE)} of {key.column or key.expression}, "
+                message=f"the recorded statements use {_listed(asked & _EXISTENCE)} of {key.column or key.expression}, "
                 "which jsonb_path_ops does not serve",
                 at=("keys", number),
                 rewrite="opclass: jsonb_ops",
@@ -200,11 +200,11 @@ def _json_class(subject: Subject) -> Iterator[Answer]:
 
 def _unsaid(subject: Subject, number: int, asked: frozenset[str]) -> Violation:
     column = subject.index.keys[number].column
-    message = f"gin on {column} does not say which operator class of jsonb: the default is the larger"
+    message = f"gin on {column} has no explicit jsonb operator class; the default one is larger"
     if asked:
-        message += f"; the recorded statements ask {_listed(asked)} of it"
+        message += f"; the recorded statements use {_listed(asked)} of it"
     elif subject.uses is not None:
-        message += "; no recorded statement asks of it what either serves"
+        message += "; no recorded statement uses an operator of either"
     return Violation(
         message=message,
         at=("keys", number),

@@ -13,14 +13,15 @@ def _redundant(subject: Subject) -> Iterator[Answer]:
     index = subject.index
     if len(index.keys) > _MOST_KEYS and not index.unique and index.method in ("btree", "gist"):
         yield Violation(
-            message=f"{len(index.keys)} keys: from the fourth on they seldom narrow a search and always cost writes",
+            message=f"{len(index.keys)} keys: the fourth and further ones seldom narrow a search and always slow down "
+            "writes",
             at=("keys", _MOST_KEYS),
-            rewrite="drop the last, or make them include when they are only read",
+            rewrite="remove the last ones, or use include if they are only read",
         )
     for number, name in enumerate(index.include):
         if name in index.columns:
             fix = replace(index, include=tuple(each for each in index.include if each not in index.columns))
-            yield Violation(message=f"{name} is a key and included too", at=("include", number), fix=fix)
+            yield Violation(message=f"{name} is both a key and included", at=("include", number), fix=fix)
     own = canonical(subject)
     for other, where, declared in _others(subject):
         # Of two declared indexes that cover each other one is named; one that exists already is always the other.

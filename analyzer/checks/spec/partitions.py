@@ -66,7 +66,7 @@ def _constraint(subject: Subject) -> Iterator[Answer]:
     found = subject.existing
     if found is not None and found.constraint is not None:
         yield Violation(
-            message=f"{subject.index.qualified_name} belongs to the constraint {found.constraint}, which keeps it",
+            message=f"{subject.index.qualified_name} belongs to the constraint {found.constraint}, which owns it",
             at=("name",),
             rewrite="remove the spec; the constraint is the model's to declare",
         )

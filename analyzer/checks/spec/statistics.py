@@ -147,7 +147,7 @@ def _table(subject: StatisticsSubject) -> Iterator[Answer]:
         return
     relation = subject.relation
     if relation is None:
-        message = f"there is no table {table} in the database"
+        message = f"table {table} does not exist"
         yield Violation(message=message, rewrite="create it first, or fix the name")
         return
     if relation.kind not in _TABLES:
@@ -167,7 +167,7 @@ def _table(subject: StatisticsSubject) -> Iterator[Answer]:
 def _types(subject: StatisticsSubject) -> Iterator[Answer]:
     known, relation = subject.known, subject.relation
     if known is None or relation is None:
-        yield Unknown(reason="which types have a default operator class is known with -d URL or --snapshot")
+        yield Unknown(reason="requires the default operator classes; use -d URL or --snapshot")
         return
     for number, name in enumerate(subject.definition.columns):
         column = relation.column(name)

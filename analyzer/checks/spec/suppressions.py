@@ -54,7 +54,7 @@ def _parse(source: Source, comment: Comment, rest: str, code_of: CodeOf) -> Iter
     codes = [code_of(name) or (name.upper() if _CODE.fullmatch(name) else None) for name in named]
     reason = _REASON.fullmatch(parts["rest"]) if parts["rest"] is not None else None
     if codes[0] is not None and (reason is None or not reason["reason"]):
-        yield Malformed(line=comment.line, problem="it gives no reason; add `reason: …`")
+        yield Malformed(line=comment.line, problem="no reason; add `reason: …`")
         return
     unknown = next((name for name, code in zip(named, codes, strict=True) if code is None), None)
     if unknown is not None or reason is None:
@@ -68,7 +68,7 @@ def _parse(source: Source, comment: Comment, rest: str, code_of: CodeOf) -> Iter
     spec_line = next((first for first, last in source.spans if last >= comment.line), None)
     if spec_line is None:
         yield Malformed(
-            line=comment.line, problem="it stands after the last spec; put it above or into the one it means"
+            line=comment.line, problem="it follows the last spec; place it above or in the spec it applies to"
         )
         return
     for code in filter(None, codes):

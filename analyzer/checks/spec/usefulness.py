@@ -109,10 +109,10 @@ def _pending(subject: Subject) -> Iterator[Answer]:
     writes = activity.rows_inserted + activity.rows_updated - activity.rows_hot_updated
     if writes >= _BUSY_WRITES:
         yield Violation(
-            message=f"{writes:,} writes and fastupdate unsaid: they gather in a pending list that one of them, "
-            "or a search, has to work off",
+            message=f"{writes:,} writes and fastupdate is not set: new entries go to a pending list, which a later "
+            "write has to flush and every search scans",
             at=("with",),
-            rewrite="with: {fastupdate: false} for even latency; true, said aloud, for cheaper bulk loads",
+            rewrite="with: {fastupdate: false} for uniform latency, or set it explicitly to true for bulk loads",
             fix=subject.with_parameters(fastupdate="false"),
         )
 
@@ -204,10 +204,11 @@ def _uncorrelated(subject: Subject) -> Iterator[Answer]:
             yield NEEDS_STATISTICS
         elif abs(statistics.correlation) < _CORRELATED:
             yield Violation(
-                message=f"{key.column} follows the order of the rows by {statistics.correlation:.2f} only: BRIN reads "
+                message=f"{key.column} has a physical correlation of only {statistics.correlation:.2f} only: BRIN "
+                "reads "
                 "most of the table",
                 at=("keys", number),
-                rewrite="a btree; or a minmax_multi or bloom class, when a few rows lie astray",
+                rewrite="a btree; or a minmax_multi or bloom operator class, if only a few rows are out of order",
                 fix=replace(index, method="btree", parameters=()),
             )
 

@@ -99,7 +99,7 @@ def _few_rows(subject: Subject) -> Iterator[Answer]:
         return
     rows, lists = _indexed_rows(subject), lists_of(subject)
     if subject.known is None:
-        yield Unknown(reason="how many rows there are is known with -d URL or --snapshot")
+        yield Unknown(reason="requires the number of rows; use -d URL or --snapshot")
     elif rows is None:
         yield NEEDS_STATISTICS
     elif rows < fewest_rows(lists):
@@ -112,7 +112,9 @@ def _few_rows(subject: Subject) -> Iterator[Answer]:
     elif not 0.25 <= lists / advised_lists(rows) <= 4:
         rewrite = f"lists: auto ({advised_lists(rows)} now), and ivfflat.probes about {math.isqrt(advised_lists(rows))}"
         yield Violation(
-            message=f"{lists} lists for {rows:,.0f} rows are far from pgvector's advice", at=("with",), rewrite=rewrite
+            message=f"{lists} lists for {rows:,.0f} rows differ widely from pgvector's recommendation",
+            at=("with",),
+            rewrite=rewrite,
         )
 
 

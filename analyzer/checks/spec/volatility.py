@@ -111,9 +111,10 @@ def _changing(subject: Subject) -> Iterator[Answer]:
                 names.append(token.word.upper())
         for name in dict.fromkeys(names):
             yield Violation(
-                message=f"the {piece.what} calls {name}, which changes while the row does not: it must be IMMUTABLE",
+                message=f"the {piece.what} calls {name}, which is not IMMUTABLE: its result can change while the row "
+                "does not",
                 at=piece.at,
-                rewrite="compare with a constant, or leave the condition to the statement and make its column a key",
+                rewrite="compare with a constant, or write the condition in the statement and use its column as a key",
             )
         yield from _unknown(piece, subject)
 
@@ -151,10 +152,10 @@ def _of_call(subject: Subject, piece: Piece, call: Call) -> Violation | None:
         return _hit(subject, piece, call, setting="default_text_search_config", new=new, rewrite=rewrite)
     if call.name in ("date_trunc", "date_part") and len(call.arguments) == 2 and _is_zoned(subject, call.arguments[1]):
         new = f"{call.name}({call.arguments[0]}, {call.arguments[1]} {_IN_UTC})"
-        return _hit(subject, piece, call, setting="TimeZone", new=new, rewrite=f"say the zone, {_IN_UTC}")
+        return _hit(subject, piece, call, setting="TimeZone", new=new, rewrite=f"specify the time zone, {_IN_UTC}")
     if call.name == "extract" and (parts := _EXTRACT.fullmatch(call.arguments[0])) and _is_zoned(subject, parts[2]):
         new = f"extract({parts[1]} from {parts[2]} {_IN_UTC})"
-        return _hit(subject, piece, call, setting="TimeZone", new=new, rewrite=f"say the zone, {_IN_UTC}")
+        return _hit(subject, piece, call, setting="TimeZone", new=new, rewrite=f"specify the time zone, {_IN_UTC}")
     return None
 
 
@@ -172,7 +173,9 @@ def _of_cast(subject: Subject, piece: Piece, cast: Cast) -> Violation | None:
     ):
         return None
     setting = "TimeZone" if new else "DateStyle"
-    why = "say the zone" if new else "store the value in the type it is compared in, or index date_trunc() of it"
+    why = (
+        "specify the time zone" if new else "store the value in the type it is compared in, or index date_trunc() of it"
+    )
     return _hit(subject, piece, cast, setting=setting, new=new, rewrite=why)
 
 

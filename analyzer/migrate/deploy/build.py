@@ -17,7 +17,7 @@ from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, mark
 from analyzer.postgres.access_methods import SLOW_BUILDS
 from analyzer.sql import render_text
 
-AGAIN = "run alembic upgrade again: it drops the INVALID index and builds it anew"
+AGAIN = "run alembic upgrade again: it drops the INVALID index and rebuilds it"
 _FINISH = "an interrupted drop leaves the index INVALID, run alembic again to finish it"
 #: A build that is plain though it need not be waits only so long for writers, who wait behind it.
 _PLAIN_LOCK_TIMEOUT = "1s"
@@ -26,9 +26,9 @@ _BETTER_CONCURRENTLY = frozenset({"55P03", "57014", "40P01"})
 
 
 def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> State | None:
-    """Read what has the target's name, once nobody is at work on it any more; `constraints`: it may belong to one.
+    """Read the object with the target's name, once no session is working on it; `constraints`: it may belong to one.
 
-    Raises DeployError when that takes longer than the step may wait for locks, or what is there is not ours.
+    Raises DeployError when that takes longer than the step may wait for locks, or the object is not ours.
     """
 
     def ask() -> State | None:
@@ -84,8 +84,8 @@ def conflict(target: Target, state: State) -> DeployError:
     """Say that the name is taken by an index of another definition."""
     invalid = "" if state.valid else "INVALID and "
     return DeployError(
-        f"{target.qualified_name} exists {invalid}with another definition: {state.definition}; wanted: "
-        f"{' '.join(target.sql.split())}; drop or rename the one, or change the spec"
+        f"{target.qualified_name} exists {invalid}with a different definition: {state.definition}; expected: "
+        f"{' '.join(target.sql.split())}; drop or rename the existing one, or change the spec"
     )
 
 
@@ -104,9 +104,7 @@ def drop(deploy: Deploy, target: Target, state: State) -> None:
         if now is None or now.oid != state.oid:
             return
         if now.valid and not state.valid:
-            raise DeployError(
-                f"{other.qualified_name} has become valid meanwhile; run alembic again to look at it anew"
-            )
+            raise DeployError(f"{other.qualified_name} became valid in the meantime; run alembic upgrade again")
         execute(deploy.connection, sql, failed=f"{what} failed", remedy=_FINISH)
 
     deploy.short(step, what=what)
@@ -119,10 +117,11 @@ def sweep(deploy: Deploy, target: Target) -> None:
         return
     for state in tuple(_leftovers(target, read_indexes(deploy.connection, [table.oid]))):
         if state.busy_pid is not None:
-            LOG.warning("%s is left alone: %s is at work on it", state.qualified_name, _who(deploy, state))
+            LOG.warning("%s is not dropped: %s is working on it", state.qualified_name, _who(deploy, state))
         elif state.valid and not is_ours(target, state):
             LOG.warning(
-                "%s looks like a leftover of %s, but is valid and bears no comment of ours; if nobody needs it: %s",
+                "%s looks like a leftover of %s, but is valid and was not marked by twindex; drop it if it is unused: "
+                "%s",
                 state.qualified_name, target.qualified_name,
                 render_text("index/drop_index", schema=state.schema, name=state.name, concurrently=True),
             )  # fmt: skip
@@ -197,7 +196,7 @@ def render_like(target: Target, *, concurrently: bool, name: str | None = None, 
     """Write the target's CREATE INDEX again, in another manner or under another name."""
     create = parse_create(target.sql)
     if create is None:
-        raise DeployError(f"{target.qualified_name}: its SQL is no CREATE INDEX; mend the revision")
+        raise DeployError(f"{target.qualified_name}: its SQL is not a CREATE INDEX statement; fix the revision")
     return render_text(
         "online/create_like",
         unique=create.unique, concurrently=concurrently, only=only, name=name or target.name,

@@ -98,7 +98,7 @@ def read_indexes(connection: Connection, tables: Collection[int]) -> tuple[State
 
 
 def read_table(connection: Connection, target: Target) -> Table | None:
-    """Read the target's table; None when there is none."""
+    """Read the target's table; None if it does not exist."""
     found = tuple(rows(connection, "read_table", schema=target.schema, name=target.table))
     return Table(**found[0]) if found else None
 
@@ -123,8 +123,8 @@ def same(connection: Connection, target: Target, state: State) -> bool:
         copy = build_on_copy(connection, target)
     except DBAPIError as error:
         raise DeployError(
-            f"{target.qualified_name} exists, and its definition cannot be compared with the one wanted: "
-            f"{reason(error)}; compare them by hand: {' '.join(target.sql.split())}"
+            f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
+            f"{reason(error)}; compare them manually: {' '.join(target.sql.split())}"
         ) from error
     return parts_of_create(copy.definition) == parts_of_create(state.definition)
 

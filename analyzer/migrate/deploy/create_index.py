@@ -38,7 +38,7 @@ class Create:
 
 
 def parse_create(create: str) -> Create | None:
-    """Take a CREATE INDEX apart; None when it is none."""
+    """Parse a CREATE INDEX; None for any other statement."""
     head, parts = _CREATE.match(create), parts_of_create(create)
     if head is None or parts is None:
         return None
@@ -85,7 +85,7 @@ def tablespace_of(create: str) -> str:
 
 
 def is_concurrent(create: str) -> bool:
-    """Say whether the statement is a concurrent one; of a partitioned index there are none."""
+    """Tell whether the statement is a concurrent one; that of a partitioned index is not."""
     head = _CREATE.match(create)
     return head is not None and head["concurrently"] is not None
 
@@ -96,7 +96,7 @@ def is_concurrent_drop(sql: str) -> bool:
 
 
 def unqualified(text: str, schema: str, table: str) -> str:
-    """Take the schema off columns written `schema.table.column`, for a copy of the table lies in another one."""
+    """Take the schema off columns written `schema.table.column`, for a copy of the table in another schema."""
     tokens = significant(lex(text))
     names = [_name(token) for token in tokens]
     for number in reversed(range(len(tokens) - 4)):

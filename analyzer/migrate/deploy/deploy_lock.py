@@ -33,7 +33,7 @@ def one_deploy(connection: Connection, options: Options | None = None) -> Genera
 
     A revision takes the lock by itself. Around `context.run_migrations()` in env.py it makes a second deployer wait
     before Alembic reads which revision the database is at, so that it goes on from where the first one ended. Commands
-    that go to no revision, such as `alembic current` and `alembic check`, wait for nobody.
+    that go to no revision, such as `alembic current` and `alembic check`, do not wait.
     `options` are by default those of the env.py that runs. Raises DeployError when another deploy holds the lock for
     too long, or the connection is lost; SystemExit 130 for Ctrl-C.
     """
@@ -52,9 +52,7 @@ def one_deploy(connection: Connection, options: Options | None = None) -> Genera
     except DBAPIError as error:
         if not error.connection_invalidated:
             raise
-        raise DeployError(
-            f"the connection was lost: {reason(error)}; run alembic again, it goes on from there"
-        ) from error
+        raise DeployError(f"the connection was lost: {reason(error)}; run alembic again to continue") from error
     except KeyboardInterrupt:
         LOG.warning("interrupted; run alembic again")
         raise SystemExit(INTERRUPTED) from None
@@ -115,13 +113,13 @@ def _end_well(context: MigrationContext, heads: tuple[str, ...]) -> None:
         with contextlib.suppress(CommandError):
             wanted = environment.get_revision_argument()
             if {*((wanted,) if isinstance(wanted, str) else wanted or ())} == {*heads}:
-                LOG.warning("another deploy did all that was to do: %s", where)
+                LOG.warning("another deploy completed everything: %s", where)
                 raise SystemExit(0)
-    raise DeployError(f"another deploy ran meanwhile, and {where}; run alembic again, it goes on from there")
+    raise DeployError(f"another deploy ran in the meantime, and {where}; run alembic again to continue")
 
 
 def _wait(connection: Connection, options: Options) -> None:
-    LOG.warning("another deploy is at work, %s; waiting for its end", _holder(connection, options))
+    LOG.warning("another deploy is running, %s; waiting for it to end", _holder(connection, options))
     if not poll(lambda: _try(connection), done=bool, seconds=options.deploy_wait_seconds):
         raise DeployError(
             f"another deploy of this database did not end within {options.deploy_wait_seconds:.0f} s: "

@@ -108,7 +108,7 @@ def _meaning(error: BaseException, target: Target) -> BaseException:
     if not isinstance(error, DBAPIError):
         return error
     failure = DeployError(
-        f"the step of {target.qualified_name} failed: {session.reason(error)}; run alembic again, it goes on from there"
+        f"the step of {target.qualified_name} failed: {session.reason(error)}; run alembic again to continue"
     )
     failure.__cause__ = error
     return failure
@@ -120,7 +120,7 @@ def _tell_interrupted(source: Engine | None, target: Target, condition: Conditio
     if source is not None:
         with contextlib.suppress(SQLAlchemyError), another_connection(source) as connection:
             found = condition(connection, target)
-    LOG.warning("interrupted at %s: %s; run alembic again, it goes on from there", target.qualified_name, found)
+    LOG.warning("interrupted at %s: %s; run alembic again to continue", target.qualified_name, found)
 
 
 def _condition_of_index(connection: Connection, target: Target) -> str:

@@ -1,4 +1,4 @@
-"""Decide from the catalog what is left to do for one index, afresh each time: any step may be repeated."""
+"""Decide from the catalog what remains to be done for one index, each time again: any step may be repeated."""
 
 import enum
 from collections.abc import Callable
@@ -7,15 +7,15 @@ from analyzer.migrate.deploy.catalog import State
 
 
 class Action(enum.Enum):
-    """What is left to do for an index that is wanted."""
+    """What remains to be done for a declared index."""
 
     BUILD = "it is not there"
     SKIP = "it is there as wanted"
     REPLACE = "it is there with another definition"
     #: Another backend builds or drops it.
-    WAIT = "somebody is at work on it"
+    WAIT = "a session is working on it"
     #: An INVALID leftover: drop it, then build.
-    REBUILD = "it is INVALID and nobody is at work on it"
+    REBUILD = "it is INVALID and no session is working on it"
     #: A partitioned index that lacks parts.
     COMPLETE = "its partitions' indexes are not all attached"
 

@@ -128,19 +128,18 @@ def rename_index(context: MigrationContext, target: Target, new_name: str) -> No
         old, new = read_state(deploy.connection, target), read_state(deploy.connection, renamed)
         if old is not None and new is not None:
             raise DeployError(
-                f"{target.qualified_name} cannot be renamed, {renamed.qualified_name} exists; drop or rename the one"
+                f"{target.qualified_name} cannot be renamed, {renamed.qualified_name} exists; drop or rename one of "
+                "them"
             )
         if old is None and new is None:
-            raise DeployError(
-                f"there is neither {target.qualified_name} nor {renamed.qualified_name}; write the revision again"
-            )
+            raise DeployError(f"neither {target.qualified_name} nor {renamed.qualified_name}; write the revision again")
         if old is not None:
             refuse_foreign(target, old)
             what = f"renaming {target.qualified_name}"
             deploy.short_sql(target.sql, what=what, remedy=_AGAIN, lock_timeout=target.lock_timeout)
         else:
             refuse_foreign(renamed, new)
-            LOG.info("%s has its name already", renamed.qualified_name)
+            LOG.info("%s already has the new name", renamed.qualified_name)
         _set_attributes(deploy, renamed)
 
 
@@ -158,7 +157,7 @@ def alter_index(context: MigrationContext, target: Target) -> None:
 
 
 def reindex_index(context: MigrationContext, target: Target) -> None:
-    """Build an index anew beside itself, and drop what an earlier attempt left of that; it stays in use meanwhile.
+    """Rebuild an index concurrently, and drop the leftovers of an earlier attempt; it stays in use.
 
     Raises DeployError when there is no such index on the table, or the build fails.
     """
@@ -176,7 +175,7 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         deploy.run(target.sql, what=f"rebuilding {target.qualified_name}", remedy=remedy)
         after = read_state(deploy.connection, target)
         if after is None or not (after.valid or state.partitioned):
-            raise DeployError(f"{target.qualified_name} is not valid after its rebuilding; {_AGAIN}")
+            raise DeployError(f"{target.qualified_name} is not valid after the rebuild; {_AGAIN}")
         _set_attributes(deploy, target)
         sweep(deploy, target)
 
@@ -212,14 +211,14 @@ def _make_room(deploy: Deploy, target: Target, beside: Target) -> None:
         if state.valid and not is_ours(target, state):
             drop_sql = render_text("index/drop_index", schema=state.schema, name=state.name, concurrently=True)
             raise DeployError(
-                f"{state.qualified_name} is in the way of replacing {target.qualified_name}, is valid and bears no "
-                f"comment of ours; if nobody needs it, run {drop_sql}"
+                f"{state.qualified_name} blocks the replacement of {target.qualified_name}; it is valid and was not "
+                f"marked by twindex; if it is unused, run {drop_sql}"
             )
         drop(deploy, target, state)
 
 
 def _goes_on(deploy: Deploy, beside: Target, state: State) -> bool:
-    """Say whether what an earlier attempt built beside the index is what is wanted, or a beginning of it."""
+    """Tell whether an index left by an earlier attempt has the declared definition, or is a part of it."""
     return (state.valid or state.partitioned) and same(deploy.connection, beside, state)
 
 

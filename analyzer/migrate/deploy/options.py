@@ -66,7 +66,7 @@ def options_of(config: Config, arguments: Mapping[str, str | list[str]]) -> Opti
         name = PREFIX + ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = ", ".join(PREFIX + each for each in Options.model_fields)
-            raise DeployError(f"there is no option {name}; the options are {known}") from None
-        raise DeployError(f"the option {name}={first['input']}: {first['msg']}; mend alembic.ini or -x") from None
+            raise DeployError(f"unknown option {name}; the options are {known}") from None
+        raise DeployError(f"the option {name}={first['input']}: {first['msg']}; fix alembic.ini or -x") from None
     quiet = getattr(config.cmd_opts, "quiet", False)
     return options.model_copy(update={"progress": "off"}) if quiet and "progress" not in given else options

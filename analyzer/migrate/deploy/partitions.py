@@ -2,7 +2,7 @@
 
 PostgreSQL builds none concurrently there. The parent's index is made ON ONLY it and is INVALID; each partition's is
 built concurrently and attached, one that matches is attached as it is, and with the last one the parent's is valid.
-Every round looks at the catalog afresh: it goes on from wherever an earlier attempt ended, and takes in new partitions.
+Every round reads the catalog again: it goes on from wherever an earlier attempt ended, and takes in new partitions.
 """
 
 import time
@@ -20,7 +20,7 @@ from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import partition_names
 from analyzer.sql import ident, render_text
 
-_FINISH = "run alembic again, it goes on from there"
+_FINISH = "run alembic again to continue"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def ensure_partitioned(deploy: Deploy, target: Target, table: Table, *, comment:
         case Action.REPLACE if state is not None:
             raise conflict(target, state)
         case Action.COMPLETE:
-            LOG.warning("%s is not whole, left by an earlier attempt; going on with it", target.qualified_name)
+            LOG.warning("%s is incomplete after an earlier attempt; continuing", target.qualified_name)
         case _:
             if not preflight.ready(deploy, target):
                 return False
@@ -123,7 +123,7 @@ def _complete(deploy: Deploy, target: Target, tree: Sequence[Node], whole: State
 
 
 def _repair(deploy: Deploy, part: State) -> Iterator[str]:
-    """Build an INVALID index anew that cannot be dropped, for it is attached."""
+    """Rebuild an INVALID index that cannot be dropped, because it is attached."""
     sql = render_text("online/reindex_index", schema=part.schema, name=part.name)
     deploy.run(sql, what=f"rebuilding {part.qualified_name}", remedy=_FINISH)
     yield part.name
@@ -139,14 +139,14 @@ def _attach(deploy: Deploy, whole: State, part: State) -> Iterator[str]:
 
 
 def _match_or_build(deploy: Deploy, target: Target, node: Node, whole: State, found: Sequence[State]) -> State | None:
-    """Return an index of a partition that can become its part, else a new one; None when there is none any more."""
+    """Return an index of a partition that can be attached, else a new one; None if the partition no longer exists."""
     alike = tuple(state for state in found if _matches(state, whole))
     part = next((state for state in alike if state.valid or state.partitioned), None)
     return part or _built(deploy, target, node, whole, {state.name: state for state in alike})
 
 
 def _matches(state: State, parent: State) -> bool:
-    """Say whether an index that is nobody's part yet can become the part of a parent's."""
+    """Tell whether an index that is not attached yet can be attached to a parent."""
     if state.parent_oid is not None or state.constraint_name is not None or state.definition is None:
         return False
     same_place = state.tablespace == parent.tablespace
@@ -184,7 +184,7 @@ def _for_partition(target: Target, node: Node, name: str, parent: State) -> str:
     """Write the parent's statement for a partition, as the server printed it: the literal may qualify columns."""
     create, printed = parse_create(target.sql), parse_create(parent.definition or "")
     if create is None or printed is None:
-        raise DeployError(f"{target.qualified_name}: its SQL is no CREATE INDEX; mend the revision")
+        raise DeployError(f"{target.qualified_name}: its SQL is not a CREATE INDEX statement; fix the revision")
     return render_text(
         "online/create_like",
         unique=create.unique, concurrently=node.kind != "p", only=False, name=name,

@@ -12,7 +12,8 @@ from analyzer.sql import render_text
 _PROBED = "twindex pooler"
 _ASKED = 3
 _REFUSAL = (
-    "a proxy that pools transactions stands before the server ({}): the session that builds would lose its settings "
+    "a proxy in transaction pooling mode is in front of the server ({}): the session that builds would lose its "
+    "settings "
     "and its lock between statements; connect to the server itself, or through a proxy that pools sessions"
 )
 

@@ -69,9 +69,9 @@ def _remedy(deploy: Deploy, message: str) -> str:
         if known is None:
             return f"the extension {extension} is not installed on the server's machine; install it there"
         if known["installed_version"] is None:
-            return f"run CREATE EXTENSION {ident(extension)} first, in a revision of its own"
+            return f"run CREATE EXTENSION {ident(extension)} first, in a separate revision"
         return f"the extension {extension} is at {known['installed_version']}, look at what that version offers"
-    return "mend the spec, and write the revision again"
+    return "fix the spec, and write the revision again"
 
 
 def _learns(deploy: Deploy, target: Target, create: Create, table: Table) -> bool:
@@ -81,8 +81,8 @@ def _learns(deploy: Deploy, target: Target, create: Create, table: Table) -> boo
     if found < wanted:
         command = " ".join(target.sql.split())
         LOG.warning(
-            "%s is postponed: ivfflat learns its lists from the rows present, and %s has %d of the %d it wants; the "
-            "deploy goes on without it; when the table is filled, run: %s",
+            "%s is postponed: ivfflat computes its lists from the existing rows, and %s has %d of at least %d; the "
+            "deploy continues without it; after loading the table, run: %s",
             target.qualified_name, target.qualified_table, found, wanted, command,
         )  # fmt: skip
     return found >= wanted
@@ -108,18 +108,18 @@ def _hnsw_warnings(deploy: Deploy, target: Target, create: Create, table: Table,
             # Nobody knows how many rows a WHERE leaves, and partitions are built on one at a time.
             word = "at most" if copy.partial or table.kind == "p" else "about"
             yield (
-                f"the build wants {word} {_size(needed)} and may use {_size(limits['maintenance_bytes'])}; beyond that "
+                f"the build needs {word} {_size(needed)} and can use {_size(limits['maintenance_bytes'])}; beyond that "
                 "it is many times slower; set build: {maintenance_work_mem: …} in the spec"
             )
     if limits["parallel_workers"] > 0 and numbers(copy.version) < SAFE_PARALLEL_HNSW:
         yield (
-            f"pgvector {copy.version} can crash the server in a parallel hnsw build; move to 0.8.2, or give "
+            f"pgvector {copy.version} can crash the server in a parallel hnsw build; upgrade to 0.8.2, or set "
             "build: {parallel_workers: 0} in the spec"
         )
 
 
 def _null_share(deploy: Deploy, target: Target, copy: Copy) -> float:
-    """Return the share of rows without a vector, which no index takes in; 0 where nobody knows."""
+    """Return the share of rows without a vector, which no index contains; 0 if unknown."""
     if copy.key_column is None:
         return 0.0
     bind = {"schema": target.schema, "table": target.table, "column": copy.key_column}

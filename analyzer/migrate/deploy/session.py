@@ -31,7 +31,7 @@ def match_alembic_log_level() -> None:
 def rows(connection: Connection, template: str, **bind: object) -> Iterator[Mapping[str, Any]]:
     """Read what a template of `sql_templates` asks for, by default of its `online/`.
 
-    Names are resolved in pg_catalog alone meanwhile; the session's own search_path is what others see, revisions and
+    During that, names are resolved only in pg_catalog; the session's own search_path is what others see, revisions and
     Alembic as well. Not for use between BEGIN and COMMIT on a connection that commits by itself.
     """
     with trusted_names(connection):
@@ -141,7 +141,7 @@ def unhurried(wanted: Mapping[str, str]) -> dict[str, str]:
 
 
 def milliseconds(connection: Connection, name: str) -> int:
-    """Read a timeout of this session; 0 is none."""
+    """Read a timeout of this session; 0 disables it."""
     return int(row(connection, "read_timeout", name=name)["milliseconds"])
 
 

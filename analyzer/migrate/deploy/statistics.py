@@ -115,7 +115,7 @@ def rename_statistics(context: MigrationContext, target: Target) -> None:
         if old is not None:
             _run(deploy, target, f"renaming {target.qualified_name}")
         else:
-            LOG.info("%s has its name already", renamed.qualified_name)
+            LOG.info("%s already has the new name", renamed.qualified_name)
         _set_target(deploy, renamed)
 
 
@@ -200,8 +200,8 @@ def _same(connection: Connection, target: Target, state: StatisticsState) -> boo
         return _body(_printed_on_copy(connection, target)) == existing
     except DBAPIError as error:
         raise DeployError(
-            f"{target.qualified_name} exists, and its definition cannot be compared with the one wanted: "
-            f"{reason(error)}; compare them by hand: {' '.join(target.sql.split())}"
+            f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
+            f"{reason(error)}; compare them manually: {' '.join(target.sql.split())}"
         ) from error
 
 

@@ -59,5 +59,5 @@ def partition_names(table: str, columns: Iterable[str]) -> Iterator[str]:
 
 
 def free_name(candidates: Iterable[str], taken: Collection[str]) -> str:
-    """Return the first name that nobody has."""
+    """Return the first unused name."""
     return next(name for name in candidates if name not in taken)

@@ -68,7 +68,7 @@ class Watcher:
 
     @contextlib.contextmanager
     def watching(self, pid: int, what: str) -> Generator[None]:
-        """Watch a backend during the block; `what` it does is told."""
+        """Watch a backend during the block; `what` describes its work."""
         self._watched[pid] = (what, time.monotonic())
         if self._thread is None and self._options.progress != "off":
             self._thread = threading.Thread(target=self._watch, name="twindex watcher", daemon=True)
@@ -98,10 +98,12 @@ class Watcher:
                     self._pause(_LOOK_SECONDS)
         except SQLAlchemyError as error:
             if not self._closed:
-                LOG.warning("no progress is shown, for the watching connection failed: %s", _why(error, self._source))
+                LOG.warning(
+                    "no progress is shown, because the monitoring connection failed: %s", _why(error, self._source)
+                )
 
     def _due(self) -> bool:
-        """Wait until a statement has taken a moment; False when there is none any more to wait for."""
+        """Wait until a statement has taken a moment; False if it has ended."""
         while not self._closed:
             oldest = min((since for _, since in list(self._watched.values())), default=None)
             if oldest is not None and time.monotonic() - oldest >= _FIRST_LOOK_SECONDS:

@@ -68,7 +68,7 @@ class Live:
         return self._tables
 
     def rows(self, schema: str, table: str) -> float | None:
-        """Return the estimated rows of a table; None when nobody knows."""
+        """Return the estimated rows of a table; None if unknown."""
         known = self._tables.get((schema, table))
         return None if known is None or known.tuples < 0 else known.tuples
 
@@ -155,7 +155,7 @@ class Live:
 
 
 def _relative(index: IndexDef) -> IndexDef:
-    """Take the schema off columns written `schema.table.column`: the copy lies in another one."""
+    """Take the schema off columns written `schema.table.column`: the copy is in another schema."""
     keys = tuple(
         key if key.expression is None else replace(key, expression=_without_schema(key.expression, index))
         for key in index.keys

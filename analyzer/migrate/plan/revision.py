@@ -182,7 +182,7 @@ def _alembic_config(config: Path | Config) -> Config:
     if isinstance(config, Config):
         return config
     if not is_file(config):
-        raise InputError(f"{config} is not there; run in the project's directory or give --config FILE")
+        raise InputError(f"{config} does not exist; run in the project's directory or use --config FILE")
     return Config(config, toml_file=config.parent / "pyproject.toml", cmd_opts=argparse.Namespace(quiet=True))
 
 
