@@ -83,7 +83,7 @@ class ObjectOperation(MigrateOperation):
 
     @classmethod
     def defaults(cls, _name: str, _facts: dict[str, Any]) -> dict[str, Any]:
-        """Return keywords that somebody who writes the operation by hand may leave out."""
+        """Return keywords that may be omitted in an operation written manually."""
         return {}
 
     @property

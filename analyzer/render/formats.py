@@ -25,7 +25,7 @@ Format = Literal["text", "markdown", "json", "html", "sarif", "github"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What a document is rendered for; only text heeds it."""
+    """What a document is rendered for; only text depends on it."""
 
     width: int = 120
     colour: bool = False

@@ -24,7 +24,7 @@ def spec_text(path: Path, *, place: str = "") -> str:
             content = file.read(_MOST_BYTES + 1) if regular else b""
         if regular and len(content) <= _MOST_BYTES:
             return content.decode("utf-8")
-        reason = f"it is larger than {_MOST_BYTES:,} bytes" if regular else "it is no regular file"
+        reason = f"it is larger than {_MOST_BYTES:,} bytes" if regular else "not a regular file"
     except OSError as error:
         reason = str(error.strerror)
     except UnicodeDecodeError:

@@ -23,7 +23,7 @@ def read_database(
     allow_superuser: bool = True,
     progress: Progress = silent,
 ) -> Snapshot:
-    """Capture a database as `capture` does; raises UnreachableError also when the server goes away meanwhile."""
+    """Capture a database as `capture` does; raises UnreachableError also if the connection is lost."""
     try:
         return capture(
             url,

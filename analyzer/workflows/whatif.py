@@ -1,4 +1,4 @@
-"""Plan statements without and with indexes given by hand."""
+"""Plan statements without and with given indexes."""
 
 from collections.abc import Iterable, Sequence
 

@@ -282,37 +282,37 @@ def _probe(wanted: StatisticsDef, expression: str) -> IndexDef:
 RULES = (
     Rule(
         code="TX130", name="statistics-keys", severity="error", kind="statistics", decided_by_server=True,
-        title="statistics of one column, of more than eight, or of one twice", sqlstates=("42P17", "54011", "42701"),
+        title="statistics have one column, more than eight, or one twice", sqlstates=("42P17", "54011", "42701"),
     ),
     Rule(
         code="TX131", name="statistics-table", severity="error", kind="statistics", decided_by_server=True,
-        title="statistics of a table or column that does not exist or can have none",
+        title="table or column of statistics does not exist or cannot have any",
         sqlstates=("42703", "42P01", "3F000", "42809", "0A000", "42501"),
     ),
     Rule(
         code="TX132", name="statistics-type", severity="error", kind="statistics", decided_by_server=True,
-        title="statistics of a type without a default btree operator class", sqlstates=("0A000",),
+        title="type in statistics has no default btree operator class", sqlstates=("0A000",),
     ),
     Rule(
         code="TX133", name="statistics-kinds", severity="error", kind="statistics", decided_by_server=True,
-        title="an unknown kind of statistics, or kinds for a single expression", sqlstates=("0A000", "42601"),
+        title="kind of statistics is unknown, or given for a single expression", sqlstates=("0A000", "42601"),
     ),
     Rule(
         code="TX134", name="statistics-expression", severity="error", kind="statistics", decided_by_server=True,
-        title="an expression that the server refuses in statistics",
+        title="expression in statistics is rejected by the server",
         sqlstates=("42803", "42P20", "0A000", "42601", "42883"),
     ),
     Rule(
         code="TX135", name="statistics-name", severity="error", kind="statistics",
-        title="a name of statistics that is too long, qualified, or taken", sqlstates=("42710", "42622"),
+        title="statistics name is too long, qualified, or taken", sqlstates=("42710", "42622"),
     ),
     Rule(
         code="TX217", name="statistics-redundant", severity="warning", kind="statistics",
-        title="statistics that other statistics of the table cover",
+        title="statistics are covered by other statistics of the table",
     ),
     Rule(
         code="TX218", name="statistics-not-immutable", severity="warning", kind="statistics",
-        title="statistics of an expression that is not immutable",
+        title="expression in statistics is not immutable",
     ),
 )  # fmt: skip
 

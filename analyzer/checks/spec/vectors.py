@@ -104,8 +104,8 @@ def _few_rows(subject: Subject) -> Iterator[Answer]:
         yield NEEDS_STATISTICS
     elif rows < fewest_rows(lists):
         yield Violation(
-            message=f"{rows:,.0f} rows for {lists} lists: the lists are made of the rows there are when it is built, "
-            f"wants {fewest_rows(lists):,} or recall is low for good",
+            message=f"{rows:,.0f} rows for {lists} lists: ivfflat computes its lists at build time; with fewer than "
+            f"{fewest_rows(lists):,} rows, recall stays poor until it is rebuilt",
             at=("with",),
             rewrite="build it after the table is filled, with lists: auto; or hnsw, which learns as rows come",
         )
