@@ -24,7 +24,7 @@ from analyzer.workload.parse import parse_statements
 from benchmarks.platform_indexes import migrate
 from benchmarks.setting import render_table
 from benchmarks.targets import Section
-from benchmarks.twin_live import tell
+from benchmarks.twin_live import TRUSTED, tell
 
 _DATABASE, _ROLE, _SEED = "platform", "twindex_reader", 1
 _SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "fsync": "off", "autovacuum": "off", "jit": "off"}
@@ -67,7 +67,7 @@ def _work(url: str, scale: Scale) -> None:
 
 def _answers(snapshot: Snapshot) -> Answers:
     parsed = parse_statements(snapshot)
-    with open_twin(snapshot) as twin:
+    with open_twin(snapshot, wanted=TRUSTED) as twin:
         trials = try_indexes(twin, parsed.statements)
         twin.show(())
         return Answers(trials={trial.id: trial for trial in trials}, advice=propose(twin, parsed))

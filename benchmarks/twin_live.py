@@ -12,11 +12,14 @@ from analyzer.documents.snapshot import Snapshot
 from analyzer.sql import render
 from analyzer.twin.server import cluster
 from analyzer.twin.server.binaries import find_binaries
+from analyzer.twin.server.choose import PlannerChoice
 from analyzer.twin.server.cluster import Cluster
 
 #: The role of docs/your-database.md.
 READER = "twindex_reader"
 DEFAULT_DIRECTORY = Path(".twindex/bench")
+#: The schemas are ours: a twin of one is built also where the kernel cannot contain it.
+TRUSTED = PlannerChoice(trust_schema=True)
 #: The older server beside the embedded one.
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 #: Loads are not what is measured. The planner's settings differ from the defaults, so that the twin has to follow.

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -17,7 +17,7 @@ from benchmarks import tpc
 from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target
 from benchmarks.twin_compare import Compared, compare, explain
-from benchmarks.twin_live import DEBIAN_15, captured, live_server, tell
+from benchmarks.twin_live import DEBIAN_15, TRUSTED, captured, live_server, tell
 
 #: Share of the live cost by which the twin's may be off: EXPLAIN prints two decimals.
 TOLERANCE = 1e-4
@@ -52,7 +52,7 @@ class Answers:
 
 
 def answers(
-    server: Cluster, suite: tpc.Suite, scale: float, wanted: Sequence[PlannerChoice] = (PlannerChoice(),)
+    server: Cluster, suite: tpc.Suite, scale: float, wanted: Sequence[PlannerChoice] = (TRUSTED,)
 ) -> list[Answers]:
     """Plan every query of a suite on a server, and on a twin of it for each that is wanted; load and capture once."""
     url = tpc.loaded(server, suite, scale, tell)
@@ -85,11 +85,11 @@ def section(server: Cluster, scale: float, directory: Path, others: Sequence[Pat
         except CapabilityError as error:
             missing = f"PostgreSQL 15: not measured ({error})."
         else:
-            both = (PlannerChoice(bin_dir=DEBIAN_15), PlannerChoice(bin_dir=find_binaries().bin_dir))
+            both = (replace(TRUSTED, bin_dir=DEBIAN_15), replace(TRUSTED, bin_dir=find_binaries().bin_dir))
             found += [each for suite in suites for each in answers(older, suite, scale, both)]
     for other in others:
         with live_server(directory, bin_dir=other) as installed:
-            own = (PlannerChoice(bin_dir=other),)
+            own = (replace(TRUSTED, bin_dir=other),)
             found += [each for suite in suites for each in answers(installed, suite, scale, own)]
     found.sort(key=lambda each: (each.live != each.twin, -each.live))
     return Section(text=_rendered(scale, found, missing), targets=tuple(_targets(found, missing)))

@@ -191,8 +191,8 @@ PLAN = """
 import sys
 from pathlib import Path
 from analyzer.documents.snapshot import load
-from analyzer.twin.twin import open_twin
-with open_twin(load(Path(sys.argv[1]))) as twin:
+from analyzer.twin.twin import PlannerChoice, open_twin
+with open_twin(load(Path(sys.argv[1])), wanted=PlannerChoice(trust_schema=True)) as twin:
     print(twin.plan("SELECT id FROM t WHERE kind = 7").cost, flush=True)
     sys.stdin.readline()
     print(twin.plan("SELECT kind FROM t WHERE id = $1").cost, flush=True)
