@@ -2,25 +2,20 @@
 
 import dataclasses
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
+from analyzer.checks.lint_findings import LintFindings, apply_suppressions, rule_counts
 from analyzer.checks.registry import (
     ABOUT_FILES,
-    BAD_SUPPRESSION,
     DECLARED_IN_MODEL,
     DECLARED_TWICE,
-    EXPIRED_SUPPRESSION,
     LINT_RULES,
     REFUSED,
     UNREADABLE,
-    UNUSED_SUPPRESSION,
-    find_rule,
 )
 from analyzer.checks.rule import Known, Rule, Subject, Unknown, Violation
-from analyzer.checks.spec import suppressions
 from analyzer.checks.spec.expressions import looks_like_expression
 from analyzer.checks.spec.sqlstates import rule_of
 from analyzer.checks.spec.statistics import (
@@ -30,15 +25,10 @@ from analyzer.checks.spec.statistics import (
     refused_rule,
     statistics_subjects,
 )
-from analyzer.checks.spec.suppressions import Ignore, Malformed
 from analyzer.documents.findings import (
     FindingsDocument,
-    Fingerprints,
-    RuleCount,
     SpecFinding,
-    Suppression,
     TextEdit,
-    by_severity,
 )
 from analyzer.documents.not_examined import NotExamined
 from analyzer.errors import InputError, NotExaminableError, RejectedError
@@ -60,18 +50,6 @@ AnySubject = Subject | StatisticsSubject
 _TEXT_BASIS = "the text of the specs alone"
 
 
-@dataclass(slots=True)
-class _Findings:
-    """What came together so far."""
-
-    findings: list[SpecFinding] = field(default_factory=list[SpecFinding])
-    examined: Counter[str] = field(default_factory=Counter[str])
-    skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    #: Rules that could not look at a spec, by file and line of the spec.
-    unseen: set[tuple[str, int, str]] = field(default_factory=set[tuple[str, int, str]])
-    prints: Fingerprints = field(default_factory=Fingerprints)
-
-
 def lint(
     sources: Sequence[Source],
     *,
@@ -90,7 +68,7 @@ def lint(
     problems = [(source, problem) for source in sources for problem in source.problems]
     if not subjects and not statistics and not problems:
         raise NotExaminableError("no specs found; specify spec files, or a directory of them")
-    tally = _Findings()
+    tally = LintFindings()
     for source, problem in problems:
         _add_problem(tally, source, problem)
     unread = dict.fromkeys((str(s.path), p.spec_line, p.section) for s, p in problems if p.spec_line is not None)
@@ -104,14 +82,14 @@ def lint(
         _examine_statistics(tally, each)
     _add_twice(tally, (*subjects, *statistics))
     _add_models(tally, subjects, model_indexes, build)
-    open_findings, suppressed = _suppress(tally, sources, today)
+    open_findings, suppressed = apply_suppressions(tally, sources, today)
     return FindingsDocument(
         command="lint",
         basis=basis,
         objects=len(subjects) + len(statistics) + len(unread),
         findings=tuple(open_findings),
         suppressed=tuple(suppressed),
-        checks=tuple(_counts(tally, open_findings, suppressed)),
+        checks=tuple(rule_counts(tally, open_findings, suppressed)),
         not_examined=tuple(not_examined),
     )
 
@@ -152,7 +130,7 @@ def _built(index: IndexDef, build: Canonical) -> IndexDef | RejectedError:
         return RejectedError(statement=index.name, sqlstate="42601", message=str(error))
 
 
-def _examine(tally: _Findings, subject: Subject) -> None:
+def _examine(tally: LintFindings, subject: Subject) -> None:
     refused = rule_of(subject.built, subject) if isinstance(subject.built, RejectedError) else None
     asked = {code: list(rule.check(subject)) for code, rule in LINT_RULES.items()} if _wanted(subject) else {}
     if refused == "TX101" and any(isinstance(a, Violation) for a in asked["TX102"]):
@@ -170,7 +148,7 @@ def _examine(tally: _Findings, subject: Subject) -> None:
         _record(tally, subject, rule, *_answers(subject, rule, asked[code], refused))
 
 
-def _examine_statistics(tally: _Findings, subject: StatisticsSubject) -> None:
+def _examine_statistics(tally: LintFindings, subject: StatisticsSubject) -> None:
     for rule in _about_specs("statistics"):
         asked = list(CHECKS[rule.code](subject)) if _wanted(subject) else [Unknown(reason=_not_made(subject))]
         _record(tally, subject, rule, *_answers(subject, rule, asked, refused_rule(subject)))
@@ -180,7 +158,7 @@ def _not_made(subject: AnySubject) -> str:
     return f"state: {subject.spec.state}, so it is not {'built' if isinstance(subject, Subject) else 'created'}"
 
 
-def _record(tally: _Findings, subject: AnySubject, rule: Rule, hits: list[Violation], unknown: list[str]) -> None:
+def _record(tally: LintFindings, subject: AnySubject, rule: Rule, hits: list[Violation], unknown: list[str]) -> None:
     if unknown and not hits:
         for reason in unknown:
             _skip(tally, subject, rule, reason)
@@ -208,16 +186,16 @@ def _answers(
     return hits, [] if hits else [f"the server stopped at {refused} before it looked"]
 
 
-def _skip(tally: _Findings, subject: AnySubject, rule: Rule, reason: str) -> None:
+def _skip(tally: LintFindings, subject: AnySubject, rule: Rule, reason: str) -> None:
     _skip_at(tally, (str(subject.entry.declared.file), subject.entry.part.line), rule, reason)
 
 
-def _skip_at(tally: _Findings, where: tuple[str, int], rule: Rule, reason: str) -> None:
+def _skip_at(tally: LintFindings, where: tuple[str, int], rule: Rule, reason: str) -> None:
     tally.skipped.setdefault(rule.code, []).append(reason)
     tally.unseen.add((*where, rule.code))
 
 
-def _finding(tally: _Findings, subject: AnySubject, rule: Rule, hit: Violation) -> SpecFinding:
+def _finding(tally: LintFindings, subject: AnySubject, rule: Rule, hit: Violation) -> SpecFinding:
     built, changed = subject.built, fixed_entry(subject, hit) or {}
     state = built.sqlstate if isinstance(built, RejectedError) and rule.decided_by_server else None
     name = str(subject.definition.qualified_name)
@@ -266,7 +244,7 @@ def _edits(text: str, spec: Part, changed: Mapping[str, Any]) -> tuple[TextEdit,
     return tuple(TextEdit(**dataclasses.asdict(edit)) for edit in edits_of(text, spec, changed))
 
 
-def _add_problem(tally: _Findings, source: Source, problem: Problem) -> None:
+def _add_problem(tally: LintFindings, source: Source, problem: Problem) -> None:
     rule, message = UNREADABLE, problem.message
     changed: dict[str, Any] = {}
     at = problem.location[-1] if problem.location else None
@@ -298,7 +276,7 @@ def _add_problem(tally: _Findings, source: Source, problem: Problem) -> None:
     )  # fmt: skip
 
 
-def _add_twice(tally: _Findings, subjects: Sequence[AnySubject]) -> None:
+def _add_twice(tally: LintFindings, subjects: Sequence[AnySubject]) -> None:
     first: dict[tuple[type, str, str], Entry[Spec]] = {}
     for subject in subjects:
         tally.examined[DECLARED_TWICE.code] += 1
@@ -311,7 +289,7 @@ def _add_twice(tally: _Findings, subjects: Sequence[AnySubject]) -> None:
 
 
 def _add_models(
-    tally: _Findings, subjects: Sequence[Subject], models: Sequence[IndexDef] | None, build: Canonical | None
+    tally: LintFindings, subjects: Sequence[Subject], models: Sequence[IndexDef] | None, build: Canonical | None
 ) -> None:
     for subject in subjects:
         if models is None:
@@ -341,67 +319,3 @@ def _of_model(subject: Subject, models: Sequence[IndexDef], build: Canonical | N
     others = (each for each in models if (each.schema, each.table) == (own.schema, own.table) and each.keys)
     wanted = own if exact is None else subject.built
     return next((each for each in others if (each if exact is None else _built(each, exact)) == wanted), None)
-
-
-def _suppress(
-    tally: _Findings, sources: Sequence[Source], today: dt.date
-) -> tuple[list[SpecFinding], list[SpecFinding]]:
-    open_findings, suppressed = list(tally.findings), list[SpecFinding]()
-    for source in sources:
-        for each in suppressions.read_suppressions(source, _code_of):
-            if isinstance(each, Malformed):
-                open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, each.problem))
-            elif each.code not in LINT_RULES or each.code in ABOUT_FILES:
-                problem = f"{each.code} is not a rule that can be suppressed; see twindex explain"
-                open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, problem))
-            elif each.until is not None and each.until < today:
-                message = f"the suppression of {each.code} ended on {each.until}; fix the spec or set a new date"
-                open_findings.append(_about_comment(tally, source, EXPIRED_SUPPRESSION, each.line, message))
-            else:
-                meant = [f for f in open_findings if _means(source, each, f)]
-                open_findings = [f for f in open_findings if f not in meant]
-                suppression = Suppression(reason=each.reason, until=each.until, line=each.line)
-                suppressed += [f.model_copy(update={"suppression": suppression}) for f in meant]
-                if not meant and (str(source.path), each.spec_line, each.code) not in tally.unseen:
-                    message = f"unused suppression: {each.code} reports nothing here; remove the comment"
-                    open_findings.append(_about_comment(tally, source, UNUSED_SUPPRESSION, each.line, message))
-    return open_findings, suppressed
-
-
-def _code_of(name: str) -> str | None:
-    rule = find_rule(name)
-    return rule.code if rule is not None else None
-
-
-def _means(source: Source, ignore: Ignore, finding: SpecFinding) -> bool:
-    if finding.code != ignore.code or finding.file != source.path.as_posix() or finding.line is None:
-        return False
-    last = next((last for first, last in source.spans if first == ignore.spec_line), ignore.spec_line)
-    return ignore.spec_line <= finding.line <= last
-
-
-def _about_comment(tally: _Findings, source: Source, rule: Rule, line: int, message: str) -> SpecFinding:
-    return SpecFinding(
-        code=rule.code, severity=rule.severity, rule=rule.name, object=source.table or source.path.name,
-        message=message, file=source.path.as_posix(), line=line,
-        fingerprint=tally.prints.of(rule.code, source.table or source.path.name, message),
-    )  # fmt: skip
-
-
-def _counts(
-    tally: _Findings, open_findings: Sequence[SpecFinding], suppressed: Sequence[SpecFinding]
-) -> Iterator[RuleCount]:
-    flagged = Counter(finding.code for finding in open_findings)
-    hidden = Counter(finding.code for finding in by_severity(suppressed))
-    for code, rule in LINT_RULES.items():
-        reasons = tally.skipped.get(code, [])
-        objects = {key for key in tally.unseen if key[2] == code}
-        yield RuleCount(
-            code=code,
-            title=rule.title,
-            examined=tally.examined[code],
-            skipped=len(objects),
-            flagged=flagged[code],
-            suppressed=hidden[code],
-            skipped_because=tuple(sorted(set(reasons))),
-        )
