@@ -76,7 +76,7 @@ def test_what_is_planted_after_the_look_does_not_run(hostile: Hostile, place: st
     unique = secrets.token_hex(8)
     snapshot = read(hostile.url, moment, lambda: hostile.plant(*planting(place, unique)))
     assert unique not in hostile.sung()
-    assert "changed while it was captured" in reason(snapshot)
+    assert "changed during the capture" in reason(snapshot)
     assert "planted" not in {sample.table for sample in snapshot.samples}
     if place != "another schema":  # then no name is what it was
         assert "fine" in {sample.table for sample in snapshot.samples}
