@@ -208,7 +208,9 @@ def test_a_hazard_that_the_project_refuses_is_named_and_no_revision_is_written(l
     assert latest.autogenerate() is not None
     latest.upgrade()
     latest.declare("{name: ix, keys: [a]}\n{name: ix_old, keys: [b], state: retired}")
-    with pytest.raises(CommandError, match=r"^INDEX_DROPPED is refused: drop_index_online public.ix_old on public.t: queries that"):
+    with pytest.raises(
+        CommandError, match=r"^INDEX_DROPPED is refused: drop_index_online public.ix_old on public.t: queries that"
+    ):
         latest.autogenerate()
     assert len(list(latest.versions.glob("*.py"))) == 1
 

@@ -106,7 +106,7 @@ def test_a_second_deploy_waits_without_a_snapshot_and_names_the_first(
             build_index(configured(connection, deploy_wait_seconds="1"), A)
         threading.Timer(1, lambda: first.execute("SELECT pg_advisory_unlock_all()")).start()
         build_index(configured(connection), A)
-    assert "another deploy is at work, pid" in caplog.text
+    assert "another deploy is running, pid" in caplog.text
     assert "application first deploy" in caplog.text
     assert state(url)["ix_a"][0]
 
@@ -150,7 +150,7 @@ def test_two_deploys_at_once_end_well(tmp_path: Path, database: str) -> None:
         await_held_up(database)
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    assert "another deploy did all that was to do" in "".join(outputs)
+    assert "another deploy completed everything" in "".join(outputs)
 
 
 def test_around_all_of_a_run_the_second_deploy_of_a_new_database_finds_nothing_to_do(
@@ -166,8 +166,8 @@ def test_around_all_of_a_run_the_second_deploy_of_a_new_database_finds_nothing_t
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     # The one that waits does so before it reads where the database is, and then there is nothing to run.
-    assert sum("another deploy is at work, pid" in output for output in outputs) == 1
-    assert not any("did all that was to do" in output for output in outputs)
+    assert sum("another deploy is running, pid" in output for output in outputs) == 1
+    assert not any("completed everything" in output for output in outputs)
     assert state(database, "ix")["ix"][0]
 
 
@@ -235,7 +235,7 @@ def test_an_interrupt_cancels_the_build_tells_the_state_and_ends_with_130(tmp_pa
 def test_options_come_from_the_file_and_from_the_command_line(tmp_path: Path, database: str) -> None:
     project = project_of(tmp_path, database)
     for argument, message in (
-        ("twindex_tries=3", "there is no option twindex_tries; the options are twindex_lock_timeout, "),
+        ("twindex_tries=3", "unknown option twindex_tries; the options are twindex_lock_timeout, "),
         ("twindex_lock_attempts=0", "the option twindex_lock_attempts=0: Input should be greater than or equal to 1"),
     ):
         process = upgrade(project, "-x", argument)

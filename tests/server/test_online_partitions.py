@@ -158,7 +158,7 @@ def test_a_replacement_that_was_given_up_is_built_again_from_what_is_there(url: 
 
 def test_another_definition_is_a_conflict_also_when_it_is_not_whole(url: str, context: MigrationContext) -> None:
     run(url, "CREATE INDEX ix_p ON ONLY p USING btree (k)")
-    with pytest.raises(DeployError, match=r"exists INVALID and with another definition: .*\(k\)"):
+    with pytest.raises(DeployError, match=r"exists INVALID and with a different definition: .*\(k\)"):
         build_index(context, P)
 
 

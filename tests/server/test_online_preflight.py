@@ -38,7 +38,7 @@ def url(database: str) -> str:
     [
         ("USING gin (b gin_trgm_ops)", r"gin_trgm_ops.* does not exist.*; run CREATE EXTENSION pg_trgm first"),
         ("USING hnsw (b vector_l2_ops)", r"hnsw.* does not exist; run CREATE EXTENSION vector first"),
-        ("USING btree (nope)", r'column "nope" does not exist; mend the spec'),
+        ("USING btree (nope)", r'column "nope" does not exist; fix the spec'),
         ("USING btree ((b::date))", r"must be marked IMMUTABLE; fix the spec"),
     ],
 )
@@ -92,7 +92,7 @@ def test_ivfflat_waits_for_rows_and_says_what_to_run_then(
     build_index(configured(connection), flat)
     assert state(vectors) == {}
     assert "public.ix_a is postponed" in caplog.text
-    assert "public.t has 100 of the 150 it wants" in caplog.text
+    assert "public.t has 100 of at least 150" in caplog.text
     assert f"when the table is filled, run: {flat.sql}" in caplog.text
     build_index(configured(connection, postpone="no"), flat)
     built = state(vectors)
@@ -112,7 +112,7 @@ def test_memory_of_hnsw_is_estimated_and_told_when_it_is_not_there(
     with connect(vectors) as other:
         other.execute("UPDATE pg_class SET reltuples = 100000 WHERE relname = 't'")
     build_index(configured(connection), replace(hnsw, name="ix_b", sql=sql.replace("ix_a", "ix_b")))
-    assert "public.ix_b: the build wants about 69 MB and may use 1 MB" in caplog.text
+    assert "public.ix_b: the build needs about 69 MB and can use 1 MB" in caplog.text
 
 
 def test_rows_without_a_vector_take_no_memory(
@@ -128,7 +128,7 @@ def test_rows_without_a_vector_take_no_memory(
     assert "the build wants" not in caplog.text
     partial = replace(hnsw, name="ix_b", sql=sql.replace("ix_a", "ix_b") + " WHERE a > 0", settings=())
     build_index(configured(connection), replace(partial, settings=(("maintenance_work_mem", "16MB"),)))
-    assert "public.ix_b: the build wants at most 17 MB and may use 16 MB" in caplog.text
+    assert "public.ix_b: the build needs at most 17 MB and can use 16 MB" in caplog.text
 
 
 def test_the_formula_of_hnsw_memory() -> None:

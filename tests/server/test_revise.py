@@ -333,7 +333,9 @@ def test_a_refused_hazard_is_named_with_its_step_and_nothing_is_written(
 ) -> None:
     monkeypatch.chdir(project.ini.parent)
     Path("pyproject.toml").write_text('[tool.twindex]\nrefuse_hazards = ["UNIQUE"]\n')
-    said = ["UNIQUE is refused: build shop.ix_brand on shop.product: fails on duplicates and leaves an INVALID index"]
+    said = [
+        "UNIQUE is refused: build_index shop.ix_brand on shop.product: fails on duplicates and leaves an INVALID index"
+    ]
 
     def revised(*options: str) -> tuple[int, list[str]]:
         where = ["-d", project.url, "--allow-superuser", "--specs", str(project.specs), "--config", str(project.ini)]
@@ -369,5 +371,5 @@ def test_what_the_project_prints_is_not_part_of_the_result(project: Project) -> 
 
 def test_a_missing_alembic_ini_is_one_line(project: Project) -> None:
     project.ini.unlink()
-    with pytest.raises(InputError, match=r"alembic.ini is not there"):
+    with pytest.raises(InputError, match=r"alembic.ini does not exist"):
         project.revise()

@@ -12,7 +12,7 @@ import pytest
 from analyzer.capture.capture import capture
 from analyzer.catalog import Catalog
 from analyzer.checks.lint import lint
-from analyzer.checks.registry import RULES
+from analyzer.checks.registry import LINT_RULES
 from analyzer.checks.rule import Known
 from analyzer.checks.spec.context import known_of
 from analyzer.db import Connection, connect
@@ -90,7 +90,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 def test_both_refuse_it(bench: Bench, tmp_path: Path, code: str, sqlstate: str, spec: dict[str, Any]) -> None:
     if sqlstate != "42601":  # an expression that is none never reaches a server
         assert bench.refuses(spec) == sqlstate
-    assert sqlstate in RULES[code].sqlstates
+    assert sqlstate in LINT_RULES[code].sqlstates
     assert [finding.code for finding in bench.lint(tmp_path, spec).findings] == [code]
 
 
@@ -99,7 +99,7 @@ def test_both_take_it(bench: Bench, tmp_path: Path, spec: dict[str, Any]) -> Non
     assert bench.refuses(spec) is None
     document = bench.lint(tmp_path, spec)
     assert document.findings == ()
-    assert all((c.examined, c.skipped) == (1, 0) for c in document.checks if RULES[c.code].kind == "statistics")
+    assert all((c.examined, c.skipped) == (1, 0) for c in document.checks if LINT_RULES[c.code].kind == "statistics")
 
 
 @pytest.mark.parametrize("expression", CHANGING)
@@ -114,5 +114,5 @@ def test_the_server_takes_what_is_not_immutable_and_lint_warns_of_it(
 
 
 def test_the_corpus_covers_every_error_a_server_makes() -> None:
-    errors = {rule.code for rule in RULES.values() if rule.severity == "error" and rule.kind == "statistics"}
+    errors = {rule.code for rule in LINT_RULES.values() if rule.severity == "error" and rule.kind == "statistics"}
     assert errors - {code for code, _, _ in BAD} == {"TX135"}  # a name is cut, or taken by another table's

@@ -130,7 +130,7 @@ def test_nothing_that_ran_again_is_exit_3(database: str) -> None:
     work(database)
     before = capture(database)
     execute(database, "SELECT pg_stat_statements_reset()")
-    with pytest.raises(NotExaminableError, match="let the workload run after the deploy"):
+    with pytest.raises(NotExaminableError, match="run the workload after the deploy"):
         verify(before, capture(database))
 
 

@@ -132,7 +132,9 @@ def rename_index(context: MigrationContext, target: Target, new_name: str) -> No
                 "them"
             )
         if old is None and new is None:
-            raise DeployError(f"neither {target.qualified_name} nor {renamed.qualified_name}; write the revision again")
+            raise DeployError(
+                f"neither {target.qualified_name} nor {renamed.qualified_name} exists; write the revision again"
+            )
         if old is not None:
             refuse_foreign(target, old)
             what = f"renaming {target.qualified_name}"
