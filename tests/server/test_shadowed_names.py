@@ -202,7 +202,8 @@ def values(shadowed: str) -> dict[str, Any]:
         "blocked": [0], "values": True, "search_path": ["public"], "pid": 1, "key": 1, "name": "work_mem",
         "value": "4MB", "schema": "public", "table": "t", "column": "a", "index": oids["t_pkey"], "enough": 5,
         "seconds": 0.0, "page_cost": "1", "operator_cost": "1", "tuple_cost": "1", "seq_page_cost": "1",
-        "statement_timeout": "0", "lock_timeout": "0", "client_encoding": "UTF8", "schemas": ["public"], "names": ["t_statistics"],
+        "statement_timeout": "0", "lock_timeout": "0", "client_encoding": "UTF8", "schemas": ["public"],
+        "names": ["t_statistics"],
     }  # fmt: skip
 
 
