@@ -148,7 +148,7 @@ def test_a_role_without_privileges_is_told_what_to_grant(items: str, tmp_path: P
         (("--create", "CREATE INDEX ON item (id); DROP TABLE item"), "semicolon"),
         (("--drop", "public.absent"), "there is no index public.absent to drop; name it as schema.name"),
         (("--drop", "public.item"), "there is no index public.item to drop"),
-        (("--drop", "a.b.c.d"), "a.b.c.d cannot be dropped .*; name an index as schema.name"),
+        (("--drop", "a.b.c.d"), "a.b.c.d cannot be dropped .*; specify an index as schema.name"),
     ],
 )
 def test_whatif_refuses_what_is_no_index(arguments: tuple[str, str], says: str, snapshot: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_spec_of_a_missing_table_is_named(items: str, snapshot: Path, tmp_path
     failed(
         twindex("revise", "-m", "x", "-d", items, "--allow-superuser", cwd=tmp_path),
         2,
-        "gone.yaml:3: ix_gone cannot be built.*mend",
+        "gone.yaml:3: ix_gone cannot be built.*fix",
     )
     assert not (tmp_path / "migrations").exists()
 
