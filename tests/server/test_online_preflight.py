@@ -93,7 +93,7 @@ def test_ivfflat_waits_for_rows_and_says_what_to_run_then(
     assert state(vectors) == {}
     assert "public.ix_a is postponed" in caplog.text
     assert "public.t has 100 of at least 150" in caplog.text
-    assert f"when the table is filled, run: {flat.sql}" in caplog.text
+    assert f"after loading the table, run: {flat.sql}" in caplog.text
     build_index(configured(connection, postpone="no"), flat)
     built = state(vectors)
     replace_index(configured(connection), replace(flat, sql=flat.sql.replace("3", "4")))
