@@ -23,14 +23,14 @@ from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.check import check
 
 
-@click.command(short_help="Compare the specs with the indexes of a database.")
+@click.command(short_help="Compare the specs with a database.")
 @source_options
 @specs_option
 @twin_options
 @fail_on_option
 @output_options(FindingsDocument)
 def command(*, source: Source, specs: Path | None, choice: PlannerChoice, fail_on: Severity, output: Output) -> None:
-    """Compare the approved specs with the existing indexes and report every difference.
+    """Compare the approved specs with the existing indexes and statistics, and report every difference.
 
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now. The database is
     only read.

@@ -19,7 +19,7 @@ from analyzer.terminal import Description, is_terminal, of_stderr
 
 
 @click.command(short_help="Run the whole workflow on an embedded server.")
-@click.option("--fast", is_flag=True, help="Load less data: about one minute instead of five.")
+@click.option("--fast", is_flag=True, help="Load less data: about a third of the time.")
 @click.option(
     "--dir",
     "directory",

@@ -15,7 +15,7 @@ from analyzer.specs.pull import pull
 from analyzer.visible import visible
 
 
-@click.command(short_help="Write specs for existing indexes.")
+@click.command(short_help="Write specs for existing indexes and statistics.")
 @database_option
 @specs_option
 @click.option(
@@ -23,7 +23,7 @@ from analyzer.visible import visible
 )
 @quiet_option
 def command(*, database: Database, specs: Path | None, tables: tuple[str, ...], quiet: bool) -> None:
-    """Write a spec for every existing index that no spec declares; the database is only read."""
+    """Write a spec for every existing index and statistics object that no spec declares; the database is only read."""
     directory = specs_directory(specs, new=True)
     if is_directory(directory):
         load_specs(directory)  # report unreadable files before connecting

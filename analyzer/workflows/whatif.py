@@ -30,7 +30,10 @@ def whatif(
     with open_twin(snapshot, statements=needed, wanted=choice, progress=progress) as twin:
         progress("what-if")
         trials = try_indexes(twin, statements, create=create, drop=drop)
-        gaps = (*not_examined, *snapshot.not_examined, *twin.not_examined)
+        failed = (
+            NotExamined(what=f"the statement {each.id}", reason=each.error) for each in trials if each.error is not None
+        )
+        gaps = (*failed, *not_examined, *snapshot.not_examined, *twin.not_examined)
         return _document(snapshot, twin.planner, trials, gaps)
 
 
