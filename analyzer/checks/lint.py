@@ -264,7 +264,8 @@ def _add_problem(tally: LintFindings, source: Source, problem: Problem) -> None:
             changed = {"keys": keys}
     name = str(problem.entry.get("name", "")) if problem.entry is not None else ""
     schema = source.table.rpartition(".")[0]
-    shown = f"{schema}.{ident(name)}" if name and schema else source.table or source.path.name
+    is_name = bool(name) and "\0" not in name
+    shown = f"{schema}.{ident(name)}" if is_name and schema else source.table or source.path.name
     place = ".".join(str(step) for step in problem.location)
     tally.findings.append(
         SpecFinding(

@@ -21,7 +21,11 @@ from analyzer.errors import InputError
 
 UNREADABLE = Rule(code="TX100", name="unreadable", severity="error", title="spec file is not valid YAML, or not a spec")
 DECLARED_TWICE = Rule(
-    code="TX126", name="declared-twice", severity="error", title="two specs have the same name", sqlstates=("42P07",)
+    code="TX126",
+    name="declared-twice",
+    severity="error",
+    title="two specs have the same name",
+    sqlstates=("42P07", "42710"),
 )
 DECLARED_IN_MODEL = Rule(
     code="TX127",

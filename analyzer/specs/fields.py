@@ -34,6 +34,8 @@ def shown(text: str) -> str:
 
 
 def _fits(name: str) -> str:
+    if "\0" in name:
+        raise ValueError(f"{shown(name)} holds a NUL, which no name can")
     if not fits(name):
         raise ValueError(f"{shown(name)} is longer than {MOST_BYTES} bytes, PostgreSQL would truncate it; shorten it")
     return name

@@ -80,6 +80,8 @@ class Source:
     text: str = field(default="", repr=False)
     #: As written, `schema.table`; empty when the file does not say.
     table: str = ""
+    #: Whether a revision drops what the file does not declare.
+    manages_all: bool = False
     #: Specs of indexes.
     entries: tuple[Entry[IndexSpec], ...] = ()
     #: Specs of statistics objects.
@@ -148,7 +150,8 @@ def _read(path: Path, text: str, root: Part, value: dict[str, Any]) -> Source:
                 declared = DeclaredSpec(file=path, line=part.line, schema=schema, table=name, spec=spec)
                 entries.append(Entry(declared=declared, part=part, last_line=last, text=text))
     return Source(
-        path=path, text=text, table=table, problems=tuple(problems), comments=tuple(_comments(text, root)),
+        path=path, text=text, table=table, manages_all=value.get("manage") == "all",
+        problems=tuple(problems), comments=tuple(_comments(text, root)),
         entries=tuple(entry for entry in entries if _of_index(entry)),
         statistics=tuple(entry for entry in entries if _of_statistics(entry)),
         spans=tuple(spans),

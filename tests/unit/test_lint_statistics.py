@@ -122,3 +122,22 @@ def test_a_finding_is_suppressed_and_a_name_with_a_schema_is_fixed(tmp_path: Pat
     assert finding.fix == "name: st\n"
     (edit,) = finding.edits
     assert (edit.line, edit.text) == (3, "name: st")
+
+
+def test_what_does_not_stay_or_is_not_filled_covers_nothing(tmp_path: Path) -> None:
+    entry = "{name: st, columns: [a, b], kinds: [mcv]}"
+    known = knows(exists("st_there", "CREATE STATISTICS public.st_there ON a, b, s FROM public.item", ("a", "b", "s")))
+    assert ("TX217", 3) in found(linted(tmp_path, entry, known=known))
+    retired = "{name: st_there, columns: [a, b, s], state: retired}"
+    assert ("TX217", 3) not in found(linted(tmp_path, entry, retired, known=known))
+    assert ("TX217", 4) not in found(linted(tmp_path, entry, known=known, head="manage: all\n"))
+    renamed = "{name: st_new, columns: [a, b, s]}"
+    assert ("TX217", 3) not in found(linted(tmp_path, renamed, known=known))
+    empty = "{name: st_empty, columns: [a, b, s], target: 0}"
+    assert ("TX217", 3) not in found(linted(tmp_path, entry, empty))
+    assert ("TX217", 3) in found(linted(tmp_path, entry, empty.replace("0}", "500}")))
+
+
+def test_a_name_with_a_nul_is_an_invalid_spec_and_costs_no_other(tmp_path: Path) -> None:
+    document = linted(tmp_path, '{name: "a\\0b", columns: [a, b]}', "{name: st, columns: [a]}")
+    assert [code for code, _ in found(document)] == ["TX100", "TX130"]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.documents.snapshot import Index
+from analyzer.migrate.deploy.statistics import printed_body
 from analyzer.migrate.operations import (
     OPERATIONS,
     AlterIndexOp,
@@ -270,3 +271,18 @@ def test_every_action_of_a_step_is_an_operation() -> None:
     for verb, operation in OPERATIONS.items():
         assert operation.verb == verb
         assert callable(getattr(Operations, verb))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ON a, (c || 'x  y'::text) FROM s.t", "ON a, (c || 'x y'::text) FROM s.t", False),
+        ('ON a, "E  f" FROM s.t', 'ON a, "E f" FROM s.t', False),
+        ("(mcv)  ON a,\n b FROM s.t", "(mcv) ON a, b FROM s.t", True),
+    ],
+)
+def test_definitions_of_statistics_differ_by_what_is_in_quotes_not_by_spaces(
+    one: str, other: str, *, same: bool
+) -> None:
+    bodies = {printed_body(f"CREATE STATISTICS s.st {text}") for text in (one, other)}
+    assert (len(bodies) == 1) == same

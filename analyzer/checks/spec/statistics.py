@@ -56,6 +56,8 @@ class StatisticsSubject:
     not_immutable: Mapping[int, str] | None = None
     #: The other declared statistics of the table that are to be created.
     others: tuple["StatisticsSubject", ...] = field(default=(), repr=False)
+    #: Names of all declared statistics, whatever their state; None where what no spec declares is to be dropped.
+    declared: frozenset[str] | None = None
 
     @property
     def spec(self) -> StatisticsSpec:
@@ -84,10 +86,13 @@ def statistics_subjects(
 ) -> tuple[StatisticsSubject, ...]:
     """Return the declared statistics of files, created on the twin where there is one."""
     found: list[StatisticsSubject] = []
-    for entry in (entry for source in sources for entry in source.statistics):
+    names = frozenset(entry.declared.spec.name for source in sources for entry in source.statistics)
+    for source, entry in ((each, entry) for each in sources for entry in each.statistics):
         declared = entry.declared
         definition = declared.spec.definition(declared.schema, declared.table)
-        subject = StatisticsSubject(entry=entry, definition=definition, known=known)
+        subject = StatisticsSubject(
+            entry=entry, definition=definition, known=known, declared=None if source.manages_all else names
+        )
         if build is not None and subject.is_wanted:
             probes = [_created(_probe(definition, text), build) for text in definition.expressions]
             refused = {
@@ -216,16 +221,22 @@ def _redundant(subject: StatisticsSubject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
-    declared = {each.definition.name for each in (subject, *subject.others)}
+    if subject.declared is None:
+        return
     for each in subject.known.catalog.snapshot.extended_statistics:
         existing = existing_statistics(each)
-        if existing.table_schema == own.schema and each.name not in declared and _covers(existing.definition, own):
+        if existing.table_schema != own.schema or each.name in subject.declared:
+            continue
+        # One of the same definition is this one under the name it had.
+        if existing.definition != own and _covers(existing.definition, own):
             yield _covered(own, existing.definition, "in the database")
 
 
 def _covers(large: StatisticsDef, small: StatisticsDef) -> bool:
-    """Say whether one object has all that another has: then the planner takes it in the other's place."""
-    if (large.schema, large.table) != (small.schema, small.table):
+    """Say whether one object has all that another has, and is not filled from fewer rows."""
+    if (large.schema, large.table) != (small.schema, small.table) or large.target == 0:
+        return False
+    if small.target is not None and large.target is not None and large.target < small.target:
         return False
     kinds = set(large.kinds or STATISTICS_KINDS) >= set(small.kinds or STATISTICS_KINDS)
     return kinds and set(large.columns) >= set(small.columns) and set(large.expressions) >= set(small.expressions)

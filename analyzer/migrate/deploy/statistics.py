@@ -23,6 +23,7 @@ from analyzer.migrate.deploy.session import (
 )
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.objects.statistics import StatisticsDef, parse_statistics
+from analyzer.postgres.lex import lex, significant
 from analyzer.sql import ident, render_text
 
 _AGAIN = "run alembic again"
@@ -193,11 +194,11 @@ def _same(connection: Connection, target: Target, state: StatisticsState) -> boo
 
     Raises DeployError when the server cannot say.
     """
-    existing = _body(state.definition)
-    if target.definition is not None and _body(target.definition) == existing:
+    existing = printed_body(state.definition)
+    if target.definition is not None and printed_body(target.definition) == existing:
         return True
     try:
-        return _body(_printed_on_copy(connection, target)) == existing
+        return printed_body(_printed_on_copy(connection, target)) == existing
     except DBAPIError as error:
         raise DeployError(
             f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
@@ -205,10 +206,10 @@ def _same(connection: Connection, target: Target, state: StatisticsState) -> boo
         ) from error
 
 
-def _body(create: str) -> str:
-    """Return what a CREATE STATISTICS says but its name and table, on one line."""
+def printed_body(create: str) -> str:
+    """Return the tokens of a CREATE STATISTICS but its name and table, apart from how they are spaced."""
     found = parse_statistics(create)
-    return " ".join((create if found is None else found.body).split())
+    return " ".join(token.text for token in significant(lex(create if found is None else found.body)))
 
 
 def _printed_on_copy(connection: Connection, target: Target) -> str:
