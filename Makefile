@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
     --only-binary :all: --custom-compile-command 'make lock' $(if $(KEEP),,--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench-platform bench-twin test check check-newest check-slow format lint types imports \
+.PHONY: help install demo bench-platform bench-twin unit test check check-newest check-slow format lint types imports \
     fuzz lock audit dist sbom clean newest
 
 help:  ## what there is to make
@@ -62,8 +62,12 @@ bench-platform: $(VENV)/.made  ## the reference platform against its targets; FA
 bench-twin: $(VENV)/.made-dev  ## the planner twin on TPC-H and TPC-DS; SCALE=0.1 for a short look, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.twin $(if $(SCALE),--scale $(SCALE)) $(addprefix --bin ,$(PGBIN)) $(if $(OUT),-o $(OUT))
 
-test: $(VENV)/.made-dev  ## all tests but the slow suites
-	$(PYTEST) -m "not slow" $(TESTS)
+unit: JOBS := 2
+unit: $(VENV)/.made-dev  ## the tests without a server
+	$(PYTEST) -m "not slow" tests/unit
+
+test: $(VENV)/.made-dev  ## all tests but the slow suites; T="tests/unit/test_parse.py" for some of them
+	$(PYTEST) -m "not slow" $(TESTS) $(T)
 
 check: format lint types imports test  ## what must be green before a merge
 

@@ -58,8 +58,8 @@ def stage_file(path: Path, payload: bytes, *, mode: int | None = PRIVATE) -> Pat
 
 def unwritable(path: Path, error: OSError | ValueError) -> InputError:
     """Say which file cannot be written, and why."""
-    reason = error.strerror if isinstance(error, OSError) else "its name cannot be a file's"
-    return InputError(f"{path} cannot be written ({reason}); name a file in a directory you own")
+    reason = error.strerror if isinstance(error, OSError) else "its name is not a valid file name"
+    return InputError(f"{path} cannot be written ({reason}); specify a file in a directory you own")
 
 
 def _is_special(path: Path) -> bool:

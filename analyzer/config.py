@@ -12,7 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from analyzer.errors import InputError
 from analyzer.paths import is_there
 
-_MISTAKES = {"extra_forbidden": "there is no such setting", "path_type": "must be a path in quotes"}
+_MISTAKES = {
+    "extra_forbidden": "unknown setting",
+    "path_type": "must be a path in quotes",
+    "tuple_type": "must be a list",
+}
 #: Bytes of a file of settings.
 _MOST_BYTES = 1_000_000
 
@@ -26,18 +30,22 @@ class Config(BaseModel):
     alembic: Path = Path("alembic.ini")
     #: Where a development cluster is kept when no database is named anywhere.
     development: Path = Path(".twindex")
+    #: Codes of the hazards that no revision may have.
+    refuse_hazards: tuple[str, ...] = ()
 
 
 def load_config(directory: Path | None = None) -> Config:
-    """Read `[tool.twindex]` in a directory, by default the current one; defaults where there is none."""
+    """Read `[tool.twindex]` in a directory, by default the current one; without such a table, the defaults."""
     base = directory or Path()
     path = base / "pyproject.toml"
     try:
         document = tomllib.loads(_text(path) if is_there(path) else "")
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); fix it or run elsewhere") from None
+        raise InputError(f"{path} cannot be read ({error}); fix the file or run in another directory") from None
     except RecursionError:
-        raise InputError(f"{path} cannot be read (it is nested too deeply); fix it or run elsewhere") from None
+        raise InputError(
+            f"{path} cannot be read (it is nested too deeply); fix the file or run in another directory"
+        ) from None
     tools: Any = document.get("tool", {})
     section: Any = cast("dict[str, Any]", tools).get("twindex", {}) if isinstance(tools, dict) else {}
     if not isinstance(section, dict):
@@ -45,14 +53,16 @@ def load_config(directory: Path | None = None) -> Config:
     try:
         config = Config.model_validate(section)
         if any("\0" in str(value) for value in dict(config).values()):
-            raise InputError(f"{path}: [tool.twindex]: a path holds a NUL; write another")
+            raise InputError(f"{path}: [tool.twindex]: a path contains a NUL; specify another")
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         what = _MISTAKES.get(first["type"], first["msg"])
-        known = ", ".join(Config.model_fields)
-        raise InputError(f"{path}: [tool.twindex] {where}: {what}; the settings are {known}, each a path") from None
-    return Config(specs=base / config.specs, alembic=base / config.alembic, development=base / config.development)
+        paths = ", ".join(name for name in Config.model_fields if name != "refuse_hazards")
+        known = f"the settings are {paths}, each a path, and refuse_hazards, a list of codes"
+        raise InputError(f"{path}: [tool.twindex] {where}: {what}; {known}") from None
+    found = {name: base / value for name, value in config if isinstance(value, Path)}
+    return config.model_copy(update=found)
 
 
 def configured_url(config: Config) -> str | None:
@@ -75,16 +85,16 @@ def _text(path: Path) -> str:
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # opening a pipe would wait for a writer
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise ValueError("it is no regular file")
+            raise ValueError("not a regular file")
         content = file.read(_MOST_BYTES + 1)
     if len(content) > _MOST_BYTES:
-        raise ValueError(f"it is larger than {_MOST_BYTES:,} bytes")
+        raise ValueError(f"larger than {_MOST_BYTES:,} bytes")
     return content.decode("utf-8-sig").replace("\r\n", "\n")
 
 
 def _without_lines(error: Exception) -> str:
     if isinstance(error, configparser.MissingSectionHeaderError):
-        return f"line {error.lineno} stands before the first [section]"
+        return f"line {error.lineno} precedes the first [section]"
     if isinstance(error, configparser.ParsingError):
-        return f"line {error.errors[0][0]} is no setting" if error.errors else "it is no file of settings"
+        return f"line {error.errors[0][0]} is not a setting" if error.errors else "not a configuration file"
     return str(error)

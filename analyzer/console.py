@@ -71,7 +71,7 @@ def without_passwords(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def passwords(text: str) -> frozenset[str]:
-    """Find what may be a password in a text, as written and as a server is told it."""
+    """Find possible passwords in a text, as written and as sent to a server."""
     found = {part for match in _PASSWORD.finditer(text) for part in match.groups() if part}
     return frozenset(found | {unquote(part) for part in found})
 
@@ -110,7 +110,7 @@ def abandon() -> None:
 
 def _write(text: str) -> None:
     if sys.stdout is None:  # it was closed
-        raise OutputError("stdout cannot be written (it is closed); open it, or name a file")
+        raise OutputError("stdout cannot be written (it is closed); open it, or specify a file")
     _send(sys.stdout, text)
 
 
@@ -121,7 +121,7 @@ def _send(stream: TextIO, text: str) -> None:
     except BrokenPipeError:
         raise UnreadError from None
     except OSError as error:
-        raise OutputError(f"stdout cannot be written ({error.strerror}); send it elsewhere") from None
+        raise OutputError(f"stdout cannot be written ({error.strerror}); redirect it elsewhere") from None
 
 
 def _tell(text: str) -> None:

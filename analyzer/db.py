@@ -18,6 +18,7 @@ from psycopg.types.json import set_json_loads
 
 from analyzer.console import passwords
 from analyzer.errors import CapabilityError, InputError, TwindexError, UnreachableError
+from analyzer.postgres.versions import OLDEST
 from analyzer.sql import render
 
 Connection = psycopg.Connection[DictRow]
@@ -25,7 +26,6 @@ Connection = psycopg.Connection[DictRow]
 #: Stands at the end of every query of ours, so that pg_stat_statements' record of it can be told apart.
 MARKER = "/* twindex capture */"
 
-_OLDEST = 140_000
 #: What a server, or a proxy such as pgbouncer, says of a parameter that it does not take at the start.
 _REFUSED_STARTUP = re.compile(
     r"startup parameter|idle_session_timeout|statement_timeout|lock_timeout|transaction_timeout|\boptions\b"
@@ -130,7 +130,7 @@ def _opened(url: str, application: str, limits: Mapping[str, str]) -> Connection
             raise
         else:
             return connection
-    raise failure or UnreachableError(f"{describe(url)} takes no connection")
+    raise failure or UnreachableError(f"{describe(url)} does not accept connections")
 
 
 def _startups(url: str, limits: Mapping[str, str]) -> Iterator[dict[str, str]]:
@@ -176,8 +176,8 @@ def _refuse_rights(connection: Connection, url: str) -> None:
         rights = "is a superuser" if row["is_superuser"] else f"is a member of {', '.join(row['memberships'])}"
         if row["is_superuser"] or row["memberships"]:
             raise InputError(
-                f"{describe(url)}: role {row['role']} {rights}, and code in the database could run with its rights; "
-                "connect as a role with pg_monitor and pg_read_all_data alone, or give --allow-superuser"
+                f"{describe(url)}: role {row['role']} {rights}, and user-defined code could run with its privileges; "
+                "connect as a role with only pg_monitor and pg_read_all_data, or use --allow-superuser"
             )
 
 
@@ -186,14 +186,16 @@ def _marked(template: str, /, **names: object) -> sql.Composed:
 
 
 def _broken_off(url: str, error: psycopg.Error) -> UnreachableError:
-    return UnreachableError(f"{describe(url)}: reading it broke off ({without_secrets(str(error), url)}); try again")
+    return UnreachableError(
+        f"{describe(url)}: connection lost while reading ({without_secrets(str(error), url)}); try again"
+    )
 
 
 def check_version(version_number: int, url: str) -> None:
     """Raise CapabilityError for a server that is older than any query here is written for."""
-    if version_number < _OLDEST:
+    if version_number < OLDEST * 10_000:
         raise CapabilityError(
-            need="PostgreSQL 14 or newer",
+            need=f"PostgreSQL {OLDEST} or newer",
             found=f"{describe(url)} is PostgreSQL {version_number // 10_000}",
             remedy="upgrade the server",
         )
@@ -245,7 +247,7 @@ def _connected(
 
 
 class _AnyBytes(Loader):
-    """Read text that may not be UTF-8, as a database in SQL_ASCII holds it; bytes that are none become surrogates."""
+    """Read text that may not be UTF-8, as a database in SQL_ASCII contains it; invalid bytes become surrogates."""
 
     def load(self, data: Buffer) -> str:
         return bytes(data).decode("utf-8", "surrogateescape")

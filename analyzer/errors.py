@@ -5,6 +5,7 @@ TwindexError                the user's to fix: one line, exit 2
 │   └── RejectedError       SQL that a server refuses
 ├── OutputError             a result that cannot be written to stdout
 ├── ConflictError           what was asked contradicts what exists (a file, an index, a revision)
+├── HazardError             a revision with a hazard that is refused: exit 1 (migrate/plan/hazards.py)
 └── NotExaminableError      nothing could be examined: one line, exit 3
     ├── UnreachableError    no connection to a server
     └── CapabilityError     a server or an installation lacks an extension, a version or a privilege
@@ -66,7 +67,7 @@ class CapabilityError(NotExaminableError):
 
     def __init__(self, *, need: str, found: str, remedy: str) -> None:
         """Say what is needed, what was found and how to fix it, each a clause without a full stop."""
-        super().__init__(f"{need} is needed, but {found}; {remedy}")
+        super().__init__(f"{need} is required, but {found}; {remedy}")
         self.need = need
         self.found = found
         self.remedy = remedy

@@ -35,7 +35,7 @@ def files_of(directory: Path, suffix: str) -> tuple[Path, ...]:
         return tuple(sorted(directory / name for name in os.listdir(directory) if name.endswith(suffix)))  # noqa: PTH208
     except OSError as error:
         raise InputError(
-            f"{directory} cannot be listed ({reason_of(error)}); name another or change its mode"
+            f"{directory} cannot be listed ({reason_of(error)}); specify another one or change its permissions"
         ) from None
 
 
@@ -51,6 +51,6 @@ def _mode(path: Path) -> int | None:
     except OSError as error:
         if error.errno in _ABSENT:
             return None
-        raise InputError(f"{path} cannot be examined ({reason_of(error)}); name another path") from None
+        raise InputError(f"{path} cannot be examined ({reason_of(error)}); specify another path") from None
     except ValueError:
-        raise InputError(f"{str(path)!r} cannot be a file's name; name another path") from None
+        raise InputError(f"{str(path)!r} is not a valid file name; specify another path") from None

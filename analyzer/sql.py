@@ -15,7 +15,8 @@ import jinja2
 import psycopg.sql
 
 from analyzer.errors import InputError
-from analyzer.lex import WHITE_SPACE, IncompleteError, Token, lex
+from analyzer.postgres.identifiers import PART, quote, unquote
+from analyzer.postgres.lex import WHITE_SPACE, IncompleteError, Token, lex
 
 #: A literal in DDL: what PostgreSQL prints without asking for a type.
 Scalar = str | int | float | bool | None
@@ -28,24 +29,6 @@ _SHOWN = 200
 _CLOSING = {")": "(", "]": "["}
 #: What may follow a number without a space: neither what a name goes on with nor a quote.
 _AFTER_NUMBER = frozenset("()[],:;.+-*/<>=~!@#%^&|`?")
-
-#: Keywords that quote_ident() quotes: pg_get_keywords() of PostgreSQL 18 without category U.
-_QUOTED_KEYWORDS = frozenset(
-    """
-    all analyse analyze and any array as asc asymmetric authorization between bigint binary bit boolean both case
-    cast char character check coalesce collate collation column concurrently constraint create cross current_catalog
-    current_date current_role current_schema current_time current_timestamp current_user dec decimal default
-    deferrable desc distinct do else end except exists extract false fetch float for foreign freeze from full grant
-    greatest group grouping having ilike in initially inner inout int integer intersect interval into is isnull join
-    json json_array json_arrayagg json_exists json_object json_objectagg json_query json_scalar json_serialize
-    json_table json_value lateral leading least left like limit localtime localtimestamp merge_action national
-    natural nchar none normalize not notnull null nullif numeric offset on only or order out outer overlaps overlay
-    placing position precision primary real references returning right row select session_user setof similar
-    smallint some substring symmetric system_user table tablesample then time timestamp to trailing treat trim true
-    union unique user using values varchar variadic verbose when where window with xmlattributes xmlconcat
-    xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot xmlserialize xmltable
-    """.split()  # noqa: SIM905 - a paragraph reads better than 150 quoted words
-)
 
 
 class Sql(str):
@@ -61,14 +44,11 @@ def ident(*names: str) -> Sql:
 
 def _quote(name: str) -> str:
     if not name or not _is_unicode(name):
-        raise InputError(f"{name!r} is not a name PostgreSQL can hold; give it at least one character and no NUL")
-    simple = name.isascii() and name.replace("_", "a").isalnum() and not name[0].isdigit() and name == name.lower()
-    if simple and name not in _QUOTED_KEYWORDS:
-        return name
-    return '"' + name.replace('"', '""') + '"'
+        raise InputError(f"{name!r} is not a valid name; a name has at least one character and no NUL")
+    return quote(name)
 
 
-_QUALIFIED = re.compile(r'(?P<schema>[A-Za-z_][\w$]*|"(?:[^"]|"")+")\.(?P<name>[A-Za-z_][\w$]*|"(?:[^"]|"")+")\Z')
+_QUALIFIED = re.compile(rf"(?P<schema>{PART})\.(?P<name>{PART})\Z")
 
 
 def qualified(text: str) -> Sql:
@@ -77,14 +57,8 @@ def qualified(text: str) -> Sql:
     Quotes in the text are understood, so `pg_catalog."C.utf8"` and `"C.utf8"` say where a dot belongs to the name.
     """
     if match := _QUALIFIED.match(text):
-        return ident(_unquote(match["schema"]), _unquote(match["name"]))
-    return ident(_unquote(text))
-
-
-def _unquote(name: str) -> str:
-    if len(name) > 2 and name[0] == name[-1] == '"':
-        return name[1:-1].replace('""', '"')
-    return name
+        return ident(unquote(match["schema"]), unquote(match["name"]))
+    return ident(unquote(text))
 
 
 def literal(value: Scalar) -> Sql:
@@ -103,11 +77,11 @@ def expression(text: str) -> Sql:
     if len(text) > MOST_CHARACTERS:
         raise InputError(f"the expression {shown!r} is longer than {MOST_CHARACTERS:,} characters; shorten it")
     if not _is_unicode(text):
-        raise InputError(f"the expression {shown!r} holds what is no character; write it again")
+        raise InputError(f"the expression {shown!r} contains an invalid character; remove it")
     try:
         tokens = lex(text)
     except IncompleteError as error:
-        raise InputError(f"the expression {shown!r} cannot be read as SQL; check its quotes") from error
+        raise InputError(f"the expression {shown!r} is not valid SQL; check its quotes") from error
     open_brackets: list[str] = []
     for token, following in zip(tokens, (*tokens[1:], None), strict=False):
         if problem := _problem(token, following):
@@ -115,11 +89,11 @@ def expression(text: str) -> Sql:
         if token.kind == "punctuation" and token.text in _CLOSING.values():
             open_brackets.append(token.text)
         elif token.text in _CLOSING and (not open_brackets or open_brackets.pop() != _CLOSING[token.text]):
-            raise InputError(f"the expression {shown!r} closes a bracket it did not open")
+            raise InputError(f"the expression {shown!r} has an unmatched closing bracket")
         if len(open_brackets) > MOST_BRACKETS:
-            raise InputError(f"the expression {shown!r} is nested more than {MOST_BRACKETS} deep; write it flatter")
+            raise InputError(f"the expression {shown!r} is nested more than {MOST_BRACKETS} levels deep; simplify it")
     if open_brackets or not tokens:
-        raise InputError(f"the expression {shown!r} is empty or leaves a bracket open")
+        raise InputError(f"the expression {shown!r} is empty or has an unclosed bracket")
     return Sql(text.strip(WHITE_SPACE))
 
 
@@ -149,9 +123,9 @@ def _admitted(text: str) -> Sql:
 def _problem(token: Token, following: Token | None) -> str | None:
     """Say what about a token could end elsewhere, or mean something else, on another server."""
     if token.kind == "comment" or token.text == ";":
-        return "contains a comment or a semicolon; give the expression alone"
+        return "contains a comment or a semicolon; use only the expression"
     if token.kind == "parameter":
-        return f"contains the parameter {token.text}; write the constant"
+        return f"contains the parameter {token.text}; use a constant"
     if token.kind == "string" and "\\" in token.text and token.text[0] in "'nNbBxX":
         # With standard_conforming_strings off, the string would run on after an escaped quote.
         return r"has a backslash in a plain string; write E'…\\…', with the backslash doubled"
@@ -161,7 +135,7 @@ def _problem(token: Token, following: Token | None) -> str | None:
         and following.start == token.end
         and following.text[0] not in (_AFTER_NUMBER)
     ):  # 0x1F is one token since PostgreSQL 16, and two before
-        return f"runs on after the number {token.text}; put a space between"
+        return f"runs on after the number {token.text}without a space; insert one"
     return None
 
 
@@ -221,7 +195,7 @@ def render_text(template: str, /, **values: object) -> str:
     try:
         text = environment().get_template(f"{template}.sql.jinja").render(values)
     except jinja2.TemplateNotFound as error:
-        raise InputError(f"there is no SQL template {error.name!r} in {template_dir()}") from error
+        raise InputError(f"SQL template {error.name!r} does not exist in {template_dir()}") from error
     return text.strip()
 
 

@@ -55,7 +55,7 @@ def diverted() -> Generator[None]:
 
 @contextlib.contextmanager
 def silenced() -> Generator[None]:
-    """Run a library that prints what nobody asked for, in native code or in Python, and has no option against it."""
+    """Run a library that prints unsolicited output, in native code or in Python, and has no option to suppress it."""
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):  # noqa: PTH123
         kept = os.dup(_STDOUT)
         _flush_native()

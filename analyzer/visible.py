@@ -1,7 +1,7 @@
 """Show text that somebody else chose, so that it can be read and does nothing.
 
 Names, comments and messages of a database, a file or a pull request may hold line breaks, terminal escapes, characters
-that turn the direction of a line or that nobody sees. Each is written as Python writes it: `\\x1b`, `\\u202e`.
+that change the direction of a line or are invisible. Each is written as Python writes it: `\\x1b`, `\\u202e`.
 """
 
 import re

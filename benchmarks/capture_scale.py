@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 
 from psycopg.conninfo import make_conninfo
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
 from analyzer.db import Connection, connect
-from analyzer.report import units
+from analyzer.documents import snapshot as snapshots
+from analyzer.render import units
 from analyzer.sql import render
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target
 from benchmarks.twin_live import tell

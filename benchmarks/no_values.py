@@ -13,18 +13,18 @@ from psycopg.conninfo import make_conninfo
 from analyzer.advise.proposal import Advice, propose
 from analyzer.advise.whatif import Trial, try_indexes
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
 from analyzer.demo import data, workload
 from analyzer.demo.rows import FAST, Scale
+from analyzer.documents.snapshot import Snapshot
 from analyzer.sql import render
-from analyzer.twin import cluster
-from analyzer.twin.planner import PlanTree, open_twin
+from analyzer.twin.server import cluster
+from analyzer.twin.twin import PlanTree, open_twin
 from analyzer.workload.parse import parse_statements
 from benchmarks.platform_indexes import migrate
 from benchmarks.setting import render_table
 from benchmarks.targets import Section
-from benchmarks.twin_live import tell
+from benchmarks.twin_live import TRUSTED, tell
 
 _DATABASE, _ROLE, _SEED = "platform", "twindex_reader", 1
 _SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "fsync": "off", "autovacuum": "off", "jit": "off"}
@@ -67,7 +67,7 @@ def _work(url: str, scale: Scale) -> None:
 
 def _answers(snapshot: Snapshot) -> Answers:
     parsed = parse_statements(snapshot)
-    with open_twin(snapshot) as twin:
+    with open_twin(snapshot, wanted=TRUSTED) as twin:
         trials = try_indexes(twin, parsed.statements)
         twin.show(())
         return Answers(trials={trial.id: trial for trial in trials}, advice=propose(twin, parsed))

@@ -12,7 +12,7 @@ from analyzer.demo import data, workload
 from analyzer.demo.rows import FAST, FULL, Scale
 from analyzer.demo.workload import Timing
 from analyzer.errors import TwindexError
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from benchmarks.platform_indexes import build_indexes, drop_indexes, migrate
 from benchmarks.platform_page import render_page
 from benchmarks.platform_plans import dump_plans, read_plans

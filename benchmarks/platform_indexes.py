@@ -11,8 +11,8 @@ from analyzer import db
 from analyzer.demo.project import project_files
 from analyzer.demo.story import SCHEMA_REVISION
 from analyzer.errors import ConflictError
-from analyzer.index import IndexDef
-from analyzer.specs.files import load_specs
+from analyzer.objects.index import IndexDef
+from analyzer.specs.file import load_specs
 from analyzer.sql import render
 from benchmarks.platform_plans import SCHEMAS
 
@@ -59,8 +59,8 @@ def build_indexes(url: str) -> Builds:
 
 
 def _specified() -> list[IndexDef]:
-    specs = load_specs(project_files() / "index_specs").specs
-    return [each.spec.index(each.schema, each.table, rows=None) for each in specs]
+    specs = load_specs(project_files() / "index_specs").indexes
+    return [each.spec.definition(each.schema, each.table, rows=None) for each in specs]
 
 
 def _free_indexes(connection: db.Connection) -> set[str]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from analyzer.demo.data import Loaded
 from analyzer.demo.statements import STATEMENTS
 from analyzer.demo.workload import Timing, percentile, sender
-from analyzer.report import units
+from analyzer.render import units
 from benchmarks.platform_plans import LARGE_ROWS, Plan
 from benchmarks.platform_rates import BATCH_ROWS, FETCH_ROWS, Rate
 from benchmarks.platform_recall import QUERIES, Recall

@@ -14,7 +14,7 @@ from analyzer.demo.models import metadata
 from analyzer.demo.rows import Scale
 from analyzer.demo.statement import Kind
 from analyzer.sql import render
-from analyzer.twin.planner import PlanTree, walk
+from analyzer.twin.twin import PlanTree, walk
 
 #: Rows from which a table counts as large: reading all of a smaller one takes a few pages, no more than its index does.
 LARGE_ROWS = 1_000

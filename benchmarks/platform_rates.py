@@ -16,8 +16,8 @@ from sqlalchemy.pool import StaticPool
 
 from analyzer import db
 from analyzer.demo import words
-from analyzer.demo.chance import CLOCK, key
 from analyzer.demo.models.catalog import ProductClassification
+from analyzer.demo.random_data import CLOCK, key
 from analyzer.demo.rows import LABELS, Scale
 from analyzer.sql import render
 

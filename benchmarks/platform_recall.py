@@ -11,10 +11,10 @@ from psycopg.sql import SQL
 
 from analyzer import db
 from analyzer.demo import words
-from analyzer.demo.chance import Embedder
+from analyzer.demo.random_data import Embedder
 from analyzer.demo.rows import LABELS
 from analyzer.sql import render
-from analyzer.twin.planner import walk
+from analyzer.twin.twin import walk
 
 #: Embeddings that each search is asked about.
 QUERIES = 100

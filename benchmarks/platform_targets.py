@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from analyzer.demo.data import Loaded
 from analyzer.demo.statements_pipeline import STATEMENTS as PIPELINE
 from analyzer.demo.workload import Timing
-from analyzer.report import units
+from analyzer.render import units
 from benchmarks.platform_indexes import Builds
 from benchmarks.platform_plans import Plan
 from benchmarks.platform_rates import Rate, Rates

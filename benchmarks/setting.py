@@ -9,7 +9,7 @@ from pathlib import Path
 
 from analyzer import __version__
 from analyzer.db import Connection
-from analyzer.report import units
+from analyzer.render import units
 from analyzer.sql import render
 
 _PROCESSORS = Path("/proc/cpuinfo")

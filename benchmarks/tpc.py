@@ -17,7 +17,7 @@ import duckdb
 from analyzer.db import connect
 from analyzer.errors import CapabilityError
 from analyzer.sql import render
-from analyzer.twin.cluster import Cluster
+from analyzer.twin.server.cluster import Cluster
 
 Name = Literal["tpch", "tpcds"]
 _CHUNK_BYTES = 1 << 18

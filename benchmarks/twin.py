@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from analyzer.db import connect
-from analyzer.twin.cluster import Cluster
+from analyzer.twin.server.cluster import Cluster
 from benchmarks import capture_scale, no_values, twin_indexes, twin_plans, twin_pool, twin_rate, twin_ready
 from benchmarks.setting import Setting, read_setting, render_setting
 from benchmarks.targets import Section, render_targets

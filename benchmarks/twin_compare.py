@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from analyzer.db import Connection
 from analyzer.sql import render
-from analyzer.twin.planner import Plan, PlanTree, walk
+from analyzer.twin.twin import Plan, PlanTree, walk
 
 #: What a node costs and returns; everything else of EXPLAIN makes the plan.
 _ESTIMATES = frozenset({"Startup Cost", "Total Cost", "Plan Rows", "Plan Width"})

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from analyzer.db import Connection, connect
 from analyzer.sql import render
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.planner import PlanTree, Twin, TwinIndex, open_twin
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.twin import PlanTree, Twin, TwinIndex, open_twin
 from benchmarks import tpc
 from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target
 from benchmarks.twin_compare import Compared, compare, explain, indexes_of
 from benchmarks.twin_listed import Listed, create_extensions, load_listed, loaded_varied
-from benchmarks.twin_live import captured, tell
+from benchmarks.twin_live import TRUSTED, captured, tell
 
 #: Share of the live cost by which the twin's may be off.
 COST_TOLERANCE = 0.05
@@ -95,8 +95,8 @@ def _of_suite(server: Cluster, database: str, listed: Sequence[Listed], queries:
     indexes = [each.index for each in listed]
     with (
         connect(server.url(database), autocommit=True) as live,
-        open_twin(plain) as without,
-        open_twin(sampled) as with_samples,
+        open_twin(plain, wanted=TRUSTED) as without,
+        open_twin(sampled, wanted=TRUSTED) as with_samples,
     ):
         twins = (without, with_samples)
         for each, *predicted in zip(listed, *(twin.add(indexes) for twin in twins), strict=True):

@@ -9,10 +9,11 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from analyzer.db import connect
-from analyzer.index import IndexDef
-from analyzer.specs.model import Spec, Strict
+from analyzer.objects.index import IndexDef
+from analyzer.specs.fields import Strict
+from analyzer.specs.index import IndexSpec
 from analyzer.sql import render, render_text
-from analyzer.twin.cluster import Cluster
+from analyzer.twin.server.cluster import Cluster
 
 _FILE = Path(__file__).with_name("twin_indexes.yaml")
 _EXTENSIONS = ("vector", "pg_trgm", "pageinspect")
@@ -29,7 +30,7 @@ class Probe(Strict):
     limit: int | None = None
 
 
-class _ProbedSpec(Spec):
+class _ProbedSpec(IndexSpec):
     probes: tuple[Probe, ...]
 
 
@@ -61,7 +62,7 @@ def load_listed() -> dict[str, tuple[Listed, ...]]:
 
 def _listed(table: str, spec: _ProbedSpec) -> Listed:
     probes = tuple(render_text("bench/probe", table=table, probe=probe) for probe in spec.probes)
-    return Listed(index=spec.index("public", table, None), probes=probes)
+    return Listed(index=spec.definition("public", table, None), probes=probes)
 
 
 def loaded_varied(cluster: Cluster, scale: float, tell: Callable[[str], object]) -> str:

@@ -7,16 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
 from analyzer.sql import render
-from analyzer.twin import cluster
-from analyzer.twin.binaries import find_binaries
-from analyzer.twin.cluster import Cluster
+from analyzer.twin.server import cluster
+from analyzer.twin.server.binaries import find_binaries
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.twin.server.cluster import Cluster
 
 #: The role of docs/your-database.md.
 READER = "twindex_reader"
 DEFAULT_DIRECTORY = Path(".twindex/bench")
+#: The schemas are ours: a twin of one is built also where the kernel cannot contain it.
+TRUSTED = PlannerChoice(trust_schema=True)
 #: The older server beside the embedded one.
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 #: Loads are not what is measured. The planner's settings differ from the defaults, so that the twin has to follow.

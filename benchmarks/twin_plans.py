@@ -2,22 +2,22 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError
-from analyzer.twin.binaries import find_binaries
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.explain import PlanTree
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.twin.hypothetical.explain import PlanTree
+from analyzer.twin.server.binaries import find_binaries
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.twin import PlannerChoice, open_twin
 from benchmarks import tpc
 from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target
 from benchmarks.twin_compare import Compared, compare, explain
-from benchmarks.twin_live import DEBIAN_15, captured, live_server, tell
+from benchmarks.twin_live import DEBIAN_15, TRUSTED, captured, live_server, tell
 
 #: Share of the live cost by which the twin's may be off: EXPLAIN prints two decimals.
 TOLERANCE = 1e-4
@@ -51,7 +51,9 @@ class Answers:
         return [each.error for each in self.compared]
 
 
-def answers(server: Cluster, suite: tpc.Suite, scale: float, wanted: Sequence[Wanted] = (Wanted(),)) -> list[Answers]:
+def answers(
+    server: Cluster, suite: tpc.Suite, scale: float, wanted: Sequence[PlannerChoice] = (TRUSTED,)
+) -> list[Answers]:
     """Plan every query of a suite on a server, and on a twin of it for each that is wanted; load and capture once."""
     url = tpc.loaded(server, suite, scale, tell)
     tell(f"{suite.name} on {server.version}: capture and twins")
@@ -61,7 +63,7 @@ def answers(server: Cluster, suite: tpc.Suite, scale: float, wanted: Sequence[Wa
     return [_beside(plans, suite, snapshot, each) for each in wanted]
 
 
-def _beside(plans: Sequence[PlanTree], suite: tpc.Suite, snapshot: Snapshot, wanted: Wanted) -> Answers:
+def _beside(plans: Sequence[PlanTree], suite: tpc.Suite, snapshot: Snapshot, wanted: PlannerChoice) -> Answers:
     major = snapshot.server.major
     with open_twin(snapshot, wanted=wanted) as twin:
         other = twin.built.major
@@ -83,11 +85,11 @@ def section(server: Cluster, scale: float, directory: Path, others: Sequence[Pat
         except CapabilityError as error:
             missing = f"PostgreSQL 15: not measured ({error})."
         else:
-            both = (Wanted(bin_dir=DEBIAN_15), Wanted(bin_dir=find_binaries().bin_dir))
+            both = (replace(TRUSTED, bin_dir=DEBIAN_15), replace(TRUSTED, bin_dir=find_binaries().bin_dir))
             found += [each for suite in suites for each in answers(older, suite, scale, both)]
     for other in others:
         with live_server(directory, bin_dir=other) as installed:
-            own = (Wanted(bin_dir=other),)
+            own = (replace(TRUSTED, bin_dir=other),)
             found += [each for suite in suites for each in answers(installed, suite, scale, own)]
     found.sort(key=lambda each: (each.live != each.twin, -each.live))
     return Section(text=_rendered(scale, found, missing), targets=tuple(_targets(found, missing)))

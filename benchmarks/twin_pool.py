@@ -5,15 +5,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from analyzer.capture.snapshot import Snapshot
-from analyzer.index import IndexDef, Key
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.planner import Twin, open_twin
-from analyzer.twin.pool import side_by_side, usable_cores
+from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.pool import parallel_twins, usable_cores
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.twin import Twin, open_twin
 from benchmarks import tpc
 from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target
-from benchmarks.twin_live import captured, tell
+from benchmarks.twin_live import TRUSTED, captured, tell
 
 _SUITE, _TABLE = "tpcds", "store_sales"
 #: Each query is planned with every single one of so many candidates.
@@ -29,7 +29,7 @@ class Task:
 
 
 def cost(twin: Twin, task: Task) -> float:
-    """Plan one task anew."""
+    """Plan one task again."""
     twin.show([twin.added[task.place]])
     return twin.plan(task.query, generic=False).cost
 
@@ -49,7 +49,7 @@ def measured(twin: Twin, tasks: Sequence[Task]) -> Iterator[Measured]:
     yield _timed("the twin itself", lambda given: [cost(twin, task) for task in given], tasks, twins=1)
     for copies in range(1, usable_cores() + 1):
         tell(f"pool: {copies} copies")
-        with side_by_side(twin, copies) as pool:
+        with parallel_twins(twin, copies) as pool:
             where = "one copy" if copies == 1 else f"{copies} copies"
             yield _timed(where, functools.partial(pool.map, cost), tasks, twins=copies)
 
@@ -68,7 +68,7 @@ def section(server: Cluster, scale: float) -> Section:
     suite = tpc.read_suite(_SUITE)
     tpc.loaded(server, suite, scale, tell)
     snapshot = captured(server, f"{_SUITE}_{scale:g}")
-    with open_twin(snapshot) as twin:
+    with open_twin(snapshot, wanted=TRUSTED) as twin:
         added = twin.add(_indexes(snapshot))
         found = list(measured(twin, [Task(query, place) for place in range(len(added)) for query in suite.queries]))
     is_same = all(each.costs == found[0].costs for each in found)
@@ -81,7 +81,7 @@ def section(server: Cluster, scale: float) -> Section:
     return Section(text=f"## A pool of twins\n\n{_HEAD}\n\n{table}", targets=(target,))
 
 
-_HEAD = f"""Each TPC-DS query with each of {_CANDIDATES} indexes of {_TABLE} shown alone, planned anew: on the twin
+_HEAD = f"""Each TPC-DS query with each of {_CANDIDATES} indexes of {_TABLE} shown alone, planned again: on the twin
 itself, and on copies of it in processes of their own, as `twindex propose --jobs` has them. A twin is a server and its
 client, which take turns; another process hands out the work."""
 

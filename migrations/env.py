@@ -15,7 +15,7 @@ import analyzer.migrate.alembic_plugin  # noqa: F401  # pyright: ignore[reportUn
 from analyzer.db import sqlalchemy_url
 from analyzer.demo.models import metadata
 from analyzer.migrate.lock import one_deploy
-from analyzer.twin.cluster import development
+from analyzer.twin.server.cluster import development
 
 SCHEMAS = frozenset(table.schema for table in metadata.tables.values())
 #: Alembic takes their partitions for tables that no model declares.

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.capture.snapshot import NotExamined
 from analyzer.db import connect
+from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import render
-from analyzer.twin import cluster, host
-from analyzer.twin.containment import kernel_obstacle
-from analyzer.twin.planner import Twin
+from analyzer.twin.server import choose, cluster
+from analyzer.twin.server.containment import kernel_obstacle
+from analyzer.twin.twin import Twin
 
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -26,24 +26,24 @@ SETTINGS = {
     "jit": "off",
 }
 # Where the kernel contains nothing, the suites test what stands behind it.
-host.REFUSES = kernel_obstacle() is None
+choose.REFUSES = kernel_obstacle() is None
 
 
 def trusting(arguments: Sequence[str | Path]) -> list[str]:
     """Return a command's arguments with what it takes where the kernel contains nothing."""
     builds = {"propose", "report", "whatif", "lint", "check", "verify", "revise"}
-    more = [] if host.REFUSES or not builds.intersection(map(str, arguments)) else ["--trust-schema"]
+    more = [] if choose.REFUSES or not builds.intersection(map(str, arguments)) else ["--trust-schema"]
     return [*map(str, arguments), *more]
 
 
 def lacking(twin: Twin) -> tuple[NotExamined, ...]:
     """Return what of its snapshot a twin lacks, beside the containment where the kernel contains nothing."""
-    return tuple(gap for gap in twin.not_examined if host.REFUSES or gap.what != "containment")
+    return tuple(gap for gap in twin.not_examined if choose.REFUSES or gap.what != "containment")
 
 
 def pytest_report_header() -> str:
     """Say whether the kernel contains twins."""
-    return f"twins: contained by the kernel{'' if host.REFUSES else f', but not here: {kernel_obstacle()}'}"
+    return f"twins: contained by the kernel{'' if choose.REFUSES else f', but not here: {kernel_obstacle()}'}"
 
 
 @pytest.fixture(scope="session")

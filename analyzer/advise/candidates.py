@@ -5,26 +5,24 @@ relaxation-based approach", SIGMOD 2005): of two indexes whose keys begin alike,
 both.
 """
 
-import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from analyzer.advise.access import Draft, drafts, includable
-from analyzer.advise.facts import Facts
-from analyzer.capture.snapshot import Constraint, Index, Relation, Snapshot
-from analyzer.index import IndexDef, Key
+from analyzer.advise.drafts import Draft, drafts, includable
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Constraint, Index, Relation, Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.access_methods import METHODS, VECTOR_METHODS
+from analyzer.postgres.identifiers import bare_name, fits, shortened
 from analyzer.workload.shapes import Shape, TableShape
 
 MOST_PER_TABLE = 60
 #: Tables of fewer pages are read whole sooner than any index.
 FEWEST_PAGES = 8
-_NAME_BYTES = 63
-_HASH_DIGITS = 8
 #: Operator classes that are written though they are their type's default.
 _DEFAULT_CLASSES = frozenset({"vector_l2_ops", "halfvec_l2_ops"})
-_METHOD_WORDS = {("gin", "gin_trgm_ops"): "trgm", ("gin", "jsonb_path_ops"): "path"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,20 +55,20 @@ class _Entry:
 
 def candidates(shapes: Iterable[Shape], snapshot: Snapshot) -> tuple[Candidate, ...]:
     """Return what is worth trying for these statements, by table, most promising first; nothing that exists already."""
-    facts = Facts(snapshot)
+    catalog = Catalog(snapshot)
     listed = tuple(shapes)
     collected: dict[tuple[str, str], dict[object, _Entry]] = {}
-    for entry in (*_foreign_keys(listed, facts), *_drafted(listed, facts)):
-        table = collected.setdefault((entry.index.schema, entry.index.table), {})
+    for entry in (*_foreign_keys(listed, catalog), *_drafted(listed, catalog)):
+        table = collected.setdefault(entry.index.full_table, {})
         known = table.setdefault(signature(entry.index), entry)
         known.weights |= entry.weights
         known.place = min(known.place, entry.place)
         known.foreign_key |= entry.foreign_key
     chosen: list[_Entry] = []
     for key in sorted(collected):
-        relation = facts.relations[key]
-        existing = facts.indexes(relation)
-        merged = _with_merged(collected[key], relation, facts)
+        relation = catalog.relations[key]
+        existing = catalog.indexes(relation)
+        merged = _with_merged(collected[key], relation, catalog)
         new = [entry for entry in merged if not any(serves(index, entry.index) for index in existing)]
         chosen += sorted(new, key=_rank)[:MOST_PER_TABLE]
     return tuple(_named(chosen, snapshot))
@@ -82,13 +80,13 @@ def _rank(entry: _Entry) -> tuple[bool, int, float, str]:
     return plain and not entry.foreign_key, entry.place, -entry.weight(), repr(entry.index)
 
 
-def _drafted(shapes: Sequence[Shape], facts: Facts) -> Iterator[_Entry]:
+def _drafted(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
     for shape in shapes:
         for table in shape.tables:
-            relation = facts.relations.get((table.schema, table.table))
-            if relation is None or relation.kind not in "rpm" or facts.pages(relation) < FEWEST_PAGES:
+            relation = catalog.relations.get((table.schema, table.table))
+            if relation is None or relation.kind not in "rpm" or catalog.pages(relation) < FEWEST_PAGES:
                 continue
-            for place, draft in enumerate(drafts(table, relation, facts)):
+            for place, draft in enumerate(drafts(table, relation, catalog)):
                 yield _Entry(_definition(draft, relation), draft.reason, {shape.statement_id: shape.weight}, place)
 
 
@@ -108,14 +106,14 @@ def _definition(draft: Draft, relation: Relation) -> IndexDef:
 # Merging
 
 
-def _with_merged(table: dict[object, _Entry], relation: Relation, facts: Facts) -> list[_Entry]:
+def _with_merged(table: dict[object, _Entry], relation: Relation, catalog: Catalog) -> list[_Entry]:
     """Add, for each two covering indexes whose keys begin alike, the one that replaces both."""
     found = dict(table)
     btrees = sorted((entry for entry in table.values() if entry.index.method == "btree"), key=_rank)[:MOST_PER_TABLE]
     for longer, shorter in itertools.permutations(btrees, 2):
         if not longer.weights.keys() - shorter.weights.keys() or not shorter.weights.keys() - longer.weights.keys():
             continue
-        merged = _merged(longer.index, shorter.index, relation, facts)
+        merged = _merged(longer.index, shorter.index, relation, catalog)
         if merged is None or signature(merged) in found:
             continue
         reason = f"{longer.reason}; also {shorter.reason}"
@@ -124,12 +122,12 @@ def _with_merged(table: dict[object, _Entry], relation: Relation, facts: Facts) 
     return list(found.values())
 
 
-def _merged(longer: IndexDef, shorter: IndexDef, relation: Relation, facts: Facts) -> IndexDef | None:
+def _merged(longer: IndexDef, shorter: IndexDef, relation: Relation, catalog: Catalog) -> IndexDef | None:
     if not shorter.include or longer.where != shorter.where or longer.keys[: len(shorter.keys)] != shorter.keys:
         return None
     wanted = (*longer.include, *shorter.include)
     include = tuple(c.name for c in relation.columns if c.name in wanted and c.name not in longer.columns)
-    if include == longer.include or not includable(relation, include, longer.columns, facts):
+    if include == longer.include or not includable(relation, include, longer.columns, catalog):
         return None
     return replace(longer, include=include)
 
@@ -148,7 +146,7 @@ def signature(index: IndexDef) -> object:
 
 def _key(key: Key, *, turned: bool = False) -> tuple[str, str, str, str, bool, bool]:
     nulls_first = key.descending if key.nulls is None else key.nulls == "first"
-    opclass = (key.opclass or "").rpartition(".")[2]
+    opclass = bare_name(key.opclass)
     return (
         key.column or "",
         _plain(key.expression),
@@ -192,17 +190,17 @@ def _begins_unique(have: IndexDef, wanted: IndexDef) -> bool:
 # Foreign keys
 
 
-def _foreign_keys(shapes: Sequence[Shape], facts: Facts) -> Iterator[_Entry]:
+def _foreign_keys(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
     written: dict[tuple[str, str], list[tuple[Shape, TableShape]]] = {}
     for shape in shapes:
         for table in shape.tables:
             if table.target in ("delete", "update", "merge"):
                 written.setdefault((table.schema, table.table), []).append((shape, table))
-    for relation in facts.snapshot.relations:
+    for relation in catalog.snapshot.relations:
         if relation.kind not in "rp" or relation.partition_bound is not None:
             continue
         for constraint in relation.constraints:
-            if constraint.kind == "f" and not covers_foreign_key(constraint, facts.indexes(relation)):
+            if constraint.kind == "f" and not covers_foreign_key(constraint, catalog.indexes(relation)):
                 parent = (constraint.referenced_schema or "", constraint.referenced_table or "")
                 yield _foreign_key(constraint, relation, written.get(parent, ()))
 
@@ -269,9 +267,9 @@ def name_of(index: IndexDef) -> str:
     """Name an index by what it is: `ix_<table>_<keys>`, and a word for what is special about it."""
     parts = ["ix", index.table, *(key.column or key.expression or "" for key in index.keys)]
     if index.method != "btree":
-        opclass = (index.keys[0].opclass or "").rpartition(".")[2]
-        parts.append(_METHOD_WORDS.get((index.method, opclass)) or index.method)
-        if index.method in ("hnsw", "ivfflat"):
+        opclass = bare_name(index.keys[0].opclass)
+        parts.append(METHODS[index.method].words.get(opclass, index.method))
+        if index.method in VECTOR_METHODS:
             parts.append(opclass.split("_")[1])
     if index.where is not None:
         parts += ["where", re.sub(r"'[^']*'", "", index.where)]
@@ -282,7 +280,4 @@ def name_of(index: IndexDef) -> str:
 
 
 def _shortened(name: str, index: IndexDef, *, always: bool = False) -> str:
-    if len(name.encode()) <= _NAME_BYTES and not always:
-        return name
-    digest = hashlib.sha256(repr(replace(index, name="")).encode()).hexdigest()[:_HASH_DIGITS]
-    return f"{name[: _NAME_BYTES - _HASH_DIGITS - 1].rstrip('_')}_{digest}"
+    return name if fits(name) and not always else shortened(name, of=repr(replace(index, name="")))

@@ -7,51 +7,35 @@ from dataclasses import dataclass, field
 
 import psycopg
 
-from analyzer.advise.answers import Answer, Answers, Configuration, Costs
-from analyzer.advise.calibrate import calibrate
-from analyzer.advise.caution import cautious_cost
-from analyzer.advise.influence import Influence
+from analyzer.advise.benefit import (
+    Change,
+    Costs,
+    Execution,
+    Gain,
+    PricedStatement,
+    Query,
+    gain,
+    recorded_cost,
+    statement_cost,
+)
+from analyzer.advise.fit_parameters import calibrate
+from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
+from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
-from analyzer.capture.snapshot import Constraint, NotExamined, Relation, Snapshot
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Constraint, NotExamined, Relation
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
-from analyzer.twin.planner import Asked, Plan, Twin, TwinIndex, walk
 from analyzer.twin.pool import TwinPool, run_alone
+from analyzer.twin.twin import Plan, Twin, TwinIndex, walk
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape, shape
-
-Table = tuple[str, str]
 
 #: How many parameters of one statement may need a cast before it is given up.
 _MOST_REPAIRS = 25
 #: A chain of ON DELETE CASCADE is followed so far.
 _MOST_CASCADES = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """One text the planner is asked, and how often one execution of its statement runs it."""
-
-    text: str
-    times: float
-    generic: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PricedStatement:
-    """A statement the planner can plan."""
-
-    statement: Statement
-    #: None when its text could not be resolved to tables.
-    shape: Shape | None
-    #: The statement as EXPLAIN (GENERIC_PLAN) takes it.
-    generic: str
-    #: With parameters bound to values of the statistics where all of them can be, else just the generic text.
-    queries: tuple[Query, ...]
-    #: What its foreign-key triggers run, which EXPLAIN leaves out.
-    triggered: tuple[Query, ...]
-    #: Tables whose indexes matter to it; None means any.
-    tables: frozenset[Table] | None
 
 
 def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
@@ -60,12 +44,12 @@ def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExam
     try:
         return shaped, price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
     except RecursionError:  # each level of a plan is two of the JSON it comes in
-        reason = "its plan is nested too deep to be read"
+        reason = "its plan is nested too deeply"
         return shaped, NotExamined(what=f"the statement {statement.id}", reason=reason)
 
 
 def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatement | NotExamined:
-    """Make a statement plannable, mending parameters without a type as the server points at them."""
+    """Make a statement plannable, adding types to parameters where the server asks for them."""
     text = statement.plannable
     if (obstacle := twin.obstacle(text)) is not None:
         return NotExamined(what=f"the statement {statement.id}", reason=obstacle)
@@ -86,13 +70,14 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
     triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
     tables = None
     if shape:
-        tables = frozenset((t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
+        tables = frozenset(QualifiedName(t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
     return PricedStatement(
         statement=statement,
         shape=shape,
         generic=text,
-        queries=bound or (Query(text=text, times=1.0),),
-        triggered=tuple(query for _, query in triggered),
+        execution=Execution(
+            queries=bound or (Query(text=text, times=1.0),), triggered=tuple(query for _, query in triggered)
+        ),
         tables=tables,
     )
 
@@ -113,32 +98,35 @@ def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterato
         yield Query(text=query, times=weight, generic=False)
 
 
-def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple[Table, Query]]:
+def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple[QualifiedName, Query]]:
     """Yield what deleting a row of a referenced table, or changing its key, runs on each referencing table."""
     known = statement.rows is not None and statement.calls > 0 and statement.kind != "select"
     per_call = (statement.rows or 0) / statement.calls if known else 1.0
+    catalog = Catalog(twin.snapshot)
     for table in shape.tables:
         if table.target == "delete":
-            yield from _deleted((table.schema, table.table), per_call, twin, ())
+            yield from _deleted(QualifiedName(table.schema, table.table), per_call, (), twin, catalog)
         elif table.target in ("update", "merge"):
-            for relation, constraint in referencing(table.schema, table.table, twin.snapshot):
+            for relation, constraint in catalog.referencing(table.schema, table.table):
                 if set(constraint.referenced_columns) & set(table.written):
                     text = _look_up("check_delete", relation, constraint)
-                    yield (relation.schema_name, relation.name), Query(text=text, times=per_call)
+                    yield relation.full_name, Query(text=text, times=per_call)
 
 
-def _deleted(deleted: Table, times: float, twin: Twin, above: tuple[Table, ...]) -> Iterator[tuple[Table, Query]]:
+def _deleted(
+    deleted: QualifiedName, times: float, above: tuple[QualifiedName, ...], twin: Twin, catalog: Catalog
+) -> Iterator[tuple[QualifiedName, Query]]:
     """Follow a delete through its foreign keys; a cascade goes on from the rows that the planner expects it to hit."""
     if len(above) >= _MOST_CASCADES or deleted in above:
         return
-    for relation, constraint in referencing(*deleted, twin.snapshot):
+    for relation, constraint in catalog.referencing(*deleted):
         cascades = constraint.on_delete == "c"
         text = _look_up("cascade_delete" if cascades else "check_delete", relation, constraint)
-        table = (relation.schema_name, relation.name)
+        table = relation.full_name
         yield table, Query(text=text, times=times)
         if cascades:
             rows = _scanned_rows(twin.plan(text))
-            yield from _deleted(table, times * rows, twin, (*above, deleted))
+            yield from _deleted(table, times * rows, (*above, deleted), twin, catalog)
 
 
 def _look_up(template: str, relation: Relation, constraint: Constraint) -> str:
@@ -150,28 +138,15 @@ def _scanned_rows(plan: Plan) -> float:
     return max((float(node.get("Plan Rows", 0)) for node in walk(plan.tree)), default=0.0)
 
 
-def referencing(schema: str, table: str, snapshot: Snapshot) -> Iterator[tuple[Relation, Constraint]]:
-    """Yield the foreign keys that refer to a table."""
-    for relation in snapshot.relations:
-        for constraint in relation.constraints:
-            if constraint.kind == "f" and (constraint.referenced_schema, constraint.referenced_table) == (
-                schema,
-                table,
-            ):
-                yield relation, constraint
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
     """What a twin, or a copy of it, is asked about one statement."""
 
-    queries: tuple[Query, ...]
-    triggered: tuple[Query, ...]
-    tables: frozenset[Table] | None
+    execution: Execution
+    tables: frozenset[QualifiedName] | None
     #: Places among the twin's added indexes.
     visible: tuple[int, ...]
     without: tuple[str, ...]
-    cautious: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,16 +160,11 @@ class _Planned:
 
 def _plan(twin: Twin, question: _Question) -> _Planned:
     visible = [(place, twin.added[place]) for place in question.visible]
-    twin.show([index for _, index in visible], without=question.without, tables=question.tables)
-    queries = (*question.queries, *question.triggered)
-    plans = twin.plan_all([Asked(text=query.text, generic=query.generic) for query in queries])
-    names = frozenset[str]().union(*(plan.indexes for plan in plans))
-    used = [(place, index.names) for place, index in visible if not index.names.isdisjoint(names)]
-    proposed = frozenset[str]().union(*(names for _, names in used)) if question.cautious else ()
-    priced = [(query.times, plan) for query, plan in zip(queries, plans, strict=True)]
-    own = sum(times * cautious_cost(plan, proposed) for times, plan in priced[: len(question.queries)])
-    triggered = (times * plan.cost for times, plan in priced[len(question.queries) :])
-    return _Planned(used=tuple(place for place, _ in used), costs=(own, *triggered))
+    shown = [index for _, index in visible]
+    twin.show(shown, without=question.without, tables=question.tables)
+    found = statement_cost(twin, question.execution, shown)
+    used = tuple(place for place, index in visible if not index.names.isdisjoint(found.indexes))
+    return _Planned(used=used, costs=found.costs)
 
 
 @dataclass(slots=True)
@@ -207,14 +177,12 @@ class CostModel:
     base: Configuration = frozenset()
     #: Existing indexes that are done without, as `schema.name`.
     without: tuple[str, ...] = ()
-    #: Price plans that hope to stop early at what they cost when they don't.
-    cautious: bool = True
     #: What is going to be asked about; more can be answered at once when it is known.
     candidates: Configuration = frozenset()
     #: Copies of the twin, to prepare answers on.
     pool: TwinPool | None = None
-    _answers: dict[Statement, Answers] = field(default_factory=dict[Statement, Answers])
-    _influence: Influence = field(init=False)
+    _answers: dict[Statement, PlanCache] = field(default_factory=dict[Statement, PlanCache])
+    _relevance: Relevance = field(init=False)
     #: Of an index among the twin's.
     _places: dict[TwinIndex, int] = field(default_factory=dict[TwinIndex, int])
     #: Costs of a query under a configuration that were asked for, and how many the planner was asked for them.
@@ -222,13 +190,13 @@ class CostModel:
     questions: int = 0
 
     def __post_init__(self) -> None:
-        self._influence = Influence(self.twin.snapshot)
+        self._relevance = Relevance(self.twin.snapshot)
 
     def total(self, configuration: Configuration) -> float:
         """Return the cost of the whole workload: the sum over statements of calls times cost."""
-        return sum(item.statement.calls * self.cost(item, configuration) for item in self.statements)
+        return sum(recorded_cost(item.statement, self.cost(item, configuration)) for item in self.statements)
 
-    def affected(self, table: Table) -> list[PricedStatement]:
+    def affected(self, table: QualifiedName) -> list[PricedStatement]:
         """Return the statements to which an index of that table can matter."""
         return [item for item in self.statements if item.tables is None or table in item.tables]
 
@@ -238,7 +206,7 @@ class CostModel:
 
     def costs(self, item: PricedStatement, configuration: Configuration) -> Costs:
         """Return the cost of one execution in parts: the statement itself, then each of its foreign-key triggers."""
-        self.answered += len(item.queries) + len(item.triggered)
+        self.answered += len(item.execution.asked)
         relevant = self._relevant(item, configuration)
         known = self._known(item)
         if (costs := known.find(relevant)) is None:
@@ -246,6 +214,16 @@ class CostModel:
             costs = known.find(relevant)
         assert costs is not None  # noqa: S101 - just settled
         return costs
+
+    def changes(self, index: TwinIndex, configuration: Configuration) -> Iterator[Change]:
+        """Yield what an index, added to a configuration, does to each statement that it can matter to."""
+        larger = configuration | {index}
+        for item in self.affected(index.index.full_table):
+            yield Change(item=item, before=self.costs(item, configuration), after=self.costs(item, larger))
+
+    def gain(self, index: TwinIndex, configuration: Configuration) -> Gain:
+        """Return what adding an index to a configuration saves."""
+        return gain(self.changes(index, configuration), self.upkeep(index, configuration))
 
     def prepare(self, configurations: Sequence[Configuration], *, deadline: float = math.inf) -> None:
         """Find out what every statement costs under some configurations, side by side where there is a pool.
@@ -269,47 +247,45 @@ class CostModel:
                 planned = yield self._question(item, visible)
                 self._learn(item, visible, planned)
 
-    def _known(self, item: PricedStatement) -> Answers:
+    def _known(self, item: PricedStatement) -> PlanCache:
         if (known := self._answers.get(item.statement)) is None:
             known = self._answers[item.statement] = self._nothing_known(item)
         return known
 
-    def _nothing_known(self, item: PricedStatement) -> Answers:
+    def _nothing_known(self, item: PricedStatement) -> PlanCache:
         named = self._named(item)
         candidates = self._relevant(item, self.candidates) - self.base
-        rivals = frozenset(each for each in candidates if not self._influence.sways(each.index, named))
+        competing = frozenset(each for each in candidates if not self._relevance.can_change(each.index, named))
         is_resolved = item.tables is not None
-        strangers = (each for each in rivals if is_resolved and self._influence.is_strange(each.index, named))
-        return Answers(rivals, frozenset(strangers))
+        unrelated = (each for each in competing if is_resolved and self._relevance.is_unrelated(each.index, named))
+        return PlanCache(competing, frozenset(unrelated))
 
     def _learn(self, item: PricedStatement, visible: Configuration, planned: _Planned) -> None:
-        self.questions += len(item.queries) + len(item.triggered)
+        self.questions += len(item.execution.asked)
         known = self._known(item)
         used = frozenset(self.twin.added[place] for place in planned.used)
-        if apart := visible - known.rivals:
+        if apart := visible - known.competing:
             named = self._named(item)
-            used |= {each for each in apart if self._influence.sways(each.index, named)}
+            used |= {each for each in apart if self._relevance.can_change(each.index, named)}
         known.learn(Answer(used=used, visible=visible, costs=planned.costs))
 
     def _question(self, item: PricedStatement, visible: Configuration) -> _Question:
         for place in range(len(self._places), len(self.twin.added)):
             self._places[self.twin.added[place]] = place
         return _Question(
-            queries=item.queries,
-            triggered=item.triggered,
+            execution=item.execution,
             tables=item.tables,
             visible=tuple(sorted(self._places[each] for each in visible)),
             without=self.without,
-            cautious=self.cautious,
         )
 
     def _named(self, item: PricedStatement) -> frozenset[str]:
-        return self._influence.named(query.text for query in (*item.queries, *item.triggered))
+        return self._relevance.named(query.text for query in item.execution.asked)
 
     def plan(self, item: PricedStatement, configuration: Configuration) -> Plan:
         """Return the plan to show to people: the generic one, or of the first binding where that is what is priced."""
         self.twin.show(self._relevant(item, configuration), without=self.without, tables=item.tables)
-        query = item.queries[0]
+        query = item.execution.queries[0]
         return self.twin.plan(query.text, generic=query.generic)
 
     def upkeep(self, index: TwinIndex, beside: Configuration) -> float:
@@ -323,4 +299,4 @@ class CostModel:
         wanted = self.base | frozenset(configuration)
         if item.tables is None:
             return wanted
-        return frozenset(index for index in wanted if (index.index.schema, index.index.table) in item.tables)
+        return frozenset(index for index in wanted if index.index.full_table in item.tables)

@@ -1,29 +1,31 @@
 """Propose indexes for a workload, each with its evidence."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from analyzer.advise.benefit import LEAST_SHARE, shares_of_time
 from analyzer.advise.candidates import Candidate, candidates, serves, signature
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
-from analyzer.advise.select import LEAST_SHARE, Refused, select
-from analyzer.capture.snapshot import Index, NotExamined, Snapshot
+from analyzer.advise.select import Limits, Refused, select
+from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
-from analyzer.index import IndexDef
-from analyzer.twin.planner import Plan, Twin, TwinIndex
+from analyzer.objects.index import IndexDef
+from analyzer.postgres.access_methods import METHODS
+from analyzer.postgres.identifiers import MOST_BYTES
+from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
+from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement, Workload
-from analyzer.workload.tableless import tableless
+from analyzer.workload.system_statements import tableless
 
-#: A statement counts as helped, or hurt, from this change of its cost.
-_LEAST_CHANGE = 0.01
 #: States of a spec that will be built: it counts as there.
 _WANTED = frozenset({"approved", "proposed"})
 #: Refused candidates that are named one by one.
 _MOST_REFUSED = 5
-#: Leaves room for a number within PostgreSQL's 63 bytes; generated names are ASCII.
-_NAME_LENGTH = 58
+#: Leaves room for a number; generated names are ASCII.
+_NAME_LENGTH = MOST_BYTES - 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,8 @@ class Effect:
     cost_after: float
     plan_before: Plan
     plan_after: Plan
+    #: The statement's share of the workload's time; of its calls where nothing was measured.
+    share_of_time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +72,18 @@ class Proposal:
     cost_before: float
     cost_after: float
 
+    @property
+    def share_of_time(self) -> float:
+        """Return the share of the workload's time that is spent in the statements it helps."""
+        return sum(effect.share_of_time for effect in self.effects if effect.cost_after < effect.cost_before)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatementCost:
     """A statement with its cost as things are and with everything proposed; None when it cannot be planned."""
 
     statement: Statement
+    share_of_time: float
     cost_before: float | None
     cost_after: float | None
 
@@ -92,15 +102,6 @@ class Advice:
     not_examined: tuple[NotExamined, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much may be proposed; None means no limit."""
-
-    budget_bytes: int | None = None
-    most: int | None = None
-    seconds: float | None = None
-
-
 def propose(
     twin: Twin,
     workload: Workload,
@@ -108,53 +109,49 @@ def propose(
     declared: Sequence[Declared] = (),
     limits: Limits | None = None,
     pool: TwinPool | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Advice:
     """Propose indexes that make the workload cheaper on the twin, none of which exists or is declared.
 
     What takes long is done on the copies of a pool, of this very twin; the proposals are the same without one.
     """
-    tell: Callable[[str], object] = progress or str
     snapshot, bounds = twin.snapshot, limits or Limits()
-    tell("advise: statements")
+    progress("advise: statements")
     without_table = tableless(workload.statements, snapshot)
     served = [statement for statement in workload.statements if statement not in without_table]
-    priced, not_examined = _price(twin, served, pool)
-    tell("advise: candidates")
-    found = candidates((item.shape for item in priced if item.shape), snapshot)
+    priced, gaps = _price(twin, served, pool)
+    progress("advise: candidates")
     standing = [each for each in declared if each.holds(snapshot.captured_at.date())]
-    fresh, refused = _fresh(twin, found, standing)
-    base = _pending(twin, standing)
-    built, rejected = _build(twin, fresh, declared)
-    model = CostModel(twin=twin, statements=priced, base=frozenset(base), candidates=frozenset(built), pool=pool)
-    selection = select(
-        model,
-        list(built),
-        budget_bytes=bounds.budget_bytes,
-        most=bounds.most,
-        seconds=bounds.seconds,
-        progress=progress,
-    )
+    base = frozenset(_pending(twin, standing))
+    built, refused = _candidates(twin, priced, declared, standing)
+    model = CostModel(twin=twin, statements=priced, base=base, candidates=frozenset(built), pool=pool)
+    selection = select(model, list(built), bounds, progress=progress)
+    gaps += _homeless(declared, snapshot)
     if not selection.complete:
-        reason = f"the {bounds.seconds:g} s ran out; give --seconds more to search on"
-        not_examined.append(NotExamined(what="the rest of the candidates", reason=reason))
+        reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
+        gaps.append(NotExamined(what="the rest of the candidates", reason=reason))
     again = _again(twin, selection.chosen, [each for each in declared if each not in standing])
-    proposals = tuple(_evidence(model, selection.chosen, built, again))
-    tell("advise: done")
+    shares = shares_of_time(workload.statements)
+    proposals = tuple(_evidence(model, selection.chosen, built, again, shares))
+    progress("advise: done")
     return Advice(
         planner=twin.planner,
-        statements=_costs(model, served, frozenset(selection.chosen)),
+        statements=_costs(model, served, frozenset(selection.chosen), shares),
         proposals=proposals,
-        not_proposed=(*sorted(refused + rejected), *_refusals(selection.refused, bounds)),
+        not_proposed=(*refused, *_refusals(selection.refused, bounds)),
         tableless=tuple(statement for statement in workload.statements if statement in without_table),
-        not_examined=(
-            *snapshot.not_examined,
-            *workload.not_examined,
-            *not_examined,
-            *twin.not_examined,
-            *_homeless(declared, snapshot),
-        ),
+        not_examined=(*snapshot.not_examined, *workload.not_examined, *gaps, *twin.not_examined),
     )
+
+
+def _candidates(
+    twin: Twin, priced: Sequence[PricedStatement], declared: Sequence[Declared], standing: Sequence[Declared]
+) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
+    """Build what is worth trying on the twin, and say of the rest why it is not tried."""
+    found = candidates((item.shape for item in priced if item.shape), twin.snapshot)
+    fresh, refused = _fresh(twin, found, standing)
+    built, rejected = _build(twin, fresh, declared)
+    return built, sorted(refused + rejected)
 
 
 def _price(
@@ -214,7 +211,7 @@ def _canonical(twin: Twin, index: IndexDef) -> IndexDef:
 def _serves(declared: Declared, index: IndexDef) -> bool:
     """Say whether a spec makes a candidate unnecessary; what is rejected or retired only stands against its like."""
     known = declared.index
-    if (known.schema, known.table) != (index.schema, index.table):
+    if (known.schema, known.table) != index.full_table:
         return False
     if signature(known) == signature(index):
         return True
@@ -223,7 +220,7 @@ def _serves(declared: Declared, index: IndexDef) -> bool:
 
 def _what(declared: Declared, candidate: Candidate) -> str:
     alike = signature(declared.index) == signature(candidate.index)
-    return "it already" if alike else f"{declared.index.name}, which serves as well"
+    return "it already" if alike else f"{declared.index.name}, which can be used instead"
 
 
 def _pending(twin: Twin, declared: Sequence[Declared]) -> list[TwinIndex]:
@@ -234,7 +231,7 @@ def _pending(twin: Twin, declared: Sequence[Declared]) -> list[TwinIndex]:
     built: list[TwinIndex] = []
     for each in declared:
         deployed = (each.index.schema, each.index.name) in existing
-        if each.state in _WANTED and not deployed and (each.index.schema, each.index.table) in tables:
+        if each.state in _WANTED and not deployed and each.index.full_table in tables:
             with contextlib.suppress(InputError):  # a spec that cannot be built is lint's to report
                 built += twin.add([each.index])
     return built
@@ -293,13 +290,14 @@ def _refusal(refused: Refused, limits: Limits) -> str:
         case "budget":
             size = refused.index.size_bytes / 1024**2
             left = (limits.budget_bytes or 0) / 1024**2
-            return f"{saving}, but its {size:.1f} MB do not fit the budget of {left:.1f} MB beside what is proposed"
+            return f"{saving}, but its {size:.1f} MB exceed what is left of the limit of {left:.1f} MB (--budget)"
         case "most":
-            return f"{saving}, but {limits.most} proposals were asked for"
+            proposals = "proposal" if limits.most == 1 else "proposals"
+            return f"{saving}, but the limit of {limits.most} {proposals} (--max) was reached"
         case "share":
-            return f"{saving}, and {LEAST_SHARE:.1%} is the least that is worth an index"
+            return f"{saving}, below the threshold of {LEAST_SHARE:.1%}"
         case "ratio":
-            return f"{saving}, but make what it helps only {refused.ratio:.1f} times cheaper"
+            return f"{saving}, but speeds up the affected statements by only {refused.ratio:.1f} times"
 
 
 def _evidence(
@@ -307,6 +305,7 @@ def _evidence(
     chosen: Sequence[TwinIndex],
     built: Mapping[TwinIndex, Candidate],
     again: Mapping[TwinIndex, Declared],
+    shares: Mapping[Statement, float],
 ) -> Iterator[Proposal]:
     so_far: Configuration = frozenset()
     for index in chosen:
@@ -316,31 +315,40 @@ def _evidence(
             reason=built[index].reason,
             again=again.get(index),
             caveats=tuple(_caveats(index, model.twin.snapshot)),
-            effects=tuple(_effects(model, index, so_far, larger)),
+            effects=tuple(_effects(model, index, so_far, larger, shares)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),
         )
         so_far = larger
 
 
-def _effects(model: CostModel, index: TwinIndex, before: Configuration, after: Configuration) -> Iterator[Effect]:
-    for item in model.affected((index.index.schema, index.index.table)):
-        cost_before, cost_after = model.cost(item, before), model.cost(item, after)
-        if abs(cost_after - cost_before) > _LEAST_CHANGE * cost_before:
+def _effects(
+    model: CostModel,
+    index: TwinIndex,
+    before: Configuration,
+    after: Configuration,
+    shares: Mapping[Statement, float],
+) -> Iterator[Effect]:
+    for change in model.changes(index, before):
+        if change.is_notable:
             yield Effect(
-                item=item,
-                cost_before=cost_before,
-                cost_after=cost_after,
-                plan_before=model.plan(item, before),
-                plan_after=model.plan(item, after),
+                item=change.item,
+                cost_before=change.cost_before,
+                cost_after=change.cost_after,
+                plan_before=model.plan(change.item, before),
+                plan_after=model.plan(change.item, after),
+                share_of_time=shares[change.item.statement],
             )
 
 
-def _costs(model: CostModel, statements: Sequence[Statement], chosen: Configuration) -> tuple[StatementCost, ...]:
+def _costs(
+    model: CostModel, statements: Sequence[Statement], chosen: Configuration, shares: Mapping[Statement, float]
+) -> tuple[StatementCost, ...]:
     items = {item.statement: item for item in model.statements}
     return tuple(
         StatementCost(
             statement=statement,
+            share_of_time=shares[statement],
             cost_before=model.cost(items[statement], frozenset()) if statement in items else None,
             cost_after=model.cost(items[statement], chosen) if statement in items else None,
         )
@@ -350,21 +358,20 @@ def _costs(model: CostModel, statements: Sequence[Statement], chosen: Configurat
 
 def _caveats(built: TwinIndex, snapshot: Snapshot) -> Iterator[str]:
     index = built.index
-    if index.method in ("ivfflat", "hnsw"):
-        setting = "ivfflat.probes" if index.method == "ivfflat" else "hnsw.ef_search"
-        yield f"answers become approximate: measure recall, and raise {setting} where it is too low"
+    if (setting := METHODS[index.method].recall_setting) is not None:
+        yield f"results become approximate: measure recall, and raise {setting} if it is too low"
     if index.method == "ivfflat":
-        yield "its lists are fixed by the rows it is built on: rebuild it when the table has grown several times"
+        yield "its lists are computed at build time: rebuild it when the table has grown several times"
     if index.where is not None:
-        yield "serves only queries from which the planner can prove its predicate, so not a parameter in its place"
+        yield "used only by queries whose condition implies its predicate, so not with a parameter in its place"
     relation = snapshot.relation(index.schema, index.table)
     if index.include and relation and relation.pages and relation.all_visible_pages < 0.5 * relation.pages:
         yield "index-only scans need a vacuumed table: less than half of its pages are marked all-visible"
     if built.sampled:
         yield "its expressions, predicate or size are estimated from a sample of the table's rows"
     elif built.guessed:
-        yield "what its expressions or predicate hold is a guess: capture with --samples to estimate it"
+        yield "selectivity of its expressions or predicate is a default estimate: capture with --samples for a real one"
     elif any(key.expression is not None for key in index.keys):
-        yield "what values its expressions have is estimated from the columns' statistics: --samples tells it better"
+        yield "selectivity of its expressions is estimated from column statistics: --samples gives a better one"
     if not snapshot.values:
         yield "estimated without values: the snapshot was captured with --no-values"

@@ -1,23 +1,29 @@
 """Choose indexes: greedy by benefit per byte, and drop what a later choice made superfluous."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from analyzer.advise.benefit import LEAST_RATIO, LEAST_SHARE, Gain
 from analyzer.advise.candidates import serves
-from analyzer.advise.cost import Configuration, CostModel
-from analyzer.advise.solve import solve
-from analyzer.capture.snapshot import Index
-from analyzer.twin.planner import TwinIndex
-
-#: A choice must save this share of what the workload costs without any.
-LEAST_SHARE = 0.005
-#: And make what it helps this many times cheaper.
-LEAST_RATIO = 1.5
+from analyzer.advise.cost import CostModel
+from analyzer.advise.integer_program import solve
+from analyzer.documents.snapshot import Index
+from analyzer.progress import Progress, silent
+from analyzer.twin.twin import TwinIndex
 
 #: Why a candidate that saves something was not chosen.
 Refusal = Literal["share", "ratio", "budget", "most"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much may be proposed; None means no limit."""
+
+    budget_bytes: int | None = None
+    most: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,25 +49,19 @@ class Selection:
     complete: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Gain:
-    saving: float = 0.0
-    ratio: float = 1.0
-
-
 def select(
     model: CostModel,
     candidates: Sequence[TwinIndex],
+    limits: Limits | None = None,
     *,
-    budget_bytes: int | None = None,
-    most: int | None = None,
-    seconds: float | None = None,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Selection:
     """Choose candidates one by one, each time the one that saves most per byte of what is still to save.
 
     Under a budget the search is run again from what an integer program would build; the cheaper outcome is taken.
     """
+    bounds = limits or Limits()
+    budget_bytes, most, seconds = bounds.budget_bytes, bounds.most, bounds.seconds
     deadline = time.monotonic() + seconds if seconds is not None else float("inf")
     model.prepare([frozenset(), *(frozenset([each]) for each in candidates)], deadline=deadline)
     search = _Search(model, candidates, budget_bytes, deadline)
@@ -76,11 +76,10 @@ def select(
     return Selection(chosen=tuple(search.chosen), refused=refused, complete=complete)
 
 
-def _run(search: "_Search", model: CostModel, most: int | None, progress: Callable[[str], None] | None) -> None:
+def _run(search: "_Search", model: CostModel, most: int | None, progress: Progress) -> None:
     while True:
         while most is None or len(search.chosen) < most:
-            if progress:
-                progress(f"advise: {len(search.chosen)} chosen, {model.questions} plans tried")
+            progress(f"advise: {len(search.chosen)} chosen, {model.questions} plans tried")
             if not search.choose():
                 break
         if not search.drop_superfluous():
@@ -104,9 +103,9 @@ class _Search:
     def start_from(self, seed: Sequence[TwinIndex]) -> None:
         """Take what another search found, as far as each index pays on top of the ones before it."""
         for index in sorted(
-            seed, key=lambda each: (-self._gain(each, frozenset()).saving / _size(each), each.index.name)
+            seed, key=lambda each: (-self._model.gain(each, frozenset()).saving / _size(each), each.index.name)
         ):
-            if not self._is_redundant(index) and self._pays(self._gain(index, frozenset(self.chosen))):
+            if not self._is_redundant(index) and self._pays(self._model.gain(index, frozenset(self.chosen))):
                 self.chosen.append(index)
                 del self._bounds[index]
 
@@ -125,7 +124,7 @@ class _Search:
                 break
             if not self._fits(index) or self._is_redundant(index):
                 continue
-            gain = self._gain(index, configuration)
+            gain = self._model.gain(index, configuration)
             self._bounds[index] = gain.saving
             if self._pays(gain) and gain.saving / _size(index) > best_ratio:
                 best, best_ratio = index, gain.saving / _size(index)
@@ -156,7 +155,7 @@ class _Search:
         for index in self._bounds:
             if self._is_redundant(index):
                 continue
-            gain = self._gain(index, configuration)
+            gain = self._model.gain(index, configuration)
             if gain.saving <= 0:
                 continue
             because: Refusal = "most" if full else "budget"
@@ -175,31 +174,12 @@ class _Search:
     def _is_redundant(self, index: TwinIndex) -> bool:
         return any(_serves(other, index) for other in self.chosen)
 
-    def _pays(self, gain: _Gain) -> bool:
+    def _pays(self, gain: Gain) -> bool:
         return gain.saving > 0 and gain.saving >= self._least and gain.ratio >= LEAST_RATIO
 
     def _is_hardly_missed(self, index: TwinIndex, kept: Sequence[TwinIndex], rest: Sequence[TwinIndex]) -> bool:
         with_it, without_it = self._model.total(frozenset(kept)), self._model.total(frozenset(rest))
         return without_it - with_it - self._model.upkeep(index, frozenset(rest)) < self._least
-
-    def _gain(self, index: TwinIndex, configuration: Configuration) -> _Gain:
-        """Return what adding an index saves, its upkeep deducted, and how many times cheaper what it helps becomes."""
-        larger = configuration | {index}
-        helped_before = helped_after = hurt = 0.0
-        for item in self._model.affected((index.index.schema, index.index.table)):
-            calls = item.statement.calls
-            before, after = self._model.costs(item, configuration), self._model.costs(item, larger)
-            for was, becomes in zip(before, after, strict=True):
-                if becomes < was:
-                    helped_before += calls * was
-                    helped_after += calls * becomes
-                else:
-                    hurt += calls * (becomes - was)
-        if not helped_before:
-            return _Gain()
-        ratio = helped_before / helped_after if helped_after else float("inf")
-        upkeep = self._model.upkeep(index, configuration)
-        return _Gain(saving=helped_before - helped_after - hurt - upkeep, ratio=ratio)
 
 
 def _size(index: TwinIndex) -> int:
@@ -208,5 +188,5 @@ def _size(index: TwinIndex) -> int:
 
 def _serves(other: TwinIndex, index: TwinIndex) -> bool:
     """Say whether another choice makes an index unnecessary: it holds the same, or begins with it."""
-    same_table = (other.index.schema, other.index.table) == (index.index.schema, index.index.table)
+    same_table = other.index.full_table == index.index.full_table
     return same_table and serves(Index(definition=other.index, ddl=""), index.index)

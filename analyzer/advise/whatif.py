@@ -1,22 +1,24 @@
-"""Try indexes by hand: plan each statement as things are, and as they would be."""
+"""Try given indexes: plan each statement before and after."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import psycopg
 
-from analyzer.advise.cost import PricedStatement, shaped_and_priced
-from analyzer.capture.snapshot import NotExamined
+from analyzer.advise.benefit import PricedStatement, statement_cost
+from analyzer.advise.cost import shaped_and_priced
+from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import InputError
-from analyzer.twin.planner import Plan, Twin, TwinIndex
-from analyzer.workload.parse import Statement, Unread
+from analyzer.twin.twin import Plan, Twin, TwinIndex
+from analyzer.workload.parse import Statement, UnparsedStatement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """One statement before and after; None where the planner had no answer, and then `error` says why.
 
-    The plans are the generic ones; a cost is the weighted mean over the bindings where there are any.
+    The plans are the generic ones. A cost is of one execution, as `propose` and `verify` price it: the weighted mean
+    over the bindings where there are any, foreign-key triggers included.
     """
 
     id: str
@@ -29,7 +31,11 @@ class Trial:
 
 
 def try_indexes(
-    twin: Twin, statements: Sequence[Statement | Unread], *, create: Sequence[str] = (), drop: Collection[str] = ()
+    twin: Twin,
+    statements: Sequence[Statement | UnparsedStatement],
+    *,
+    create: Sequence[str] = (),
+    drop: Collection[str] = (),
 ) -> tuple[Trial, ...]:
     """Plan the statements, in their order, without and with the given changes.
 
@@ -40,20 +46,22 @@ def try_indexes(
         twin.show(added, without=drop)
     except psycopg.Error as error:
         reason = error.diag.message_primary or str(error)
-        raise InputError(f"{', '.join(drop)} cannot be dropped ({reason}); name an index as schema.name") from None
+        raise InputError(f"{', '.join(drop)} cannot be dropped ({reason}); specify an index as schema.name") from None
     return tuple(_try(twin, statement, added, drop) for statement in statements)
 
 
-def _try(twin: Twin, statement: Statement | Unread, added: Sequence[TwinIndex], drop: Collection[str]) -> Trial:
-    if isinstance(statement, Unread):
+def _try(
+    twin: Twin, statement: Statement | UnparsedStatement, added: Sequence[TwinIndex], drop: Collection[str]
+) -> Trial:
+    if isinstance(statement, UnparsedStatement):
         return Trial(id=statement.id, text=statement.text, error=statement.reason)
     twin.show(())
     _, item = shaped_and_priced(twin, statement)
     if isinstance(item, NotExamined):
         return Trial(id=statement.id, text=statement.text, error=item.reason)
-    cost_before, plan_before = _ask(twin, item)
+    cost_before, plan_before = _ask(twin, item, ())
     twin.show(added, without=drop)
-    cost_after, plan_after = _ask(twin, item)
+    cost_after, plan_after = _ask(twin, item, added)
     return Trial(
         id=statement.id,
         text=statement.text,
@@ -64,7 +72,5 @@ def _try(twin: Twin, statement: Statement | Unread, added: Sequence[TwinIndex], 
     )
 
 
-def _ask(twin: Twin, item: PricedStatement) -> tuple[float, Plan]:
-    plan = twin.plan(item.generic)
-    cost = sum(query.times * twin.plan(query.text, generic=query.generic).cost for query in item.queries)
-    return cost, plan
+def _ask(twin: Twin, item: PricedStatement, shown: Sequence[TwinIndex]) -> tuple[float, Plan]:
+    return statement_cost(twin, item.execution, shown).total, twin.plan(item.generic)

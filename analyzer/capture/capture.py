@@ -5,31 +5,32 @@ on a table or read its rows: the planner sees it anyway, and so must who watches
 another session holds, or the role may not see, is named in the snapshot and does not stop the rest.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer import __version__
+from analyzer.capture.btree_levels import read_heights
 from analyzer.capture.catalog import Catalog, read_catalog, read_settings
 from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages
 from analyzer.capture.guard import Guard
-from analyzer.capture.heights import read_heights
 from analyzer.capture.indexes import as_indexes, read_index_activity, read_index_rows
-from analyzer.capture.placement import read_row_security, read_tablespaces
 from analyzer.capture.reader import Reader
 from analyzer.capture.relations import Blocked, read_blocked, read_relations
 from analyzer.capture.replicas import Oids, add_replicas, check_servers
+from analyzer.capture.row_security import read_row_security, read_tablespaces
 from analyzer.capture.samples import Samples, read_samples
-from analyzer.capture.snapshot import Index, NotExamined, Relation, Snapshot
 from analyzer.capture.statements import Statements, read_statements
 from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, read_statistics, read_unreadable
 from analyzer.capture.user_code import UserCode, read_user_code
 from analyzer.capture.without_values import without_values
 from analyzer.db import reading, see_the_present
+from analyzer.documents.snapshot import Index, NotExamined, Relation, Snapshot
 from analyzer.errors import NotExaminableError
+from analyzer.progress import Progress, silent
 
 #: How often to look for locks again when somebody took one between the look and the reading.
 _ATTEMPTS = 3
@@ -90,18 +91,17 @@ def capture(
     statement_timeout_ms: int = 30_000,
     run_user_code: bool = False,
     allow_superuser: bool = True,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Snapshot:
     """Read one database into a snapshot; without `values`, no value of a row and no literal of a statement.
 
-    `sample_rows` of each table are read too, where values are. What takes longer than the timeout is named in the
-    snapshot and left out. What the `replicas` counted is added to the first server's counters. Unless `run_user_code`,
-    nothing is asked that could run a function of a user of the database.
+    With values, `sample_rows` of each table are read as well. Items that exceed the timeout are omitted and listed in
+    the snapshot. The counters of the `replicas` are added to those of the first server. Without `run_user_code`, no
+    query can run a user-defined function.
 
-    Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError when `statements` are
-    wanted and the server cannot give them, and ConflictError when a replica is none.
+    Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements`
+    cannot be read, and ConflictError if a replica is not one.
     """
-    tell = progress or _silent
     if replicas:
         check_servers((url, *replicas), allow_superuser=allow_superuser)
     limits = {"statement_timeout_ms": statement_timeout_ms}
@@ -111,9 +111,9 @@ def capture(
             values=values, statements=statements, sample_rows=sample_rows if values else 0,
             statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code,
         )  # fmt: skip
-        snapshot, tables = _read(reader, wanted, tell)
+        snapshot, tables = _read(reader, wanted, progress)
     if replicas:
-        tell("replicas")
+        progress("replicas")
         oids = Oids(relations=tuple(tables.relations), indexes=tables.index_oids)
         snapshot = add_replicas(
             snapshot, oids, (url, *replicas), statements=statements, allow_superuser=allow_superuser
@@ -121,7 +121,7 @@ def capture(
     return snapshot if values else without_values(snapshot)
 
 
-def _read(reader: Reader, wanted: _Wanted, tell: Callable[[str], None]) -> tuple[Snapshot, _Tables]:
+def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _Tables]:
     values = wanted.values
     tell("catalog")
     settings = read_settings(reader)
@@ -165,7 +165,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Callable[[str], None]) -> tuple
     return snapshot, tables
 
 
-def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tell: Callable[[str], None]) -> _Asked:
+def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tell: Progress) -> _Asked:
     """Ask everything that plans on a table or reads rows of it, which ends the transaction of the catalog."""
     tell("indexes")
     see_the_present(reader.connection, statement_timeout_ms=wanted.statement_timeout_ms)
@@ -193,32 +193,26 @@ def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tel
 
 
 def _guard(reader: Reader, tables: _Tables) -> Guard:
-    names = {oid: (table.schema_name, table.name) for oid, table in tables.relations.items()}
+    names = {oid: table.full_name for oid, table in tables.relations.items()}
     known = {names[oid]: (oid, fingerprint) for oid, fingerprint in tables.user_code.fingerprints.items()}
     guard = Guard(connection=reader.connection, known=known)
     guard.prepare()
     return guard
 
 
-def _silent(what: str) -> None:
-    """Tell nobody."""
-
-
-def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Callable[[str], None]) -> Statements:
+def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Progress) -> Statements:
     tell("statements")
     return read_statements(reader, server=catalog.server, extensions=catalog.extensions, values=values)
 
 
 def _read_extremes(reader: Reader, tables: _Tables, indexes: Sequence[Index], *, values: bool) -> Extremes:
     if not values:
-        reason = "they are values of rows, and the capture was to leave values out"
+        reason = "they are column values, which --no-values excludes"
         return Extremes(extremes=(), not_examined=(NotExamined(what="extremes of columns", reason=reason),))
     return read_extremes(reader, tables.to_plan_on, indexes, tables.unreadable)
 
 
-def _read_tables(
-    reader: Reader, catalog: Catalog, search_path: list[str], wanted: _Wanted, tell: Callable[[str], None]
-) -> _Tables:
+def _read_tables(reader: Reader, catalog: Catalog, search_path: list[str], wanted: _Wanted, tell: Progress) -> _Tables:
     tell("relations")
     for _ in range(_ATTEMPTS):
         blocked = read_blocked(reader)
@@ -228,7 +222,7 @@ def _read_tables(
             continue
     raise NotExaminableError(
         f"database {catalog.server.database} cannot be read because other sessions keep taking exclusive locks; "
-        "capture again when no schema change runs"
+        "capture again when no schema change is running"
     )
 
 

@@ -1,4 +1,4 @@
-"""Read what is no relation: server, settings, extensions, schemas, types and functions."""
+"""Read everything but relations: server, settings, extensions, schemas, types and functions."""
 
 import re
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from datetime import datetime
 from psycopg.rows import DictRow
 
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef
+from analyzer.documents.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
-    """The server and the parts of its catalog that relations are built on."""
+    """The server and the catalog objects that relations depend on."""
 
     server: Server
     captured_at: datetime
@@ -60,8 +60,6 @@ def version_numbers(extension: Extension) -> tuple[int, ...]:
 
 def _uncaptured(reader: Reader) -> list[NotExamined]:
     return [
-        NotExamined(
-            what=f"{row['what']} {row['schema_name']}.{row['name']}", reason="snapshots do not hold such objects"
-        )
+        NotExamined(what=f"{row['what']} {row['schema_name']}.{row['name']}", reason="not supported in snapshots")
         for row in reader.rows("uncaptured")
     ]

@@ -1,4 +1,4 @@
-"""Find constants in SQL that the server printed of its catalog, and put something in their place.
+"""Find constants in SQL printed by the server from its catalog, and replace them.
 
 Such text is regular: a constant that is not a plain number carries its type, as in `'happy'::sales.mood`.
 """
@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analyzer.capture.bounds import TYPE_PATTERN
 from analyzer.capture.literals import literals
-from analyzer.lex import IncompleteError, Token, significant, tokens_of
+from analyzer.documents.bounds import TYPE_PATTERN
+from analyzer.postgres.lex import IncompleteError, Token, significant, tokens_of
 
 _TYPE = re.compile(rf"::(?P<type>{TYPE_PATTERN})")
 _STUB = "AS $twindex$BEGIN RAISE 'the snapshot was captured with --no-values'; END$twindex$\n"
@@ -37,7 +37,7 @@ class _Function:
 
 
 def has_constants(text: str | None) -> bool:
-    """Say whether a text holds a constant; one that cannot be read is taken to."""
+    """Tell whether a text contains a constant; true for a text that cannot be parsed."""
     if text is None:
         return False
     try:
@@ -55,7 +55,7 @@ def constants_in(text: str) -> frozenset[str]:
 
 
 def with_unknowns(text: str) -> str | None:
-    """Put a value unknown until execution in the place of every constant; None for text that cannot be read.
+    """Replace every constant by a value unknown until execution; None for text that cannot be parsed.
 
     The planner estimates `(SELECT NULL::type)` as it does a parameter. A bare NULL it would reason with.
     """
@@ -77,7 +77,7 @@ def without_constants(definition: str) -> str:
 
 
 def is_silent(definition: str) -> bool:
-    """Say whether an SQL function holds no constant, no setting and no comment."""
+    """Tell whether an SQL function contains no constant, no setting and no comment."""
     try:
         function = _parts(definition)
         body = _unquoted(function.body)
@@ -122,7 +122,7 @@ def _parts(definition: str) -> _Function:
     ]
     count = next((count for count, start in enumerate(starts) if _begins_body(tokens[start : start + 2])), None)
     if closing == 0 or count is None or starts[0] != closing:
-        raise IncompleteError("it is no definition of a function as PostgreSQL prints it")
+        raise IncompleteError("it is not a function definition as printed by PostgreSQL")
     return _Function(
         signature=definition[: tokens[closing - 1].end],
         clauses=tuple(

@@ -1,6 +1,6 @@
 """Read extended statistics: what ANALYZE found for the objects of CREATE STATISTICS.
 
-Their coefficients lie in the catalog in a format of their own (src/backend/statistics/mvdistinct.c, dependencies.c),
+The catalog stores their coefficients in special formats (src/backend/statistics/mvdistinct.c, dependencies.c),
 which a superuser and pg_read_all_data may read as bytes. A table's owner is shown the same as text.
 """
 
@@ -12,7 +12,8 @@ from typing import Any
 
 from psycopg.rows import DictRow
 
-from analyzer.capture.measured import (
+from analyzer.capture.reader import REFUSALS, Reader, grouped, refusal
+from analyzer.documents.measured import (
     ColumnStatistics,
     CommonCombination,
     Dependency,
@@ -20,8 +21,7 @@ from analyzer.capture.measured import (
     ExtendedData,
     ExtendedStatistics,
 )
-from analyzer.capture.reader import REFUSALS, Reader, grouped, refusal
-from analyzer.capture.snapshot import NotExamined
+from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import ident
 
 #: STATS_NDISTINCT_MAGIC and STATS_DEPS_MAGIC; their byte order is the server's.
@@ -32,7 +32,7 @@ _NO_DATA: Mapping[str, Any] = {"n_distinct": None, "dependencies": None, "most_c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extended:
-    """Extended statistics, and those whose data could not be read."""
+    """Extended statistics, and the objects whose data could not be read."""
 
     statistics: tuple[ExtendedStatistics, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
@@ -59,18 +59,19 @@ def read_extended(reader: Reader, relations: Sequence[int], *, values: bool) -> 
         expressions = grouped(reader.rows("extended_expressions", bind, direct=direct))
     except REFUSALS as error:
         return Extended(
-            statistics=tuple(_record(row, ()) for row in rows),
+            statistics=tuple(as_extended(row, ()) for row in rows),
             not_examined=(NotExamined(what="extended statistics", reason=refusal(error)),),
         )
     found = {row["oid"]: _data(row, data.get(row["oid"], []), expressions.get(row["oid"], [])) for row in rows}
     return Extended(
-        statistics=tuple(_record(row, found[row["oid"]].parts) for row in rows),
+        statistics=tuple(as_extended(row, found[row["oid"]].parts) for row in rows),
         not_examined=tuple(gap for row in rows for gap in _gaps(row, found[row["oid"]], direct=direct)),
     )
 
 
-def _record(row: DictRow, data: tuple[ExtendedData, ...]) -> ExtendedStatistics:
-    names = ("schema_name", "name", "table_schema", "table", "definition", "columns", "expressions")
+def as_extended(row: Mapping[str, Any], data: tuple[ExtendedData, ...] = ()) -> ExtendedStatistics:
+    """Turn a row of `capture/extended_statistics` into a record."""
+    names = ("schema_name", "name", "table_schema", "table", "definition", "columns", "expressions", "target")
     return ExtendedStatistics(**{name: row[name] for name in names}, data=data)
 
 
@@ -79,7 +80,7 @@ def _gaps(row: DictRow, data: _Data, *, direct: bool) -> Iterator[NotExamined]:
     if data.reason is not None:
         yield NotExamined(what=what, reason=data.reason)
     elif not data.parts and not direct:
-        reason = "only the table's owner and pg_read_all_data may see them, if there are any; GRANT pg_read_all_data"
+        reason = "only the table's owner and pg_read_all_data can see their data; GRANT pg_read_all_data"
         yield NotExamined(what=what, reason=reason)
 
 
@@ -102,7 +103,9 @@ def _data(row: DictRow, data: list[dict[str, Any]], expressions: list[dict[str, 
                 )
             )
         except (ValueError, LookupError, struct.error):
-            return _Data(parts=(), reason="the server keeps them in a format this twindex does not know")
+            return _Data(
+                parts=(), reason="the server stores them in a format that this version of twindex does not know"
+            )
     return _Data(parts=tuple(part for part in parts if _says_something(part)))
 
 

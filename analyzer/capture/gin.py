@@ -1,4 +1,4 @@
-"""Read what the planner knows of the pages of GIN indexes.
+"""Read the page counts of GIN indexes as the planner sees them.
 
 A superuser reads it from the metapages with pageinspect. Everybody else asks the planner: gincostestimate() in
 selfuncs.c prices a bitmap scan by pending pages, entry pages, data pages and entries, so with one price set and the
@@ -17,7 +17,8 @@ from psycopg.rows import DictRow
 from analyzer.capture.catalog import version_numbers
 from analyzer.capture.indexes import collates
 from analyzer.capture.reader import REFUSALS, Reader
-from analyzer.capture.snapshot import Extension, GinPages, Server
+from analyzer.documents.snapshot import Extension, GinPages, Server
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident
 
 #: Operator costs the planner charges for a page: DEFAULT_PAGE_CPU_MULTIPLIER in selfuncs.c.
@@ -106,7 +107,7 @@ def read_gin_pages(
     extensions: Sequence[Extension],
     unreadable: frozenset[int],
 ) -> dict[int, GinPages]:
-    """Read the pages of the GIN indexes among `rows`, by oid; the ones nobody will tell are left out."""
+    """Read the page counts of the GIN indexes among `rows`, by OID; those that cannot be read are omitted."""
     gins = [row for row in rows if row["method"] == "gin" and row["size_bytes"] is not None and row["is_valid"]]
     pages = {row["oid"]: row["size_bytes"] // server.block_size_bytes for row in gins}
     pageinspect = next((extension for extension in extensions if extension.name == "pageinspect"), None)
@@ -188,7 +189,7 @@ def _key_sql(key: dict[str, Any], ddl: str) -> str:
 
 
 def _probe(reader: Reader, row: DictRow, search: _Search) -> Probes | None:
-    """Ask everything about one index; None as soon as the planner takes another one."""
+    """Run all probes of one index; None as soon as the planner chooses another one."""
     answers: list[int] = []
     for question in _QUESTIONS:
         if question.full and search.everything is None:
@@ -216,7 +217,7 @@ def _ask(reader: Reader, row: DictRow, search: _Search, question: _Question) -> 
     tuple_cost = max(question.page_cost, question.operator_cost) if search.everything is not None else 0
     (answer,) = reader.rows_by_bitmap(
         "explain_gin",
-        about=(row["schema_name"], row["table_name"]),
+        about=QualifiedName(row["schema_name"], row["table_name"]),
         page_cost=question.page_cost,
         operator_cost=question.operator_cost,
         tuple_cost=tuple_cost,
@@ -245,7 +246,7 @@ def scan_cost(plan: dict[str, Any], index: str) -> int | None:
 
 
 def solve(probes: Probes, *, pages: int, major: int) -> GinPages | None:
-    """Find the numbers from which the planner's arithmetic gives its answers; None when there are none.
+    """Find the numbers from which the planner's arithmetic gives its answers; None if it has no such numbers.
 
     A scan for n entries reads p + n * l entry pages and at least one data page; p are the pending pages, and l is
     rint(entry_pages ^ 0.15). Its operators are 100 for an entry page, 50 for a data page, and for each of the n entries

@@ -1,4 +1,4 @@
-"""Ask about a table only while nothing hangs on it that could run a function of a user of the database.
+"""Query a table only while no object that depends on it could run a user-defined function.
 
 The planner always takes the newest catalog, whatever the transaction's snapshot shows, and ACCESS SHARE holds back
 neither CREATE INDEX nor CREATE STATISTICS. So what a snapshot showed of a table is looked at again with a new one, in
@@ -19,11 +19,11 @@ from psycopg.abc import PQGen
 from psycopg.rows import DictRow
 from psycopg.waiting import Ready, Wait
 
-from analyzer.capture.snapshot import NotExamined
 from analyzer.db import Connection
+from analyzer.documents.snapshot import NotExamined
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident, render
 
-Table = tuple[str, str]
 #: How the server quotes what the prepared look fails with.
 _CHANGED = re.compile(r"twindex: changed (before|after) (\d+)")
 #: Tables named one by one.
@@ -33,34 +33,36 @@ _BACK = b"ROLLBACK TO SAVEPOINT twindex_question;\nRELEASE SAVEPOINT twindex_que
 
 
 class ChangedError(psycopg.Error):
-    """A table is not, or no longer, as it was when it was found to run nothing."""
+    """A table differs from the state in which it was found to run no user-defined function."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """A transaction in which each statement sees the present, and tables as a snapshot showed them."""
+    """A transaction in which each statement sees the current state, and the tables as first seen."""
 
     connection: Connection
     #: Oid and fingerprint of each table that may be asked about.
-    known: Mapping[Table, tuple[int, int]]
+    known: Mapping[QualifiedName, tuple[int, int]]
     #: Those that turned out changed: before, or only after a question on them was planned.
-    changed: dict[Table, Literal["before", "after"]] = field(default_factory=dict[Table, Literal["before", "after"]])
+    changed: dict[QualifiedName, Literal["before", "after"]] = field(
+        default_factory=dict[QualifiedName, Literal["before", "after"]]
+    )
     #: Part of the names of what is prepared; behind a pooler another capture may have left some.
     token: str = field(default_factory=lambda: secrets.token_hex(6))
 
     def prepare(self) -> None:
-        """Prepare the look; the plan is made once, for planning takes longer than looking."""
+        """Prepare the check; it is planned once, because planning takes longer than running it."""
         # psycopg would deallocate all after each ROLLBACK TO had it prepared statements of its own.
         self.connection.prepare_threshold = None
         self.connection.execute(render("capture/plan_once"))
         self.connection.execute(render("capture/fingerprints", name=self._look_name).as_string(None).encode())
 
     def release(self) -> None:
-        """Drop what was prepared, for the session may not be ours alone."""
+        """Deallocate the prepared statements, because a pooler may share the session."""
         self.connection.execute(sql.SQL("DEALLOCATE {}").format(sql.Identifier(self._look_name)))
 
-    def rows(self, about: Sequence[Table], settings: bytes, question: bytes) -> list[DictRow]:
-        """Ask one question about tables; raises ChangedError when one of them changed, also meanwhile."""
+    def rows(self, about: Sequence[QualifiedName], settings: bytes, question: bytes) -> list[DictRow]:
+        """Ask one question about tables; raises ChangedError if one of them changed before or during it."""
         message, position = self._message(about, settings, question)
         cursor = self.connection.cursor()
         try:
@@ -72,7 +74,7 @@ class Guard:
             cursor.nextset()
         return cursor.fetchall()
 
-    def lines(self, about: Table, question: bytes) -> Generator[bytes]:
+    def lines(self, about: QualifiedName, question: bytes) -> Generator[bytes]:
         """Yield the lines of a COPY TO STDOUT; raises ChangedError, perhaps behind the last of them."""
         message, _ = self._message((about,), b"", question)
         # psycopg's own copy() takes no message of several statements.
@@ -91,23 +93,23 @@ class Guard:
             raise
 
     def not_examined(self) -> list[NotExamined]:
-        """Name the tables that changed."""
+        """List the tables that changed."""
         gaps = [NotExamined(what=f"values of {ident(*table)}", reason=_REASONS[when]) for table, when in self.named()]
         if len(self.changed) > _TABLES_NAMED:
             what = f"values of {len(self.changed) - _TABLES_NAMED} more tables"
             gaps.append(NotExamined(what=what, reason=_REASONS[max(self.changed.values(), key="after".__eq__)]))
         return gaps
 
-    def named(self) -> list[tuple[Table, Literal["before", "after"]]]:
-        """Return those that are named one by one; first those on which something may have run."""
+    def named(self) -> list[tuple[QualifiedName, Literal["before", "after"]]]:
+        """Return the tables to list individually; first those on which a function may have run."""
         return sorted(self.changed.items(), key=lambda each: (each[1] != "after", each[0]))[:_TABLES_NAMED]
 
     @property
     def _look_name(self) -> str:
         return f"twindex_look_{self.token}"
 
-    def _message(self, about: Sequence[Table], settings: bytes, question: bytes) -> tuple[bytes, int]:
-        """Put together lock, look, question and look; and say how many results come before the question's."""
+    def _message(self, about: Sequence[QualifiedName], settings: bytes, question: bytes) -> tuple[bytes, int]:
+        """Combine lock, check, query and check; return also the number of results before that of the query."""
         if gone := [table for table in about if table in self.changed or table not in self.known]:
             raise ChangedError(f"{ident(*gone[0])} changed")
         encoding = self.connection.info.encoding
@@ -123,7 +125,7 @@ class Guard:
         behind = [self._look(about, "after"), f"DEALLOCATE {hold}".encode(), _BACK]
         return b";\n".join([*before, question, *behind]), len(before)
 
-    def _look(self, about: Sequence[Table], when: str) -> bytes:
+    def _look(self, about: Sequence[QualifiedName], when: str) -> bytes:
         oids, prints = zip(*(self.known[table] for table in about), strict=True)
         numbers = (",".join(map(str, each)) for each in (oids, prints))
         return "EXECUTE {} ('{{{}}}', '{{{}}}', '{}')".format(self._look_name, *numbers, when).encode()
@@ -144,7 +146,7 @@ class Guard:
         if self.connection.info.transaction_status == pq.TransactionStatus.INERROR:
             self.connection.execute(_BACK)
 
-    def _explained(self, error: psycopg.Error, about: Sequence[Table]) -> psycopg.Error:
+    def _explained(self, error: psycopg.Error, about: Sequence[QualifiedName]) -> psycopg.Error:
         found = _CHANGED.search(str(error)) if isinstance(error, errors.InvalidTextRepresentation) else None
         for table in about if found else ():
             if found is not None and self.known[table][0] == int(found[2]):
@@ -153,10 +155,10 @@ class Guard:
 
 
 _REASONS = {
-    "before": "what hangs on it changed while it was captured, so nothing more was asked about it; capture again",
+    "before": "objects that depend on it changed during the capture, so it was not read any further; capture again",
     "after": (
-        "what hangs on it changed while it was read, so a function of its owner may have run with the rights of the "
-        "role that captures; what was read was dropped; look at its newest indexes and statistics objects"
+        "objects that depend on it changed while it was read, so a function of its owner may have run with the "
+        "privileges of the capturing role; the result was discarded; check its newest indexes and statistics objects"
     ),
 }
 

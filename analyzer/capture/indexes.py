@@ -8,8 +8,8 @@ from psycopg.rows import DictRow
 
 from analyzer.capture.reader import Reader
 from analyzer.capture.relations import Blocked
-from analyzer.capture.snapshot import GinPages, Index
-from analyzer.index import IndexDef, Key
+from analyzer.documents.snapshot import GinPages, Index
+from analyzer.objects.index import IndexDef, Key
 
 #: Bits of pg_index.indoption.
 DESCENDING, NULLS_FIRST = 1, 2

@@ -1,4 +1,4 @@
-"""Find the literals of SQL by the server's own lexical rules, and take them out of a statement's text.
+"""Find the literals of SQL by the server's own lexical rules, and remove them from a statement.
 
 pg_stat_statements has replaced nearly all of them; what it leaves are entries that were evicted while they ran, whose
 text it stores as it came, and comments.
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from analyzer.capture.number_places import places_of_numbers
 from analyzer.errors import InputError
-from analyzer.lex import ESCAPED_PIECE, IncompleteError, Token, lex, significant, string_pattern
+from analyzer.postgres.lex import ESCAPED_PIECE, IncompleteError, Token, lex, significant, string_pattern
 
 #: How a string is read where standard_conforming_strings is off.
 _ESCAPED = re.compile(string_pattern("[nN]?", ESCAPED_PIECE), re.DOTALL)
@@ -35,7 +35,7 @@ class Literal:
 
 
 def without_literals(query: str) -> str:
-    """Replace every literal by a parameter numbered after the ones that are there, and leave comments out.
+    """Replace every literal by a parameter, numbered after the existing ones, and remove comments.
 
     Numbers that are no values stay: parameters, positions in ORDER BY and GROUP BY, and lengths in types.
     Raises UnreadableStatementError.
@@ -75,7 +75,7 @@ def literals(tokens: Sequence[Token]) -> tuple[Literal, ...]:
 
 
 def _is_escape(tokens: Sequence[Token], index: int) -> bool:
-    """Say whether a string tells the escape character of the Unicode string or name before it."""
+    """Tell whether a string is the UESCAPE of the Unicode string or name before it."""
     return (
         2 <= index < len(tokens)
         and tokens[index].kind == "string"

@@ -1,9 +1,9 @@
-"""Tell the numbers of a statement that are no values: positions of columns, and lengths in types."""
+"""Find the numbers of a statement that are not values: positions of columns, and lengths in types."""
 
 from collections.abc import Sequence
 from typing import Final, Literal
 
-from analyzer.lex import Token
+from analyzer.postgres.lex import Token
 
 #: What a bracket holds: items that may be positions, such items in brackets of their own, or neither.
 _Items = Literal["columns", "sets", "none"]
@@ -33,7 +33,7 @@ def places_of_numbers(tokens: Sequence[Token]) -> frozenset[int]:
 
 
 def _positions(tokens: Sequence[Token]) -> frozenset[int]:
-    """Find the numbers that stand alone as an item of a query's ORDER BY, GROUP BY or DISTINCT ON."""
+    """Find the numbers that are an item of a query's ORDER BY, GROUP BY or DISTINCT ON."""
     found: set[int] = set()
     lists: list[_Items] = ["none"]
     queries = [True]

@@ -1,6 +1,6 @@
-"""The one way a capture asks the server: a template, in a savepoint that is rolled back.
+"""The only way a capture queries the server: a template, in a savepoint that is rolled back.
 
-Rolling back gives back the locks the question took, so that a capture holds none between two questions.
+The rollback releases the locks of the query, so that a capture holds none between two queries.
 """
 
 import contextlib
@@ -12,10 +12,11 @@ from typing import Any, LiteralString, cast
 from psycopg import ClientCursor, errors, sql
 from psycopg.rows import DictRow
 
-from analyzer.capture.guard import ChangedError, Guard, Table
-from analyzer.capture.snapshot import NotExamined
+from analyzer.capture.guard import ChangedError, Guard
 from analyzer.db import MARKER, Connection
+from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import NotExaminableError
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render
 
 #: Why one object may refuse to be read while the rest of the database can: a change of it, lock or statement timeout,
@@ -52,8 +53,8 @@ class Reader:
     guard: Guard | None = None
 
     def unread(self) -> list[NotExamined]:
-        """Name the rows that were left out."""
-        reason = "its text is not UTF-8, and the database does not say which encoding it is in (SQL_ASCII)"
+        """List the rows that were skipped."""
+        reason = "its text is not valid UTF-8, and the encoding of the database is unknown (SQL_ASCII)"
         found = {f"{template.replace('_', ' ')}: {_named(row)}" for template, row in self.undecoded if _named(row)}
         return [NotExamined(what=what, reason=reason) for what in sorted(found)]
 
@@ -67,14 +68,14 @@ class Reader:
         rows = self.rows(template, bind, **names)
         if not rows and self.undecoded:
             raise NotExaminableError(
-                f"{template.replace('_', ' ')} of the database is not UTF-8, and the database does not say which "
-                "encoding it is in (SQL_ASCII); rename it, or its role"
+                f"{template.replace('_', ' ')} of the database is not valid UTF-8, and the encoding of the database "
+                "is unknown (SQL_ASCII); rename it, or its role"
             )
         (row,) = rows
         return row
 
     def rows_by_index(
-        self, template: str, /, *, about: Sequence[Table], seq_page_cost: int = 1, **names: object
+        self, template: str, /, *, about: Sequence[QualifiedName], seq_page_cost: int = 1, **names: object
     ) -> list[DictRow]:
         """Ask `capture/<template>` about tables while the planner may read indexes only."""
         return self._rows_about(about, template, names, ("scan_by_index", {"seq_page_cost": str(seq_page_cost)}))
@@ -84,7 +85,7 @@ class Reader:
         template: str,
         /,
         *,
-        about: Table,
+        about: QualifiedName,
         page_cost: int,
         operator_cost: int,
         tuple_cost: int,
@@ -94,14 +95,14 @@ class Reader:
         prices = {"page_cost": page_cost, "operator_cost": operator_cost, "tuple_cost": tuple_cost}
         return self._rows_about((about,), template, names, ("bitmaps_alone", prices))
 
-    def lines(self, template: str, /, *, about: Table, **names: object) -> Generator[str]:
+    def lines(self, template: str, /, *, about: QualifiedName, **names: object) -> Generator[str]:
         """Ask `capture/<template>`, a COPY TO STDOUT, and yield its lines; leaving early cancels it."""
         query = self._query(template, names)
         with contextlib.closing(self._copied(about, query)) as copied:
             for line in copied:
                 yield line.decode(self._encoding).removesuffix("\n")
 
-    def _copied(self, about: Table, query: bytes) -> Generator[bytes]:
+    def _copied(self, about: QualifiedName, query: bytes) -> Generator[bytes]:
         if self.guard is not None:
             yield from self.guard.lines(about, query)
             return
@@ -114,7 +115,7 @@ class Reader:
 
     def _rows_about(
         self,
-        about: Sequence[Table],
+        about: Sequence[QualifiedName],
         template: str,
         names: Mapping[str, object],
         settings: tuple[str, Mapping[str, object]],
@@ -129,7 +130,7 @@ class Reader:
         return self._decoded(template, rows)
 
     def fix_session(self) -> None:
-        """Make text the same whoever captures, for the rest of the transaction."""
+        """Fix the settings that affect output, for the rest of the transaction."""
         self._ask("fix_session", None, {})
         # Without the privilege every leading column costs its index two scans in the counters; nothing else changes.
         with contextlib.suppress(errors.InsufficientPrivilege), self.connection.transaction():
@@ -150,7 +151,7 @@ class Reader:
         return self._decoded(template, self.connection.execute(query, bind).fetchall())
 
     def _decoded(self, template: str, rows: list[DictRow]) -> list[DictRow]:
-        """Leave out, and remember, rows that are not UTF-8."""
+        """Skip, and note, rows that are not valid UTF-8."""
         if self.connection.info.parameter_status("server_encoding") != "SQL_ASCII":
             return rows
         self.undecoded.extend((template, row) for row in rows if _is_undecoded(row))
@@ -171,10 +172,10 @@ def _named(row: DictRow) -> str:
 
 
 def refusal(error: Exception) -> str:
-    """Say in a clause why an object could not be read."""
+    """Return the reason why an object could not be read, as a clause."""
     match error:
         case ChangedError():
-            return "what hangs on it changed while it was captured; capture again"
+            return "objects that depend on it changed during the capture; capture again"
         case errors.LockNotAvailable():
             return "another session holds a lock on it; capture again later"
         case errors.QueryCanceled():

@@ -3,22 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analyzer.capture.bounds import MOST_ROWS
 from analyzer.capture.reader import Reader, grouped
-from analyzer.capture.snapshot import Column, Constraint, NotExamined, Relation, TableActivity
+from analyzer.documents.bounds import MOST_ROWS
+from analyzer.documents.snapshot import Column, Constraint, NotExamined, Relation, TableActivity
 from analyzer.sql import ident
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
-    """Relations that cannot be opened without waiting for another session."""
+    """Relations that are locked by another session."""
 
     oids: tuple[int, ...]
     not_examined: tuple[NotExamined, ...]
 
 
 def read_blocked(reader: Reader) -> Blocked:
-    """Read which relations other sessions hold or want exclusively."""
+    """Read the relations on which other sessions hold or await an ACCESS EXCLUSIVE lock."""
     rows = reader.rows("blocked")
     return Blocked(oids=tuple(row["oid"] for row in rows), not_examined=tuple(_blocked_reasons(rows)))
 
@@ -28,9 +28,9 @@ def _blocked_reasons(rows: list[dict[str, object]]) -> list[NotExamined]:
     return [
         NotExamined(
             what=f"{kinds[str(row['kind'])]} {ident(str(row['schema_name']), str(row['name']))}",
-            reason="another session holds or wants an ACCESS EXCLUSIVE lock on it; capture again later"
+            reason="another session holds or waits for an ACCESS EXCLUSIVE lock on it; capture again later"
             if row["direct"]
-            else "it reads a table that another session holds exclusively; capture again later",
+            else "it reads a table on which another session holds an ACCESS EXCLUSIVE lock; capture again later",
         )
         for row in rows
         if row["kind"] in kinds and not str(row["schema_name"]).startswith("pg_")
@@ -38,7 +38,7 @@ def _blocked_reasons(rows: list[dict[str, object]]) -> list[NotExamined]:
 
 
 def read_relations(reader: Reader, blocked: Blocked) -> dict[int, Relation]:
-    """Read the relations of users, by oid, in order of schema and name; blocked ones are left out."""
+    """Read the relations of users, by oid, in order of schema and name; blocked ones are skipped."""
     rows = reader.rows("relations", {"blocked": list(blocked.oids)})
     for row in rows:  # since 18 a table's owner can write any number
         row["tuples"] = min(row["tuples"], MOST_ROWS) if row["tuples"] >= -1 else -1

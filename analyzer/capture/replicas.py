@@ -1,7 +1,7 @@
-"""Add what replicas counted to the snapshot of their primary.
+"""Add the counters of replicas to the snapshot of their primary.
 
 A physical replica has the primary's catalog and statistics, oids included, and counters of its own: statements it ran,
-indexes it scanned. An index nobody uses on the primary may carry a replica.
+indexes it scanned. An index that is unused on the primary may be essential on a replica.
 """
 
 import math
@@ -13,11 +13,11 @@ from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer.capture.catalog import as_server, read_extensions
-from analyzer.capture.measured import IndexUse, ServerCounters, StatementCounters, StatementUse
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import Index, NotExamined, Relation, Server, Snapshot, TableActivity
 from analyzer.capture.statements import Statements, read_statements
 from analyzer.db import describe, reading
+from analyzer.documents.measured import IndexUse, ServerCounters, StatementCounters, StatementUse
+from analyzer.documents.snapshot import Index, NotExamined, Relation, Server, Snapshot, TableActivity
 from analyzer.errors import CapabilityError, ConflictError
 
 
@@ -31,7 +31,7 @@ class Oids:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:
-    """What one replica counted."""
+    """The counters of one replica."""
 
     name: str
     server: Server
@@ -55,7 +55,7 @@ def check_servers(urls: Sequence[str], *, allow_superuser: bool = True) -> None:
             except errors.InsufficientPrivilege:
                 raise CapabilityError(
                     need="the system identifier of every server",
-                    found=f"{describe(url)} refuses pg_control_system()",
+                    found=f"{describe(url)} denies access to pg_control_system()",
                     remedy="GRANT EXECUTE ON FUNCTION pg_control_system() to the role, or capture one server",
                 ) from None
         for other_url, other in zip(urls, identities, strict=False):
@@ -66,17 +66,17 @@ def check_servers(urls: Sequence[str], *, allow_superuser: bool = True) -> None:
 def _compare(other_name: str, other: DictRow, name: str, identity: DictRow, *, first: bool) -> None:
     if identity["cluster"] != other["cluster"]:
         raise ConflictError(
-            f"{name} is no replica of {other_name}: their system identifiers differ; capture it by itself"
+            f"{name} is not a replica of {other_name}: their system identifiers differ; capture it separately"
         )
     if identity["started_at"] == other["started_at"]:
-        raise ConflictError(f"{name} and {other_name} are the same server; name it once")
+        raise ConflictError(f"{name} and {other_name} are the same server; specify it once")
     if identity["database"] != other["database"]:
-        raise ConflictError(f"{name} and {other_name} are different databases; name the same one of every server")
+        raise ConflictError(f"{name} and {other_name} are different databases; specify the same one on every server")
     if first and not identity["in_recovery"]:
         remedy = (
-            "name the primary first" if other["in_recovery"] else "one of them was promoted; capture each by itself"
+            "specify the primary first" if other["in_recovery"] else "one of them was promoted; capture each separately"
         )
-        raise ConflictError(f"{name} is no replica: it is not in recovery; {remedy}")
+        raise ConflictError(f"{name} is not a replica: it is not in recovery; {remedy}")
 
 
 def add_replicas(
@@ -182,7 +182,7 @@ def _with_scans(index: Index, rows: Sequence[DictRow | None]) -> Index:
 
 
 def _with_table_scans(relation: Relation, rows: Sequence[DictRow | None]) -> Relation:
-    """Sum what reading counts; what writing counts, and how many rows there are, only the primary knows."""
+    """Sum the counters of reads; those of writes, and the numbers of rows, are the primary's."""
     seen = [row for row in rows if row is not None]
     if relation.activity is None or not seen:
         return relation

@@ -1,4 +1,4 @@
-"""Read a bounded sample of each table's rows, when that was asked for.
+"""Read a bounded sample of each table's rows, if requested.
 
 From it the twin learns what no statistics say of the rows: how an expression's values are distributed, how many rows a
 predicate keeps, how large an index over elements gets.
@@ -13,7 +13,7 @@ import psycopg
 
 from analyzer.capture.guard import ChangedError
 from analyzer.capture.reader import REFUSALS, Reader, refusal
-from analyzer.capture.snapshot import NotExamined, Relation, Sample
+from analyzer.documents.snapshot import NotExamined, Relation, Sample
 from analyzer.sql import ident
 
 #: A value that is stored in more bytes than this is left out, and so is its column for the twin.
@@ -31,7 +31,7 @@ _ATTEMPTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Samples:
-    """Samples, and the tables of which there is none."""
+    """Samples, and the tables without one."""
 
     samples: tuple[Sample, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
@@ -69,7 +69,9 @@ def read_samples(
             refused.append(NotExamined(what=what, reason="the role may not read all of its rows and columns"))
             continue
         if left <= 0:
-            refused.append(NotExamined(what=what, reason=f"samples are limited to {TOTAL_BYTES // 1024**2} MB in all"))
+            refused.append(
+                NotExamined(what=what, reason=f"samples are limited to {TOTAL_BYTES // 1024**2} MB in total")
+            )
             continue
         try:
             sample = _read_narrow(reader, table, rows, block_bytes)
@@ -87,7 +89,7 @@ def read_samples(
 
 
 def _read_narrow(reader: Reader, table: Relation, rows: int, block_bytes: int) -> Sample:
-    """Read fewer rows where so many would be too wide."""
+    """Read fewer rows if they are too wide."""
     for _ in range(_ATTEMPTS):
         try:
             return _read(reader, table, draw(table, rows, block_bytes))
@@ -97,7 +99,7 @@ def _read_narrow(reader: Reader, table: Relation, rows: int, block_bytes: int) -
 
 
 def draw(table: Relation, rows: int, block_bytes: int) -> _Draw:
-    """Choose blocks and the share of their rows as ANALYZE does: about one row of a block."""
+    """Choose blocks and a fraction of their rows as ANALYZE does: about one row per block."""
     blocks = max(1, (table.size_bytes or 0) // block_bytes)
     known = table.tuples >= 0 and table.pages > 0
     per_block = max(table.tuples / table.pages, 0.01) if known else _ROWS_PER_BLOCK
@@ -116,7 +118,7 @@ def _read(reader: Reader, table: Relation, drawn: _Draw) -> Sample:
     flags: set[str] = set()
     size = 0
     question = reader.lines(
-        "sample", about=(table.schema_name, table.name),
+        "sample", about=table.full_name,
         schema=table.schema_name, table=table.name, columns=columns, value_bytes=VALUE_BYTES,
         percent=drawn.percent, share=drawn.share, rows=drawn.rows,
     )  # fmt: skip
@@ -140,7 +142,7 @@ def _read(reader: Reader, table: Relation, drawn: _Draw) -> Sample:
 
 
 def _shortened(flag: str, line: str) -> tuple[str, str]:
-    """Leave out, and flag, values whose text is too long."""
+    """Exclude, and flag, values whose text is too long."""
     values = line.split("\t")
     long = [len(value) > _VALUE_CHARACTERS for value in values]
     flag = "".join("1" if is_long else before for before, is_long in zip(flag, long, strict=True))

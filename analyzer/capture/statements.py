@@ -1,4 +1,4 @@
-"""Read pg_stat_statements: what was asked of this database, how often and at what price."""
+"""Read pg_stat_statements: the statements of this database with their counters."""
 
 import re
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from psycopg.rows import DictRow
 from analyzer.capture.catalog import version_numbers
 from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import Extension, NotExamined, Server, StatementCounters
 from analyzer.db import MARKER
+from analyzer.documents.snapshot import Extension, NotExamined, Server, StatementCounters
 from analyzer.errors import CapabilityError
 
 _START = r"^(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
@@ -55,7 +55,7 @@ def read_statements(reader: Reader, *, server: Server, extensions: Sequence[Exte
     except (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter):
         raise CapabilityError(
             need="the text of the statements in pg_stat_statements",
-            found="that of a database in another encoding cannot be shown in this one, and so none is",
+            found="text in the encoding of another database cannot be converted to that of this one",
             remedy="run SELECT pg_stat_statements_reset(0, oid) FROM pg_database WHERE encoding = 0 (SQL_ASCII)",
         ) from None
     named = [row for row in rows if row["queryid"] is not None]
@@ -109,7 +109,7 @@ def _kept(rows: Sequence[DictRow], *, values: bool) -> tuple[list[StatementCount
             query = row["query"] if values else without_literals(row["query"])
         except UnreadableStatementError as error:
             what = f"the statement with queryid {row['queryid']}"
-            dropped.append(NotExamined(what=what, reason=f"its literals cannot be taken out: {error}"))
+            dropped.append(NotExamined(what=what, reason=f"its literals cannot be removed: {error}"))
         else:
             kept.append(_counters(row, query))
     return kept, dropped
@@ -127,7 +127,7 @@ def _hidden(count: int, server: Server) -> list[NotExamined]:
 
 
 def _lost(count: int) -> list[NotExamined]:
-    reason = "the server no longer has their text; it is counted anew after pg_stat_statements_reset()"
+    reason = "the server no longer has their text; run pg_stat_statements_reset() to record them again"
     return [NotExamined(what=f"{count} statements", reason=reason)] if count else []
 
 
@@ -139,6 +139,7 @@ def _carriers(rows: Sequence[DictRow]) -> list[NotExamined]:
 
 def _none(rows: Sequence[DictRow]) -> list[NotExamined]:
     reason = (
-        "pg_stat_statements has recorded none of this database; check pg_stat_statements.track and compute_query_id"
+        "pg_stat_statements has recorded no statement of this database; check pg_stat_statements.track and "
+        "compute_query_id"
     )
     return [] if rows else [NotExamined(what="statements", reason=reason)]

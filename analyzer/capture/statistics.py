@@ -1,4 +1,4 @@
-"""Read planner statistics, the extremes of indexed columns, and what of them the role may not see."""
+"""Read planner statistics, the extremes of indexed columns, and which of them the role cannot read."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,10 +7,11 @@ from psycopg import errors
 from psycopg.rows import DictRow
 from pydantic import ValidationError
 
-from analyzer.capture.admission import breach
 from analyzer.capture.guard import ChangedError
 from analyzer.capture.reader import REFUSALS, Reader, refusal
-from analyzer.capture.snapshot import ColumnStatistics, Extreme, Index, NotExamined, Relation
+from analyzer.documents.admission import breach
+from analyzer.documents.snapshot import ColumnStatistics, Extreme, Index, NotExamined, Relation
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident
 
 #: Tables whose extremes are asked for together: a round trip less for each. Few, for while the first are planned nobody
@@ -22,7 +23,7 @@ _TABLES_NAMED, _COLUMNS_NAMED = 200, 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unreadable:
-    """What the role may not read."""
+    """Statistics that the role cannot read."""
 
     #: oids of tables of which it may not read every row and column.
     oids: frozenset[int]
@@ -41,7 +42,7 @@ class Extremes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ends:
-    """Whose extremes to read."""
+    """A column whose extremes are read."""
 
     schema: str
     table: str
@@ -51,7 +52,7 @@ class _Ends:
 
 
 def read_unreadable(reader: Reader, relations: Sequence[int]) -> Unreadable:
-    """Read which of the relations' statistics the server hides from the role."""
+    """Read which statistics of the relations the role cannot read."""
     rows = reader.rows("unreadable", {"relations": list(relations)})
     return Unreadable(
         oids=frozenset(row["oid"] for row in rows if row["denied"] or row["row_security"] or row["schema_denied"]),
@@ -65,11 +66,11 @@ def read_unreadable(reader: Reader, relations: Sequence[int]) -> Unreadable:
 
 
 def _bounded(rows: Sequence[DictRow]) -> Iterator[NotExamined]:
-    """Name what is hidden, table by table as long as there are not too many of them."""
+    """List hidden statistics, table by table up to a limit."""
     for row in rows[:_TABLES_NAMED]:
         yield from _reasons(row)
     if len(rows) > _TABLES_NAMED:
-        reason = "the role may not read them, or not all of them; GRANT pg_read_all_data to it"
+        reason = "the role lacks the privilege to read some or all of them; GRANT pg_read_all_data to it"
         yield NotExamined(what=f"statistics of {len(rows) - _TABLES_NAMED} more tables", reason=reason)
 
 
@@ -98,7 +99,7 @@ def _reasons(row: DictRow) -> list[NotExamined]:
     reasons.extend(
         NotExamined(
             what=f"statistics of the expressions of index {ident(row['schema_name'], index)}",
-            reason="only the index's owner and pg_read_all_data may see them; GRANT pg_read_all_data to the role",
+            reason="only the index's owner and pg_read_all_data can see them; GRANT pg_read_all_data to the role",
         )
         for index in row["indexes"]
     )
@@ -166,11 +167,11 @@ def _read_ends(reader: Reader, wanted: Sequence[_Ends]) -> list[Extreme]:
     tables = [
         (each.schema, each.table, [(column, column in each.own_types) for column in each.columns]) for each in wanted
     ]
-    rows = reader.rows_by_index("extremes", about=[(each.schema, each.table) for each in wanted], tables=tables)
+    rows = reader.rows_by_index(
+        "extremes", about=[QualifiedName(each.schema, each.table) for each in wanted], tables=tables
+    )
     if len(rows) < len(wanted):
-        raise errors.CharacterNotInRepertoire(
-            "a value is not UTF-8, and the database does not say which encoding it is in"
-        )
+        raise errors.CharacterNotInRepertoire("a value is not valid UTF-8, and the encoding of the database is unknown")
     return [
         Extreme(schema_name=each.schema, table=each.table, column=column, minimum=minimum, maximum=maximum)
         for each, row in zip(wanted, rows, strict=True)
@@ -184,5 +185,5 @@ def _leading_columns(indexes: Sequence[Index]) -> dict[tuple[str, str], tuple[st
         definition, first = index.definition, index.definition.keys[0]
         plain = definition.where is None and first.opclass is None and first.collation is None
         if definition.method == "btree" and index.valid and plain and first.column is not None:
-            leading.setdefault((definition.schema, definition.table), set()).add(first.column)
+            leading.setdefault(definition.full_table, set()).add(first.column)
     return {table: tuple(sorted(columns)) for table, columns in leading.items()}

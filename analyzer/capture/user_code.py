@@ -1,4 +1,4 @@
-"""Find the tables on which planning a statement, or printing a value, could run a function of a user of the database.
+"""Find the tables on which planning a statement, or printing a value, could run a user-defined function.
 
 The planner evaluates what is constant in the index expressions, predicates, checks and policies of a table that it is
 merely asked about, and that with the rights of whoever asks. So nothing is asked about such a table.
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from analyzer.capture.reader import Reader
-from analyzer.capture.snapshot import NotExamined, Relation
+from analyzer.documents.snapshot import NotExamined, Relation
 from analyzer.sql import ident
 
 #: How many tables, and functions of a table, are named one by one.
@@ -18,14 +18,14 @@ _HOLDING_ROWS = frozenset("rm")
 #: the look at them and the plan.
 _MOST_PARTS = 150
 _TOO_MANY = (
-    f"more than {_MOST_PARTS} indexes, statistics objects and checks hang on it, too many to make sure that none "
-    "changes while the table is asked about; --run-user-code allows it"
+    f"more than {_MOST_PARTS} indexes, statistics objects and checks depend on it, too many to verify that none "
+    "changes while the table is read; use --run-user-code to read it anyway"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UserCode:
-    """Tables to leave alone, and of the others what tells later whether that is still true of them."""
+    """Tables not to read, and the fingerprints of the others."""
 
     oids: frozenset[int] = frozenset()
     #: By oid.
@@ -49,7 +49,7 @@ def read_user_code(reader: Reader, relations: Mapping[int, Relation]) -> UserCod
     ]
     if len(gaps) > _TABLES_NAMED:
         what = f"values of {len(gaps) - _TABLES_NAMED} more tables"
-        gaps[_TABLES_NAMED:] = [NotExamined(what=what, reason="planning on them could run functions of users as well")]
+        gaps[_TABLES_NAMED:] = [NotExamined(what=what, reason="planning on them could also run user-defined functions")]
     fingerprints = {row["oid"]: row["fingerprint"] for row in found if row["oid"] not in reasons}
     return UserCode(oids=frozenset(reasons), fingerprints=fingerprints, not_examined=tuple(gaps))
 
@@ -58,6 +58,6 @@ def _reason(functions: tuple[str, ...]) -> str:
     named = ", ".join(functions[:_FUNCTIONS_NAMED])
     more = f" and {len(functions) - _FUNCTIONS_NAMED} more" if len(functions) > _FUNCTIONS_NAMED else ""
     return (
-        f"asking about the table could run {named}{more} with the rights of the role that captures, so neither "
-        "extremes nor samples nor the insides of its indexes were read; --run-user-code allows it"
+        f"reading the table could run {named}{more} with the privileges of the capturing role, so its extremes, "
+        "samples and index internals were not read; use --run-user-code to read them"
     )

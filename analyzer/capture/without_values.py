@@ -1,4 +1,4 @@
-"""Take every constant out of a snapshot that is to leave the building without values.
+"""Remove every constant from a snapshot captured with --no-values.
 
 No value of a row was read. What is left are constants that people wrote into the schema. Where the planner can do
 without, they go; where it cannot (it compares index predicates and partition bounds), they stay and are named.
@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from analyzer.capture.constants import constants_in, has_constants, is_silent, with_unknowns, without_constants
-from analyzer.capture.snapshot import (
+from analyzer.documents.snapshot import (
     Column,
     FunctionDef,
     NotExamined,
@@ -19,7 +19,7 @@ from analyzer.capture.snapshot import (
     Snapshot,
     TypeDef,
 )
-from analyzer.lex import IncompleteError
+from analyzer.postgres.lex import IncompleteError
 from analyzer.sql import ident
 
 #: How many objects one entry names.
@@ -27,7 +27,7 @@ _NAMED = 20
 
 
 def without_values(snapshot: Snapshot) -> Snapshot:
-    """Return the snapshot without the constants of its definitions, and with what of them stays named."""
+    """Return the snapshot without the constants of its definitions; those that remain are listed in it."""
     kept = list(_kept(snapshot))
     used = frozenset(constant for _, _, text in kept for constant in constants_in(text))
     stripped = snapshot.model_copy(
@@ -81,7 +81,7 @@ def _named(kept: Iterable[tuple[str, str, str]]) -> Iterator[NotExamined]:
 
 
 def _lost(before: Snapshot, after: Snapshot) -> Iterator[NotExamined]:
-    """Say what became of definitions, counted by kind."""
+    """List what was done to definitions, counted by kind."""
     kinds = {"v": "views", "m": "materialised views", "r": "tables", "p": "tables", "f": "tables"}
     changed: Counter[str] = Counter()
     for old, new in zip(before.relations, after.relations, strict=True):
@@ -93,13 +93,13 @@ def _lost(before: Snapshot, after: Snapshot) -> Iterator[NotExamined]:
     found = ", ".join(f"{count} {kind}" for kind, count in sorted(changed.items()) if count)
     if found:
         reason = (
-            "left out with the values: defaults and checks with constants are not there, views and policies compare "
+            "excluded with the values: defaults and checks with constants are omitted, views and policies compare "
             "with unknown values, functions have no body"
         )
         yield NotExamined(what=f"constants in the definitions of {found}", reason=reason)
     for lost in (each for each in before.functions if _key(each) not in functions):
         name = f"{ident(lost.schema_name, lost.name)}({lost.arguments})"
-        reason = "its definition cannot be split into words, so its constants cannot be taken out"
+        reason = "its definition cannot be split into tokens, so its constants cannot be removed"
         yield NotExamined(what=f"function {name}", reason=reason)
 
 
@@ -122,7 +122,7 @@ def _type(type_def: TypeDef, used: frozenset[str]) -> TypeDef:
 
 
 def _mentions(constant: str, label: str) -> bool:
-    """Say whether a constant is the label, or an array that holds it."""
+    """Tell whether a constant is the label, or an array that contains it."""
     escaped = re.escape(label.replace("'", "''"))
     return re.search(rf"""(?<=['"{{,]){escaped}(?=['"}},])""", constant) is not None
 

@@ -4,31 +4,57 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
-from analyzer.capture.snapshot import Index, NotExamined, Snapshot
+from analyzer.catalog import Catalog
+from analyzer.checks.registry import DRIFT_RULES, RULES
+from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import ConflictError, InputError, NotExaminableError
-from analyzer.index import IndexDef
-from analyzer.report import model
-from analyzer.report.findings import Fingerprints, RuleCount, SpecFinding
+from analyzer.objects.definition import Definition, Kind, kind_of
+from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef
 from analyzer.specs.diff import Canonical, Change, Comparison
-from analyzer.specs.files import DeclaredSpec, SpecSet
+from analyzer.specs.existing import Existing, existing_objects, table_of
+from analyzer.specs.file import DeclaredSpec, SpecSet
+from analyzer.specs.spec_file import Spec
 from analyzer.sql import ident
 
-#: Code, short name and title of each rule; docs/commands/check.md explains them.
-RULES: Mapping[str, tuple[str, str]] = {
-    "TX301": ("missing-index", "a declared index does not exist"),
-    "TX302": ("different-definition", "an index is defined otherwise than declared"),
-    "TX303": ("invalid-index", "a declared index is INVALID: it costs writes and serves no query"),
-    "TX304": ("unmanaged-index", "an index exists that no spec names, on a table with `manage: all`"),
-    "TX305": ("retired-index", "a retired index still exists"),
-    "TX306": ("different-comment", "an index has another comment than declared"),
-    "TX307": ("different-tablespace", "an index is in another tablespace than declared"),
-    "TX308": ("different-statistics", "an expression has another statistics target than declared"),
-    "TX309": ("renamed-index", "a declared index exists under another name"),
-    "TX310": ("incomparable-index", "a spec contradicts the database, or no server would build it"),
-}
-_OF_SPECS = ("TX301", "TX302", "TX303", "TX306", "TX307", "TX308", "TX309", "TX310")
-_OF_FIELDS = {"tablespace": "TX307", "comment": "TX306", "statistics": "TX308"}
+#: When a spec cannot be compared, whatever its kind.
+_INCOMPARABLE = "TX310"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Codes:
+    """The rules of one kind of object."""
+
+    missing: str
+    different: str
+    #: None for a kind that is never left half made.
+    invalid: str | None
+    unmanaged: str
+    retired: str
+    renamed: str
+    #: Of what differs without a new build.
+    attributes: Mapping[str, str]
+
+    def of_specs(self) -> tuple[str, ...]:
+        """Return those that every approved spec is compared by."""
+        found = (self.missing, self.different, self.invalid, self.renamed, *self.attributes.values(), _INCOMPARABLE)
+        return tuple(code for code in found if code is not None)
+
+
+_CODES: Mapping[Kind, _Codes] = {
+    "index": _Codes(
+        missing="TX301", different="TX302", invalid="TX303", unmanaged="TX304", retired="TX305", renamed="TX309",
+        attributes={"tablespace": "TX307", "comment": "TX306", "statistics": "TX308"},
+    ),
+    "statistics": _Codes(
+        missing="TX313", different="TX314", invalid=None, unmanaged="TX315", retired="TX316", renamed="TX318",
+        attributes={"target": "TX317"},
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +63,13 @@ class Drift:
 
     findings: tuple[SpecFinding, ...]
     checks: tuple[RuleCount, ...]
-    #: Declared indexes that were compared.
+    #: Declared objects that were compared.
     objects: int
-    not_examined: tuple[model.NotExamined, ...]
+    not_examined: tuple[NotExamined, ...]
 
 
 @dataclass(slots=True, kw_only=True)
-class _Book:
+class _Findings:
     """What has been found so far."""
 
     findings: list[SpecFinding] = field(default_factory=list[SpecFinding])
@@ -55,12 +81,12 @@ class _Book:
         self.findings.append(
             SpecFinding(
                 code=code,
-                severity="error",
+                severity=RULES[code].severity,
                 object=name,
                 message=message,
                 file=str(file),
                 line=line,
-                rule=RULES[code][0],
+                rule=RULES[code].name,
                 fingerprint=self.fingerprints.of(code, name),
             )
         )
@@ -70,34 +96,33 @@ class _Book:
         return tuple(
             RuleCount(
                 code=code,
-                title=title,
+                title=RULES[code].title,
                 examined=self.examined[code],
                 skipped=len(self.skipped.get(code, ())),
                 skipped_because=tuple(sorted(set(self.skipped.get(code, ())))),
                 flagged=flagged[code],
             )
-            for code, (_, title) in RULES.items()
+            for code in (rule.code for rule in DRIFT_RULES)
         )
 
 
 def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps: Sequence[NotExamined] = ()) -> Drift:
-    """Compare every approved and retired spec with the captured indexes; `gaps` are what the twin could not have.
+    """Compare every approved and retired spec with the captured objects; `gaps` are what the twin could not have.
 
     Raises NotExaminableError when there is nothing to compare, or nothing could be.
     """
     wanted = [spec for spec in specs.specs if spec.spec.state in {"approved", "retired"}]
     if not wanted and not specs.managed:
-        raise NotExaminableError("no approved spec is declared; twindex pull writes specs of the indexes that exist")
+        raise NotExaminableError("no approved spec is declared; twindex pull writes specs of what exists")
 
-    def rows(schema: str, table: str) -> float | None:
-        relation = snapshot.relation(schema, table)
-        return None if relation is None or relation.tuples < 0 else relation.tuples
-
-    book, missing = _Book(), _Missing(snapshot, gaps)
+    book, missing = _Findings(), _Missing(snapshot, gaps)
     readable = tuple(spec for spec in specs.specs if missing.table(spec) is None)
-    comparison = Comparison(replace(specs, specs=readable), snapshot.indexes, canonical, rows)
+    comparison = Comparison(
+        replace(specs, specs=readable), existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows
+    )
     for spec in wanted:
-        codes = ("TX305",) if spec.spec.state == "retired" else _OF_SPECS
+        own = _CODES[spec.kind]
+        codes = (own.retired,) if spec.spec.state == "retired" else own.of_specs()
         reason = missing.table(spec) or _compare(book, comparison, spec, missing)
         for code in codes:
             if reason is None:
@@ -107,7 +132,7 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
     if wanted and not book.examined:
         raise NotExaminableError(f"no spec could be compared: {next(iter(book.skipped.values()))[0]}")
     _compare_unnamed(book, comparison, specs, snapshot)
-    skipped = tuple(model.NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
+    skipped = tuple(NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
     return Drift(
         findings=tuple(book.findings),
         checks=book.counts(),
@@ -124,13 +149,13 @@ class _Missing:
         self._unread = {gap.what.partition(" ")[2]: gap.reason for gap in snapshot.not_examined}
         self._gaps = gaps
 
-    def table(self, spec: DeclaredSpec) -> str | None:
+    def table(self, spec: DeclaredSpec[Spec]) -> str | None:
         """Say why the table of a spec was not captured, when that is the reason why it is not there."""
         if self._snapshot.relation(spec.schema, spec.table) is not None:
             return None
         return self._unread.get(ident(spec.schema, spec.table))
 
-    def on_twin(self, spec: DeclaredSpec) -> str | None:
+    def on_twin(self, spec: DeclaredSpec[Spec]) -> str | None:
         """Say what of the twin may be the reason why it refuses a definition."""
         table = f"{spec.schema}.{spec.table}"
         for gap in self._gaps:
@@ -139,14 +164,14 @@ class _Missing:
         return None
 
 
-def _compare(book: _Book, comparison: Comparison, spec: DeclaredSpec, missing: _Missing) -> str | None:
+def _compare(book: _Findings, comparison: Comparison, spec: DeclaredSpec[Spec], missing: _Missing) -> str | None:
     """Compare one spec; return why it could not be."""
     try:
         change = comparison.change(spec)
     except (InputError, ConflictError) as error:
         reason = missing.on_twin(spec)
         if reason is None:
-            book.find("TX310", spec.file, spec.line, _name(spec), str(error).removeprefix(f"{spec.where}: "))
+            book.find(_INCOMPARABLE, spec.file, spec.line, _name(spec), str(error).removeprefix(f"{spec.where}: "))
         return reason
     if change is not None:
         for code, message in _say(change, spec, comparison):
@@ -154,51 +179,61 @@ def _compare(book: _Book, comparison: Comparison, spec: DeclaredSpec, missing: _
     return None
 
 
-def _say(change: Change, spec: DeclaredSpec, comparison: Comparison) -> Iterator[tuple[str, str]]:
-    current, name = change.current, spec.spec.name
+def _say(change: Change, spec: DeclaredSpec[Spec], comparison: Comparison) -> Iterator[tuple[str, str]]:
+    current, name, codes = change.current, spec.spec.name, _CODES[spec.kind]
+    made = "build" if spec.kind == "index" else "creation"
     if change.kind == "drop":
-        yield "TX305", f"{name} is retired and still exists; twindex revise writes its drop"
+        yield codes.retired, f"{name} is retired, but still exists; twindex revise writes a revision that drops it"
         return
     if current is None:
-        yield "TX301", f"{name} does not exist on {change.index.qualified_table}; twindex revise writes its build"
+        table = change.definition.qualified_table
+        yield codes.missing, f"{name} does not exist on {table}; twindex revise writes its {made}"
         return
-    if not current.valid:
-        yield "TX303", f"{name} is INVALID, left by a build that failed; twindex revise writes its build"
+    if not current.valid and codes.invalid is not None:
+        yield codes.invalid, f"{name} is INVALID after a failed build; twindex revise writes the build"
         return
     if change.kind == "rename":
-        yield "TX309", f"{name} exists as {current.definition.name}; twindex revise writes the renaming"
-    definition = tuple(part for part in change.differs if part not in _OF_FIELDS)
+        yield codes.renamed, f"{name} exists as {current.definition.name}; twindex revise writes the rename"
+    definition = tuple(part for part in change.differs if part not in codes.attributes)
     if definition:
-        left, right = comparison.printed(change.index), comparison.printed(current.definition)
+        left, right = comparison.printed(change.definition), comparison.printed(current.definition)
         parts = "; ".join(f"{part}: spec {_show(left, part)}, database {_show(right, part)}" for part in definition)
-        yield "TX302", f"{name} is defined otherwise, {parts}"
+        yield codes.different, f"{name} has a different definition, {parts}"
     for part in change.differs:
-        if part in _OF_FIELDS:
+        if part in codes.attributes:
             left, right = _attribute(change, current, part)
-            yield _OF_FIELDS[part], f"{name} has another {part}: spec {left}, database {right}"
+            yield codes.attributes[part], f"{name} has another {part}: spec {left}, database {right}"
 
 
-def _show(index: IndexDef, part: str) -> str:
-    """Write one part of a definition as CREATE INDEX does."""
-    if part == "keys":
-        bare = replace(index, name="i", where=None, include=(), parameters=(), nulls_not_distinct=False).ddl()
+def _show(definition: Definition, part: str) -> str:
+    """Write one part of a definition as the statement that creates it does."""
+    if isinstance(definition, IndexDef) and part == "keys":
+        bare = replace(definition, name="i", where=None, include=(), parameters=(), nulls_not_distinct=False).ddl()
         return bare[bare.index(" (") + 1 :]
-    value: object = getattr(index, part)
-    if part == "parameters":
-        return ", ".join(f"{name}={setting}" for name, setting in index.parameters) or "none"
+    if isinstance(definition, IndexDef) and part == "parameters":
+        return ", ".join(f"{name}={setting}" for name, setting in definition.parameters) or "none"
+    if part == "kinds":
+        return ", ".join(definition.kinds if isinstance(definition, StatisticsDef) else ()) or "the default"
+    value: object = getattr(definition, part)
     if isinstance(value, tuple):
-        return ", ".join(ident(name) for name in index.include) or "none"
+        names = cast("tuple[str, ...]", value)
+        return ", ".join(name if part == "expressions" else ident(name) for name in names) or "none"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _attribute(change: Change, current: Index, part: str) -> tuple[str, str]:
+def _attribute(change: Change, current: Existing, part: str) -> tuple[str, str]:
+    """Write what is declared and what exists of a part that differs without a new build."""
+    wanted = change.definition
+    if isinstance(wanted, StatisticsDef) or not isinstance(current, Index):
+        targets = (each.target if isinstance(each, StatisticsDef) else None for each in (wanted, current.definition))
+        left, right = ("the default" if target is None else str(target) for target in targets)
+        return left, right
     match part:
         case "tablespace":
-            return change.index.tablespace or "the default", current.definition.tablespace or "the default"
+            return wanted.tablespace or "the default", current.definition.tablespace or "the default"
         case "comment":
-            return repr(change.comment) if change.comment else "none", repr(
-                current.comment
-            ) if current.comment else "none"
+            left, right = (repr(text) if text else "none" for text in (change.comment, current.comment))
+            return left, right
         case _:
             return _targets(change.statistics), _targets(current.statistics_targets)
 
@@ -207,15 +242,16 @@ def _targets(statistics: tuple[tuple[int, int], ...]) -> str:
     return ", ".join(f"{target} of key {position}" for position, target in statistics) or "the default"
 
 
-def _compare_unnamed(book: _Book, comparison: Comparison, specs: SpecSet, snapshot: Snapshot) -> None:
+def _compare_unnamed(book: _Findings, comparison: Comparison, specs: SpecSet, snapshot: Snapshot) -> None:
     for change in comparison.unnamed():
-        name = change.index.qualified_name
-        file, line = specs.managed[change.index.schema, change.index.table]
-        message = f"{change.index.name} on {change.index.qualified_table} is named by no spec, and the file manages all"
-        book.find("TX304", file, line, name, message)
-    managed = (i for i in snapshot.indexes if (i.definition.schema, i.definition.table) in specs.managed)
-    book.examined["TX304"] = sum(1 for _ in managed)
+        gone = change.definition
+        file, line = specs.managed[gone.full_table]
+        message = f"{gone.name} on {gone.qualified_table} has no spec, and the file says manage: all"
+        book.find(_CODES[kind_of(gone)].unmanaged, file, line, gone.qualified_name, message)
+    for each in existing_objects(snapshot):
+        if table_of(each) in specs.managed:
+            book.examined[_CODES[kind_of(each.definition)].unmanaged] += 1
 
 
-def _name(spec: DeclaredSpec) -> str:
+def _name(spec: DeclaredSpec[Spec]) -> str:
     return ident(spec.schema, spec.spec.name)

@@ -9,15 +9,12 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 
+from analyzer.checks.registry import ENVIRONMENT_RULES, PLUGIN_MISSING, TRANSACTION_OPEN
+from analyzer.checks.rule import Rule
+from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
 from analyzer.migrate.alembic_plugin import NAME
 from analyzer.paths import is_file
-from analyzer.report.findings import Fingerprints, RuleCount, SpecFinding
 
-#: Code, short name and title of each rule; docs/rules/ has a page for each.
-RULES = {
-    "TX311": ("comparison-off", "autogenerate does not see the specs and would drop their indexes"),
-    "TX312": ("transaction-open", "env.py hands Alembic a connection that is in a transaction"),
-}
 _PLUGIN = "analyzer.migrate.alembic_plugin"
 _WILDCARD = "alembic.autogenerate.*"
 #: What begins a transaction when it is called on a connection.
@@ -26,7 +23,7 @@ _ENDS = frozenset({"commit", "rollback"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class EnvironmentCheck:
     """What looking at the environment gave."""
 
     findings: tuple[SpecFinding, ...] = ()
@@ -35,13 +32,13 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Hit:
-    code: str
+    rule: Rule
     line: int
     message: str
     rewrite: str
 
 
-def examine_environment(config: Path) -> Look:
+def examine_environment(config: Path) -> EnvironmentCheck:
     """Look at the env.py of an Alembic project; what cannot be read is skipped, and why is said."""
     try:
         project = Config(config, toml_file=config.parent / "pyproject.toml")
@@ -49,7 +46,7 @@ def examine_environment(config: Path) -> Look:
     except CommandError as error:
         return _skipped(" ".join(str(error).split()))
     if script is None:
-        return _skipped(f"there is no {config} here")
+        return _skipped(f"{config} does not exist in this directory")
     path = Path(script.env_py_location)
     try:
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -57,16 +54,16 @@ def examine_environment(config: Path) -> Look:
         return _skipped(f"{path} cannot be read: {error}")
     hits = (*_unseen(tree, _imported_by_revision(script)), *_in_transaction(tree))
     prints = Fingerprints()
-    return Look(
+    return EnvironmentCheck(
         findings=tuple(_finding(hit, path, prints) for hit in hits),
-        checks=tuple(_count(code, flagged=sum(hit.code == code for hit in hits)) for code in RULES),
+        checks=tuple(_count(rule, flagged=sum(hit.rule is rule for hit in hits)) for rule in ENVIRONMENT_RULES),
     )
 
 
 def _unseen(tree: ast.Module, imported_elsewhere: bool) -> Iterator[_Hit]:  # noqa: FBT001 - one private caller
     if not imported_elsewhere and not any(_imports_plugin(node) for node in ast.walk(tree)):
         yield _Hit(
-            code="TX311",
+            rule=PLUGIN_MISSING,
             line=1,
             message="neither env.py nor a revision imports twindex's plugin: alembic revision --autogenerate would "
             "drop every index that only a spec declares",
@@ -77,9 +74,9 @@ def _unseen(tree: ast.Module, imported_elsewhere: bool) -> Iterator[_Hit]:  # no
             listed = {each.value for each in keyword.value.elts if isinstance(each, ast.Constant)}
             if not listed & {_WILDCARD, NAME} or f"~{NAME}" in listed:
                 yield _Hit(
-                    code="TX311",
+                    rule=PLUGIN_MISSING,
                     line=keyword.value.lineno,
-                    message="autogenerate_plugins leaves out twindex's comparison of the specs",
+                    message="autogenerate_plugins excludes the plugin of twindex",
                     rewrite=f'add "{_WILDCARD}" or "{NAME}"',
                 )
 
@@ -108,10 +105,10 @@ def _in_transaction(tree: ast.Module) -> Iterator[_Hit]:
             open_since = None if _method(node) in _ENDS else node
         if isinstance(open_since, ast.Call):
             yield _Hit(
-                code="TX312",
+                rule=TRANSACTION_OPEN,
                 line=open_since.lineno,
-                message=f"`{ast.unparse(open_since)[:60]}` begins a transaction before context.configure(); in it no "
-                "index can be built concurrently, and alembic upgrade refuses the first index step",
+                message=f"`{ast.unparse(open_since)[:60]}` starts a transaction before context.configure(), in which "
+                "no index can be built concurrently; alembic upgrade would fail at the first index step",
                 rewrite="engine.connect() instead of begin(); no statement before configure(), or a commit() after it",
             )
 
@@ -148,26 +145,26 @@ def _method(call: ast.Call) -> str:
 
 def _finding(hit: _Hit, path: Path, prints: Fingerprints) -> SpecFinding:
     return SpecFinding(
-        code=hit.code,
-        severity="warning",
+        code=hit.rule.code,
+        severity=hit.rule.severity,
         object=path.name,
         message=hit.message,
         rewrite=hit.rewrite,
         file=path.as_posix(),
         line=hit.line,
-        rule=RULES[hit.code][0],
-        fingerprint=prints.of(hit.code, path.name),
+        rule=hit.rule.name,
+        fingerprint=prints.of(hit.rule.code, path.name),
     )
 
 
-def _skipped(reason: str) -> Look:
-    return Look(checks=tuple(_count(code, because=(reason,)) for code in RULES))
+def _skipped(reason: str) -> EnvironmentCheck:
+    return EnvironmentCheck(checks=tuple(_count(rule, because=(reason,)) for rule in ENVIRONMENT_RULES))
 
 
-def _count(code: str, *, flagged: int = 0, because: tuple[str, ...] = ()) -> RuleCount:
+def _count(rule: Rule, *, flagged: int = 0, because: tuple[str, ...] = ()) -> RuleCount:
     return RuleCount(
-        code=code,
-        title=RULES[code][1],
+        code=rule.code,
+        title=rule.title,
         examined=0 if because else 1,
         skipped=len(because),
         skipped_because=because,

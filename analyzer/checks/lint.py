@@ -1,62 +1,53 @@
-"""Ask every rule about every declared index, by the text alone or with what a database and a twin add."""
+"""Ask every rule about every declared object, by the text alone or with what a database and a twin add."""
 
 import dataclasses
 import datetime as dt
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from analyzer.checks import suppressions
-from analyzer.checks.expressions import looks_like_expression
+from analyzer.checks.lint_findings import LintFindings, apply_suppressions, rule_counts
 from analyzer.checks.registry import (
     ABOUT_FILES,
-    BAD_SUPPRESSION,
     DECLARED_IN_MODEL,
     DECLARED_TWICE,
-    EXPIRED_SUPPRESSION,
+    LINT_RULES,
     REFUSED,
-    RULES,
     UNREADABLE,
-    UNUSED_SUPPRESSION,
 )
-from analyzer.checks.rejection import rule_of
-from analyzer.checks.rule import Hit, Known, Rule, Subject, Unknown
-from analyzer.checks.suppressions import Ignore, Malformed
-from analyzer.errors import InputError, NotExaminableError, RejectedError
-from analyzer.index import IndexDef
-from analyzer.report.findings import (
+from analyzer.checks.rule import Known, Rule, Subject, Unknown, Violation
+from analyzer.checks.spec.expressions import looks_like_expression
+from analyzer.checks.spec.sqlstates import rule_of
+from analyzer.checks.spec.statistics import (
+    CHECKS,
+    REFUSED_STATISTICS,
+    StatisticsSubject,
+    refused_rule,
+    statistics_subjects,
+)
+from analyzer.documents.findings import (
     FindingsDocument,
-    Fingerprints,
-    RuleCount,
     SpecFinding,
-    Suppression,
     TextEdit,
-    by_severity,
 )
-from analyzer.report.model import NotExamined
+from analyzer.documents.not_examined import NotExamined
+from analyzer.errors import InputError, NotExaminableError, RejectedError
+from analyzer.objects.definition import Kind
+from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef
+from analyzer.postgres.identifiers import MOST_BYTES, fits
+from analyzer.specs.diff import Canonical
 from analyzer.specs.edits import edits_of
-from analyzer.specs.model import spec_entry
-from analyzer.specs.source import Entry, Problem, Source
-from analyzer.specs.tree import MOST_SHOWN, Part, dump_mapping
+from analyzer.specs.index import spec_entry
+from analyzer.specs.spec_file import Spec
+from analyzer.specs.statistics import StatisticsSpec
+from analyzer.specs.tolerant import Entry, Problem, Source
+from analyzer.specs.yaml_tree import MOST_SHOWN, Part, dump_mapping
 from analyzer.sql import ident, shortened
 
-#: Builds a definition on the flat twin and returns it as the server prints it; raises RejectedError or InputError.
-Build = Callable[[IndexDef], IndexDef]
+AnySubject = Subject | StatisticsSubject
 
 _TEXT_BASIS = "the text of the specs alone"
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What came together so far."""
-
-    findings: list[SpecFinding] = field(default_factory=list[SpecFinding])
-    examined: Counter[str] = field(default_factory=Counter[str])
-    skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    #: Rules that could not look at a spec, by file and line of the spec.
-    unseen: set[tuple[str, int, str]] = field(default_factory=set[tuple[str, int, str]])
-    prints: Fingerprints = field(default_factory=Fingerprints)
 
 
 def lint(
@@ -64,7 +55,7 @@ def lint(
     *,
     today: dt.date,
     known: Known | None = None,
-    build: Build | None = None,
+    build: Canonical | None = None,
     basis: str = _TEXT_BASIS,
     model_indexes: Sequence[IndexDef] | None = None,
     not_examined: Iterable[NotExamined] = (),
@@ -73,44 +64,46 @@ def lint(
 
     Raises NotExaminableError when the files hold no spec.
     """
-    subjects = tuple(_subjects(sources, known, build))
+    subjects, statistics = tuple(_subjects(sources, known, build)), statistics_subjects(sources, known, build)
     problems = [(source, problem) for source in sources for problem in source.problems]
-    if not subjects and not problems:
-        raise NotExaminableError("no spec was found to lint; name spec files, or a directory of them")
-    tally = _Tally()
+    if not subjects and not statistics and not problems:
+        raise NotExaminableError("no specs found; specify spec files, or a directory of them")
+    tally = LintFindings()
     for source, problem in problems:
         _add_problem(tally, source, problem)
-    for where in dict.fromkeys((str(s.path), p.spec_line) for s, p in problems if p.spec_line is not None):
-        for rule in _about_specs():
-            _skip_at(tally, where, rule, "the spec cannot be read")
+    unread = dict.fromkeys((str(s.path), p.spec_line, p.section) for s, p in problems if p.spec_line is not None)
+    for path, line, section in unread:
+        for rule in _about_specs("statistics" if section == StatisticsSpec.section else "index"):
+            _skip_at(tally, (path, line), rule, "the spec is invalid")
     declared = _by_table(subjects)
     for subject in subjects:
         _examine(tally, replace(subject, declared=declared))
-    _add_twice(tally, subjects)
+    for each in statistics:
+        _examine_statistics(tally, each)
+    _add_twice(tally, (*subjects, *statistics))
     _add_models(tally, subjects, model_indexes, build)
-    open_findings, suppressed = _suppress(tally, sources, today)
+    open_findings, suppressed = apply_suppressions(tally, sources, today)
     return FindingsDocument(
         command="lint",
         basis=basis,
-        objects=len(subjects) + len({(s.path, p.spec_line) for s, p in problems if p.spec_line is not None}),
+        objects=len(subjects) + len(statistics) + len(unread),
         findings=tuple(open_findings),
         suppressed=tuple(suppressed),
-        checks=tuple(_counts(tally, open_findings, suppressed)),
+        checks=tuple(rule_counts(tally, open_findings, suppressed)),
         not_examined=tuple(not_examined),
     )
 
 
-def _about_specs() -> Iterator[Rule]:
-    return (rule for rule in RULES.values() if rule.code not in ABOUT_FILES)
+def _about_specs(kind: Kind = "index") -> Iterator[Rule]:
+    return (rule for rule in LINT_RULES.values() if rule.code not in ABOUT_FILES and rule.kind == kind)
 
 
-def _subjects(sources: Sequence[Source], known: Known | None, build: Build | None) -> Iterator[Subject]:
+def _subjects(sources: Sequence[Source], known: Known | None, build: Canonical | None) -> Iterator[Subject]:
     for source in sources:
         for entry in source.entries:
             declared = entry.declared
-            relation = known.facts.relations.get((declared.schema, declared.table)) if known else None
-            rows = known.facts.rows(relation) if known is not None and relation is not None else None
-            index = declared.spec.index(declared.schema, declared.table, rows or None)
+            rows = known.catalog.indexed_rows(declared.schema, declared.table) if known is not None else None
+            index = declared.spec.definition(declared.schema, declared.table, rows)
             subject = Subject(entry=entry, index=index, known=known)
             yield replace(subject, built=_built(index, build)) if build and _wanted(subject) else subject
 
@@ -122,11 +115,11 @@ def _by_table(subjects: Iterable[Subject]) -> dict[tuple[str, str], tuple[Subjec
     return {table: tuple(each) for table, each in found.items()}
 
 
-def _wanted(subject: Subject) -> bool:
+def _wanted(subject: AnySubject) -> bool:
     return subject.spec.state in ("proposed", "approved")
 
 
-def _built(index: IndexDef, build: Build) -> IndexDef | RejectedError:
+def _built(index: IndexDef, build: Canonical) -> IndexDef | RejectedError:
     # A twin has no tablespaces; TX120 looks those up elsewhere.
     wanted = replace(index, tablespace=None)
     try:
@@ -137,10 +130,10 @@ def _built(index: IndexDef, build: Build) -> IndexDef | RejectedError:
         return RejectedError(statement=index.name, sqlstate="42601", message=str(error))
 
 
-def _examine(tally: _Tally, subject: Subject) -> None:
+def _examine(tally: LintFindings, subject: Subject) -> None:
     refused = rule_of(subject.built, subject) if isinstance(subject.built, RejectedError) else None
-    asked = {code: list(rule.check(subject)) for code, rule in RULES.items()} if _wanted(subject) else {}
-    if refused == "TX101" and any(isinstance(a, Hit) for a in asked["TX102"]):
+    asked = {code: list(rule.check(subject)) for code, rule in LINT_RULES.items()} if _wanted(subject) else {}
+    if refused == "TX101" and any(isinstance(a, Violation) for a in asked["TX102"]):
         refused = "TX102"
     for rule in _about_specs():
         code = rule.code
@@ -150,49 +143,62 @@ def _examine(tally: _Tally, subject: Subject) -> None:
             if code in ("TX118", "TX119") and subject.spec.state == "retired":
                 asked[code] = list(rule.check(subject))
             else:
-                _skip(tally, subject, rule, f"state: {subject.spec.state}, so it is not built")
+                _skip(tally, subject, rule, _not_made(subject))
                 continue
-        hits, unknown = _answers(subject, rule, asked[code], refused)
-        if unknown and not hits:
-            for reason in unknown:
-                _skip(tally, subject, rule, reason)
-            continue
-        tally.examined[code] += 1
-        for hit in hits:
-            tally.findings.append(_finding(tally, subject, rule, hit))
+        _record(tally, subject, rule, *_answers(subject, rule, asked[code], refused))
+
+
+def _examine_statistics(tally: LintFindings, subject: StatisticsSubject) -> None:
+    for rule in _about_specs("statistics"):
+        asked = list(CHECKS[rule.code](subject)) if _wanted(subject) else [Unknown(reason=_not_made(subject))]
+        _record(tally, subject, rule, *_answers(subject, rule, asked, refused_rule(subject)))
+
+
+def _not_made(subject: AnySubject) -> str:
+    return f"state: {subject.spec.state}, so it is not {'built' if isinstance(subject, Subject) else 'created'}"
+
+
+def _record(tally: LintFindings, subject: AnySubject, rule: Rule, hits: list[Violation], unknown: list[str]) -> None:
+    if unknown and not hits:
+        for reason in unknown:
+            _skip(tally, subject, rule, reason)
+        return
+    tally.examined[rule.code] += 1
+    tally.findings += [_finding(tally, subject, rule, hit) for hit in hits]
 
 
 def _answers(
-    subject: Subject, rule: Rule, answers: Sequence[Hit | Unknown], refused: str | None
-) -> tuple[list[Hit], list[str]]:
+    subject: AnySubject, rule: Rule, answers: Sequence[Violation | Unknown], refused: str | None
+) -> tuple[list[Violation], list[str]]:
     """Let the server overrule the text where it was asked: what it builds is right, what it refuses is not."""
-    hits = [answer for answer in answers if isinstance(answer, Hit)]
+    hits = [answer for answer in answers if isinstance(answer, Violation)]
     unknown = list(dict.fromkeys(answer.reason for answer in answers if isinstance(answer, Unknown)))
     if isinstance(subject.built, RejectedError) and rule.code == refused:
         detail = f" ({subject.built.detail})" if subject.built.detail else ""
-        return hits or [Hit(message=f"the server refuses it: {subject.built.message}{detail}")], []
+        return hits or [Violation(message=f"the server rejects it: {subject.built.message}{detail}")], []
     if not rule.decided_by_server:
         return hits, unknown
     if subject.built is None:
-        return hits, ["only a server can say; give -d URL or --snapshot"] if rule is REFUSED else unknown
-    if isinstance(subject.built, IndexDef):
+        only_server = not unknown and rule.code in (REFUSED.code, REFUSED_STATISTICS)
+        return hits, ["requires a server; use -d URL or --snapshot"] if only_server else unknown
+    if isinstance(subject.built, IndexDef | StatisticsDef):
         return [], []
     return hits, [] if hits else [f"the server stopped at {refused} before it looked"]
 
 
-def _skip(tally: _Tally, subject: Subject, rule: Rule, reason: str) -> None:
+def _skip(tally: LintFindings, subject: AnySubject, rule: Rule, reason: str) -> None:
     _skip_at(tally, (str(subject.entry.declared.file), subject.entry.part.line), rule, reason)
 
 
-def _skip_at(tally: _Tally, where: tuple[str, int], rule: Rule, reason: str) -> None:
+def _skip_at(tally: LintFindings, where: tuple[str, int], rule: Rule, reason: str) -> None:
     tally.skipped.setdefault(rule.code, []).append(reason)
     tally.unseen.add((*where, rule.code))
 
 
-def _finding(tally: _Tally, subject: Subject, rule: Rule, hit: Hit) -> SpecFinding:
+def _finding(tally: LintFindings, subject: AnySubject, rule: Rule, hit: Violation) -> SpecFinding:
     built, changed = subject.built, fixed_entry(subject, hit) or {}
     state = built.sqlstate if isinstance(built, RejectedError) and rule.decided_by_server else None
-    name = str(subject.index.qualified_name)
+    name = str(subject.definition.qualified_name)
     place = ".".join(str(step) for step in hit.at)
     return SpecFinding(
         code=rule.code,
@@ -206,14 +212,16 @@ def _finding(tally: _Tally, subject: Subject, rule: Rule, hit: Hit) -> SpecFindi
         fix=_fix(changed),
         edits=_edits(subject.entry.text, subject.entry.part, changed),
         sqlstate=state or (rule.sqlstates[0] if len(rule.sqlstates) == 1 else None),
-        fingerprint=tally.prints.of(rule.code, str(subject.index.qualified_table), name, place),
+        fingerprint=tally.prints.of(rule.code, str(subject.definition.qualified_table), name, place),
     )
 
 
-def fixed_entry(subject: Subject, hit: Hit) -> dict[str, Any] | None:
+def fixed_entry(subject: AnySubject, hit: Violation) -> dict[str, Any] | None:
     """Return the keys of the spec that a fix changes; None as a value takes the key out."""
     if hit.fix is None and not hit.fix_keys:
         return None
+    if isinstance(subject, StatisticsSubject):
+        return dict(hit.fix_keys)
     before = spec_entry(subject.index, state="approved", why="", evidence={})
     after = spec_entry(hit.fix or subject.index, state="approved", why="", evidence={})
     names = [name for name in dict.fromkeys((*after, *before)) if before.get(name) != after.get(name)]
@@ -236,23 +244,28 @@ def _edits(text: str, spec: Part, changed: Mapping[str, Any]) -> tuple[TextEdit,
     return tuple(TextEdit(**dataclasses.asdict(edit)) for edit in edits_of(text, spec, changed))
 
 
-def _add_problem(tally: _Tally, source: Source, problem: Problem) -> None:
+def _add_problem(tally: LintFindings, source: Source, problem: Problem) -> None:
     rule, message = UNREADABLE, problem.message
     changed: dict[str, Any] = {}
     at = problem.location[-1] if problem.location else None
-    if at == "name" and isinstance(problem.value, str) and len(problem.value.encode()) > 63:
-        rule = RULES["TX114"]
-        message = f"the name has {len(problem.value.encode())} bytes; PostgreSQL cuts it to 63, where two may meet"
+    if problem.location[:1] == ("kinds",) and problem.entry is not None:
+        rule = LINT_RULES["TX133"]
+    elif at == "name" and isinstance(problem.value, str) and not fits(problem.value):
+        rule = LINT_RULES["TX135" if problem.section == StatisticsSpec.section else "TX114"]
+        message = (
+            f"the name has {len(problem.value.encode())} bytes; PostgreSQL cuts it to {MOST_BYTES}, where two may meet"
+        )
     elif problem.location[:1] == ("keys",) and isinstance(problem.value, str) and problem.entry is not None:
         key = looks_like_expression(problem.value)
         if key is not None:
-            rule = RULES["TX104"]
-            message = f"{shortened(problem.value, MOST_SHOWN)!r} is an expression; a bare text is a column's name"
+            rule = LINT_RULES["TX104"]
+            message = f"{shortened(problem.value, MOST_SHOWN)!r} is an expression, but a plain string is a column name"
             keys = [{"expression": k} if k == problem.value else k for k in problem.entry["keys"]]
             changed = {"keys": keys}
     name = str(problem.entry.get("name", "")) if problem.entry is not None else ""
     schema = source.table.rpartition(".")[0]
-    shown = f"{schema}.{ident(name)}" if name and schema else source.table or source.path.name
+    is_name = bool(name) and "\0" not in name
+    shown = f"{schema}.{ident(name)}" if is_name and schema else source.table or source.path.name
     place = ".".join(str(step) for step in problem.location)
     tally.findings.append(
         SpecFinding(
@@ -264,30 +277,30 @@ def _add_problem(tally: _Tally, source: Source, problem: Problem) -> None:
     )  # fmt: skip
 
 
-def _add_twice(tally: _Tally, subjects: Sequence[Subject]) -> None:
-    first: dict[tuple[str, str], Entry] = {}
+def _add_twice(tally: LintFindings, subjects: Sequence[AnySubject]) -> None:
+    first: dict[tuple[type, str, str], Entry[Spec]] = {}
     for subject in subjects:
         tally.examined[DECLARED_TWICE.code] += 1
-        key = (subject.index.schema, subject.index.name)
+        key = (type(subject), subject.definition.schema, subject.definition.name)
         other = first.setdefault(key, subject.entry)
         if other is not subject.entry:
             where = f"{other.declared.file.as_posix()}:{other.line(('name',))}"
-            hit = Hit(message=f"{subject.index.qualified_name} is declared already at {where}", at=("name",))
+            hit = Violation(message=f"{subject.definition.qualified_name} is already declared at {where}", at=("name",))
             tally.findings.append(_finding(tally, subject, DECLARED_TWICE, hit))
 
 
 def _add_models(
-    tally: _Tally, subjects: Sequence[Subject], models: Sequence[IndexDef] | None, build: Build | None
+    tally: LintFindings, subjects: Sequence[Subject], models: Sequence[IndexDef] | None, build: Canonical | None
 ) -> None:
     for subject in subjects:
         if models is None:
-            _skip(tally, subject, DECLARED_IN_MODEL, "no model was given; name one with --metadata module:attribute")
+            _skip(tally, subject, DECLARED_IN_MODEL, "no model specified; use --metadata module:attribute")
             continue
         tally.examined[DECLARED_IN_MODEL.code] += 1
         other = _of_model(subject, models, build)
         if other is not None:
-            hit = Hit(
-                message=f"{subject.index.qualified_name} is declared in the SQLAlchemy model too"
+            hit = Violation(
+                message=f"{subject.index.qualified_name} is also declared in the SQLAlchemy model"
                 + ("" if other.name == subject.index.name else f", there as {other.name}"),
                 at=("name",),
                 rewrite="keep it in one place: remove the Index() of the model, or the spec",
@@ -295,7 +308,7 @@ def _add_models(
             tally.findings.append(_finding(tally, subject, DECLARED_IN_MODEL, hit))
 
 
-def _of_model(subject: Subject, models: Sequence[IndexDef], build: Build | None) -> IndexDef | None:
+def _of_model(subject: Subject, models: Sequence[IndexDef], build: Canonical | None) -> IndexDef | None:
     """Find the index of a model that has the name of a declared one, or its definition as far as that is known."""
     own = subject.index
     if subject.spec.state == "rejected":
@@ -307,60 +320,3 @@ def _of_model(subject: Subject, models: Sequence[IndexDef], build: Build | None)
     others = (each for each in models if (each.schema, each.table) == (own.schema, own.table) and each.keys)
     wanted = own if exact is None else subject.built
     return next((each for each in others if (each if exact is None else _built(each, exact)) == wanted), None)
-
-
-def _suppress(tally: _Tally, sources: Sequence[Source], today: dt.date) -> tuple[list[SpecFinding], list[SpecFinding]]:
-    open_findings, suppressed = list(tally.findings), list[SpecFinding]()
-    for source in sources:
-        for each in suppressions.read_suppressions(source):
-            if isinstance(each, Malformed):
-                open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, each.problem))
-            elif each.code not in RULES or each.code in ABOUT_FILES:
-                problem = f"{each.code} is no rule that can be ignored; see twindex explain"
-                open_findings.append(_about_comment(tally, source, BAD_SUPPRESSION, each.line, problem))
-            elif each.until is not None and each.until < today:
-                message = f"the suppression of {each.code} ended on {each.until}; mend the spec or decide anew"
-                open_findings.append(_about_comment(tally, source, EXPIRED_SUPPRESSION, each.line, message))
-            else:
-                meant = [f for f in open_findings if _means(source, each, f)]
-                open_findings = [f for f in open_findings if f not in meant]
-                suppression = Suppression(reason=each.reason, until=each.until, line=each.line)
-                suppressed += [f.model_copy(update={"suppression": suppression}) for f in meant]
-                if not meant and (str(source.path), each.spec_line, each.code) not in tally.unseen:
-                    message = f"nothing to suppress: {each.code} finds nothing here; remove the comment"
-                    open_findings.append(_about_comment(tally, source, UNUSED_SUPPRESSION, each.line, message))
-    return open_findings, suppressed
-
-
-def _means(source: Source, ignore: Ignore, finding: SpecFinding) -> bool:
-    if finding.code != ignore.code or finding.file != source.path.as_posix() or finding.line is None:
-        return False
-    last = next((last for first, last in source.spans if first == ignore.spec_line), ignore.spec_line)
-    return ignore.spec_line <= finding.line <= last
-
-
-def _about_comment(tally: _Tally, source: Source, rule: Rule, line: int, message: str) -> SpecFinding:
-    return SpecFinding(
-        code=rule.code, severity=rule.severity, rule=rule.name, object=source.table or source.path.name,
-        message=message, file=source.path.as_posix(), line=line,
-        fingerprint=tally.prints.of(rule.code, source.table or source.path.name, message),
-    )  # fmt: skip
-
-
-def _counts(
-    tally: _Tally, open_findings: Sequence[SpecFinding], suppressed: Sequence[SpecFinding]
-) -> Iterator[RuleCount]:
-    flagged = Counter(finding.code for finding in open_findings)
-    hidden = Counter(finding.code for finding in by_severity(suppressed))
-    for code, rule in RULES.items():
-        reasons = tally.skipped.get(code, [])
-        objects = {key for key in tally.unseen if key[2] == code}
-        yield RuleCount(
-            code=code,
-            title=rule.title,
-            examined=tally.examined[code],
-            skipped=len(objects),
-            flagged=flagged[code],
-            suppressed=hidden[code],
-            skipped_because=tuple(sorted(set(reasons))),
-        )

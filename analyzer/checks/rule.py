@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from analyzer.advise.facts import Facts, type_name
-from analyzer.capture.snapshot import Column, ColumnStatistics, Index, Relation
+from analyzer.catalog import Catalog, type_name
+from analyzer.documents.findings import Severity
+from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
-from analyzer.index import IndexDef, Key
-from analyzer.report.model import Severity
-from analyzer.specs.model import Spec
-from analyzer.specs.source import Entry
+from analyzer.objects.definition import Kind
+from analyzer.objects.index import IndexDef, Key
+from analyzer.specs.index import IndexSpec
+from analyzer.specs.tolerant import Entry
 from analyzer.workload.shapes import TableShape
 
 
@@ -18,9 +19,7 @@ from analyzer.workload.shapes import TableShape
 class Known:
     """What a database adds to the text of the specs; the twin's answers are in each Subject."""
 
-    facts: Facts
-    #: Every index that exists, by (schema, name).
-    indexes: Mapping[tuple[str, str], Index]
+    catalog: Catalog
     #: What the recorded statements ask of each table, by (schema, table); None when there are none.
     uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
 
@@ -29,7 +28,7 @@ class Known:
 class Subject:
     """One declared index as the rules see it."""
 
-    entry: Entry
+    entry: Entry[IndexSpec]
     index: IndexDef
     #: None when there is only the text.
     known: Known | None = None
@@ -41,9 +40,14 @@ class Subject:
     )
 
     @property
-    def spec(self) -> Spec:
+    def spec(self) -> IndexSpec:
         """Return the spec as written."""
         return self.entry.declared.spec
+
+    @property
+    def definition(self) -> IndexDef:
+        """Return the index, as the subject of any kind does its object."""
+        return self.index
 
     @property
     def table(self) -> tuple[str, str]:
@@ -58,19 +62,17 @@ class Subject:
     @property
     def existing(self) -> Index | None:
         """Return the index of that name in the database, when there is one."""
-        return self.known.indexes.get((self.index.schema, self.index.name)) if self.known is not None else None
+        return self.known.catalog.index(self.index.schema, self.index.name) if self.known is not None else None
 
     @property
     def relation(self) -> Relation | None:
         """Return the table, when it is known."""
-        return self.known.facts.relations.get((self.index.schema, self.index.table)) if self.known else None
+        return self.known.catalog.relations.get(self.index.full_table) if self.known else None
 
     @property
     def rows(self) -> float | None:
-        """Return the estimated rows of the table; None when it was never analysed or is unknown."""
-        if self.known is None or self.relation is None:
-            return None
-        return self.known.facts.rows(self.relation) or None
+        """Return the estimated rows the index is of; None when the table was never analysed or is unknown."""
+        return self.known.catalog.indexed_rows(*self.table) or None if self.known is not None else None
 
     def column(self, name: str | None) -> Column | None:
         """Return a column of the table, when it is known."""
@@ -84,30 +86,30 @@ class Subject:
         """Return the bare name of a column's type, when it is known; domains count as what they are made of."""
         if column is None or self.known is None:
             return None
-        return type_name(self.known.facts.underlying(column.type))
+        return type_name(self.known.catalog.underlying(column.type))
 
     def statistics(self, name: str | None) -> ColumnStatistics | None:
         """Return the statistics of a column, when there are any."""
         if self.known is None or self.relation is None or name is None:
             return None
-        return self.known.facts.statistics(self.relation, name)
+        return self.known.catalog.statistics(self.relation, name)
 
     @property
     def uses(self) -> tuple[TableShape, ...] | None:
-        """Return what the recorded statements ask of the table; None when there are none."""
+        """Return the conditions of the recorded statements on the table; None without such statements."""
         if self.known is None or self.known.uses is None:
             return None
-        return self.known.uses.get((self.index.schema, self.index.table), ())
+        return self.known.uses.get(self.index.full_table, ())
 
     def has_extension(self, name: str) -> bool | None:
         """Say whether an extension is installed; None when that is not known."""
         if self.known is None:
             return None
-        return any(each.name == name for each in self.known.facts.snapshot.extensions)
+        return any(each.name == name for each in self.known.catalog.snapshot.extensions)
 
     def has_available(self, name: str) -> bool:
         """Say whether the server could install an extension; yes when that is not known."""
-        available = None if self.known is None else self.known.facts.snapshot.server.available_extensions
+        available = None if self.known is None else self.known.catalog.snapshot.server.available_extensions
         return available is None or name in available
 
     def with_key(self, number: int, **changes: Any) -> IndexDef:
@@ -124,7 +126,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
+class Violation:
     """The rule is broken."""
 
     message: str
@@ -145,13 +147,13 @@ class Unknown:
     reason: str
 
 
-Answer = Hit | Unknown
+Answer = Violation | Unknown
 Check = Callable[[Subject], Iterable[Answer]]
 
-NEEDS_TABLE = Unknown(reason="the table's columns and types are known only with -d URL or --snapshot")
-NEEDS_SERVER = Unknown(reason="only a server can say; give -d URL or --snapshot")
+NEEDS_TABLE = Unknown(reason="requires the columns and types of the table; use -d URL or --snapshot")
+NEEDS_SERVER = Unknown(reason="requires a server; use -d URL or --snapshot")
 NEEDS_STATISTICS = Unknown(reason="the table has no statistics; ANALYZE it and capture again")
-NEEDS_STATEMENTS = Unknown(reason="no recorded statements; give -d URL or --snapshot with pg_stat_statements")
+NEEDS_STATEMENTS = Unknown(reason="no recorded statements; use -d URL or --snapshot with pg_stat_statements")
 
 
 def never(_: Subject) -> Iterator[Answer]:
@@ -163,14 +165,24 @@ def never(_: Subject) -> Iterator[Answer]:
 class Rule:
     """One rule; docs/rules/CODE.md explains it."""
 
-    #: TX1.. errors, TX2.. warnings and notes; never reused.
+    #: TX1.. errors and TX2.. warnings of specs, TX3.. of databases, TX9.. of deploys; never reused.
     code: str
+    #: Short name, as findings show it.
     name: str
     severity: Severity
-    #: What is wrong, in a clause.
+    #: The finding in a phrase of at most 100 characters, such as "predicate is not boolean".
     title: str
+    #: Former short names, which are accepted wherever a name is.
+    aliases: tuple[str, ...] = ()
     #: What a server answers to the bad spec; empty when it accepts it.
     sqlstates: tuple[str, ...] = ()
     check: Check = never
+    #: The kind of object it is asked about.
+    kind: Kind = "index"
     #: The server's building or refusing decides; without one the text answers as far as it can.
     decided_by_server: bool = False
+
+    @property
+    def page(self) -> str:
+        """Return the name of the file that explains it."""
+        return f"{self.code}.md"

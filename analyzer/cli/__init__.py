@@ -20,7 +20,7 @@ from analyzer.console import passwords, without_passwords
 from analyzer.errors import InputError, TwindexError
 from analyzer.paths import reason_of
 
-#: Command and module, in the order of a day's work.
+#: Command and module, in the order in which they are normally used.
 COMMANDS = {
     "demo": "analyzer.cli.demo",
     "capture": "analyzer.cli.capture",
@@ -36,16 +36,16 @@ COMMANDS = {
     "sql": "analyzer.cli.sql",
 }
 
-#: What a shell reports of a process that a signal ended.
+#: Exit status of a process terminated by signal N: 128 + N.
 _BY_SIGNAL = 128
 #: EX_SOFTWARE of sysexits.h.
 _DEFECT = 70
-#: Characters of an unforeseen error's text.
+#: Maximum length of an unexpected error's text.
 _MOST_OF_AN_ERROR = 300
 
 
 class LazyGroup(click.Group):
-    """Import a command's module only when it is asked for, so that `twindex --help` is quick."""
+    """Import the module of a command only to run it or to show its help."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands."""
@@ -60,19 +60,19 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="twindex")
 def cli() -> None:
-    """Keep a PostgreSQL schema fast: capture, propose indexes with proof, review them as YAML, deploy with Alembic."""
+    """Propose PostgreSQL indexes with evidence, review them as YAML, deploy them with Alembic."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; whatever goes wrong ends in one line on stderr and an exit status."""
+    """Run the command line; every failure is one line on stderr and an exit status."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a character shows its number
+        if isinstance(stream, io.TextIOWrapper):  # characters the terminal cannot show are escaped
             stream.reconfigure(errors="backslashreplace")
     stdout.reserve()
-    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of is raised and told besides
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # its warnings are also raised as exceptions
     try:
         with warnings.catch_warnings(), _terminable():
-            # What a library warns of is for whoever develops, and may quote what it was given.
+            # Warnings of libraries are for developers, and may quote user input.
             warnings.showwarning = _warn
             status = _run(arguments)
     except (console.UnreadError, BrokenPipeError):
@@ -96,7 +96,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         return _complain(str(error), error.exit_status)
     except (console.UnreadError, BrokenPipeError):
         raise
-    except Exception as error:  # noqa: BLE001 - the last resort: nobody above could say it better
+    except Exception as error:  # noqa: BLE001 - the last resort: no caller handles it
         return _confess(error, arguments)
     return done if isinstance(done, int) else 0  # an int is what a click.exceptions.Exit carried
 
@@ -123,17 +123,17 @@ def _complain(message: str, status: int) -> int:
 
 
 def _of_path(error: Exception) -> InputError | None:
-    """Return what to say where the system refused a path that is not twindex's own: the user can change that."""
+    """Return an InputError if the system refused access to a path outside twindex, which the user can fix."""
     if not isinstance(error, OSError) or not isinstance(error.filename, str | bytes):
         return None
     path = Path(os.fsdecode(error.filename))
     if path.is_relative_to(Path(__file__).parents[1]):
         return None
-    return InputError(f"{path} cannot be used ({reason_of(error)}); name another path, or change that")
+    return InputError(f"{path} cannot be used ({reason_of(error)}); specify another path, or fix its permissions")
 
 
 def _confess(error: Exception, arguments: Sequence[str] | None) -> int:
-    """Say in one line that a path or twindex is at fault, and where; the traceback only to whoever asks for it."""
+    """Report an internal error, or an inaccessible path, in one line; the traceback only with TWINDEX_DEBUG."""
     secrets = passwords(" ".join(arguments or ()))
     if os.environ.get("TWINDEX_DEBUG"):
         console.tell_traceback(error, secrets)
@@ -145,7 +145,7 @@ def _confess(error: Exception, arguments: Sequence[str] | None) -> int:
 
 
 def _place(error: Exception) -> str:
-    """Say where in twindex an error came up, as file:line."""
+    """Return file:line of the innermost frame in twindex."""
     package = Path(__file__).parents[1]
     last = f"{package.name}"
     step = error.__traceback__
@@ -166,7 +166,7 @@ def _warn(
 
 @contextlib.contextmanager
 def _terminable() -> Generator[None]:
-    """Turn the signals that would end us into an exit that unwinds; one that nohup has set aside stays so."""
+    """Turn terminating signals into an exit that unwinds; signals ignored by nohup stay ignored."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -181,7 +181,7 @@ def _terminable() -> Generator[None]:
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:
-    """Unwind, so that clusters are stopped and removed; the next signal does not cut that short."""
+    """Unwind, so that clusters are stopped and removed; later signals are ignored."""
     signal.signal(number, signal.SIG_IGN)
     if number == signal.SIGINT:
         raise KeyboardInterrupt

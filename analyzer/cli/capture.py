@@ -6,47 +6,44 @@ from pathlib import Path
 
 import click
 
-from analyzer.capture import snapshot as snapshots
-from analyzer.capture.snapshot import Snapshot
-from analyzer.cli.options import (
-    Database,
-    read_snapshot,
-    resolve_database,
-    superuser_option,
-    user_code_option,
-    warn_of_superuser,
-)
+from analyzer.cli.inputs import progress, resolve_database, warn_of_superuser
+from analyzer.cli.options import Database, superuser_option, user_code_option
 from analyzer.console import tell
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.paths import is_directory, reason_of
 from analyzer.visible import visible
+from analyzer.workflows.capture import read_database
 
 #: How many of the reasons for not examining something the summary names.
 _REASONS_SHOWN = 3
 
 
-@click.command()
+@click.command(short_help="Read a database into a snapshot file.")
 @click.option(
     "-d",
     "--database",
     "databases",
     metavar="URL",
     multiple=True,
-    help="The primary, and then its replicas, whose counters are added; libpq or postgresql+psycopg:// URLs  "
+    help="The primary, then its replicas, whose counters are added; libpq or postgresql+psycopg:// URLs  "
     "[default: $DATABASE_URL, then sqlalchemy.url of alembic.ini]",
 )
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="File to write, mode 0600.")
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Snapshot file to write, with mode 0600."
+)
 @click.option(
     "--samples",
     "sample_rows",
     type=click.IntRange(1, 100_000),
     metavar="N",
-    help="Take N rows of each table along, for estimates of expressions, predicates and GIN indexes.",
+    help="Sample N rows of each table, for better estimates of expressions, predicates and GIN indexes.",
 )
-@click.option("--no-values", is_flag=True, help="Leave out every value of a row and every literal of a statement.")
+@click.option("--no-values", is_flag=True, help="Exclude all column values and all literals of statements.")
 @user_code_option
 @superuser_option
-@click.option("--quiet", is_flag=True, help="Neither progress nor summary on stderr.")
+@click.option("--quiet", is_flag=True, help="Show neither progress nor summary on stderr.")
 def command(
     *,
     databases: tuple[str, ...],
@@ -57,22 +54,27 @@ def command(
     allow_superuser: bool,
     quiet: bool,
 ) -> None:
-    """Read a database's catalog, statistics and statements into a snapshot file; nothing is written to it."""
+    """Read the catalog, statistics and recorded statements of a database into a snapshot file.
+
+    The database is only read.
+    """
     if sample_rows and no_values:
-        raise InputError("--samples takes rows along and --no-values leaves every value out; give one of the two")
+        raise InputError("--samples and --no-values cannot be used together; --samples stores values")
     _check_writable(output)
     warn_of_superuser(Database(allow_superuser=allow_superuser), run_user_code=run_user_code)
     with contextlib.ExitStack() as stack:
         named = [Database(url=each, allow_superuser=allow_superuser) for each in databases or (None,)]
         primary, *replicas = [stack.enter_context(resolve_database(each)) for each in named]
-        snapshot = read_snapshot(
-            primary,
-            quiet=quiet,
-            values=not no_values,
-            sample_rows=sample_rows or 0,
-            replicas=[replica.url for replica in replicas],
-            run_user_code=run_user_code,
-        )
+        with progress(quiet=quiet) as shown:
+            snapshot = read_database(
+                primary.url,
+                replicas=[replica.url for replica in replicas],
+                values=not no_values,
+                sample_rows=sample_rows or 0,
+                run_user_code=run_user_code,
+                allow_superuser=primary.allow_superuser,
+                progress=shown,
+            )
     try:
         snapshots.dump(snapshot, output)
     except OSError as error:
@@ -82,17 +84,17 @@ def command(
 
 
 def _check_writable(output: Path) -> None:
-    """Refuse, before the database is read, what could not be written afterwards."""
+    """Check before reading the database that the output can be written."""
     if is_directory(output):
         raise InputError(f"{output} is a directory; give -o a file name")
     if not is_directory(output.parent):
-        raise InputError(f"{output.parent} does not exist; make that directory, or give -o another file name")
+        raise InputError(f"{output.parent} does not exist; create that directory, or give -o another file name")
     if not os.access(output.parent, os.W_OK):
         raise InputError(f"{output} cannot be written (permission denied); give -o another file name")
 
 
 def summary(snapshot: Snapshot, output: Path) -> str:
-    """Say in one line what a snapshot holds and what it lacks."""
+    """Summarise in one line what a snapshot contains and what is missing."""
     tables = sum(1 for relation in snapshot.relations if relation.kind in {"r", "p", "m", "f"})
     counts = (
         f"{output}: {tables} tables, {len(snapshot.indexes)} indexes, {len(snapshot.statements)} statements, "

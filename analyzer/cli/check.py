@@ -5,62 +5,40 @@ from pathlib import Path
 
 import click
 
-from analyzer.checks.drift import find_drift
-from analyzer.checks.environment import examine_environment
-from analyzer.cli.findings import Format, emit_findings, findings_options
+from analyzer.cli.inputs import progress, resolve_snapshot, specs_directory
 from analyzer.cli.options import (
-    Database,
-    database_option,
+    Output,
+    Source,
+    emit,
     fail_on_option,
-    progress,
-    quiet_option,
-    resolve_snapshot,
-    source_argument,
-    specs_directory,
+    output_options,
+    source_options,
     specs_option,
     twin_options,
 )
 from analyzer.config import load_config
-from analyzer.report.findings import FindingsDocument
-from analyzer.report.model import Severity
-from analyzer.specs.files import load_specs
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.documents.findings import FindingsDocument, Severity
+from analyzer.specs.file import load_specs
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.workflows.check import check
 
 
-@click.command()
-@source_argument
-@database_option
+@click.command(short_help="Compare the specs with a database.")
+@source_options
 @specs_option
 @twin_options
 @fail_on_option
-@findings_options
-@quiet_option
-def command(
-    *,
-    snapshot: Path | None,
-    database: Database,
-    specs: Path | None,
-    wanted: Wanted,
-    fail_on: Severity,
-    output_format: Format | None,
-    outputs: tuple[Path, ...],
-    quiet: bool,
-) -> None:
-    """Compare the approved specs with the indexes that exist; only reads the database."""
+@output_options(FindingsDocument)
+def command(*, source: Source, specs: Path | None, choice: PlannerChoice, fail_on: Severity, output: Output) -> None:
+    """Compare the approved specs with the existing indexes and statistics, and report every difference.
+
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now. The database is
+    only read.
+    """
     declared = load_specs(specs_directory(specs))
-    captured = resolve_snapshot(snapshot, database, quiet=quiet, statements=False, run_user_code=wanted.run_user_code)
-    with progress(quiet=quiet) as tell, open_twin(captured, wanted=wanted, progress=tell) as twin:
-        drift = find_drift(declared, captured, twin.canonical, gaps=twin.not_examined)
-        planner = twin.planner
-    environment = examine_environment(load_config().alembic)
-    document = FindingsDocument(
-        command="check",
-        basis=f"database {captured.server.database}, definitions as a {planner} prints them",
-        objects=drift.objects,
-        findings=(*drift.findings, *environment.findings),
-        checks=(*drift.checks, *environment.checks),
-        not_examined=drift.not_examined,
-    )
-    emit_findings(document, outputs, output_format)
+    snapshot = resolve_snapshot(source, quiet=output.quiet, statements=False, run_user_code=choice.run_user_code)
+    with progress(quiet=output.quiet) as tell:
+        document = check(snapshot, declared, load_config().alembic, choice=choice, progress=tell)
+    emit(document, output)
     if document.reaches(fail_on):
         sys.exit(1)

@@ -18,17 +18,21 @@ from analyzer.demo.story import Outcome
 from analyzer.terminal import Description, is_terminal, of_stderr
 
 
-@click.command()
-@click.option("--fast", is_flag=True, help="Less data: a minute instead of five.")
+@click.command(short_help="Run the whole workflow on an embedded server.")
+@click.option("--fast", is_flag=True, help="Load less data: about a third of the time.")
 @click.option(
     "--dir",
     "directory",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where to put project, snapshots, report and database  [default: .twindex/demo]",
+    help="Directory for the project, snapshots, report and database  [default: .twindex/demo]",
 )
 @quiet_option
 def command(*, fast: bool, directory: Path | None, quiet: bool) -> None:
-    """Migrate, load, work, capture, propose, revise, upgrade, verify and report, on a server of its own."""
+    """Run the whole workflow on an embedded server.
+
+    Migrate a reference schema, load data, run a workload, capture, propose, revise, upgrade, run the workload again,
+    verify and report.
+    """
     target = directory or load_config().development / "demo"
     started = time.monotonic()
     with _stages(quiet=quiet) as progress:
@@ -38,7 +42,7 @@ def command(*, fast: bool, directory: Path | None, quiet: bool) -> None:
 
 @contextmanager
 def _stages(*, quiet: bool) -> Generator[Callable[[str, float | None], None]]:
-    """Show a progress bar per stage on stderr; lines instead when it is not a terminal."""
+    """Show a progress bar per stage on stderr, or one line per stage if stderr is not a terminal."""
     if not is_terminal(sys.stderr):
         seen: set[str] = set()
 

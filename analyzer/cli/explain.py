@@ -2,19 +2,25 @@
 
 import click
 
-from analyzer.checks.registry import overview, page
+from analyzer.checks.registry import RULES, page
 from analyzer.console import put, say
+from analyzer.migrate.hazards import HazardCode
 
 
-@click.command()
+@click.command(short_help="Explain a rule: meaning, reason, remedy.")
 @click.argument("rule", required=False)
 def command(*, rule: str | None) -> None:
-    """Print what a rule means, why it is one and what to do; without RULE, list them all.
+    """Explain a rule: its meaning, the reason for it and the remedy; without RULE, list all rules.
 
-    RULE is a code such as TX101, or its short name.
+    RULE is a code, e.g. TX101, a short name, e.g. missing-index, or the code of a hazard of a revision.
     """
+    hazard = HazardCode.__members__.get((rule or "").upper())
+    if hazard is not None:
+        say(f"{hazard}, a hazard: the step {hazard.summary}")
+        say(f"twindex revise --refuse-hazard {hazard} writes no revision with such a step")
+        return
     if rule is not None:
         put(page(rule))
         return
-    for code, severity, name, title in overview():
-        say(f"{code}  {severity:<8} {name:<30} {title}")
+    for each in RULES.values():
+        say(f"{each.code}  {each.severity:<8} {each.name:<30} {each.title}")

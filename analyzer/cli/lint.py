@@ -1,10 +1,8 @@
 """`twindex lint`: specs that cannot or should not be built."""
 
-import contextlib
-import datetime as dt
 import importlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,31 +10,27 @@ import click
 from sqlalchemy import Table
 
 from analyzer import stdout
-from analyzer.advise.facts import Facts
-from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import NotExamined as SnapshotGap
-from analyzer.capture.snapshot import Snapshot, load
-from analyzer.checks.known import known_of
-from analyzer.checks.lint import lint
-from analyzer.cli.findings import Format, emit_findings, findings_options
+from analyzer.cli.inputs import progress, resolve_database, warn_of_superuser
 from analyzer.cli.options import (
     Database,
+    Output,
+    Source,
     database_option,
+    emit,
     fail_on_option,
-    progress,
-    quiet_option,
-    resolve_database,
+    output_options,
     twin_options,
 )
-from analyzer.cli.options import Source as Origin
 from analyzer.config import load_config
-from analyzer.errors import CapabilityError, InputError
-from analyzer.index import IndexDef
-from analyzer.report.findings import FindingsDocument
-from analyzer.report.model import NotExamined, Severity
-from analyzer.specs.models import model_indexes
-from analyzer.specs.source import Source, load_sources
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.documents.findings import FindingsDocument, Severity
+from analyzer.documents.snapshot import Snapshot, load
+from analyzer.errors import InputError
+from analyzer.objects.index import IndexDef
+from analyzer.specs.sqlalchemy_indexes import model_indexes
+from analyzer.specs.tolerant import load_sources
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.workflows.capture import read_with_statements_if_recorded
+from analyzer.workflows.lint import lint_against, lint_text
 
 
 def _metadata(text: str) -> tuple[IndexDef, ...]:
@@ -58,40 +52,20 @@ def _metadata(text: str) -> tuple[IndexDef, ...]:
     return model_indexes(cast("Mapping[str, Table]", tables).values(), str(metadata.schema or "public"))
 
 
-def _exact(
-    sources: Sequence[Source],
-    snapshot: Snapshot,
-    models: tuple[IndexDef, ...] | None,
-    wanted: Wanted,
-    tell: Callable[[str], None],
-) -> FindingsDocument:
-    with open_twin(snapshot, wanted=wanted, progress=tell) as twin:
-        tell("lint")
-        gaps = [NotExamined(what=gap.what, reason=gap.reason) for gap in (*snapshot.not_examined, *twin.not_examined)]
-        return lint(
-            sources,
-            today=dt.datetime.now(tz=dt.UTC).date(),
-            known=known_of(Facts(snapshot)),
-            build=twin.canonical,
-            basis=f"{twin.planner} of database {snapshot.server.database}",
-            model_indexes=models,
-            not_examined=gaps,
-        )
-
-
-@click.command()
+@click.command(short_help="Check the specs themselves, with file and line.")
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
 @database_option
 @click.option(
     "--snapshot",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Compare with a file of `twindex capture` instead of a database.",
+    help="Check against this file of `twindex capture` instead of a database.",
 )
-@click.option("--metadata", metavar="MODULE:ATTRIBUTE", help="SQLAlchemy MetaData whose indexes no spec may repeat.")
+@click.option(
+    "--metadata", metavar="MODULE:ATTRIBUTE", help="SQLAlchemy MetaData; report specs that repeat one of its indexes."
+)
 @twin_options
 @fail_on_option
-@findings_options
-@quiet_option
+@output_options(FindingsDocument)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -100,64 +74,37 @@ def command(
     database: Database,
     snapshot: Path | None,
     metadata: str | None,
-    wanted: Wanted,
+    choice: PlannerChoice,
     fail_on: Severity,
-    output_format: Format | None,
-    outputs: tuple[Path, ...],
-    quiet: bool,
+    output: Output,
 ) -> None:
-    """Say which specs cannot or should not be built, with file and line.
+    """Report specs that cannot or should not be built, with file and line.
 
-    PATHS are spec files or directories of them. By itself the command reads the files alone; with -d or --snapshot the
-    specs are built on a twin, which makes the answers exact.
+    PATHS are spec files or directories of them. Without -d or --snapshot the command reads only the files; with one of
+    them it builds the specs on a twin, which makes the findings exact.
     """
     if database.url is not None and snapshot is not None:
-        raise InputError(f"both {snapshot} and -d are given; name one source")
+        raise InputError(f"{snapshot} and -d cannot be used together; specify one source")
     models = _metadata(metadata) if metadata is not None else None
     sources = load_sources(paths or (load_config().specs,))
     if database.url is None and snapshot is None:
-        document = lint(sources, today=dt.datetime.now(tz=dt.UTC).date(), model_indexes=models)
+        document = lint_text(sources, models=models)
     else:
-        document = _against(sources, database, snapshot, models, wanted, quiet=quiet)
-    emit_findings(document, outputs, output_format)
+        source = Source(database=database, snapshot=snapshot)
+        captured = _snapshot(source, quiet=output.quiet, run_user_code=choice.run_user_code)
+        with progress(quiet=output.quiet) as tell:
+            document = lint_against(sources, captured, models=models, choice=choice, progress=tell)
+    emit(document, output)
     if document.reaches(fail_on):
         ctx.exit(1)
 
 
-def _captured(source: Origin, wanted: Wanted, tell: Callable[[str], None]) -> Snapshot:
-    """Capture with the recorded statements where the server has them; only some warnings ask for those."""
-
-    def captured_with(*, statements: bool) -> Snapshot:
-        return capture(
-            source.url,
-            statements=statements,
-            run_user_code=wanted.run_user_code,
-            allow_superuser=source.allow_superuser,
-            progress=lambda what: tell(f"capture: {what}"),
+def _snapshot(source: Source, *, quiet: bool, run_user_code: bool) -> Snapshot:
+    """Load the snapshot file, or capture with the recorded statements if there are any: few rules need them."""
+    if source.snapshot is not None:
+        return load(source.snapshot)
+    warn_of_superuser(source.database, run_user_code=run_user_code)
+    with resolve_database(source.database) as found, progress(quiet=quiet) as tell:
+        return read_with_statements_if_recorded(
+            found.url, run_user_code=run_user_code, allow_superuser=found.allow_superuser, progress=tell
         )
-
-    try:
-        return captured_with(statements=True)
-    except CapabilityError as error:
-        captured = captured_with(statements=False)
-        gap = SnapshotGap(what="recorded statements", reason=str(error))
-        return captured.model_copy(update={"not_examined": (*captured.not_examined, gap)})
-
-
-def _against(
-    sources: Sequence[Source],
-    database: Database,
-    snapshot: Path | None,
-    models: tuple[IndexDef, ...] | None,
-    wanted: Wanted,
-    *,
-    quiet: bool,
-) -> FindingsDocument:
-    with contextlib.ExitStack() as stack:
-        tell = stack.enter_context(progress(quiet=quiet))
-        if snapshot is not None:
-            captured = load(snapshot)
-        else:
-            origin = stack.enter_context(resolve_database(database))
-            captured = _captured(origin, wanted, tell)
-        return _exact(sources, captured, models, wanted, tell)

@@ -1,38 +1,29 @@
-"""Options that several commands share, and what they resolve to."""
+"""Options shared by several commands; `inputs` reads what they name."""
 
-import contextlib
 import functools
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
-import psycopg
-from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 
-from analyzer.capture import snapshot as snapshots
-from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
-from analyzer.config import Config, configured_url, load_config
-from analyzer.console import put, tell
-from analyzer.db import describe, has_password, without_secrets
-from analyzer.errors import InputError, UnreachableError
+from analyzer.console import put
+from analyzer.documents.findings import FindingsDocument
+from analyzer.documents.schema import AnyDocument
+from analyzer.errors import InputError
 from analyzer.paths import is_directory, is_there
-from analyzer.report.model import Document
-from analyzer.report.output import Format, QueryText, format_of, render, write
-from analyzer.terminal import Description, is_terminal, of_stderr, of_stdout
-from analyzer.twin import cluster
-from analyzer.twin.connection import forget_variables
-from analyzer.twin.host import Wanted
-from analyzer.workload.parse import Workload, parse_file, parse_statements
+from analyzer.render.formats import FORMATS, Format, format_of, formats_of, unsupported
+from analyzer.render.output import render, write
+from analyzer.render.query_text import QueryText
+from analyzer.terminal import is_terminal, of_stdout
+from analyzer.twin.server.choose import PlannerChoice
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DEVELOPMENT_DATABASE = "platform"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)?", re.IGNORECASE)
 _UNITS = {"b": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4}
 
@@ -64,14 +55,27 @@ class Database:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A database to read."""
+    """What the options name to be read: a snapshot file, or else a database."""
 
-    url: str
-    allow_superuser: bool
+    database: Database
+    snapshot: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where a command writes its document, and how."""
+
+    #: None means stdout.
+    files: tuple[Path, ...]
+    #: None where the suffix picks it; text on stdout.
+    format: Format | None
+    query_text: QueryText
+    #: Without progress on stderr.
+    quiet: bool
 
 
 def database_option(function: F) -> F:
-    """Add `-d/--database URL` and `--allow-superuser`, which the command is given together as `database`."""
+    """Add `-d/--database URL` and `--allow-superuser`, which the command receives as one `database`."""
 
     @functools.wraps(function)
     def command(*args: Any, database: str | None, allow_superuser: bool, **options: Any) -> Any:
@@ -91,7 +95,7 @@ def superuser_option(function: F) -> F:
     return click.option(
         "--allow-superuser",
         is_flag=True,
-        help="Read the database though the role is a superuser, or may run programs or use files of the server.",
+        help="Allow a superuser, or a role that may run programs or access files on the server, to read the database.",
     )(function)
 
 
@@ -100,15 +104,21 @@ def user_code_option(function: F) -> F:
     return click.option(
         "--run-user-code",
         is_flag=True,
-        help="Run functions of the database's users: in a capture those whose owner is no superuser, on a twin every "
-        "function's body, not just a single SELECT's.",
+        help="Run user-defined functions: during a capture, those not owned by a superuser; on a twin, the body of "
+        "every function instead of only single-SELECT ones.",
     )(function)
 
 
-def source_argument(function: F) -> F:
-    """Add the optional SNAPSHOT argument."""
+def source_options(function: F) -> F:
+    """Add the optional SNAPSHOT argument and the options of a database; the command gets both as `source`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, snapshot: Path | None, database: Database, **options: Any) -> Any:
+        return function(*args, source=Source(snapshot=snapshot, database=database), **options)
+
     path = click.Path(path_type=Path, dir_okay=False)
-    return click.argument("snapshot", metavar="[SNAPSHOT]", type=path, required=False)(function)
+    named = click.argument("snapshot", metavar="[SNAPSHOT]", type=path, required=False)
+    return named(database_option(cast("F", command)))
 
 
 def workload_option(function: F) -> F:
@@ -117,19 +127,21 @@ def workload_option(function: F) -> F:
         "--workload",
         "workload_file",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Take the statements from a .sql file, each with weight 1, instead of the snapshot's.",
+        help="Read the statements from this .sql file, each with weight 1, instead of the snapshot.",
     )(function)
 
 
 def specs_option(function: F) -> F:
     """Add `--specs DIR`."""
     return click.option(
-        "--specs", type=click.Path(path_type=Path, file_okay=False), help="Directory of specs  [default: index_specs]"
+        "--specs",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Directory of spec files  [default: index_specs]",
     )(function)
 
 
 def twin_options(function: F) -> F:
-    """Add what the command is given together as `wanted`: where a twin runs, and what it trusts."""
+    """Add the options of the twin, which the command receives as one `wanted`: its server, and what it trusts."""
 
     @functools.wraps(function)
     def command(
@@ -141,29 +153,32 @@ def twin_options(function: F) -> F:
         **options: Any,
     ) -> Any:
         if twin_bin is not None and twin_image is not None:
-            raise InputError("both --twin-bin and --twin-image are given; name one planner")
-        wanted = Wanted(bin_dir=twin_bin, image=twin_image, run_user_code=run_user_code, trust_schema=trust_schema)
-        return function(*args, wanted=wanted, **options)
+            raise InputError("--twin-bin and --twin-image cannot be used together; specify one planner")
+        choice = PlannerChoice(
+            bin_dir=twin_bin, image=twin_image, run_user_code=run_user_code, trust_schema=trust_schema
+        )
+        return function(*args, choice=choice, **options)
 
     named_image = click.option(
-        "--twin-image", metavar="IMAGE", help="Plan on the PostgreSQL of this Docker image, such as postgres:17."
+        "--twin-image", metavar="IMAGE", help="Plan with the PostgreSQL of this Docker image, e.g. postgres:17."
     )
     named_directory = click.option(
         "--twin-bin",
         type=click.Path(path_type=Path, file_okay=False),
-        help="Plan on the PostgreSQL whose initdb and postgres are here  [default: the closest at hand]",
+        help="Plan with the PostgreSQL whose initdb and postgres are in this directory  [default: the closest version "
+        "available]",
     )
     trusted = click.option(
         "--trust-schema",
         is_flag=True,
-        help="Build a twin also where the kernel has no Landlock to contain what the captured schema could run.",
+        help="Build a twin even if the kernel lacks Landlock, which confines code of the captured schema.",
     )
     return cast("F", named_directory(named_image(user_code_option(trusted(command)))))
 
 
 def quiet_option(function: F) -> F:
     """Add `--quiet`."""
-    return click.option("--quiet", is_flag=True, help="No progress on stderr.")(function)
+    return click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")(function)
 
 
 def fail_on_option(function: F) -> F:
@@ -173,178 +188,98 @@ def fail_on_option(function: F) -> F:
         type=click.Choice(["info", "warning", "error"]),
         default="error",
         show_default=True,
-        help="Exit 1 when there is a finding this severe.",
+        help="Exit with status 1 on a finding of at least this severity.",
     )(function)
 
 
-def output_options(function: F) -> F:
-    """Add `-o`, `--format`, `--query-text` and `--quiet`."""
-    for option in (
-        quiet_option,
-        click.option(
-            "--query-text",
-            type=click.Choice(["full", "normalised", "hash"]),
-            default="full",
-            show_default=True,
-            help="How much of the statements to show.",
-        ),
-        click.option("--format", "output_format", type=click.Choice(["text", "markdown", "json", "html"])),
-        click.option(
+class _FormatChoice(click.Choice[Format]):
+    """The formats of one kind of document; help and completion offer these alone."""
+
+    def __init__(self, document: type[AnyDocument]) -> None:
+        super().__init__(formats_of(document))
+        self._document = document
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Format:
+        """Raise InputError for a format the document does not have."""
+        if value not in self.choices:
+            raise unsupported(f"--format {value}", self._document)
+        return super().convert(value, param, ctx)
+
+
+def output_options(document: type[AnyDocument]) -> Callable[[F], F]:
+    """Add `-o`, `--format` and `--quiet` of a command that gives this kind of document; it gets them as `output`.
+
+    `--query-text` is added where the document quotes statements. What cannot be written is refused at once.
+    """
+    usual = [suffixes[0] for name in formats_of(document) if (suffixes := FORMATS[name].suffixes)]
+
+    def decorate(function: F) -> F:
+        @functools.wraps(function)
+        def command(
+            *args: Any,
+            outputs: tuple[Path, ...],
+            output_format: Format | None,
+            query_text: QueryText = "full",
+            quiet: bool,
+            **options: Any,
+        ) -> Any:
+            _check_outputs(document, outputs, output_format)
+            output = Output(files=outputs, format=output_format, query_text=query_text, quiet=quiet)
+            return function(*args, output=output, **options)
+
+        named = click.option(
             "-o",
             "--output",
             "outputs",
             multiple=True,
             type=click.Path(path_type=Path, dir_okay=False),
-            help="Write here instead of stdout; the suffix picks the format; repeatable.",
-        ),
-    ):
-        function = option(function)
-    return function
+            help=f"Write to this file instead of stdout; the suffix ({', '.join(usual)}) selects the format; "
+            "repeatable.",
+        )
+        chosen = click.option("--format", "output_format", type=_FormatChoice(document), help="Output format.")
+        quiet = quiet_option(cast("F", command))
+        return named(chosen(quiet if issubclass(document, FindingsDocument) else query_text_option(quiet)))
+
+    return decorate
 
 
-def check_outputs(outputs: Sequence[Path], output_format: Format | None, *, formats: Collection[Format] = ()) -> None:
+def query_text_option(function: F) -> F:
+    """Add `--query-text`."""
+    return click.option(
+        "--query-text",
+        type=click.Choice(["full", "normalised", "hash"]),
+        default="full",
+        show_default=True,
+        help="Query text to show: as recorded, without constants, or only a hash.",
+    )(function)
+
+
+def _check_outputs(document: type[AnyDocument], outputs: Sequence[Path], output_format: Format | None) -> None:
     """Refuse, before anything is read, what could not be written afterwards.
 
-    Raises InputError for a suffix without a format, a format that is not among `formats`, a place that is not there.
+    Raises InputError for a suffix without a format, a format the document lacks, a directory that does not exist.
     """
     for path in outputs:
-        wanted = output_format or format_of(path)
-        if formats and wanted not in formats:
-            raise InputError(f"{path}: there is no {wanted} of this; use {', '.join(formats)}")
+        if output_format is None:
+            format_of(path, document)
         if not is_directory(path.parent):
-            raise InputError(f"{path.parent} does not exist; make that directory, or give -o another file name")
+            raise InputError(f"{path.parent} does not exist; create that directory, or give -o another file name")
         if not os.access(path if is_there(path) else path.parent, os.W_OK):
             raise InputError(f"{path} cannot be written (permission denied); give -o another file name")
-    if formats and output_format is not None and output_format not in formats:
-        raise InputError(f"--format {output_format}: there is none of this; use {', '.join(formats)}")
 
 
-def emit(document: Document, outputs: Sequence[Path], output_format: Format | None, query_text: QueryText) -> None:
-    """Write a document to its files, or to stdout when there are none."""
-    if outputs:
-        write(document, outputs, output_format, query_text=query_text)
+def emit(document: AnyDocument, output: Output) -> None:
+    """Write a document to its files, or to stdout without any."""
+    if output.files:
+        write(document, output.files, output.format, query_text=output.query_text)
         return
     terminal = is_terminal(sys.stdout)
     colour = terminal and not os.environ.get("NO_COLOR")
     text = render(
         document,
-        output_format or "text",
-        query_text=query_text,
+        output.format or "text",
+        query_text=output.query_text,
         width=min(of_stdout().width, 160) if terminal else 120,
         colour=colour,
     )
-    put(text, colour=colour)
-
-
-@contextlib.contextmanager
-def resolve_database(database: Database, config: Config | None = None) -> Generator[Source]:
-    """Yield the database to read: the option's, the configured one, or the development cluster's while it runs.
-
-    Raises InputError when none is named and there is no development cluster.
-    """
-    settings = config or load_config()
-    if database.url is not None and has_password(database.url):
-        tell("twindex: a password on the command line shows in process lists; use PGPASSWORD or ~/.pgpass")
-    url = database.url or configured_url(settings)
-    if url is not None:
-        yield Source(url=url, allow_superuser=database.allow_superuser)
-    elif is_directory(settings.development / "postgres"):
-        forget_variables()
-        with cluster.development(settings.development) as running:
-            yield Source(url=running.url(DEVELOPMENT_DATABASE), allow_superuser=True)  # a server of our own
-    else:
-        raise InputError("no database is named; give -d URL or set DATABASE_URL")
-
-
-def resolve_snapshot(
-    source: Path | None, database: Database, *, quiet: bool, statements: bool = True, run_user_code: bool = False
-) -> Snapshot:
-    """Load the snapshot file, or capture the database when there is none."""
-    if source is not None:
-        if database.url is not None:
-            raise InputError(f"both {source} and -d are given; name one source")
-        return snapshots.load(source)
-    warn_of_superuser(database, run_user_code=run_user_code)
-    with resolve_database(database) as found:
-        return read_snapshot(found, quiet=quiet, statements=statements, run_user_code=run_user_code)
-
-
-def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:
-    """Tell what the two switches do together, also where progress is not wanted."""
-    if database.allow_superuser and run_user_code:
-        tell(
-            "twindex: warning: with --allow-superuser and --run-user-code, functions of the database's users run as a "
-            "superuser and can take over the server; read it as a role without privileges instead"
-        )
-
-
-def read_snapshot(
-    source: Source,
-    *,
-    quiet: bool,
-    run_user_code: bool = False,
-    statements: bool = True,
-    values: bool = True,
-    sample_rows: int = 0,
-    replicas: Sequence[str] = (),
-) -> Snapshot:
-    """Capture a database, with progress on stderr; raises UnreachableError when the server goes away meanwhile."""
-    try:
-        with progress(quiet=quiet) as tell:
-            return capture(
-                source.url,
-                run_user_code=run_user_code,
-                allow_superuser=source.allow_superuser,
-                replicas=replicas,
-                statements=statements,
-                values=values,
-                sample_rows=sample_rows,
-                progress=lambda what: tell(f"capture: {what}"),
-            )
-    except (psycopg.OperationalError, psycopg.DataError) as error:
-        reason = without_secrets(str(error), source.url)
-        raise UnreachableError(f"{describe(source.url)}: reading it broke off ({reason}); try again") from None
-
-
-def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload:
-    """Read the statements of the file, or the snapshot's when there is none."""
-    if workload_file is None:
-        return parse_statements(snapshot)
-    workload = parse_file(read_text(workload_file))
-    if not workload.statements:
-        first = next((f" ({gap.what}: {gap.reason})" for gap in workload.not_examined), "")
-        raise InputError(
-            f"{workload_file} holds no statement that can be planned{first}; give queries, each ended by ;"
-        )
-    return workload
-
-
-def read_text(path: Path | None) -> str:
-    """Read a text file, or stdin when there is none; raises InputError."""
-    where = path or "stdin"
-    if path is None and sys.stdin is None:  # it was closed
-        raise InputError("stdin cannot be read (it is closed); open it, or name a file")
-    try:
-        text = (path.read_bytes() if path else sys.stdin.buffer.read()).decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"{where} cannot be read ({reason}); give a text file of SQL") from None
-    if "\0" in text:
-        raise InputError(f"{where} cannot be read (it is binary); give a text file of SQL")
-    return text
-
-
-def specs_directory(specs: Path | None, *, new: bool = False) -> Path:
-    """Return the directory of specs; raises InputError when one is named that is not there, unless it may be new."""
-    if specs is not None and not is_directory(specs) and not new:
-        raise InputError(f"{specs} is not a directory of spec files; give --specs DIR")
-    return specs or load_config().specs
-
-
-@contextlib.contextmanager
-def progress(*, quiet: bool) -> Generator[Callable[[str], None]]:
-    """Show one line of progress on stderr while the block runs; nothing when quiet or not a terminal."""
-    columns = (SpinnerColumn(), Description(), TimeElapsedColumn())
-    with Progress(*columns, console=of_stderr(quiet=quiet or not is_terminal(sys.stderr)), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda what: bar.update(task, description=what)
+    put(text, colour=colour, commands=output.format == "github")

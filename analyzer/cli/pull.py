@@ -4,43 +4,41 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.options import (
-    Database,
-    database_option,
-    quiet_option,
-    resolve_snapshot,
-    specs_directory,
-    specs_option,
-)
+from analyzer.cli.inputs import resolve_snapshot, specs_directory
+from analyzer.cli.options import Database, Source, database_option, quiet_option, specs_option
 from analyzer.console import say, tell
 from analyzer.errors import InputError
 from analyzer.paths import is_directory
-from analyzer.specs.files import load_specs
-from analyzer.specs.model import parse_table
+from analyzer.specs.fields import parse_table
+from analyzer.specs.file import load_specs
 from analyzer.specs.pull import pull
 from analyzer.visible import visible
 
 
-@click.command()
+@click.command(short_help="Write specs for existing indexes and statistics.")
 @database_option
 @specs_option
-@click.option("--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Only this table; repeatable.")
+@click.option(
+    "--table", "tables", multiple=True, metavar="SCHEMA.TABLE", help="Write specs for this table only; repeatable."
+)
 @quiet_option
 def command(*, database: Database, specs: Path | None, tables: tuple[str, ...], quiet: bool) -> None:
-    """Write specs of the indexes that exist and that no spec names; only reads the database."""
+    """Write a spec for every existing index and statistics object that no spec declares; the database is only read."""
     directory = specs_directory(specs, new=True)
     if is_directory(directory):
-        load_specs(directory)  # what cannot be read is said before the database is asked
+        load_specs(directory)  # report unreadable files before connecting
     wanted = frozenset(_table(text) for text in tables)
-    snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False)
+    snapshot = resolve_snapshot(Source(database=database), quiet=quiet, statements=False)
     for schema, table in sorted(wanted):
         if snapshot.relation(schema, table) is None:
-            raise InputError(f"--table: there is no {schema}.{table} in {snapshot.server.database}; check the name")
+            raise InputError(
+                f"--table: table {schema}.{table} does not exist in database {snapshot.server.database}; check the name"
+            )
     pulled = pull(snapshot, directory, tables=wanted)
     for path in pulled.files:
         say(str(path))
     if not quiet:
-        tell(f"declared: {len(pulled.indexes)}, files written: {len(pulled.files)}")
+        tell(f"declared: {len(pulled.objects)}, files written: {len(pulled.files)}")
         for gap in pulled.left_out:
             tell(visible(f"not declared: {gap.what}: {gap.reason}"))
 

@@ -4,49 +4,25 @@ from pathlib import Path
 
 import click
 
-from analyzer.advise.proposal import Limits
-from analyzer.cli.options import (
-    Database,
-    check_outputs,
-    database_option,
-    emit,
-    output_options,
-    resolve_snapshot,
-    source_argument,
-    specs_directory,
-    specs_option,
-    twin_options,
-)
-from analyzer.cli.propose import advise
-from analyzer.report.advice import report_document
-from analyzer.report.output import Format, QueryText
-from analyzer.twin.host import Wanted
-from analyzer.workload.parse import parse_statements
+from analyzer.cli.inputs import progress, resolve_snapshot, specs_directory
+from analyzer.cli.options import Output, Source, emit, output_options, source_options, specs_option, twin_options
+from analyzer.documents.report import Report
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.workflows.report import report
 
 
-@click.command()
-@source_argument
-@database_option
+@click.command(short_help="Write the index report (HTML, Markdown, text, JSON).")
+@source_options
 @specs_option
 @twin_options
-@output_options
-def command(
-    *,
-    snapshot: Path | None,
-    database: Database,
-    specs: Path | None,
-    wanted: Wanted,
-    outputs: tuple[Path, ...],
-    output_format: Format | None,
-    query_text: QueryText,
-    quiet: bool,
-) -> None:
-    """Report the statements by share of time and what would make them cheaper.
+@output_options(Report)
+def command(*, source: Source, specs: Path | None, choice: PlannerChoice, output: Output) -> None:
+    """Report the most expensive statements and the indexes that would make them cheaper.
 
-    SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
-    check_outputs(outputs, output_format)
     directory = specs_directory(specs)
-    captured = resolve_snapshot(snapshot, database, quiet=quiet, run_user_code=wanted.run_user_code)
-    advice = advise(captured, parse_statements(captured), directory, Limits(), wanted=wanted, quiet=quiet)
-    emit(report_document(advice, captured), outputs, output_format, query_text)
+    snapshot = resolve_snapshot(source, quiet=output.quiet, run_user_code=choice.run_user_code)
+    with progress(quiet=output.quiet) as tell:
+        document = report(snapshot, directory, choice=choice, progress=tell)
+    emit(document, output)

@@ -4,55 +4,78 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.options import (
-    Database,
-    database_option,
-    progress,
-    resolve_snapshot,
-    specs_directory,
-    specs_option,
-    twin_options,
-)
+from analyzer.cli.inputs import progress, resolve_snapshot, specs_directory
+from analyzer.cli.options import Database, Source, database_option, quiet_option, specs_option, twin_options
 from analyzer.config import load_config
 from analyzer.console import say
 from analyzer.errors import InputError
-from analyzer.migrate.revision import revise
+from analyzer.migrate.hazards import ALL, HazardCode, HazardError, refused_codes
 from analyzer.paths import is_file
-from analyzer.specs.files import load_specs
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.specs.file import load_specs
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.visible import visible
+from analyzer.workflows.revise import revise
+
+_HAZARD = click.Choice([*HazardCode, ALL], case_sensitive=False)
 
 
-@click.command()
-@click.option("-m", "--message", required=True, help="What the revision is for.")
+@click.command(short_help="Write an Alembic revision from approved specs.")
+@click.option("-m", "--message", required=True, help="Message of the revision.")
 @database_option
 @specs_option
 @click.option(
     "--config",
     "alembic",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Alembic's file  [default: alembic.ini]",
+    help="Configuration file of Alembic  [default: alembic.ini]",
+)
+@click.option(
+    "--refuse-hazard",
+    "refuse",
+    multiple=True,
+    type=_HAZARD,
+    metavar="CODE",
+    help=f"Write nothing and exit 1 if a step has this hazard: {', '.join(HazardCode)}, or {ALL}; repeatable.",
+)
+@click.option(
+    "--allow-hazard",
+    "allow",
+    multiple=True,
+    type=_HAZARD,
+    metavar="CODE",
+    help="Allow a hazard that ALL or the project's refuse_hazards refuses; repeatable.",
 )
 @twin_options
-@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@quiet_option
 def command(
     *,
     message: str,
     database: Database,
     specs: Path | None,
     alembic: Path | None,
-    wanted: Wanted,
+    refuse: tuple[str, ...],
+    allow: tuple[str, ...],
+    choice: PlannerChoice,
     quiet: bool,
 ) -> None:
-    """Write the Alembic revision that makes the database agree with the approved specs; only reads the database."""
+    """Write an Alembic revision that brings the database in line with the approved specs.
+
+    The database is only read.
+    """
     config = load_config()
     directory, settings = specs_directory(specs), alembic or config.alembic
-    load_specs(directory)  # what cannot be read is said before the database is asked
+    refused = refused_codes(project=config.refuse_hazards, refuse=refuse, allow=allow)
+    load_specs(directory)  # report unreadable files before connecting
     if not is_file(settings):
-        raise InputError(f"{settings} is not there; run in the project's directory or give --config FILE")
-    snapshot = resolve_snapshot(None, database, quiet=quiet, statements=False, run_user_code=wanted.run_user_code)
-    with progress(quiet=quiet) as tell, open_twin(snapshot, wanted=wanted, progress=tell) as twin:
-        path = revise(
-            snapshot, directory, settings,
-            message=message, canonical=twin.canonical, deparse=twin.server_ddl,
-        )  # fmt: skip
-    say("nothing to do: the database agrees with the specs" if path is None else str(path))
+        raise InputError(f"{settings} does not exist; run in the project's directory or use --config FILE")
+    snapshot = resolve_snapshot(
+        Source(database=database), quiet=quiet, statements=False, run_user_code=choice.run_user_code
+    )
+    try:
+        with progress(quiet=quiet) as tell:
+            path = revise(snapshot, directory, settings, message=message, choice=choice, refused=refused, progress=tell)
+    except HazardError as error:
+        for line in error.lines:
+            say(visible(line))
+        click.get_current_context().exit(error.exit_status)
+    say("nothing to do: the database matches the specs" if path is None else str(path))

@@ -5,16 +5,21 @@ from jinja2 import UndefinedError
 
 from analyzer.console import put
 from analyzer.errors import InputError
+from analyzer.postgres.versions import NEWEST, OLDEST
 from analyzer.sql import render_text
 
 
-@click.command()
+@click.command(short_help="Print an SQL template as twindex sends it.")
 @click.argument("name")
-@click.option("--pg", default=18, show_default=True, type=click.IntRange(14), help="Major version of the server.")
+@click.option(
+    "--pg", default=NEWEST, show_default=True, type=click.IntRange(OLDEST), help="Major version of the server."
+)
 def command(name: str, pg: int) -> None:
-    """Print the SQL template NAME (such as capture/relations) as it is sent to a server."""
+    """Print the SQL template NAME, e.g. capture/relations, as twindex sends it to a server."""
     try:
         text = render_text(name, pg=pg)
     except UndefinedError as error:
-        raise InputError(f"{name} cannot be shown alone ({error.message}); it is filled in where it is used") from None
+        raise InputError(
+            f"{name} cannot be printed by itself ({error.message}); it takes its values from the calling code"
+        ) from None
     put(text)

@@ -4,55 +4,51 @@ from pathlib import Path
 
 import click
 
-from analyzer.capture import snapshot as snapshots
+from analyzer.cli.inputs import progress, resolve_snapshot
 from analyzer.cli.options import (
     Database,
-    check_outputs,
+    Output,
+    Source,
     database_option,
     emit,
     fail_on_option,
     output_options,
-    progress,
-    resolve_snapshot,
     twin_options,
 )
-from analyzer.report.model import Severity
-from analyzer.report.output import Format, QueryText
-from analyzer.twin.planner import Wanted, open_twin
-from analyzer.verify import verify
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.findings import SEVERITIES, Severity
+from analyzer.documents.report import Report
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.workflows.verify import verify
 
 
-@click.command()
+@click.command(short_help="Compare predicted with measured times after a deploy.")
 @database_option
 @click.option(
     "--against",
     required=True,
     metavar="SNAPSHOT",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The snapshot captured before the deploy.",
+    help="Snapshot captured before the deploy.",
 )
 @twin_options
 @fail_on_option
-@output_options
+@output_options(Report)
+@click.pass_context
 def command(
+    ctx: click.Context,
     *,
     database: Database,
     against: Path,
-    wanted: Wanted,
+    choice: PlannerChoice,
     fail_on: Severity,
-    outputs: tuple[Path, ...],
-    output_format: Format | None,
-    query_text: QueryText,
-    quiet: bool,
+    output: Output,
 ) -> None:
-    """Compare what a deploy was expected to gain with what the server has measured since."""
-    check_outputs(outputs, output_format)
+    """Compare the predicted gain of a deploy with the execution times measured since."""
     before = snapshots.load(against)
-    after = resolve_snapshot(None, database, quiet=quiet, run_user_code=wanted.run_user_code)
-    with progress(quiet=quiet) as tell, open_twin(before, wanted=wanted, progress=tell) as twin:
-        tell("verify")
-        report = verify(before, after, twin)
-    emit(report, outputs, output_format, query_text)
-    order = ("info", "warning", "error")
-    if any(order.index(finding.severity) >= order.index(fail_on) for finding in report.findings):
-        click.get_current_context().exit(1)
+    after = resolve_snapshot(Source(database=database), quiet=output.quiet, run_user_code=choice.run_user_code)
+    with progress(quiet=output.quiet) as tell:
+        report = verify(before, after, choice=choice, progress=tell)
+    emit(report, output)
+    if any(SEVERITIES.index(each.severity) <= SEVERITIES.index(fail_on) for each in report.findings):
+        ctx.exit(1)

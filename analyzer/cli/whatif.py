@@ -1,84 +1,55 @@
-"""`twindex whatif`: try indexes by hand on the twin."""
+"""`twindex whatif`: try indexes on the twin."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from analyzer.advise.whatif import Trial, try_indexes
-from analyzer.capture.snapshot import NotExamined, Snapshot
-from analyzer.cli.options import (
-    Database,
-    check_outputs,
-    database_option,
-    emit,
-    output_options,
-    progress,
-    read_text,
-    resolve_snapshot,
-    source_argument,
-    twin_options,
-)
+from analyzer.cli.inputs import progress, read_text, resolve_snapshot
+from analyzer.cli.options import Output, Source, emit, output_options, source_options, twin_options
+from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
-from analyzer.report.advice import whatif_document
-from analyzer.report.output import Format, QueryText
-from analyzer.twin.planner import Wanted, open_twin
-from analyzer.workload.parse import Statement, Unread, Workload, parse_listed, parse_statements
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.workflows.whatif import whatif
+from analyzer.workload.parse import Workload, parse_listed, parse_statements
 
 
-@click.command()
-@source_argument
-@database_option
+@click.command(short_help="Plan statements with indexes added or dropped.")
+@source_options
 @click.option(
-    "-q", "--queries", metavar="FILE", help="Statements of a .sql file, or - for stdin  [default: the snapshot's]"
+    "-q", "--queries", metavar="FILE", help="File of SQL statements, or - for stdin  [default: the recorded ones]"
 )
-@click.option("--create", multiple=True, metavar="DDL", help="A CREATE INDEX to try; repeatable.")
-@click.option("--drop", multiple=True, metavar="NAME", help="An index to do without, as schema.name; repeatable.")
+@click.option("--create", multiple=True, metavar="DDL", help="CREATE INDEX statement to try; repeatable.")
+@click.option("--drop", multiple=True, metavar="NAME", help="Index to plan without, as schema.name; repeatable.")
 @twin_options
-@output_options
+@output_options(WhatifDocument)
 def command(
     *,
-    snapshot: Path | None,
-    database: Database,
+    source: Source,
     queries: str | None,
     create: tuple[str, ...],
     drop: tuple[str, ...],
-    wanted: Wanted,
-    outputs: tuple[Path, ...],
-    output_format: Format | None,
-    query_text: QueryText,
-    quiet: bool,
+    choice: PlannerChoice,
+    output: Output,
 ) -> None:
-    """Plan statements without and with given indexes; nothing is built but on the twin.
+    """Plan statements before and after indexes are added or dropped; indexes are built on the twin only.
 
-    SNAPSHOT is a file of `twindex capture`; without it the database is captured now.
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
-    check_outputs(outputs, output_format, formats=("text", "markdown", "json"))
     text = None if queries is None else read_text(None if queries == "-" else Path(queries))
-    captured = resolve_snapshot(
-        snapshot, database, quiet=quiet, statements=text is None, run_user_code=wanted.run_user_code
-    )
-    recorded = parse_statements(captured) if text is None else Workload(statements=())
+    snapshot = resolve_snapshot(source, quiet=output.quiet, statements=text is None, run_user_code=choice.run_user_code)
+    recorded = parse_statements(snapshot) if text is None else Workload(statements=())
     statements = recorded.statements if text is None else parse_listed(text)
     if not statements:
-        where = f"{queries} holds" if queries is not None else "pg_stat_statements has recorded"
+        where = f"{queries} contains" if queries is not None else "pg_stat_statements has recorded"
         raise InputError(f"{where} no statement to plan; give some with -q FILE")
-    trials, planner, notes = _try(captured, statements, create, drop, wanted, quiet=quiet)
-    document = whatif_document(captured, planner, trials, (*recorded.not_examined, *notes))
-    emit(document, outputs, output_format, query_text)
-
-
-def _try(
-    snapshot: Snapshot,
-    statements: Sequence[Statement | Unread],
-    create: tuple[str, ...],
-    drop: tuple[str, ...],
-    wanted: Wanted,
-    *,
-    quiet: bool,
-) -> tuple[tuple[Trial, ...], str, tuple[NotExamined, ...]]:
-    needed = [each.plannable for each in statements if isinstance(each, Statement)] + [*create, *drop]
-    with progress(quiet=quiet) as tell, open_twin(snapshot, statements=needed, wanted=wanted, progress=tell) as twin:
-        tell("what-if")
-        trials = try_indexes(twin, statements, create=create, drop=drop)
-        return trials, twin.planner, (*snapshot.not_examined, *twin.not_examined)
+    with progress(quiet=output.quiet) as tell:
+        document = whatif(
+            snapshot,
+            statements,
+            create=create,
+            drop=drop,
+            choice=choice,
+            not_examined=recorded.not_examined,
+            progress=tell,
+        )
+    emit(document, output)

@@ -12,8 +12,8 @@ from pgvector.psycopg import register_vector
 from sqlalchemy.dialects import postgresql
 
 from analyzer.demo import rows, rows_insight, rows_intelligence, rows_pipeline
-from analyzer.demo.chance import Embedder
 from analyzer.demo.models import catalog, insight, intelligence, pipeline
+from analyzer.demo.random_data import Embedder
 from analyzer.demo.rows import FAST, FULL, LABELS, Row, Scale
 from analyzer.sql import render
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from analyzer import demo
 from analyzer.errors import ConflictError
 from analyzer.paths import is_file, is_there
-from analyzer.specs.files import DeclaredSpec, load_specs
+from analyzer.specs.file import DeclaredSpec, load_specs
+from analyzer.specs.index import IndexSpec
 
 #: Marks a directory as the demo's own, so that running it again may replace it.
 MARKER = ".twindex-demo"
@@ -28,7 +29,9 @@ def copy_project(directory: Path, *, leave_out: Sequence[str]) -> None:
     A directory that an earlier demo made is replaced; raises ConflictError for any other that is not empty.
     """
     if is_there(directory) and any(directory.iterdir()) and not is_file(directory / MARKER):
-        raise ConflictError(f"{directory} is not empty and not a demo's; name another with --dir")
+        raise ConflictError(
+            f"{directory} is not empty and was not created by the demo; specify another directory with --dir"
+        )
     source = project_files()
     for part in _PARTS:
         target = directory / part
@@ -49,8 +52,8 @@ def copy_project(directory: Path, *, leave_out: Sequence[str]) -> None:
 
 def _remove_specs(directory: Path, names: frozenset[str]) -> None:
     """Cut the entries out of their files, from the line they start in to the next entry's."""
-    by_file: dict[Path, list[DeclaredSpec]] = {}
-    for spec in load_specs(directory).specs:
+    by_file: dict[Path, list[DeclaredSpec[IndexSpec]]] = {}
+    for spec in load_specs(directory).indexes:
         by_file.setdefault(spec.file, []).append(spec)
     for path, specs in by_file.items():
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -11,8 +11,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from analyzer.demo.chance import CLOCK, Embedder, born, key, rank, strewn
 from analyzer.demo.models.catalog import DOCUMENT_KINDS, LIFECYCLE_STAGES, SEGMENTS
+from analyzer.demo.random_data import CLOCK, Embedder, created_at, key, rank, strewn
 from analyzer.demo.words import (
     ADJECTIVES,
     BRANDS,
@@ -183,7 +183,7 @@ def vendors(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[Row]:
     for number in range(1, scale.vendors + 1):
         country, region, city, latitude, longitude = PLACES[rank(random, len(PLACES), shift=4)]
         name = f"{random.choice(COMPANY_STEMS)} {random.choice(MATERIALS).title()} {random.choice(COMPANY_ENDINGS)}"
-        made = born(number, scale.vendors, days=2_400)
+        made = created_at(number, scale.vendors, days=2_400)
         active = random.random() < 0.9
         profile: dict[str, object] = {"tier": random.choice("ABBCCC"), "lead_days": random.randrange(1, 60)}
         if random.random() < 0.3:
@@ -209,7 +209,7 @@ def companies(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[Row
         country, region, *_rest = PLACES[rank(random, len(PLACES), shift=4)]
         stem, ending = random.choice(COMPANY_STEMS), random.choice(COMPANY_ENDINGS)
         name = f"{stem} {random.choice(LAST_NAMES)} {ending}"
-        made = born(number, scale.companies, days=2_000)
+        made = created_at(number, scale.companies, days=2_000)
         employees = int(random.lognormvariate(3.5, 1.7)) + 1
         facts: dict[str, object] = {"size": "large" if employees > 250 else "small"}
         if random.random() < 0.4:
@@ -233,7 +233,7 @@ def customers(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[Row
         address = email(number)
         first, last, *_rest = address.split(".")
         company = company_of(number, scale)
-        made = born(number, scale.customers, days=1_600)
+        made = created_at(number, scale.customers, days=1_600)
         stage = LIFECYCLE_STAGES[rank(random, len(LIFECYCLE_STAGES), shift=2)]
         bought = stage in {"customer", "dormant", "churned"}
         wishes: dict[str, object] = {"channel": random.choice(("email", "phone", "portal"))}
@@ -259,7 +259,7 @@ def products(random: Random, scale: Scale, embedder: Embedder) -> Iterator[Row]:
         category = CATEGORIES[rank(random, len(CATEGORIES), shift=6)]
         noun = NOUNS[category][rank(random, len(NOUNS[category]), shift=4)]
         price = _cents(random, 60)
-        made = born(number, scale.products, days=1_800)
+        made = created_at(number, scale.products, days=1_800)
         active = random.random() < 0.82
         gone = not active and random.random() < 0.5
         windowed = number > scale.products - scale.embedded_products
@@ -304,7 +304,7 @@ def quotes(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[Row]:
     """Quotes: the old ones are closed, a twentieth of all is open; few customers, products and people make the most."""
     for number in range(1, scale.quotes + 1):
         customer = key(random, scale.customers)
-        made = born(number, scale.quotes, days=1_400)
+        made = created_at(number, scale.quotes, days=1_400)
         is_open = number > scale.quotes * 0.95 or random.random() < 0.005
         status = random.choice(("draft", "sent", "sent", "negotiation")) if is_open else _outcome(random)
         quantity = int(random.lognormvariate(1.5, 1.2)) + 1
@@ -337,7 +337,7 @@ def documents(random: Random, scale: Scale, embedder: Embedder) -> Iterator[Row]
         label = random.randrange(len(LABELS))
         noun = LABELS[label].split("/")[1]
         product = key(random, scale.products) if random.random() < 0.66 else None
-        made = born(number, scale.documents, days=1_200)
+        made = created_at(number, scale.documents, days=1_200)
         kind = DOCUMENT_KINDS[rank(random, len(DOCUMENT_KINDS), shift=2)]
         details: dict[str, object] = {"pages": random.randrange(1, 90), "source": random.choice(("upload", "crawl"))}
         if kind == "certificate":
@@ -356,7 +356,7 @@ def documents(random: Random, scale: Scale, embedder: Embedder) -> Iterator[Row]
 def classifications(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[Row]:
     """Predictions: sure in most cases; one in forty waits for a person."""
     for number in range(1, scale.classifications + 1):
-        made = born(number, scale.classifications, days=400)
+        made = created_at(number, scale.classifications, days=400)
         confidence = round(1 - min(0.9999, random.expovariate(9)), 4)
         waiting = random.random() < 0.025
         reviewed = not waiting and random.random() < 0.05
@@ -375,7 +375,7 @@ def cached(random: Random, scale: Scale, embedder: Embedder) -> Iterator[Row]:
     """Cached answers: hits follow Zipf, three quarters embedded."""
     for number in range(1, scale.cached + 1):
         label = random.randrange(len(LABELS))
-        made = born(number, scale.cached, days=90)
+        made = created_at(number, scale.cached, days=90)
         hits = int(scale.cached / (1 + strewn(number, scale.cached)))
         yield (
             *(number, content_hash(number), product_name(random, LABELS[label].split("/")[1])),

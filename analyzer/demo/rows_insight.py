@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 
-from analyzer.demo.chance import CLOCK, Embedder, born, key, rank
-from analyzer.demo.lines import line, listed
+from analyzer.demo.copy_format import line, listed
 from analyzer.demo.models.insight import DIRECTIONS, SEVERITIES
+from analyzer.demo.random_data import CLOCK, Embedder, created_at, key, rank
 from analyzer.demo.rows import SALES_REPS, Scale, sentences
 from analyzer.demo.words import (
     ACTIONS,
@@ -46,7 +46,7 @@ def sentiments(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[st
     for number in range(1, scale.sentiments + 1):
         kind, name = ENTITIES[rank(random, len(ENTITIES))]
         positive = random.random()
-        made = born(number, scale.sentiments, days=500)
+        made = created_at(number, scale.sentiments, days=500)
         words = listed(sorted({random.choice(KEYWORDS) for _ in range(random.randrange(2, 7))}))
         yield (
             f"{number}\t{name}\t{kind}\t{random.choice(SOURCES)}\t{random.choice(texts)}\t{words}\t"
@@ -62,7 +62,7 @@ def benchmarks(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[st
         yield line(
             *(number, COMPANIES[company], INDUSTRIES[company % len(INDUSTRIES)]),
             *(METRICS[rank(random, len(METRICS), shift=4)], f"{random.lognormvariate(3, 1):.4f}"),
-            *(random.randrange(5, 900), random.choice(details), born(number, scale.benchmarks, days=800)),
+            *(random.randrange(5, 900), random.choice(details), created_at(number, scale.benchmarks, days=800)),
         )
 
 
@@ -80,7 +80,7 @@ def comparisons(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[s
         peers = own * random.lognormvariate(0, 0.3)
         yield line(
             *(number, number, random.choice(("sector", "sector", "size", "region")), f"{own:.4f}", f"{peers:.4f}"),
-            *(f"{100 * random.random():.2f}", born(number, scale.benchmarks, days=800) + timedelta(hours=3)),
+            *(f"{100 * random.random():.2f}", created_at(number, scale.benchmarks, days=800) + timedelta(hours=3)),
         )
 
 
@@ -97,7 +97,7 @@ def alerts(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
     """Alerts: few are open, most of those new."""
     for number in range(1, scale.alerts + 1):
         service, metric = SERIES[rank(random, len(SERIES), shift=6)]
-        made = born(number, scale.alerts, days=300)
+        made = created_at(number, scale.alerts, days=300)
         is_open = number > 0.99 * scale.alerts or random.random() < 0.002
         threshold = random.randrange(50, 500)
         yield line(
@@ -111,7 +111,7 @@ def alerts(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
 def trends(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
     """Trends: thirty days each, of companies and their figures."""
     for number in range(1, scale.trends + 1):
-        start = born(number, scale.trends, days=700) - timedelta(days=30)
+        start = created_at(number, scale.trends, days=700) - timedelta(days=30)
         direction = rank(random, 3, shift=2)
         yield line(
             *(number, COMPANIES[rank(random, len(COMPANIES))], METRICS[rank(random, len(METRICS), shift=4)]),
@@ -123,7 +123,7 @@ def trends(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
 def training_jobs(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
     """Trainings: nearly all ended, one in ten badly."""
     for number in range(1, scale.training_jobs + 1):
-        made = born(number, scale.training_jobs, days=600)
+        made = created_at(number, scale.training_jobs, days=600)
         settings = {"rate": random.choice((0.1, 0.03, 0.01)), "layers": random.randrange(2, 24)}
         status = "queued" if number > scale.training_jobs - 12 else "failed" if random.random() < 0.1 else "succeeded"
         ended = status != "queued"
@@ -155,7 +155,7 @@ def audited(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
         yield (
             f"{number}\t{actors[rank(random, len(actors))]}\t{action}\t{AUDITED[kind]}\t"
             f"{key(random, scale.products, shift=200)}\t{random.choice(details)}\t"
-            f"{born(number, scale.audited, days=365)}\n"
+            f"{created_at(number, scale.audited, days=365)}\n"
         )
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 
-from analyzer.demo.chance import Embedder, born, key, rank, strewn
-from analyzer.demo.lines import line
+from analyzer.demo.copy_format import line
 from analyzer.demo.models.intelligence import CUSTOMER_STATUSES, DEPARTMENTS, ROLES, SCORE_TYPES
+from analyzer.demo.random_data import Embedder, created_at, key, rank, strewn
 from analyzer.demo.rows import Scale, sentences
 from analyzer.demo.words import COLORS, FIRST_NAMES, LAST_NAMES
 
@@ -41,7 +41,7 @@ def customers(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str
     """Customers: the new ones are prospects, the old ones active or gone; few departments have the most."""
     traits = [json.dumps(_traits(random)) for _ in range(400)]
     for number in range(1, scale.tenant_customers + 1):
-        made = born(number, scale.tenant_customers, days=900)
+        made = created_at(number, scale.tenant_customers, days=900)
         is_new = number > 0.9 * scale.tenant_customers
         status = CUSTOMER_STATUSES[rank(random, 2, shift=2) if is_new else 2 + rank(random, 3, shift=1)]
         name = f"{FIRST_NAMES[strewn(number, len(FIRST_NAMES))]} {random.choice(LAST_NAMES)}"
@@ -68,7 +68,7 @@ def scores(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
         score = strewn(customer, 9_973) / 9_973 * chance()
         confidence = 1 - 0.6 * chance() * chance()
         kind = SCORE_TYPES[int(5 * chance())]
-        made = born(number, scale.scores, days=700)
+        made = created_at(number, scale.scores, days=700)
         yield f"{number}\t{customer}\t{kind}\t{score:.4f}\t{confidence:.4f}\t{made}\n"
 
 
@@ -78,7 +78,7 @@ def messages(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]
     number = 0
     while number < scale.messages:
         customer = key(random, scale.tenant_customers)
-        made = born(number + 1, scale.messages, days=393)
+        made = created_at(number + 1, scale.messages, days=393)
         if random.randrange(_STRAGGLERS) == 0:
             made -= timedelta(days=420)
         for turn in range(min(2 + rank(random, 8, shift=3), scale.messages - number)):

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 
-from analyzer.demo.chance import Embedder, born, key, rank
-from analyzer.demo.lines import line
+from analyzer.demo.copy_format import line
+from analyzer.demo.random_data import Embedder, created_at, key, rank
 from analyzer.demo.rows import LABELS, Scale
 from analyzer.demo.words import AGENTS, MODELS, TASKS
 
@@ -14,7 +14,7 @@ from analyzer.demo.words import AGENTS, MODELS, TASKS
 def runs(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
     """Runs: of a few agents, the last ones still running."""
     for number in range(1, scale.runs + 1):
-        made = born(number, scale.runs, days=200)
+        made = created_at(number, scale.runs, days=200)
         running = number > scale.runs - 8
         status = "running" if running else "failed" if random.random() < 0.06 else "succeeded"
         settings = {"batch": random.choice((32, 64, 128)), "temperature": round(random.random(), 1)}
@@ -25,9 +25,9 @@ def runs(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
 
 
 def work_items(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
-    """Work: the last tenth waits, the rest is done; few tries failed for good."""
+    """Work: the last tenth waits, the rest is done; few tries failed permanently."""
     for number in range(1, scale.work_items + 1):
-        made = born(number, scale.work_items, days=200)
+        made = created_at(number, scale.work_items, days=200)
         waiting = number > 0.9 * scale.work_items
         status = "pending" if waiting else "failed" if random.random() < 0.02 else "done"
         payload = {"language": random.choice(("en", "de")), "tokens": random.randrange(20, 900)}
@@ -42,7 +42,7 @@ def work_items(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[st
 def outputs(random: Random, scale: Scale, _embedder: Embedder) -> Iterator[str]:
     """Outputs: about as many of each run; the sure ones were applied."""
     for number in range(1, scale.outputs + 1):
-        made = born(number, scale.outputs, days=200)
+        made = created_at(number, scale.outputs, days=200)
         confidence = 1 - 0.7 * random.random() ** 2
         yield line(
             *(number, 1 + (number - 1) * scale.runs // scale.outputs, key(random, scale.products, shift=200)),

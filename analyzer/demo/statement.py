@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Executable
 
-from analyzer.demo.asker import Asker
+from analyzer.demo.client import Asker
 
 Parameters = dict[str, Any]
 Kind = Literal["read", "write"]

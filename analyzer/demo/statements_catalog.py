@@ -9,8 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import joinedload
 
 from analyzer.demo import words
-from analyzer.demo.asker import Asker
-from analyzer.demo.chance import CLOCK, born, key, rank
+from analyzer.demo.client import Asker
 from analyzer.demo.models.catalog import (
     SEGMENTS,
     ClassificationCache,
@@ -22,6 +21,7 @@ from analyzer.demo.models.catalog import (
     Quote,
     Vendor,
 )
+from analyzer.demo.random_data import CLOCK, created_at, key, rank
 from analyzer.demo.rows import LABELS, SALES_REPS, company_of, content_hash, email, product_name
 from analyzer.demo.statement import Parameters, StatementSpec
 
@@ -32,7 +32,7 @@ def _product_page(ask: Asker) -> Parameters:
 
 def _product_next_page(ask: Asker) -> Parameters:
     last = ask.scale.products - rank(ask.random, ask.scale.products // 2)
-    return {"category": ask.category(), "id": last, "created_at": born(last, ask.scale.products, days=1_800)}
+    return {"category": ask.category(), "id": last, "created_at": created_at(last, ask.scale.products, days=1_800)}
 
 
 def _attributes(ask: Asker) -> Parameters:

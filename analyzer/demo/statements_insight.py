@@ -6,8 +6,7 @@ from psycopg.types.json import Jsonb
 from sqlalchemy import Text, bindparam, insert, select, update
 
 from analyzer.demo import words
-from analyzer.demo.asker import Asker
-from analyzer.demo.chance import CLOCK, key, rank
+from analyzer.demo.client import Asker
 from analyzer.demo.models.insight import (
     SEVERITIES,
     IndustryTemplate,
@@ -15,6 +14,7 @@ from analyzer.demo.models.insight import (
     SentimentAnalysis,
     TrendAnalysis,
 )
+from analyzer.demo.random_data import CLOCK, key, rank
 from analyzer.demo.rows import SALES_REPS
 from analyzer.demo.rows_insight import COMPANIES, ENTITIES, KEYWORDS, SERIES
 from analyzer.demo.statement import Parameters, StatementSpec

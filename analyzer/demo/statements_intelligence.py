@@ -8,8 +8,7 @@ from sqlalchemy import Integer, Text, bindparam, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from analyzer.demo import words
-from analyzer.demo.asker import Asker
-from analyzer.demo.chance import CLOCK, key, rank
+from analyzer.demo.client import Asker
 from analyzer.demo.models.intelligence import (
     DEPARTMENTS,
     ROLES,
@@ -17,6 +16,7 @@ from analyzer.demo.models.intelligence import (
     CustomerScore,
     TenantCustomer,
 )
+from analyzer.demo.random_data import CLOCK, key, rank
 from analyzer.demo.rows_intelligence import TENANTS, address, tenant_of
 from analyzer.demo.statement import Parameters, StatementSpec
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 from sqlalchemy import Text, bindparam, select
 
 from analyzer.demo import words
-from analyzer.demo.asker import Asker
-from analyzer.demo.chance import CLOCK, key, rank
+from analyzer.demo.client import Asker
 from analyzer.demo.models.pipeline import Run
+from analyzer.demo.random_data import CLOCK, key, rank
 from analyzer.demo.rows import LABELS, SALES_REPS
 from analyzer.demo.rows_insight import ENTITIES
 from analyzer.demo.statement import Parameters, StatementSpec

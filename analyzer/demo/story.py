@@ -9,29 +9,30 @@ from pathlib import Path
 from alembic import command as alembic
 from alembic.config import Config
 
-from analyzer.advise.proposal import Advice, propose
-from analyzer.capture import snapshot as snapshots
-from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
+from analyzer.advise.proposal import Advice
 from analyzer.console import logger
 from analyzer.db import connect
 from analyzer.demo import LEFT_OUT, data, workload
 from analyzer.demo.project import copy_project, project_files
 from analyzer.demo.rows import Scale
-from analyzer.index import IndexDef
-from analyzer.migrate.revision import revise
-from analyzer.report.advice import new_specs, propose_document, report_document
-from analyzer.report.assemble import measured
-from analyzer.report.model import Built, Report
-from analyzer.report.output import write
-from analyzer.specs.declared import declared
-from analyzer.specs.files import append_proposals, load_specs, set_state
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.proposals import Built
+from analyzer.documents.report import Report
+from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.index import IndexDef
+from analyzer.render.output import write
+from analyzer.render.provenance import measured
+from analyzer.specs.file import load_specs, set_state
 from analyzer.sql import render
-from analyzer.twin import cluster
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.connection import forget_variables
-from analyzer.twin.planner import Wanted, open_twin
-from analyzer.verify import compare
+from analyzer.twin.server import cluster
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.connection import forget_variables
+from analyzer.workflows.advice import report_document
+from analyzer.workflows.capture import read_database
+from analyzer.workflows.propose import propose, write_proposals
+from analyzer.workflows.revise import revise
+from analyzer.workflows.verify import compare
 from analyzer.workload.parse import parse_statements
 
 DATABASE = "platform"
@@ -43,7 +44,7 @@ _SEED = 1
 #: Before it is measured, this part of the workload is run to warm the buffers that loads and builds left cold.
 _WARM_UP = 4
 #: The schema is ours: its twins may be built where the kernel cannot contain them.
-_OURS = Wanted(trust_schema=True)
+_OURS = PlannerChoice(trust_schema=True)
 #: A server as it is run on solid-state disks; nothing vacuums between the two runs but the demo itself.
 _SERVER = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -137,19 +138,17 @@ def _work(url: str, scale: Scale, progress: Progress, stage: str) -> None:
 def _capture(path: Path, running: Cluster, progress: Progress) -> Snapshot:
     progress(f"capture {path.stem}", 0)
     url = running.url(DATABASE).replace(f"//{running.user}@", f"//{READER}@")
-    snapshot = capture(url)
+    snapshot = read_database(url)
     snapshots.dump(snapshot, path)
     progress(f"capture {path.stem}", 1)
     return snapshot
 
 
 def _propose(directory: Path, before: Snapshot, progress: Progress) -> Advice:
-    specs = directory / "index_specs"
-    known = declared(load_specs(specs), before)
     progress("twin and proposals", None)
-    with open_twin(before, wanted=_OURS) as twin:
-        advice = propose(twin, parse_statements(before), declared=known)
-    append_proposals(specs, new_specs(propose_document(advice, before), advice))
+    specs = directory / "index_specs"
+    advice = propose(before, parse_statements(before), specs, choice=_OURS).advice
+    write_proposals(specs, advice)
     progress("twin and proposals", 1)
     return advice
 
@@ -158,12 +157,10 @@ def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, 
     """Approve what was proposed, as a DBA would, write the revision and run it; return each build's seconds."""
     progress("approve, revise, upgrade", None)
     specs, url = directory / "index_specs", running.url(DATABASE)
-    proposed = [spec.spec.name for spec in load_specs(specs).specs if spec.spec.state == "proposed"]
+    proposed = [spec.spec.name for spec in load_specs(specs).indexes if spec.spec.state == "proposed"]
     set_state(specs, proposed, "approved")
-    snapshot = capture(url, statements=False)
     config = _alembic(directory, url)
-    with open_twin(snapshot, wanted=_OURS) as twin:
-        revise(snapshot, specs, config, message="proposed", canonical=twin.canonical, deparse=twin.server_ddl)
+    revise(read_database(url, statements=False), specs, config, message="proposed", choice=_OURS)
     log = _BuildLog()
     logger("analyzer.migrate").addHandler(log)
     logger("analyzer.migrate").setLevel(logging.INFO)
@@ -192,8 +189,7 @@ class _BuildLog(logging.Handler):
 def _report(before: Snapshot, after: Snapshot, advice: Advice, seconds: dict[str, float], progress: Progress) -> Report:
     progress("report", 0)
     basis = "pg_stat_statements: mean execution time, the same statements with the same values before and after"
-    with open_twin(before, wanted=_OURS) as twin:
-        verification = compare(before, after, twin, basis=basis)
+    verification = compare(before, after, basis=basis, choice=_OURS)
     built = {
         index.definition.name: Built(
             size_bytes=index.size_bytes, build_seconds=seconds.get(str(index.definition.qualified_name))
@@ -205,11 +201,11 @@ def _report(before: Snapshot, after: Snapshot, advice: Advice, seconds: dict[str
 
 def _found(advice: Advice) -> tuple[tuple[str, str | None], ...]:
     """Name, for each spec that was left out, the proposal that begins as it does; another access method is said."""
-    left_out = {spec.spec.name: spec for spec in load_specs(project_files() / "index_specs").specs}
+    left_out = {spec.spec.name: spec for spec in load_specs(project_files() / "index_specs").indexes}
     found: list[tuple[str, str | None]] = []
     for name in LEFT_OUT:
         spec = left_out[name]
-        wanted = spec.spec.index(spec.schema, spec.table, None)
+        wanted = spec.spec.definition(spec.schema, spec.table, None)
         alike = [proposal.built.index for proposal in advice.proposals if _alike(proposal.built.index, wanted)]
         alike.sort(key=lambda index: index.method != wanted.method)
         other = f" ({alike[0].method} instead of {wanted.method})" if alike and alike[0].method != wanted.method else ""

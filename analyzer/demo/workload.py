@@ -20,8 +20,8 @@ from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from analyzer import db
-from analyzer.demo.asker import Asker
-from analyzer.demo.chance import Embedder
+from analyzer.demo.client import Asker
+from analyzer.demo.random_data import Embedder
 from analyzer.demo.rows import FAST, FULL, LABELS, Scale
 from analyzer.demo.statements import STATEMENTS, Kind, Parameters, StatementSpec
 from analyzer.sql import render, render_text

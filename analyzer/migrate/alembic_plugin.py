@@ -13,7 +13,7 @@ from alembic.runtime.plugins import Plugin
 from alembic.util import DispatchPriority
 
 import analyzer.migrate.operations  # noqa: F401  # pyright: ignore[reportUnusedImport] - registers op.build_index
-from analyzer.migrate.autogenerate import compare_specs, refuse_drops
+from analyzer.migrate.plan.autogenerate import compare_specs, refuse_drops
 
 NAME = "alembic.autogenerate.twindex"
 

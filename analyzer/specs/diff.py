@@ -1,26 +1,33 @@
-"""Compare specs with the indexes that exist: what must be created, replaced, renamed, altered or dropped."""
+"""Compare specs with the objects that exist: what must be created, replaced, renamed, altered or dropped."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
-from typing import Literal
+from typing import Literal, Protocol, cast
 
 import psycopg
 
-from analyzer.capture.snapshot import Index
+from analyzer.documents.snapshot import Index
 from analyzer.errors import ConflictError, InputError
-from analyzer.index import IndexDef
-from analyzer.specs.files import DeclaredSpec, SpecSet
-from analyzer.specs.model import Rows
+from analyzer.objects.definition import D, Definition, kind_of
+from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
+from analyzer.specs.existing import Existing, ExistingStatistics, key_of, table_of
+from analyzer.specs.fields import Rows
+from analyzer.specs.file import DeclaredSpec, ObjectName, SpecSet, is_index, is_statistics
+from analyzer.specs.index import IndexSpec
+from analyzer.specs.spec_file import Spec
+from analyzer.sql import ident
 
-#: Gives a definition as a server would print it; raises InputError when no server would build it.
-Canonical = Callable[[IndexDef], IndexDef]
 Kind = Literal["create", "replace", "rename", "alter", "drop"]
 
-#: What differs without a new build, and how the words of a spec call it.
-_ATTRIBUTES = ("comment", "statistics")
-#: Without a clause an index goes to the database's own tablespace, which the catalog does not name.
-_DEFAULT_TABLESPACE = "pg_default"
+
+class Canonical(Protocol):
+    """Gives a definition as a server would print it."""
+
+    def __call__(self, definition: D, /) -> D:
+        """Return it; raises InputError when no server would build it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,31 +35,32 @@ class Change:
     """One difference between the specs and a database."""
 
     kind: Kind
-    #: None for an index that no spec names, on a table whose file says `manage: all`.
-    spec: DeclaredSpec | None
-    #: The index wanted; of a drop, the index that goes.
-    index: IndexDef
-    #: The index that exists: None for a create, unless it is an INVALID leftover.
-    current: Index | None
-    #: What is not as wanted: fields of IndexDef, `comment`, `statistics`.
+    #: None for an object that no spec names, on a table whose file says `manage: all`.
+    spec: DeclaredSpec[Spec] | None
+    #: The object wanted; of a drop, the object that goes.
+    definition: Definition
+    #: The object that exists: None for a create, unless it is an INVALID leftover.
+    current: Existing | None
+    #: What is not as wanted: fields of the definition; an index's `comment`, `statistics`; a statistics object's
+    #: `target`.
     differs: tuple[str, ...] = ()
 
     @property
     def comment(self) -> str | None:
-        """Return the comment wanted."""
-        return self.spec.spec.comment if self.spec is not None else None
+        """Return the comment wanted of an index."""
+        return self.spec.spec.comment if self.spec is not None and is_index(self.spec) else None
 
     @property
     def statistics(self) -> tuple[tuple[int, int], ...]:
-        """Return the statistics targets wanted: (position from 1, target)."""
-        return self.spec.spec.statistics if self.spec is not None else ()
+        """Return the statistics targets wanted of an index: (position from 1, target)."""
+        return self.spec.spec.statistics if self.spec is not None and is_index(self.spec) else ()
 
 
-def changes(specs: SpecSet, existing: tuple[Index, ...], canonical: Canonical, rows: Rows) -> tuple[Change, ...]:
+def changes(specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows) -> tuple[Change, ...]:
     """List what would make the database agree with the specs, drops last, otherwise in the order of the specs.
 
-    Raises ConflictError when a spec names an index of another table or of a constraint, or retires one that something
-    needs; InputError when no server would build it.
+    Raises ConflictError when a spec names an object of another table, an index of a constraint, or retires one that
+    something needs; InputError when no server would build it.
     """
     comparison = Comparison(specs, existing, canonical, rows)
     found = [comparison.change(spec) for spec in specs.specs]
@@ -61,26 +69,27 @@ def changes(specs: SpecSet, existing: tuple[Index, ...], canonical: Canonical, r
 
 
 class Comparison:
-    """Specs and the indexes of one database, compared one spec at a time."""
+    """Specs and the objects of one database, compared one spec at a time."""
 
-    def __init__(self, specs: SpecSet, existing: tuple[Index, ...], canonical: Canonical, rows: Rows) -> None:
+    def __init__(self, specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows) -> None:
         self._specs = specs
         self._existing = existing
-        self._canonical = cache(canonical)
+        self._canonical = canonical
+        self._printed: dict[tuple[Definition, str], Definition] = {}
         self._rows = rows
-        self._by_name = {(index.definition.schema, index.definition.name): index for index in existing}
+        self._by_name = {key_of(each): each for each in existing}
         self._renamed = self._find_renamed()
 
     @property
-    def renamed(self) -> Mapping[tuple[str, str], Index]:
-        """Return the indexes that exist under another name than their spec's, by the name wanted."""
+    def renamed(self) -> Mapping[ObjectName, Existing]:
+        """Return the objects that exist under another name than their spec's, by the name wanted."""
         return self._renamed
 
-    def current(self, spec: DeclaredSpec) -> Index | None:
-        """Return the index that has a spec's name."""
-        return self._by_name.get((spec.schema, spec.spec.name))
+    def current(self, spec: DeclaredSpec[Spec]) -> Existing | None:
+        """Return the object that has a spec's name."""
+        return self._by_name.get(spec.key)
 
-    def change(self, spec: DeclaredSpec) -> Change | None:
+    def change(self, spec: DeclaredSpec[Spec]) -> Change | None:
         """Say what one spec asks for; None when the database agrees, or when nothing is asked yet."""
         if spec.spec.state not in {"approved", "retired"}:
             return None
@@ -90,105 +99,132 @@ class Comparison:
         if spec.spec.state == "retired":
             gone = current is None or any(current is other for other in self._renamed.values())
             return None if current is None or gone else _drop(spec, current)
-        other = self._renamed.get((spec.schema, spec.spec.name))
+        other = self._renamed.get(spec.key)
         wanted = self._wanted(spec, current or other)
         if other is not None:
-            return Change(kind="rename", spec=spec, index=wanted, current=other, differs=_attributes(spec, other))
+            return Change(kind="rename", spec=spec, definition=wanted, current=other, differs=_attributes(spec, other))
         if current is None or not current.valid:
             self._built(spec, wanted)
-            return Change(kind="create", spec=spec, index=wanted, current=current)
+            return Change(kind="create", spec=spec, definition=wanted, current=current)
         return self._difference(spec, wanted, current)
 
-    def printed(self, index: IndexDef) -> IndexDef:
-        """Return a definition as the server prints it."""
-        return self._canonical(replace(index, tablespace=None))
+    def printed(self, definition: D) -> D:
+        """Return a definition as the server prints it; a twin has no tablespaces."""
+        return self._print(_without_tablespace(definition))
 
     def unnamed(self) -> tuple[Change, ...]:
-        """List the drops of indexes that no spec names, on tables whose file says `manage: all`."""
-        named = {(spec.schema, spec.spec.name) for spec in self._specs.specs}
-        adopted = [id(index) for index in self._renamed.values()]
+        """List the drops of objects that no spec names, on tables whose file says `manage: all`."""
+        named = {spec.key for spec in self._specs.specs}
+        adopted = [id(each) for each in self._renamed.values()]
         return tuple(
-            _drop(None, index)
-            for index in self._existing
-            if (index.definition.schema, index.definition.table) in self._specs.managed
-            and (index.definition.schema, index.definition.name) not in named
-            and not _owned(index)
-            and not (index.replica_identity or index.foreign_keys)
-            and id(index) not in adopted
+            _drop(None, each)
+            for each in self._existing
+            if table_of(each) in self._specs.managed
+            and key_of(each) not in named
+            and not _owned(each)
+            and not _needed(each)
+            and id(each) not in adopted
         )
 
-    def _wanted(self, spec: DeclaredSpec, current: Index | None) -> IndexDef:
-        wanted = spec.spec.index(spec.schema, spec.table, self._rows(spec.schema, spec.table))
-        return wanted if current is None else spec.spec.keep_resolved(wanted, current.definition)
+    def _wanted(self, spec: DeclaredSpec[Spec], current: Existing | None) -> Definition:
+        wanted = spec.spec.definition(spec.schema, spec.table, self._rows(spec.schema, spec.table))
+        if isinstance(wanted, IndexDef) and isinstance(current, Index) and isinstance(spec.spec, IndexSpec):
+            return spec.spec.keep_resolved(wanted, current.definition)
+        return wanted
 
-    def _difference(self, spec: DeclaredSpec, wanted: IndexDef, current: Index) -> Change | None:
+    def _difference(self, spec: DeclaredSpec[Spec], wanted: Definition, current: Existing) -> Change | None:
         differs = self._fields(spec, wanted, current.definition)
         kind: Kind = "replace" if differs else "alter"
         differs += _attributes(spec, current)
-        return Change(kind=kind, spec=spec, index=wanted, current=current, differs=differs) if differs else None
+        return Change(kind=kind, spec=spec, definition=wanted, current=current, differs=differs) if differs else None
 
-    def _fields(self, spec: DeclaredSpec, wanted: IndexDef, current: IndexDef) -> tuple[str, ...]:
+    def _fields(self, spec: DeclaredSpec[Spec], wanted: Definition, current: Definition) -> tuple[str, ...]:
         """Name the parts of two definitions that differ; a tablespace is compared by name, for no twin has it."""
         moved = _tablespace(wanted) != _tablespace(current)
-        wanted, current = replace(wanted, tablespace=None), replace(current, tablespace=None)
+        wanted, current = _without_tablespace(wanted), _without_tablespace(current)
         found: tuple[str, ...] = ()
         if wanted != current:
-            left, right = self._built(spec, wanted), self._canonical(current)
-            names = (field.name for field in fields(IndexDef) if field.compare)
+            left, right = self._built(spec, wanted), self._print(current)
+            names = (field.name for field in fields(wanted) if field.compare)
             found = tuple(name for name in names if getattr(left, name) != getattr(right, name))
         return (*found, "tablespace") if moved else found
 
-    def _built(self, spec: DeclaredSpec, wanted: IndexDef) -> IndexDef:
+    def _print(self, definition: D) -> D:
+        key = (definition, definition.name)
+        if key not in self._printed:
+            self._printed[key] = self._canonical(definition)
+        return cast("D", self._printed[key])
+
+    def _built(self, spec: DeclaredSpec[Spec], wanted: Definition) -> Definition:
         try:
-            return self._canonical(replace(wanted, tablespace=None))
+            return self._print(_without_tablespace(wanted))
         except (InputError, psycopg.Error) as error:
             reason = error.diag.message_primary if isinstance(error, psycopg.Error) else error
             text = " ".join(str(reason or error).split())
-            raise InputError(f"{spec.where}: {wanted.name} cannot be built, {text}; mend the spec") from None
+            raise InputError(f"{spec.where}: {wanted.name} cannot be built, {text}; fix the spec") from None
 
-    def _find_renamed(self) -> dict[tuple[str, str], Index]:
-        """Find, for specs whose name no index has, the index that is the same under a name no spec wants."""
-        wanted_names = {(s.schema, s.spec.name) for s in self._specs.specs if s.spec.state != "retired"}
-        free = [
-            index
-            for index in self._existing
-            if index.valid
-            and not _owned(index)
-            and (index.definition.schema, index.definition.name) not in wanted_names
-        ]
-        found: dict[tuple[str, str], Index] = {}
+    def _find_renamed(self) -> dict[ObjectName, Existing]:
+        """Find, for specs whose name no object has, the object that is the same under a name no spec wants."""
+        wanted_names = {spec.key for spec in self._specs.specs if spec.spec.state != "retired"}
+        free = [each for each in self._existing if each.valid and not _owned(each) and key_of(each) not in wanted_names]
+        found: dict[ObjectName, Existing] = {}
         for spec in self._specs.specs:
             if spec.spec.state == "approved" and self.current(spec) is None:
-                index = next((index for index in free if self._is_renamed(spec, index)), None)
-                if index is not None:
-                    free.remove(index)
-                    found[spec.schema, spec.spec.name] = index
+                other = next((each for each in free if self._is_renamed(spec, each)), None)
+                if other is not None:
+                    free.remove(other)
+                    found[spec.key] = other
         return found
 
-    def _is_renamed(self, spec: DeclaredSpec, index: Index) -> bool:
-        known = index.definition
-        if (known.schema, known.table, known.method) != (spec.schema, spec.table, spec.spec.method):
+    def _is_renamed(self, spec: DeclaredSpec[Spec], existing: Existing) -> bool:
+        known = existing.definition
+        if (kind_of(known), known.schema, known.table) != (spec.kind, spec.schema, spec.table):
+            return False
+        if isinstance(known, IndexDef) and isinstance(spec.spec, IndexSpec) and known.method != spec.spec.method:
             return False
         try:
-            return not self._fields(spec, self._wanted(spec, index), known)
+            return not self._fields(spec, self._wanted(spec, existing), known)
         except InputError:  # said where the spec itself is compared
             return False
 
 
-def _tablespace(index: IndexDef) -> str | None:
-    return None if index.tablespace == _DEFAULT_TABLESPACE else index.tablespace
+def _tablespace(definition: Definition) -> str | None:
+    if isinstance(definition, StatisticsDef) or definition.tablespace == DEFAULT_TABLESPACE:
+        return None
+    return definition.tablespace
 
 
-def _attributes(spec: DeclaredSpec, current: Index) -> tuple[str, ...]:
-    wanted = (spec.spec.comment, spec.spec.statistics)
-    actual = (current.comment, current.statistics_targets)
-    return tuple(name for name, left, right in zip(_ATTRIBUTES, wanted, actual, strict=True) if left != right)
+def _without_tablespace(definition: D) -> D:
+    return cast("D", replace(definition, tablespace=None)) if isinstance(definition, IndexDef) else definition
 
 
-def _refuse_foreign(spec: DeclaredSpec, current: Index) -> None:
+def _attributes(spec: DeclaredSpec[Spec], current: Existing) -> tuple[str, ...]:
+    """Name what differs without a new build, in the words of a spec."""
+    if isinstance(current, Index) and is_index(spec):
+        pairs = {
+            "comment": (spec.spec.comment, current.comment),
+            "statistics": (spec.spec.statistics, current.statistics_targets),
+        }
+        return tuple(name for name, (wanted, actual) in pairs.items() if wanted != actual)
+    if isinstance(current, ExistingStatistics) and is_statistics(spec):
+        return ("target",) if spec.spec.target != current.definition.target else ()
+    return ()
+
+
+def _refuse_foreign(spec: DeclaredSpec[Spec], current: Existing) -> None:
+    """Refuse what a spec may not name: an object of another table, or one that comes and goes with something else."""
+    schema, table = table_of(current)
+    if (schema, table) != (spec.schema, spec.table):
+        what = "an index" if isinstance(current, Index) else "a statistics object"
+        raise ConflictError(
+            f"{spec.where}: {what} {spec.spec.name} exists on {ident(schema, table)}; choose another name"
+        )
+    if isinstance(current, Index):
+        _refuse_foreign_index(spec, current)
+
+
+def _refuse_foreign_index(spec: DeclaredSpec[Spec], current: Index) -> None:
     table = current.definition.qualified_table
-    if (current.definition.schema, current.definition.table) != (spec.schema, spec.table):
-        raise ConflictError(f"{spec.where}: an index {spec.spec.name} exists on {table}; choose another name")
     if current.constraint is not None:
         raise ConflictError(
             f"{spec.where}: {spec.spec.name} belongs to the constraint {current.constraint} of {table}; "
@@ -211,10 +247,17 @@ def _refuse_foreign(spec: DeclaredSpec, current: Index) -> None:
         )
 
 
-def _owned(index: Index) -> bool:
-    """Say whether an index comes and goes with something else."""
-    return index.constraint is not None or index.primary or index.parent is not None
+def _owned(existing: Existing) -> bool:
+    """Say whether an object comes and goes with something else, or is where no spec can name it."""
+    if isinstance(existing, ExistingStatistics):
+        return existing.table_schema != existing.definition.schema
+    return existing.constraint is not None or existing.primary or existing.parent is not None
 
 
-def _drop(spec: DeclaredSpec | None, current: Index) -> Change:
-    return Change(kind="drop", spec=spec, index=current.definition, current=current)
+def _needed(existing: Existing) -> bool:
+    """Say whether something else needs an object."""
+    return isinstance(existing, Index) and bool(existing.replica_identity or existing.foreign_keys)
+
+
+def _drop(spec: DeclaredSpec[Spec] | None, current: Existing) -> Change:
+    return Change(kind="drop", spec=spec, definition=current.definition, current=current)

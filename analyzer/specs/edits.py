@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analyzer.specs.tree import MalformedError, Part, dump_flow, dump_mapping, lines_of, parse_tree
+from analyzer.specs.spec_file import SECTIONS
+from analyzer.specs.yaml_tree import MalformedError, Part, dump_flow, dump_mapping, lines_of, parse_tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,15 +101,16 @@ def _value(text: str) -> Any:
 def _expected(text: str, spec: Part, changed: Mapping[str, object]) -> object:
     """Return what the whole file is to say: one spec is another, the others are as they were."""
     root, value = parse_tree(text)
-    pair = root.pair("indexes") if root is not None else None
     whole: Any = value
-    entries = list(whole["indexes"])
-    for number, part in enumerate(pair[1].items if pair else ()):
-        if (part.line, part.column) == (spec.line, spec.column):
-            merged = {**entries[number], **changed}
-            entries[number] = {name: value for name, value in merged.items() if value is not None}
-            break
-    return whole | {"indexes": entries}
+    for section in SECTIONS:
+        pair = root.pair(section) if root is not None else None
+        for number, part in enumerate(pair[1].items if pair else ()):
+            if (part.line, part.column) == (spec.line, spec.column):
+                entries = list(whole[section])
+                merged = {**entries[number], **changed}
+                entries[number] = {name: value for name, value in merged.items() if value is not None}
+                return whole | {section: entries}
+    return whole
 
 
 def _edit(text: str, change: _Change) -> Edit:

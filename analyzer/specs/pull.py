@@ -1,19 +1,16 @@
-"""Write specs from the indexes that exist."""
+"""Write specs from the objects that exist: indexes and statistics."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from analyzer.atomic_file import replace_file
-from analyzer.capture.snapshot import Index, NotExamined, Snapshot
-from analyzer.index import Method
+from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.paths import is_directory, is_there
-from analyzer.specs.files import NewSpec, append_specs, load_specs
-from analyzer.specs.model import json_schema
-from analyzer.sql import ident
-
-_METHODS = frozenset[str](get_args(Method))
+from analyzer.postgres.access_methods import METHODS
+from analyzer.specs.existing import Existing, existing_objects, key_of, table_of
+from analyzer.specs.file import NewSpec, append_specs, load_specs
+from analyzer.specs.spec_file import json_schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,58 +18,61 @@ class Pulled:
     """What was written."""
 
     files: tuple[Path, ...]
-    #: Quoted, qualified names of the indexes now declared.
-    indexes: tuple[str, ...]
-    #: Indexes that exist and that no spec can say or should.
+    #: Quoted, qualified names of the objects now declared.
+    objects: tuple[str, ...]
+    #: Objects that exist and that no spec can say or should.
     left_out: tuple[NotExamined, ...]
 
 
 def pull(snapshot: Snapshot, directory: Path, *, tables: Collection[tuple[str, str]] = ()) -> Pulled:
-    """Declare every index that no spec of the directory names, on the given tables or on all.
+    """Declare every object that no spec of the directory names, on the given tables or on all.
 
-    Files that exist get their table's missing indexes appended, and not one other byte of them changes.
+    Files that exist get what is missing of their table appended, and not one other byte of them changes.
     """
     specs = load_specs(directory).specs if is_directory(directory) else ()
-    named = {(spec.schema, spec.spec.name) for spec in specs}
+    named = {spec.key for spec in specs}
     chosen = [
-        index
-        for index in snapshot.indexes
-        if (index.definition.schema, index.definition.name) not in named
-        and (not tables or (index.definition.schema, index.definition.table) in tables)
+        each
+        for each in existing_objects(snapshot)
+        if key_of(each) not in named and (not tables or table_of(each) in tables) and _declarable(each)
     ]
-    left_out = tuple(_left_out(chosen))
-    unwritable = {gap.what for gap in left_out}
-    new = [
-        NewSpec(
-            index=index.definition,
-            state="approved",
-            comment=index.comment,
-            statistics=index.statistics_targets,
-        )
-        for index in chosen
-        if _declarable(index) and index.definition.qualified_name not in unwritable
-    ]
+    obstacles = [(each, _obstacle(each)) for each in chosen]
+    new = [_new_spec(each) for each, obstacle in obstacles if obstacle is None]
     files = append_specs(directory, new) if new else ()
     schema = directory / "schema.json"
     if files and not is_there(schema):
         replace_file(schema, json_schema(), mode=None)
-    return Pulled(files=files, indexes=tuple(ident(n.index.schema, n.index.name) for n in new), left_out=left_out)
+    return Pulled(
+        files=files,
+        objects=tuple(each.definition.qualified_name for each in new),
+        left_out=tuple(
+            NotExamined(what=each.definition.qualified_name, reason=obstacle)
+            for each, obstacle in obstacles
+            if obstacle is not None
+        ),
+    )
 
 
-def _declarable(index: Index) -> bool:
-    """Say whether an index is declared by itself: not by a constraint, nor by a partitioned table's index."""
-    return index.constraint is None and not index.primary and index.parent is None
+def _new_spec(existing: Existing) -> NewSpec:
+    if isinstance(existing, Index):
+        definition, targets = existing.definition, existing.statistics_targets
+        return NewSpec(definition=definition, state="approved", comment=existing.comment, statistics=targets)
+    return NewSpec(definition=existing.definition, state="approved")
 
 
-def _left_out(indexes: Sequence[Index]) -> Iterator[NotExamined]:
-    for index in indexes:
-        definition = index.definition
-        if not _declarable(index):
-            continue
-        if definition.method not in _METHODS:
-            reason = f"no spec can say USING {definition.method}"
-        elif not index.valid:
-            reason = "it is INVALID; drop it, or build it again and pull then"
-        else:
-            continue
-        yield NotExamined(what=definition.qualified_name, reason=reason)
+def _declarable(existing: Existing) -> bool:
+    """Say whether an object is declared by itself: an index not by a constraint or by a partitioned table's index."""
+    if not isinstance(existing, Index):
+        return True
+    return existing.constraint is None and not existing.primary and existing.parent is None
+
+
+def _obstacle(existing: Existing) -> str | None:
+    """Say why no spec can declare an object."""
+    if not isinstance(existing, Index):
+        if existing.table_schema == existing.definition.schema:
+            return None
+        return f"a spec declares statistics in the schema of their table, and theirs is {existing.qualified_table}"
+    if existing.definition.method not in METHODS:
+        return f"no spec can say USING {existing.definition.method}"
+    return None if existing.valid else "it is INVALID; drop it, or rebuild it and run twindex pull again"

@@ -1,4 +1,4 @@
-"""Copies of a twin, each in a worker of an executor, that plan side by side.
+"""Copies of a twin, each in a worker of an executor, that plan in parallel.
 
 Any `concurrent.futures.Executor` will do: threads, processes, or those of a cluster. What is run must be importable
 where the worker is, and its tasks and results must survive pickling. A worker that dies costs time and nothing else.
@@ -21,7 +21,7 @@ from enum import Enum
 from multiprocessing.util import Finalize
 from typing import Literal, TypeVar
 
-from analyzer.twin.planner import Recipe, Twin
+from analyzer.twin.twin import Recipe, Twin
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,7 +67,7 @@ class TwinPool:
         return [results[place] for place in range(len(tasks))]
 
     def run(self, function: Callable[[Twin, T], R], chains: Iterable[Chain[T, R]]) -> None:
-        """Run chains of tasks side by side; the order within a chain is its own."""
+        """Run chains of tasks in parallel; each chain keeps its order."""
         ready = deque((chain, task) for chain in chains if (task := next(chain, _END)) is not _END)
         flying: dict[Future[list[R] | None], list[tuple[Chain[T, R], T]]] = {}
         try:
@@ -109,8 +109,8 @@ class TwinPool:
 
 
 @contextlib.contextmanager
-def side_by_side(twin: Twin, workers: int) -> Generator[TwinPool]:
-    """Run so many processes, each with a copy of a twin, until the block ends."""
+def parallel_twins(twin: Twin, workers: int) -> Generator[TwinPool]:
+    """Run that many processes, each with a copy of a twin, until the block ends."""
     spawn = multiprocessing.get_context("spawn")  # a fork would share this process's connections
     with (
         ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin) as executor,
@@ -120,12 +120,12 @@ def side_by_side(twin: Twin, workers: int) -> Generator[TwinPool]:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _begin() -> None:
-    """Leave Ctrl-C, which a terminal sends to all of its processes, and what is to be told to the one that waits."""
+    """Leave Ctrl-C, which a terminal sends to all of its processes, and messages to the waiting process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("psycopg").setLevel(logging.ERROR)
 
@@ -144,7 +144,7 @@ def _finish(twin: Twin, function: Callable[[Twin, T], R], chain: Chain[T, R], ta
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Copy:
-    """A copy of a pool's twin, and how to make it where that is told."""
+    """A copy of a pool's twin, and its recipe if given."""
 
     key: str
     indexes: int

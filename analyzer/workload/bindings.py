@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from analyzer.capture.snapshot import Column, ColumnStatistics, Snapshot
-from analyzer.lex import lex
+from analyzer.documents.snapshot import Column, ColumnStatistics, Snapshot
+from analyzer.postgres.arrays import parse_array
+from analyzer.postgres.lex import lex
 from analyzer.sql import literal
 from analyzer.workload.parameters import Comparison
 from analyzer.workload.parse import Statement
@@ -36,7 +37,6 @@ _ELEMENTS = 8
 #: The words drawn are lexemes already, as the column holds them; no other configuration leaves them so.
 _LEXEMES_AS_THEY_ARE = "'pg_catalog.simple'::pg_catalog.regconfig"
 _UNBINDABLE = re.compile(r"\[\]$|^(json|jsonb|xml|bytea|tsvector|tsquery)$|\b(vector|halfvec|sparsevec|bit)\b")
-_ELEMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^,{}"]+)', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,14 +129,6 @@ def bound_text(plannable: str, binding: Binding) -> str:
     sql = {f"${value.parameter}": value.sql for value in binding.values}
     edits = [Edit(token.start, token.end, sql[token.text]) for token in lex(plannable) if token.text in sql]
     return apply(plannable, edits)
-
-
-def parse_array(text: str) -> tuple[str, ...]:
-    """Parse a one-dimensional array as PostgreSQL prints it; NULL elements do not occur in statistics."""
-    return tuple(
-        re.sub(r"\\(.)", r"\1", match[1], flags=re.DOTALL) if match[1] is not None else match[2]
-        for match in _ELEMENT.finditer(text.strip()[1:-1])
-    )
 
 
 def _draw(

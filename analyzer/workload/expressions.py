@@ -1,6 +1,6 @@
 """Write the expressions and conditions of a statement as an index may hold them.
 
-Only what is known to be immutable is written; the rest is None. Each piece is written anew from names and constants, so
+Only what is known to be immutable is written; the rest is None. Each piece is rewritten from names and constants, so
 that nothing of the statement reaches DDL unread.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from analyzer.capture.snapshot import Relation
+from analyzer.documents.snapshot import Relation
 from analyzer.sql import Sql, conforming, expression, ident, literal
 from analyzer.workload.names import unwrapped
 

@@ -1,9 +1,9 @@
-"""Give a statement an identity that constants, comments, letter case and the server's version don't change."""
+"""Identify a statement independently of constants, comments, letter case and the server's version."""
 
 import hashlib
 from collections.abc import Sequence
 
-from analyzer.lex import Token, significant
+from analyzer.postgres.lex import Token, significant
 from analyzer.workload.plannable import BEFORE_EXPRESSION, closing
 
 _CONSTANT = "?"

@@ -1,4 +1,4 @@
-"""Say which table a name belongs to: the catalog, the scopes of a statement, and how a column is found in them."""
+"""Resolve names to tables: the catalog, the scopes of a statement, and the look-up of columns in them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -6,28 +6,9 @@ from typing import Literal
 
 from sqlglot import exp
 
-from analyzer.capture.snapshot import Relation, Snapshot
-from analyzer.lex import lex
+from analyzer.documents.snapshot import Relation
 
 Target = Literal["insert", "update", "delete", "merge"]
-
-
-class Catalog:
-    """A snapshot's relations by name, found as the server finds them."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
-        self._relations = snapshot.relations_by_name
-        tokens = lex(snapshot.settings.get("search_path", '"$user", public'))
-        names = (
-            token.text.strip("\"'") if token.kind != "word" else token.word for token in tokens if token.text != ","
-        )
-        self.search_path = tuple(snapshot.server.role if name == "$user" else name for name in names)
-
-    def find(self, schema: str | None, name: str) -> Relation | None:
-        """Return the relation a name means, if it was captured."""
-        schemas = self.search_path if schema is None else (schema,)
-        return next((found for each in schemas if (found := self._relations.get((each, name)))), None)
 
 
 @dataclass(slots=True, eq=False)

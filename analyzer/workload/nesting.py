@@ -1,4 +1,4 @@
-"""Say beforehand whether a statement can be parsed: in one pass over its tokens.
+"""Decide in one pass over its tokens whether a statement can be parsed.
 
 The parser descends by recursion, compiled, so that too deep a statement ends the process and not just the statement.
 It tries what may be a type (`date (`, `array [`) twice at every level, so that a hundred characters can take for ever.
@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlglot.dialects.postgres import Postgres
 
-from analyzer.lex import Token
+from analyzer.postgres.lex import Token
 
 #: Levels of brackets, CASE, NOT, signs and joins that wait for their ON; some 490 fit the interpreter's stack.
 MOST_LEVELS: Final = 200
@@ -26,7 +26,7 @@ _TYPES: Final = frozenset(
 
 
 def obstacle(tokens: Sequence[Token]) -> str | None:
-    """Say why the parser must not be given these tokens; None when it may."""
+    """Return why the parser cannot process these tokens; None if it can."""
     levels: list[float] = []
     visits, price, prefixes, joins, subscripts = 0.0, 1.0, 0, 0, 0
     before: Token | None = None

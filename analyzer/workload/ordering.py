@@ -1,4 +1,4 @@
-"""Read what order and groups a query wants of one table."""
+"""Find the sort order and the groups that a query requires of one table."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class SortKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sort:
-    """An ORDER BY that is wholly of one table."""
+    """An ORDER BY that refers to one table only."""
 
     keys: tuple[SortKey, ...]
     #: The rows are cut off, so that an index in this order can stop early.
@@ -43,7 +43,7 @@ class Nearest:
 
 
 def order_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, Sort | Nearest] | None:
-    """Return the order a SELECT wants its rows in, when it is wholly of one table."""
+    """Return the sort order of a SELECT, if it refers to one table only."""
     order = select.args.get("order")
     if not isinstance(order, exp.Order):
         return _extreme(scope, select)
@@ -62,7 +62,7 @@ def order_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, Sort | Neare
 
 
 def groups_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, tuple[str, ...]] | None:
-    """Return the columns of a GROUP BY or DISTINCT that is wholly of one table."""
+    """Return the columns of a GROUP BY or DISTINCT that refers to one table only."""
     group, distinct = select.args.get("group"), select.args.get("distinct")
     if isinstance(group, exp.Group):
         grouped = [_projected(select, each) for each in group.expressions[: _MOST_KEYS + 1]]

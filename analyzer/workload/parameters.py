@@ -1,4 +1,4 @@
-"""Say which column a statement's parameters are compared with, so that values for them can be drawn."""
+"""Find the column that each parameter is compared with, so that values can be drawn for it."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Read statements: as pg_stat_statements recorded them, or from a file.
+"""Parse statements, recorded by pg_stat_statements or from a file.
 
 A statement's identity is twindex's own, since queryid changes between major versions and with the catalog's oids.
 """
@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from analyzer.capture.snapshot import NotExamined, Snapshot, StatementCounters
-from analyzer.lex import MOST_TOKENS, IncompleteError, Token, TooLongError, lex, significant, tokens_of
+from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
+from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, TooLongError, lex, significant, tokens_of
 from analyzer.workload.fingerprint import fingerprint
 from analyzer.workload.plannable import closing, make_plannable, repair
 
@@ -56,13 +56,13 @@ class Statement:
 
     @property
     def weight(self) -> float:
-        """How much the statement counts: its time where it was measured, else its calls."""
+        """The weight of the statement: its time if it was measured, else its calls."""
         return self.calls if self.total_ms is None else self.total_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
-    """A statement of a file that cannot be planned, and why."""
+class UnparsedStatement:
+    """A statement of a file that cannot be planned, and the reason."""
 
     id: str
     text: str
@@ -71,7 +71,7 @@ class Unread:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workload:
-    """The statements to serve, and what is not among them."""
+    """The statements to optimise, and those that were not examined."""
 
     statements: tuple[Statement, ...]
     not_examined: tuple[NotExamined, ...] = ()
@@ -91,23 +91,23 @@ def parse_file(text: str) -> Workload:
         not_examined=tuple(
             NotExamined(what=f"the statement in line {line}", reason=each.reason)
             for line, each in listed
-            if isinstance(each, Unread)
+            if isinstance(each, UnparsedStatement)
         ),
     )
 
 
-def parse_listed(text: str) -> tuple[Statement | Unread, ...]:
+def parse_listed(text: str) -> tuple[Statement | UnparsedStatement, ...]:
     """Read every statement of a .sql file in its order, also those that cannot be planned."""
     return tuple(each for _, each in _listed(text))
 
 
-def _listed(text: str) -> tuple[tuple[int, Statement | Unread], ...]:
+def _listed(text: str) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
     """Read every statement of a file, with the line it begins in."""
     try:
         pieces = tuple(_split(text))
     except IncompleteError as error:
         return ((1, _unread(text, str(error))),)
-    found: list[tuple[int, Statement | Unread]] = []
+    found: list[tuple[int, Statement | UnparsedStatement]] = []
     line, counted = 1, 0
     for start, piece in pieces:
         each = _statement(piece, what="")
@@ -116,8 +116,8 @@ def _listed(text: str) -> tuple[tuple[int, Statement | Unread], ...]:
     return tuple(found)
 
 
-def _unread(text: str, reason: str) -> Unread:
-    return Unread(id=f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text, reason=reason)
+def _unread(text: str, reason: str) -> UnparsedStatement:
+    return UnparsedStatement(id=f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text, reason=reason)
 
 
 def _workload(parsed: Iterable[Statement | NotExamined]) -> Workload:
@@ -180,7 +180,7 @@ def _recorded(entry: StatementCounters, total_ms: float) -> Statement | NotExami
         lex(entry.query)
     except TooLongError as error:
         share = f"{entry.total_ms / total_ms:.1%}" if total_ms else "none"
-        return NotExamined(what=what, reason=f"{error}; {share} of the recorded time is its")
+        return NotExamined(what=what, reason=f"{error}; {share} of the recorded time")
     except IncompleteError as error:
         return NotExamined(what=what, reason=str(error))
     return _statement(
@@ -241,17 +241,17 @@ def _obstacle(tokens: tuple[Token, ...]) -> str | None:
     if not tokens:
         return "it is empty"
     if any(token.text == ";" for token in tokens[:-1]):
-        return "it is several statements recorded as one, whose time cannot be told apart"
+        return "it is several statements recorded as one, whose times cannot be separated"
     if any(token.kind == "parameter" and _number(token) > MOST_TOKENS for token in tokens):
         return f"the number of one of its parameters is out of range (at most {MOST_TOKENS})"
     if any(token.text == "..." for token in tokens) or tokens[-1].text.endswith("..."):
-        return "its text is cut short"
+        return "its text is truncated"
     depth = 0
     for token in tokens:
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
         if depth < 0:
             return "its brackets do not match"
-    return "its text is cut short: a bracket stays open" if depth else None
+    return "its text is truncated: a bracket is not closed" if depth else None
 
 
 def _number(parameter: Token) -> int:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from analyzer.lex import Token, lex, significant
+from analyzer.postgres.lex import Token, lex, significant
 
 #: Stands for the field of an EXTRACT whose name was replaced by a parameter; every date and time type has it.
 UNKNOWN_FIELD = "'epoch'"
@@ -267,7 +267,7 @@ def _typed_constants(tokens: Sequence[Token]) -> Iterator[Edit]:
 
 
 def _type_start(tokens: Sequence[Token], index: int) -> int:
-    """Return where the type's name before a parameter starts, or the parameter's own place when there is none."""
+    """Return where the type's name before a parameter starts, or the place of the parameter itself."""
     place = index - 1
     if place >= 0 and tokens[place].text == ")":
         while place > 0 and (tokens[place].kind == "number" or tokens[place].text in (",", ")")):

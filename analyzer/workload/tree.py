@@ -7,7 +7,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from analyzer.errors import InputError
-from analyzer.lex import lex, significant
+from analyzer.postgres.lex import lex, significant
 from analyzer.workload.nesting import obstacle
 
 #: Operators whose precedence and meaning sqlglot knows; all others reach it as OPERATOR(…), which it keeps apart.
@@ -64,7 +64,7 @@ def _parse(text: str) -> exp.Expr:
         trees = [tree for tree in sqlglot.parse("".join(parts).rstrip("; "), read="postgres") if tree is not None]
     except (SqlglotError, TypeError, ValueError, RecursionError) as error:
         first = str(error).partition("\n")[0].partition(". Line")[0]
-        raise UnreadableError(f"its grammar could not be read ({first})") from error
+        raise UnreadableError(f"it could not be parsed ({first})") from error
     if len(trees) != 1 or isinstance(trees[0], exp.Command):
-        raise UnreadableError("its grammar could not be read")
+        raise UnreadableError("it could not be parsed")
     return trees[0]

@@ -14,11 +14,11 @@ import psycopg
 import pytest
 from alembic import command as alembic
 from alembic.config import Config
-from command_line import environment, twindex
-from document_schema import follows
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from analyzer.twin.cluster import find_binaries
+from analyzer.twin.server.cluster import find_binaries
+from tests.acceptance.command_line import environment, twindex
+from tests.acceptance.document_schema import follows
 from tests.conftest import database_url, fresh_database
 
 ROLE = f"twindex_reader_{secrets.token_hex(4)}"
@@ -145,7 +145,7 @@ def test_limits_hold(shop: Shop, tmp_path: Path) -> None:
     assert 0 < sum(each["size_bytes"] for each in limited) <= budget
     hurried = twindex("propose", shop.snapshot, "--seconds", "0.000001", cwd=tmp_path)
     assert hurried.status == 0
-    assert "ran out" in hurried.out
+    assert "the time limit of 1e-06 s was reached" in hurried.out
 
 
 def test_workload_of_a_file_is_used_instead(shop: Shop, tmp_path: Path) -> None:
@@ -233,7 +233,7 @@ def test_proposals_become_specs_a_revision_a_database_and_a_verification(shop: S
     assert Path(revised.out.strip()).is_file()
     alembic.upgrade(config, "head")
     nothing = twindex("revise", "-m", "again", "--specs", "specs", "-d", shop.reader, cwd=tmp_path)
-    assert nothing.out == "nothing to do: the database agrees with the specs\n"
+    assert nothing.out == "nothing to do: the database matches the specs\n"
 
     with psycopg.connect(shop.owner, autocommit=True) as connection:
         connection.execute("ANALYZE")

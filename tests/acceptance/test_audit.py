@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from vulnerabilities import audit, read
+
+from tests.acceptance.vulnerabilities import audit, read
 
 pytestmark = pytest.mark.slow
 

@@ -15,11 +15,11 @@ import psycopg
 import pytest
 from alembic import command as alembic
 from alembic.config import Config
-from command_line import Said, environment, twindex
 from psycopg.conninfo import make_conninfo
 
-from analyzer.capture import snapshot as snapshots
-from analyzer.twin import cluster
+from analyzer.documents import snapshot as snapshots
+from analyzer.twin.server import cluster
+from tests.acceptance.command_line import Said, environment, twindex
 from tests.conftest import trusting
 
 SECRET = "s3cret-never-shown"
@@ -107,7 +107,7 @@ def test_users_code_run_as_a_superuser_is_warned_of(tmp_path: Path) -> None:
     for command in (("capture", "-o", "x.snapshot"), ("propose",)):
         said = twindex(*command, *nowhere, "--allow-superuser", "--run-user-code", cwd=tmp_path)
         warning, complaint = said.err.splitlines()
-        assert "functions of the database's users run as a superuser" in warning
+        assert "user-defined functions run as a superuser" in warning
         assert (said.status, complaint.startswith("twindex: ")) == (3, True)
         for one in ("--allow-superuser", "--run-user-code"):
             assert "warning" not in twindex(*command, *nowhere, one, cwd=tmp_path).complaint
@@ -142,13 +142,13 @@ def test_a_role_without_privileges_is_told_what_to_grant(items: str, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--create", "DROP TABLE item"), "'DROP TABLE item' is not a CREATE INDEX; give one"),
+        (("--create", "DROP TABLE item"), "'DROP TABLE item' is not a CREATE INDEX statement; specify one"),
         (("--create", "CREATE INDEX ON item (absent)"), 'column "absent" does not exist; fix the statement'),
         (("--create", "CREATE INDEX ON absent (id)"), 'relation "absent" does not exist; fix the statement'),
         (("--create", "CREATE INDEX ON item (id); DROP TABLE item"), "semicolon"),
         (("--drop", "public.absent"), "there is no index public.absent to drop; name it as schema.name"),
         (("--drop", "public.item"), "there is no index public.item to drop"),
-        (("--drop", "a.b.c.d"), "a.b.c.d cannot be dropped .*; name an index as schema.name"),
+        (("--drop", "a.b.c.d"), "a.b.c.d cannot be dropped .*; specify an index as schema.name"),
     ],
 )
 def test_whatif_refuses_what_is_no_index(arguments: tuple[str, str], says: str, snapshot: Path, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_spec_of_a_missing_table_is_named(items: str, snapshot: Path, tmp_path
     failed(
         twindex("revise", "-m", "x", "-d", items, "--allow-superuser", cwd=tmp_path),
         2,
-        "gone.yaml:3: ix_gone cannot be built.*mend",
+        "gone.yaml:3: ix_gone cannot be built.*fix",
     )
     assert not (tmp_path / "migrations").exists()
 
@@ -192,7 +192,7 @@ def test_revise_needs_one_project_with_one_head(items: str, tmp_path: Path) -> N
     specs.mkdir()
     (specs / "item.yaml").write_text("table: public.item\nindexes:\n  - name: ix_item_name\n    keys: [name]\n")
     revise = ("revise", "-m", "x", "-d", items, "--allow-superuser")
-    failed(twindex(*revise, cwd=tmp_path), 2, "alembic.ini is not there; run in the project's directory")
+    failed(twindex(*revise, cwd=tmp_path), 2, "alembic.ini does not exist; run in the project's directory")
     with (tmp_path / "log").open("w") as log:
         config = Config(tmp_path / "alembic.ini", stdout=log)
         alembic.init(config, str(tmp_path / "migrations"))

@@ -10,14 +10,14 @@ from alembic import command as alembic
 from alembic.config import Config
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import NotExamined
 from analyzer.db import Connection, connect
 from analyzer.demo import LEFT_OUT, data, workload
 from analyzer.demo.project import copy_project
 from analyzer.demo.rows import FAST
 from analyzer.demo.story import SCHEMA_REVISION
+from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import render
-from analyzer.twin.planner import PlanTree, Twin, open_twin, walk
+from analyzer.twin.twin import PlanTree, Twin, open_twin, walk
 from analyzer.workload.parse import Statement, parse_statements, repair
 from analyzer.workload.shapes import shape
 from tests.conftest import fresh_database

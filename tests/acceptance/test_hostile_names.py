@@ -9,8 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from command_line import Said, twindex
 from psycopg import sql
+
+from tests.acceptance.command_line import Said, twindex
 
 #: Within the 63 bytes of a name, each with a kind of its own: lines and commands, terminals, pages, unseen characters.
 NAMES = (

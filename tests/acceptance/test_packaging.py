@@ -64,6 +64,7 @@ def test_the_sdist_holds_what_its_tests_need(built: Path) -> None:
         "README.md",
         "CHANGELOG.md",
         "SECURITY.md",
+        "ARCHITECTURE.md",
         "locks/dev.txt",
     } <= names
     assert {f"tests/{path.relative_to(ROOT / 'tests').as_posix()}" for path in (ROOT / "tests").rglob("*.py")} <= names

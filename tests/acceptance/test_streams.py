@@ -7,10 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import environment
+
+from tests.acceptance.command_line import environment
 
 ROOT = Path(__file__).parents[2]
-FULL = "stdout cannot be written (No space left on device); send it elsewhere"
+FULL = "stdout cannot be written (No space left on device); redirect it elsewhere"
 #: Raises in a command what nobody foresaw.
 DEFECTIVE = """
 import sys, analyzer.cli, analyzer.cli.explain
@@ -156,8 +157,10 @@ def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
         pytest.skip("mounting a file system takes root")
     try:
         code = (
-            "from pathlib import Path; from analyzer.index import IndexDef, Key; from analyzer.specs.files import *;"
-            "new = [NewSpec(index=IndexDef(schema='s', table='t', name='i', keys=(Key(column='a'),)), why='x' * 9000)]"
+            "from pathlib import Path; from analyzer.objects.index import IndexDef, Key;"
+            "from analyzer.specs.file import *;"
+            "index = IndexDef(schema='s', table='t', name='i', keys=(Key(column='a'),));"
+            "new = [NewSpec(definition=index, why='x' * 9000)]"
             "\n"
             "try: append_proposals(Path('index_specs'), new)\nexcept Exception as error: print(error)"
         )

@@ -60,5 +60,5 @@ def test_most_costs_of_another_version_are_near(page: str, suite: str, queries: 
 
 
 def test_a_server_that_is_not_installed_is_said(page: str) -> None:
-    missing = "PostgreSQL 15: not measured (a PostgreSQL server to run twins on is needed, but"
+    missing = "PostgreSQL 15: not measured (a PostgreSQL server to run twins on is required, but"
     assert (missing in page) != DEBIAN_15.is_dir()

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from analyzer.advise.candidates import candidates
-from analyzer.capture.snapshot import dump, load
+from analyzer.documents.snapshot import dump, load
 from analyzer.errors import TwindexError
-from analyzer.specs.source import load_sources
+from analyzer.specs.tolerant import load_sources
 from analyzer.workload.bindings import alternatives, bindings, bound_text
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.shapes import shapes
-from analyzer.workload.tableless import tableless
+from analyzer.workload.system_statements import tableless
 from tests.fuzz.seeds import shop
 
 #: Of address space, beside what the child begins with.

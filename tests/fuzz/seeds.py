@@ -3,7 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from analyzer.capture.measured import (
+from analyzer.documents.measured import (
     CommonCombination,
     Dependency,
     DistinctCombinations,
@@ -13,7 +13,7 @@ from analyzer.capture.measured import (
     Sample,
     ServerCounters,
 )
-from analyzer.capture.snapshot import (
+from analyzer.documents.snapshot import (
     Constraint,
     FunctionDef,
     GinPages,
@@ -24,7 +24,7 @@ from analyzer.capture.snapshot import (
     Tablespace,
     TypeDef,
 )
-from analyzer.index import IndexDef, Key
+from analyzer.objects.index import IndexDef, Key
 from tests.unit import catalogs
 
 STATEMENTS = (

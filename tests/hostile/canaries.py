@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from analyzer.db import connect
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 
 #: In the environment of everything that is run, as variables that a CI system sets are.
 SECRET = "canary-secret-e3b0c442"

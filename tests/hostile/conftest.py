@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from canaries import Canaries, canaries
-from planting import ATTACKER, Plant, load_plants, plant_all
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
-from analyzer.twin import cluster
+from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.server import cluster
+from tests.hostile.canaries import Canaries, canaries
+from tests.hostile.planting import ATTACKER, Plant, load_plants, plant_all
 
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",

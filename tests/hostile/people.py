@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from canaries import SECRETS
 
-from analyzer.twin.places import Account, can_reach
+from analyzer.twin.server.directories import Account, can_reach
 from tests.conftest import trusting
+from tests.hostile.canaries import SECRETS
 
 ROOM = Path(__file__).parents[2]
 _LIBRARIES = os.pathsep.join((str(ROOM), sysconfig.get_path("purelib")))

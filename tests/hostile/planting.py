@@ -11,12 +11,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from canaries import Canaries
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from analyzer.db import Connection, connect
-from analyzer.lex import lex
+from analyzer.postgres.lex import lex
+from tests.hostile.canaries import Canaries
 
 HERE = Path(__file__).parent
 ATTACKER = "mallory"

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from people import Person, person
+
+from tests.hostile.people import Person, person
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_settings_that_name_a_closed_directory_are_one_line(user: Person, room: 
 
 def test_a_closed_installation_is_a_missing_capability(user: Person, room: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from analyzer.twin.binaries import find_binaries\n"
+        "import sys; from pathlib import Path; from analyzer.twin.server.binaries import find_binaries\n"
         "from analyzer.errors import CapabilityError\n"
         "try: find_binaries(Path(sys.argv[1]))\n"
         "except CapabilityError as error: print(error.exit_status, error)"

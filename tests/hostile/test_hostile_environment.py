@@ -10,18 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from canaries import SECRET, SECRETS
-from conftest import Hostile
-from people import PEOPLE, Person, person
 from psycopg import pq
 
-from analyzer.capture import snapshot as snapshots
-from analyzer.capture.snapshot import Snapshot
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError, ConflictError
-from analyzer.twin import cluster, files, postmaster
-from analyzer.twin.containment import kernel_obstacle
-from analyzer.twin.files import SEGMENT_BLOCKS, Edit
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.twin.server import cluster, postmaster, relation_pages
+from analyzer.twin.server.containment import kernel_obstacle
+from analyzer.twin.server.relation_pages import SEGMENT_BLOCKS, Edit
+from analyzer.twin.twin import PlannerChoice, open_twin
+from tests.hostile.canaries import SECRET, SECRETS
+from tests.hostile.conftest import Hostile
+from tests.hostile.people import PEOPLE, Person, person
 
 #: What libpq reads beside its parameters.
 OTHERS = ("PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGTZ", "PGDATESTYLE", "PGGEQO", "PGHOSTADDR", "PGLOCALEDIR")
@@ -98,7 +98,7 @@ def test_no_process_of_a_server_has_a_secret_in_its_environment(
 ) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    with open_twin(captured, wanted=Wanted(trust_schema=True)) as twin:
+    with open_twin(captured, wanted=PlannerChoice(trust_schema=True)) as twin:
         home = Path(twin.built.inflated.superuser.info.host).parent
         server = postmaster.running_pid(home / "data")
         assert server is not None
@@ -298,7 +298,10 @@ def test_a_server_that_a_repository_brings_is_not_started(tmp_path: Path) -> Non
         proof = place / "proof"
         with (brought / "data" / "postgresql.auto.conf").open("a") as file:
             file.write(f"archive_mode = on\narchive_command = 'touch {proof}'\nrestore_command = 'touch {proof}'\n")
-        with pytest.raises(ConflictError, match="did not make here"), cluster.development(place / "theirs"):
+        with (
+            pytest.raises(ConflictError, match="was not created by twindex here"),
+            cluster.development(place / "theirs"),
+        ):
             pass
         assert not proof.exists()
         assert postmaster.running_pid(brought / "data") is None
@@ -314,6 +317,6 @@ def test_files_opens_no_path_that_leaves_a_directory(tmp_path: Path) -> None:
     try:
         for path in ("../outside", str(tmp_path / "outside"), "link", "../inside/../outside"):
             with pytest.raises(OSError, match=r"link|levels|denied|permitted"):
-                files.open_regular(directory, path, os.O_RDONLY)
+                relation_pages.open_regular(directory, path, os.O_RDONLY)
     finally:
         os.close(directory)

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import psycopg
 import pytest
-from conftest import Hostile
 from pydantic import ValidationError
 
-from analyzer.capture.snapshot import Policy, RowSecurity, Snapshot, Tablespace, TypeDef
+from analyzer.documents.snapshot import Policy, RowSecurity, Snapshot, Tablespace, TypeDef
 from analyzer.errors import TwindexError
-from analyzer.index import IndexDef, Key
-from analyzer.twin.containment import Containment, kernel_obstacle
-from analyzer.twin.planner import Wanted, open_twin
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.server.containment import Containment, kernel_obstacle
+from analyzer.twin.twin import PlannerChoice, open_twin
+from tests.hostile.conftest import Hostile
 
 #: Of a schema that does nothing by itself; the edits below are made to it.
 TABLE = ("view_body", "t")
@@ -224,7 +224,7 @@ def _bound(snapshot: Snapshot, canary: str) -> Snapshot:
 
 def _provoke(snapshot: Snapshot, containment: Containment) -> None:
     try:
-        with open_twin(snapshot, wanted=Wanted(containment=containment, trust_schema=True)) as twin:
+        with open_twin(snapshot, wanted=PlannerChoice(containment=containment, trust_schema=True)) as twin:
             twin.plan("SELECT * FROM statistics_object.t WHERE a = 5")
     except (psycopg.Error, TwindexError):
         pass
@@ -262,12 +262,12 @@ def test_settings_that_are_not_the_planners_neither_end_nor_change_a_twin(plain:
     costs: list[float] = []
     for settings in ({}, hostile):
         edited = plain.model_copy(update={"settings": plain.settings | settings})
-        with open_twin(edited, wanted=Wanted(trust_schema=True)) as twin:
+        with open_twin(edited, wanted=PlannerChoice(trust_schema=True)) as twin:
             time.sleep(0.05)
             costs.append(twin.plan(ask).cost)
             twin.show(twin.add([index]))
             costs.append(twin.plan(ask).cost)
-            with pytest.raises(psycopg.Error, match="whose body the twin leaves out"):
+            with pytest.raises(psycopg.Error, match="whose body the twin omits"):
                 twin.plan("SELECT canary.quiet('settings')")
     assert costs[:2] == costs[2:]
     assert costs[1] < costs[0]

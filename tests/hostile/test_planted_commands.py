@@ -12,13 +12,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Hostile
-from people import PEOPLE, ROOM, Person, person
-from planting import ATTACKER, READER, ask_all, has_libxml, with_role, workload_of
 
-from analyzer.capture import snapshot as snapshots
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
+from tests.hostile.conftest import Hostile
+from tests.hostile.people import PEOPLE, ROOM, Person, person
+from tests.hostile.planting import ATTACKER, READER, ask_all, has_libxml, with_role, workload_of
 
 ENV = """
 import analyzer.migrate.alembic_plugin

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import Hostile
-from planting import Plant, asked, has_libxml
 
-from analyzer.capture.snapshot import Snapshot
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import TwindexError
-from analyzer.index import IndexDef, Key
-from analyzer.twin.containment import Containment, kernel_obstacle
-from analyzer.twin.planner import Twin, Wanted, open_twin
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.server.containment import Containment, kernel_obstacle
+from analyzer.twin.twin import PlannerChoice, Twin, open_twin
+from tests.hostile.conftest import Hostile
+from tests.hostile.planting import Plant, asked, has_libxml
+from tests.server.servers import DEBIAN_15, PACKAGED, need_15
 
-DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 NOTHING = Containment(kernel=False, role=False, stubs=False)
 LAYERS = {
     "all": Containment(),
@@ -54,18 +54,17 @@ def is_reachable(plant: Plant, *, libxml: bool) -> bool:
     return plant.twin_silence is None and plant.refusal is None and (libxml or not plant.needs_libxml)
 
 
-@pytest.fixture(params=["embedded", pytest.param("debian-15", marks=pytest.mark.slow)])
-def wanted(request: pytest.FixtureRequest) -> Wanted:
-    """A twin on each version at hand: 15 restores statistics in a superuser's session, and may have libxml."""
-    if request.param == "embedded":
-        return Wanted(trust_schema=True)
-    if not DEBIAN_15.is_dir():
-        pytest.skip("apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15")
-    return Wanted(trust_schema=True, bin_dir=DEBIAN_15)
+@pytest.fixture(params=[PACKAGED[0], pytest.param(PACKAGED[1], marks=pytest.mark.slow)])
+def wanted(request: pytest.FixtureRequest) -> PlannerChoice:
+    """A twin on each available version: 15 restores statistics in a superuser's session, and may have libxml."""
+    if request.param == PACKAGED[0]:
+        return PlannerChoice(trust_schema=True)
+    need_15()
+    return PlannerChoice(trust_schema=True, bin_dir=DEBIAN_15)
 
 
 def test_where_nothing_contains_it_everything_planted_sings_or_says_why_not(
-    hostile: Hostile, captured: Snapshot, wanted: Wanted
+    hostile: Hostile, captured: Snapshot, wanted: PlannerChoice
 ) -> None:
     hostile.canaries.silence()
     with open_twin(captured, wanted=replace(wanted, containment=NOTHING)) as twin:
@@ -79,7 +78,7 @@ def test_where_nothing_contains_it_everything_planted_sings_or_says_why_not(
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_no_canary_sings_on_a_twin_that_a_layer_contains(
-    layer: str, hostile: Hostile, captured: Snapshot, wanted: Wanted
+    layer: str, hostile: Hostile, captured: Snapshot, wanted: PlannerChoice
 ) -> None:
     containment = LAYERS[layer]
     if containment.kernel and (obstacle := kernel_obstacle()) is not None:

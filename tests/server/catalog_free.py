@@ -3,7 +3,7 @@
 import statistics
 from datetime import UTC, datetime
 
-from analyzer.capture.snapshot import Column, Relation, Server, Snapshot, StatementCounters
+from analyzer.documents.snapshot import Column, Relation, Server, Snapshot, StatementCounters
 
 
 def statement(query: str, times_ms: list[float], queryid: str = "1") -> StatementCounters:

@@ -18,7 +18,7 @@ import psycopg
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 
-from analyzer.twin import postmaster
+from analyzer.twin.server import postmaster
 
 How = Literal["client", "backend", "server"]
 #: What leaves nothing behind: to die before it is to die before what follows.

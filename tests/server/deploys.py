@@ -12,17 +12,17 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from deploy_events import Orders, await_
-from executor import guarded
 from psycopg.conninfo import conninfo_to_dict
-from spec_project import Fact, SpecProject
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.sql import render
-from analyzer.twin import postmaster
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.places import account_of
+from analyzer.twin.server import postmaster
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.directories import account_of
 from tests.conftest import database_url
+from tests.server.deploy_events import Orders, await_
+from tests.server.executor import guarded
+from tests.server.spec_project import Fact, SpecProject
 
 HERE = Path(__file__).parent
 #: Wide enough apart that the table is too large for a plain build, though it holds few rows.
@@ -131,8 +131,10 @@ class Scenario:
     #: Lines of YAML: the indexes there are, and those the revision is to make.
     before: str
     after: str
-    #: pg_get_indexdef and comment of the indexes there are in the end; on a partitioned table, of the parents.
+    #: Definition and comment of the objects there are in the end; on a partitioned table, of the parents' indexes.
     wanted: Mapping[str, tuple[str, str | None]]
+    #: Lines of YAML as well: the statistics objects there are, and those the revision is to make.
+    statistics: tuple[str, str] = ("", "")
     #: Body of the revision, when no change of specs leads to it.
     body: str | None = None
     #: A query that has an index of this scenario at every moment.
@@ -280,13 +282,14 @@ def prepared(scenario: Scenario, host: Host, directory: Path) -> Generator[SpecP
     directory.mkdir()
     with host.database() as url:
         project = new_project(directory, url, schema=scenario.schema)
-        if scenario.before:
-            project.declare(scenario.before, table=f"public.{scenario.table}")
+        before, after = scenario.statistics
+        if scenario.before or before:
+            project.declare(scenario.before, statistics=before, table=f"public.{scenario.table}")
             project.build()
         if scenario.body is not None:
             write_revision(project, scenario.name, scenario.body)
         else:
-            project.declare(scenario.after, table=f"public.{scenario.table}")
+            project.declare(scenario.after, statistics=after, table=f"public.{scenario.table}")
             assert project.autogenerate(scenario.name) is not None
         yield project
 

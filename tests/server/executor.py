@@ -12,12 +12,12 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from spec_project import SpecProject
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, sqlalchemy_url
-from analyzer.migrate.online import Target
+from analyzer.migrate.deploy.online import Target
+from tests.server.spec_project import SpecProject
 
 A = Target(
     schema="public", table="t", name="ix_a", lock_timeout="10s",

@@ -4,10 +4,9 @@ import contextlib
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from capture_zoo import run
-
 from analyzer.db import connect
 from tests.conftest import fresh_database
+from tests.server.capture_zoo import run
 
 MALLORY = "mallory"
 #: Tries to write the canary, with whatever rights it is given; the second one hides that from the planner.

@@ -5,6 +5,7 @@ from typing import Any
 
 OBJECTS = (
     "CREATE EXTENSION pg_trgm",
+    "CREATE EXTENSION bloom",
     "CREATE SCHEMA shop",
     """CREATE TABLE shop.item (
            id int PRIMARY KEY, a int, b int, s text, s2 text, code varchar(20), ts timestamptz, at timestamp, d date,
@@ -165,6 +166,24 @@ BAD = (
         sqlstate="22023",
         fixed=True,
     ),
+    Bad(code="TX106", spec={"method": "bloom", "keys": ["a"], "unique": True}, sqlstate="0A000", fixed=True),
+    Bad(code="TX107", spec={"method": "bloom", "keys": ["a"], "include": ["b"]}, sqlstate="0A000", fixed=True),
+    Bad(
+        code="TX108",
+        spec={"method": "bloom", "keys": [{"column": "a", "order": "desc"}]},
+        sqlstate="0A000",
+        fixed=True,
+    ),
+    Bad(code="TX110", spec={"method": "bloom", "keys": ["a", "score"]}, sqlstate="42704", offline=False, fixed=True),
+    Bad(code="TX110", spec={"method": "bloom", "keys": ["jb"]}, sqlstate="42704", offline=False),
+    Bad(
+        code="TX111",
+        spec={"method": "gist", "keys": [{"column": "a", "opclass": "int4_ops"}]},
+        sqlstate="42704",
+    ),
+    Bad(code="TX112", spec={"method": "bloom", "keys": ["a"], "with": {"length": 5000}}, sqlstate="22023", fixed=True),
+    Bad(code="TX112", spec={"method": "bloom", "keys": ["a"], "with": {"col1": 0}}, sqlstate="22023", fixed=True),
+    Bad(code="TX112", spec={"method": "bloom", "keys": ["a"], "with": {"col33": 2}}, sqlstate="22023", fixed=True),
     Bad(
         code="TX112",
         spec={"method": "gist", "keys": ["p"], "with": {"buffering": "maybe"}},
@@ -292,6 +311,8 @@ VECTOR_BAD = (
 
 #: What a server builds: no rule may call it an error.
 GOOD: tuple[dict[str, Any], ...] = (
+    {"method": "bloom", "keys": ["a", "s", "code"], "with": {"length": 160, "col1": 4, "col32": 4095}},
+    {"method": "bloom", "keys": [{"column": "a", "opclass": "int4_ops"}], "where": "flag"},
     {"keys": ["a", {"column": "b", "order": "desc", "nulls": "last"}], "include": ["s"], "where": "flag"},
     _key("date_trunc('day', ts AT TIME ZONE 'UTC')"),
     _key("(ts AT TIME ZONE 'UTC')::date"),

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from capture_zoo import as_role, run
 
 from analyzer.db import connect
 from analyzer.sql import render
-from analyzer.twin.explain import PlanTree, explain
-from analyzer.twin.planner import Plan
+from analyzer.twin.hypothetical.explain import PlanTree, explain
+from analyzer.twin.twin import Plan
+from tests.server.capture_zoo import as_role, run
 
 #: Costs are printed with two decimals.
 EXACT = 1e-6

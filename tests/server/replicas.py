@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Generator
 from pathlib import Path
 
-from analyzer.twin.cluster import Cluster
+from analyzer.twin.server.cluster import Cluster
 
 #: What a primary needs besides.
 SETTINGS = {"wal_level": "replica", "max_wal_senders": "5", "hot_standby": "on"}

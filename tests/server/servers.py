@@ -1,4 +1,4 @@
-"""Servers of every major version at hand, for fixtures to hand on."""
+"""Servers of every available major version, for fixtures to pass on."""
 
 import contextlib
 import os
@@ -7,24 +7,31 @@ from pathlib import Path
 
 import pytest
 
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 
 DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
 #: The binaries of one more version, which `pg_config` on the PATH must be of, for its twins to run on it.
 OTHER = os.environ.get("TWINDEX_TEST_BIN")
 SETTINGS = {"autovacuum": "off", "fsync": "off", "jit": "off"}
-#: Parameters of a fixture that calls `server_of`.
-VERSIONS = ("embedded", "debian-15", *(("other",) if OTHER else ()))
+#: Parameters of a fixture that calls `server_of`: what packages install, and what a person names.
+PACKAGED = ("embedded", "debian-15")
+VERSIONS = (*PACKAGED, *(("other",) if OTHER else ()))
+
+
+def need_15() -> None:
+    """Skip where PostgreSQL 15 is not installed."""
+    if not DEBIAN_15.is_dir():
+        pytest.skip("apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15")
 
 
 @contextlib.contextmanager
 def server_of(request: pytest.FixtureRequest) -> Generator[str]:
-    """Yield the URL of a server of the version that the fixture's parameter names; skip when there is none."""
+    """Yield the URL of a server of the version that the fixture's parameter names; skip if it is not installed."""
     if request.param == "embedded":
         yield request.getfixturevalue("server")
-    elif request.param == "debian-15" and not DEBIAN_15.is_dir():
-        pytest.skip("apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15")
     else:
+        if request.param == "debian-15":
+            need_15()
         binaries = cluster.find_binaries(Path(OTHER) if OTHER and request.param == "other" else DEBIAN_15)
         settings = {"shared_preload_libraries": _preloaded(binaries), **SETTINGS}
         with cluster.temporary(binaries, settings=settings) as running:

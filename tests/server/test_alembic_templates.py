@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from analyzer.cli.revise import command as revise
 from analyzer.db import connect, sqlalchemy_url
-from analyzer.migrate.lock import KEY
+from analyzer.migrate.deploy.deploy_lock import KEY
 from tests.conftest import fresh_database
 
 SCHEMA = """

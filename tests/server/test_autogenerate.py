@@ -9,12 +9,12 @@ import psycopg
 import pytest
 from alembic import command
 from alembic.util import CommandError
-from matrix import CHANGED, UNCHANGED
-from servers import VERSIONS, server_of
-from spec_project import SpecProject, names, obey
 
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
+from tests.server.matrix import CHANGED, UNCHANGED
+from tests.server.servers import VERSIONS, server_of
+from tests.server.spec_project import SpecProject, names, obey
 
 #: Tables that no model knows are not Alembic's to drop.
 HIDDEN = 'options["include_name"] = lambda name, kind, parents: kind != "table" or name == "t"'
@@ -187,7 +187,7 @@ def test_what_something_needs_is_not_dropped(tmp_path: Path, database: str) -> N
         ("{name: ix, keys: [{expression: now()}]}", r"t.yaml:3: ix cannot be built, functions in index expression"),
         ("{name: t_code_key, keys: [code]}", r"t.yaml:3: t_code_key belongs to the constraint"),
         ("{name: ix_child, keys: [a]}", r"t.yaml:3: an index ix_child exists on public.other"),
-        ("{name: ix, keys: [a], wher: b}", r"t.yaml:3: indexes.1.wher: nothing has this key"),
+        ("{name: ix, keys: [a], wher: b}", r"t.yaml:3: indexes.1.wher: unknown key"),
         ("{name: ix_model, keys: [a]}", r"t.yaml:3: ix_model is declared by the model of public\.modelled as well"),
     ],
 )  # fmt: skip
@@ -200,6 +200,19 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, database: str, ind
     with pytest.raises(CommandError, match=message) as error:
         project.check()
     assert "\n" not in str(error.value)
+
+
+def test_a_hazard_that_the_project_refuses_is_named_and_no_revision_is_written(latest: SpecProject) -> None:
+    (latest.ini.parent / "pyproject.toml").write_text('[tool.twindex]\nrefuse_hazards = ["INDEX_DROPPED"]\n')
+    latest.declare("{name: ix, keys: [a]}\n{name: ix_old, keys: [b]}")
+    assert latest.autogenerate() is not None
+    latest.upgrade()
+    latest.declare("{name: ix, keys: [a]}\n{name: ix_old, keys: [b], state: retired}")
+    with pytest.raises(
+        CommandError, match=r"^INDEX_DROPPED is refused: drop_index_online public.ix_old on public.t: queries that"
+    ):
+        latest.autogenerate()
+    assert len(list(latest.versions.glob("*.py"))) == 1
 
 
 def test_specs_of_a_table_that_comes_with_the_same_revision_wait(tmp_path: Path, database: str) -> None:

@@ -6,29 +6,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from capture_zoo import as_role, build, new_database, new_role, run
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Index, Snapshot
 from analyzer.db import connect
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import CapabilityError
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
+from tests.server.capture_zoo import as_role, build, new_database, new_role, run
+from tests.server.servers import PACKAGED, server_of
 
-DEBIAN_15 = Path("/usr/lib/postgresql/15/bin")
-SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "autovacuum": "off", "fsync": "off", "jit": "off"}
 
-
-@pytest.fixture(scope="module", params=["embedded", "debian-15"])
+@pytest.fixture(scope="module", params=PACKAGED)
 def any_server(request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a server of each available major version."""
-    if request.param == "embedded":
-        yield request.getfixturevalue("server")
-    elif not DEBIAN_15.is_dir():
-        pytest.skip("apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15")
-    else:
-        with cluster.temporary(cluster.find_binaries(DEBIAN_15), settings=SETTINGS) as running:
-            yield running.url()
+    with server_of(request) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

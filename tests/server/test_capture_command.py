@@ -4,11 +4,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from capture_zoo import build
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.cli import main
 from analyzer.db import connect
+from analyzer.documents import snapshot as snapshots
+from tests.server.capture_zoo import build
 
 
 def test_the_command_writes_a_private_file_and_one_line(

@@ -6,15 +6,15 @@ from typing import Any, LiteralString, cast
 
 import psycopg
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import ExtendedStatistics, Snapshot
 from analyzer.db import Connection, connect
-from analyzer.twin.cluster import find_binaries
-from analyzer.twin.host import Wanted
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.documents.snapshot import ExtendedStatistics, Snapshot
+from analyzer.twin.server.choose import PlannerChoice
+from analyzer.twin.server.cluster import find_binaries
+from analyzer.twin.twin import Twin, open_twin
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.servers import VERSIONS, server_of
 
 OBJECTS = (
     "CREATE SCHEMA sales",
@@ -132,7 +132,7 @@ def test_they_change_what_is_estimated(live: Live, twin: Twin) -> None:
 def test_an_older_server_is_estimated_alike_on_the_embedded_twin(live: Live, connection: Connection) -> None:
     if live.snapshot.server.major >= 18:
         pytest.skip("this server has the embedded twin's version")
-    with open_twin(live.snapshot, wanted=Wanted(bin_dir=find_binaries().bin_dir)) as newest:
+    with open_twin(live.snapshot, wanted=PlannerChoice(bin_dir=find_binaries().bin_dir)) as newest:
         # Joins and sorts cost otherwise on another version; estimates of one table's rows do not.
         for claim, statement in STATEMENTS.items():
             if claim not in {"join", "ranges"}:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Generator, Iterator
 
 import pytest
-from capture_zoo import as_role, new_role, run
-from hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
+from tests.server.capture_zoo import as_role, new_role, run
+from tests.server.hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 #: After the look at the catalog: whatever comes later is planned on what was planted.
 MOMENTS = ("statistics", "indexes", "extremes", "samples")
@@ -76,7 +76,7 @@ def test_what_is_planted_after_the_look_does_not_run(hostile: Hostile, place: st
     unique = secrets.token_hex(8)
     snapshot = read(hostile.url, moment, lambda: hostile.plant(*planting(place, unique)))
     assert unique not in hostile.sung()
-    assert "changed while it was captured" in reason(snapshot)
+    assert "changed during the capture" in reason(snapshot)
     assert "planted" not in {sample.table for sample in snapshot.samples}
     if place != "another schema":  # then no name is what it was
         assert "fine" in {sample.table for sample in snapshot.samples}

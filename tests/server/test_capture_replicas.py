@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from capture_zoo import as_role, run
 from click.testing import CliRunner
-from replicas import SETTINGS as REPLICATION
-from replicas import streaming
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.cli.capture import command
 from analyzer.db import connect
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import ConflictError, UnreachableError
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
+from tests.server.capture_zoo import as_role, run
+from tests.server.replicas import SETTINGS as REPLICATION
+from tests.server.replicas import streaming
 
 SETTINGS = REPLICATION | {
     "shared_preload_libraries": "pg_stat_statements", "autovacuum": "off", "fsync": "off", "jit": "off",
@@ -141,9 +141,9 @@ def test_a_replica_by_itself_is_captured_too(servers: Servers) -> None:
 
 
 def test_what_is_no_replica_of_the_first_is_refused(servers: Servers, server: str) -> None:
-    with pytest.raises(ConflictError, match=r"name the primary first"):
+    with pytest.raises(ConflictError, match=r"specify the primary first"):
         capture(servers.replica, replicas=[servers.primary])
-    with pytest.raises(ConflictError, match=r"are the same server; name it once"):
+    with pytest.raises(ConflictError, match=r"are the same server; specify it once"):
         capture(servers.primary, replicas=[servers.primary])
     with pytest.raises(ConflictError, match=r"system identifiers differ"):
         capture(servers.primary, replicas=[server])

@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from servers import VERSIONS, server_of
 
 from analyzer.capture import statistics
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.servers import VERSIONS, server_of
 
 OBJECTS = (
     "CREATE EXTENSION pg_stat_statements",

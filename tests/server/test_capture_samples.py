@@ -9,19 +9,19 @@ from typing import Any, cast
 import pytest
 from alembic import command
 from alembic.config import Config
-from capture_zoo import as_role, new_database, new_role, run
-from servers import VERSIONS, server_of
 
 from analyzer.capture import samples
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import Connection, connect
 from analyzer.demo import data
 from analyzer.demo.story import SCHEMA_REVISION
-from analyzer.twin.estimates import Counted, estimate
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.predict.analyze import Counted, estimate
+from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import fresh_database
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.servers import VERSIONS, server_of
 
 ROOT = Path(__file__).parents[2]
 ROWS = 60_000

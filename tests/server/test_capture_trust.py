@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from capture_zoo import as_role, new_role, run
-from hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
+from tests.server.capture_zoo import as_role, new_role, run
+from tests.server.hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 PLACES: dict[str, tuple[str, ...]] = {
     "predicate": (TABLE, ROWS, "CREATE INDEX ON app.planted (b) WHERE app.quiet('predicate') = 1"),

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from capture_zoo import new_database, run
-from servers import VERSIONS, server_of
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
-from analyzer.twin.planner import open_twin
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.twin import open_twin
 from tests.conftest import lacking
+from tests.server.capture_zoo import new_database, run
+from tests.server.servers import VERSIONS, server_of
 
 #: A secret in every place a constant can be in; {…} numbers it, so that each can be told apart.
 OBJECTS = (

@@ -8,15 +8,15 @@ from typing import Any
 import psycopg
 import pytest
 from click.testing import CliRunner
-from matrix import CHANGED, UNCHANGED
-from servers import VERSIONS, server_of
-from spec_project import SpecProject
 
 from analyzer.cli.check import command
 from analyzer.db import connect
 from analyzer.errors import NotExaminableError
 from analyzer.sql import ident
 from tests.conftest import fresh_database
+from tests.server.matrix import CHANGED, UNCHANGED
+from tests.server.servers import VERSIONS, server_of
+from tests.server.spec_project import SpecProject
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
@@ -136,7 +136,7 @@ def test_an_environment_that_would_drop_managed_indexes_is_said(
     latest.build()
     monkeypatch.chdir(latest.specs)
     count = next(count for count in check(latest)["checks"] if count["code"] == "TX311")
-    assert (count["examined"], count["skipped_because"]) == (0, ["there is no alembic.ini here"])
+    assert (count["examined"], count["skipped_because"]) == (0, ["alembic.ini does not exist in this directory"])
     monkeypatch.chdir(latest.ini.parent)
     assert found(check(latest)) == set()
     env = latest.versions.parent / "env.py"
@@ -151,7 +151,7 @@ def test_a_difference_is_shown_from_both_sides(latest: SpecProject) -> None:
     latest.run("CREATE INDEX ix ON t (a, b) WHERE a > 2")
     (finding,) = check(latest)["findings"]
     assert finding["message"] == (
-        "ix is defined otherwise, keys: spec (a, b DESC), database (a, b); where: spec a > 1, database a > 2; "
+        "ix has a different definition, keys: spec (a, b DESC), database (a, b); where: spec a > 1, database a > 2; "
         "parameters: spec fillfactor=80, database none"
     )
 

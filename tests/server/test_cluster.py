@@ -15,14 +15,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from servers import DEBIAN_15
 
 from analyzer.db import connect
 from analyzer.errors import CapabilityError, ConflictError, TwindexError
-from analyzer.twin import cluster
-from analyzer.twin.binaries import Binaries, find_binaries
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.containment import server_limits
+from analyzer.twin.server import cluster
+from analyzer.twin.server.binaries import Binaries, find_binaries
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.containment import server_limits
+from tests.server.servers import DEBIAN_15
 
 SHORT = Path("/tmp")  # noqa: S108 - where sockets with long paths go
 
@@ -32,7 +32,7 @@ HOLD = """
 import sys
 from pathlib import Path
 import click
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 
 @click.command()
 @click.argument("directory", required=False)
@@ -46,7 +46,7 @@ def command(directory):
 AS_NOBODY = """
 import os, pwd, stat
 from analyzer.db import connect
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 
 def server():
     with cluster.temporary() as running, connect(running.url()) as connection:
@@ -335,7 +335,7 @@ def test_a_link_that_a_repository_brings_is_not_followed(place: Path, target: st
     (elsewhere / "twindex-0" / "d-12345678").mkdir(parents=True)
     (elsewhere / "file").write_text("kept")
     (directory / "postgres").symlink_to(target.replace("/elsewhere", str(elsewhere)))
-    with pytest.raises(ConflictError, match="is a link that twindex did not make"):
+    with pytest.raises(ConflictError, match="is a symbolic link not created by twindex"):
         cluster.development(directory).__enter__()
     assert (elsewhere / "file").read_text() == "kept"
     assert (directory / "postgres").is_symlink()
@@ -349,7 +349,7 @@ def test_what_a_repository_brings_in_place_of_a_cluster_is_kept_and_not_started(
     path.write_text("18")
     if found.startswith(("run", "users")):
         (directory / "postgres" / "more").write_text("kept")
-    with pytest.raises(ConflictError, match="holds what twindex did not make here"):
+    with pytest.raises(ConflictError, match="was not created by twindex here"):
         cluster.development(directory).__enter__()
     assert path.read_text() == "18"
 
@@ -427,7 +427,11 @@ def test_somebody_else_who_has_all_our_places_is_one_line(place: Path, kind: str
     first = runtime(place)
     for path in (first, *(first.with_name(f"{first.name}-{number}") for number in range(1, 100))):
         occupy(path, kind)
-    with pytest.raises(CapabilityError, match=rf"^{first}, a directory of our own is needed, but somebody else has it"):
+    with pytest.raises(
+        CapabilityError,
+        match=rf"^{first}, a directory of our own is required, but another user owns "
+        r"it",
+    ):
         cluster.temporary().__enter__()
 
 
@@ -459,7 +463,7 @@ def test_a_database_of_another_major_version_is_named_with_its_remedy(place: Pat
     with cluster.development(place / "kept") as running:
         version = running.data / "PG_VERSION"
     version.write_text("12\n")
-    with pytest.raises(ConflictError, match=r"was made by PostgreSQL 12, but .* is 18\..* remove .* to start afresh$"):
+    with pytest.raises(ConflictError, match=r"was made by PostgreSQL 12, but .* is 18\..* remove .* to start again$"):
         cluster.development(place / "kept").__enter__()
 
 

@@ -14,10 +14,10 @@ from pgvector.psycopg import register_vector
 
 from analyzer.db import Connection, connect
 from analyzer.demo import LEFT_OUT, data, workload
-from analyzer.demo.chance import CLOCK
+from analyzer.demo.random_data import CLOCK
 from analyzer.demo.statements import STATEMENTS
 from analyzer.demo.story import SCHEMA_REVISION
-from analyzer.specs.files import load_specs
+from analyzer.specs.file import load_specs
 from tests.conftest import fresh_database
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,7 @@ def platform(server: str) -> Iterator[str]:
             for declared in load_specs(ROOT / "index_specs").specs:
                 if declared.table == PARTITIONED:
                     continue
-                ddl: Any = declared.spec.index(declared.schema, declared.table, rows=None).ddl()
+                ddl: Any = declared.spec.definition(declared.schema, declared.table, rows=None).ddl()
                 connection.execute(ddl)
             data.settle(connection)
         yield url

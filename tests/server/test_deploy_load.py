@@ -12,9 +12,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from deploys import PARTITIONED, ROWS, Deploy, Host, deadlocks, ended, new_project
-from servers import VERSIONS, server_of
-from spec_project import SCHEMA
+
+from tests.server.deploys import PARTITIONED, ROWS, Deploy, Host, deadlocks, ended, new_project
+from tests.server.servers import VERSIONS, server_of
+from tests.server.spec_project import SCHEMA
 
 pytestmark = pytest.mark.slow
 

@@ -7,14 +7,14 @@ import secrets
 from collections.abc import Iterator
 
 import pytest
-from capture_zoo import run
-from executor import configured, deployer, state
-from hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
-from analyzer.migrate.live import Live
-from analyzer.migrate.online import Target, build_index
+from analyzer.migrate.deploy.online import Target, build_index
+from analyzer.migrate.plan.alembic_catalog import Live
+from analyzer.objects.index import IndexDef, Key
+from tests.server.capture_zoo import run
+from tests.server.executor import configured, deployer, state
+from tests.server.hostile_schema import MALLORY, ROWS, TABLE, Hostile, hostile_database
 
 
 @pytest.fixture

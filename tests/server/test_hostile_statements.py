@@ -10,9 +10,9 @@ import pytest
 
 from analyzer.advise.proposal import Advice, propose
 from analyzer.capture.capture import capture
-from analyzer.capture.measured import StatementCounters
-from analyzer.capture.snapshot import Snapshot, load
-from analyzer.twin.planner import open_twin
+from analyzer.documents.measured import StatementCounters
+from analyzer.documents.snapshot import Snapshot, load
+from analyzer.twin.twin import open_twin
 from analyzer.workload.parse import parse_statements
 from tests.conftest import fresh_database
 

@@ -14,8 +14,11 @@ from signal import SIGKILL, SIGQUIT
 
 import pytest
 from alembic import op
-from deploy_events import How, Orders, await_, plan_of, terminate
-from deploys import (
+
+from analyzer.db import connect
+from analyzer.twin.server import cluster, postmaster
+from tests.server.deploy_events import How, Orders, await_, plan_of, terminate
+from tests.server.deploys import (
     PARTITIONED,
     ROWS,
     Deploy,
@@ -31,11 +34,8 @@ from deploys import (
     led_into,
     prepared,
 )
-from servers import DEBIAN_15, VERSIONS
-from spec_project import SCHEMA, Fact, SpecProject
-
-from analyzer.db import connect
-from analyzer.twin import cluster, postmaster
+from tests.server.servers import DEBIAN_15, VERSIONS
+from tests.server.spec_project import SCHEMA, Fact, SpecProject
 
 pytestmark = pytest.mark.slow
 
@@ -95,6 +95,7 @@ def renaming(index: str) -> Inside:
 
 
 _CREATE = "^CREATE INDEX CONCURRENTLY"
+_LOCKED = "BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE"
 _REINDEX = """op.reindex_index(
         "ix_a", "t", schema="public", lock_timeout="10min", attributes=("COMMENT ON INDEX ix_a IS 'wanted'",)
     )"""
@@ -139,6 +140,28 @@ SCENARIOS = (
         wanted={"ix_a": ("CREATE INDEX ix_a ON public.t USING btree (a)", "wanted")},
         question=_A,
         inside=(*building("^REINDEX", "t"), *swapping("t")),
+    ),
+    Scenario(
+        name="statistics", schema=SCHEMA + ROWS, table="t",
+        before="",
+        after="",
+        statistics=(
+            "{name: st_other, columns: [a, b]}\n{name: st_old, columns: [b, d]}\n{name: st_gone, columns: [a, d]}",
+            """
+            {name: st_other, columns: [a, b, s], target: 7}
+            {name: st_renamed, columns: [b, d], target: 9}
+            {name: st_gone, columns: [a, d], state: retired}
+            {name: st_new, expressions: [a + b], target: 50}
+            """,
+        ),
+        wanted={
+            "statistics st_new": ("CREATE STATISTICS public.st_new ON (a + b) FROM t", None),
+            "statistics st_other": ("CREATE STATISTICS public.st_other ON a, b, s FROM t", None),
+            "statistics st_renamed": ("CREATE STATISTICS public.st_renamed ON b, d FROM t", None),
+        },
+        inside=(
+            Inside(name="before the lock", waits=(Wait(holder=_LOCKED, statement="^CREATE STATISTICS"),)),
+        ),
     ),
     Scenario(
         name="partitioned", schema=SCHEMA + PARTITIONED, table="p",

@@ -1,19 +1,15 @@
 """The executor decides from the catalog, and leaves the session as it found it."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from alembic.runtime.migration import MigrationContext
-from executor import DROP, TABLE, UNIQUE, A, B, await_, configured, deployer, open_writer, state
-from servers import VERSIONS, server_of
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, sqlalchemy_url
-from analyzer.migrate.names import mark
-from analyzer.migrate.online import (
+from analyzer.migrate.deploy.online import (
     DeployError,
     alter_index,
     build_index,
@@ -22,34 +18,10 @@ from analyzer.migrate.online import (
     rename_index,
     replace_index,
 )
-from tests.conftest import fresh_database
+from analyzer.migrate.deploy.temporary_names import mark
+from tests.server.executor import DROP, UNIQUE, A, B, await_, configured, open_writer, state
 
 NEW, OLD = (mark("public", "ix_a", word) for word in ("new", "old"))
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def versions(request: pytest.FixtureRequest) -> Iterator[str]:
-    with server_of(request) as url:
-        yield url
-
-
-@pytest.fixture
-def url(versions: str) -> Iterator[str]:
-    with fresh_database(versions) as database:
-        with connect(database) as connection:
-            connection.execute(TABLE.encode())
-        yield database
-
-
-@pytest.fixture
-def connection(url: str) -> Iterator[Connection]:
-    with deployer(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def context(connection: Connection) -> MigrationContext:
-    return configured(connection)
 
 
 def test_absent_is_built_and_the_same_is_skipped(url: str, context: MigrationContext) -> None:
@@ -66,7 +38,7 @@ def test_a_valid_index_with_another_definition_is_a_conflict_that_names_both(
 ) -> None:
     build_index(context, A)
     before = state(url)
-    with pytest.raises(DeployError, match=r"USING btree \(a\) WHERE.*wanted: .* \(b\)"):
+    with pytest.raises(DeployError, match=r"USING btree \(a\) WHERE.*expected: .* \(b\)"):
         build_index(context, B)
     with pytest.raises(DeployError, match="UNIQUE"):
         build_index(context, UNIQUE)
@@ -259,7 +231,7 @@ def test_a_renaming_is_done_once_and_repeated_without_harm(url: str, context: Mi
     build_index(context, A)
     with pytest.raises(DeployError, match=r"public\.ix_a cannot be renamed, public\.ix_b exists"):
         rename_index(context, RENAME, "ix_b")
-    with pytest.raises(DeployError, match=r"there is neither public\.ix_x nor public\.ix_y"):
+    with pytest.raises(DeployError, match=r"neither public\.ix_x nor public\.ix_y exists"):
         rename_index(context, replace(RENAME, name="ix_x"), "ix_y")
     with pytest.raises(DeployError, match="belongs to the constraint t_c_key"):
         rename_index(context, replace(RENAME, name="t_c_key"), "ix_y")
@@ -322,7 +294,7 @@ def test_leftovers_that_are_not_provably_ours_are_left_alone(
     build_index(context, A)
     assert set(state(url)) == {"ix_a", "ix_a_ccnew", "ix_a_twindex_old"}
     assert "ix_a_twindex_old looks like a leftover of public.ix_a" in caplog.text
-    with pytest.raises(DeployError, match=r"ix_a_twindex_old is in the way .* run DROP INDEX CONCURRENTLY"):
+    with pytest.raises(DeployError, match=r"ix_a_twindex_old blocks the replacement .* run DROP INDEX CONCURRENTLY"):
         replace_index(context, B)
     with connect(url, autocommit=True) as other:
         other.execute(f"COMMENT ON INDEX ix_a_twindex_old IS '{OLD}'".encode())

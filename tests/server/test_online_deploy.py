@@ -3,7 +3,6 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,42 +11,15 @@ import pytest
 from alembic import command
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
-from executor import DROP, TABLE, A, await_, configured, deployer, guarded, open_writer, state, upgrade
-from servers import VERSIONS, server_of
-from spec_project import SpecProject
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
-from analyzer.migrate.lock import KEY, one_deploy
-from analyzer.migrate.online import DeployError, build_index, drop_index, rename_index
-from analyzer.migrate.options import Options
-from tests.conftest import fresh_database
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def versions(request: pytest.FixtureRequest) -> Iterator[str]:
-    with server_of(request) as url:
-        yield url
-
-
-@pytest.fixture
-def url(versions: str) -> Iterator[str]:
-    with fresh_database(versions) as database:
-        with connect(database) as connection:
-            connection.execute(TABLE.encode())
-        yield database
-
-
-@pytest.fixture
-def connection(url: str) -> Iterator[Connection]:
-    with deployer(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def context(connection: Connection) -> MigrationContext:
-    return configured(connection)
+from analyzer.migrate.deploy.deploy_lock import KEY, one_deploy
+from analyzer.migrate.deploy.online import DeployError, build_index, drop_index, rename_index
+from analyzer.migrate.deploy.options import Options
+from tests.server.executor import DROP, A, await_, configured, guarded, open_writer, state, upgrade
+from tests.server.spec_project import SpecProject
 
 
 @pytest.mark.parametrize("private", ["no", "yes"])
@@ -98,7 +70,7 @@ def test_a_deploy_goes_on_without_a_watcher_that_cannot_connect(url: str, caplog
         threading.Timer(1.5, writer.rollback).start()
         build_index(configured(connection), A)
     engine.dispose()
-    assert "no progress is shown, for the watching connection failed: the server takes no more" in caplog.text
+    assert "no progress is shown, because the monitoring connection failed: the server takes no more" in caplog.text
     assert state(url)["ix_a"][0]
 
 
@@ -134,7 +106,7 @@ def test_a_second_deploy_waits_without_a_snapshot_and_names_the_first(
             build_index(configured(connection, deploy_wait_seconds="1"), A)
         threading.Timer(1, lambda: first.execute("SELECT pg_advisory_unlock_all()")).start()
         build_index(configured(connection), A)
-    assert "another deploy is at work, pid" in caplog.text
+    assert "another deploy is running, pid" in caplog.text
     assert "application first deploy" in caplog.text
     assert state(url)["ix_a"][0]
 
@@ -178,7 +150,7 @@ def test_two_deploys_at_once_end_well(tmp_path: Path, database: str) -> None:
         await_held_up(database)
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
-    assert "another deploy did all that was to do" in "".join(outputs)
+    assert "another deploy completed everything" in "".join(outputs)
 
 
 def test_around_all_of_a_run_the_second_deploy_of_a_new_database_finds_nothing_to_do(
@@ -194,8 +166,8 @@ def test_around_all_of_a_run_the_second_deploy_of_a_new_database_finds_nothing_t
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     # The one that waits does so before it reads where the database is, and then there is nothing to run.
-    assert sum("another deploy is at work, pid" in output for output in outputs) == 1
-    assert not any("did all that was to do" in output for output in outputs)
+    assert sum("another deploy is running, pid" in output for output in outputs) == 1
+    assert not any("completed everything" in output for output in outputs)
     assert state(database, "ix")["ix"][0]
 
 
@@ -210,7 +182,7 @@ def test_around_all_of_a_run_a_lost_connection_is_one_line(tmp_path: Path, datab
     assert "Traceback" not in output
     last = output.strip().splitlines()[-1]
     assert last.startswith("FAILED: the connection was lost: terminating connection"), output
-    assert last.endswith("run alembic again, it goes on from there")
+    assert last.endswith("run alembic again to continue")
 
 
 def test_around_all_of_a_run_a_wait_is_limited_and_may_be_interrupted(tmp_path: Path, database: str) -> None:
@@ -263,7 +235,7 @@ def test_an_interrupt_cancels_the_build_tells_the_state_and_ends_with_130(tmp_pa
 def test_options_come_from_the_file_and_from_the_command_line(tmp_path: Path, database: str) -> None:
     project = project_of(tmp_path, database)
     for argument, message in (
-        ("twindex_tries=3", "there is no option twindex_tries; the options are twindex_lock_timeout, "),
+        ("twindex_tries=3", "unknown option twindex_tries; the options are twindex_lock_timeout, "),
         ("twindex_lock_attempts=0", "the option twindex_lock_attempts=0: Input should be greater than or equal to 1"),
     ):
         process = upgrade(project, "-x", argument)

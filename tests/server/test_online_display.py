@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from executor import await_, state
-from spec_project import SpecProject
-from terminal import OnTerminal, on_terminal
 
 from analyzer.db import connect
+from tests.server.executor import await_, state
+from tests.server.spec_project import SpecProject
+from tests.server.terminal import OnTerminal, on_terminal
 
 #: As `alembic init` writes it.
 LOGGING = """

@@ -7,15 +7,14 @@ from io import StringIO
 
 import pytest
 from alembic.runtime.migration import MigrationContext
-from executor import configured, deployer, state
-from servers import VERSIONS, server_of
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, libpq_url
-from analyzer.migrate.names import partition_names
-from analyzer.migrate.online import DeployError, Target, build_index, drop_index, reindex_index, replace_index
-from analyzer.twin import cluster
+from analyzer.migrate.deploy.online import DeployError, Target, build_index, drop_index, reindex_index, replace_index
+from analyzer.migrate.deploy.temporary_names import partition_names
+from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
+from tests.server.executor import configured, state
 
 P = Target(
     schema="public", table="p", name="ix_p", lock_timeout="10s",
@@ -38,28 +37,11 @@ INSERT INTO p SELECT n, n % 3, n::text FROM generate_series(1, 300) AS n
 Tree = dict[str, tuple[str | None, bool]]
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
-def versions(request: pytest.FixtureRequest) -> Iterator[str]:
-    with server_of(request) as url:
-        yield url
-
-
 @pytest.fixture
 def url(versions: str) -> Iterator[str]:
     with fresh_database(versions) as database:
         run(database, TABLES)
         yield database
-
-
-@pytest.fixture
-def connection(url: str) -> Iterator[Connection]:
-    with deployer(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def context(connection: Connection) -> MigrationContext:
-    return configured(connection)
 
 
 def run(url: str, statements: str) -> None:
@@ -176,7 +158,7 @@ def test_a_replacement_that_was_given_up_is_built_again_from_what_is_there(url: 
 
 def test_another_definition_is_a_conflict_also_when_it_is_not_whole(url: str, context: MigrationContext) -> None:
     run(url, "CREATE INDEX ix_p ON ONLY p USING btree (k)")
-    with pytest.raises(DeployError, match=r"exists INVALID and with another definition: .*\(k\)"):
+    with pytest.raises(DeployError, match=r"exists INVALID and with a different definition: .*\(k\)"):
         build_index(context, P)
 
 

@@ -3,25 +3,25 @@
 import re
 import shutil
 import subprocess
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic.runtime.migration import MigrationContext
-from executor import TABLE, A, await_, configured, deployer, state
 from psycopg.conninfo import conninfo_to_dict
-from replicas import SETTINGS as REPLICATION
-from replicas import streaming
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
-from analyzer.migrate.online import DeployError, build_index, replace_index
-from analyzer.migrate.preflight import hnsw_bytes
-from analyzer.twin import cluster
-from analyzer.twin.places import account_of
+from analyzer.migrate.deploy.online import DeployError, build_index, replace_index
+from analyzer.postgres.pgvector import hnsw_bytes
+from analyzer.twin.server import cluster
+from analyzer.twin.server.directories import account_of
+from tests.server.executor import TABLE, A, await_, configured, deployer, state
+from tests.server.replicas import SETTINGS as REPLICATION
+from tests.server.replicas import streaming
 
 PGBOUNCER = Path(shutil.which("pgbouncer", path="/usr/sbin:/usr/bin:/usr/local/bin") or "/nowhere")
 
@@ -33,24 +33,13 @@ def url(database: str) -> str:
     return database
 
 
-@pytest.fixture
-def connection(url: str) -> Iterator[Connection]:
-    with deployer(url) as connection:
-        yield connection
-
-
-@pytest.fixture
-def context(connection: Connection) -> MigrationContext:
-    return configured(connection)
-
-
 @pytest.mark.parametrize(
     ("rest", "message"),
     [
         ("USING gin (b gin_trgm_ops)", r"gin_trgm_ops.* does not exist.*; run CREATE EXTENSION pg_trgm first"),
         ("USING hnsw (b vector_l2_ops)", r"hnsw.* does not exist; run CREATE EXTENSION vector first"),
-        ("USING btree (nope)", r'column "nope" does not exist; mend the spec'),
-        ("USING btree ((b::date))", r"must be marked IMMUTABLE; mend the spec"),
+        ("USING btree (nope)", r'column "nope" does not exist; fix the spec'),
+        ("USING btree ((b::date))", r"must be marked IMMUTABLE; fix the spec"),
     ],
 )
 def test_what_the_server_would_refuse_leaves_nothing_behind(
@@ -103,8 +92,8 @@ def test_ivfflat_waits_for_rows_and_says_what_to_run_then(
     build_index(configured(connection), flat)
     assert state(vectors) == {}
     assert "public.ix_a is postponed" in caplog.text
-    assert "public.t has 100 of the 150 it wants" in caplog.text
-    assert f"when the table is filled, run: {flat.sql}" in caplog.text
+    assert "public.t has 100 of at least 150" in caplog.text
+    assert f"after loading the table, run: {flat.sql}" in caplog.text
     build_index(configured(connection, postpone="no"), flat)
     built = state(vectors)
     replace_index(configured(connection), replace(flat, sql=flat.sql.replace("3", "4")))
@@ -123,7 +112,7 @@ def test_memory_of_hnsw_is_estimated_and_told_when_it_is_not_there(
     with connect(vectors) as other:
         other.execute("UPDATE pg_class SET reltuples = 100000 WHERE relname = 't'")
     build_index(configured(connection), replace(hnsw, name="ix_b", sql=sql.replace("ix_a", "ix_b")))
-    assert "public.ix_b: the build wants about 69 MB and may use 1 MB" in caplog.text
+    assert "public.ix_b: the build needs about 69 MB and can use 1 MB" in caplog.text
 
 
 def test_rows_without_a_vector_take_no_memory(
@@ -139,7 +128,7 @@ def test_rows_without_a_vector_take_no_memory(
     assert "the build wants" not in caplog.text
     partial = replace(hnsw, name="ix_b", sql=sql.replace("ix_a", "ix_b") + " WHERE a > 0", settings=())
     build_index(configured(connection), replace(partial, settings=(("maintenance_work_mem", "16MB"),)))
-    assert "public.ix_b: the build wants at most 17 MB and may use 16 MB" in caplog.text
+    assert "public.ix_b: the build needs at most 17 MB and can use 16 MB" in caplog.text
 
 
 def test_the_formula_of_hnsw_memory() -> None:
@@ -151,7 +140,7 @@ def test_the_formula_of_hnsw_memory() -> None:
 def test_old_transactions_are_named_before_a_concurrent_build(
     url: str, context: MigrationContext, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analyzer.migrate.preflight._OLD_SECONDS", 0.2)
+    monkeypatch.setattr("analyzer.migrate.deploy.preflight._OLD_SECONDS", 0.2)
     with connect(url, application="a long report") as other:
         other.execute("SELECT pg_sleep(0.3)")
         other.execute("CREATE TABLE elsewhere (a int)")
@@ -163,7 +152,7 @@ def test_old_transactions_are_named_before_a_concurrent_build(
 def test_a_replica_that_lags_is_named_before_a_build(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("analyzer.migrate.preflight._OLD_SECONDS", 0.5)
+    monkeypatch.setattr("analyzer.migrate.deploy.preflight._OLD_SECONDS", 0.5)
     with cluster.temporary(settings=REPLICATION | {"fsync": "off"}) as primary, streaming(primary) as replica:
         lag = "SELECT extract(epoch FROM replay_lag)::float8 AS seconds FROM pg_stat_replication ORDER BY 1"
         with connect(replica, autocommit=True) as standby, connect(primary.url(), autocommit=True) as source:
@@ -226,7 +215,7 @@ def test_a_proxy_that_pools_transactions_is_refused_and_one_that_pools_sessions_
             if mode == "session":
                 build_index(configured(connection), A)
             else:
-                with pytest.raises(DeployError, match=r"a proxy that pools transactions stands before the server"):
+                with pytest.raises(DeployError, match=r"a proxy in transaction pooling mode is in front of the server"):
                     build_index(configured(connection), A)
         engine.dispose()
     assert set(state(url)) == ({"ix_a"} if mode == "session" else set())

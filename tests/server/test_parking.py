@@ -7,8 +7,8 @@ from psycopg import sql
 
 from analyzer.capture.capture import capture
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import fresh_database
 
 SETUP = (

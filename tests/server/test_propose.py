@@ -8,13 +8,14 @@ import psycopg
 import pytest
 
 from analyzer.advise.candidates import serves
-from analyzer.advise.proposal import Advice, Declared, Limits, propose
+from analyzer.advise.proposal import Advice, Declared, propose
+from analyzer.advise.select import Limits
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Index, Snapshot
-from analyzer.index import IndexDef, Key
-from analyzer.report.advice import new_specs, propose_document
-from analyzer.report.output import render
-from analyzer.twin.planner import open_twin
+from analyzer.documents.snapshot import Index, Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.render.output import render
+from analyzer.twin.twin import open_twin
+from analyzer.workflows.advice import new_specs, propose_document
 from analyzer.workload.parse import Workload, parse_file, parse_statements
 from tests.conftest import fresh_database
 
@@ -90,7 +91,12 @@ def test_foreign_keys_are_proposed_with_the_cost_of_their_triggers(shop: Snapsho
         assert effect.item.statement.text.startswith(f"DELETE FROM {query}")
         assert effect.cost_before - effect.cost_after > 500
     assert {("house", (column,)) for column in "abcde"} <= set(found)
-    text = render(propose_document(advice, shop), "text")
+    document = propose_document(advice, shop)
+    for spec, shown in zip(new_specs(advice), document.proposals, strict=True):
+        assert spec.evidence["statements"] == [each.id for each in shown.statements]
+        assert spec.evidence["share_of_time"] == pytest.approx(shown.share_of_time, abs=1e-4)
+        assert spec.evidence["cost"] == pytest.approx([shown.cost_before, shown.cost_after], abs=0.01)
+    text = render(document, "text")
     assert "foreign key product_vendor_id_fkey: deleting or changing a row of vendor" in text
 
 
@@ -135,14 +141,14 @@ def test_the_budget_is_kept_to_the_byte_and_what_it_keeps_out_is_told(shop: Snap
         assert sum(proposal.built.size_bytes for proposal in limited.proposals) <= budget
         assert len(limited.proposals) < len(sizes) or budget == sum(sizes)
     kept_out = advise(shop, limits=Limits(budget_bytes=sizes[0])).not_proposed
-    assert any("do not fit the budget" in reason for _, reason in kept_out)
+    assert any("exceed what is left of the limit" in reason for _, reason in kept_out)
     assert advise(shop, limits=Limits(budget_bytes=0)).proposals == ()
 
 
 def test_what_the_number_keeps_out_is_told(shop: Snapshot) -> None:
     advice = advise(shop, limits=Limits(most=1))
     assert len(advice.proposals) == 1
-    assert any("1 proposals were asked for" in reason for _, reason in advice.not_proposed)
+    assert any("but the limit of 1 proposal (--max) was reached" in reason for _, reason in advice.not_proposed)
     assert any(ddl is None and "more candidate" in reason for ddl, reason in advice.not_proposed)
 
 
@@ -150,7 +156,7 @@ def test_what_does_not_pay_is_told_with_its_saving(shop: Snapshot) -> None:
     much = "SELECT count(*) FROM product p JOIN part q ON q.size = p.label;" * 3
     advice = advise(shop, f"{much} SELECT remark FROM visit WHERE x = 3 AND remark = 'a'")
     reasons = [reason for _, reason in advice.not_proposed]
-    assert any("is the least that is worth an index" in reason for reason in reasons)
+    assert any("below the threshold of" in reason for reason in reasons)
 
 
 def test_upkeep_is_charged(shop: Snapshot) -> None:
@@ -183,7 +189,7 @@ def test_a_longer_index_that_is_pending_serves_as_well(shop: Snapshot) -> None:
     pending = declare(longer, "approved")
     again = advise(shop, "SELECT label FROM product WHERE price = 900", declared=[pending])
     assert again.proposals == ()
-    assert any("ix_declared, which serves as well" in reason for _, reason in again.not_proposed)
+    assert any("ix_declared, which can be used instead" in reason for _, reason in again.not_proposed)
 
 
 @pytest.mark.parametrize(("days", "proposed"), [(1, False), (0, False), (-1, True)])
@@ -199,7 +205,7 @@ def test_a_rejection_holds_until_its_day_has_passed(shop: Snapshot, days: int, p
         assert same[0].again == rejected
         document = propose_document(again, shop)
         assert "specs/x.yaml:3 rejected it until" in document.proposals[0].reason
-        assert new_specs(document, again) == ()
+        assert new_specs(again) == ()
 
 
 def test_a_name_that_a_spec_has_is_not_given_again(shop: Snapshot) -> None:
@@ -228,4 +234,4 @@ def test_statements_without_a_table_are_neither_listed_nor_gaps(shop: Snapshot) 
 def test_no_time_is_no_proof_that_nothing_helps(shop: Snapshot) -> None:
     advice = advise(shop, QUERIES, limits=Limits(seconds=1e-9))
     assert advice.proposals == ()
-    assert "ran out; give --seconds more" in " ".join(gap.reason for gap in advice.not_examined)
+    assert "increase --seconds to continue" in " ".join(gap.reason for gap in advice.not_examined)

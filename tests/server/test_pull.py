@@ -7,22 +7,22 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from capture_zoo import build, run
 from click.testing import CliRunner, Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from servers import VERSIONS, server_of
 
 from analyzer.cli.check import command as check_command
 from analyzer.cli.pull import command as pull_command
 from analyzer.db import connect
 from analyzer.errors import InputError
-from analyzer.index import IndexDef, Key
-from analyzer.specs.files import load_specs
-from analyzer.specs.model import json_schema
+from analyzer.objects.index import IndexDef, Key
+from analyzer.specs.file import load_specs
+from analyzer.specs.spec_file import json_schema
 from analyzer.sql import render
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
+from tests.server.capture_zoo import build, run
+from tests.server.servers import VERSIONS, server_of
 
 #: What the capture's zoo lacks.
 MORE = (
@@ -123,7 +123,7 @@ def test_a_tablespace_makes_the_round_trip_and_what_auto_and_build_say_is_no_dri
         path.write_text(
             path.read_text().replace("lists: 77", "lists: auto") + "    build: {maintenance_work_mem: 1GB}\n"
         )
-        assert load_specs(tmp_path).specs[1].spec.build.maintenance_work_mem == "1GB"
+        assert load_specs(tmp_path).indexes[1].spec.build.maintenance_work_mem == "1GB"
         assert twindex("check", url, tmp_path).exit_code == 0
         path.write_text(path.read_text().replace("    tablespace: Fast Disk\n", ""))
         assert "TX307" in twindex("check", url, tmp_path).stdout
@@ -132,7 +132,7 @@ def test_a_tablespace_makes_the_round_trip_and_what_auto_and_build_say_is_no_dri
 def test_only_the_tables_asked_for_are_pulled(zoo: str, tmp_path: Path) -> None:
     twindex("pull", zoo, tmp_path, "--table", "sales.event", "--table", '"Odd Schema"."Mixed ""Case"')
     assert {spec.table for spec in load_specs(tmp_path).specs} == {"event", 'Mixed "Case'}
-    with pytest.raises(InputError, match=r"--table: there is no sales\.nothing in "):
+    with pytest.raises(InputError, match=r"--table: table sales\.nothing does not exist in database "):
         twindex("pull", zoo, tmp_path, "--table", "sales.nothing")
     with pytest.raises(InputError, match=r"--table: 'event' is not schema\.table"):
         twindex("pull", zoo, tmp_path, "--table", "event")
@@ -141,9 +141,12 @@ def test_only_the_tables_asked_for_are_pulled(zoo: str, tmp_path: Path) -> None:
 def test_what_no_spec_can_say_is_named_and_not_written(database: str, tmp_path: Path) -> None:
     with connect(database, autocommit=True) as connection:
         for statement in (
-            "CREATE EXTENSION bloom",
             "CREATE TABLE t (a int)",
-            "CREATE INDEX i_bloom ON t USING bloom (a)",
+            "CREATE ACCESS METHOD theirs TYPE INDEX HANDLER pg_catalog.bthandler",
+            """CREATE OPERATOR CLASS theirs_ops DEFAULT FOR TYPE int USING theirs AS
+               OPERATOR 1 <, OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >,
+               FUNCTION 1 btint4cmp(int, int)""",
+            "CREATE INDEX i_theirs ON t USING theirs (a)",
             "INSERT INTO t VALUES (1), (1)",
         ):
             run(connection, statement)
@@ -151,7 +154,7 @@ def test_what_no_spec_can_say_is_named_and_not_written(database: str, tmp_path: 
             run(connection, "CREATE UNIQUE INDEX CONCURRENTLY i_invalid ON t (a)")
     pulled = twindex("pull", database, tmp_path)
     assert pulled.stdout == ""
-    assert "not declared: public.i_bloom: no spec can say USING bloom" in pulled.stderr
+    assert "not declared: public.i_theirs: no spec can say USING theirs" in pulled.stderr
     assert "not declared: public.i_invalid: it is INVALID" in pulled.stderr
 
 

@@ -17,9 +17,9 @@ from analyzer.capture.capture import capture
 from analyzer.cli.revise import command as revise_command
 from analyzer.db import connect, sqlalchemy_url
 from analyzer.errors import ConflictError, InputError
-from analyzer.migrate.revision import revise
-from analyzer.specs.files import set_state
-from analyzer.twin.planner import open_twin
+from analyzer.migrate.plan.revision import revise
+from analyzer.specs.file import set_state
+from analyzer.twin.twin import open_twin
 from tests.conftest import trusting
 
 ROOT = Path(__file__).parents[2]
@@ -328,6 +328,28 @@ def test_the_command_prints_the_revision_then_that_nothing_is_to_do(project: Pro
     assert len(list(project.versions.glob("*.py"))) == 1
 
 
+def test_a_refused_hazard_is_named_with_its_step_and_nothing_is_written(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project.ini.parent)
+    Path("pyproject.toml").write_text('[tool.twindex]\nrefuse_hazards = ["UNIQUE"]\n')
+    said = [
+        "UNIQUE is refused: build_index shop.ix_brand on shop.product: fails on duplicates and leaves an INVALID index"
+    ]
+
+    def revised(*options: str) -> tuple[int, list[str]]:
+        where = ["-d", project.url, "--allow-superuser", "--specs", str(project.specs), "--config", str(project.ini)]
+        done = CliRunner().invoke(revise_command, ["-m", "add indexes", *where, *options])
+        return done.exit_code, done.stdout.splitlines()
+
+    assert revised() == (1, said)
+    assert revised("--refuse-hazard", "all", "--allow-hazard", "lock", "--allow-hazard", "index_build") == (1, said)
+    assert list(project.versions.glob("*.py")) == []
+    status, (path,) = revised("--allow-hazard", "UNIQUE", "--refuse-hazard", "INDEX_DROPPED")
+    assert status == 0
+    assert Path(path).is_file()
+
+
 def test_what_the_project_prints_is_not_part_of_the_result(project: Project) -> None:
     hooks = "[post_write_hooks]\nhooks = say\nsay.type = exec\nsay.executable = echo\nsay.options = noise of a hook\n"
     project.ini.write_text(f"{project.ini.read_text()}\n{hooks}")
@@ -349,5 +371,5 @@ def test_what_the_project_prints_is_not_part_of_the_result(project: Project) -> 
 
 def test_a_missing_alembic_ini_is_one_line(project: Project) -> None:
     project.ini.unlink()
-    with pytest.raises(InputError, match=r"alembic.ini is not there"):
+    with pytest.raises(InputError, match=r"alembic.ini does not exist"):
         project.revise()

@@ -10,8 +10,11 @@ import psycopg
 import pytest
 from alembic import op
 from alembic.util import CommandError
-from deploy_events import Orders, await_
-from deploys import (
+from psycopg.conninfo import conninfo_to_dict
+
+from analyzer.db import connect
+from tests.server.deploy_events import Orders, await_
+from tests.server.deploys import (
     PARTITIONED,
     ROWS,
     Deploy,
@@ -26,11 +29,8 @@ from deploys import (
     run,
     write_revision,
 )
-from psycopg.conninfo import conninfo_to_dict
-from servers import VERSIONS, server_of
-from spec_project import SCHEMA
-
-from analyzer.db import connect
+from tests.server.servers import VERSIONS, server_of
+from tests.server.spec_project import SCHEMA
 
 SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT a FROM other"
 WRITER = "BEGIN; UPDATE t SET s = 'w' WHERE id = 1"
@@ -385,7 +385,7 @@ def test_the_drop_of_a_partitioned_index_is_tried_for_short_moments(url: str, de
 
 def test_no_connection_of_the_deploy_sits_in_a_transaction_while_it_builds(url: str, deploying: Deploying) -> None:
     with led_into(deploying(build()), (IN_BUILD,)) as stuck, connect(url, autocommit=True) as connection:
-        strangers = {"mine": [connection.info.backend_pid, stuck.holder.info.backend_pid, stuck.pid]}
+        unrelated = {"mine": [connection.info.backend_pid, stuck.holder.info.backend_pid, stuck.pid]}
         until = time.monotonic() + 3
         while time.monotonic() < until:
             time.sleep(0.05)
@@ -393,7 +393,7 @@ def test_no_connection_of_the_deploy_sits_in_a_transaction_while_it_builds(url: 
                 "SELECT pid, state, query FROM pg_catalog.pg_stat_activity "
                 "WHERE datname = pg_catalog.current_database() AND pid <> ALL (%(mine)s) "
                 "AND clock_timestamp() - xact_start > interval '1 s' ORDER BY 1",
-                strangers,
+                unrelated,
             ).fetchall()
             assert rows == []
         stuck.holder.close()

@@ -14,10 +14,7 @@ from typing import Any
 
 import pytest
 from alembic.runtime.migration import MigrationContext
-from capture_zoo import build, new_database, run
-from executor import configured, state, upgrade
 from psycopg.conninfo import conninfo_to_dict
-from spec_project import SpecProject
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
@@ -25,9 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from analyzer.capture.capture import capture
 from analyzer.capture.reader import Reader
 from analyzer.db import connect, libpq_url, reading, sqlalchemy_url
-from analyzer.index import IndexDef, Key
-from analyzer.migrate.live import Live
-from analyzer.migrate.online import (
+from analyzer.migrate.deploy.online import (
     Target,
     alter_index,
     build_index,
@@ -36,10 +31,15 @@ from analyzer.migrate.online import (
     rename_index,
     replace_index,
 )
-from analyzer.migrate.session import call, rows
+from analyzer.migrate.deploy.session import call, rows
+from analyzer.migrate.plan.alembic_catalog import Live
+from analyzer.objects.index import IndexDef, Key
 from analyzer.sql import render_text, template_dir
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from tests.conftest import database_url
+from tests.server.capture_zoo import build, new_database, run
+from tests.server.executor import configured, state, upgrade
+from tests.server.spec_project import SpecProject
 
 CANARY = "a shadow was called"
 ROOMS = ("capture", "session", "online", "specs")
@@ -203,6 +203,7 @@ def values(shadowed: str) -> dict[str, Any]:
         "value": "4MB", "schema": "public", "table": "t", "column": "a", "index": oids["t_pkey"], "enough": 5,
         "seconds": 0.0, "page_cost": "1", "operator_cost": "1", "tuple_cost": "1", "seq_page_cost": "1",
         "statement_timeout": "0", "lock_timeout": "0", "client_encoding": "UTF8", "schemas": ["public"],
+        "names": ["t_statistics"],
     }  # fmt: skip
 
 

@@ -6,10 +6,11 @@ import pytest
 from psycopg import sql
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
-from analyzer.twin.sizing import BLOCK, predict_size
+from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.pages import BLOCK_BYTES
+from analyzer.twin.predict.index_size import predict_size
 from tests.conftest import fresh_database
 
 ROWS = 60_000
@@ -90,7 +91,7 @@ def build(url: str, index: IndexDef) -> tuple[int, int]:
             assert found is not None
             level = found["level"]
         connection.rollback()
-        return row["size"] // BLOCK, level
+        return row["size"] // BLOCK_BYTES, level
 
 
 @pytest.mark.parametrize("index", BTREES.values(), ids=BTREES.keys())

@@ -4,14 +4,15 @@ import itertools
 
 from psycopg import sql
 
-from analyzer.advise.cost import CostModel, PricedStatement, shaped_and_priced
-from analyzer.advise.select import select
-from analyzer.advise.solve import solve
+from analyzer.advise.benefit import PricedStatement
+from analyzer.advise.cost import CostModel, shaped_and_priced
+from analyzer.advise.integer_program import solve
+from analyzer.advise.select import Limits, select
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import NotExamined
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import TwinIndex, open_twin
+from analyzer.documents.snapshot import NotExamined
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.twin import TwinIndex, open_twin
 from analyzer.workload.parse import parse_file
 
 SETUP = (
@@ -45,7 +46,7 @@ def test_no_set_within_the_budget_is_cheaper_than_the_choice(database: str) -> N
             seed = solve(model, candidates, budget)
             assert sum(index.size_bytes for index in seed) <= budget
             assert seed == solve(model, candidates, budget)
-            chosen = select(model, candidates, budget_bytes=budget).chosen
+            chosen = select(model, candidates, Limits(budget_bytes=budget)).chosen
             assert model.total(frozenset(chosen)) <= cheapest(model, candidates, budget) * 1.001
 
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from alembic.config import Config
-from matrix import CHANGED, UNCHANGED
-from spec_project import SpecProject, obey
-from squawked import ON_PURPOSE, offline, squawk
 
 from analyzer.db import libpq_url
-from analyzer.twin import cluster
+from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
+from tests.server.matrix import CHANGED, UNCHANGED
+from tests.server.spec_project import SpecProject, obey
+from tests.server.squawked import ON_PURPOSE, offline, squawk
 
 ROOT = Path(__file__).parents[2]
 

@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from live_plans import EXACT, Live, assert_same, outline
-from twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 from analyzer.capture.capture import capture
 from analyzer.capture.gin import as_planned
-from analyzer.capture.snapshot import Index, Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import InputError
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import Twin, open_twin
-from analyzer.twin.sizing import BLOCK
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.pages import BLOCK_BYTES
+from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import lacking
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.live_plans import EXACT, Live, assert_same, outline
+from tests.server.twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_the_planner_tells_what_a_gin_metapage_holds(name: str, live: Live, capt
         connection.rollback()
     assert asked.gin is not None
     assert asked.size_bytes is not None
-    read = as_planned(metapage, asked.size_bytes // BLOCK)
+    read = as_planned(metapage, asked.size_bytes // BLOCK_BYTES)
     assert asked.gin.data_pages == pytest.approx(read.data_pages, abs=1)  # none cost as much as one
     assert asked.gin.model_copy(update={"data_pages": read.data_pages}) == read
 
@@ -190,7 +190,7 @@ def test_written_ddl_becomes_a_definition_under_a_free_name(twin: Twin) -> None:
         ("CREATE INDEX x", "names no table"),
         ("CREATE INDEX ON shop.product (price); DROP TABLE shop.product", "semicolon inside"),
         ("CREATE INDEX ON shop.product (nothing)", 'column "nothing" does not exist'),
-        ("CREATE INDEX ON shop.product (name || 'open)", "cannot be read"),
+        ("CREATE INDEX ON shop.product (name || 'open)", "cannot be parsed"),
     ],
 )
 def test_ddl_that_is_no_index_is_refused(ddl: str, complaint: str, twin: Twin) -> None:

@@ -5,15 +5,15 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from live_plans import Live, assert_same
-from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
-from analyzer.twin.explain import walk
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.hypothetical.explain import walk
+from analyzer.twin.twin import Twin, open_twin
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.live_plans import Live, assert_same
+from tests.server.servers import VERSIONS, server_of
 
 #: Rows up to now, and partitions on both sides of it; what is asked for moves by tens of rows an hour.
 TABLES = (
@@ -132,8 +132,10 @@ def test_the_other_clocks_are_stopped_too(column: str, spelling: str, yesterday:
         "minute": f"time '{at:%H:%M:%S}'",
     }
     asked = f"SELECT count(*) FROM seen WHERE {column} <= {{}}"
-    stopped, constant = yesterday.plan(asked.format(spelling)), yesterday.plan(asked.format(literal[column]))
-    assert stopped.tree["Plans"][0]["Plan Rows"] == pytest.approx(constant.tree["Plans"][0]["Plan Rows"], rel=0.001)
+    freeze_clock, constant = yesterday.plan(asked.format(spelling)), yesterday.plan(asked.format(literal[column]))
+    assert freeze_clock.tree["Plans"][0]["Plan Rows"] == pytest.approx(
+        constant.tree["Plans"][0]["Plan Rows"], rel=0.001
+    )
 
 
 def test_views_are_stopped(live: Live, yesterday: Twin) -> None:

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from capture_zoo import new_database, run
-from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import Connection, connect
-from analyzer.twin.planner import Twin, TwinIndex, open_twin
+from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.twin import Twin, TwinIndex, open_twin
+from tests.server.capture_zoo import new_database, run
+from tests.server.servers import VERSIONS, server_of
 
 #: As many as ANALYZE reads: statistics have no noise then.
 ROWS = 30_000

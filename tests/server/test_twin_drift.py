@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from live_plans import Live, assert_same
-from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
 from analyzer.db import connect
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import lacking
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.live_plans import Live, assert_same
+from tests.server.servers import VERSIONS, server_of
 
 _FILL = "INSERT INTO {table} SELECT i, i % 500, md5(i::text), now() FROM generate_series({first}, {last}) AS i"
 _SETTLE = "VACUUM ANALYZE {table}"

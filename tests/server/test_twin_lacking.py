@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 from alembic import command
-from capture_zoo import new_database, run
-from test_migrations import config
 
 from analyzer.advise.whatif import try_indexes
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Column, Extension, FunctionDef, Relation, Snapshot
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import Twin, Wanted, open_twin
+from analyzer.documents.snapshot import Column, Extension, FunctionDef, Relation, Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.twin import PlannerChoice, Twin, open_twin
 from analyzer.workload.parse import parse_listed
 from tests.conftest import fresh_database, lacking
+from tests.server.capture_zoo import new_database, run
+from tests.server.test_migrations import config
 
 
 def without(snapshot: Snapshot, *names: str) -> Snapshot:
@@ -51,7 +51,7 @@ def test_the_reference_platform_is_planned_without_its_vectors(platform: Snapsho
     assert of_vectors
     with open_twin(without(platform, "vector")) as twin:
         lost = told(twin)
-        assert lost["extension not_vector"].startswith("the twin cannot have it")
+        assert lost["extension not_vector"].startswith("the twin cannot create it")
         assert lost["type public.vector"].startswith("the twin has a stand-in without operators")
         missing_indexes = {what for what in lost if what.startswith("index ")}
         assert missing_indexes == {
@@ -66,7 +66,7 @@ def test_the_reference_platform_is_planned_without_its_vectors(platform: Snapsho
         name = f'{table.schema_name}."{table.name}"'
         nearest = error(twin, f"SELECT 1 FROM {name} ORDER BY {column} <=> $1 LIMIT 5")
         assert nearest is not None
-        assert "may serve it" in nearest or "operator does not exist" in nearest
+        assert "may be used by it" in nearest or "operator does not exist" in nearest
         assert twin.plan(f"SELECT {column} FROM {name}").cost > 0
 
 
@@ -78,7 +78,7 @@ def test_a_statement_that_a_missing_index_may_serve_is_not_examined(database: st
         run(connection, "CREATE VIEW notes AS SELECT id, body AS words FROM note")
     with open_twin(without(capture(database, statements=False), "pg_trgm")) as twin:
         assert told(twin).keys() == {"extension not_pg_trgm", "index public.note_body"}
-        reason = "the index public.note_body may serve it, and the twin cannot have it: "
+        reason = "the index public.note_body may be used by it, and the twin cannot create it: "
         for statement in ("SELECT id FROM note WHERE body LIKE '%x%'", "SELECT id FROM notes WHERE words LIKE '%x%'"):
             found = error(twin, statement)
             assert found is not None
@@ -96,9 +96,7 @@ def test_a_table_keeps_what_it_can_without_the_functions_of_its_defaults(databas
     doubled = Column(name="n", number=2, type="integer", default="public.twice(3)", generated="s")
     odd = table.model_copy(update={"columns": (made, doubled)})
     with open_twin(snapshot.model_copy(update={"relations": (odd,)})) as twin:
-        assert told(twin)["public.t"].startswith(
-            "the twin has it without defaults, its generated columns as plain ones"
-        )
+        assert told(twin)["public.t"].startswith("created on the twin without defaults and with plain")
         assert twin.plan("SELECT n FROM t WHERE id = $1").indexes == {"t_id"}
 
 
@@ -119,13 +117,13 @@ def test_a_function_without_its_language_keeps_what_the_planner_heeds(database: 
     )
     lacking = FunctionDef(schema_name="public", name="f", arguments="integer", definition=definition, language=language)
     with open_twin(snapshot.model_copy(update={"functions": (lacking,)})) as twin:
-        assert told(twin)["function public.f(integer)"].startswith(f"the twin cannot have its body ({language})")
+        assert told(twin)["function public.f(integer)"].startswith(f"the twin cannot create its body ({language})")
         assert twin.plan("SELECT 1 FROM t WHERE f(n)").cost == expected["QUERY PLAN"][0]["Plan"]["Total Cost"]
         refused = error(twin, "SELECT 1 FROM t WHERE n > 3 AND f(7)")
-        assert refused is None or "whose body the twin leaves out" in refused
+        assert refused is None or "whose body the twin omits" in refused
         compared = error(twin, "SELECT 1 FROM t WHERE (n > 5) = f(7)")
         assert compared is not None
-        assert "planning runs public.f(), whose body the twin leaves out" in compared
+        assert "planning runs public.f(), whose body the twin omits" in compared
 
 
 def test_a_collation_the_twin_lacks_is_stood_in_for_and_said(database: str) -> None:
@@ -207,5 +205,5 @@ def test_a_predicate_that_only_a_body_could_tell_is_a_guess(database: str) -> No
     told_by_statistics = replace(told_by_body, name="b", where="n < 10")
     with open_twin(snapshot) as twin:
         assert [added.guessed for added in twin.add([told_by_body, told_by_statistics])] == [True, False]
-    with open_twin(snapshot, wanted=Wanted(run_user_code=True)) as twin:
+    with open_twin(snapshot, wanted=PlannerChoice(run_user_code=True)) as twin:
         assert [added.guessed for added in twin.add([told_by_body, told_by_statistics])] == [False, False]

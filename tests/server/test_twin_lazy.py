@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator
 
-import odd_zoo
 import pytest
-import twin_zoo
-from capture_zoo import as_role, new_database, new_role, run
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import Twin, open_twin
-from analyzer.twin.reach import Reach
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.schema.subset import Reach
+from analyzer.twin.twin import Twin, open_twin
+from tests.server import odd_zoo, twin_zoo
+from tests.server.capture_zoo import as_role, new_database, new_role, run
 
 #: In how many twins the statements are asked, so that each holds a part.
 TWINS = 6

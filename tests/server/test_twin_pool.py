@@ -12,14 +12,15 @@ from typing import Any
 import pytest
 from psycopg import sql
 
-from analyzer.advise.proposal import Advice, Limits, propose
+from analyzer.advise.proposal import Advice, propose
+from analyzer.advise.select import Limits
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
-from analyzer.index import IndexDef, Key
+from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.index import IndexDef, Key
 from analyzer.sql import render
-from analyzer.twin.planner import Twin, open_twin
-from analyzer.twin.pool import TwinPool, side_by_side
+from analyzer.twin.pool import TwinPool, parallel_twins
+from analyzer.twin.twin import Twin, open_twin
 from analyzer.workload.parse import parse_file
 from tests.conftest import fresh_database
 
@@ -95,7 +96,7 @@ def die(twin: Twin, number: int) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
-@pytest.mark.parametrize("opening", [threads, side_by_side])
+@pytest.mark.parametrize("opening", [threads, parallel_twins])
 def test_what_is_proposed_does_not_depend_on_who_plans(
     twin: Twin, snapshot: Snapshot, opening: Callable[..., contextlib.AbstractContextManager[TwinPool]], workers: int
 ) -> None:
@@ -106,7 +107,7 @@ def test_what_is_proposed_does_not_depend_on_who_plans(
 
 
 def test_copies_learn_of_indexes_that_are_added_later(twin: Twin) -> None:
-    with side_by_side(twin, 2) as pool:
+    with parallel_twins(twin, 2) as pool:
         before = pool.map(cost, [False, True, False])
         twin.add([PLACE])
         after = pool.map(cost, [False, True, False, True])
@@ -115,7 +116,7 @@ def test_copies_learn_of_indexes_that_are_added_later(twin: Twin) -> None:
 
 
 def test_every_process_has_its_own_copy_and_removes_it(twin: Twin) -> None:
-    with side_by_side(twin, 2) as pool:
+    with parallel_twins(twin, 2) as pool:
         found = set(pool.map(own_data, range(6)))
         assert len(found) == len({directory for _, directory in found}) == 2
         assert all(directory.is_dir() for _, directory in found)
@@ -131,7 +132,7 @@ def test_every_thread_has_its_own_copy_and_removes_it(twin: Twin) -> None:
 
 
 def test_without_workers_the_twin_itself_goes_on(twin: Twin) -> None:
-    with side_by_side(twin, 2) as pool:
+    with parallel_twins(twin, 2) as pool:
         assert pool.map(die, [os.getpid()] * 4) == [twin.built.major] * 4
         assert pool.map(cost, [False, False])[0] == cost(twin, False)
 

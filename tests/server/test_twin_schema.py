@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 
-import odd_zoo
 import pytest
-from capture_zoo import as_role, new_database, new_role, run
-from live_plans import Live, assert_same
-from servers import VERSIONS, server_of
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import connect
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import lacking
+from tests.server import odd_zoo
+from tests.server.capture_zoo import as_role, new_database, new_role, run
+from tests.server.live_plans import Live, assert_same
+from tests.server.servers import VERSIONS, server_of
 
-FOREIGN = "odd.remote: it is a foreign table, and only its server's wrapper knows what it costs"
+FOREIGN = "odd.remote: it is a foreign table, whose costs only its foreign-data wrapper knows"
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

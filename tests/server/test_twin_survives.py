@@ -13,19 +13,20 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from capture_zoo import run
 from psycopg.sql import SQL
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Snapshot
 from analyzer.db import Connection, connect
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError
-from analyzer.index import IndexDef, Key
-from analyzer.twin import cluster, planner, postmaster
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.explain import Asked, PlanTree, explain_together
-from analyzer.twin.planner import Twin, open_twin
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin import planning
+from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain_together
+from analyzer.twin.server import cluster, postmaster
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.twin import Twin, open_twin
+from tests.server.capture_zoo import run
 
 pytestmark = pytest.mark.slow
 
@@ -172,7 +173,7 @@ def test_what_kills_the_server_again_is_an_error_and_the_next_question_is_answer
             return explain_together(connection, asked, before=before, major=major)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(planner, "explain_together", deadly)
+            patch.setattr(planning, "explain_together", deadly)
             with pytest.raises(psycopg.OperationalError):
                 twin.plan(BY_ID)
         assert twin.plan(BY_ID) == before
@@ -189,9 +190,9 @@ def test_a_refusal_is_not_taken_for_a_death(captured: Snapshot) -> None:
 PLAN = """
 import sys
 from pathlib import Path
-from analyzer.capture.snapshot import load
-from analyzer.twin.planner import open_twin
-with open_twin(load(Path(sys.argv[1]))) as twin:
+from analyzer.documents.snapshot import load
+from analyzer.twin.twin import PlannerChoice, open_twin
+with open_twin(load(Path(sys.argv[1])), wanted=PlannerChoice(trust_schema=True)) as twin:
     print(twin.plan("SELECT id FROM t WHERE kind = 7").cost, flush=True)
     sys.stdin.readline()
     print(twin.plan("SELECT kind FROM t WHERE id = $1").cost, flush=True)
@@ -279,7 +280,7 @@ def test_binaries_are_not_copied_to_where_no_program_may_run(
     def can_reach(path: Path, _account: object) -> bool:
         return path != unreachable.bin_dir
 
-    monkeypatch.setattr("analyzer.twin.binaries.can_reach", can_reach)
+    monkeypatch.setattr("analyzer.twin.server.binaries.can_reach", can_reach)
     with cluster.temporary(unreachable) as running, connect(running.url()) as connection:
         assert run(connection, "SELECT 1 AS one") == [{"one": 1}]
         assert not running.binaries.bin_dir.is_relative_to(noexec)
@@ -303,7 +304,7 @@ def test_a_disk_that_fills_up_while_the_twin_is_built_is_one_line(
         each.model_copy(update={"name": f"t_{number}"}) for each in captured.relations for number in range(300)
     )
     many = captured.model_copy(update={"relations": tables, "indexes": (), "constraints": ()})
-    monkeypatch.setattr("analyzer.twin.places._ROOM_BYTES", 1)
+    monkeypatch.setattr("analyzer.twin.server.directories._ROOM_BYTES", 1)
     with mounted(f"size={size_mb}m") as place:
         monkeypatch.setattr(tempfile, "tempdir", str(place))
         with pytest.raises(CapabilityError, match=r"room.* set TMPDIR to") as raised, open_twin(many):
@@ -316,7 +317,7 @@ def test_a_disk_that_fills_up_while_the_twin_is_built_is_one_line(
 def test_no_place_large_enough_is_one_line(monkeypatch: pytest.MonkeyPatch, captured: Snapshot) -> None:
     with mounted("size=20m") as place:
         monkeypatch.setattr(tempfile, "tempdir", str(place))
-        monkeypatch.setattr("analyzer.twin.places._OTHERS", (place,))
+        monkeypatch.setattr("analyzer.twin.server.directories._OTHERS", (place,))
         with (
             pytest.raises(CapabilityError, match=r"(free|room|TMPDIR)") as raised,
             open_twin(captured),

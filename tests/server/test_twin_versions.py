@@ -4,25 +4,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from capture_zoo import new_database, run
-from live_plans import Live, assert_same
-from servers import DEBIAN_15
-from twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 from analyzer.capture.capture import capture
-from analyzer.capture.snapshot import Extension, Snapshot
 from analyzer.db import Connection, connect
+from analyzer.documents.snapshot import Extension, Snapshot
 from analyzer.errors import CapabilityError
-from analyzer.index import IndexDef, Key
-from analyzer.twin import cluster
-from analyzer.twin.binaries import find_binaries
-from analyzer.twin.cluster import Cluster
-from analyzer.twin.container import local_image
-from analyzer.twin.containment import Containment
-from analyzer.twin.host import choose_binaries
-from analyzer.twin.planner import Twin, Wanted, open_twin
-from analyzer.twin.storage import ServerStorage
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.server import cluster
+from analyzer.twin.server.binaries import find_binaries
+from analyzer.twin.server.choose import choose_binaries
+from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.container import local_image
+from analyzer.twin.server.containment import Containment
+from analyzer.twin.server.file_access import ServerStorage
+from analyzer.twin.twin import PlannerChoice, Twin, open_twin
 from tests.conftest import lacking
+from tests.server.capture_zoo import new_database, run
+from tests.server.live_plans import Live, assert_same
+from tests.server.servers import DEBIAN_15
+from tests.server.twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
 needs_15 = pytest.mark.skipif(
     not DEBIAN_15.is_dir(), reason="apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15"
@@ -99,7 +99,7 @@ def test_indexes_are_added_shown_and_hidden_there_too(live: Live, twin: Twin) ->
 
 @needs_15
 def test_another_version_plans_all_of_it_and_says_so(live: Live, captured: Snapshot) -> None:
-    with open_twin(captured, wanted=Wanted(bin_dir=find_binaries(major=18).bin_dir)) as other:
+    with open_twin(captured, wanted=PlannerChoice(bin_dir=find_binaries(major=18).bin_dir)) as other:
         assert other.planner.endswith("(another major version)")
         (notice,) = [gap.reason for gap in other.not_examined if gap.what == "the exactness of costs"]
         assert notice.startswith("the server is PostgreSQL 15 and the twin PostgreSQL 18.")
@@ -145,14 +145,14 @@ def empty(database: str) -> Snapshot:
 def test_a_newer_server_is_planned_by_the_newest_planner_at_hand(empty: Snapshot) -> None:
     with open_twin(as_version(empty, 21)) as newer:
         (notice,) = [gap.reason for gap in newer.not_examined if gap.what == "the exactness of costs"]
-        assert "this is the newest planner at hand" in notice
+        assert "this is the newest planner available" in notice
         assert newer.plan("SELECT i FROM t WHERE i = 7").indexes == {"t_pkey"}
 
 
 def test_a_directory_without_a_server_is_refused_in_one_line(empty: Snapshot, tmp_path: Path) -> None:
     with (
         pytest.raises(CapabilityError, match=rf"^a PostgreSQL server .* no initdb, pg_ctl and postgres in {tmp_path}"),
-        open_twin(empty, wanted=Wanted(bin_dir=tmp_path)),
+        open_twin(empty, wanted=PlannerChoice(bin_dir=tmp_path)),
     ):
         pass
 
@@ -179,7 +179,7 @@ class Distant(Cluster):
 def test_files_written_through_the_server_make_the_same_twin(
     bin_dir: Path | None, empty: Snapshot, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    wanted = Wanted(bin_dir=bin_dir or find_binaries().bin_dir, containment=Containment(kernel=False))
+    wanted = PlannerChoice(bin_dir=bin_dir or find_binaries().bin_dir, containment=Containment(kernel=False))
     statements = ("SELECT i FROM t WHERE i = $1", "SELECT count(*) FROM t WHERE i > 4990", "SELECT i FROM t")
     pages = 2 * 131_072 + 7
     large = empty.model_copy(
@@ -210,7 +210,7 @@ def test_an_image_makes_the_same_twin(empty: Snapshot) -> None:
     image = local_image(empty.server.major, frozenset())
     if image is None:
         pytest.skip("start a Docker engine and pull postgres:18 to run this in a container")
-    with open_twin(empty, wanted=Wanted(image=image)) as contained, open_twin(empty) as twin:
+    with open_twin(empty, wanted=PlannerChoice(image=image)) as contained, open_twin(empty) as twin:
         for statement in ("SELECT i FROM t WHERE i = $1", "SELECT count(*) FROM t WHERE i > 4990"):
             assert contained.plan(statement) == twin.plan(statement)
 
@@ -219,9 +219,9 @@ def test_an_image_without_an_engine_is_refused_in_one_line(empty: Snapshot, monk
     monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
     with (
         pytest.raises(
-            CapabilityError, match=r"^a server from the image postgres:18 is needed, but no Docker engine"
+            CapabilityError, match=r"^a server from the image postgres:18 is required, but no Docker engine"
         ) as raised,
-        open_twin(empty, wanted=Wanted(image="postgres:18")),
+        open_twin(empty, wanted=PlannerChoice(image="postgres:18")),
     ):
         pass
     assert "\n" not in str(raised.value)

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from catalog_free import pair, statement
 
+from analyzer.advise.verification import Expected, Measured, deviation, measure
 from analyzer.capture.capture import capture
 from analyzer.errors import NotExaminableError
-from analyzer.report.output import render
-from analyzer.twin.planner import open_twin
-from analyzer.verify import measure, verify
+from analyzer.render.output import render
+from analyzer.workflows.verify import verify
+from analyzer.workload.parse import parse_statements
+from tests.server.catalog_free import pair, statement
 
 SCHEMA = """
 CREATE EXTENSION pg_stat_statements;
@@ -51,8 +52,7 @@ def test_a_deploy_is_measured_beside_its_prediction(database: str) -> None:
     )
     work(database)
     after = capture(database)
-    with open_twin(before) as twin:
-        report = verify(before, after, twin)
+    report = verify(before, after)
     checked = report.verification
     assert checked is not None
     assert checked.indexes_added == ("public.ix_item_name",)
@@ -83,8 +83,7 @@ def test_an_index_that_went_away_is_expected_to_hurt(database: str) -> None:
     before = capture(database)
     execute(database, "DROP INDEX ix_item_name;\nSELECT pg_stat_statements_reset()")
     work(database)
-    with open_twin(before) as twin:
-        report = verify(before, capture(database), twin)
+    report = verify(before, capture(database))
     checked = report.verification
     assert checked is not None
     assert checked.indexes_dropped == ("public.ix_item_name",)
@@ -102,8 +101,7 @@ def test_a_definition_replaced_under_its_name_counts(database: str) -> None:
     before = capture(database)
     execute(database, "DROP INDEX ix_item;\nCREATE INDEX ix_item ON item (name);\nSELECT pg_stat_statements_reset()")
     work(database)
-    with open_twin(before) as twin:
-        report = verify(before, capture(database), twin)
+    report = verify(before, capture(database))
     assert report.verification is not None
     assert report.verification.indexes_added == report.verification.indexes_dropped == ("public.ix_item",)
     named = next(each for each in report.verification.statements if "name = $1" in each.query)
@@ -121,8 +119,7 @@ def test_an_index_on_a_column_that_is_new_is_a_gap_not_a_failure(database: str) 
         "SELECT pg_stat_statements_reset()",
     )
     work(database)
-    with open_twin(before) as twin:
-        report = verify(before, capture(database), twin)
+    report = verify(before, capture(database))
     assert [gap.what for gap in report.not_examined if "expected to gain" in gap.what] == [
         "what public.ix_fresh was expected to gain"
     ]
@@ -133,8 +130,8 @@ def test_nothing_that_ran_again_is_exit_3(database: str) -> None:
     work(database)
     before = capture(database)
     execute(database, "SELECT pg_stat_statements_reset()")
-    with open_twin(before) as twin, pytest.raises(NotExaminableError, match="let the workload run after the deploy"):
-        verify(before, capture(database), twin)
+    with pytest.raises(NotExaminableError, match="run the workload after the deploy"):
+        verify(before, capture(database))
 
 
 def test_counters_that_ran_on_are_taken_apart() -> None:
@@ -153,3 +150,32 @@ def test_counters_that_ran_on_are_taken_apart() -> None:
     (measured,) = measure(running[0], later)
     assert measured.calls_after == 7
     assert measure(running[0], running[0]) == ()
+
+
+@pytest.mark.parametrize("cautious", [True, False])
+def test_a_prediction_that_did_not_believe_a_limit_says_so(cautious: bool) -> None:
+    _, after = pair(statement("SELECT a FROM t", [1.0]), statement("SELECT a FROM t", [1.0]))
+    (ran,) = parse_statements(after).statements
+    measured = Measured(
+        before=ran,
+        mean_ms_before=10.0,
+        mean_ms_after=1.0,
+        calls_after=5,
+        stddev_ms_after=0.1,
+        blocks_read_after=7,
+    )
+    expected = Expected(
+        cost_before=100.0,
+        cost_after=600.0,
+        mean_ms_before=10.0,
+        mean_ms_after=60.0,
+        uses=("public.ix",),
+        approximate=False,
+        generic=False,
+        limited=False,
+        cautious=cautious,
+        fixed_ms=0.0,
+    )
+    why = deviation(measured, expected, frozenset())
+    said = "its LIMIT ended the scan of a new index early, and it was priced as if it did not"
+    assert why == (said if cautious else "unknown reason")

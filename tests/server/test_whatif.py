@@ -6,8 +6,8 @@ import pytest
 from analyzer.advise.whatif import Trial, try_indexes
 from analyzer.capture.capture import capture
 from analyzer.errors import InputError
-from analyzer.report.advice import whatif_document
-from analyzer.twin.planner import open_twin
+from analyzer.twin.twin import open_twin
+from analyzer.workflows.whatif import whatif
 from analyzer.workload.parse import parse_listed
 
 SCHEMA = """
@@ -61,7 +61,10 @@ def test_statements_keep_their_order_and_those_without_a_plan_say_why(orders: st
     assert [trial.error is None for trial in tried] == [True, True, False, False, True]
     assert 'relation "absent" does not exist' in (tried[2].error or "")
     assert "VACUUM is a utility statement" in (tried[3].error or "")
-    document = whatif_document(capture(orders, statements=False), "p", tried, ())
+    document = whatif(capture(orders, statements=False), parse_listed(QUERIES), create=CREATES)
+    assert [(each.cost_before, each.cost_after) for each in document.statements] == [
+        (trial.cost_before, trial.cost_after) for trial in tried
+    ]
     planned = [trial for trial in tried if trial.error is None]
     assert document.total_before == pytest.approx(sum(trial.cost_before or 0 for trial in planned))
     assert document.total_after < document.total_before / 2
@@ -90,7 +93,7 @@ def test_a_name_that_is_taken_is_no_obstacle(orders: str) -> None:
 @pytest.mark.parametrize(
     ("create", "drop", "says"),
     [
-        ("ALTER TABLE x ADD y integer", "", "is not a CREATE INDEX; give one"),
+        ("ALTER TABLE x ADD y integer", "", "is not a CREATE INDEX statement; specify one"),
         ("CREATE INDEX ON nowhere (a)", "", 'relation "nowhere" does not exist; fix the statement'),
         ('CREATE INDEX ON "Order Item" (n', "", "fix the statement|cannot be read"),
         ("", "public.absent", "there is no index public.absent to drop"),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from analyzer.capture.snapshot import (
+from analyzer.documents.snapshot import (
     Column,
     ColumnStatistics,
     Constraint,
@@ -16,7 +16,7 @@ from analyzer.capture.snapshot import (
     StatementCounters,
     TypeDef,
 )
-from analyzer.index import IndexDef
+from analyzer.objects.index import IndexDef
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

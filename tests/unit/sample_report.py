@@ -3,26 +3,16 @@
 from datetime import UTC, datetime
 
 from pydantic import JsonValue
-from sample_plans import bitmap, explained, index_scan, over, scan
 
-from analyzer.report.assemble import measured
-from analyzer.report.model import (
-    Built,
-    Capability,
-    CheckCount,
-    Finding,
-    HelpedStatement,
-    NotExamined,
-    NotProposed,
-    Proposal,
-    ProposeDocument,
-    Provenance,
-    Report,
-    Statement,
-    WhatifDocument,
-    WhatifStatement,
-)
-from analyzer.report.verification import Verification, VerifiedStatement
+from analyzer.documents.findings import CheckCount, Finding
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.proposals import Built, HelpedStatement, NotProposed, Proposal, ProposeDocument
+from analyzer.documents.provenance import Capability, Provenance
+from analyzer.documents.report import Report, Statement
+from analyzer.documents.verification import Verification, VerifiedStatement
+from analyzer.documents.whatif import WhatifDocument, WhatifStatement
+from analyzer.render.provenance import measured
+from tests.unit.sample_plans import bitmap, explained, index_scan, over, scan
 
 QUOTE_LIST = """SELECT q.id, q.number, q.total, c.name
   FROM catalog.quote AS q

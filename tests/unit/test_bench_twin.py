@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("duckdb", reason="pip install 'twindex[bench]'")
 
-from analyzer.twin.planner import Plan, PlanTree
+from analyzer.twin.twin import Plan, PlanTree
 from benchmarks.setting import Setting
 from benchmarks.targets import Section, Target
 from benchmarks.twin import render_page

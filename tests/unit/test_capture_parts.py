@@ -5,17 +5,17 @@ import json
 import struct
 from pathlib import Path
 
-import catalogs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.capture import snapshot as snapshots
 from analyzer.capture.constants import constants_in, has_constants, with_unknowns, without_constants
 from analyzer.capture.extended import dump_dependencies, dump_distinct, parse_dependencies, parse_distinct
 from analyzer.capture.samples import draw
-from analyzer.capture.snapshot import Relation
-from analyzer.twin.estimates import Counted, estimate
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Relation
+from analyzer.twin.predict.analyze import Counted, estimate
+from tests.unit import catalogs
 
 NUMBERS = st.lists(st.integers(-8, 1600), min_size=2, max_size=8).map(tuple)
 ITEMS = st.lists(st.tuples(NUMBERS, st.floats(0, 1e12)), min_size=1, max_size=6)

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import click
 import pytest
-from catalogs import recorded, snapshot, table
 
 from analyzer import cli, db
-from analyzer.capture import snapshot as snapshots
 from analyzer.cli import COMMANDS, main
-from analyzer.cli.options import Size, emit
+from analyzer.cli.options import Output, Size, emit
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.proposals import ProposeDocument
 from analyzer.errors import InputError
-from analyzer.report.assemble import describe_source
-from analyzer.report.model import ProposeDocument
+from analyzer.render.provenance import describe_source
+from tests.unit.catalogs import recorded, snapshot, table
 
 NOWHERE = "postgresql://somebody:h%40sh@127.0.0.1:1/none"
 ONE_LINE = re.compile(r"twindex: [^\n]+\n\Z")
@@ -59,23 +59,26 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, st
         ("propose --max 0 good", 2, "--max.*0 is not in the range"),
         ("propose --seconds 0 good", 2, "--seconds.*0"),
         ("propose missing", 2, r"missing cannot be read as a snapshot \(No such file"),
-        ("propose cut", 2, "cut is damaged or cut short; capture it again"),
+        ("propose cut", 2, "cut is damaged or truncated; capture it again"),
         ("propose plain", 2, r"plain cannot be read as a snapshot \(it is not gzip"),
-        ("propose other", 2, "other is not a twindex snapshot; make one with twindex capture"),
+        ("propose other", 2, "other is not a twindex snapshot; create one with twindex capture"),
         ("propose array", 2, "array is not a twindex snapshot"),
         ("report newer", 2, "newer has snapshot version 99, this twindex reads up to 1; upgrade"),
         ("whatif hollow", 2, "hollow is not a valid snapshot: tool_version: .*; capture it again"),
-        ("propose good -d postgresql://h/x", 2, "both good and -d are given; name one source"),
-        ("propose", 2, "no database is named; give -d URL or set DATABASE_URL"),
-        ("propose good -o x.docx", 2, "x.docx: its suffix names no format; use .txt"),
-        ("propose good -o missing/x.md", 2, "missing does not exist; make that directory"),
-        ("whatif good -o x.html", 2, "x.html: there is no html of this; use text, markdown, json"),
-        ("whatif good --format html", 2, "--format html: there is none of this"),
-        ("propose good --workload empty.sql", 2, "empty.sql holds no statement that can be planned; give queries"),
+        ("propose good -d postgresql://h/x", 2, "good and -d cannot be used together; specify one source"),
+        ("propose", 2, "no database specified; use -d URL or set DATABASE_URL"),
+        ("propose good -o x.docx", 2, "x.docx: unknown suffix; use .txt"),
+        ("propose good -o missing/x.md", 2, "missing does not exist; create that directory"),
+        ("whatif good -o x.html", 2, "x.html: html is not supported by this command; use text, markdown or json"),
+        ("whatif good --format html", 2, "--format html is not supported by this command; use text, markdown or json"),
+        ("lint --format html", 2, "--format html is not supported by this command; use text, json, sarif or github"),
+        ("check good -o x.md", 2, "x.md: markdown is not supported by this command; use text, json, sarif or github"),
+        ("check good -o missing/x.json", 2, "missing does not exist; create that directory"),
+        ("propose good --workload empty.sql", 2, "empty.sql contains no statement that can be planned; give queries"),
         ("propose good --workload utility.sql", 2, "line 1: VACUUM is a utility statement"),
         ("propose good --workload missing.sql", 2, "missing.sql cannot be read"),
-        ("whatif good -q empty.sql", 2, "empty.sql holds no statement to plan; give some with -q FILE"),
-        ("whatif good -q comment.sql", 2, "comment.sql holds no statement"),
+        ("whatif good -q empty.sql", 2, "empty.sql contains no statement to plan; give some with -q FILE"),
+        ("whatif good -q comment.sql", 2, "comment.sql contains no statement"),
         ("whatif good -q binary.sql", 2, r"binary.sql cannot be read \(it is not UTF-8\)"),
         ("whatif good -q nul.sql", 2, r"nul.sql cannot be read \(it is binary\)"),
         ("whatif good -q .", 2, r"\. cannot be read \(Is a directory\)"),
@@ -86,8 +89,8 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[object, st
         (f"revise -m x -d {NOWHERE}", 2, "index_specs is not a directory of spec files"),
         (f"capture -d {NOWHERE}", 2, "Missing option '-o' / '--output'"),
         (f"capture -d {NOWHERE} -o missing/x", 2, "missing does not exist"),
-        ("sql missing/template", 2, "there is no SQL template"),
-        ("sql index/create_btree", 2, "cannot be shown alone .*'index' is undefined"),
+        ("sql missing/template", 2, "SQL template 'missing/template.* does not exist"),
+        ("sql index/create_btree", 2, "cannot be printed by itself .*'index' is undefined"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_and_where(
@@ -127,16 +130,16 @@ def test_a_connection_that_cannot_be_made_never_shows_its_password(
     assert re.search(says, err)
     assert not re.search("s3|cret", out + err)
     _, _, warned = run(capsys, "report", "-d", url)
-    assert warned.startswith("twindex: a password on the command line shows in process lists")
+    assert warned.startswith("twindex: a password on the command line is visible in process lists")
     assert not re.search("s3|cret", warned)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('[tool.twindex]\nspec = "x"\n', r"\[tool.twindex\] spec: there is no such setting; the settings are specs"),
+        ('[tool.twindex]\nspec = "x"\n', r"\[tool.twindex\] spec: unknown setting; the settings are specs"),
         ("[tool.twindex]\nspecs = 3\n", r"\[tool.twindex\] specs: .*each a path"),
-        ("[tool.twindex\n", r"pyproject.toml cannot be read \(.*line 1.*\); fix it"),
+        ("[tool.twindex\n", r"pyproject.toml cannot be read \(.*line 1.*\); fix the file or run in another directory"),
         ("[tool]\ntwindex = 3\n", "tool.twindex is not a table"),
     ],
 )
@@ -161,7 +164,7 @@ def test_an_unreadable_alembic_ini_is_named(capsys: pytest.CaptureFixture[str]) 
     [
         ("table: a.b\nindexes:\n  - name: [x\n", r"a\.yaml:\d: not YAML"),
         ("table: a.b\nindexes:\n  - name: x\n    keyz: [a]\n", r"a\.yaml:\d: "),
-        ("nothing\n", r"a\.yaml:1: no spec file"),
+        ("nothing\n", r"a\.yaml:1: not a spec file"),
     ],
 )
 def test_a_malformed_spec_is_named_with_its_line(text: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,6 +184,16 @@ def test_help_is_on_stdout_and_costs_nothing(capsys: pytest.CaptureFixture[str])
     ended, out, err = run(capsys)
     assert (ended, out) == (2, "")
     assert "Commands:" in err
+
+
+def test_no_summary_of_a_command_is_cut_off_at_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run(capsys, "--help")
+    summaries = out.partition("Commands:\n")[2].splitlines()
+    assert len(summaries) == len(COMMANDS)
+    assert all(len(line) <= 80 and line.endswith(".") and not line.endswith("...") for line in summaries)
 
 
 @pytest.mark.parametrize(("text", "size"), [("512MB", 512 * 1024**2), ("2 GB", 2 * 1024**3), ("1.5kB", 1536), ("7", 7)])
@@ -215,7 +228,10 @@ def test_colour_is_for_terminals_only(capsys: pytest.CaptureFixture[str], monkey
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     source = describe_source(snapshot(), planner="none")
-    emit(ProposeDocument(provenance=source, proposals=()), (), None, "full")
+    emit(
+        ProposeDocument(provenance=source, proposals=()),
+        Output(files=(), format=None, query_text="full", quiet=True),
+    )
     out = capsys.readouterr().out
     assert out.startswith("No index is proposed\n")
     assert "\x1b" not in out

@@ -21,12 +21,12 @@ from analyzer.demo import (
     statements_pipeline,
     workload,
 )
-from analyzer.demo.asker import Asker
-from analyzer.demo.chance import Embedder
+from analyzer.demo.client import Asker
 from analyzer.demo.models import metadata
+from analyzer.demo.random_data import Embedder
 from analyzer.demo.rows import FAST, FULL, LABELS, Scale
 from analyzer.demo.statements import STATEMENTS
-from analyzer.specs.files import load_specs
+from analyzer.specs.file import load_specs
 
 ROOT = Path(__file__).parents[2]
 GENERATORS = (rows.vendors, rows.companies, rows.customers, rows.products, rows.quotes, rows.classifications)
@@ -42,7 +42,7 @@ SYSTEMS = {
     "insight": statements_insight,
     "pipeline": statements_pipeline,
 }
-SPECS = {declared.spec.name: declared for declared in load_specs(ROOT / "index_specs").specs}
+SPECS = {declared.spec.name: declared for declared in load_specs(ROOT / "index_specs").indexes}
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_no_table_is_without_specs() -> None:
 def test_every_spec_says_why_and_names_columns_that_exist() -> None:
     for declared in SPECS.values():
         columns = metadata.tables[f"{declared.schema}.{declared.table}"].columns
-        index = declared.spec.index(declared.schema, declared.table, rows=None)
+        index = declared.spec.definition(declared.schema, declared.table, rows=None)
         assert declared.spec.why
         assert index.name.startswith(f"ix_{declared.table}")
         assert {*index.columns, *index.include} <= set(columns.keys())

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from analyzer.capture.snapshot import ColumnStatistics
-from analyzer.twin.image import Drawn, Image, ImageStatistics, image_statistics
-from analyzer.twin.shown import Values, filled_values, shown_values
+from analyzer.documents.snapshot import ColumnStatistics
+from analyzer.twin.predict.column_values import Values, filled_values, shown_values
+from analyzer.twin.predict.expression_statistics import Drawn, Image, ImageStatistics, image_statistics
 
 
 def statistics(**values: object) -> ColumnStatistics:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.specs.edits import apply_edits, edits_of
-from analyzer.specs.tree import Part, parse_tree
+from analyzer.specs.yaml_tree import Part, parse_tree
 
 BLOCK = """\
 table: a.b

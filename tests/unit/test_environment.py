@@ -6,7 +6,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from analyzer.checks.environment import Look, examine_environment
+from analyzer.checks.environment import EnvironmentCheck, examine_environment
 from analyzer.checks.registry import page
 
 IMPORT = "import analyzer.migrate.alembic_plugin  # noqa: F401\n"
@@ -33,7 +33,7 @@ def env(config: Path) -> Path:
     return config.parent / "migrations" / "env.py"
 
 
-def codes(look: Look) -> list[tuple[str, int | None]]:
+def codes(look: EnvironmentCheck) -> list[tuple[str, int | None]]:
     return [(finding.code, finding.line) for finding in look.findings]
 
 
@@ -91,7 +91,7 @@ def test_what_cannot_be_read_is_no_clean_bill(template: Path, broken: str | None
     look = examine_environment(template)
     assert look.findings == ()
     assert all(check.examined == 0 and reason in check.skipped_because[0] for check in look.checks)
-    assert "there is no" in examine_environment(template.parent / "none.ini").checks[0].skipped_because[0]
+    assert "does not exist" in examine_environment(template.parent / "none.ini").checks[0].skipped_because[0]
 
 
 def test_the_pages_say_what_to_write() -> None:

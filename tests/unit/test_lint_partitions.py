@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from catalogs import snapshot, table
 
-from analyzer.advise.facts import Facts
-from analyzer.capture.snapshot import Relation
+from analyzer.catalog import Catalog
 from analyzer.checks.registry import RULES
-from analyzer.checks.rule import Hit, Known, Subject
-from analyzer.index import IndexDef, Key
-from analyzer.specs.source import load_sources
+from analyzer.checks.rule import Known, Subject, Violation
+from analyzer.documents.snapshot import Relation
+from analyzer.objects.index import IndexDef, Key
+from analyzer.specs.tolerant import load_sources
+from tests.unit.catalogs import snapshot, table
 
 
 def relation(name: str, kind: str, parent: str | None = None) -> Relation:
@@ -22,9 +22,9 @@ def hits(directory: Path, *relations: Relation) -> list[str]:
     (directory / "p.yaml").write_text("table: public.p\nindexes:\n  - {name: ix, keys: [id]}\n")
     ((entry,),) = (source.entries for source in load_sources([directory]))
     index = IndexDef(schema="public", table="p", name="ix", keys=(Key(column="id"),))
-    known = Known(facts=Facts(snapshot(*relations)), indexes={})
+    known = Known(catalog=Catalog(snapshot(*relations)))
     answers = RULES["TX116"].check(Subject(entry=entry, index=index, known=known))
-    return [answer.message for answer in answers if isinstance(answer, Hit)]
+    return [answer.message for answer in answers if isinstance(answer, Violation)]
 
 
 @pytest.mark.parametrize(

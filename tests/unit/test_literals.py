@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from analyzer.capture.constants import is_silent, with_unknowns, without_constants
 from analyzer.capture.literals import UnreadableStatementError, without_literals
-from analyzer.lex import IncompleteError, lex, significant
-from analyzer.report.query_text import normalise
+from analyzer.postgres.lex import IncompleteError, lex, significant
+from analyzer.render.query_text import normalise
 
 #: In every literal and comment that is generated, and in nothing else.
 SECRET = "zqsecret"
@@ -149,9 +149,9 @@ def test_what_is_a_literal_is_what_the_server_takes_for_one(query: str, expected
 @pytest.mark.parametrize(
     ("query", "says"),
     [
-        ("SELECT 'secret", "is it cut short"),
-        ("SELECT E'a''b\\' secret", "is it cut short"),
-        ("SELECT 'a'\n'secret", "is it cut short"),
+        ("SELECT 'secret", "is it truncated"),
+        ("SELECT E'a''b\\' secret", "is it truncated"),
+        ("SELECT 'a'\n'secret", "is it truncated"),
         ("SELECT /* /* */ secret", "does not end"),
         ("SELECT 'it\\'s secret', '' -- '", "standard_conforming_strings"),
         ("SELECT 'a' = '\\', ' secret ', 'x'", "standard_conforming_strings"),

@@ -138,7 +138,7 @@ def test_a_defect_shows_no_password(text: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 #: Programs of their own, which are started and read by twindex.
-PROGRAMS = {Path("twin/sandbox.py"), Path("twin/file_editor.py")}
+PROGRAMS = {Path("twin/server/sandbox.py"), Path("twin/server/file_editor.py")}
 
 
 def test_one_place_writes() -> None:

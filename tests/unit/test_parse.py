@@ -1,10 +1,10 @@
 """Statements are recognised, given an identity, and made plannable without a server."""
 
 import pytest
-from catalogs import recorded, snapshot
 
-from analyzer.lex import IncompleteError, lex
+from analyzer.postgres.lex import IncompleteError, lex
 from analyzer.workload.parse import Statement, Workload, parse_file, parse_statements
+from tests.unit.catalogs import recorded, snapshot
 
 
 def only(workload: Workload) -> Statement:
@@ -142,8 +142,8 @@ def test_a_statement_says_what_it_does(text: str, kind: str) -> None:
     ("text", "reason"),
     [
         ("VACUUM t", "utility"),
-        ("SELECT a FROM t WHERE b = 'cut", "cut short"),
-        ("SELECT a FROM t WHERE b IN ($1, ", "cut short"),
+        ("SELECT a FROM t WHERE b = 'cut", "truncated"),
+        ("SELECT a FROM t WHERE b IN ($1, ", "truncated"),
         ("SELECT 1; SELECT 2", "several statements"),
         ("-- nothing", "empty"),
         ("SELECT a) FROM t", "do not match"),

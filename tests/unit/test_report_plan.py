@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from pydantic import JsonValue
-from sample_plans import bitmap, explained, index_scan, over, scan
 
-from analyzer.report import units
-from analyzer.report.plan import compare_plans, parse_plan
+from analyzer.render import units
+from analyzer.render.plan import compare_plans, parse_plan
+from tests.unit.sample_plans import bitmap, explained, index_scan, over, scan
 
 
 def labels(plan: JsonValue) -> list[tuple[int, str]]:
@@ -100,7 +100,7 @@ def test_missing_plan_marks_nothing() -> None:
         (units.ratio(4), "4.0× faster"),  # noqa: RUF001 - the sign for times
         (units.ratio(0.5), "2.0× slower"),  # noqa: RUF001 - the sign for times
         (units.ratio(1.01), "unchanged"),
-        (units.cheaper(0.5), "2.0× dearer"),  # noqa: RUF001 - the sign for times
+        (units.cheaper(0.5), "2.0× more expensive"),  # noqa: RUF001 - the sign for times
         (units.cost(90.84), "90.84"),
         (units.cost(15377.67), "15,378"),
         (units.cost(684_257_535.5), "684.3 M"),

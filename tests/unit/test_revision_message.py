@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.errors import InputError
-from analyzer.index import IndexDef, Key
-from analyzer.lex import lex, significant
-from analyzer.migrate import offline
-from analyzer.migrate.directives import separate
+from analyzer.migrate.deploy import offline
+from analyzer.migrate.deploy.target import Target
 from analyzer.migrate.message import docstring
 from analyzer.migrate.operations import IndexOperation, NothingOp, ReindexIndexOp, render_operation
-from analyzer.migrate.revision import operations_of, write_revision
-from analyzer.migrate.target import Target
+from analyzer.migrate.plan.revision import operations_of, write_revision
+from analyzer.migrate.plan.split_revision import separate
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.lex import lex, significant
 from analyzer.specs.diff import Change
 from analyzer.sql import ident
 
@@ -67,7 +67,10 @@ def downgrade():
     ${downgrades}
 """
 CHANGE = Change(
-    kind="create", index=IndexDef(schema="s", table="t", name="i", keys=(Key(column="a"),)), spec=None, current=None
+    kind="create",
+    definition=IndexDef(schema="s", table="t", name="i", keys=(Key(column="a"),)),
+    spec=None,
+    current=None,
 )
 
 
@@ -136,7 +139,7 @@ def test_a_template_that_makes_code_of_a_message_is_refused_before_it_runs(tmp_p
 @given(name=st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12))
 def test_names_and_statements_are_what_they_were(name: str) -> None:
     index = IndexDef(schema=name, table=name, name=name, keys=(Key(column=name),), where="a = E'\\n' OR b = 'x  y'")
-    (operation,) = operations_of([Change(kind="create", index=index, spec=None, current=None)], deparse=None)
+    (operation,) = operations_of([Change(kind="create", definition=index, spec=None, current=None)], deparse=None)
     assert isinstance(operation, IndexOperation)
     (statement,) = ast.parse(render_operation(operation)).body
     assert isinstance(statement, ast.Expr)

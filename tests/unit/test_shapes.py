@@ -1,12 +1,12 @@
 """A query in, what it asks of each table out."""
 
 import pytest
-from catalogs import snapshot, table
 
-from analyzer.capture.snapshot import NotExamined
+from analyzer.documents.snapshot import NotExamined
 from analyzer.workload.ordering import Nearest, SortKey
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, TableShape, shape
+from tests.unit.catalogs import snapshot, table
 
 CATALOG = snapshot(
     table(
@@ -254,7 +254,7 @@ def test_writes_name_their_target_and_need_whole_rows() -> None:
     [
         ("SELECT * FROM nowhere", "nowhere"),
         ("SELECT 1", "reads no table"),
-        ("SELECT id FROM item ORDER BY id USING <", "grammar"),
+        ("SELECT id FROM item ORDER BY id USING <", "could not be parsed"),
     ],
 )
 def test_what_cannot_be_resolved_says_why(query: str, reason: str) -> None:

@@ -1,14 +1,15 @@
 """Parameters get values that the statistics hold."""
 
 import pytest
-from catalogs import snapshot, statistics, table
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.capture.snapshot import Snapshot
-from analyzer.workload.bindings import Binding, bindings, bound_text, parse_array
+from analyzer.documents.snapshot import Snapshot
+from analyzer.postgres.arrays import parse_array
+from analyzer.workload.bindings import Binding, bindings, bound_text
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, shape
+from tests.unit.catalogs import snapshot, statistics, table
 
 CATALOG = snapshot(
     table(

@@ -2,13 +2,13 @@
 
 import pytest
 
-from analyzer.capture.measured import DistinctCombinations, ExtendedData, ExtendedStatistics
-from analyzer.capture.snapshot import Column, ColumnStatistics, Constraint, Relation, Sample, Snapshot
-from analyzer.index import IndexDef, Key
-from analyzer.twin.dependence import combinations
-from analyzer.twin.elements import gin_shape
-from analyzer.twin.keys import KeyFacts, combined, entry_bytes, occurring, within
-from analyzer.twin.widths import value_widths
+from analyzer.documents.measured import DistinctCombinations, ExtendedData, ExtendedStatistics
+from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, Relation, Sample, Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.predict.distinct_combinations import combinations
+from analyzer.twin.predict.gin_pages import gin_shape
+from analyzer.twin.predict.key_statistics import KeyFacts, combined, entry_bytes, occurring, within
+from analyzer.twin.predict.value_widths import value_widths
 
 
 def statistics(**values: object) -> ColumnStatistics:

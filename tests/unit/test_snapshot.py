@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from analyzer.capture.heights import height_in
+from analyzer.capture.btree_levels import height_in
 from analyzer.capture.indexes import one_line, unwrapped
 from analyzer.capture.literals import UnreadableStatementError, without_literals
-from analyzer.capture.snapshot import Index, NotExamined, Server, Snapshot, dump, load
+from analyzer.documents.not_examined import NotExamined as GapRecord
+from analyzer.documents.snapshot import Index, NotExamined, Server, Snapshot, dump, load
 from analyzer.errors import InputError
-from analyzer.index import IndexDef, Key
+from analyzer.objects.index import IndexDef, Key
 
 
 @pytest.fixture
@@ -152,3 +153,13 @@ def test_the_height_is_what_the_startup_cost_charges(cost: float, height: int) -
 def test_another_plan_or_index_tells_no_height() -> None:
     assert height_in({"Node Type": "Index Scan", "Index Name": "j", "Startup Cost": 100}, "i") is None
     assert height_in({"Node Type": "Seq Scan", "Startup Cost": 0}, "i") is None
+
+
+def test_a_gap_is_the_same_record_in_every_document_and_a_snapshot_keeps_its_two_fields(
+    snapshot: Snapshot, tmp_path: Path
+) -> None:
+    dump(snapshot, tmp_path / "a")
+    assert json.loads(gzip.decompress((tmp_path / "a").read_bytes()))["not_examined"] == [{"what": "x", "reason": "y"}]
+    assert {type(gap) for gap in load(tmp_path / "a").not_examined} == {GapRecord}
+    rewrite(tmp_path / "a", not_examined=[{"what": "x", "reason": "y", "wat": 1}])
+    assert [gap.reason for gap in load(tmp_path / "a").not_examined] == ["not_examined[0].wat is not known"]

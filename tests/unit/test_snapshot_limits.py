@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from analyzer.capture.bounded_file import MOST_BYTES
-from analyzer.capture.snapshot import Snapshot, dump, load
+from analyzer.documents.bounded_file import MOST_BYTES
+from analyzer.documents.snapshot import Snapshot, dump, load
 from analyzer.errors import InputError
 from tests.fuzz.seeds import shop
 
 Change = Callable[[dict[str, Any]], object]
-LOADED = "import sys; from pathlib import Path; from analyzer.capture.snapshot import load; load(Path(sys.argv[1]))"
+LOADED = "import sys; from pathlib import Path; from analyzer.documents.snapshot import load; load(Path(sys.argv[1]))"
 
 
 def changed(tmp_path: Path, change: Change) -> Path:
@@ -92,8 +92,8 @@ def test_what_is_larger_than_a_snapshot_is_neither_read_nor_written(
     size: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     dump(shop(), tmp_path / "a")
-    monkeypatch.setattr(f"analyzer.capture.bounded_file.{size}", 1000)
-    monkeypatch.setattr(f"analyzer.capture.snapshot.{size}", 1000)
+    monkeypatch.setattr(f"analyzer.documents.bounded_file.{size}", 1000)
+    monkeypatch.setattr(f"analyzer.documents.snapshot.{size}", 1000)
     with pytest.raises(InputError, match="larger than a snapshot can be"):
         load(tmp_path / "a")
     with pytest.raises(InputError, match="larger than a snapshot can be"):
@@ -176,8 +176,8 @@ def test_a_table_whose_row_security_cannot_be_read_goes(tmp_path: Path) -> None:
 
 
 CONTRADICTIONS: list[tuple[Change, str]] = [
-    (lambda d: d["relations"].append(d["relations"][0]), r"relations\[3\] is there twice"),
-    (lambda d: d["indexes"].append(d["indexes"][0]), r"indexes\[2\] is there twice"),
+    (lambda d: d["relations"].append(d["relations"][0]), r"relations\[3\] occurs twice"),
+    (lambda d: d["indexes"].append(d["indexes"][0]), r"indexes\[2\] occurs twice"),
     (lambda d: d["relations"][0]["columns"].append(d["relations"][0]["columns"][0]), "two of its columns"),
     (inherit_in_a_circle, "inherits from itself"),
     (lambda d: d["indexes"][1]["definition"]["keys"][0].update(column="gone"), "which it does not have"),

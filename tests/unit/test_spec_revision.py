@@ -2,30 +2,39 @@
 
 import ast
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from alembic.operations import Operations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.capture.snapshot import Index
-from analyzer.index import IndexDef, Key
+from analyzer.documents.snapshot import Index
+from analyzer.migrate.deploy.statistics import printed_body
 from analyzer.migrate.operations import (
+    OPERATIONS,
     AlterIndexOp,
     BuildIndexOp,
     DropIndexOnlineOp,
+    IndexOperation,
+    ObjectOperation,
     ReindexIndexOp,
     RenameIndexOp,
     ReplaceIndexOp,
     SideBySideBuilds,
+    TableOperations,
     beside_each_other,
     render_operation,
 )
-from analyzer.migrate.revision import operation as operation_of
-from analyzer.migrate.revision import operations_of
-from analyzer.migrate.steps import plan
+from analyzer.migrate.plan.revision import operation as operation_of
+from analyzer.migrate.plan.revision import operations_of
+from analyzer.migrate.plan.steps import Verb, plan_index
+from analyzer.objects.index import IndexDef, Key
+from analyzer.objects.statistics import StatisticsDef
 from analyzer.specs.diff import Change, Kind
-from analyzer.specs.files import DeclaredSpec
-from analyzer.specs.model import Spec
+from analyzer.specs.existing import ExistingStatistics
+from analyzer.specs.file import DeclaredSpec
+from analyzer.specs.index import IndexSpec
 from analyzer.sql import literal
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=25)
@@ -34,6 +43,13 @@ CONSTANTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_s
 
 def build(sql: str, definition: str | None = None) -> BuildIndexOp:
     return BuildIndexOp("ix", "t", schema="s", sql=sql, lock_timeout="10min", definition=definition)
+
+
+def index_operations(found: list[Change]) -> list[IndexOperation]:
+    operations = operations_of(found, deparse=None)
+    ours = [each for each in operations if isinstance(each, IndexOperation)]
+    assert len(ours) == len(operations)
+    return ours
 
 
 def argument(rendered: str, name: str) -> str:
@@ -96,12 +112,12 @@ def test_a_renaming_knows_its_reverse() -> None:
 
 def test_comments_and_statistics_are_statements_a_dba_reads() -> None:
     index = IndexDef(schema="s", table="t", name="ix", keys=(Key(expression="lower(a)"),))
-    spec = Spec.model_validate(
+    spec = IndexSpec.model_validate(
         {"name": "ix", "keys": [{"expression": "lower(a)", "statistics": 500}], "comment": "it's\n100 %"}
     )
     declared = DeclaredSpec(file=Path("x.yaml"), line=3, schema="s", table="t", spec=spec)
     current = Index(definition=index, ddl="CREATE …", comment="old", statistics_targets=((2, 100),))
-    step = plan(Change(kind="alter", spec=declared, index=index, current=current))
+    step = plan_index(Change(kind="alter", spec=declared, definition=index, current=current), index)
     assert step.forward.attributes == (
         "COMMENT ON INDEX s.ix IS 'it''s\n100 %'",
         "ALTER INDEX s.ix ALTER COLUMN 1 SET STATISTICS 500",
@@ -119,13 +135,13 @@ def test_comments_and_statistics_are_statements_a_dba_reads() -> None:
 
 def test_the_index_of_a_partitioned_table_is_made_on_it_alone_and_dropped_plainly() -> None:
     index = IndexDef(schema="s", table="t", name="ix", keys=(Key(column="a"),))
-    step = plan(Change(kind="create", spec=None, index=index, current=None), partitioned=True)
+    step = plan_index(Change(kind="create", spec=None, definition=index, current=None), index, partitioned=True)
     assert (step.forward.sql, step.reverse.sql) == (
         "CREATE INDEX ix ON ONLY s.t USING btree (a)",
         "DROP INDEX IF EXISTS s.ix",
     )
     assert step.forward.lock_timeout_ms == 600_000
-    assert step.forward.hazards[0].startswith("LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn")
+    assert str(step.forward.hazards[0]).startswith("LOCK: SHARE UPDATE EXCLUSIVE on each partition in turn")
 
 
 def test_drops_come_after_the_builds_that_take_over_unless_their_name_is_wanted() -> None:
@@ -134,10 +150,10 @@ def test_drops_come_after_the_builds_that_take_over_unless_their_name_is_wanted(
         current = None if kind == "create" else Index(definition=index.renamed("ix_before"), ddl="CREATE …")
         if kind == "drop":
             current = Index(definition=index, ddl="CREATE …")
-        return Change(kind=kind, spec=None, index=index, current=current)
+        return Change(kind=kind, spec=None, definition=index, current=current)
 
     found = [change("drop", "ix_old"), change("create", "ix_new"), change("drop", "ix_a"), change("rename", "ix_a")]
-    operations = operations_of(found, deparse=None)
+    operations = index_operations(found)
     assert [(each.verb, each.index_name) for each in operations] == [
         ("drop_index_online", "ix_a"),
         ("rename_index", "ix_before"),
@@ -171,10 +187,10 @@ def test_creations_follow_each_other() -> None:
     def change(kind: Kind, name: str) -> Change:
         index = IndexDef(schema="s", table=f"t_{name}", name=name, keys=(Key(column="a"),))
         current = None if kind == "create" else Index(definition=index, ddl="CREATE INDEX …")
-        return Change(kind=kind, spec=None, index=index, current=current)
+        return Change(kind=kind, spec=None, definition=index, current=current)
 
     found = [change("create", "a"), change("replace", "b"), change("create", "c"), change("rename", "d")]
-    assert [each.verb for each in operations_of(found, deparse=None)] == [
+    assert [each.verb for each in index_operations(found)] == [
         "rename_index", "build_index", "build_index", "replace_index",
     ]  # fmt: skip
 
@@ -192,3 +208,81 @@ def keyword(rendered: str, name: str) -> str:
     assert isinstance(call, ast.Expr)
     assert isinstance(call.value, ast.Call)
     return ast.unparse(next(each.value for each in call.value.keywords if each.arg == name))
+
+
+def exists(name: str, *columns: str, target: int | None = None) -> ExistingStatistics:
+    definition = StatisticsDef(schema="s", table="t", name=name, columns=columns, target=target)
+    return ExistingStatistics(definition=definition, ddl=definition.ddl(), table_schema="s")
+
+
+def test_the_steps_of_a_tables_statistics_end_with_one_analyze_in_each_direction() -> None:
+    def change(kind: Kind, name: str, current: ExistingStatistics | None) -> Change:
+        wanted = StatisticsDef(schema="s", table="t", name=name, columns=("a", "b"), target=9)
+        definition = current.definition if kind == "drop" and current is not None else wanted
+        return Change(kind=kind, spec=None, definition=definition, current=current)
+
+    found = [
+        change("create", "st_new", None),
+        change("drop", "st_gone", exists("st_gone", "a", "c")),
+        change("rename", "st_after", exists("st_before", "a", "b", target=9)),
+        change("replace", "st_other", exists("st_other", "b", "c")),
+        change("alter", "st_target", exists("st_target", "a", "b")),
+    ]
+    (operations,) = operations_of(found, deparse=None)
+    assert isinstance(operations, TableOperations)
+    assert verbs(operations) == [
+        ("rename_statistics", "st_before"),
+        ("alter_statistics", "st_target"),
+        ("create_statistics", "st_new"),
+        ("replace_statistics", "st_other"),
+        ("drop_statistics", "st_gone"),
+        ("analyze_table", "t"),
+    ]
+    back = operations.reverse()
+    assert verbs(back) == [
+        ("create_statistics", "st_gone"),
+        ("replace_statistics", "st_other"),
+        ("drop_statistics", "st_new"),
+        ("alter_statistics", "st_target"),
+        ("rename_statistics", "st_after"),
+        ("analyze_table", "t"),
+    ]
+    assert verbs(back.reverse()) == verbs(operations)
+    calls = [ast.unparse(each).split("(")[0] for each in ast.parse(render_operation(operations)).body]
+    assert calls == [f"op.{verb}" for verb, _ in verbs(operations)]
+
+
+def verbs(operations: TableOperations) -> list[tuple[str, str]]:
+    return [(each.verb, each.name) for each in operations.ops if isinstance(each, ObjectOperation)]
+
+
+def test_what_is_only_dropped_or_renamed_needs_no_analyze() -> None:
+    current = exists("st", "a", "b")
+    drop = Change(kind="drop", spec=None, definition=current.definition, current=current)
+    renaming = Change(kind="rename", spec=None, definition=current.definition.renamed("st_new"), current=current)
+    for change, verb in ((drop, "drop_statistics"), (renaming, "rename_statistics")):
+        (operations,) = operations_of([change], deparse=None)
+        assert isinstance(operations, TableOperations)
+        assert verbs(operations) == [(verb, "st")]
+
+
+def test_every_action_of_a_step_is_an_operation() -> None:
+    assert set(get_args(Verb)) <= set(OPERATIONS)
+    for verb, operation in OPERATIONS.items():
+        assert operation.verb == verb
+        assert callable(getattr(Operations, verb))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ON a, (c || 'x  y'::text) FROM s.t", "ON a, (c || 'x y'::text) FROM s.t", False),
+        ('ON a, "E  f" FROM s.t', 'ON a, "E f" FROM s.t', False),
+        ("(mcv)  ON a,\n b FROM s.t", "(mcv) ON a, b FROM s.t", True),
+    ],
+)
+def test_definitions_of_statistics_differ_by_what_is_in_quotes_not_by_spaces(
+    one: str, other: str, *, same: bool
+) -> None:
+    bodies = {printed_body(f"CREATE STATISTICS s.st {text}") for text in (one, other)}
+    assert (len(bodies) == 1) == same

@@ -1,6 +1,7 @@
 """Spec files say what they mean, are edited without a byte lost, and name the line of a mistake."""
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analyzer.errors import ConflictError, InputError
-from analyzer.index import IndexDef, Key
-from analyzer.specs.files import NewSpec, append_proposals, append_specs, load_specs, set_state
-from analyzer.specs.model import SpecFile, auto_lists, json_schema
-from analyzer.specs.source import load_sources
+from analyzer.objects.index import IndexDef, Key
+from analyzer.objects.statistics import StatisticsDef
+from analyzer.postgres.pgvector import advised_lists
+from analyzer.specs.file import NewSpec, append_proposals, append_specs, load_specs, set_state
+from analyzer.specs.spec_file import SpecFile, json_schema
+from analyzer.specs.tolerant import load_sources
+from analyzer.workflows.declared import declared
+from tests.unit.catalogs import snapshot, table
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,7 +50,9 @@ manage: named
 
 def proposal(name: str = "ix_new", table: str = "product") -> NewSpec:
     index = IndexDef(schema="shop", table=table, name=name, keys=(Key(column="a"),))
-    return NewSpec(index=index, why="Because: 'it' helps # a lot.", evidence={"cost": (1.5, 2), "statements": ["-44"]})
+    return NewSpec(
+        definition=index, why="Because: 'it' helps # a lot.", evidence={"cost": (1.5, 2), "statements": ["-44"]}
+    )
 
 
 def write(directory: Path, text: str, name: str = "shop.product.yaml") -> Path:
@@ -85,7 +92,7 @@ def test_a_spec_says_everything_an_index_can_be() -> None:
             ],
         }
     )
-    ddl = file.indexes[0].index(*file.schema_and_table, rows=None).ddl()
+    ddl = file.indexes[0].definition(*file.schema_and_table, rows=None).ddl()
     assert ddl == (
         'CREATE INDEX ix ON "Sales"."Order ""x"" Items" USING gist (a, n gist_trgm_ops (siglen = 64)) INCLUDE (b) '
         "WITH (buffering = auto, fillfactor = 90) TABLESPACE fast WHERE c > 0"
@@ -94,7 +101,7 @@ def test_a_spec_says_everything_an_index_can_be() -> None:
 
 @pytest.mark.parametrize(("rows", "lists"), [(None, 10), (0, 10), (20_000, 20), (1_000_000, 1000), (4_000_000, 2000)])
 def test_lists_follow_the_rows(rows: float | None, lists: int) -> None:
-    assert auto_lists(rows) == lists
+    assert advised_lists(rows) == lists
 
 
 def test_a_proposal_is_added_after_the_last_spec_and_every_other_byte_stays(tmp_path: Path) -> None:
@@ -180,12 +187,12 @@ def test_a_name_that_is_declared_is_not_proposed_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("table: a.b\nindexes: [", r"x.yaml:\d: not YAML, .*; mend"),
+        ("table: a.b\nindexes: [", r"x.yaml:\d: not YAML, .*; fix"),
         ("table: a.b\nindexes:\n\t- name: x\n", r"x.yaml:3: not YAML"),
         ("table: a.b\ntable: a.c\n", r"x.yaml:2: not YAML, found duplicate key"),
         (
             "a: &x [*x]\n",
-            r"x.yaml:1: not YAML, anchors \(&\) and aliases \(\*\) are not supported in a spec file; mend",
+            r"x.yaml:1: not YAML, anchors \(&\) and aliases \(\*\) are not supported in a spec file; fix",
         ),
         ("a: 1\nb: *x\n", r"x.yaml:2: not YAML, anchors"),
         (
@@ -201,12 +208,12 @@ def test_a_name_that_is_declared_is_not_proposed_again(tmp_path: Path) -> None:
         ("a: 1\nb: 2027-02-30\n", r"x.yaml:2: not YAML, '2027-02-30' is out of range for a number or a date"),
         ("a: 1\nb: \x1b\n", r"x.yaml:2: not YAML, .*special characters are not allowed"),
         ("# " + "x" * 500_000, r"x.yaml:1: not YAML, it is longer than 500,000 characters"),
-        ("", r"x.yaml:1: no spec file; begin with"),
-        ("- table\n", r"x.yaml:1: no spec file; begin with"),
+        ("", r"x.yaml:1: not a spec file; start with"),
+        ("- table\n", r"x.yaml:1: not a spec file; start with"),
         ("indexes: []\n", r"x.yaml:1: table: missing; add it"),
         ("table: Shop.b\n", r"x.yaml:1: table: 'Shop.b' is not schema.table; quote"),
         ("table: b\n", r"x.yaml:1: table: 'b' is not schema.table; quote"),
-        ("table: a.b\nindexes:\n  - name: x\n    keys: [a]\n    wher: b\n", r"x.yaml:5: indexes.1.wher: nothing has"),
+        ("table: a.b\nindexes:\n  - name: x\n    keys: [a]\n    wher: b\n", r"x.yaml:5: indexes.1.wher: unknown key"),
         ("table: a.b\nindexes:\n  - name: x\n    keys: []\n", r"x.yaml:4: indexes.1.keys: "),
         ("table: a.b\nindexes:\n  - name: x\n    keys: [lower(a)]\n", r"x.yaml:4: .*write {expression: …}"),
         ("table: a.b\nindexes:\n  - name: x\n    keys: [{opclass: a}]\n", r"x.yaml:4: .*column or expression"),
@@ -216,7 +223,10 @@ def test_a_name_that_is_declared_is_not_proposed_again(tmp_path: Path) -> None:
         ),
         ("table: a.b\nindexes:\n  - name: x\n    method: lsm\n    keys: [a]\n", r"x.yaml:4: indexes.1.method: "),
         (f"table: a.b\nindexes:\n  - name: {'x' * 64}\n    keys: [a]\n", r"x.yaml:3: .*longer than 63 bytes"),
-        ("table: a.b\nindexes:\n  - {name: x, keys: [a]}\n  - {name: x, keys: [b]}\n", r"x.yaml:4: x is declared al"),
+        (
+            "table: a.b\nindexes:\n  - {name: x, keys: [a]}\n  - {name: x, keys: [b]}\n",
+            r"x.yaml:4: x is already declared at",
+        ),
         ("table: shop.product\n", r"x.yaml:1: shop.product has a file already, .*; merge"),
     ],
 )
@@ -251,13 +261,13 @@ def test_a_link_out_of_the_directory_is_refused_and_nothing_of_it_is_shown(tmp_p
         lambda: append_proposals(specs, [proposal()]),
         lambda: set_state(specs, ["a"], "approved"),
     ):
-        with pytest.raises(InputError, match=r"x\.yaml.* is a link that leads out of its directory") as error:
+        with pytest.raises(InputError, match=r"x\.yaml.* is a link to a file outside its directory") as error:
             read()
         assert "hash" not in str(error.value)
         assert "\n" not in str(error.value)
     assert secret.read_text() == "root:hash:1\nsecret_key: 1\n"
     if (specs / "x.yaml").is_file():  # not the link to itself
-        with pytest.raises(InputError, match="leads out"):
+        with pytest.raises(InputError, match="a file outside its directory"):
             load_sources([specs / "x.yaml"])
 
 
@@ -274,7 +284,7 @@ def test_a_link_within_the_directory_is_a_spec_file(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
     for make in (os.mkfifo, os.mkdir):
         make(tmp_path / "x.yaml")
-        with pytest.raises(InputError, match=r"x\.yaml:1: cannot be read \((it is no regular file|Is a directory)\)"):
+        with pytest.raises(InputError, match=r"x\.yaml:1: cannot be read \((not a regular file|Is a directory)\)"):
             load_specs(tmp_path)
         path = tmp_path / "x.yaml"
         path.rmdir() if path.is_dir() else path.unlink()
@@ -338,8 +348,8 @@ def test_what_is_pulled_is_what_is_read(
 ) -> None:
     directory = tmp_path_factory.mktemp("specs")
     statistics = tuple((n, target) for n, key in enumerate(index.keys, start=1) if key.expression is not None)
-    append_specs(directory, [NewSpec(index=index, state="approved", comment=comment, statistics=statistics)])
-    (read,) = load_specs(directory).specs
+    append_specs(directory, [NewSpec(definition=index, state="approved", comment=comment, statistics=statistics)])
+    (read,) = load_specs(directory).indexes
     assert (read.spec.comment, read.spec.statistics, read.spec.state) == (comment, statistics, "approved")
 
 
@@ -349,8 +359,95 @@ def test_what_is_proposed_is_what_is_read(
     tmp_path_factory: pytest.TempPathFactory, index: IndexDef, why: str, evidence: dict[str, Any]
 ) -> None:
     directory = tmp_path_factory.mktemp("specs")
-    append_proposals(directory, [NewSpec(index=index, why=why, evidence=evidence)])
-    (read,) = load_specs(directory).specs
-    assert read.spec.index(read.schema, read.table, None) == index
+    append_proposals(directory, [NewSpec(definition=index, why=why, evidence=evidence)])
+    (read,) = load_specs(directory).indexes
+    assert read.spec.definition(read.schema, read.table, None) == index
     assert read.spec.name == index.name
     assert (read.spec.why or "", read.spec.evidence) == (why, evidence)
+
+
+BOTH_KINDS = """\
+# By hand.
+table: shop.product
+indexes:
+  - name: ix_a  # why not
+    keys: [a]
+
+# Together.
+statistics:
+  - name: st_a
+    columns: [a, b]  # country and city
+    state: proposed
+  - {name: st_b, expressions: [lower(a)], state: proposed}
+# The end.
+"""
+
+
+def statistics_of(name: str, *columns: str) -> NewSpec:
+    definition = StatisticsDef(schema="shop", table="product", name=name, kinds=("mcv",), columns=columns, target=0)
+    return NewSpec(definition=definition, state="approved")
+
+
+def test_each_kind_is_appended_to_its_own_section(tmp_path: Path) -> None:
+    path = write(tmp_path, BOTH_KINDS)
+    index = IndexDef(schema="shop", table="product", name="st_a", keys=(Key(column="b"),))
+    append_specs(tmp_path, [statistics_of("st_c", "b", "c"), NewSpec(definition=index, state="approved")])
+    expected = BOTH_KINDS.replace("    keys: [a]\n", "    keys: [a]\n  - name: st_a\n    keys: [b]\n").replace(
+        "# The end.", "  - name: st_c\n    kinds: [mcv]\n    columns: [b, c]\n    target: 0\n# The end."
+    )
+    assert path.read_text() == expected
+    with pytest.raises(ConflictError, match="st_c is declared already"):
+        append_specs(tmp_path, [statistics_of("st_c", "b", "c")])
+
+
+@pytest.mark.parametrize("end", ["", "statistics:\n", "statistics: []\n", "statistics: []  # none yet"])
+def test_a_section_that_is_missing_or_empty_is_begun(tmp_path: Path, end: str) -> None:
+    path = write(tmp_path, f"table: shop.product\nindexes:\n  - {{name: ix, keys: [a]}}\n{end}")
+    append_specs(tmp_path, [statistics_of("st", "a", "b")])
+    assert path.read_text().startswith("table: shop.product\nindexes:\n  - {name: ix, keys: [a]}\n")
+    assert [(spec.kind, spec.spec.name) for spec in load_specs(tmp_path).specs] == [
+        ("index", "ix"),
+        ("statistics", "st"),
+    ]
+
+
+def test_a_new_file_of_statistics_alone_has_no_empty_list_of_indexes(tmp_path: Path) -> None:
+    (path,) = append_specs(tmp_path, [statistics_of("st", "a", "b")])
+    assert "indexes" not in path.read_text()
+    (spec,) = load_specs(tmp_path).specs
+    assert spec.spec.definition(spec.schema, spec.table, None) == statistics_of("st", "a", "b").definition
+
+
+def test_the_state_of_statistics_changes_and_nothing_else(tmp_path: Path) -> None:
+    path = write(tmp_path, BOTH_KINDS)
+    set_state(tmp_path, ["st_a", "st_b", "ix_a"], "retired")
+    changed = BOTH_KINDS.replace("state: proposed", "state: retired")
+    assert path.read_text() == changed.replace("ix_a  # why not\n", "ix_a  # why not\n    state: retired\n")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("{name: st, columns: [a, b], kinds: [histogram]}", "statistics.1.kinds.1: it should be 'ndistinct'"),
+        ("{name: st, columns: [a, b], target: -1}", "statistics.1.target: it should be greater than or equal to 0"),
+        ("{name: st, keys: [a, b]}", "statistics.1.keys: "),
+    ],
+)
+def test_a_mistake_in_statistics_is_said_with_its_line(tmp_path: Path, entry: str, message: str) -> None:
+    write(tmp_path, f"table: shop.product\nstatistics:\n  - {entry}\n")
+    with pytest.raises(InputError, match=re.escape(f":3: {message}")):
+        load_specs(tmp_path)
+
+
+def test_all_kinds_are_the_default_and_their_order_says_nothing() -> None:
+    plain = StatisticsDef(schema="s", table="t", name="st", columns=("a", "b"))
+    assert plain == StatisticsDef(
+        schema="s", table="t", name="other", kinds=("mcv", "dependencies", "ndistinct"), columns=("a", "b"), target=7
+    )
+    assert plain != StatisticsDef(schema="s", table="t", name="st", kinds=("mcv",), columns=("a", "b"))
+
+
+def test_the_advisor_is_told_of_indexes_alone(tmp_path: Path) -> None:
+    write(tmp_path, BOTH_KINDS)
+    found = declared(load_specs(tmp_path), snapshot(table("product", "a integer, b integer", schema="shop")))
+    assert [each.index.name for each in found] == ["ix_a"]

@@ -7,16 +7,16 @@ import time
 import pytest
 
 from analyzer.advise.candidates import candidates
-from analyzer.capture.snapshot import NotExamined
-from analyzer.lex import MOST_CHARACTERS, TooLongError, lex
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import NotExamined
+from analyzer.postgres.lex import MOST_CHARACTERS, TooLongError, lex
 from analyzer.workload.bindings import bindings
-from analyzer.workload.names import Catalog
 from analyzer.workload.nesting import MOST_LEVELS
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.plannable import make_plannable
 from analyzer.workload.scopes import resolve
 from analyzer.workload.shapes import Shape, TableShape, shape, shapes
-from analyzer.workload.tableless import tableless
+from analyzer.workload.system_statements import tableless
 from analyzer.workload.tree import UnreadableError, parse
 from tests.unit import catalogs
 

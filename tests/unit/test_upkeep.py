@@ -1,15 +1,15 @@
 """What writes pay for an index: an entry per insert, and per update that cannot stay heap-only."""
 
 import pytest
-from catalogs import snapshot, table
 
 from analyzer.advise.upkeep import entry_cost, held_columns, upkeep
-from analyzer.capture.snapshot import Snapshot
-from analyzer.index import IndexDef, Key
-from analyzer.twin.planner import TwinIndex
-from analyzer.twin.sizing import IndexSize
+from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.predict.index_size import IndexSize
+from analyzer.twin.twin import TwinIndex
 from analyzer.workload.parse import Statement, parse_file
 from analyzer.workload.shapes import Shape, shape
+from tests.unit.catalogs import snapshot, table
 
 CATALOG = snapshot(table("t", "id bigint, kind text, hits integer, spot vector(1536), tags text[]"))
 

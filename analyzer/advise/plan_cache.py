@@ -1,0 +1,109 @@
+"""What one statement costs under sets of indexes: from as few plans as will tell.
+
+A statement that is planned with a set V of indexes visible and uses the subset U of them has the same plan under every
+configuration between U and V, so one plan answers for many (Frank, Omiecinski, Navathe, "Adaptive and automated index
+selection in RDBMS", EDBT 1992). What is asked about is therefore shown along with all that is expected to stay unused
+beside it: what no plan has used yet, and what lost against one of the wanted indexes before. Where that expectation
+fails, the plan still tells what wins, and the question is asked again without it. To show an index takes time too, so
+those that a statement has nothing to do with are looked at together, once, and left out from then on.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from analyzer.advise.benefit import Costs
+from analyzer.twin.twin import TwinIndex
+
+Configuration = frozenset[TwinIndex]
+
+#: Of a smaller configuration every subset is looked up; of a larger one, what is known is gone through.
+_SMALL = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer of the planner: the costs under every configuration between `used` and `visible`."""
+
+    #: What the plans use, and what may have changed them by being there.
+    used: Configuration
+    visible: Configuration
+    costs: Costs
+
+
+class PlanCache:
+    """The answers to one statement, and what to ask next."""
+
+    def __init__(self, competing: Configuration, unrelated: Configuration) -> None:
+        #: What is going to be asked about, and can change no plan without being used.
+        self.competing = competing
+        #: Of those what no plan is going to use, whatever else is visible; the first answer confirms it.
+        self._unrelated: Configuration = unrelated
+        self._is_confirmed = not unrelated
+        #: Of those what no plan has used.
+        self._unused = set(competing - unrelated)
+        #: By what a plan used of one table: what it could have used there, and has not since where it used that.
+        self._dominated: dict[Configuration, set[TwinIndex]] = {}
+        #: By what is used; of two answers the one that holds for less is left out.
+        self._answers: dict[Configuration, list[Answer]] = {}
+        self._costs: dict[Configuration, Costs] = {}
+
+    def find(self, wanted: Configuration) -> Costs | None:
+        """Return the costs under a configuration when an answer holds for it."""
+        if self._is_confirmed:
+            wanted -= self._unrelated
+        if (costs := self._costs.get(wanted)) is None:
+            for answer in self._using(wanted):
+                if wanted <= answer.visible:
+                    costs = self._costs[wanted] = answer.costs
+                    break
+        return costs
+
+    def _using(self, wanted: Configuration) -> Iterator[Answer]:
+        """Yield the answers that use only indexes of the configuration."""
+        if len(wanted) <= _SMALL:
+            for used in _parts(wanted, len(wanted)):
+                yield from self._answers.get(used, ())
+        else:
+            for used, answers in self._answers.items():
+                if used <= wanted:
+                    yield from answers
+
+    def broaden(self, wanted: Configuration) -> Configuration:
+        """Return what to show to learn the costs under a configuration, and under as many others as one plan can."""
+        if not self._is_confirmed:
+            return (wanted - self.competing) | self._unrelated
+        wanted -= self._unrelated
+        if wanted.isdisjoint(self.competing):
+            return wanted
+        dominated = (self._dominated[each] for each in _parts(wanted & self.competing, 2) if each in self._dominated)
+        return wanted.union(self._unused, *dominated)
+
+    def learn(self, answer: Answer) -> None:
+        """Keep an answer."""
+        alike = self._answers.get(answer.used, [])
+        self._answers[answer.used] = [*(each for each in alike if not each.visible <= answer.visible), answer]
+        winners = answer.used & self.competing
+        if not self._is_confirmed:
+            self._is_confirmed = True
+            if winners:
+                self._unused |= self._unrelated
+                self._unrelated = frozenset()
+        self._unused -= winners
+        for used, dominated in self._dominated.items():
+            if used <= answer.visible:
+                dominated.difference_update(winners)
+        for table in {_table(each) for each in winners}:
+            used = frozenset(each for each in winners if _table(each) == table)
+            losers = {each for each in answer.visible & self.competing if _table(each) == table}
+            self._dominated.setdefault(used, set()).update(losers - used)
+
+
+def _parts(indexes: Configuration, most: int) -> Iterator[Configuration]:
+    """Yield the subsets of up to so many indexes."""
+    for size in range(most + 1):
+        yield from map(frozenset, itertools.combinations(indexes, size))
+
+
+def _table(index: TwinIndex) -> tuple[str, str]:
+    return index.index.schema, index.index.table

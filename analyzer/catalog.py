@@ -1,0 +1,252 @@
+"""Look up what a snapshot holds: relations by name, what refers to them, rows, types, widths, distinct values."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Literal
+
+from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, Index, Relation, Snapshot, TypeDef
+from analyzer.postgres.collations import is_bytewise, is_bytewise_locale
+from analyzer.postgres.identifiers import bare_name
+from analyzer.postgres.lex import lex
+from analyzer.postgres.pages import BLOCK_BYTES, MOST_BTREE_BYTES
+from analyzer.sql import ident
+
+Family = Literal["text", "jsonb", "array", "tsvector", "range", "vector", "network", "boolean", "scalar", "other"]
+
+#: Wider columns are left out of keys and INCLUDE, since a single value may be many times the average.
+WIDE_BYTES = 128
+_ASSUMED_WIDTH_BYTES = 32
+_ASSUMED_DISTINCT = 200.0
+
+_FAMILIES: dict[str, Family] = {
+    "text": "text",
+    "character varying": "text",
+    "character": "text",
+    "citext": "other",
+    "name": "scalar",
+    "jsonb": "jsonb",
+    "tsvector": "tsvector",
+    "vector": "vector",
+    "halfvec": "vector",
+    "sparsevec": "vector",
+    "bit": "vector",
+    "inet": "network",
+    "cidr": "network",
+    "boolean": "boolean",
+}
+_SCALARS = frozenset(
+    {
+        "smallint",
+        "integer",
+        "bigint",
+        "numeric",
+        "real",
+        "double precision",
+        "money",
+        "date",
+        "time without time zone",
+        "time with time zone",
+        "timestamp without time zone",
+        "timestamp with time zone",
+        "interval",
+        "uuid",
+        "macaddr",
+        "oid",
+        "pg_lsn",
+        "bit varying",
+    }
+)
+_RANGES = frozenset({"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"})
+
+
+def type_name(kind: str) -> str:
+    """Take the modifier and the schema off a type: `public.vector(3)` is `vector`."""
+    bare = re.sub(r"\([^)]*\)", "", kind).strip()
+    return re.sub(r"\s+", " ", bare_name(bare))
+
+
+def dimensions(kind: str) -> int | None:
+    """Return the dimensions of a vector type, when it fixes them."""
+    found = re.search(r"\((\d+)\)", kind)
+    return int(found[1]) if found else None
+
+
+class Catalog:
+    """One look-up over a snapshot: relations found as the server finds them, and what is known of each."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.relations = snapshot.relations_by_name
+
+    @cached_property
+    def search_path(self) -> tuple[str, ...]:
+        """Schemas in which a name without one is looked up, after pg_catalog."""
+        tokens = lex(self.snapshot.settings.get("search_path", '"$user", public'))
+        names = (token.text.strip("'") if token.kind == "string" else token.name for token in tokens)
+        return tuple(self.snapshot.server.role if name == "$user" else name for name in names if name)
+
+    @cached_property
+    def _children(self) -> Mapping[tuple[str, str], Sequence[Relation]]:
+        found: dict[tuple[str, str], list[Relation]] = {}
+        for relation in self.snapshot.relations:
+            for parent in relation.parents:
+                found.setdefault(parent, []).append(relation)
+        return found
+
+    @cached_property
+    def _indexes(self) -> Mapping[tuple[str, str], list[Index]]:
+        found: dict[tuple[str, str], list[Index]] = {}
+        for index in self.snapshot.indexes:
+            found.setdefault(index.definition.full_table, []).append(index)
+        return found
+
+    @cached_property
+    def _indexes_by_name(self) -> Mapping[tuple[str, str], Index]:
+        return {(each.definition.schema, each.definition.name): each for each in self.snapshot.indexes}
+
+    @cached_property
+    def _referencing(self) -> Mapping[tuple[str, str], Sequence[tuple[Relation, Constraint]]]:
+        found: dict[tuple[str, str], list[tuple[Relation, Constraint]]] = {}
+        for relation in self.snapshot.relations:
+            for constraint in relation.constraints:
+                if constraint.kind == "f" and constraint.referenced_schema and constraint.referenced_table:
+                    referenced = (constraint.referenced_schema, constraint.referenced_table)
+                    found.setdefault(referenced, []).append((relation, constraint))
+        return found
+
+    def find(self, schema: str | None, name: str) -> Relation | None:
+        """Return the relation a name means, if it was captured."""
+        schemas = self.search_path if schema is None else (schema,)
+        return next((found for each in schemas if (found := self.relations.get((each, name)))), None)
+
+    def index(self, schema: str, name: str) -> Index | None:
+        """Return the index of that name, if it was captured."""
+        return self._indexes_by_name.get((schema, name))
+
+    def indexes(self, relation: Relation) -> list[Index]:
+        """Return the indexes of a table."""
+        return self._indexes.get((relation.schema_name, relation.name), [])
+
+    def referencing(self, schema: str, table: str) -> Sequence[tuple[Relation, Constraint]]:
+        """Return the foreign keys that refer to a table, each with the table that has it."""
+        return self._referencing.get((schema, table), ())
+
+    def statistics(self, relation: Relation, column: str) -> ColumnStatistics | None:
+        """Return a column's statistics, those of the whole tree when there are any."""
+        return self.snapshot.column_statistics(relation.schema_name, relation.name, column)
+
+    def _leaves(self, relation: Relation) -> Iterator[Relation]:
+        if relation.kind != "p":
+            yield relation
+        for child in self._children.get((relation.schema_name, relation.name), ()):
+            yield from self._leaves(child)
+
+    def _partitions(self, relation: Relation) -> Iterator[Relation]:
+        """Yield the tables that hold the rows an index on a table is of: heirs and foreign tables have none of it."""
+        if relation.kind not in "pf":
+            yield relation
+        elif relation.kind == "p":
+            for child in self._children.get((relation.schema_name, relation.name), ()):
+                yield from self._partitions(child)
+
+    def pages(self, relation: Relation) -> int:
+        """Return the pages of a table, with its partitions and heirs."""
+        return sum(max(each.pages, (each.size_bytes or 0) // BLOCK_BYTES) for each in self._leaves(relation))
+
+    def rows(self, relation: Relation) -> float:
+        """Return the rows that reading a table gives, with its partitions and heirs; 0 when it was never analysed."""
+        return sum(max(each.tuples, 0) for each in self._leaves(relation))
+
+    def indexed_rows(self, schema: str, table: str) -> float | None:
+        """Return the rows of a table that its indexes cover, partitions added up; None if never analyzed.
+
+        As of the last ANALYZE: what `lists: auto` resolves by. predict/key_statistics.py has the planner's own estimate
+        of one table's current rows.
+        """
+        relation = self.relations.get((schema, table))
+        if relation is None:
+            return None
+        known = [each.tuples for each in self._partitions(relation) if each.tuples >= 0]
+        return sum(known) if known else (relation.tuples if relation.tuples >= 0 else None)
+
+    def distinct(self, relation: Relation, column: str) -> float:
+        """Return how many different values a column has."""
+        statistics = self.statistics(relation, column)
+        if statistics is None or statistics.distinct == 0:
+            return _ASSUMED_DISTINCT
+        return statistics.distinct if statistics.distinct > 0 else -statistics.distinct * max(self.rows(relation), 1)
+
+    def width(self, relation: Relation, column: str) -> int:
+        """Return the average width of a column's values in bytes."""
+        statistics = self.statistics(relation, column)
+        return statistics.average_width if statistics is not None else _ASSUMED_WIDTH_BYTES
+
+    def family(self, column: Column) -> Family:
+        """Sort a column's type by what its indexes can do; a domain counts as what it is made of."""
+        kind = self.underlying(column.type)
+        if kind.endswith("[]"):
+            return "array"
+        name = type_name(kind)
+        made = self._type(kind)
+        if name in _SCALARS or (made is not None and made.kind == "e"):
+            return "scalar"
+        if name in _RANGES or (made is not None and made.kind == "r"):
+            return "range"
+        return _FAMILIES.get(name, "other")
+
+    def _type(self, kind: str) -> TypeDef | None:
+        schema, _, name = kind.rpartition(".")
+        found = (each for each in self.snapshot.types if ident(each.name) == name or each.name == name)
+        return next((each for each in found if not schema or ident(each.schema_name) == schema), None)
+
+    def underlying(self, kind: str) -> str:
+        """Return the type a domain is made of, else the type itself."""
+        made = self._type(kind)
+        while made is not None and made.kind == "d" and made.base_type is not None:
+            kind = made.base_type
+            made = self._type(kind)
+        return kind
+
+    def sortable(self, relation: Relation, name: str) -> bool:
+        """Say whether a column can be a btree key without entries that may be too long."""
+        column = relation.column(name)
+        if column is None or self.family(column) not in ("text", "scalar", "boolean", "network"):
+            return False
+        return self.width(relation, name) <= WIDE_BYTES
+
+    def fits(self, relation: Relation, columns: tuple[str, ...]) -> bool:
+        """Say whether a btree entry of these columns stays below the limit with much to spare."""
+        return sum(self.width(relation, column) for column in columns) * 4 < MOST_BTREE_BYTES
+
+    def opclass(self, name: str, extension: str) -> str | None:
+        """Return an extension's operator class as DDL must name it; None when it is not installed."""
+        found = next((each for each in self.snapshot.extensions if each.name == extension), None)
+        if found is None:
+            return None
+        is_in_path = found.schema_name in (*self.search_path, "pg_catalog")
+        return name if is_in_path else ident(found.schema_name, name)
+
+    def is_c_collation(self, column: Column) -> bool:
+        """Say whether a column sorts by bytes, so that a prefix is a range."""
+        if column.collation is not None:
+            return is_bytewise(column.collation)
+        server = self.snapshot.server
+        return is_bytewise_locale(server.locale_provider, server.collate)
+
+    def fraction(self, relation: Relation, column: str, sql: str) -> float | None:
+        """Return the share of rows that a condition on one column keeps, where the statistics say."""
+        statistics = self.statistics(relation, column)
+        if statistics is None:
+            return None
+        if sql.endswith("IS NULL"):
+            return statistics.null_fraction
+        if sql.endswith("IS NOT NULL"):
+            return 1 - statistics.null_fraction
+        values = re.findall(r"[tf]", (statistics.most_common_values or "").strip("{}"))
+        shares = dict(zip(values, statistics.most_common_frequencies or (), strict=False))
+        if sql == ident(column) or sql.endswith("IS TRUE"):
+            return shares.get("t")
+        if sql == f"NOT {ident(column)}" or sql.endswith("IS FALSE"):
+            return shares.get("f")
+        return None

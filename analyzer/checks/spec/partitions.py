@@ -1,0 +1,93 @@
+"""TX116 to TX119: partitions, and indexes that belong to something else."""
+
+from collections.abc import Iterator
+
+from analyzer.catalog import Catalog
+from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Violation
+from analyzer.sql import ident
+
+
+def _foreign_partition(subject: Subject) -> Iterator[Answer]:
+    if subject.known is None:
+        yield NEEDS_TABLE
+        return
+    partitioned = subject.relation is not None and subject.relation.kind == "p"
+    if (
+        partitioned
+        and subject.existing is None
+        and (foreign := _foreign_tables(subject.known.catalog, {subject.table}))
+    ):
+        first = ident(*foreign[0])
+        yield Violation(
+            message=f"{first} is a partition of {subject.index.qualified_table} and a foreign table: it has no index, "
+            "so the one of the whole table, built partition by partition, would never be valid",
+            rewrite="declare the index for each other partition, and on the server of the foreign table",
+        )
+
+
+def _foreign_tables(catalog: Catalog, parents: set[tuple[str, str]]) -> list[tuple[str, str]]:
+    """List the foreign tables below partitioned ones, in order of their names."""
+    below = [each for each in catalog.relations.values() if parents.intersection(each.parents)]
+    partitioned = {(each.schema_name, each.name) for each in below if each.kind == "p"}
+    found = [(each.schema_name, each.name) for each in below if each.kind == "f"]
+    return sorted(found + (_foreign_tables(catalog, partitioned) if partitioned else []))
+
+
+def _partition_key(subject: Subject) -> Iterator[Answer]:
+    if subject.index.unique and subject.known is None:
+        yield NEEDS_TABLE
+    elif subject.index.unique and subject.relation is not None and subject.relation.partition_key is not None:
+        key = subject.relation.partition_key.partition("(")[2].removesuffix(")")
+        columns = [part.strip().split(" ")[0].strip('"') for part in key.split(",")]
+        if "(" not in key and (missing := [name for name in columns if name not in subject.index.columns]):
+            rewrite = f"add {', '.join(missing)} to the keys, or make a unique index on each partition"
+            message = f"a unique index on a partitioned table needs its partition key, {', '.join(missing)}, as a key"
+            yield Violation(message=message, at=("keys",), rewrite=rewrite)
+
+
+def _attached(subject: Subject) -> Iterator[Answer]:
+    if subject.known is None:
+        yield NEEDS_TABLE
+        return
+    found = subject.existing
+    if found is not None and found.parent is not None:
+        parent = ".".join(found.parent)
+        yield Violation(
+            message=f"{subject.index.qualified_name} is a part of {parent}: it cannot be dropped or differ alone",
+            at=("name",),
+            rewrite=f"declare {parent} for the partitioned table and remove this spec",
+        )
+
+
+def _constraint(subject: Subject) -> Iterator[Answer]:
+    if subject.known is None:
+        yield NEEDS_TABLE
+        return
+    found = subject.existing
+    if found is not None and found.constraint is not None:
+        yield Violation(
+            message=f"{subject.index.qualified_name} belongs to the constraint {found.constraint}, which owns it",
+            at=("name",),
+            rewrite="remove the spec; the constraint is the model's to declare",
+        )
+
+
+RULES = (
+    Rule(
+        code="TX116", name="foreign-table-partition", aliases=("foreign-partition",), severity="error",
+        title="partitioned table has a foreign table as a partition", check=_foreign_partition,
+    ),
+    Rule(
+        code="TX117", name="unique-without-partition-key", severity="error",
+        title="unique index on a partitioned table lacks a column of the partition key", sqlstates=("0A000",),
+        check=_partition_key, decided_by_server=True,
+    ),
+    Rule(
+        code="TX118", name="attached-index", severity="error",
+        title="index is attached to the index of a partitioned table", sqlstates=("2BP01", "42P17"), check=_attached,
+    ),
+    Rule(
+        code="TX119", name="constraint-index", severity="error",
+        title="index backs a constraint", sqlstates=("2BP01", "42809"), check=_constraint,
+    ),
+)  # fmt: skip

@@ -1,0 +1,125 @@
+"""Read what the options name: a database, a snapshot, a workload, specs; and show how far the work is."""
+
+import contextlib
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.progress import Progress as Bar
+from rich.progress import SpinnerColumn, TimeElapsedColumn
+
+from analyzer.cli.options import Database, Source
+from analyzer.config import Config, configured_url, load_config
+from analyzer.console import tell
+from analyzer.db import has_password
+from analyzer.documents import snapshot as snapshots
+from analyzer.documents.snapshot import Snapshot
+from analyzer.errors import InputError
+from analyzer.paths import is_directory
+from analyzer.progress import Progress
+from analyzer.terminal import Description, is_terminal, of_stderr
+from analyzer.twin.server import cluster
+from analyzer.twin.server.connection import forget_variables
+from analyzer.workflows.capture import read_database
+from analyzer.workload.parse import Workload, parse_file, parse_statements
+
+DEVELOPMENT_DATABASE = "platform"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadableDatabase:
+    """A database to read."""
+
+    url: str
+    allow_superuser: bool
+
+
+@contextlib.contextmanager
+def resolve_database(database: Database, config: Config | None = None) -> Generator[ReadableDatabase]:
+    """Yield the database to read: the option's, the configured one, or that of the development cluster.
+
+    Raises InputError if no database is specified and no development cluster exists.
+    """
+    settings = config or load_config()
+    if database.url is not None and has_password(database.url):
+        tell("twindex: a password on the command line is visible in process lists; use PGPASSWORD or ~/.pgpass")
+    url = database.url or configured_url(settings)
+    if url is not None:
+        yield ReadableDatabase(url=url, allow_superuser=database.allow_superuser)
+    elif is_directory(settings.development / "postgres"):
+        forget_variables()
+        with cluster.development(settings.development) as running:
+            yield ReadableDatabase(url=running.url(DEVELOPMENT_DATABASE), allow_superuser=True)  # a server of our own
+    else:
+        raise InputError("no database specified; use -d URL or set DATABASE_URL")
+
+
+def resolve_snapshot(source: Source, *, quiet: bool, statements: bool = True, run_user_code: bool = False) -> Snapshot:
+    """Load the snapshot file, or capture the database if none is given."""
+    if source.snapshot is not None:
+        if source.database.url is not None:
+            raise InputError(f"{source.snapshot} and -d cannot be used together; specify one source")
+        return snapshots.load(source.snapshot)
+    warn_of_superuser(source.database, run_user_code=run_user_code)
+    with resolve_database(source.database) as found, progress(quiet=quiet) as tell:
+        return read_database(
+            found.url,
+            statements=statements,
+            run_user_code=run_user_code,
+            allow_superuser=found.allow_superuser,
+            progress=tell,
+        )
+
+
+def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:
+    """Warn about the combination of the two options, even with --quiet."""
+    if database.allow_superuser and run_user_code:
+        tell(
+            "twindex: warning: with --allow-superuser and --run-user-code, user-defined functions run as a superuser "
+            "and can take over the server; connect as an unprivileged role instead"
+        )
+
+
+def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload:
+    """Read the statements of the file, or those of the snapshot."""
+    if workload_file is None:
+        return parse_statements(snapshot)
+    workload = parse_file(read_text(workload_file))
+    if not workload.statements:
+        first = next((f" ({gap.what}: {gap.reason})" for gap in workload.not_examined), "")
+        raise InputError(
+            f"{workload_file} contains no statement that can be planned{first}; give queries, each terminated by ;"
+        )
+    return workload
+
+
+def read_text(path: Path | None) -> str:
+    """Read a text file, or stdin without one; raises InputError."""
+    where = path or "stdin"
+    if path is None and sys.stdin is None:  # it was closed
+        raise InputError("stdin cannot be read (it is closed); open it, or specify a file")
+    try:
+        text = (path.read_bytes() if path else sys.stdin.buffer.read()).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise InputError(f"{where} cannot be read ({reason}); give a text file of SQL") from None
+    if "\0" in text:
+        raise InputError(f"{where} cannot be read (it is binary); give a text file of SQL")
+    return text
+
+
+def specs_directory(specs: Path | None, *, new: bool = False) -> Path:
+    """Return the directory of specs; raises InputError if a named one does not exist, unless `new`."""
+    if specs is not None and not is_directory(specs) and not new:
+        raise InputError(f"{specs} is not a directory of spec files; give --specs DIR")
+    return specs or load_config().specs
+
+
+@contextlib.contextmanager
+def progress(*, quiet: bool) -> Generator[Progress]:
+    """Show one line of progress on stderr while the block runs; nothing when quiet or not a terminal."""
+    columns = (SpinnerColumn(), Description(), TimeElapsedColumn())
+    with Bar(*columns, console=of_stderr(quiet=quiet or not is_terminal(sys.stderr)), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what: bar.update(task, description=what)

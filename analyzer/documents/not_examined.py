@@ -1,0 +1,26 @@
+"""What was not looked at, as every document says it: the snapshot, the proposals, the findings, the report."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from analyzer.documents.bounds import Text
+from analyzer.documents.record import Record
+
+
+class NotExamined(Record):
+    """Something that was not looked at, and why."""
+
+    #: What, in words; the text of a statement belongs into `query`, where the query-text switch reaches it.
+    what: Text
+    reason: Text
+    #: Not in a snapshot, whose statements stand apart.
+    query: Text | None = None
+
+
+def _by_what(gaps: tuple[NotExamined, ...]) -> tuple[NotExamined, ...]:
+    return tuple(sorted(gaps, key=lambda gap: (gap.what, gap.reason, gap.query or "")))
+
+
+#: In an order that does not depend on who looked first.
+Gaps = Annotated[tuple[NotExamined, ...], AfterValidator(_by_what)]

@@ -1,0 +1,74 @@
+"""The index report.
+
+Numbers are numbers, sizes are bytes, times say their unit, shares are 0 to 1, `cost` is planner units, and a queryid is
+a string because an int64 is more than a JSON reader can be trusted with. A ratio is before divided by after: 4 means
+four times cheaper or faster. Readers accept fields they do not know; a change they could misread raises `version`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, computed_field
+
+from analyzer.documents.findings import SEVERITIES, CheckCount, Finding
+from analyzer.documents.not_examined import Gaps
+from analyzer.documents.proposals import NotProposed, Proposal, Totals, add_up
+from analyzer.documents.provenance import Provenance
+from analyzer.documents.record import Record
+from analyzer.documents.verification import Verification
+
+
+class Statement(Record):
+    """One statement of the workload."""
+
+    #: twindex's own fingerprint; the queryid changes between major versions.
+    id: str
+    queryid: str | None
+    query: str
+    calls: int
+    total_ms: float
+    mean_ms: float
+    rows: int
+    share_of_time: float
+    #: Of one execution, as things are; None when it could not be planned.
+    cost: float | None
+    #: Of one execution with everything proposed; None when nothing was tried.
+    cost_after: float | None = None
+
+
+def _by_share(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    return tuple(sorted(statements, key=lambda s: (-s.share_of_time, s.id)))
+
+
+def _by_severity(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    def key(finding: Finding) -> tuple[int, str, str, str, int, str]:
+        rank = SEVERITIES.index(finding.severity)
+        return rank, finding.code, finding.object, finding.file or "", finding.line or 0, finding.message
+
+    return tuple(sorted(findings, key=key))
+
+
+def _by_code(checks: tuple[CheckCount, ...]) -> tuple[CheckCount, ...]:
+    return tuple(sorted(checks, key=lambda check: check.code))
+
+
+class Report(Record):
+    """The index report: what was seen, what is proposed, what came of it."""
+
+    format: Literal["twindex-report"] = "twindex-report"
+    version: Literal[1] = 1
+    provenance: Provenance
+    statements: Annotated[tuple[Statement, ...], AfterValidator(_by_share)] = ()
+    proposals: tuple[Proposal, ...] = ()
+    verification: Verification | None = None
+    findings: Annotated[tuple[Finding, ...], AfterValidator(_by_severity)] = ()
+    checks: Annotated[tuple[CheckCount, ...], AfterValidator(_by_code)] = ()
+    not_proposed: tuple[NotProposed, ...] = ()
+    #: Recorded statements that read no table, such as SELECT 1 and a driver's looks into the catalog; listed nowhere.
+    tableless: int = 0
+    not_examined: Gaps = ()
+
+    @computed_field
+    @property
+    def totals(self) -> Totals:
+        """Add up the proposals."""
+        return add_up(self.proposals)

@@ -1,0 +1,193 @@
+"""What the catalog says of an index, and whether that is the one wanted."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from analyzer.migrate.deploy.create_index import parts_of_create, tablespace_of, unqualified
+from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
+from analyzer.migrate.deploy.target import DeployError, Target
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
+from analyzer.sql import ident, render_text
+
+_COPY_INDEX = "twindex_copy_index"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What the catalog says of a name."""
+
+    oid: int
+    schema: str
+    name: str
+    #: `relkind`: i index, I partitioned index, anything else is no index.
+    kind: str
+    table_oid: int | None
+    table_schema: str | None
+    table_name: str | None
+    table_kind: str | None
+    valid: bool
+    #: pg_get_indexdef.
+    definition: str | None
+    #: None for the database's own.
+    tablespace: str | None
+    comment: str | None
+    #: Of the partitioned index that this one is a part of.
+    parent_oid: int | None
+    constraint_name: str | None
+    #: A foreign key that refers to the columns of this index.
+    foreign_key: str | None
+    replica_identity: bool
+    clustered: bool
+    #: Backend that builds or drops it now, when it is INVALID.
+    busy_pid: int | None
+
+    @property
+    def qualified_name(self) -> str:
+        """Return the name, quoted and qualified."""
+        return ident(self.schema, self.name)
+
+    @property
+    def partitioned(self) -> bool:
+        """Say whether it consists of its partitions' indexes."""
+        return self.kind == "I"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What the catalog says of a table."""
+
+    oid: int
+    #: `relkind`: p partitioned, r table, m materialised view.
+    kind: str
+    #: Estimated rows; -1 when never analysed.
+    tuples: float
+    #: The heap; of a partitioned table all its partitions'.
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copy:
+    """An index as it came to be on an empty copy of its table."""
+
+    definition: str
+    method: str
+    #: The extension its access method comes from.
+    extension: str | None
+    version: str | None
+    #: Type and type modifier of the first key: a vector's is its number of dimensions.
+    key_type: str
+    key_modifier: int
+    #: Column of the first key; None for an expression.
+    key_column: str | None
+    #: Whether it has a WHERE.
+    partial: bool
+
+
+def read_state(connection: Connection, target: Target) -> State | None:
+    """Read what has the target's name; None when nothing has."""
+    found = tuple(rows(connection, "read_index", schema=target.schema, name=target.name))
+    return State(**found[0]) if found else None
+
+
+def read_indexes(connection: Connection, tables: Collection[int]) -> tuple[State, ...]:
+    """Read every index of some tables, given by oid."""
+    return tuple(State(**each) for each in rows(connection, "read_table_indexes", tables=sorted(tables)))
+
+
+def read_table(connection: Connection, target: Target) -> Table | None:
+    """Read the target's table; None if it does not exist."""
+    found = tuple(rows(connection, "read_table", schema=target.schema, name=target.table))
+    return Table(**found[0]) if found else None
+
+
+def same(connection: Connection, target: Target, state: State) -> bool:
+    """Say whether an existing index is the one wanted, by this server's own deparse of both and its tablespace.
+
+    Raises DeployError when the server cannot say.
+    """
+    if tablespace_of(target.sql) != (state.tablespace or DEFAULT_TABLESPACE):
+        return False
+    if state.definition is None or target.definition == state.definition:
+        return state.definition is not None
+    if (
+        target.definition is not None
+        and target.definition == call(connection, "read_definition", index=state.oid)["definition"]
+    ):
+        return True  # as the session itself prints it, where its search_path finds what is not pg_catalog's
+    if parts_of_create(target.sql) is None:
+        return False
+    try:
+        copy = build_on_copy(connection, target)
+    except DBAPIError as error:
+        raise DeployError(
+            f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
+            f"{reason(error)}; compare them manually: {' '.join(target.sql.split())}"
+        ) from error
+    return parts_of_create(copy.definition) == parts_of_create(state.definition)
+
+
+def build_on_copy(connection: Connection, target: Target) -> Copy:
+    """Build the index on an empty temporary copy of its table and read it back; leaves nothing behind.
+
+    The table itself is touched with ACCESS SHARE. A superuser's copy is given to the table's owner, with whose rights
+    the server then runs the functions of the definition. Raises what the server says against it.
+    """
+    unique, rest = parts_of_create(target.sql) or (False, "")
+    create = render_text(
+        "online/create_like",
+        unique=unique, concurrently=False, only=False, name=_COPY_INDEX, schema="pg_temp", table=target.table,
+        rest=unqualified(rest, target.schema, target.table),
+    )  # fmt: skip
+    owner = owner_for_copy(connection, target.schema, target.table)
+    plain(connection, render_text("online/begin"))
+    try:
+        copy = render_text("online/create_copy", copy=target.table, schema=target.schema, table=target.table)
+        plain(connection, copy)
+        if owner is not None:
+            plain(connection, render_text("online/give_copy", copy=target.table, owner=owner))
+        plain(connection, create)
+        return Copy(**row_of_transaction(connection, "read_copy", table=target.table))
+    finally:
+        rollback(connection)
+
+
+def owner_for_copy(connection: Connection, schema: str, table: str) -> str | None:
+    """Return whom a copy of the table must belong to; None when it may be the role's own."""
+    found = tuple(rows(connection, "read_owner", schema=schema, table=table))
+    return found[0]["owner"] if found else None
+
+
+def refuse_foreign(target: Target, state: State | None, *, constraints: bool = False) -> State:
+    """Refuse what is not ours to build over, to drop or to rename; return what is. `constraints`: a constraint's is."""
+    name = target.qualified_name
+    if state is None:
+        raise DeployError(f"there is no index {name}; write the revision again")
+    if state.kind not in {"i", "I"}:
+        raise DeployError(f"{name} is not an index (relkind {state.kind}); choose another name for the index")
+    if (state.table_schema, state.table_name) != (target.schema, target.table):
+        table = ident(state.table_schema or "", state.table_name or "")
+        raise DeployError(f"{name} is an index of {table}, not of {target.qualified_table}; rename one")
+    if state.constraint_name is not None and not constraints:
+        raise DeployError(f"{name} belongs to the constraint {state.constraint_name}; change the constraint instead")
+    return state
+
+
+def refuse_needed(target: Target, state: State, *, replaces: bool) -> None:
+    """Refuse to drop, or to replace and then drop, what something else needs."""
+    name, table = target.qualified_name, target.qualified_table
+    if state.foreign_key is not None:
+        raise DeployError(f"the foreign key {state.foreign_key} needs {name}; drop or change that first")
+    if state.replica_identity:
+        raise DeployError(
+            f"{name} is the replica identity of {table}; choose another one with ALTER TABLE {table} REPLICA IDENTITY"
+        )
+    if state.parent_oid is not None:
+        raise DeployError(f"{name} is a part of the index of a partitioned table; change that one instead")
+    if replaces and state.clustered:
+        raise DeployError(
+            f"{table} is clustered on {name}, and a new index would lose that; run ALTER TABLE {table} SET WITHOUT "
+            f"CLUSTER first, and ALTER TABLE {table} CLUSTER ON {ident(target.name)} afterwards"
+        )

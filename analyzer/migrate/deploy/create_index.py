@@ -1,0 +1,121 @@
+"""Read from the literal CREATE INDEX of a step what its execution depends on."""
+
+import itertools
+import re
+from dataclasses import dataclass
+
+from analyzer.postgres.identifiers import unquote
+from analyzer.postgres.lex import IncompleteError, Token, lex, significant
+from analyzer.postgres.pages import DEFAULT_TABLESPACE
+
+_CREATE = re.compile(r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(?P<concurrently>CONCURRENTLY\b)?", re.IGNORECASE)
+_NAME = r'(?:"(?:[^"]|"")+"|[^\s"(.]+)'
+_ONLY = re.compile(rf"\bON\s+(?P<only>ONLY\s+)?{_NAME}(?:\.{_NAME})?\s*\Z", re.IGNORECASE)
+_METHOD = re.compile(r'USING\s+"?(?P<method>\w+)', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Create:
+    """A CREATE INDEX, taken apart."""
+
+    unique: bool
+    concurrently: bool
+    #: ON ONLY: the partitions get theirs by themselves.
+    only: bool
+    #: The text from USING on.
+    rest: str
+
+    @property
+    def method(self) -> str:
+        """Return the access method."""
+        found = _METHOD.match(self.rest)
+        return found["method"].lower() if found is not None else "btree"
+
+    def parameter(self, name: str) -> int | None:
+        """Return a whole number of the WITH clause; None when it is not given."""
+        found = re.search(rf"\bWITH\s*\([^)]*\b{name}\s*=\s*'?(\d+)", self.rest, re.IGNORECASE)
+        return int(found[1]) if found is not None else None
+
+
+def parse_create(create: str) -> Create | None:
+    """Parse a CREATE INDEX; None for any other statement."""
+    head, parts = _CREATE.match(create), parts_of_create(create)
+    if head is None or parts is None:
+        return None
+    unique, rest = parts
+    before = create.strip().removesuffix(rest).rstrip()
+    if not create.strip().endswith(rest):  # USING was left out
+        before = create.strip().removesuffix(rest.removeprefix("USING btree ")).rstrip()
+    only = _ONLY.search(before)
+    return Create(
+        unique=unique,
+        concurrently=head["concurrently"] is not None,
+        only=only is not None and only["only"] is not None,
+        rest=rest,
+    )
+
+
+def parts_of_create(create: str) -> tuple[bool, str] | None:
+    """Split a CREATE INDEX into whether it is UNIQUE and the text from USING on; None when it is not one."""
+    try:
+        tokens = significant(lex(create))
+    except IncompleteError:
+        return None
+    unique = any(token.word == "unique" for token in tokens[:2])
+    for token in tokens:
+        if token.word == "using":
+            return unique, create[token.start :].strip()
+        if token.text == "(":
+            return unique, "USING btree " + create[token.start :].strip()
+    return None
+
+
+def tablespace_of(create: str) -> str:
+    """Find the tablespace a CREATE INDEX names."""
+    depth = 0
+    try:
+        tokens = significant(lex(create))
+    except IncompleteError:
+        return DEFAULT_TABLESPACE
+    for token, following in itertools.pairwise(tokens):
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and token.word == "tablespace":
+            return _name(following)
+    return DEFAULT_TABLESPACE
+
+
+def is_concurrent(create: str) -> bool:
+    """Tell whether the statement is a concurrent one; that of a partitioned index is not."""
+    head = _CREATE.match(create)
+    return head is not None and head["concurrently"] is not None
+
+
+def is_concurrent_drop(sql: str) -> bool:
+    """Say whether a DROP INDEX is a concurrent one."""
+    return sql.upper().split()[:3] == ["DROP", "INDEX", "CONCURRENTLY"]
+
+
+def unqualified(text: str, schema: str, table: str) -> str:
+    """Take the schema off columns written `schema.table.column`, for a copy of the table in another schema."""
+    tokens = significant(lex(text))
+    names = [_name(token) for token in tokens]
+    for number in reversed(range(len(tokens) - 4)):
+        dotted = (tokens[number + 1].text, tokens[number + 3].text) == (".", ".")
+        if dotted and (names[number], names[number + 2]) == (schema, table):
+            text = text[: tokens[number].start] + text[tokens[number + 2].start :]
+    return text
+
+
+def takes_rows(create: str, table: str) -> bool:
+    """Say whether an expression of a CREATE INDEX speaks of whole rows, by the table's name or `table.*`."""
+    _, rest = parts_of_create(create) or (False, "")
+    tokens = significant(lex(rest))
+    after = [token.text for token in tokens[1:]] + ["", ""]
+    found = (number for number, token in enumerate(tokens) if _name(token) == table)
+    return any(after[number] != "." or after[number + 1] == "*" for number in found)
+
+
+def _name(token: Token) -> str:
+    if token.kind == "quoted" and token.text.startswith('"'):
+        return unquote(token.text)
+    return token.word or token.text.lower()

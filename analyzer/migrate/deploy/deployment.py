@@ -1,0 +1,146 @@
+"""A step of a deploy: Alembic's connection outside its transaction, settings, the lock, the watcher, and Ctrl-C."""
+
+import contextlib
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from analyzer.migrate.deploy import session
+from analyzer.migrate.deploy.catalog import State, read_state
+from analyzer.migrate.deploy.deploy_lock import give_up, take_for_revision
+from analyzer.migrate.deploy.options import Options, read_options
+from analyzer.migrate.deploy.pooler import refuse_pooler
+from analyzer.migrate.deploy.retry import until_locked
+from analyzer.migrate.deploy.session import LOG
+from analyzer.migrate.deploy.target import INTERRUPTED, DeployError, Target
+from analyzer.migrate.deploy.watch import Watcher, another_connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy:
+    """What a step works with."""
+
+    connection: Connection
+    options: Options
+    watcher: Watcher
+    #: The backend of the connection.
+    pid: int
+
+    def run(self, sql: str, *, what: str, remedy: str) -> None:
+        """Send a statement that may take long, watched; never sent again by itself."""
+        with self.watcher.watching(self.pid, what):
+            session.execute(self.connection, sql, failed=f"{what} failed", remedy=remedy)
+
+    def short(self, step: Callable[[], None], *, what: str, lock_timeout: str | None = None) -> None:
+        """Do a step that waits for locks a short while, watched and tried again until it gets them."""
+        wanted = {"lock_timeout": lock_timeout or self.options.lock_timeout}
+        with self.watcher.watching(self.pid, what), session.settings(self.connection, wanted):
+            until_locked(self.options, step, what=what)
+
+    def short_sql(self, sql: str, *, what: str, remedy: str, lock_timeout: str | None = None) -> None:
+        """Send a statement as `short` does a step."""
+        self.short(
+            lambda: session.execute(self.connection, sql, failed=f"{what} failed", remedy=remedy),
+            what=what, lock_timeout=lock_timeout,
+        )  # fmt: skip
+
+
+#: Says in which state the object of a step is.
+Condition = Callable[[Connection, Target], str]
+
+
+@contextlib.contextmanager
+def deploying(context: MigrationContext, target: Target, condition: Condition | None = None) -> Generator[Deploy]:
+    """Leave Alembic's transaction for a step; what ran before it is committed.
+
+    `condition` describes the object after an interrupt; by default it is an index.
+    Raises DeployError, also for a lost connection; SystemExit 130 when the step is interrupted.
+    """
+    session.match_alembic_log_level()
+    options = read_options(context)
+    failure: BaseException | None = None
+    source = context.connection.engine if context.connection is not None else None
+    try:
+        with contextlib.ExitStack() as stack:
+            _enter_autocommit(context, stack)
+            try:
+                with _step(context, target, options) as deploy:
+                    yield deploy
+            except BaseException as error:
+                failure = _meaning(error, target)
+                raise
+    except DeployError:
+        raise
+    except BaseException as error:
+        if isinstance(failure, KeyboardInterrupt):
+            _tell_interrupted(source, target, condition or _condition_of_index)
+            raise SystemExit(INTERRUPTED) from None
+        # A lost connection trips Alembic on the way out as well; what matters is why it was lost.
+        if failure is None or failure is error:
+            raise
+        raise failure from (failure.__cause__ or error)
+
+
+@contextlib.contextmanager
+def _step(context: MigrationContext, target: Target, options: Options) -> Generator[Deploy]:
+    connection = context.connection
+    if connection is None:
+        raise DeployError("there is no connection; give Alembic one, or run it with --sql")
+    refuse_pooler(connection)
+    take_for_revision(context, connection, options)
+    pid = int(session.call(connection, "read_pid")["pid"])
+    try:
+        with (
+            contextlib.closing(Watcher(connection.engine, options)) as watcher,
+            session.settings(connection, session.unhurried(target.session())),
+        ):
+            yield Deploy(connection=connection, options=options, watcher=watcher, pid=pid)
+    except BaseException:
+        give_up(connection)
+        raise
+
+
+def _meaning(error: BaseException, target: Target) -> BaseException:
+    """Say in one line what a lost connection means for the step."""
+    if not isinstance(error, DBAPIError):
+        return error
+    failure = DeployError(
+        f"the step of {target.qualified_name} failed: {session.reason(error)}; run alembic again to continue"
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def _tell_interrupted(source: Engine | None, target: Target, condition: Condition) -> None:
+    """Say from a new connection in which state the object is; the interrupted one is closed."""
+    found = "its state could not be read"
+    if source is not None:
+        with contextlib.suppress(SQLAlchemyError), another_connection(source) as connection:
+            found = condition(connection, target)
+    LOG.warning("interrupted at %s: %s; run alembic again to continue", target.qualified_name, found)
+
+
+def _condition_of_index(connection: Connection, target: Target) -> str:
+    return _condition(read_state(connection, target))
+
+
+def _condition(state: State | None) -> str:
+    if state is None:
+        return "it is not there"
+    if state.valid:
+        return "it is there and valid"
+    busy = f", and backend {state.busy_pid} is still at work on it" if state.busy_pid is not None else ""
+    return f"it is INVALID{busy}"
+
+
+def _enter_autocommit(context: MigrationContext, stack: contextlib.ExitStack) -> None:
+    try:
+        stack.enter_context(context.autocommit_block())
+    except AssertionError as error:
+        raise DeployError(
+            "an index cannot be built inside a transaction that Alembic did not begin; in env.py, run no "
+            "statement on the connection before context.configure(), and use engine.connect() instead of begin()"
+        ) from error

@@ -1,0 +1,99 @@
+"""Write a step as SQL for psql, `alembic upgrade --sql`: what can be known without looking at the database.
+
+Every step leaves the transaction that Alembic writes around a revision. What depends on the catalog is written as a
+query that makes the statements, and `\\gexec`, by which psql runs each of them on its own.
+"""
+
+from collections.abc import Iterator
+
+from alembic.runtime.migration import MigrationContext
+
+from analyzer.migrate.deploy.create_index import is_concurrent_drop, parse_create
+from analyzer.migrate.deploy.target import Target
+from analyzer.migrate.deploy.temporary_names import mark, temporary_name
+from analyzer.postgres.lex import lex
+from analyzer.sql import render_text
+from analyzer.visible import visible
+
+_PSQL = "\\gexec"
+_KEEP = "\\gset"
+
+
+def write(context: MigrationContext, target: Target, statements: Iterator[str]) -> None:
+    """Write statements, comments and queries for `\\gexec`, between the settings they run with."""
+    session, written = target.session(), tuple(statements)
+    if any("\\" in statement.removesuffix(_PSQL) for statement in written):
+        # A revision from before, or by hand, may hold a plain string that means something else where it is off.
+        session = {"standard_conforming_strings": "on"} | session
+    lines = [render_text("online/set", name=name, value=value) for name, value in session.items()]
+    lines += [*written, *(render_text("online/reset", name=name) for name in session)]
+    with context.autocommit_block():
+        for line in lines:
+            complete = line.endswith((_PSQL, _KEEP)) or lex(line)[-1].kind == "comment"
+            context.impl.static_output(line if complete else line.strip() + ";")
+
+
+def build(target: Target) -> Iterator[str]:
+    """Yield the build, with a comment on what an earlier attempt may have left."""
+    create = parse_create(target.sql)
+    if create is not None and create.only:
+        # It builds nothing, so writers hardly wait for it.
+        yield f"-- squawk-ignore require-concurrent-index-creation\n{target.sql}"
+        yield from _partitions(target)
+        return
+    if create is not None and create.concurrently:
+        yield _leftover(target.qualified_name)
+    yield target.sql
+
+
+def replacement(target: Target, beside: Target) -> Iterator[str]:
+    """Yield the build beside the index, the exchange of the names, and the drop of the old one."""
+    old = temporary_name(target.name, "old")
+    create = parse_create(target.sql)
+    only = create is not None and create.only
+    yield from build(beside)
+    yield swap(target, old, beside.name)
+    yield from drop(render_text("index/drop_index", schema=target.schema, name=old, concurrently=not only))
+
+
+def drop(sql: str) -> Iterator[str]:
+    """Yield a drop; that of a partitioned index knows no concurrent form."""
+    plainly = not is_concurrent_drop(sql)
+    yield f"-- squawk-ignore require-concurrent-index-deletion\n{sql}" if plainly else sql
+
+
+def swap(target: Target, old: str, new: str) -> str:
+    """Return the exchange of the names, in one short transaction."""
+    return ";\n".join((render_text("online/begin"), *swap_statements(target, old, new), render_text("online/commit")))
+
+
+def swap_statements(target: Target, old: str, new: str) -> Iterator[str]:
+    """Yield what gives the new index the name, and the old one another with a comment that says why."""
+    schema, comment = target.schema, mark(target.schema, target.name, "old")
+    yield render_text("online/rename_index", schema=schema, name=target.name, new_name=old)
+    yield render_text("index/comment", schema=schema, name=old, comment=comment)
+    yield render_text("online/rename_index", schema=schema, name=new, new_name=target.name)
+    yield render_text("index/comment", schema=schema, name=target.name, comment=None)
+    yield from target.attributes
+
+
+def _partitions(target: Target) -> Iterator[str]:
+    facts = {"schema": target.schema, "name": target.name, "table": target.table}
+    table = visible(target.qualified_table)
+    yield (
+        f"-- For each partition of {table} psql makes a statement and runs it; what fits is taken.\n"
+        "-- Repeat these queries when one of their statements failed, after dropping what it left INVALID."
+    )
+    yield f"{render_text('online/trust_path')} {_KEEP}"
+    yield render_text("online/write_partition_parents", **facts) + f"\n{_PSQL}"
+    yield render_text("online/write_partition_builds", **facts) + f"\n{_PSQL}"
+    yield render_text("online/write_partition_attachments", **facts) + f"\n{_PSQL}"
+    yield f"{render_text('online/return_path')} {_KEEP}"
+
+
+def _leftover(name: str) -> str:
+    shown = visible(name)  # a carriage return ends a comment too
+    return (
+        f'-- If an earlier attempt left {shown} INVALID, the next statement fails with "already exists";\n'
+        f"-- then run DROP INDEX CONCURRENTLY IF EXISTS {shown} and repeat it."
+    )

@@ -1,0 +1,57 @@
+"""Try again what has to wait for others, a bounded number of times.
+
+A wait for a lock holds up whoever comes after it, so a short step gives up soon, pauses to let the queue go, and tries
+again. A concurrent build is never tried again by itself: its failure leaves an INVALID index to look at first.
+"""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import tenacity
+from tenacity import RetryCallState, Retrying
+
+from analyzer.migrate.deploy.options import Options
+from analyzer.migrate.deploy.session import LOG, sqlstate
+
+#: lock_not_available and deadlock_detected: the step left nothing behind.
+_AGAIN = frozenset({"55P03", "40P01"})
+_FIRST_PAUSE_SECONDS = 0.5
+_POLL_SECONDS = 0.25
+
+Answer = TypeVar("Answer")
+
+
+def until_locked(options: Options, step: Callable[[], None], *, what: str) -> None:
+    """Do a step that may be repeated until it gets its locks, with growing pauses; the last failure is raised."""
+
+    def tell(state: RetryCallState) -> None:
+        pause = state.next_action.sleep if state.next_action is not None else 0
+        LOG.warning(
+            "%s: no lock in attempt %d of %d; the next one in %.1f s",
+            what, state.attempt_number, options.lock_attempts, pause,
+        )  # fmt: skip
+
+    Retrying(
+        retry=tenacity.retry_if_exception(lambda error: sqlstate(error) in _AGAIN),
+        stop=tenacity.stop_after_attempt(options.lock_attempts),
+        wait=tenacity.wait_random_exponential(
+            multiplier=_FIRST_PAUSE_SECONDS, min=min(_FIRST_PAUSE_SECONDS, options.lock_pause_seconds),
+            max=options.lock_pause_seconds,
+        ),
+        before_sleep=tell,
+        reraise=True,
+    )(step)  # fmt: skip
+
+
+def poll(ask: Callable[[], Answer], *, done: Callable[[Answer], bool], seconds: float | None) -> Answer:
+    """Ask again and again until the answer is as wanted or the time is up; return the last answer.
+
+    `seconds` is None for no limit.
+    """
+    stop = tenacity.stop_never if seconds is None else tenacity.stop_after_delay(seconds)
+    return Retrying(
+        retry=tenacity.retry_if_result(lambda answer: not done(answer)),
+        stop=stop,
+        wait=tenacity.wait_exponential(multiplier=_POLL_SECONDS, max=2),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome is not None else None,
+    )(ask)

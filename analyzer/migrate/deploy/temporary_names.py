@@ -1,0 +1,63 @@
+"""Names an index has for a while, and the comment that says whose it is."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator
+from typing import Literal
+
+from analyzer.postgres.identifiers import MOST_BYTES, clipped, fits, object_name, with_suffix
+from analyzer.sql import ident
+
+_CONCURRENT_LEFTOVER = re.compile(r"(?P<base>.+)(?P<suffix>_cc(new|old)\d*)", re.DOTALL)
+
+Word = Literal["new", "old"]
+_SENTENCES: dict[Word, str] = {
+    "new": "twindex: being built to take the place of {}",
+    "old": "twindex: replaced, was {}",
+}
+
+
+def temporary_name(name: str, word: Word) -> str:
+    """Return the name an index has while another takes its place; it fits PostgreSQL's 63 bytes."""
+    return with_suffix(name, f"_twindex_{word}")
+
+
+def mark(schema: str, name: str, word: Word) -> str:
+    """Return the comment of an index that is there for a while, on behalf of another."""
+    return _SENTENCES[word].format(ident(schema, name))
+
+
+def marks(schema: str, name: str) -> frozenset[str]:
+    """Return every comment that says an index is there on behalf of this one."""
+    return frozenset(mark(schema, name, word) for word in _SENTENCES)
+
+
+def is_concurrent_leftover(name: str, of: str) -> bool:
+    """Say whether REINDEX CONCURRENTLY left an index of this name: `_ccnew`, `_ccold`, numbered when those were taken.
+
+    PostgreSQL cuts the first part so that the whole fits 63 bytes.
+    """
+    found = _CONCURRENT_LEFTOVER.fullmatch(name)
+    return found is not None and found["base"] == clipped(of, MOST_BYTES - len(found["suffix"]))
+
+
+def partition_names(table: str, columns: Iterable[str]) -> Iterator[str]:
+    """Yield the names PostgreSQL would try for an index of a partition, `table_column_column_idx` and then numbered.
+
+    Source: makeObjectName, ChooseIndexNameAddition and ChooseRelationName of PostgreSQL.
+    """
+    addition = ""
+    for column in columns:
+        addition += ("_" if addition else "") + column
+        if not fits(addition):
+            break
+    addition = clipped(addition)
+    yield object_name(table, addition, "idx")
+    number = 0
+    while True:
+        number += 1
+        yield object_name(table, addition, f"idx{number}")
+
+
+def free_name(candidates: Iterable[str], taken: Collection[str]) -> str:
+    """Return the first unused name."""
+    return next(name for name in candidates if name not in taken)

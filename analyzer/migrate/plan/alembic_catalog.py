@@ -1,0 +1,182 @@
+"""Look at specs from Alembic's own connection: which objects exist, and how this server prints a definition.
+
+Definitions are built on an empty temporary copy of their table, in a savepoint that is rolled back: nothing is left
+behind, and the table itself is touched with no more than ACCESS SHARE.
+"""
+
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from analyzer.capture.extended import as_extended
+from analyzer.capture.indexes import as_index, definition
+from analyzer.errors import InputError
+from analyzer.migrate.deploy.catalog import owner_for_copy
+from analyzer.migrate.deploy.create_index import parts_of_create, unqualified
+from analyzer.migrate.deploy.session import commits_by_itself
+from analyzer.objects.definition import D, Definition
+from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef, printed_ddl
+from analyzer.specs.existing import Existing, as_printed, existing_statistics
+from analyzer.specs.file import DeclaredSpec
+from analyzer.specs.spec_file import Spec
+from analyzer.sql import conforming, expression, ident, render_text
+
+#: The copy has the name of its table, so that expressions may name that, the object a name of its own.
+_INDEX = "twindex_copy_object"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """What the catalog says of a table that specs name."""
+
+    oid: int
+    schema_name: str
+    name: str
+    #: `relkind`.
+    kind: str
+    #: Estimated rows; -1 when never analysed.
+    tuples: float
+    partitions_bytes: int
+
+
+class Live:
+    """A database as Alembic's connection sees it."""
+
+    def __init__(self, connection: Connection, specs: Sequence[DeclaredSpec[Spec]]) -> None:
+        self._connection = connection
+        self._major = int(self._row("online/read_setting", {"name": "server_version_num"})["value"]) // 10_000
+        bind = {
+            "schemas": [spec.schema for spec in specs],
+            "tables": [spec.table for spec in specs],
+            "indexes": [spec.spec.name for spec in specs],
+        }
+        self._names = {"schemas": bind["schemas"], "names": bind["indexes"]}
+        with _discarded(connection):
+            self._row("session/trust_names")
+            self._search_path = list(self._row("capture/former_search_path")["schemas"])
+            rows = self._rows("specs/read_tables", bind)
+        self._tables = {(row["schema_name"], row["name"]): Table(**row) for row in rows}
+
+    @property
+    def tables(self) -> Mapping[tuple[str, str], Table]:
+        """Return the tables that exist, by schema and name."""
+        return self._tables
+
+    def rows(self, schema: str, table: str) -> float | None:
+        """Return the estimated rows of a table; None if unknown."""
+        known = self._tables.get((schema, table))
+        return None if known is None or known.tuples < 0 else known.tuples
+
+    def objects(self) -> tuple[Existing, ...]:
+        """Read the indexes and statistics of the tables, and statistics of other tables that have a spec's name."""
+        oids = [table.oid for table in self._tables.values()]
+        with _discarded(self._connection):
+            self._row("session/trust_names")
+            indexes = tuple(as_index(row) for row in self._read_indexes(oids))
+            found = [*self._rows("capture/extended_statistics", {"relations": oids})]
+            found += self._rows("capture/named_statistics", self._names)
+        statistics = {int(row["oid"]): existing_statistics(as_extended(row)) for row in found}
+        return (*indexes, *statistics.values())
+
+    def canonical(self, wanted: D) -> D:
+        """Return a definition as this server prints it; raises InputError when it would not build it."""
+        if isinstance(wanted, StatisticsDef):
+            return cast("D", as_printed(wanted, as_extended(self._created(wanted))))
+        built = definition(self._built(wanted))
+        return cast("D", replace(built, schema=wanted.schema, table=wanted.table, name=wanted.name, tablespace=None))
+
+    def deparse(self, wanted: Definition) -> str:
+        """Return pg_get_indexdef or pg_get_statisticsobjdef of a definition on its own table."""
+        if isinstance(wanted, StatisticsDef):
+            return printed_ddl(str(self._created(wanted)["definition"]), wanted)
+        return self._deparse_index(wanted)
+
+    def _deparse_index(self, index: IndexDef) -> str:
+        unique, rest = parts_of_create(str(self._built(index)["ddl"])) or (False, "")
+        table = self._tables.get(index.full_table)
+        only = "ONLY " if table is not None and table.kind == "p" else ""
+        return f"CREATE {'UNIQUE ' if unique else ''}INDEX {ident(index.name)} ON {only}{index.qualified_table} {rest}"
+
+    def _built(self, index: IndexDef) -> dict[str, Any]:
+        """Build an index on a copy of its table and read it back."""
+        copy = replace(_relative(index), schema="pg_temp", name=_INDEX, tablespace=None)
+        with self._on_copy(index, copy.ddl()):
+            oid = int(self._row("specs/read_copy", {"table": index.table})["oid"])
+            (row,) = self._read_indexes([oid])
+            return row
+
+    def _created(self, statistics: StatisticsDef) -> dict[str, Any]:
+        """Create a statistics object on a copy of its table and read it back."""
+        expressions = tuple(_without_schema(text, statistics) for text in statistics.expressions)
+        copy = replace(statistics, schema="pg_temp", name=_INDEX, expressions=expressions)
+        with self._on_copy(statistics, copy.ddl()):
+            self._rows("capture/fix_session")
+            return self._row("online/read_copy_statistics", {"name": _INDEX})
+
+    @contextlib.contextmanager
+    def _on_copy(self, wanted: Definition, ddl: str) -> Generator[None]:
+        """Run a statement on an empty temporary copy of a table, let the block look at it, and roll back."""
+        names = {"copy": wanted.table, "schema": wanted.schema, "table": wanted.table}
+        owner = owner_for_copy(self._connection, wanted.schema, wanted.table)
+        with _discarded(self._connection):
+            self._row("online/write_setting", {"name": "standard_conforming_strings", "value": "on"})
+            try:
+                self._plain(render_text("online/create_copy", **names))
+                if owner is not None:
+                    self._plain(render_text("online/give_copy", copy=wanted.table, owner=owner))
+                self._plain(ddl)
+            except DBAPIError as error:
+                raise InputError(str(error.orig).strip().partition("\n")[0]) from None
+            self._row("session/trust_names")
+            yield
+
+    def _read_indexes(self, relations: Sequence[int]) -> list[dict[str, Any]]:
+        self._rows("capture/fix_session")
+        bind = {"relations": list(relations), "blocked": [], "search_path": self._search_path}
+        return [row for row in self._rows("capture/indexes", bind) if row["ddl"] is not None]
+
+    def _row(self, template: str, bind: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        (row,) = self._rows(template, bind)
+        return row
+
+    def _rows(self, template: str, bind: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        major = getattr(self, "_major", 0)
+        result = self._connection.exec_driver_sql(render_text(template, pg=major), dict(bind or {"none": None}))
+        return [dict(row) for row in result.mappings()]
+
+    def _plain(self, sql: str) -> None:
+        """Send a statement as it is; a per cent sign in it is no placeholder."""
+        self._connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+
+
+def _relative(index: IndexDef) -> IndexDef:
+    """Take the schema off columns written `schema.table.column`: the copy is in another schema."""
+    keys = tuple(
+        key if key.expression is None else replace(key, expression=_without_schema(key.expression, index))
+        for key in index.keys
+    )
+    return replace(index, keys=keys, where=None if index.where is None else _without_schema(index.where, index))
+
+
+def _without_schema(text: str, wanted: Definition) -> str:
+    return unqualified(expression(conforming(text)), wanted.schema, wanted.table)
+
+
+@contextlib.contextmanager
+def _discarded(connection: Connection) -> Generator[None]:
+    """Undo whatever the block does: in a savepoint, or in a transaction where the connection commits by itself."""
+    if not commits_by_itself(connection):
+        with connection.begin_nested() as savepoint:
+            yield
+            savepoint.rollback()
+        return
+    connection.exec_driver_sql(render_text("online/begin"))
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql(render_text("online/rollback"))

@@ -1,0 +1,189 @@
+"""Let `alembic revision --autogenerate` and `alembic check` see the specs, and no managed index as one to drop."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import (
+    AddColumnOp,
+    AlterColumnOp,
+    CreateTableOp,
+    DropColumnOp,
+    DropIndexOp,
+    DropTableOp,
+    MigrateOperation,
+    ModifyTableOps,
+    OpContainer,
+    UpgradeOps,
+)
+from alembic.util import PriorityDispatchResult
+from sqlalchemy.engine import Connection
+
+from analyzer.config import Config, load_config
+from analyzer.console import logger
+from analyzer.errors import TwindexError
+from analyzer.migrate.deploy.online import DeployError
+from analyzer.migrate.hazards import refused_codes
+from analyzer.migrate.plan.alembic_catalog import Live
+from analyzer.migrate.plan.model_conflicts import refuse_declared_twice
+from analyzer.migrate.plan.revision import operations_of
+from analyzer.migrate.plan.split_revision import keep_apart
+from analyzer.objects.index import IndexDef
+from analyzer.paths import is_directory
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.specs.diff import Change, changes
+from analyzer.specs.file import SpecSet, load_specs
+from analyzer.specs.sqlalchemy_indexes import model_indexes
+from analyzer.sql import ident
+
+LOG = logger(__name__)
+
+#: Name of the keyword of context.configure() that says where the specs are.
+OPTION = "index_specs"
+
+
+def compare_specs(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityDispatchResult:
+    """Take the drops of managed indexes out of what Alembic found, and add what the specs ask for.
+
+    Raises DeployError, which Alembic prints as one line.
+    """
+    directory, connection = specs_directory(context), context.connection
+    if directory is not None and connection is not None:
+        try:
+            _compare(context, connection, load_specs(directory), upgrade_ops)
+        except DeployError:
+            raise
+        except TwindexError as error:
+            raise DeployError(str(error)) from error
+    return PriorityDispatchResult.CONTINUE
+
+
+def refuse_drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityDispatchResult:
+    """Make sure that no managed index is dropped because the comparison above was left out.
+
+    Raises DeployError.
+    """
+    directory = specs_directory(context)
+    if directory is not None:
+        named = _named(load_specs(directory))
+        dropped = sorted(name for _, name in _drops(context, upgrade_ops) if name in named)
+        if dropped:
+            raise DeployError(
+                f"autogenerate would drop {'.'.join(dropped[0])}, which {directory} declares: its comparison is "
+                'switched off; in env.py, configure autogenerate_plugins with "alembic.autogenerate.*"'
+            )
+    return PriorityDispatchResult.CONTINUE
+
+
+def specs_directory(context: AutogenContext) -> Path | None:
+    """Find the specs: `context.configure(index_specs=…)`, else [tool.twindex] beside alembic.ini; None without any.
+
+    `index_specs=False` says that this database has none.
+    """
+    configured = context.opts.get(OPTION)
+    if configured is not None:
+        return Path(configured) if configured else None
+    found = _settings(context).specs
+    return found if is_directory(found) else None
+
+
+def _settings(context: AutogenContext) -> Config:
+    alembic = context.migration_context.environment_context
+    file = alembic.config.config_file_name if alembic is not None else None
+    return load_config(Path(file).parent if file is not None else None)
+
+
+def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, upgrade_ops: UpgradeOps) -> None:
+    _check_connection(context, connection)
+    moving = {_name(context, schema, table) for schema, table in _changing(upgrade_ops)}
+    for table in sorted({(s.schema, s.table) for s in specs.specs} & moving):
+        LOG.warning(
+            "%s or its columns change first, so its specs wait; run autogenerate again after alembic upgrade",
+            ident(*table),
+        )
+    waiting = SpecSet(
+        specs=tuple(spec for spec in specs.specs if (spec.schema, spec.table) not in moving),
+        managed={table: where for table, where in specs.managed.items() if table not in moving},
+    )
+    live = Live(connection, waiting.specs)
+    refuse_declared_twice(model_indexes(context.sorted_tables, _default_schema(context)), specs, live)
+    found = changes(waiting, live.objects(), live.canonical, live.rows)
+    partitioned = {name for name, table in live.tables.items() if table.kind == "p"}
+    for change in found:
+        what = "index" if isinstance(change.definition, IndexDef) else "statistics object"
+        LOG.info("Detected %s to %s: %s", what, change.kind, change.definition.qualified_name)
+    _prune(context, upgrade_ops, specs, found)
+    refused = refused_codes(project=_settings(context).refuse_hazards)
+    upgrade_ops.ops.extend(operations_of(found, deparse=live.deparse, partitioned=partitioned, refused=refused))
+    keep_apart(context)
+
+
+def _check_connection(context: AutogenContext, connection: Connection) -> None:
+    """Say early what would only fail in the deploy."""
+    if connection.dialect.paramstyle != "pyformat":
+        raise DeployError(
+            f"twindex compares through psycopg 3 or psycopg2, and env.py connects through {connection.dialect.driver}; "
+            "use a URL that begins with postgresql+psycopg://, which serves create_async_engine() too"
+        )
+    # Alembic's own name for it is private, and the only one there is once its comparison has begun a transaction.
+    if getattr(context.migration_context, "_in_external_transaction", False):
+        LOG.warning(
+            "the connection was in a transaction before context.configure(), in which no index can be built "
+            "concurrently: alembic upgrade will refuse; in env.py, run no statement before configure() and use "
+            "engine.connect() instead of begin()"
+        )
+
+
+def _prune(context: AutogenContext, upgrade_ops: UpgradeOps, specs: SpecSet, found: Collection[Change]) -> None:
+    """Remove the drops of indexes that are ours to keep or to drop."""
+    existing = (change.current.definition for change in found if change.current is not None)
+    ours = _named(specs) | {(each.schema, each.name) for each in existing if isinstance(each, IndexDef)}
+    drops = {id(op) for op, name in _drops(context, upgrade_ops) if name in ours or _on(context, op) in specs.managed}
+    for container in (upgrade_ops, *_containers(upgrade_ops)):
+        container.ops[:] = [op for op in container.ops if id(op) not in drops]
+    upgrade_ops.ops[:] = [op for op in upgrade_ops.ops if not isinstance(op, OpContainer) or op.ops]
+
+
+def _named(specs: SpecSet) -> frozenset[QualifiedName]:
+    return frozenset(QualifiedName(spec.schema, spec.spec.name) for spec in specs.indexes)
+
+
+def _drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> Iterator[tuple[DropIndexOp, QualifiedName]]:
+    for container in (upgrade_ops, *_containers(upgrade_ops)):
+        for op in container.ops:
+            if isinstance(op, DropIndexOp):
+                yield op, _name(context, op.schema, str(op.index_name))
+
+
+def _on(context: AutogenContext, op: DropIndexOp) -> QualifiedName:
+    return _name(context, op.schema, op.table_name or "")
+
+
+def _containers(upgrade_ops: UpgradeOps) -> Iterator[OpContainer]:
+    return (op for op in upgrade_ops.ops if isinstance(op, OpContainer))
+
+
+def _changing(upgrade_ops: UpgradeOps) -> Iterator[tuple[str | None, str]]:
+    """Yield the tables that come, go or get other columns: only then is known what can be indexed."""
+    for op in upgrade_ops.ops:
+        match op:
+            case CreateTableOp() | DropTableOp():
+                yield op.schema, op.table_name
+            case ModifyTableOps() if any(_of_columns(each) for each in op.ops):
+                yield op.schema, op.table_name
+            case _:
+                pass
+
+
+def _of_columns(op: MigrateOperation) -> bool:
+    if isinstance(op, AlterColumnOp):
+        return op.modify_type is not None or op.modify_name is not None
+    return isinstance(op, AddColumnOp | DropColumnOp)
+
+
+def _name(context: AutogenContext, schema: str | None, name: str) -> QualifiedName:
+    return QualifiedName(schema or _default_schema(context), name)
+
+
+def _default_schema(context: AutogenContext) -> str:
+    return context.dialect.default_schema_name or "public"

@@ -1,0 +1,227 @@
+"""Write an Alembic revision from the specs: their steps and nothing else."""
+
+import argparse
+import configparser
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config, MessagingOptions
+from alembic.operations import MigrateOperation
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError, format_as_comma
+
+from analyzer import stdout
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Snapshot
+from analyzer.errors import InputError
+from analyzer.migrate.hazards import HazardCode, refuse_hazards
+from analyzer.migrate.message import docstring, refuse_code
+from analyzer.migrate.operations import (
+    IMPORT,
+    OPERATIONS,
+    ObjectOperation,
+    TableOperations,
+    beside_each_other,
+    render_operation,
+)
+from analyzer.migrate.plan.revision_ids import following
+from analyzer.migrate.plan.statistics_steps import StatisticsSteps, plan_statistics
+from analyzer.migrate.plan.steps import Action, Step, plan_index
+from analyzer.objects.definition import Definition, kind_of
+from analyzer.objects.index import IndexDef
+from analyzer.objects.statistics import StatisticsDef
+from analyzer.paths import is_file
+from analyzer.specs.diff import Canonical, Change, changes
+from analyzer.specs.existing import existing_objects
+from analyzer.specs.file import load_specs
+from analyzer.sql import ident
+
+#: pg_get_indexdef or pg_get_statisticsobjdef of a definition.
+Deparse = Callable[[Definition], str]
+
+#: What Alembic tells a template besides.
+_FACTS: dict[str, Any] = {
+    "down_revision": None,
+    "create_date": "",
+    "comma": format_as_comma,
+    "branch_labels": None,
+    "depends_on": None,
+}
+
+
+def revise(
+    snapshot: Snapshot,
+    specs_dir: Path,
+    config: Path | Config,
+    *,
+    message: str,
+    canonical: Canonical,
+    deparse: Deparse | None = None,
+    refused: Collection[HazardCode] = (),
+) -> Path | None:
+    """Write the revision that makes the captured database agree with the specs; None when it does already.
+
+    `canonical` gives a definition as a server understands it, `deparse` as it prints one.
+    Raises HazardError when a step has a hazard that is refused.
+    """
+    specs = load_specs(specs_dir)
+    found = changes(specs, existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows)
+    partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
+    if not found:
+        return None
+    return write_revision(config, message, found, deparse=deparse, partitioned=partitioned, refused=refused)
+
+
+@stdout.diverted()  # the project's revisions are loaded, and its hooks run on the new one
+def write_revision(
+    config: Path | Config,
+    message: str,
+    found: Sequence[Change],
+    *,
+    deparse: Deparse | None = None,
+    partitioned: Collection[tuple[str, str]] = (),
+    refused: Collection[HazardCode] = (),
+) -> Path:
+    """Write one revision on top of the project's head, by the project's own template, and return its path.
+
+    `deparse` gives what a server prints of a definition; `partitioned` tables are (schema, name).
+    Raises InputError when Alembic cannot write it: no configuration, several heads, no script location;
+    HazardError, before anything is written.
+    """
+    operations = operations_of(found, deparse=deparse, partitioned=partitioned, refused=refused)
+    try:
+        directory = ScriptDirectory.from_config(_alembic_config(config))
+        directory.messaging_opts = MessagingOptions(quiet=True)
+        identifier, written = _next_id(directory), docstring(message)
+        body: dict[str, Any] = {
+            "imports": IMPORT,
+            "upgrades": _body(operations),
+            "downgrades": _body([operation.reverse() for operation in reversed(operations)]),
+        }
+        refuse_code(Path(directory.dir) / "script.py.mako", written, _FACTS | body | {"up_revision": identifier})
+        script = directory.generate_revision(identifier, written, **body)
+    except (CommandError, configparser.Error) as error:
+        raise InputError(f"Alembic cannot write a revision: {error}") from error
+    if script is None:
+        raise InputError("Alembic wrote a revision that it cannot read back; check script.py.mako")
+    return Path(script.path)
+
+
+def operations_of(
+    found: Sequence[Change],
+    *,
+    deparse: Deparse | None,
+    partitioned: Collection[tuple[str, str]] = (),
+    refused: Collection[HazardCode] = (),
+) -> tuple[MigrateOperation, ...]:
+    """Return the operations that make the changes: those of indexes, then those of statistics, by table.
+
+    So the ANALYZE that ends the latter fills the statistics of new indexes on expressions as well.
+    Raises HazardError when a step has a hazard that is refused.
+    """
+    indexes = tuple(
+        _index_step(change, change.definition, deparse, partitioned)
+        for change in _ordered(found)
+        if isinstance(change.definition, IndexDef)
+    )
+    by_table: dict[tuple[str, str], list[Change]] = {}
+    for change in _ordered(found):
+        if isinstance(change.definition, StatisticsDef):
+            by_table.setdefault((change.definition.schema, change.definition.table), []).append(change)
+    statistics = tuple(plan_statistics(each, deparse) for each in by_table.values())
+    actions = [(step, step.forward) for each in (indexes, *(plan.steps for plan in statistics)) for step in each]
+    actions += [(plan.steps[0], plan.analyze) for plan in statistics if plan.analyze is not None]
+    refuse_hazards(((_described(step, action), action.hazards) for step, action in actions), refused)
+    return (*map(operation, indexes), *map(_of_statistics, statistics))
+
+
+def _described(step: Step, action: Action) -> str:
+    return f"{action.verb} {ident(step.schema, action.name)} on {ident(step.schema, step.table)}"
+
+
+def _index_step(
+    change: Change, index: IndexDef, deparse: Deparse | None, partitioned: Collection[tuple[str, str]]
+) -> Step:
+    builds = change.kind in {"create", "replace"}
+    # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
+    definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
+    return plan_index(change, index, definition=definition, partitioned=index.full_table in partitioned)
+
+
+def _of_statistics(plan: StatisticsSteps) -> TableOperations:
+    forward = [operation(step) for step in plan.steps]
+    back = [operation(Step(schema=s.schema, table=s.table, forward=s.reverse, reverse=s.forward)) for s in plan.steps]
+    back.reverse()
+    first = plan.steps[0]
+    for operations, action in ((forward, plan.analyze), (back, plan.analyze_reversed)):
+        if action is not None:
+            operations.append(_operation(first, action))
+    return TableOperations(forward, back)
+
+
+def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
+    """Put builds before drops, for what takes over should be there first; but a name has to be free to be taken."""
+
+    def name(change: Change) -> tuple[str, str, str]:
+        return kind_of(change.definition), change.definition.schema, change.definition.name
+
+    wanted = {name(change) for change in found if change.kind != "drop"}
+
+    def place(change: Change) -> int:
+        if change.kind == "drop":
+            return 0 if name(change) in wanted else 4
+        # Creations follow each other, so that they can be built side by side.
+        return {"rename": 1, "alter": 1, "create": 2}.get(change.kind, 3)
+
+    return tuple(sorted(found, key=place))
+
+
+def _alembic_config(config: Path | Config) -> Config:
+    if isinstance(config, Config):
+        return config
+    if not is_file(config):
+        raise InputError(f"{config} does not exist; run in the project's directory or use --config FILE")
+    return Config(config, toml_file=config.parent / "pyproject.toml", cmd_opts=argparse.Namespace(quiet=True))
+
+
+def _next_id(directory: ScriptDirectory) -> str:
+    heads = directory.get_heads()
+    taken = {script.revision for script in directory.walk_revisions()}
+    return following(heads[0] if len(heads) == 1 else None, taken)
+
+
+def _body(operations: Sequence[MigrateOperation]) -> str:
+    """Join operations to the body of a function, its first line not indented, as script.py.mako wants it."""
+    text = "\n".join(render_operation(operation) for operation in beside_each_other(operations))
+    return text.replace("\n", "\n    ")
+
+
+def operation(step: Step) -> ObjectOperation:
+    """Return a step as the operation of a revision, which knows what undoes it."""
+    return _operation(step, step.forward, _operation(step, step.reverse))
+
+
+def _operation(step: Step, action: Action, reverse: ObjectOperation | None = None) -> ObjectOperation:
+    return OPERATIONS[action.verb](
+        action.name,
+        step.table,
+        schema=step.schema,
+        sql=action.sql,
+        new_name=action.new_name,
+        definition=action.definition,
+        attributes=action.attributes,
+        lock_timeout=_duration(action.lock_timeout_ms),
+        settings=dict(action.settings),
+        hazards=tuple(str(hazard) for hazard in action.hazards),
+        reverse_op=reverse,
+    )
+
+
+def _duration(milliseconds: int) -> str:
+    """Write a timeout as PostgreSQL prints it."""
+    for unit, size in (("min", 60_000), ("s", 1_000)):
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"

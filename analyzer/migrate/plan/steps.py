@@ -1,0 +1,211 @@
+"""Turn the change of an index into a step: the statements a revision runs, with timeouts, hazards and reverse.
+
+`Action` and `Step` are those of every kind of object; `statistics_steps` makes those of statistics.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from analyzer.documents.snapshot import Index
+from analyzer.migrate.hazards import Hazard, HazardCode
+from analyzer.objects.index import IndexDef
+from analyzer.specs.diff import Change
+from analyzer.specs.file import is_index
+from analyzer.sql import render_text
+
+#: The operations of a revision, as in `op.<verb>`.
+Verb = Literal[
+    "build_index", "replace_index", "drop_index_online", "rename_index", "alter_index",
+    "create_statistics", "replace_statistics", "drop_statistics", "rename_statistics", "alter_statistics",
+    "analyze_table",
+]  # fmt: skip
+
+#: A concurrent build waits for every older transaction of its database; cut short it leaves an INVALID index.
+BUILD_LOCK_TIMEOUT_MS = 600_000
+#: What waits for less is repeated with the next run; a long wait only queues others behind it.
+SHORT_LOCK_TIMEOUT_MS = 5_000
+
+_DROP_HAZARDS = (
+    Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the table; waits for transactions that use it"),
+    Hazard(HazardCode.INDEX_DROPPED, "queries that used the index get another plan"),
+)
+_PARTITIONED_DROP_HAZARDS = (
+    Hazard(
+        HazardCode.LOCK,
+        "ACCESS EXCLUSIVE on the table and its partitions for a moment; queues reads and writes behind it",
+    ),
+    Hazard(HazardCode.INDEX_DROPPED, "queries that used the index get another plan"),
+)
+_SHORT_HAZARDS = (
+    Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the index for a moment; blocks no reads or writes"),
+)
+_RENAME_HAZARDS = (
+    *_SHORT_HAZARDS,
+    Hazard(HazardCode.INDEX_RENAMED, "hints and monitoring that name the index need the new name"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """What is done to one object, in one direction."""
+
+    verb: Verb
+    #: The object by the name it has beforehand; of an ANALYZE the table.
+    name: str
+    #: The statement; empty for an alter, which has attributes only.
+    sql: str
+    lock_timeout_ms: int
+    #: What it does to others while it runs and afterwards.
+    hazards: tuple[Hazard, ...]
+    #: The object to be there afterwards, as a server has printed it, when one has.
+    definition: str | None = None
+    #: Name afterwards, of a rename.
+    new_name: str | None = None
+    #: Statements that follow: comment and statistics targets.
+    attributes: tuple[str, ...] = ()
+    #: Settings of the building session.
+    settings: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One action of a revision and the one that undoes it."""
+
+    schema: str
+    table: str
+    forward: Action
+    reverse: Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """An index as it is, or as it is to be."""
+
+    index: IndexDef
+    definition: str | None
+    comment: str | None = None
+    statistics: tuple[tuple[int, int], ...] = ()
+
+
+def plan_index(change: Change, index: IndexDef, *, definition: str | None = None, partitioned: bool = False) -> Step:
+    """Plan the change of an index; `definition` is its pg_get_indexdef as wanted, when a server has printed it.
+
+    On a partitioned table the statement makes the parent's index, and the executor each partition's.
+    """
+    wanted = _Side(index=index, definition=definition, comment=change.comment, statistics=change.statistics)
+    settings = change.spec.spec.build.settings() if change.spec and is_index(change.spec) else ()
+    current = change.current
+    if not isinstance(current, Index) or change.kind == "create":
+        forward = _build(wanted, None, settings, partitioned=partitioned)
+        return _step(wanted, forward, _drop(wanted.index, partitioned=partitioned))
+    before = _Side(
+        index=current.definition,
+        definition=current.ddl,
+        comment=current.comment,
+        statistics=current.statistics_targets,
+    )
+    match change.kind:
+        case "drop":
+            back = _build(before, None, settings, partitioned=partitioned)
+            return _step(before, _drop(before.index, partitioned=partitioned), back)
+        case "rename":
+            return _step(wanted, _rename(before, wanted), _rename(wanted, before))
+        case "alter":
+            return _step(wanted, _alter(before, wanted), _alter(wanted, before))
+        case _:
+            back = _build(before, wanted, settings, partitioned=partitioned)
+            return _step(wanted, _build(wanted, before, settings, partitioned=partitioned), back)
+
+
+def create_sql(index: IndexDef, *, partitioned: bool) -> str:
+    """Write the statement of a build: concurrent, or ON ONLY a partitioned table, whose index others complete."""
+    if not partitioned:
+        return index.ddl(concurrently=True)
+    return render_text(f"index/create_{index.method}", index=index, concurrently=False, if_not_exists=False, only=True)
+
+
+def _step(side: _Side, forward: Action, reverse: Action) -> Step:
+    return Step(schema=side.index.schema, table=side.index.table, forward=forward, reverse=reverse)
+
+
+def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str], ...], *, partitioned: bool) -> Action:
+    return Action(
+        verb="build_index" if replaced is None else "replace_index",
+        name=side.index.name,
+        sql=create_sql(side.index, partitioned=partitioned),
+        lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS,
+        hazards=tuple(_build_hazards(side.index, replaces=replaced is not None, partitioned=partitioned)),
+        definition=side.definition,
+        attributes=tuple(_attributes(side, side.index.name)),
+        settings=settings,
+    )
+
+
+def _drop(index: IndexDef, *, partitioned: bool) -> Action:
+    return Action(
+        verb="drop_index_online",
+        name=index.name,
+        sql=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=not partitioned),
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_PARTITIONED_DROP_HAZARDS if partitioned else _DROP_HAZARDS,
+    )
+
+
+def _rename(before: _Side, after: _Side) -> Action:
+    old, new = before.index, after.index
+    return Action(
+        verb="rename_index",
+        name=old.name,
+        new_name=new.name,
+        sql=render_text("online/rename_index", schema=old.schema, name=old.name, new_name=new.name),
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_RENAME_HAZARDS,
+        attributes=tuple(_attributes(after, new.name, before)),
+    )
+
+
+def _alter(before: _Side, after: _Side) -> Action:
+    return Action(
+        verb="alter_index",
+        name=after.index.name,
+        sql="",
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_SHORT_HAZARDS,
+        attributes=tuple(_attributes(after, after.index.name, before)),
+    )
+
+
+def _attributes(side: _Side, name: str, before: _Side | None = None) -> Iterator[str]:
+    """Write what gives an index its comment and statistics targets, and takes away those it had before."""
+    schema = side.index.schema
+    if side.comment != (before.comment if before else None):
+        yield render_text("index/comment", schema=schema, name=name, comment=side.comment)
+    targets: Mapping[int, int] = dict(side.statistics)
+    had: Mapping[int, int] = dict(before.statistics) if before else {}
+    for position in sorted({*targets, *had}):
+        target = targets.get(position, -1)
+        if target != had.get(position, -1):
+            yield render_text("index/set_statistics", schema=schema, name=name, position=position, target=target)
+
+
+def _build_hazards(index: IndexDef, *, replaces: bool, partitioned: bool) -> Iterator[Hazard]:
+    if partitioned:
+        yield Hazard(
+            HazardCode.LOCK,
+            "SHARE UPDATE EXCLUSIVE on each partition in turn; awaits older transactions, blocks no writes",
+        )
+        yield Hazard(
+            HazardCode.LOCK, "SHARE on the table alone for a moment, for this statement; queues writes behind it"
+        )
+        yield Hazard(HazardCode.INDEX_BUILD, "reads every partition twice, builds and attaches an index for each")
+    else:
+        yield Hazard(
+            HazardCode.LOCK,
+            "SHARE UPDATE EXCLUSIVE on the table; waits for older transactions, blocks no reads or writes",
+        )
+        yield Hazard(HazardCode.INDEX_BUILD, "reads the whole table twice")
+    if index.unique:
+        yield Hazard(HazardCode.UNIQUE, "fails on duplicates and leaves an INVALID index")
+    if replaces:
+        yield Hazard(HazardCode.INDEX_REPLACED, "both indexes need space until the swap")

@@ -1,0 +1,92 @@
+"""IndexDef, the value every stage speaks of.
+
+Its identity is its definition: two indexes of one table that differ only in name are equal. Size, cost, reason and
+state live in records around it.
+"""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.sql import Sql, ident, render_text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """One key of an index: a column or an expression."""
+
+    column: str | None = None
+    #: SQL without the parentheses that CREATE INDEX wants around it.
+    expression: str | None = None
+    #: None means the default operator class of the type; may be schema-qualified.
+    opclass: str | None = None
+    #: Parameters of the operator class, such as siglen, as written.
+    opclass_parameters: tuple[tuple[str, str], ...] = ()
+    #: None means the collation of the column.
+    collation: str | None = None
+    descending: bool = False
+    #: None means PostgreSQL's default: last when ascending, first when descending.
+    nulls: Literal["first", "last"] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.column is None) == (self.expression is None):
+            raise ValueError("a key is either a column or an expression")
+        if self.nulls == ("first" if self.descending else "last"):
+            object.__setattr__(self, "nulls", None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexDef:
+    """The definition of one index."""
+
+    schema: str
+    table: str
+    name: str = field(compare=False)
+    method: str = "btree"
+    keys: tuple[Key, ...]
+    include: tuple[str, ...] = ()
+    #: Predicate of a partial index, without the word WHERE.
+    where: str | None = None
+    unique: bool = False
+    nulls_not_distinct: bool = False
+    #: Storage parameters as written, sorted by name.
+    parameters: tuple[tuple[str, str], ...] = ()
+    tablespace: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parameters", tuple(sorted(self.parameters)))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Key columns in order, expressions left out."""
+        return tuple(key.column for key in self.keys if key.column is not None)
+
+    @property
+    def full_name(self) -> QualifiedName:
+        """The index's name with its schema, unquoted."""
+        return QualifiedName(self.schema, self.name)
+
+    @property
+    def full_table(self) -> QualifiedName:
+        """The table's name with its schema, unquoted."""
+        return QualifiedName(self.schema, self.table)
+
+    @property
+    def qualified_table(self) -> Sql:
+        """The table's name, quoted and qualified."""
+        return ident(self.schema, self.table)
+
+    @property
+    def qualified_name(self) -> Sql:
+        """The index's name, quoted and qualified."""
+        return ident(self.schema, self.name)
+
+    def renamed(self, name: str) -> "IndexDef":
+        """Return the same definition under another name."""
+        return replace(self, name=name)
+
+    def ddl(self, *, concurrently: bool = False, if_not_exists: bool = False) -> str:
+        """Render CREATE INDEX through the template of its access method."""
+        return render_text(
+            f"index/create_{self.method}", index=self, concurrently=concurrently, if_not_exists=if_not_exists
+        )

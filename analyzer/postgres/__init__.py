@@ -1,0 +1,1 @@
+"""What PostgreSQL is, without a snapshot: its tokens, names, pages, access methods, versions."""

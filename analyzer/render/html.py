@@ -1,0 +1,160 @@
+"""Render the report as one HTML page that loads nothing."""
+
+import base64
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from pydantic import JsonValue
+
+from analyzer.documents.proposals import HelpedStatement
+from analyzer.documents.report import Report
+from analyzer.render import units
+from analyzer.render.plan import Node, compare_plans
+from analyzer.render.provenance import blind_spots
+from analyzer.render.table_rows import Row, headline, waterfall, without_table, workload_rows
+from analyzer.visible import visible_block
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+#: Rows of the statement table; a browser sorts and filters so many at once.
+MOST_ROWS = 1_000
+_MOST_BARS = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bar:
+    """One statement of the time chart; widths are 0 to 100."""
+
+    #: None for the bar that sums up the rest.
+    id: str | None
+    label: str
+    before_ms: float
+    after_ms: float | None
+    before_width: float
+    after_width: float | None
+    share: float
+    regressed: bool
+
+
+def render_html(report: Report) -> str:
+    """Render the page; the same report gives the same bytes."""
+    rows = workload_rows(report)
+    totals, checked = report.totals, report.verification
+    style, script = _asset("report.css"), _asset("report.js")
+    verified = {statement.id: statement for statement in checked.statements} if checked else {}
+    return _environment().get_template("report.html.jinja").render(
+        report=report,
+        headline=headline(report),
+        predicted=totals.cost_before / totals.cost_after if totals.cost_before and totals.cost_after else None,
+        built=any(proposal.built for proposal in report.proposals),
+        regressions=[verified[identity] for identity in checked.regressions] if checked else [],
+        within_noise=[verified[identity] for identity in checked.within_noise] if checked else [],
+        without_table=without_table(report.tableless),
+        bars=_bars(rows),
+        steps=waterfall(report),
+        rows=rows,
+        shown_rows=rows[:MOST_ROWS],
+        row_ids={row.id for row in rows[:MOST_ROWS]},
+        left_off=max(0, len(rows) - MOST_ROWS),
+        blind_spots=blind_spots(report),
+        style=Markup(style),  # noqa: S704 - our own file
+        script=Markup(script),  # noqa: S704 - our own file
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )  # fmt: skip
+
+
+def _bars(rows: tuple[Row, ...]) -> tuple[Bar, ...]:
+    shown, rest = rows[:_MOST_BARS], rows[_MOST_BARS:]
+    rest_ms = sum(row.total_ms for row in rest)
+    known = [row.total_ms_after for row in rest]
+    rest_after = sum(after for after in known if after is not None) if None not in known else None
+    entries = [
+        (row.id, units.one_line(row.query, at_most=90), row.total_ms, row.total_ms_after, row.share, row.regressed)
+        for row in shown
+    ]
+    scale = max((max(before, after or 0) for _, _, before, after, _, _ in entries), default=0) or 1
+
+    def width(value: float | None) -> float | None:
+        return None if value is None else round(min(value / scale, 1) * 100, 3)
+
+    bars = [
+        Bar(id=identity, label=label, before_ms=before, after_ms=after, before_width=width(before) or 0,
+            after_width=width(after), share=share, regressed=regressed)
+        for identity, label, before, after, share, regressed in entries
+    ]  # fmt: skip
+    if rest:
+        bars.append(
+            Bar(id=None, label=f"{units.plural(len(rest), 'other statement')}", before_ms=rest_ms, after_ms=rest_after,
+                before_width=width(rest_ms) or 0, after_width=width(rest_after), share=sum(row.share for row in rest),
+                regressed=False)
+        )  # fmt: skip
+    return tuple(bars)
+
+
+def _compare(statement: HelpedStatement) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+    return compare_plans(statement.plan_before, statement.plan_after)
+
+
+def _raw_json(plan: JsonValue) -> str:
+    return visible_block(json.dumps(plan, indent=2, ensure_ascii=False))
+
+
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "compare": _compare,
+    "raw_json": _raw_json,
+    "size": units.size,
+    "duration": units.duration,
+    "seconds": units.seconds,
+    "share": units.share,
+    "signed_share": units.signed_share,
+    "ratio": units.ratio,
+    "cheaper": units.cheaper,
+    "predicted": units.predicted,
+    "cost": units.cost,
+    "count": units.count,
+    "plural": units.plural,
+    "moment": units.moment,
+    "server": units.server,
+    "printable": visible_block,
+    "one_line": units.one_line,
+}
+
+
+def _shown(value: object) -> object:
+    """Show what steers a terminal or turns the direction of a line; what is markup already is ours."""
+    return visible_block(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    env = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        finalize=_shown,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= _FILTERS
+    return env
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    text = (TEMPLATES / name).read_text(encoding="utf-8")
+    if re.search(r"</(style|script)", text, re.IGNORECASE):
+        raise AssertionError(f"{name} would end its own element")
+    return text
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

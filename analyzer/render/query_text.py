@@ -1,0 +1,192 @@
+"""The query-text switch: how much of the statements a document shows to those who read it."""
+
+import re
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from pydantic import JsonValue
+
+from analyzer.capture.literals import UnreadableStatementError, check_strings
+from analyzer.documents.findings import Finding
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
+from analyzer.documents.report import Report, Statement
+from analyzer.documents.schema import Document
+from analyzer.documents.verification import Verification, VerifiedStatement
+from analyzer.documents.whatif import WhatifDocument, WhatifStatement
+from analyzer.postgres.lex import IncompleteError, TooLongError, lex, significant
+
+#: full: as captured. normalised: every constant becomes `?`. hash: no text at all, the fingerprint instead.
+QueryText = Literal["full", "normalised", "hash"]
+
+D = TypeVar("D", bound=Document)
+S = TypeVar("S", Statement, HelpedStatement, VerifiedStatement, WhatifStatement)
+
+_PLAN_NUMBERS = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width", "Workers Planned", "Planned Partitions")
+#: What of a plan comes from the catalog or from the planner, and not from the text of the query.
+_PLAN_FACTS = frozenset((
+    *_PLAN_NUMBERS, "Async Capable", "Disabled", "Index Name", "Inner Unique", "Join Type", "Node Type", "Operation",
+    "Parallel Aware", "Parent Relationship", "Partial Mode", "Relation Name", "Scan Direction", "Schema", "Single Copy",
+    "Strategy",
+))  # fmt: skip
+#: Names that a query gives and that hold no constant.
+_PLAN_NAMES = frozenset(("Alias", "CTE Name", "Function Name", "Subplan Name", "Tuplestore Name"))
+_QUERY_IN_PROSE = re.compile(
+    r"\b(select\b.+\bfrom|update\b.+\bset|insert\s+into|delete\s+from|merge\s+into|with\s+\w+\s+as\s*\()\b.*",
+    re.IGNORECASE | re.DOTALL,
+)
+#: PostgreSQL ends a message about a value it cannot read with that value.
+_QUOTED_VALUE = re.compile(r': "[^"]*"')
+_QUOTED = re.compile(r'"[^"]*"')
+
+
+def with_query_text(document: D, show: QueryText) -> D:
+    """Return the document with its statements, and all that quotes them, shown as far as asked."""
+    if show == "full":
+        return document
+    return _Redactor(document, show).document(document)
+
+
+def normalise(query: str, *, is_recorded: bool = True) -> str:
+    """Replace every constant of a query by `?` and drop its comments; what cannot be read as SQL is withheld whole.
+
+    A recorded statement comes from a session with settings of its own, an expression of a plan from a twin.
+    """
+    try:
+        tokens = significant(lex(query))
+        if is_recorded:
+            check_strings(query, tokens)
+    except (TooLongError, UnreadableStatementError) as error:
+        return f"(withheld: {error})"
+    except IncompleteError:
+        return "(withheld: cannot be read as SQL)"
+    parts: list[str] = []
+    position = 0
+    for token in tokens:
+        gap = query[position : token.start]
+        parts.append(" " if gap.strip() else gap)
+        parts.append("?" if token.kind in ("string", "number") else token.text)
+        position = token.end
+    return "".join(parts).strip()
+
+
+def _normalise_expression(text: str) -> str:
+    return normalise(text, is_recorded=False)
+
+
+class _Redactor:
+    """Rewrites one document; knows the texts of its statements, so that prose cannot quote them either."""
+
+    def __init__(self, document: Document, show: QueryText) -> None:
+        self._normalised = show == "normalised"
+        texts = {query: identity for identity, query in _statements(document)}
+        texts |= {" ".join(query.split()): identity for query, identity in texts.items()}
+        self._texts = sorted(texts.items(), key=lambda item: (-len(item[0]), item))
+
+    def document(self, document: D) -> D:
+        update: dict[str, object] = {
+            "not_examined": tuple(self._gap(gap) for gap in document.not_examined),
+        }
+        if isinstance(document, WhatifDocument):
+            update["statements"] = tuple(self._statement(statement) for statement in document.statements)
+        else:
+            update["proposals"] = tuple(self._proposal(proposal) for proposal in document.proposals)
+            update["not_proposed"] = tuple(
+                refused.model_copy(update={"reason": self._prose(refused.reason)}) for refused in document.not_proposed
+            )
+        if isinstance(document, Report):
+            update["statements"] = tuple(self._statement(statement) for statement in document.statements)
+            update["verification"] = self._verification(document.verification)
+            update["findings"] = tuple(self._finding(finding) for finding in document.findings)
+        return document.model_copy(update=update)
+
+    def _query(self, query: str, identity: str) -> str:
+        return normalise(query) if self._normalised else f"(statement {identity})"
+
+    def _statement(self, statement: S) -> S:
+        update: dict[str, object] = {"query": self._query(statement.query, statement.id)}
+        if isinstance(statement, HelpedStatement | WhatifStatement):
+            update["plan_before"] = self._plan(statement.plan_before)
+            update["plan_after"] = self._plan(statement.plan_after)
+        if isinstance(statement, WhatifStatement) and statement.error is not None:
+            update["error"] = self._server_message(statement.error)
+        return statement.model_copy(update=update)
+
+    def _proposal(self, proposal: Proposal) -> Proposal:
+        return proposal.model_copy(
+            update={
+                "statements": tuple(self._statement(statement) for statement in proposal.statements),
+                "reason": self._prose(proposal.reason),
+                "caveats": tuple(self._prose(caveat) for caveat in proposal.caveats),
+            }
+        )
+
+    def _verification(self, verification: Verification | None) -> Verification | None:
+        if verification is None:
+            return None
+        statements = tuple(self._statement(statement) for statement in verification.statements)
+        return verification.model_copy(update={"statements": statements})
+
+    def _finding(self, finding: Finding) -> Finding:
+        return finding.model_copy(update={"message": self._prose(finding.message)})
+
+    def _gap(self, gap: NotExamined) -> NotExamined:
+        if gap.query is None:
+            return gap.model_copy(update={"what": self._prose(gap.what), "reason": self._prose(gap.reason)})
+        return gap.model_copy(
+            update={
+                "what": self._prose(gap.what),
+                "reason": self._server_message(gap.reason),
+                "query": normalise(gap.query) if self._normalised else None,
+            }
+        )
+
+    def _server_message(self, message: str) -> str:
+        """Keep the first line, and of it no value; in hash mode no name either, since the query gave it."""
+        line = message.splitlines()[0] if message.strip() else message
+        return (
+            (_QUOTED_VALUE.sub(': "?"', self._prose(line))) if self._normalised else _QUOTED.sub("…", self._prose(line))
+        )
+
+    def _prose(self, text: str) -> str:
+        for query, identity in self._texts:
+            text = text.replace(query, self._query(query, identity))
+        return text if self._normalised else _QUERY_IN_PROSE.sub("(query text withheld)", text)
+
+    def _plan(self, plan: JsonValue) -> JsonValue:
+        if isinstance(plan, list):
+            return [self._plan(part) for part in plan]
+        if not isinstance(plan, dict):
+            return plan
+        return {name: kept for name, value in plan.items() if (kept := self._property(name, value)) is not None}
+
+    def _property(self, name: str, value: JsonValue) -> JsonValue:
+        if name in _PLAN_FACTS:
+            return value
+        if name in {"Plan", "Plans"}:
+            return self._plan(value)
+        if not self._normalised:
+            return None
+        return value if name in _PLAN_NAMES else _map_strings(value, _normalise_expression)
+
+
+def _map_strings(value: JsonValue, change: Callable[[str], str]) -> JsonValue:
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [_map_strings(part, change) for part in value]
+    if isinstance(value, dict):
+        return {name: _map_strings(part, change) for name, part in value.items()}
+    return value
+
+
+def _statements(document: Document) -> tuple[tuple[str, str], ...]:
+    """List (id, query) of every statement a document speaks of."""
+    found: list[tuple[str, str]] = []
+    if not isinstance(document, ProposeDocument):
+        found += [(statement.id, statement.query) for statement in document.statements]
+    if not isinstance(document, WhatifDocument):
+        found += [(s.id, s.query) for proposal in document.proposals for s in proposal.statements]
+    if isinstance(document, Report) and document.verification is not None:
+        found += [(statement.id, statement.query) for statement in document.verification.statements]
+    return tuple(found)

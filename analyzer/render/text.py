@@ -1,0 +1,242 @@
+"""Render documents for a terminal."""
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
+from analyzer.documents.provenance import Provenance
+from analyzer.documents.report import Report
+from analyzer.documents.schema import Document
+from analyzer.documents.verification import VerifiedStatement
+from analyzer.documents.whatif import WhatifDocument, WhatifStatement
+from analyzer.render import units
+from analyzer.render.plan import Node, compare_plans
+from analyzer.render.provenance import as_report, blind_spots
+from analyzer.render.table_rows import Row, headline, without_table, workload_rows
+from analyzer.terminal import page
+
+#: Statements the terminal shows; the other formats show them all.
+_MOST_STATEMENTS = 20
+#: Columns that are left to a statement's text, however narrow the terminal.
+_LEAST_QUERY = 24
+_SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+def render_text(document: Document, *, width: int = 120, colour: bool = False) -> str:
+    """Render a document as text of that many columns; colours only on request."""
+    console = page(width=width, colour=colour)
+    with console.capture() as captured:
+        if isinstance(document, WhatifDocument):
+            _whatif(console, document)
+        else:
+            _report(console, as_report(document) if isinstance(document, ProposeDocument) else document)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
+def _report(console: Console, report: Report) -> None:
+    console.print(Text(headline(report), style="bold"))
+    _provenance(console, report.provenance)
+    _totals(console, report)
+    _regressions(console, report)
+    for position, proposal in enumerate(report.proposals, 1):
+        _proposal(console, position, proposal)
+    if report.not_proposed:
+        _heading(console, f"Examined and not proposed ({len(report.not_proposed):,})")
+        for refused in report.not_proposed:
+            ddl = f"{units.one_line(refused.ddl)}: " if refused.ddl else ""
+            _item(console, f"{ddl}{units.one_line(refused.reason)}")
+    _statements(console, report)
+    _findings(console, report)
+    _blind_spots(console, blind_spots(report))
+
+
+def _provenance(console: Console, source: Provenance) -> None:
+    since = units.moment(source.statements_since)
+    where = f"{source.database} on {units.server(source.server_version)} ({source.server_role})"
+    console.print(Text(units.one_line(f"{where}, captured {units.moment(source.captured_at)} by {source.captured_by}")))
+    console.print(Text(units.one_line(f"statements since {since}; planner: {source.planner}"), style="dim"))
+
+
+def _totals(console: Console, report: Report) -> None:
+    totals, checked = report.totals, report.verification
+    if checked is not None:
+        before, after = units.duration(checked.total_ms_before), units.duration(checked.total_ms_after)
+        gain = units.ratio(checked.speed_up)
+        console.print(Text(f"workload time {before} → {after}, {gain} (measured: {units.one_line(checked.basis)})"))
+        for what, names in (("added", checked.indexes_added), ("dropped", checked.indexes_dropped)):
+            if names:
+                console.print(Text(f"indexes {what}: {units.one_line(', '.join(names))}"))
+    if totals.proposals:
+        costs = f"{units.cost(totals.cost_before)} → {units.cost(totals.cost_after)}"
+        unknown = f", {units.plural(totals.sizes_unknown, 'size')} unknown" if totals.sizes_unknown else ""
+        console.print(Text(f"workload cost {costs} (planner estimate), size {units.size(totals.size_bytes)}{unknown}"))
+
+
+def _regressions(console: Console, report: Report) -> None:
+    if report.verification is None:
+        return
+    known = {statement.id: statement for statement in report.verification.statements}
+    slower = [known[identity] for identity in report.verification.regressions]
+    if slower:
+        text = f"{units.plural(len(slower), 'statement')} became more than 20 % slower:"
+        console.print(Text(text, style="bold red"))
+    else:
+        console.print(Text("no measured statement became more than 20 % slower, noise aside", style="green"))
+    for statement in slower:
+        _item(console, _times(statement), style="red")
+    noise = [known[identity] for identity in report.verification.within_noise]
+    if noise:
+        console.print(Text(f"{units.plural(len(noise), 'statement')} more than 20 % slower within the noise:"))
+    for statement in noise:
+        _item(console, _times(statement), style="dim")
+    apart = [statement for statement in report.verification.statements if statement.deviates]
+    if apart:
+        console.print(Text(f"{units.plural(len(apart), 'statement')} off the prediction by more than a factor of 2:"))
+    for statement in apart:
+        ratios = f"predicted {units.ratio(statement.predicted_ratio)}, measured {units.ratio(statement.ratio)}"
+        why = units.one_line(statement.deviation or "unknown reason")
+        _item(console, f"{ratios}: {why}; {statement.id} {units.one_line(statement.query, at_most=100)}", style="dim")
+
+
+def _times(statement: VerifiedStatement) -> str:
+    times = f"{units.duration(statement.mean_ms_before)} → {units.duration(statement.mean_ms_after)}"
+    calls = units.plural(statement.calls, "call")
+    if statement.calls_after is not None:
+        calls = f"{statement.calls:,} and {units.plural(statement.calls_after, 'call')}"
+    noise = f", noise {units.duration(statement.noise_ms)}" if statement.noise_ms is not None else ""
+    query = units.one_line(statement.query, at_most=160)
+    return f"{times} ({units.ratio(statement.ratio)}; {calls}{noise}) {statement.id} {query}"
+
+
+def _proposal(console: Console, position: int, proposal: Proposal) -> None:
+    gain = units.ratio(proposal.measured_ratio)
+    if proposal.measured_ratio is None:
+        gain = units.predicted(proposal)
+    _heading(console, f"{position}. {units.one_line(proposal.name)}: {gain} ({proposal.evidence})")
+    _sql(console, proposal.ddl)
+    share = units.share(proposal.share_of_time)
+    costs = f"{units.cost(proposal.cost_before)} → {units.cost(proposal.cost_after)}"
+    built = f"built in {units.seconds(proposal.built.build_seconds)}" if proposal.built else "predicted"
+    real = proposal.built.size_bytes if proposal.built else None
+    size = units.size(proposal.size_bytes if real is None else real)
+    for line in (
+        units.one_line(proposal.reason),
+        f"helps {units.plural(len(proposal.statements), 'statement')}, {share} of the time; workload cost {costs}",
+        f"size {size} {built}; lock {proposal.lock_level}; roll back:",
+    ):
+        console.print(Padding(Text(line), (0, 0, 0, 3)))
+    _sql(console, proposal.downgrade_ddl)
+    for caveat in proposal.caveats:
+        console.print(Padding(Text(f"caveat: {units.one_line(caveat)}", style="yellow"), (0, 0, 0, 3)))
+    for statement in proposal.statements:
+        _helped(console, statement)
+
+
+def _helped(console: Console, statement: HelpedStatement) -> None:
+    costs = f"cost {units.cost(statement.cost_before)} → {units.cost(statement.cost_after)}"
+    if statement.mean_ms_after is not None:
+        costs += f", mean {units.duration(statement.mean_ms_before)} → {units.duration(statement.mean_ms_after)}"
+    calls = f"{units.plural(statement.calls, 'call')}, {units.share(statement.share_of_time)}"
+    _item(console, f"{statement.id} ({calls}; {costs}) {units.one_line(statement.query, at_most=240)}", indent=3)
+
+
+def _statements(console: Console, report: Report) -> None:
+    rows = workload_rows(report)
+    if not rows:
+        return
+    _heading(console, f"Statements by time ({len(rows):,})")
+    names = ("Calls", "Mean", "Total", "Share", "Mean after", "Predicted", "Measured")
+    shown = names if report.verification is not None else names[:-1]
+    cells_of = [_cells(row)[: len(shown) + 1] for row in rows[:_MOST_STATEMENTS]]
+    widths = [max(len(cells[n]) for cells in (("", *shown), *cells_of)) for n in range(1, len(shown) + 1)]
+    left = max(_LEAST_QUERY, console.width - sum(widths) - 2 * len(widths))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("Statement", overflow="ellipsis", no_wrap=True, width=left)
+    for name, width in zip(shown, widths, strict=True):
+        table.add_column(name, justify="right", no_wrap=True, width=width)
+    for row, cells in zip(rows, cells_of, strict=False):
+        table.add_row(*(Text(cell) for cell in cells), style="red" if row.regressed else "")
+    console.print(table)
+    if len(rows) > _MOST_STATEMENTS:
+        console.print(Text(f"and {len(rows) - _MOST_STATEMENTS:,} more, in the other formats", style="dim"))
+    if report.tableless:
+        console.print(Text(without_table(report.tableless), style="dim"))
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    return (
+        units.one_line(row.query, at_most=200), units.count(row.calls), units.duration(row.mean_ms),
+        units.duration(row.total_ms), units.share(row.share), units.duration(row.mean_ms_after),
+        "withheld" if row.predicted is None else units.ratio(row.predicted), units.ratio(row.measured),
+    )  # fmt: skip
+
+
+def _findings(console: Console, report: Report) -> None:
+    if not report.checks and not report.findings:
+        return
+    _heading(console, f"Findings ({len(report.findings):,})")
+    for finding in report.findings:
+        where = f" [{finding.file}{f':{finding.line}' if finding.line is not None else ''}]" if finding.file else ""
+        text = f"{finding.severity} {finding.code} {finding.object}: {finding.message}{where}"
+        _item(console, units.one_line(text), style=_SEVERITY_STYLES[finding.severity])
+    for check in report.checks:
+        counts = f"{check.examined:,} examined, {check.skipped:,} skipped, {check.flagged:,} flagged"
+        console.print(Text(f"{check.code}: {counts}", style="dim"))
+
+
+def _blind_spots(console: Console, gaps: tuple[NotExamined, ...]) -> None:
+    _heading(console, f"Not examined ({len(gaps):,})")
+    if not gaps:
+        console.print(Text("nothing was left out"))
+    for gap in gaps:
+        query = f" {units.one_line(gap.query, at_most=240)}" if gap.query else ""
+        _item(console, units.one_line(f"{gap.what}: {gap.reason}") + query)
+
+
+def _whatif(console: Console, document: WhatifDocument) -> None:
+    before, after = document.total_before, document.total_after
+    change = units.cheaper(before / after) if before and after else "withheld"
+    console.print(Text(f"Total cost {units.cost(before)} → {units.cost(after)}, {change}", style="bold"))
+    _provenance(console, document.provenance)
+    for statement in document.statements:
+        _tried(console, statement)
+    _blind_spots(console, blind_spots(document))
+
+
+def _tried(console: Console, statement: WhatifStatement) -> None:
+    _heading(console, f"{statement.id} {units.one_line(statement.query, at_most=240)}")
+    if statement.error is not None:
+        console.print(Text(f"   not planned: {units.one_line(statement.error)}", style="red"))
+        return
+    before, after = compare_plans(statement.plan_before, statement.plan_after)
+    for name, cost, nodes in (("before", statement.cost_before, before), ("after", statement.cost_after, after)):
+        console.print(Text(f"   {name}, cost {units.cost(cost)}", style="bold"))
+        for node in nodes:
+            _node(console, node)
+
+
+def _node(console: Console, node: Node) -> None:
+    costs = "" if node.total_cost is None else f"  (cost {units.cost(node.total_cost)}, {units.count(node.rows)} rows)"
+    role = f"{node.role}: " if node.role else ""
+    indent = 5 + 2 * node.depth
+    label = Text(f"{'*' if node.changed else ' '} {role}{units.one_line(node.label)}{costs}")
+    console.print(Padding(label, (0, 0, 0, indent)))
+    for name, text in node.details:
+        console.print(Padding(Text(units.one_line(f"{name}: {text}"), style="dim"), (0, 0, 0, indent + 4)))
+
+
+def _heading(console: Console, text: str) -> None:
+    console.print()
+    console.print(Text(text, style="bold"))
+
+
+def _sql(console: Console, statement: str) -> None:
+    """Print a statement unbroken, to be copied."""
+    console.print(Text(f"   {units.one_line(statement)};", style="cyan"), soft_wrap=True)
+
+
+def _item(console: Console, text: str, *, style: str = "", indent: int = 0) -> None:
+    console.print(Padding(Text(f"- {text}", style=style), (0, 0, 0, indent)))

@@ -1,0 +1,137 @@
+"""Write numbers for people; nothing outside the renderers humanises."""
+
+from datetime import UTC, datetime
+from typing import Protocol
+
+from analyzer import visible
+
+
+class Predicted(Protocol):
+    """A record with a predicted gain."""
+
+    @property
+    def predicted_ratio(self) -> float | None: ...
+    @property
+    def predicts_time(self) -> bool: ...
+
+
+MISSING = "\N{EN DASH}"
+_TIMES = "\N{MULTIPLICATION SIGN}"
+
+_SIZE_UNITS = ("kB", "MB", "GB", "TB")
+
+
+def size(size_bytes: int | None) -> str:
+    """Write bytes as PostgreSQL's pg_size_pretty() counts them: 1 kB is 1024 bytes."""
+    if size_bytes is None:
+        return MISSING
+    if abs(size_bytes) < 1000:
+        return f"{size_bytes} bytes"
+    value = size_bytes / 1024
+    for unit in _SIZE_UNITS:
+        if abs(value) < 1000:
+            return f"{_short(value)} {unit}"
+        value /= 1024
+    return f"{_short(value)} PB"
+
+
+def duration(milliseconds: float | None) -> str:
+    """Write a time in the unit that keeps it short."""
+    if milliseconds is None:
+        return MISSING
+    if milliseconds < 0.0995:
+        return f"{_short(milliseconds * 1000)} µs"
+    if milliseconds < 999.5:
+        return f"{_short(milliseconds)} ms"
+    seconds = milliseconds / 1000
+    if seconds < 119.5:
+        return f"{_short(seconds)} s"
+    if seconds < 7170:
+        return f"{_short(seconds / 60)} min"
+    return f"{_short(seconds / 3600)} h" if seconds < 172_800 else f"{_short(seconds / 86_400)} d"
+
+
+def seconds(value: float | None) -> str:
+    """Write a time given in seconds."""
+    return MISSING if value is None else duration(value * 1000)
+
+
+def share(value: float | None) -> str:
+    """Write a share, 0 to 1, in percent."""
+    if value is None:
+        return MISSING
+    percent = value * 100
+    if 0 < percent < 0.1:
+        return "< 0.1 %"
+    return f"{percent:.1f} %" if percent < 99.95 else "100 %"
+
+
+def signed_share(value: float) -> str:
+    """Write the change of a share, with its sign."""
+    return f"{'-' if value < 0 else '+'}{share(abs(value))}".replace("-", "\N{MINUS SIGN}").replace("+< ", "< +")
+
+
+def server(version: str) -> str:
+    """Cut `version()` down to product and number."""
+    return " ".join(version.split()[:2]).rstrip(",") or version
+
+
+def ratio(value: float | None) -> str:
+    """Write a ratio of before to after, so that a regression does not look like a gain."""
+    if value is None:
+        return MISSING
+    if value >= 1.05:
+        return f"{_short(value)}{_TIMES} faster"
+    if value > 1 / 1.05:
+        return "unchanged"
+    return f"{_short(1 / value)}{_TIMES} slower"
+
+
+def predicted(record: Predicted) -> str:
+    """Write a predicted gain: of time where times were recorded, else of cost."""
+    return ratio(record.predicted_ratio) if record.predicts_time else cheaper(record.predicted_ratio)
+
+
+def cheaper(value: float | None) -> str:
+    """Write a ratio of costs."""
+    return ratio(value).replace("faster", "cheaper").replace("slower", "more expensive")
+
+
+def cost(value: float | None) -> str:
+    """Write planner units: millions short, thousands separated, decimals only where they matter."""
+    if value is None:
+        return MISSING
+    if abs(value) >= 999_999.5:
+        return f"{value / 1e6:,.1f} M"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"
+
+
+def count(value: float | None) -> str:
+    """Write a count with its thousands separated."""
+    return MISSING if value is None else f"{value:,.0f}"
+
+
+def plural(number: int, noun: str) -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
+def moment(value: datetime | None) -> str:
+    """Write a moment in UTC, whatever zone it came in."""
+    if value is None:
+        return "unknown"
+    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def one_line(text: str, *, at_most: int | None = None) -> str:
+    """Fold white space, and cut what is too long with an ellipsis."""
+    folded = visible.one_line(text)
+    return folded if at_most is None or len(folded) <= at_most else folded[: at_most - 1].rstrip() + "…"
+
+
+def _short(value: float) -> str:
+    """Give three significant digits, two below ten."""
+    if abs(value) >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 0.95 else f"{value:.2g}"

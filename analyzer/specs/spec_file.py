@@ -1,0 +1,51 @@
+"""One file of `index_specs/`: what it may say of its table.
+
+Every kind of object has a section of the file, and the model of its specs stands in SECTIONS.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.specs.fields import Strict, none_is_empty, parse_table, table_text
+from analyzer.specs.index import IndexSpec
+from analyzer.specs.statistics import StatisticsSpec
+
+Spec = IndexSpec | StatisticsSpec
+
+#: In the order of a file.
+SECTIONS: Mapping[str, type[Spec]] = {model.section: model for model in (IndexSpec, StatisticsSpec)}
+
+
+class SpecFile(Strict):
+    """One file of `index_specs/`: the objects declared on one table."""
+
+    model_config = ConfigDict(title="twindex index specs")
+
+    table: Annotated[str, AfterValidator(table_text)] = Field(
+        description='schema.table; names with capitals or spaces in double quotes: \'"Sales"."Order Items"\'.'
+    )
+    manage: Literal["named", "all"] = Field(
+        default="named",
+        description="With all, an index or a statistics object of the table that no spec names is dropped.",
+    )
+    indexes: Annotated[tuple[IndexSpec, ...], BeforeValidator(none_is_empty)] = ()
+    statistics: Annotated[tuple[StatisticsSpec, ...], BeforeValidator(none_is_empty)] = ()
+
+    @property
+    def schema_and_table(self) -> QualifiedName:
+        """Return the table's schema and name, unquoted."""
+        return parse_table(self.table)
+
+    def section(self, name: str) -> tuple[Spec, ...]:
+        """Return the specs of one section."""
+        return self.indexes if name == IndexSpec.section else self.statistics
+
+
+def json_schema() -> str:
+    """Render the JSON Schema of a spec file, as committed in index_specs/schema.json."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | SpecFile.model_json_schema()
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"

@@ -1,0 +1,88 @@
+"""Read the indexes that SQLAlchemy models declare, to find those that a spec declares as well."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Literal, cast
+
+from sqlalchemy import Column, Index, Table
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import ClauseElement
+
+from analyzer.errors import InputError
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.access_methods import METHODS
+
+#: With another style of parameters, per cent signs would be doubled.
+_DIALECT = postgresql.dialect(paramstyle="named")
+
+
+def model_indexes(tables: Iterable[Table], default_schema: str) -> tuple[IndexDef, ...]:
+    """Return the named indexes of tables; `default_schema` is that of tables without one.
+
+    Of what no spec can say, such as a method of an extension unknown here, the name alone counts: it has no keys.
+    """
+    return tuple(_indexes(tables, default_schema))
+
+
+def _indexes(tables: Iterable[Table], default_schema: str) -> Iterator[IndexDef]:
+    for table in tables:
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            if index.name is not None:
+                yield _definition(index, table, table.schema or default_schema)
+
+
+def _definition(index: Index, table: Table, schema: str) -> IndexDef:
+    options = cast("Mapping[str, Any]", index.dialect_options["postgresql"])
+    parameters = cast("Mapping[str, object]", options.get("with") or {})
+    method = str(options.get("using") or "btree").lower()
+    name, where = str(index.name), options.get("where")
+    try:
+        return IndexDef(
+            schema=schema,
+            table=table.name,
+            name=name,
+            method=method,
+            keys=tuple(_keys(index, options.get("ops") or {})) if method in METHODS else (),
+            include=tuple(getattr(column, "name", str(column)) for column in options.get("include") or ()),
+            where=None if where is None else _text(where),
+            unique=bool(index.unique),
+            nulls_not_distinct=bool(options.get("nulls_not_distinct")),
+            parameters=tuple((key, _word(value)) for key, value in parameters.items()),
+            tablespace=options.get("tablespace"),
+        )
+    except (SQLAlchemyError, InputError):
+        return IndexDef(schema=schema, table=table.name, name=name, keys=())
+
+
+def _keys(index: Index, classes: Mapping[str, str]) -> Iterator[Key]:
+    for each in index.expressions:
+        found: Any = each
+        modifiers = set[Any]()
+        while (modifier := getattr(found, "modifier", None)) is not None:
+            modifiers.add(modifier)
+            found = found.element
+        plain = isinstance(found, Column)
+        yield Key(
+            column=str(found.name) if plain else None,
+            expression=None if plain else _text(found),
+            opclass=classes.get(getattr(each, "key", None) or getattr(found, "key", None) or ""),
+            descending=operators.desc_op in modifiers,
+            nulls=_nulls(modifiers),
+        )
+
+
+def _nulls(modifiers: Collection[Any]) -> Literal["first", "last"] | None:
+    if operators.nulls_first_op in modifiers:
+        return "first"
+    return "last" if operators.nulls_last_op in modifiers else None
+
+
+def _text(found: ClauseElement | str) -> str:
+    if isinstance(found, str):
+        return found
+    return str(found.compile(dialect=_DIALECT, compile_kwargs={"include_table": False, "literal_binds": True}))
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,97 @@
+"""Which indexes a twin has beyond the captured ones, and which of all of them its planner sees."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from psycopg import sql
+from psycopg.rows import DictRow
+
+from analyzer.errors import InputError
+from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.twin.hypothetical.add_indexes import Addition, TwinIndex, read_trees
+from analyzer.twin.hypothetical.visibility import Visibility
+from analyzer.twin.survivor import Survivor
+
+
+class Exposure:
+    """The indexes added to a twin and those hidden on it; the same on a server that is built again."""
+
+    def __init__(self, server: Survivor) -> None:
+        self._server = server
+        #: Indexes as they were handed out, in the order they were added.
+        self.added: list[TwinIndex] = []
+        #: By name of an existing index: its table, and its oids as they were handed out.
+        self._dropped: dict[str, tuple[QualifiedName, tuple[int, ...]]] = {}
+        #: Handed-out oids by table: added indexes that are to be seen, existing ones that are not.
+        self._departures: dict[QualifiedName, frozenset[int]] = {}
+        #: Where an oid that was handed out is another one now, because the server was built again.
+        self._current: dict[int, int] = {}
+        self._visibility = Visibility(server.built.inflated.superuser)
+        server.on_rebuilt = self._restore
+
+    def _restore(self) -> None:
+        self._visibility = Visibility(self._server.built.inflated.superuser)
+        self._current = {}
+        rebuilt, _ = self._try_add([each.index for each in self.added]) if self.added else ((), {})
+        for before, now in zip(self.added, rebuilt, strict=True):
+            self._current |= dict(zip(before.oids, now.oids, strict=True))
+        for name, (_, oids) in self._dropped.items():
+            self._current |= dict(zip(oids, (int(row["oid"]) for row in self._known(name)), strict=True))
+
+    def try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:
+        """Add what the server takes, hidden, and return beside it why it rejects the others."""
+        self._server.hold(*(index.ddl() for index in indexes))
+        added, rejected = self._server.surviving(lambda: self._try_add(indexes))
+        self.added += added
+        return added, rejected
+
+    def _try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:
+        addition = Addition(built=self._server.built, snapshot=self._server.snapshot, visibility=self._visibility)
+        return addition.run(indexes), addition.rejected
+
+    def show(
+        self, added: Collection[TwinIndex], *, without: Collection[str], tables: Collection[QualifiedName] | None
+    ) -> None:
+        """Decide which indexes are seen from the next plan on; with `tables` only those of these."""
+        departing = [(index.index.full_table, index.oids) for index in added]
+        departing += [self._existing(name) for name in without]
+        departures: dict[QualifiedName, set[int]] = {
+            each: set() for each in self._departures if tables is None or each in tables
+        }
+        for table, oids in departing:
+            if tables is None or table in tables:
+                departures.setdefault(table, set()).update(oids)
+        self._departures.update((table, frozenset(oids)) for table, oids in departures.items())
+
+    def pending(self) -> sql.SQL | None:
+        """Return the statement that makes the server show what was decided; None where it does."""
+        return self._visibility.change(self._departures_now())
+
+    def settled(self) -> None:
+        """Take note that this statement was run."""
+        self._visibility.changed(self._departures_now())
+
+    def _departures_now(self) -> Mapping[QualifiedName, frozenset[int]]:
+        """Return the departures with the oids that the indexes have on this server."""
+        if not self._current:
+            return self._departures
+        now = self._current
+        return {table: frozenset(now.get(oid, oid) for oid in oids) for table, oids in self._departures.items()}
+
+    def _existing(self, name: str) -> tuple[QualifiedName, tuple[int, ...]]:
+        """Return the table of an existing index, and the oids of its tree; raises InputError if it does not exist."""
+        if name not in self._dropped:
+            self._server.hold(name)
+            tree = self._server.surviving(lambda: self._known(name))
+            root = next((row for row in tree if row["is_root"]), None)
+            if root is None:
+                raise InputError(f"there is no index {name} to drop; name it as schema.name")
+            table = QualifiedName(root["table_schema"], root["table_name"])
+            self._dropped[name] = table, tuple(int(row["oid"]) for row in tree)
+        return self._dropped[name]
+
+    def _known(self, name: str) -> list[DictRow]:
+        """Read the tree of an existing index, which can be hidden from then on."""
+        (tree,) = read_trees(self._server.built.inflated.superuser, [name])
+        self._visibility.know({row["oid"]: row["table_oid"] for row in tree})
+        return tree

@@ -1,0 +1,122 @@
+"""Ask the planner of a twin, at the moment of the capture, and with patience."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+
+from analyzer.db import Connection
+from analyzer.twin.exposure import Exposure
+from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain, explain_together, walk
+from analyzer.twin.schema.clock import asks_clock, freeze_clock, thaw_clock
+from analyzer.twin.server.roles import LIMITS, limit
+from analyzer.twin.survivor import Survivor
+
+#: Statements that may take all the time there is; others have the short one from then on.
+_MOST_CANCELED, _SHORT_TIMEOUT = 2, "3s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the planner answers to one statement."""
+
+    cost: float
+    rows: float
+    tree: PlanTree
+
+    @property
+    def indexes(self) -> frozenset[str]:
+        """Return the names of the indexes the plan uses."""
+        return frozenset(str(node["Index Name"]) for node in walk(self.tree) if "Index Name" in node)
+
+
+class Planner:
+    """The planner of a twin under one configuration of indexes after the other."""
+
+    def __init__(self, server: Survivor, exposure: Exposure) -> None:
+        self._server = server
+        self._exposure = exposure
+        #: Views or policies ask the clock: their plans name the functions that stand for it.
+        self._asks_clock = asks_clock(server.snapshot)
+        #: Statements that ended at the statement timeout.
+        self._canceled = 0
+
+    @property
+    def _connection(self) -> Connection:
+        return self._server.built.inflated.captured
+
+    def plan_all(self, asked: Sequence[Asked]) -> tuple[Plan, ...]:
+        """Plan statements under one configuration, in one round trip where that can be.
+
+        Raises psycopg.Error when the server cannot plan one of them.
+        """
+        self._server.hold(*(each.text for each in asked))
+        try:
+            return self._server.surviving(lambda: self._plan_all(asked))
+        except psycopg.errors.QueryCanceled:
+            self._lose_patience()
+            raise
+
+    def _plan_all(self, asked: Sequence[Asked]) -> tuple[Plan, ...]:
+        self._settle()
+        standing = [Asked(text=freeze_clock(each.text), generic=each.generic) for each in asked]
+        trees = self._planned_together(standing) or self._planned_alone(standing)
+        plans: list[Plan] = []
+        for each, still, tree in zip(asked, standing, trees, strict=True):
+            seen = thaw_clock(tree) if still.text != each.text or self._asks_clock else tree
+            plans.append(Plan(cost=float(tree["Total Cost"]), rows=float(tree["Plan Rows"]), tree=seen))
+        return tuple(plans)
+
+    def _lose_patience(self) -> None:
+        """Give statements less time when several took all of it: there may be thousands of that kind."""
+        self._canceled += 1
+        if not self._server.is_broken():
+            for connection in self._planning:
+                limit(connection, statement_timeout=self._timeout)
+
+    @property
+    def _timeout(self) -> str:
+        return _SHORT_TIMEOUT if self._canceled >= _MOST_CANCELED else LIMITS["statement_timeout"]
+
+    @property
+    def _planning(self) -> tuple[Connection, ...]:
+        """Return the sessions that statements are planned in."""
+        apart = self._server.built.restricted.connection
+        return (self._connection,) if apart is None else (self._connection, apart)
+
+    def _settle(self) -> None:
+        """Put back what a function could have set: then a text that was read as one statement is one, and ends."""
+        for connection in self._planning:
+            if (
+                self._server.choice.has_bodies
+                or connection.info.parameter_status("standard_conforming_strings") != "on"
+            ):
+                limit(connection, statement_timeout=self._timeout)
+
+    def _planned_together(self, asked: Sequence[Asked]) -> list[PlanTree] | None:
+        """Plan in one round trip; None where that cannot be, or an error is to be told apart from the others."""
+        if any(self._server.built.restricted.applies(each.text) for each in asked):
+            return None
+        try:
+            trees = explain_together(
+                self._connection, asked, before=self._exposure.pending(), major=self._server.built.major
+            )
+        except psycopg.Error as error:
+            if self._connection.closed or (len(asked) == 1 and isinstance(error, psycopg.errors.QueryCanceled)):
+                raise
+            return None
+        if trees is not None:
+            self._exposure.settled()
+        return trees
+
+    def _planned_alone(self, asked: Sequence[Asked]) -> list[PlanTree]:
+        if (change := self._exposure.pending()) is not None:
+            self._connection.execute(change, prepare=False)
+            self._exposure.settled()
+        trees: list[PlanTree] = []
+        for each in asked:
+            connection = self._connection
+            if self._server.built.restricted.applies(each.text):
+                connection = self._server.built.restricted.connection or connection
+            trees.append(explain(connection, each.text, generic=each.generic, major=self._server.built.major))
+        return trees

@@ -1,0 +1,220 @@
+"""Find what of a snapshot some statements need, so that a twin need not hold the rest.
+
+Names in their text lead to tables, views and functions, and the texts of those to others. A name that is read too much
+costs a table that is never planned; one that is read too little is an error, or a different plan. So every word counts,
+in strings and function bodies as well, and a function does whatever its schema.
+"""
+
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Constraint, FunctionDef, Relation, Snapshot
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.lex import IncompleteError, lex, significant
+from analyzer.twin.schema.create import NEXTVAL
+
+_WORD = re.compile(r"[^\W\d]\w*")
+_OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
+#: Statements that look for rows that refer to theirs.
+_CHECKED = frozenset({"delete", "update", "merge", "truncate"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    """A name in a text, with what stands before its dot."""
+
+    qualifier: str | None
+    name: str
+
+
+class Reach:
+    """What some statements need of a snapshot; it only grows."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._names = _Names(snapshot)
+        #: What was asked for so far.
+        self.statements: set[str] = set()
+        self._words: set[str] = set()
+        self._tables: set[QualifiedName] = set()
+        self._functions: set[int] = set()
+        for made in snapshot.types:
+            # All of them are built: they are few, and an operator or a function can need one that no text names.
+            self._follow([made.base_type or "", made.default or "", *(text for _, text in made.checks)])
+            self._follow([kind for _, kind in made.attributes])
+
+    def grow(self, statements: Iterable[str]) -> bool:
+        """Add what statements need; return whether that is more than before."""
+        unread = [text for text in statements if text not in self.statements]
+        before = len(self._tables), len(self._functions)
+        for text in unread:
+            self.statements.add(text)
+            found = self._follow([text])
+            if not _CHECKED.isdisjoint(mention.name for mention in _mentions(text)):
+                self._refer(found)
+        return (len(self._tables), len(self._functions)) != before
+
+    def _refer(self, tables: Iterable[QualifiedName]) -> None:
+        """Add the tables whose foreign keys lead to these, and to those: a cascade goes on from one to the next."""
+        pending = list(tables)
+        seen = set(pending)
+        while pending:
+            for relation, _ in self._names.catalog.referencing(*pending.pop()):
+                if (table := relation.full_name) not in seen:
+                    seen.add(table)
+                    pending.append(table)
+        self._follow(list(self._enter_tables(seen)))
+
+    def _follow(self, texts: Iterable[str]) -> set[QualifiedName]:
+        """Add what texts mention and all that leads to; return the tables they mention themselves."""
+        pending = list(texts)
+        first, tables = len(pending), set[QualifiedName]()
+        for place, text in enumerate(pending):  # which grows meanwhile
+            for mention in _mentions(text):
+                self._words.add(mention.name)
+                pending += self._enter_functions(mention.name)
+                found = self._names.tables(mention, anywhere=place >= first and "search_path" in text)
+                pending += self._enter_tables(found)
+                if place < first:
+                    tables |= found
+        return tables
+
+    def _enter_functions(self, name: str) -> Iterator[str]:
+        for position in self._names.functions.get(name, ()):
+            if position not in self._functions:
+                self._functions.add(position)
+                yield self._snapshot.functions[position].definition
+
+    def _enter_tables(self, tables: Iterable[QualifiedName]) -> Iterator[str]:
+        pending = list(tables)
+        while pending:
+            table = pending.pop()
+            if table not in self._tables:
+                self._tables.add(table)
+                pending += self._names.relatives.get(table, ())
+                yield from self._names.texts(table)
+
+    def narrowed(self) -> Snapshot:
+        """Return the snapshot without what is out of reach."""
+        whole, tables = self._snapshot, self._tables
+        indexes = tuple(each for each in whole.indexes if each.definition.full_table in tables)
+        holders = tables | {(each.definition.schema, each.definition.name) for each in indexes}
+        functions = tuple(each for at, each in enumerate(whole.functions) if at in self._functions)
+        spaces = tuple(
+            each.model_copy(update={"relations": tuple(name for name in each.relations if name in holders)})
+            for each in whole.tablespaces
+        )
+        return whole.model_copy(
+            update={
+                "schemas": self._schemas(functions),
+                "functions": functions,
+                "relations": tuple(self._kept(each) for each in whole.relations if each.full_name in tables),
+                "indexes": indexes,
+                "statistics": tuple(row for row in whole.statistics if (row.schema_name, row.relation) in holders),
+                "extended_statistics": tuple(
+                    each for each in whole.extended_statistics if (each.table_schema, each.table) in tables
+                ),
+                "extremes": tuple(each for each in whole.extremes if (each.schema_name, each.table) in tables),
+                "row_security": tuple(each for each in whole.row_security if (each.schema_name, each.table) in tables),
+                "tablespaces": spaces,
+                "samples": tuple(each for each in whole.samples if (each.schema_name, each.table) in tables),
+            }
+        )
+
+    def _schemas(self, functions: Iterable[FunctionDef]) -> tuple[str, ...]:
+        whole = self._snapshot
+        needed = self._words | {schema for schema, _ in self._tables}
+        needed |= {each.schema_name for each in (*whole.types, *whole.extensions, *functions)}
+        needed |= {each.schema_name for each in whole.extended_statistics}
+        return tuple(schema for schema in whole.schemas if schema in needed)
+
+    def _kept(self, relation: Relation) -> Relation:
+        """Leave out foreign keys to missing tables; the planner uses foreign keys only within one statement."""
+        kept = tuple(each for each in relation.constraints if self._is_whole(each))
+        return relation if len(kept) == len(relation.constraints) else relation.model_copy(update={"constraints": kept})
+
+    def _is_whole(self, constraint: Constraint) -> bool:
+        referenced = (constraint.referenced_schema or "", constraint.referenced_table or "")
+        return constraint.kind != "f" or referenced in self._tables
+
+
+class _Names:
+    """A snapshot's objects by name, and what each leads to."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.catalog = Catalog(snapshot)
+        self._path = (*self.catalog.search_path, "pg_catalog")
+        #: By bare name: of a table, of its indexes, of the sequences it draws from.
+        self._tables: dict[str, set[QualifiedName]] = defaultdict(set)
+        self.functions: dict[str, list[int]] = defaultdict(list)
+        #: Parents and children, by partitioning or inheritance.
+        self.relatives: dict[QualifiedName, list[QualifiedName]] = defaultdict(list)
+        self._more_texts: dict[QualifiedName, list[str]] = defaultdict(list)
+        for at, function in enumerate(snapshot.functions):
+            self.functions[function.name].append(at)
+        for relation in snapshot.relations:
+            self._enter(relation)
+        for index in snapshot.indexes:
+            table = index.definition.full_table
+            self._tables[index.definition.name].add(table)
+            keys = [key.expression for key in index.definition.keys if key.expression is not None]
+            self._more_texts[table] += (*keys, index.definition.where or "")
+        for statistics in snapshot.extended_statistics:
+            self._more_texts[QualifiedName(statistics.table_schema, statistics.table)] += statistics.expressions
+        for security in snapshot.row_security:
+            for policy in security.policies:
+                self._more_texts[QualifiedName(security.schema_name, security.table)] += (
+                    policy.using or "",
+                    policy.check or "",
+                )
+
+    def _enter(self, relation: Relation) -> None:
+        table = relation.full_name
+        self._tables[relation.name].add(table)
+        for column in relation.columns:
+            for match in NEXTVAL.finditer(column.default or ""):
+                for mention in _mentions(match[1]):
+                    self._tables[mention.name].add(table)
+        for parent in itertools.starmap(QualifiedName, relation.parents):
+            self.relatives[table].append(parent)
+            self.relatives[parent].append(table)
+
+    def tables(self, mention: _Mention, *, anywhere: bool) -> set[QualifiedName]:
+        """Return the tables a mention can mean: of its schema, else of the search path, else `anywhere`."""
+        found = self._tables.get(mention.name, set[QualifiedName]())
+        if mention.qualifier is None:
+            return {table for table in found if anywhere or table[0] in self._path}
+        return {table for table in found if table[0] == mention.qualifier}  # none for a column
+
+    def texts(self, table: QualifiedName) -> list[str]:
+        """Return the texts that a table's plans are made with."""
+        relation = self._snapshot.relation(*table)
+        if relation is None:
+            return []
+        texts = [relation.definition or "", relation.partition_key or "", relation.partition_bound or ""]
+        texts += [text for column in relation.columns for text in (column.type, column.default or "")]
+        texts += [each.definition for each in relation.constraints if each.kind != "f"]
+        return texts + self._more_texts.get(table, [])
+
+
+def _mentions(text: str) -> Iterator[_Mention]:
+    """Yield the names in a text, in its strings too; of what cannot be read, every word."""
+    try:
+        tokens = significant(lex(text))
+    except IncompleteError:
+        yield from (_Mention(None, word) for found in _WORD.findall(text) for word in {found, found.lower()})
+        return
+    for at, token in enumerate(tokens):
+        if token.kind == "string":
+            opening = _OPENING.match(token.text)
+            start = opening.end() if opening else 0
+            end = len(token.text) - (1 if token.text.endswith("'") else start)
+            yield from _mentions(token.text[start:end])
+        elif name := token.name:
+            is_qualified = at > 1 and tokens[at - 1].text == "."
+            yield _Mention(tokens[at - 2].name if is_qualified else None, name)

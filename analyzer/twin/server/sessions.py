@@ -1,0 +1,86 @@
+"""The sessions of one of a twin's databases: a superuser's, and one of the role that captured objects belong to.
+
+The superuser's runs templates of ours over the catalog, in which captured text is bound, or quoted. It never plans a
+captured table or expression. All that is captured, and all that names it, runs in the other one.
+"""
+
+import contextlib
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import psycopg
+
+from analyzer.db import Connection
+from analyzer.documents.snapshot import Snapshot
+from analyzer.sql import render
+from analyzer.twin.server.binaries import major_of
+from analyzer.twin.server.choose import Host
+from analyzer.twin.server.containment import CAPTURED
+
+#: pg_restore_attribute_stats() came with it, which the owner of a table may call.
+RESTORES = 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sessions:
+    """Two sessions of one database, both in autocommit."""
+
+    superuser: Connection
+    captured: Connection
+    major: int
+
+    @property
+    def is_broken(self) -> bool:
+        """Say whether one of them has ended."""
+        return self.superuser.closed or self.captured.closed
+
+    @contextlib.contextmanager
+    def building(self) -> Generator[Connection]:
+        """Yield the captured session, in which functions that have no body answer with NULL while the block runs."""
+        self.captured.execute(render("twin/set_building", building=True))
+        try:
+            yield self.captured
+        finally:
+            if not self.captured.closed:
+                self.captured.execute(render("twin/set_building", building=False))
+
+    @contextlib.contextmanager
+    def restoring(self) -> Generator[Connection]:
+        """Yield the session that can restore statistics: before 18 a superuser's, in a transaction.
+
+        Values pass through their types' input functions there, but through no check of a domain.
+        """
+        if self.major >= RESTORES:
+            with self.building() as connection:
+                yield connection
+            return
+        self.superuser.execute(render("twin/set_building", building=True))
+        with self.superuser.transaction():
+            self.superuser.execute(render("twin/suspend_domains"))
+            yield self.superuser
+            self.superuser.execute(render("twin/resume_domains"))
+
+    def apply_settings(self, snapshot: Snapshot, *, to: Connection | None = None) -> None:
+        """Give the captured session, or another one, what the snapshot says that sessions begin with.
+
+        That is what the planner reads: any other setting could end or hold up the twin's own work.
+        """
+        connection = to or self.captured
+        rows = self.superuser.execute(render("twin/read_planner_settings")).fetchall()
+        taken = {str(row["name"]) for row in rows}
+        query = render("twin/set_setting")
+        for name, value in sorted(snapshot.settings.items()):
+            if name in taken:
+                # A setting that this major version no longer has, or fixes at start.
+                with contextlib.suppress(psycopg.Error):
+                    connection.execute(query, {"name": name, "value": value})
+        # What explain() needs before 16, and nothing else is affected by.
+        connection.execute(query, {"name": "plan_cache_mode", "value": "force_generic_plan"})
+
+
+@contextlib.contextmanager
+def opened(host: Host, database: str) -> Generator[Sessions]:
+    """Open both sessions of a database."""
+    with host.connect(database) as superuser, host.connect(database, user=CAPTURED) as captured:
+        superuser.execute(render("twin/prepare_superuser"))
+        yield Sessions(superuser=superuser, captured=captured, major=major_of(host.version))

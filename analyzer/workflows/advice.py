@@ -1,0 +1,108 @@
+"""Turn the advisor's findings into documents."""
+
+from collections.abc import Iterator
+
+from analyzer.advise.proposal import Advice, Effect, Proposal
+from analyzer.advise.timing import Times, expected_ms, learn_times
+from analyzer.documents import proposals, report
+from analyzer.documents.snapshot import Snapshot
+from analyzer.render.provenance import describe_source, describe_statement
+from analyzer.specs.file import NewSpec
+from analyzer.sql import render_text
+
+
+def propose_document(advice: Advice, snapshot: Snapshot) -> proposals.ProposeDocument:
+    """Put the advice into the document of `twindex propose`."""
+    times = _times(advice)
+    return proposals.ProposeDocument(
+        provenance=describe_source(snapshot, planner=advice.planner),
+        proposals=tuple(_proposal(proposal, times) for proposal in advice.proposals),
+        not_proposed=tuple(proposals.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
+        tableless=len(advice.tableless),
+        not_examined=advice.not_examined,
+    )
+
+
+def report_document(advice: Advice, snapshot: Snapshot) -> report.Report:
+    """Put the advice and the whole workload into a report."""
+    document = propose_document(advice, snapshot)
+    return report.Report(
+        provenance=document.provenance,
+        statements=tuple(_statements(advice)),
+        proposals=document.proposals,
+        not_proposed=document.not_proposed,
+        tableless=document.tableless,
+        not_examined=document.not_examined,
+    )
+
+
+def new_specs(advice: Advice) -> tuple[NewSpec, ...]:
+    """Turn proposals that no spec has into specs, with the evidence a reviewer reads beside the YAML."""
+    return tuple(
+        NewSpec(
+            definition=proposal.built.index,
+            why=proposal.reason,
+            evidence={
+                "share_of_time": round(proposal.share_of_time, 4),
+                "cost": [round(proposal.cost_before, 2), round(proposal.cost_after, 2)],
+                "size_bytes": proposal.built.size_bytes,
+                "planner": advice.planner,
+                "statements": [effect.item.statement.id for effect in proposal.effects],
+            },
+        )
+        for proposal in advice.proposals
+        if proposal.again is None
+    )
+
+
+def _times(advice: Advice) -> Times:
+    """Learn from the workload how this server's times follow the costs."""
+    return learn_times((each.statement, each.cost_before) for each in advice.statements if each.cost_before is not None)
+
+
+def _statements(advice: Advice) -> Iterator[report.Statement]:
+    for each in advice.statements:
+        yield describe_statement(
+            each.statement,
+            share_of_time=each.share_of_time,
+            cost_before=each.cost_before,
+            cost_after=each.cost_after,
+        )
+
+
+def _proposal(proposal: Proposal, times: Times) -> proposals.Proposal:
+    index, again = proposal.built.index, proposal.again
+    return proposals.Proposal(
+        ddl=index.ddl(concurrently=True),
+        downgrade_ddl=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=True),
+        name=index.name,
+        table=index.qualified_table,
+        size_bytes=proposal.built.size_bytes,
+        share_of_time=proposal.share_of_time,
+        statements=tuple(_helped(effect, times) for effect in proposal.effects),
+        cost_before=proposal.cost_before,
+        cost_after=proposal.cost_after,
+        reason=proposal.reason
+        if again is None
+        else f"{proposal.reason} ({again.where} rejected it until {again.until})",
+        caveats=proposal.caveats,
+    )
+
+
+def _helped(effect: Effect, times: Times) -> proposals.HelpedStatement:
+    statement = effect.item.statement
+    return proposals.HelpedStatement(
+        id=statement.id,
+        queryid=statement.queryid,
+        query=statement.text,
+        calls=round(statement.calls),
+        share_of_time=effect.share_of_time,
+        cost_before=effect.cost_before,
+        cost_after=effect.cost_after,
+        recorded_ms=statement.total_ms / statement.calls
+        if statement.total_ms is not None and statement.calls
+        else None,
+        expected_ms=expected_ms(statement, effect.cost_before, effect.cost_after, times),
+        plan_before=dict(effect.plan_before.tree),
+        plan_after=dict(effect.plan_after.tree),
+    )

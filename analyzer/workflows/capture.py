@@ -1,0 +1,64 @@
+"""Read a database into a snapshot."""
+
+from collections.abc import Sequence
+
+import psycopg
+
+from analyzer.capture.capture import capture
+from analyzer.db import describe, without_secrets
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.snapshot import Snapshot
+from analyzer.errors import CapabilityError, UnreachableError
+from analyzer.progress import Progress, silent
+
+
+def read_database(
+    url: str,
+    *,
+    replicas: Sequence[str] = (),
+    values: bool = True,
+    statements: bool = True,
+    sample_rows: int = 0,
+    run_user_code: bool = False,
+    allow_superuser: bool = True,
+    progress: Progress = silent,
+) -> Snapshot:
+    """Capture a database as `capture` does; raises UnreachableError also if the connection is lost."""
+    try:
+        return capture(
+            url,
+            replicas=replicas,
+            values=values,
+            statements=statements,
+            sample_rows=sample_rows,
+            run_user_code=run_user_code,
+            allow_superuser=allow_superuser,
+            progress=lambda what: progress(f"capture: {what}"),
+        )
+    except (psycopg.OperationalError, psycopg.DataError) as error:
+        reason = without_secrets(str(error), url)
+        raise UnreachableError(
+            f"{describe(url)}: connection lost while reading ({reason}); run the command again"
+        ) from None
+
+
+def read_with_statements_if_recorded(
+    url: str, *, run_user_code: bool = False, allow_superuser: bool = True, progress: Progress = silent
+) -> Snapshot:
+    """Capture with the recorded statements where the server has them; else the snapshot says that it lacks them."""
+
+    def read(*, statements: bool) -> Snapshot:
+        return read_database(
+            url,
+            statements=statements,
+            run_user_code=run_user_code,
+            allow_superuser=allow_superuser,
+            progress=progress,
+        )
+
+    try:
+        return read(statements=True)
+    except CapabilityError as error:
+        snapshot = read(statements=False)
+        gap = NotExamined(what="recorded statements", reason=str(error))
+        return snapshot.model_copy(update={"not_examined": (*snapshot.not_examined, gap)})

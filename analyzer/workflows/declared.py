@@ -1,0 +1,16 @@
+"""Tell the advisor what the specs declare."""
+
+from analyzer.advise.proposal import Declared
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Snapshot
+from analyzer.specs.file import SpecSet
+
+
+def declared(specs: SpecSet, snapshot: Snapshot) -> tuple[Declared, ...]:
+    """Return every declared index as the definition it means on the captured database."""
+    found: list[Declared] = []
+    catalog = Catalog(snapshot)
+    for each in specs.indexes:
+        index = each.spec.definition(each.schema, each.table, catalog.indexed_rows(each.schema, each.table))
+        found.append(Declared(index=index, state=each.spec.state, where=each.where, until=each.spec.until))
+    return tuple(found)

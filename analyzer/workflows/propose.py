@@ -1,0 +1,83 @@
+"""Propose indexes for a workload: on a twin of the snapshot, beside what the specs declare."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analyzer.advise.proposal import Advice, Declared
+from analyzer.advise.proposal import propose as ask_advisor
+from analyzer.advise.select import Limits
+from analyzer.atomic_file import replace_file
+from analyzer.documents.proposals import ProposeDocument
+from analyzer.documents.snapshot import Snapshot
+from analyzer.errors import InputError
+from analyzer.paths import is_directory, is_there
+from analyzer.progress import Progress, silent
+from analyzer.specs.file import append_proposals, load_specs, set_state
+from analyzer.specs.spec_file import json_schema
+from analyzer.twin.pool import parallel_twins, usable_cores
+from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.workflows.advice import new_specs, propose_document
+from analyzer.workflows.declared import declared
+from analyzer.workload.parse import Workload
+
+#: Of fewer statements, unless they are hard to plan, most are priced before another planner is ready.
+MANY = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposed:
+    """What is proposed, as the advisor says it and as a document."""
+
+    advice: Advice
+    document: ProposeDocument
+
+
+def propose(
+    snapshot: Snapshot,
+    workload: Workload,
+    specs: Path,
+    *,
+    limits: Limits | None = None,
+    choice: PlannerChoice | None = None,
+    jobs: int | None = None,
+    progress: Progress = silent,
+) -> Proposed:
+    """Build a twin and propose on it what the specs, if the directory exists, do not declare yet.
+
+    `jobs` planners run in parallel; None means one, or with many statements one a core.
+    """
+    known = declared(load_specs(specs), snapshot) if is_directory(specs) else ()
+    workers = jobs or (usable_cores() if len(workload.statements) >= MANY else 1)
+    with contextlib.ExitStack() as stack:
+        needed = _needed(workload, known)
+        twin = stack.enter_context(open_twin(snapshot, statements=needed, wanted=choice, progress=progress))
+        pool = stack.enter_context(parallel_twins(twin, workers)) if workers > 1 else None
+        advice = ask_advisor(twin, workload, declared=known, limits=limits, pool=pool, progress=progress)
+    return Proposed(advice=advice, document=propose_document(advice, snapshot))
+
+
+def _needed(workload: Workload, known: Sequence[Declared]) -> list[str]:
+    return [*(each.plannable for each in workload.statements), *(each.index.ddl() for each in known)]
+
+
+def write_proposals(directory: Path, advice: Advice) -> tuple[Path, ...]:
+    """Add the proposals to the specs as proposed, and return the files written.
+
+    One that was rejected until a day that has passed is proposed where it stands. Raises InputError where the directory
+    cannot be written.
+    """
+    if not advice.proposals:
+        return ()
+    new = new_specs(advice)
+    again = [proposal.again.index.name for proposal in advice.proposals if proposal.again is not None]
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        written = append_proposals(directory, new) if new else ()
+        schema = directory / "schema.json"
+        if not is_there(schema):
+            replace_file(schema, json_schema(), mode=None)
+    except OSError as error:
+        raise InputError(f"{directory} cannot be written ({error.strerror}); give --specs another directory") from None
+    return tuple(sorted({*written, *(set_state(directory, again, "proposed") if again else ())}))

@@ -1,0 +1,299 @@
+"""Sort a resolved statement's conditions by the table they are about."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from analyzer.sql import ident
+from analyzer.workload.expressions import condition, index_expression
+from analyzer.workload.names import (
+    Occurrence,
+    Output,
+    Reference,
+    Scope,
+    columns,
+    own_column,
+    plain_column,
+    single_reference,
+    unwrapped,
+)
+from analyzer.workload.ordering import Nearest, Sort, groups_of, operator_of, order_of
+from analyzer.workload.parameters import Comparison, Use, compared, configurations
+from analyzer.workload.parse import Statement
+from analyzer.workload.scopes import Resolved
+from analyzer.workload.shape_records import (
+    Condition,
+    ExpressionPredicate,
+    JoinKey,
+    OperatorPredicate,
+    Shape,
+    TableShape,
+)
+
+_PATTERNS = {"~": "~", "~*": "~*", "~~": "like", "~~*": "ilike"}
+_COMMUTED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}
+_COMPARISONS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What was found for one mention of a table; the dictionaries are ordered sets."""
+
+    equalities: dict[str, None] = field(default_factory=dict[str, None])
+    nulls: dict[str, None] = field(default_factory=dict[str, None])
+    joins: dict[JoinKey, None] = field(default_factory=dict[JoinKey, None])
+    ranges: dict[str, None] = field(default_factory=dict[str, None])
+    alternatives: dict[str, None] = field(default_factory=dict[str, None])
+    operators: dict[OperatorPredicate, None] = field(default_factory=dict[OperatorPredicate, None])
+    expressions: dict[ExpressionPredicate, None] = field(default_factory=dict[ExpressionPredicate, None])
+    conditions: dict[Condition, None] = field(default_factory=dict[Condition, None])
+    residual: bool = False
+    sort: Sort | None = None
+    nearest: Nearest | None = None
+    groups: tuple[str, ...] = ()
+
+
+class ShapeReader:
+    """Sort a resolved statement's conditions by the table they are about."""
+
+    def __init__(self, resolved: Resolved) -> None:
+        self.resolved = resolved
+        self.findings = {id(occurrence): _Findings() for occurrence in resolved.occurrences}
+        self.comparisons: dict[int, Comparison] = {}
+
+    def shape(self, statement: Statement) -> Shape:
+        for output in self.resolved.conditions:
+            self._condition(output.scope, output.expression, alternative=False)
+        for equality in self.resolved.equalities:
+            self._join(equality.left, equality.right)
+            self._join(equality.right, equality.left)
+        for scope, select in self.resolved.selects:
+            self._order(scope, select)
+        for reference, value in self.resolved.assignments:
+            self._compare_parameters(reference, value, "assigned", "=")
+        for _, select in self.resolved.selects:
+            self._add_comparisons(configurations(select, self.comparisons))
+        return Shape(
+            statement_id=statement.id,
+            weight=statement.weight,
+            tables=tuple(self._table(occurrence) for occurrence in self.resolved.occurrences),
+            comparisons=tuple(self.comparisons[number] for number in sorted(self.comparisons)),
+        )
+
+    def _table(self, occurrence: Occurrence) -> TableShape:
+        found = self.findings[id(occurrence)]
+        order = {column.name: column.number for column in occurrence.relation.columns}
+        return TableShape(
+            schema=occurrence.relation.schema_name,
+            table=occurrence.relation.name,
+            alias=occurrence.alias,
+            target=occurrence.target,
+            equalities=tuple(found.equalities),
+            nulls=tuple(found.nulls),
+            joins=tuple(found.joins),
+            ranges=tuple(found.ranges),
+            alternatives=tuple(found.alternatives),
+            operators=tuple(found.operators),
+            expressions=tuple(found.expressions),
+            conditions=tuple(found.conditions),
+            residual=found.residual,
+            sort=found.sort,
+            nearest=found.nearest,
+            groups=found.groups,
+            columns=None if occurrence.whole else tuple(sorted(occurrence.reads, key=lambda name: order[name])),
+            written=tuple(sorted(occurrence.written)),
+        )
+
+    # Conditions
+
+    def _condition(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
+        waiting = [(expression, alternative)]
+        while waiting:  # a chain of a thousand ORs is a thousand levels deep
+            each, within = waiting.pop()
+            each = unwrapped(each)
+            if isinstance(each, exp.Or | exp.And):
+                if not within:
+                    self._constant_condition(scope, each)
+                within = within or isinstance(each, exp.Or)
+                waiting += ((each.right, within), (each.left, within))
+            else:
+                self._single_condition(scope, each, alternative=within)
+
+    def _single_condition(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
+        constant = not alternative and self._constant_condition(scope, expression)
+        match expression:
+            case exp.EQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
+                self._comparison(scope, expression, alternative=alternative)
+            case exp.NullSafeEQ():
+                pass
+            case exp.Between():
+                self._compare(scope, expression.this, expression.args["low"], ">=", alternative=alternative)
+                self._compare(scope, expression.this, expression.args["high"], "<=", alternative=alternative)
+            case exp.In():
+                self._in(scope, expression, alternative=alternative)
+            case exp.Escape():
+                self._condition(scope, expression.this, alternative=alternative)
+            case exp.Like() | exp.ILike() if not expression.args.get("negate"):
+                operator = "ilike" if isinstance(expression, exp.ILike) else "like"
+                self._pattern(scope, expression.this, expression.expression, operator)
+            case exp.Operator():
+                self._operator(scope, expression)
+            case exp.Mod():
+                self._special(scope, expression.left, expression.right, "%")
+            case _ if not constant:
+                self._add_residual(scope, expression)
+            case _:
+                pass
+
+    def _add_residual(self, scope: Scope, expression: exp.Expr) -> None:
+        for owner in self._owners(scope, expression):
+            self.findings[owner].residual = True
+
+    def _constant_condition(self, scope: Scope, expression: exp.Expr) -> bool:
+        """Note a condition without parameters, and return whether it is one."""
+        references = [scope.resolve(column) for column in columns(expression)]
+        owners = {id(reference.occurrence): reference.occurrence for each in references for reference in each}
+        if len(owners) != 1 or not all(len(each) == 1 for each in references):
+            return False
+        (occurrence,) = owners.values()
+        names = tuple(dict.fromkeys(each[0].column for each in references))
+        if (sql := condition(expression, lambda column: own_column(scope, column), occurrence.relation)) is not None:
+            found = self.findings[id(occurrence)]
+            found.conditions[Condition(sql=sql, columns=names)] = None
+            if sql == f"{ident(names[0])} IS NULL":
+                found.nulls[names[0]] = None
+            return True
+        return False
+
+    def _comparison(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
+        left, right = unwrapped(expression.args["this"]), unwrapped(expression.args["expression"])
+        operator = _COMPARISONS[type(expression)]
+        if isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
+            pairs = list(zip(left.expressions, right.expressions, strict=False))
+            # A row comparison (keyset pagination) bounds its first column alone; an equality holds for each.
+            for one, other in pairs if operator == "=" else pairs[:1]:
+                self._compare(scope, one, other, operator, alternative=alternative)
+            return
+        self._compare(scope, left, right, operator, alternative=alternative)
+        if not isinstance(right, exp.Any):
+            self._compare(scope, right, left, _COMMUTED[operator], alternative=alternative)
+
+    def _in(self, scope: Scope, expression: exp.In, *, alternative: bool) -> None:
+        for value in expression.expressions:
+            self._compare(scope, expression.this, value, "=", alternative=alternative)
+
+    def _compare(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str, *, alternative: bool) -> None:
+        """Note that `left` is compared with `right`, when `left` is something an index of one table can hold."""
+        left, right = unwrapped(left), unwrapped(right)
+        if operator == "=" and isinstance(right, exp.Any):
+            array = unwrapped(right.this)
+            for reference in scope.resolve(array) if isinstance(array, exp.Column) else ():
+                self._add_operator(reference, "= any")
+        others = self._owners(scope, right)
+        if not isinstance(left, exp.Column):
+            self._compare_expression(scope, left, others, operator)
+            return
+        for reference in scope.resolve(left):
+            if id(reference.occurrence) in others:
+                continue
+            found = self.findings[id(reference.occurrence)]
+            if alternative:
+                found.alternatives[reference.column] = None
+            elif operator != "=":
+                found.ranges[reference.column] = None
+            elif others:
+                found.joins[JoinKey(column=reference.column, other=plain_column(scope, right))] = None
+            else:
+                found.equalities[reference.column] = None
+            if not isinstance(right, exp.Any):
+                self._compare_parameters(reference, right, "equality" if operator == "=" else "range", operator)
+
+    def _compare_expression(self, scope: Scope, left: exp.Expr, others: set[int], operator: str) -> None:
+        single = single_reference(scope, left)
+        if single is None or id(single.occurrence) in others:
+            return
+        sql = index_expression(left, lambda column: own_column(scope, column), single.occurrence.relation)
+        if sql is not None:
+            names = tuple(dict.fromkeys(name for column in columns(left) if (name := own_column(scope, column))))
+            kind = "equality" if operator == "=" else "range"
+            predicate = ExpressionPredicate(sql=sql, columns=names, kind=kind)
+            self.findings[id(single.occurrence)].expressions[predicate] = None
+        else:
+            self.findings[id(single.occurrence)].residual = True
+
+    def _owners(self, scope: Scope, expression: exp.Expr) -> set[int]:
+        return {id(reference.occurrence) for column in columns(expression) for reference in scope.resolve(column)}
+
+    def _compare_parameters(self, reference: Reference, value: exp.Expr, use: Use, operator: str) -> None:
+        self._add_comparisons(compared(reference, value, use, operator))
+
+    def _add_comparisons(self, comparisons: Iterable[Comparison]) -> None:
+        for comparison in comparisons:
+            self.comparisons.setdefault(comparison.parameter, comparison)
+
+    def _join(self, one: Output, other: Output) -> None:
+        inner = unwrapped(one.expression)
+        if not isinstance(inner, exp.Column):
+            return
+        far = unwrapped(other.expression)
+        target = plain_column(other.scope, far)
+        for reference in one.scope.resolve(inner):
+            self.findings[id(reference.occurrence)].joins[JoinKey(column=reference.column, other=target)] = None
+
+    # Operators
+
+    def _pattern(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str) -> None:
+        left, right = unwrapped(left), unwrapped(right)
+        value = right.name if isinstance(right, exp.Literal) and right.is_string else None
+        for reference in scope.resolve(left) if isinstance(left, exp.Column) else ():
+            self._add_operator(reference, operator, value=value)
+            if operator in ("like", "ilike"):
+                self._compare_parameters(reference, right, "like" if operator == "like" else "ilike", operator)
+        if not isinstance(left, exp.Column):
+            self._expression_operator(scope, left, operator, value)
+
+    def _operator(self, scope: Scope, expression: exp.Operator) -> None:
+        operator = operator_of(expression)
+        if operator in _PATTERNS:
+            self._pattern(scope, expression.this, expression.expression, _PATTERNS[operator])
+        else:
+            self._special(scope, expression.this, expression.expression, operator)
+
+    def _special(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str) -> None:
+        left, right = unwrapped(left), unwrapped(right)
+        for one, other, name in ((left, right, operator), (right, left, _COMMUTED.get(operator))):
+            single = single_reference(scope, one)
+            if name is None or single is None or id(single.occurrence) in self._owners(scope, other):
+                continue
+            if isinstance(one, exp.Column):
+                self._add_operator(single, name)
+                if name in ("@>", "&&", "@@"):
+                    self._compare_parameters(single, other, "search" if name == "@@" else "contains", name)
+            else:
+                self._expression_operator(scope, one, name, None)
+
+    def _expression_operator(self, scope: Scope, left: exp.Expr, operator: str, value: str | None) -> None:
+        single = single_reference(scope, left)
+        if single is None:
+            return
+        sql = index_expression(left, lambda column: own_column(scope, column), single.occurrence.relation)
+        if sql is not None:
+            self._add_operator(single, operator, expression=sql, value=value)
+
+    def _add_operator(
+        self, reference: Reference, operator: str, *, expression: str | None = None, value: str | None = None
+    ) -> None:
+        predicate = OperatorPredicate(column=reference.column, operator=operator, expression=expression, value=value)
+        self.findings[id(reference.occurrence)].operators[predicate] = None
+
+    def _order(self, scope: Scope, select: exp.Select) -> None:
+        if (order := order_of(scope, select)) is not None:
+            found = self.findings[id(order[0])]
+            if isinstance(order[1], Sort):
+                found.sort = found.sort or order[1]
+            else:
+                found.nearest = found.nearest or order[1]
+        if (groups := groups_of(scope, select)) is not None:
+            found = self.findings[id(groups[0])]
+            found.groups = found.groups or groups[1]

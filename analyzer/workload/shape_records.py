@@ -1,0 +1,90 @@
+"""What a statement asks of each table, as records."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from analyzer.workload.names import Target
+from analyzer.workload.ordering import Nearest, Sort
+from analyzer.workload.parameters import Comparison
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinKey:
+    """A column that must equal something of another table."""
+
+    column: str
+    #: The other table and column; None when it is computed.
+    other: tuple[str, str, str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorPredicate:
+    """A condition whose operator wants an access method of its own."""
+
+    column: str
+    #: As PostgreSQL writes it, patterns as `like`, `ilike`, `~`, `~*`; `= any` when the column is the array.
+    operator: str
+    #: SQL of the indexed expression when it is not the bare column.
+    expression: str | None = None
+    #: The pattern, when the text has it.
+    value: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpressionPredicate:
+    """A comparison of an expression over one table's columns with what is not of that table."""
+
+    #: SQL, ready for an index.
+    sql: str
+    columns: tuple[str, ...]
+    kind: Literal["equality", "range"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A condition without parameters, usable as the predicate of a partial index."""
+
+    sql: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableShape:
+    """What a statement asks of one mention of a table."""
+
+    schema: str
+    table: str
+    alias: str
+    #: What the statement does to the table, when it writes it.
+    target: Target | None = None
+    #: Columns compared with = (also IN and = ANY) to what is not of another table.
+    equalities: tuple[str, ...] = ()
+    #: Columns that must be NULL.
+    nulls: tuple[str, ...] = ()
+    joins: tuple[JoinKey, ...] = ()
+    ranges: tuple[str, ...] = ()
+    #: Columns compared within an OR: each needs an index of its own.
+    alternatives: tuple[str, ...] = ()
+    operators: tuple[OperatorPredicate, ...] = ()
+    expressions: tuple[ExpressionPredicate, ...] = ()
+    conditions: tuple[Condition, ...] = ()
+    #: It has conditions that no index can hold, such as `data ->> $1 = $2`.
+    residual: bool = False
+    sort: Sort | None = None
+    nearest: Nearest | None = None
+    #: Columns of a GROUP BY or DISTINCT that is wholly of this table.
+    groups: tuple[str, ...] = ()
+    #: Columns read; None when whole rows are needed.
+    columns: tuple[str, ...] | None = ()
+    #: Columns an INSERT, UPDATE or MERGE sets.
+    written: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """What one statement asks of the tables."""
+
+    statement_id: str
+    weight: float
+    tables: tuple[TableShape, ...]
+    comparisons: tuple[Comparison, ...] = ()

@@ -1,0 +1,41 @@
+"""What the tests of the executor share: servers of each version, a table, and a deployer's connection to it."""
+
+from collections.abc import Iterator
+
+import pytest
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.engine import Connection
+
+from analyzer.db import connect
+from tests.conftest import fresh_database
+from tests.server.executor import TABLE, configured, deployer
+from tests.server.servers import VERSIONS, server_of
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def versions(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a server of each available version."""
+    with server_of(request) as url:
+        yield url
+
+
+@pytest.fixture
+def url(versions: str) -> Iterator[str]:
+    """URL of a database with the executor's table."""
+    with fresh_database(versions) as database:
+        with connect(database) as connection:
+            connection.execute(TABLE.encode())
+        yield database
+
+
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    """A connection as a deploy has it."""
+    with deployer(url) as connection:
+        yield connection
+
+
+@pytest.fixture
+def context(connection: Connection) -> MigrationContext:
+    """A migration context on that connection."""
+    return configured(connection)
