@@ -194,7 +194,7 @@ def test_each_step_may_be_repeated(url: str) -> None:
         context = configured(connection)
         for _ in range(2):
             create_statistics(context, replace(A, attributes=("ALTER STATISTICS public.st SET STATISTICS 7",)))
-        with pytest.raises(DeployError, match=r"exists with a different definition: .*; wanted: .*; drop or rename"):
+        with pytest.raises(DeployError, match=r"exists with a different definition: .*; expected: .*; drop or rename"):
             create_statistics(context, replace(A, sql=A.sql.replace("(mcv) ", "")))
         other = replace(A, sql="CREATE STATISTICS public.st ON a, b FROM public.t")
         for _ in range(2):

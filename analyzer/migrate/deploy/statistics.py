@@ -54,8 +54,8 @@ def create_statistics(context: MigrationContext, target: Target) -> None:
             _run(deploy, target, f"creating {target.qualified_name}")
         elif not _same(deploy.connection, target, state):
             raise DeployError(
-                f"{target.qualified_name} exists with another definition: {state.definition}; wanted: "
-                f"{' '.join(target.sql.split())}; drop or rename one of them, or change the spec"
+                f"{target.qualified_name} exists with a different definition: {state.definition}; expected: "
+                f"{' '.join(target.sql.split())}; drop or rename the existing one, or change the spec"
             )
         else:
             LOG.info("%s is there already", target.qualified_name)
