@@ -136,19 +136,25 @@ class Catalog:
         """Return a column's statistics, those of the whole tree when there are any."""
         return self.snapshot.column_statistics(relation.schema_name, relation.name, column)
 
+    def _tree(self, relation: Relation, *, heirs: bool) -> Iterator[Relation]:
+        """Yield a table with its partitions and, if asked, its heirs, each once however many parents it has."""
+        seen, pending = set[tuple[str, str]](), [relation]
+        while pending:
+            each = pending.pop()
+            key = (each.schema_name, each.name)
+            if key in seen:
+                continue
+            seen.add(key)
+            yield each
+            if heirs or each.kind == "p":
+                pending += reversed(self._children.get(key, ()))
+
     def _leaves(self, relation: Relation) -> Iterator[Relation]:
-        if relation.kind != "p":
-            yield relation
-        for child in self._children.get((relation.schema_name, relation.name), ()):
-            yield from self._leaves(child)
+        return (each for each in self._tree(relation, heirs=True) if each.kind != "p")
 
     def _partitions(self, relation: Relation) -> Iterator[Relation]:
         """Yield the tables that hold the rows an index on a table is of: heirs and foreign tables have none of it."""
-        if relation.kind not in "pf":
-            yield relation
-        elif relation.kind == "p":
-            for child in self._children.get((relation.schema_name, relation.name), ()):
-                yield from self._partitions(child)
+        return (each for each in self._tree(relation, heirs=False) if each.kind not in "pf")
 
     def pages(self, relation: Relation) -> int:
         """Return the pages of a table, with its partitions and heirs."""
@@ -202,8 +208,11 @@ class Catalog:
 
     def underlying(self, kind: str) -> str:
         """Return the type a domain is made of, else the type itself."""
+        seen = set[str]()
         made = self._type(kind)
-        while made is not None and made.kind == "d" and made.base_type is not None:
+        # A snapshot file may say that a domain is made of itself.
+        while made is not None and made.kind == "d" and made.base_type is not None and kind not in seen:
+            seen.add(kind)
             kind = made.base_type
             made = self._type(kind)
         return kind
