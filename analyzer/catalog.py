@@ -156,6 +156,10 @@ class Catalog:
         """Yield the tables that hold the rows an index on a table is of: heirs and foreign tables have none of it."""
         return (each for each in self._tree(relation, heirs=False) if each.kind not in "pf")
 
+    def partitions(self, relation: Relation) -> Iterator[Relation]:
+        """Yield the partitions of a partitioned table, those of its partitions among them."""
+        return (each for each in self._tree(relation, heirs=False) if each is not relation)
+
     def pages(self, relation: Relation) -> int:
         """Return the pages of a table, with its partitions and heirs."""
         return sum(max(each.pages, (each.size_bytes or 0) // BLOCK_BYTES) for each in self._leaves(relation))

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from analyzer.catalog import Catalog
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Violation
 from analyzer.sql import ident
 
@@ -11,26 +10,17 @@ def _foreign_partition(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
-    partitioned = subject.relation is not None and subject.relation.kind == "p"
-    if (
-        partitioned
-        and subject.existing is None
-        and (foreign := _foreign_tables(subject.known.catalog, {subject.table}))
-    ):
+    if subject.relation is None or subject.existing is not None:
+        return
+    below = subject.known.catalog.partitions(subject.relation)
+    foreign = sorted((each.schema_name, each.name) for each in below if each.kind == "f")
+    if foreign:
         first = ident(*foreign[0])
         yield Violation(
             message=f"{first} is a partition of {subject.index.qualified_table} and a foreign table: it has no index, "
             "so the one of the whole table, built partition by partition, would never be valid",
             rewrite="declare the index for each other partition, and on the server of the foreign table",
         )
-
-
-def _foreign_tables(catalog: Catalog, parents: set[tuple[str, str]]) -> list[tuple[str, str]]:
-    """List the foreign tables below partitioned ones, in order of their names."""
-    below = [each for each in catalog.relations.values() if parents.intersection(each.parents)]
-    partitioned = {(each.schema_name, each.name) for each in below if each.kind == "p"}
-    found = [(each.schema_name, each.name) for each in below if each.kind == "f"]
-    return sorted(found + (_foreign_tables(catalog, partitioned) if partitioned else []))
 
 
 def _partition_key(subject: Subject) -> Iterator[Answer]:
