@@ -160,7 +160,8 @@ def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, 
     proposed = [spec.spec.name for spec in load_specs(specs).indexes if spec.spec.state == "proposed"]
     set_state(specs, proposed, "approved")
     config = _alembic(directory, url)
-    revise(read_database(url, statements=False), specs, config, message="proposed", choice=_OURS)
+    snapshot = read_database(url, statements=False, allow_superuser=True)  # a server of our own
+    revise(snapshot, specs, config, message="proposed", choice=_OURS)
     log = _BuildLog()
     logger("analyzer.migrate").addHandler(log)
     logger("analyzer.migrate").setLevel(logging.INFO)

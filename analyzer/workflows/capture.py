@@ -20,7 +20,7 @@ def read_database(
     statements: bool = True,
     sample_rows: int = 0,
     run_user_code: bool = False,
-    allow_superuser: bool = True,
+    allow_superuser: bool = False,
     progress: Progress = silent,
 ) -> Snapshot:
     """Capture a database as `capture` does; raises UnreachableError also if the connection is lost."""
@@ -43,7 +43,7 @@ def read_database(
 
 
 def read_with_statements_if_recorded(
-    url: str, *, run_user_code: bool = False, allow_superuser: bool = True, progress: Progress = silent
+    url: str, *, run_user_code: bool = False, allow_superuser: bool = False, progress: Progress = silent
 ) -> Snapshot:
     """Capture with the recorded statements where the server has them; else the snapshot says that it lacks them."""
 
