@@ -152,7 +152,7 @@ class Catalog:
     def _leaves(self, relation: Relation) -> Iterator[Relation]:
         return (each for each in self._tree(relation, heirs=True) if each.kind != "p")
 
-    def _partitions(self, relation: Relation) -> Iterator[Relation]:
+    def _indexed(self, relation: Relation) -> Iterator[Relation]:
         """Yield the tables that hold the rows an index on a table is of: heirs and foreign tables have none of it."""
         return (each for each in self._tree(relation, heirs=False) if each.kind not in "pf")
 
@@ -177,7 +177,7 @@ class Catalog:
         relation = self.relations.get((schema, table))
         if relation is None:
             return None
-        known = [each.tuples for each in self._partitions(relation) if each.tuples >= 0]
+        known = [each.tuples for each in self._indexed(relation) if each.tuples >= 0]
         return sum(known) if known else (relation.tuples if relation.tuples >= 0 else None)
 
     def distinct(self, relation: Relation, column: str) -> float:

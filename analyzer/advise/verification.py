@@ -14,6 +14,7 @@ from analyzer.documents.snapshot import Snapshot
 from analyzer.documents.verification import Verification, VerifiedStatement, differ
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.access_methods import APPROXIMATE
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.bindings import SELECTIVE
 from analyzer.workload.parse import Statement, parse_statements
@@ -21,7 +22,6 @@ from analyzer.workload.system_statements import tableless
 
 #: Below this an execution's start and end, which no cost counts, are most of it.
 _TRIVIAL_MS = 0.1
-_APPROXIMATE = frozenset({"ivfflat", "hnsw"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +252,7 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
                 mean_ms_before=means[item.statement.id],
                 mean_ms_after=expected_ms(item.statement, cost_before, cost_after, times),
                 uses=tuple(sorted(deploy.names[index.index.name] for index in used)),
-                approximate=any(index.index.method in _APPROXIMATE for index in used),
+                approximate=any(index.index.method in APPROXIMATE for index in used),
                 generic=item.statement.parameters > 0 and item.execution.queries[0].generic,
                 limited=_limited(item, plan),
                 cautious=cautious_cost(plan, names) > plan.cost,

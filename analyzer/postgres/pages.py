@@ -15,8 +15,3 @@ SEGMENT_BLOCKS: Final = 131_072
 MOST_BTREE_BYTES: Final = 2704
 #: GinMaxItemSize: a longer posting list moves out of the entry tree into pages of its own.
 MOST_GIN_BYTES: Final = 2704
-
-#: The tablespace of what names no other. The catalog does not name the database's own at all.
-DEFAULT_TABLESPACE: Final = "pg_default"
-#: The tablespace of the server's shared catalogs, which takes nothing else.
-SHARED_TABLESPACE: Final = "pg_global"

@@ -11,7 +11,7 @@ from analyzer.errors import ConflictError, InputError
 from analyzer.objects.definition import D, Definition, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
-from analyzer.postgres.pages import DEFAULT_TABLESPACE
+from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.specs.existing import Existing, ExistingStatistics, key_of, table_of
 from analyzer.specs.fields import Rows
 from analyzer.specs.file import DeclaredSpec, ObjectName, SpecSet, is_index, is_statistics

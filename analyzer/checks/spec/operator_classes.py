@@ -8,7 +8,7 @@ from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Unknown, Vi
 from analyzer.objects.index import Key
 from analyzer.postgres.access_methods import DEFAULT_CLASSES, METHODS, OPERATOR_CLASSES
 from analyzer.postgres.identifiers import bare_name
-from analyzer.postgres.pages import DEFAULT_TABLESPACE
+from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE, SHARED_TABLESPACE
 
 HNSW_ONLY = frozenset(name for name, methods in OPERATOR_CLASSES.items() if methods == frozenset({"hnsw"}))
 _TEXT = frozenset({"text", "character varying", "character"})
@@ -130,7 +130,9 @@ def _tablespace(subject: Subject) -> Iterator[Answer]:
     if known is None:
         yield Unknown(reason="which tablespaces there are is known with -d URL, or --snapshot of a new capture")
     elif name not in known:
-        rewrite = f"one of {', '.join(each for each in known if each != 'pg_global')}, or none for the database's own"
+        rewrite = (
+            f"one of {', '.join(each for each in known if each != SHARED_TABLESPACE)}, or none for the database's own"
+        )
         yield Violation(message=f"there is no tablespace {name}", at=("tablespace",), rewrite=rewrite)
 
 

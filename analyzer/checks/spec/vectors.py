@@ -18,6 +18,7 @@ from analyzer.checks.rule import (
 )
 from analyzer.checks.spec.sql_calls import casts
 from analyzer.objects.index import Key
+from analyzer.postgres.access_methods import VECTOR_METHODS
 from analyzer.postgres.identifiers import bare_name
 from analyzer.postgres.pgvector import (
     DEFAULT_LISTS,
@@ -49,7 +50,7 @@ def _vector(subject: Subject, key: Key) -> tuple[str | None, int | None]:
 
 
 def _dimensions(subject: Subject) -> Iterator[Answer]:
-    if subject.index.method not in ("hnsw", "ivfflat"):
+    if subject.index.method not in VECTOR_METHODS:
         return
     for number, key in enumerate(subject.index.keys):
         kind, size = _vector(subject, key)
@@ -203,7 +204,7 @@ def _version(subject: Subject) -> Iterator[Answer]:
 
 def _distance(subject: Subject) -> Iterator[Answer]:
     """Compare the class with the distances that the recorded statements order by."""
-    if subject.index.method not in ("hnsw", "ivfflat"):
+    if subject.index.method not in VECTOR_METHODS:
         return
     uses = subject.uses
     if uses is None:

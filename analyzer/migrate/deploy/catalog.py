@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from analyzer.migrate.deploy.create_index import parts_of_create, tablespace_of, unqualified
 from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.postgres.pages import DEFAULT_TABLESPACE
+from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.sql import ident, render_text
 
 _COPY_INDEX = "twindex_copy_index"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from analyzer.postgres.identifiers import unquote
 from analyzer.postgres.lex import IncompleteError, Token, lex, significant
-from analyzer.postgres.pages import DEFAULT_TABLESPACE
+from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 
 _CREATE = re.compile(r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(?P<concurrently>CONCURRENTLY\b)?", re.IGNORECASE)
 _NAME = r'(?:"(?:[^"]|"")+"|[^\s"(.]+)'

@@ -1,7 +1,7 @@
 """Names an index has for a while, and the comment that says whose it is."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from analyzer.postgres.identifiers import MOST_BYTES, clipped, fits, object_name, with_suffix
@@ -56,8 +56,3 @@ def partition_names(table: str, columns: Iterable[str]) -> Iterator[str]:
     while True:
         number += 1
         yield object_name(table, addition, f"idx{number}")
-
-
-def free_name(candidates: Iterable[str], taken: Collection[str]) -> str:
-    """Return the first unused name."""
-    return next(name for name in candidates if name not in taken)

@@ -13,7 +13,7 @@ from psycopg import sql
 from analyzer.db import Connection, execute_one
 from analyzer.documents.snapshot import ExtendedStatistics, FunctionDef, Index, NotExamined, Relation, Snapshot
 from analyzer.errors import CapabilityError
-from analyzer.postgres.pages import DEFAULT_TABLESPACE
+from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.sql import render
 from analyzer.twin.schema.clock import clock_functions, freeze_clock
 from analyzer.twin.schema.function_bodies import close_ways_out, take_bodies, without_effects
