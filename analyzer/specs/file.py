@@ -223,21 +223,7 @@ def _parse(path: Path, text: str) -> _Document:
     except ValidationError as error:
         first = next(mistakes(error))
         where = f"{first.place}: " if first.place else ""
-        raise InputError(f"{path}:{_line_of(root, first.location)}: {where}{first.what}; {first.remedy}") from None
-
-
-def _line_of(root: Part, location: Sequence[int | str]) -> int:
-    """Find the line of the deepest part of a pydantic location that the file holds."""
-    part, line = root, root.line
-    for step in location:
-        if pair := part.pair(str(step)):
-            line, part = pair[0].line, pair[1]
-        elif isinstance(step, int) and step < len(part.items):
-            part = part.items[step]
-            line = part.line
-        else:
-            break
-    return line
+        raise InputError(f"{path}:{root.line_of(first.location)}: {where}{first.what}; {first.remedy}") from None
 
 
 def _items(root: Part, section: str) -> tuple[Part, ...]:

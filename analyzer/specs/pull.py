@@ -4,13 +4,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from analyzer.atomic_file import replace_file
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
-from analyzer.paths import is_directory, is_there
+from analyzer.paths import is_directory
 from analyzer.postgres.access_methods import METHODS
 from analyzer.specs.existing import Existing, existing_objects, key_of, table_of
 from analyzer.specs.file import NewSpec, append_specs, load_specs
-from analyzer.specs.spec_file import json_schema
+from analyzer.specs.spec_file import write_schema
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +38,8 @@ def pull(snapshot: Snapshot, directory: Path, *, tables: Collection[tuple[str, s
     obstacles = [(each, _obstacle(each)) for each in chosen]
     new = [_new_spec(each) for each, obstacle in obstacles if obstacle is None]
     files = append_specs(directory, new) if new else ()
-    schema = directory / "schema.json"
-    if files and not is_there(schema):
-        replace_file(schema, json_schema(), mode=None)
+    if files:
+        write_schema(directory)
     return Pulled(
         files=files,
         objects=tuple(each.definition.qualified_name for each in new),

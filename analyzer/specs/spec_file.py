@@ -5,10 +5,13 @@ Every kind of object has a section of the file, and the model of its specs stand
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
+from analyzer.atomic_file import replace_file
+from analyzer.paths import is_there
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.fields import Strict, none_is_empty, parse_table, table_text
 from analyzer.specs.index import IndexSpec
@@ -49,3 +52,10 @@ def json_schema() -> str:
     """Render the JSON Schema of a spec file, as committed in index_specs/schema.json."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | SpecFile.model_json_schema()
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def write_schema(directory: Path) -> None:
+    """Write schema.json into a directory of specs that has none."""
+    path = directory / "schema.json"
+    if not is_there(path):
+        replace_file(path, json_schema(), mode=None)

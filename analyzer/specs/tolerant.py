@@ -69,7 +69,7 @@ class Entry(Generic[S_co]):
 
     def line(self, location: Location) -> int:
         """Return the line of the deepest part of a location that the file holds."""
-        return line_of(self.part, location)
+        return self.part.line_of(location)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,20 +103,6 @@ def load_sources(paths: Sequence[Path]) -> tuple[Source, ...]:
         else:
             raise InputError(f"{path} is neither a spec file nor a directory; specify an existing one")
     return tuple(_load(path) for path in files)
-
-
-def line_of(part: Part, location: Location) -> int:
-    """Return the line of the deepest part of a location that a tree holds."""
-    line = part.line
-    for step in location:
-        if pair := part.pair(str(step)):
-            line, part = pair[0].line, pair[1]
-        elif isinstance(step, int) and step < len(part.items):
-            part = part.items[step]
-            line = part.line
-        else:
-            break
-    return line
 
 
 def _load(path: Path) -> Source:
@@ -181,7 +167,7 @@ def _problems(model: type[Spec | SpecFile], value: object, part: Part) -> Iterat
         for each in mistakes(error):
             where = f"{each.place}: " if each.place else ""
             yield Problem(
-                line=line_of(part, each.location),
+                line=part.line_of(each.location),
                 message=f"{where}{each.what}; {each.remedy}",
                 location=each.location,
                 value=each.value,

@@ -57,6 +57,19 @@ class Part:
         """Return the key and the value of one entry of a mapping."""
         return next((pair for pair in self.pairs if pair[0].text == key), None)
 
+    def line_of(self, location: Sequence[int | str]) -> int:
+        """Return the line of the deepest part of a location that the tree holds."""
+        part, line = self, self.line
+        for step in location:
+            if pair := part.pair(str(step)):
+                line, part = pair[0].line, pair[1]
+            elif isinstance(step, int) and step < len(part.items):
+                part = part.items[step]
+                line = part.line
+            else:
+                break
+        return line
+
 
 def parse_tree(text: str) -> tuple[Part | None, object]:
     """Parse one YAML 1.2 document into its tree (None if it is empty) and its plain value.

@@ -8,14 +8,13 @@ from pathlib import Path
 from analyzer.advise.proposal import Advice, Declared
 from analyzer.advise.proposal import propose as ask_advisor
 from analyzer.advise.select import Limits
-from analyzer.atomic_file import replace_file
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
-from analyzer.paths import is_directory, is_there
+from analyzer.paths import is_directory
 from analyzer.progress import Progress, silent
 from analyzer.specs.file import append_proposals, load_specs, set_state
-from analyzer.specs.spec_file import json_schema
+from analyzer.specs.spec_file import write_schema
 from analyzer.twin.pool import parallel_twins, usable_cores
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document
@@ -75,9 +74,7 @@ def write_proposals(directory: Path, advice: Advice) -> tuple[Path, ...]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         written = append_proposals(directory, new) if new else ()
-        schema = directory / "schema.json"
-        if not is_there(schema):
-            replace_file(schema, json_schema(), mode=None)
+        write_schema(directory)
     except OSError as error:
         raise InputError(f"{directory} cannot be written ({error.strerror}); give --specs another directory") from None
     return tuple(sorted({*written, *(set_state(directory, again, "proposed") if again else ())}))
