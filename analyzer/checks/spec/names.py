@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Violation
+from analyzer.documents.snapshot import Relation
+from analyzer.postgres.columns import SYSTEM_COLUMNS
 from analyzer.postgres.identifiers import MOST_KEYS
 
-_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
 _SYSTEM_SCHEMAS = frozenset({"pg_catalog", "pg_toast"})
 
 
@@ -17,12 +18,18 @@ def _columns(subject: Subject) -> Iterator[Answer]:
     if index.schema in _SYSTEM_SCHEMAS:
         yield Violation(message=f"{index.schema} is a system schema, whose tables cannot be indexed")
     for position, key in enumerate(index.keys):
-        if key.column in _SYSTEM_COLUMNS:
+        if key.column in SYSTEM_COLUMNS:
             yield Violation(message=f"{key.column} is a system column, which cannot be indexed", at=("keys", position))
     if subject.known is None:
         yield NEEDS_TABLE
         return
     yield from _existing(subject)
+
+
+def similar_column(relation: Relation, name: str) -> str | None:
+    """Say which column has the name in another case; None if none has."""
+    near = next((each.name for each in relation.columns if each.name.lower() == name.lower()), None)
+    return f"the column is called {near}" if near else None
 
 
 def _existing(subject: Subject) -> Iterator[Violation]:
@@ -39,9 +46,8 @@ def _existing(subject: Subject) -> Iterator[Violation]:
     names = [(("keys", n), key.column) for n, key in enumerate(subject.index.keys)]
     names += [(("include", n), name) for n, name in enumerate(subject.index.include)]
     for at, name in names:
-        if name is not None and name not in _SYSTEM_COLUMNS and relation.column(name) is None:
-            near = next((c.name for c in relation.columns if c.name.lower() == name.lower()), None)
-            rewrite = f"the column is called {near}" if near else "fix the name, or write {expression: …}"
+        if name is not None and name not in SYSTEM_COLUMNS and relation.column(name) is None:
+            rewrite = similar_column(relation, name) or "fix the name, or write {expression: …}"
             yield Violation(message=f"{table} has no column {name}", at=at, rewrite=rewrite)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Unknown, Violation
 from analyzer.objects.index import Key
 from analyzer.postgres.access_methods import DEFAULT_CLASSES, METHODS, OPERATOR_CLASSES
+from analyzer.postgres.columns import DOCUMENT_TYPES, GEOMETRIC_TYPES
 from analyzer.postgres.identifiers import bare_name
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE, SHARED_TABLESPACE
 
@@ -43,10 +44,10 @@ def _replacement(subject: Subject, number: int, key: Key) -> Violation | None:
     if method == "gin" and kind in _TEXT:
         fix = subject.with_key(number, opclass="gin_trgm_ops")
         return Violation(message=message, at=at, rewrite="gin_trgm_ops of pg_trgm, for LIKE and ILIKE", fix=fix)
-    if method == "btree" and kind in ("json", "xml"):
+    if method == "btree" and kind in DOCUMENT_TYPES:
         rewrite = "make the column jsonb, or index an expression: data ->> 'name'" if kind == "json" else None
         return Violation(message=message, at=at, rewrite=rewrite or "index what xpath() finds in it, as text")
-    if method == "btree" and kind in ("point", "box", "polygon", "circle", "line", "lseg", "path"):
+    if method == "btree" and kind in GEOMETRIC_TYPES:
         fix = replace(subject.index, method="gist") if kind in ("point", "box", "polygon", "circle") else None
         return Violation(message=message, at=at, rewrite="gist, which serves geometric types", fix=fix)
     if method in ("gin", "gist", "spgist") and kind in ("integer", "bigint", "smallint", "date", "uuid", "numeric"):

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Known, Rule, Subject, Unknown, Violation
+from analyzer.checks.spec.names import similar_column
 from analyzer.checks.spec.volatility import RULES as VOLATILITY
 from analyzer.documents.snapshot import Relation
 from analyzer.errors import InputError, RejectedError
 from analyzer.objects.definition import D
 from analyzer.objects.index import IndexDef, Key
 from analyzer.objects.statistics import STATISTICS_KINDS, StatisticsDef
+from analyzer.postgres.columns import SYSTEM_COLUMNS, UNORDERED_TYPES
 from analyzer.specs.diff import Canonical
 from analyzer.specs.existing import existing_statistics
 from analyzer.specs.file import DeclaredSpec
@@ -21,9 +23,6 @@ from analyzer.specs.tolerant import Entry, Source
 
 #: STATS_MAX_DIMENSIONS.
 MOST_KEYS = 8
-_SYSTEM_COLUMNS = frozenset({"ctid", "xmin", "xmax", "cmin", "cmax", "tableoid"})
-#: Types of PostgreSQL's own without a default btree operator class.
-_UNORDERED = frozenset({"json", "xml", "point", "box", "polygon", "circle", "line", "lseg", "path"})
 _TABLES = frozenset({"r", "p", "m", "f"})
 
 #: What the server refuses for a reason that no other rule names.
@@ -145,7 +144,7 @@ def _keys(subject: StatisticsSubject) -> Iterator[Answer]:
 def _table(subject: StatisticsSubject) -> Iterator[Answer]:
     wanted, table = subject.definition, subject.definition.qualified_table
     for number, name in enumerate(wanted.columns):
-        if name in _SYSTEM_COLUMNS:
+        if name in SYSTEM_COLUMNS:
             yield Violation(message=f"{name} is a system column, which statistics do not take", at=("columns", number))
     if subject.known is None:
         yield NEEDS_TABLE
@@ -160,9 +159,8 @@ def _table(subject: StatisticsSubject) -> Iterator[Answer]:
         return
     for number, name in enumerate(wanted.columns):
         column = relation.column(name)
-        if column is None and name not in _SYSTEM_COLUMNS:
-            near = next((each.name for each in relation.columns if each.name.lower() == name.lower()), None)
-            rewrite = f"the column is called {near}" if near else "fix the name, or move it to expressions:"
+        if column is None and name not in SYSTEM_COLUMNS:
+            rewrite = similar_column(relation, name) or "fix the name, or move it to expressions:"
             yield Violation(message=f"{table} has no column {name}", at=("columns", number), rewrite=rewrite)
         elif column is not None and column.generated == "v":
             message = f"{name} is a virtual generated column, which statistics do not take"
@@ -177,7 +175,7 @@ def _types(subject: StatisticsSubject) -> Iterator[Answer]:
     for number, name in enumerate(subject.definition.columns):
         column = relation.column(name)
         kind = None if column is None else known.catalog.underlying(column.type)
-        if kind in _UNORDERED:
+        if kind in UNORDERED_TYPES:
             message = f"{name} is {kind}, which has no default btree operator class"
             rewrite = "make the column jsonb, or declare an expression: data ->> 'name'" if kind == "json" else None
             yield Violation(message=message, at=("columns", number), rewrite=rewrite)
