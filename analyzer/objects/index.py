@@ -4,11 +4,11 @@ Its identity is its definition: two indexes of one table that differ only in nam
 state live in records around it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from analyzer.postgres.identifiers import QualifiedName
-from analyzer.sql import Sql, ident, render_text
+from analyzer.objects.table_object import TableObject
+from analyzer.sql import render_text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,9 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IndexDef:
+class IndexDef(TableObject):
     """The definition of one index."""
 
-    schema: str
-    table: str
-    name: str = field(compare=False)
     method: str = "btree"
     keys: tuple[Key, ...]
     include: tuple[str, ...] = ()
@@ -60,30 +57,6 @@ class IndexDef:
     def columns(self) -> tuple[str, ...]:
         """Key columns in order, expressions left out."""
         return tuple(key.column for key in self.keys if key.column is not None)
-
-    @property
-    def full_name(self) -> QualifiedName:
-        """The index's name with its schema, unquoted."""
-        return QualifiedName(self.schema, self.name)
-
-    @property
-    def full_table(self) -> QualifiedName:
-        """The table's name with its schema, unquoted."""
-        return QualifiedName(self.schema, self.table)
-
-    @property
-    def qualified_table(self) -> Sql:
-        """The table's name, quoted and qualified."""
-        return ident(self.schema, self.table)
-
-    @property
-    def qualified_name(self) -> Sql:
-        """The index's name, quoted and qualified."""
-        return ident(self.schema, self.name)
-
-    def renamed(self, name: str) -> "IndexDef":
-        """Return the same definition under another name."""
-        return replace(self, name=name)
 
     def ddl(self, *, concurrently: bool = False, if_not_exists: bool = False) -> str:
         """Render CREATE INDEX through the template of its access method."""

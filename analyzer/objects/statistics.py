@@ -3,12 +3,12 @@
 Its identity is its definition, as an index's is: the name and the statistics target are no part of it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from analyzer.postgres.identifiers import QualifiedName
+from analyzer.objects.table_object import TableObject
 from analyzer.postgres.lex import IncompleteError, Token, lex, significant
-from analyzer.sql import Sql, ident, render_text
+from analyzer.sql import render_text
 
 StatisticsKind = Literal["ndistinct", "dependencies", "mcv"]
 #: In PostgreSQL's own order.
@@ -16,12 +16,9 @@ STATISTICS_KINDS: tuple[StatisticsKind, ...] = get_args(StatisticsKind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatisticsDef:
+class StatisticsDef(TableObject):
     """The definition of one statistics object, which is in its table's schema."""
 
-    schema: str
-    table: str
-    name: str = field(compare=False)
     #: In PostgreSQL's order; empty for all of them, which is the default, and for a single expression.
     kinds: tuple[StatisticsKind, ...] = ()
     columns: tuple[str, ...] = ()
@@ -33,30 +30,6 @@ class StatisticsDef:
     def __post_init__(self) -> None:
         kinds = tuple(kind for kind in STATISTICS_KINDS if kind in self.kinds)
         object.__setattr__(self, "kinds", () if kinds == STATISTICS_KINDS else kinds)
-
-    @property
-    def full_name(self) -> QualifiedName:
-        """The object's name with its schema, unquoted."""
-        return QualifiedName(self.schema, self.name)
-
-    @property
-    def full_table(self) -> QualifiedName:
-        """The table's name with its schema, unquoted."""
-        return QualifiedName(self.schema, self.table)
-
-    @property
-    def qualified_table(self) -> Sql:
-        """The table's name, quoted and qualified."""
-        return ident(self.schema, self.table)
-
-    @property
-    def qualified_name(self) -> Sql:
-        """The statistics object's name, quoted and qualified."""
-        return ident(self.schema, self.name)
-
-    def renamed(self, name: str) -> "StatisticsDef":
-        """Return the same definition under another name."""
-        return replace(self, name=name)
 
     def ddl(self) -> str:
         """Render CREATE STATISTICS."""
