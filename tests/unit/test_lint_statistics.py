@@ -133,6 +133,9 @@ def test_what_does_not_stay_or_is_not_filled_covers_nothing(tmp_path: Path) -> N
     assert ("TX217", 4) not in found(linted(tmp_path, entry, known=known, head="manage: all\n"))
     renamed = "{name: st_new, columns: [a, b, s]}"
     assert ("TX217", 3) not in found(linted(tmp_path, renamed, known=known))
+    new = exists("st_new", "CREATE STATISTICS public.st_new ON a, b, s FROM public.item", ("a", "b", "s"))
+    there = exists("st_there", "CREATE STATISTICS public.st_there ON a, b, s FROM public.item", ("a", "b", "s"))
+    assert ("TX217", 3) in found(linted(tmp_path, renamed, known=knows(new, there)))
     empty = "{name: st_empty, columns: [a, b, s], target: 0}"
     assert ("TX217", 3) not in found(linted(tmp_path, entry, empty))
     assert ("TX217", 3) in found(linted(tmp_path, entry, empty.replace("0}", "500}")))

@@ -14,6 +14,7 @@ from analyzer.objects.definition import D
 from analyzer.objects.index import IndexDef, Key
 from analyzer.objects.statistics import STATISTICS_KINDS, StatisticsDef
 from analyzer.postgres.columns import SYSTEM_COLUMNS, UNORDERED_TYPES
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.diff import Canonical
 from analyzer.specs.existing import existing_statistics
 from analyzer.specs.file import DeclaredSpec
@@ -55,8 +56,10 @@ class StatisticsSubject:
     not_immutable: Mapping[int, str] | None = None
     #: The other declared statistics of the table that are to be created.
     others: tuple["StatisticsSubject", ...] = field(default=(), repr=False)
-    #: Names of all declared statistics, whatever their state; None where what no spec declares is to be dropped.
-    declared: frozenset[str] | None = None
+    #: Names of all declared statistics, whatever their state.
+    declared: frozenset[QualifiedName] = frozenset()
+    #: Whether a revision drops what no spec of the table declares.
+    manages_all: bool = False
 
     @property
     def spec(self) -> StatisticsSpec:
@@ -85,12 +88,12 @@ def statistics_subjects(
 ) -> tuple[StatisticsSubject, ...]:
     """Return the declared statistics of files, created on the twin where there is one."""
     found: list[StatisticsSubject] = []
-    names = frozenset(entry.declared.spec.name for source in sources for entry in source.statistics)
-    for source, entry in ((each, entry) for each in sources for entry in each.statistics):
-        declared = entry.declared
+    entries = [(source, entry.declared, entry) for source in sources for entry in source.statistics]
+    names = frozenset(QualifiedName(declared.schema, declared.spec.name) for _, declared, _ in entries)
+    for source, declared, entry in entries:
         definition = declared.spec.definition(declared.schema, declared.table)
         subject = StatisticsSubject(
-            entry=entry, definition=definition, known=known, declared=None if source.manages_all else names
+            entry=entry, definition=definition, known=known, declared=names, manages_all=source.manages_all
         )
         if build is not None and subject.is_wanted:
             probes = [_created(_probe(definition, text), build) for text in definition.expressions]
@@ -219,15 +222,16 @@ def _redundant(subject: StatisticsSubject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
-    if subject.declared is None:
+    if subject.manages_all:
         return
-    for each in subject.known.catalog.snapshot.extended_statistics:
-        existing = existing_statistics(each)
-        if existing.table_schema != own.schema or each.name in subject.declared:
-            continue
-        # One of the same definition is this one under the name it had.
-        if existing.definition != own and _covers(existing.definition, own):
-            yield _covered(own, existing.definition, "in the database")
+    found = [existing_statistics(each) for each in subject.known.catalog.snapshot.extended_statistics]
+    exists = any(each.definition.full_name == own.full_name for each in found)
+    for each in found:
+        # Until there is one of this name, one of the same definition is this one under the name it had.
+        is_renamed = not exists and each.definition == own
+        stays = each.definition.full_name not in subject.declared and not is_renamed
+        if stays and each.table_schema == own.schema and _covers(each.definition, own):
+            yield _covered(own, each.definition, "in the database")
 
 
 def _covers(large: StatisticsDef, small: StatisticsDef) -> bool:
