@@ -1,6 +1,7 @@
 """What the catalog says of an index, and whether that is the one wanted."""
 
-from collections.abc import Collection
+import contextlib
+from collections.abc import Collection, Generator
 from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection
@@ -119,13 +120,8 @@ def same(connection: Connection, target: Target, state: State) -> bool:
         return True  # as the session itself prints it, where its search_path finds what is not pg_catalog's
     if parts_of_create(target.sql) is None:
         return False
-    try:
+    with comparing(target):
         copy = build_on_copy(connection, target)
-    except DBAPIError as error:
-        raise DeployError(
-            f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
-            f"{reason(error)}; compare them manually: {' '.join(target.sql.split())}"
-        ) from error
     return parts_of_create(copy.definition) == parts_of_create(state.definition)
 
 
@@ -141,6 +137,13 @@ def build_on_copy(connection: Connection, target: Target) -> Copy:
         unique=unique, concurrently=False, only=False, name=_COPY_INDEX, schema="pg_temp", table=target.table,
         rest=unqualified(rest, target.schema, target.table),
     )  # fmt: skip
+    with on_copy(connection, target, create):
+        return Copy(**row_of_transaction(connection, "read_copy", table=target.table))
+
+
+@contextlib.contextmanager
+def on_copy(connection: Connection, target: Target, create: str) -> Generator[None]:
+    """Run a statement on an empty temporary copy of the target's table; the block looks at it, nothing is left."""
     owner = owner_for_copy(connection, target.schema, target.table)
     plain(connection, render_text("online/begin"))
     try:
@@ -149,9 +152,21 @@ def build_on_copy(connection: Connection, target: Target) -> Copy:
         if owner is not None:
             plain(connection, render_text("online/give_copy", copy=target.table, owner=owner))
         plain(connection, create)
-        return Copy(**row_of_transaction(connection, "read_copy", table=target.table))
+        yield
     finally:
         rollback(connection)
+
+
+@contextlib.contextmanager
+def comparing(target: Target) -> Generator[None]:
+    """Turn what the server says against the expected definition into a DeployError: the existing one may be another."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise DeployError(
+            f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
+            f"{reason(error)}; compare them manually: {' '.join(target.sql.split())}"
+        ) from error
 
 
 def owner_for_copy(connection: Connection, schema: str, table: str) -> str | None:

@@ -5,18 +5,14 @@ from dataclasses import dataclass
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from analyzer.migrate.deploy import offline
-from analyzer.migrate.deploy.catalog import owner_for_copy
+from analyzer.migrate.deploy.catalog import comparing, on_copy
 from analyzer.migrate.deploy.create_index import unqualified
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.session import (
     LOG,
     execute,
-    plain,
-    reason,
-    rollback,
     row_of_transaction,
     rows,
     transaction,
@@ -197,13 +193,8 @@ def _same(connection: Connection, target: Target, state: StatisticsState) -> boo
     existing = printed_body(state.definition)
     if target.definition is not None and printed_body(target.definition) == existing:
         return True
-    try:
+    with comparing(target):
         return printed_body(_printed_on_copy(connection, target)) == existing
-    except DBAPIError as error:
-        raise DeployError(
-            f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
-            f"{reason(error)}; compare them manually: {' '.join(target.sql.split())}"
-        ) from error
 
 
 def printed_body(create: str) -> str:
@@ -219,14 +210,6 @@ def _printed_on_copy(connection: Connection, target: Target) -> str:
         raise DeployError(f"{target.qualified_name}: its SQL is no CREATE STATISTICS; fix the revision")
     copy = StatisticsDef(schema="pg_temp", table=target.table, name=_COPY)
     body = unqualified(found.body, target.schema, target.table)
-    owner = owner_for_copy(connection, target.schema, target.table)
-    plain(connection, render_text("online/begin"))
-    try:
-        names = {"copy": target.table, "schema": target.schema, "table": target.table}
-        plain(connection, render_text("online/create_copy", **names))
-        if owner is not None:
-            plain(connection, render_text("online/give_copy", copy=target.table, owner=owner))
-        plain(connection, render_text("statistics/create_like", statistics=copy, body=body))
+    create = render_text("statistics/create_like", statistics=copy, body=body)
+    with on_copy(connection, target, create):
         return str(row_of_transaction(connection, "read_copy_statistics", name=_COPY)["definition"])
-    finally:
-        rollback(connection)
