@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analyzer.capture.capture import capture
 from analyzer.cli.check import command as check_command
 from analyzer.cli.pull import command as pull_command
 from analyzer.db import connect
@@ -189,11 +190,18 @@ def url(any_server: str) -> Iterator[str]:
         yield database
 
 
+def captured_target(url: str) -> int | None:
+    (found,) = capture(url, statements=False).extended_statistics
+    return found.target
+
+
 def test_each_step_may_be_repeated(url: str) -> None:
     with deployer(url) as connection:
         context = configured(connection)
         for _ in range(2):
             create_statistics(context, replace(A, attributes=("ALTER STATISTICS public.st SET STATISTICS 7",)))
+        create_statistics(context, A)
+        assert captured_target(url) is None
         with pytest.raises(DeployError, match=r"exists with a different definition: .*; expected: .*; drop or rename"):
             create_statistics(context, replace(A, sql=A.sql.replace("(mcv) ", "")))
         other = replace(A, sql="CREATE STATISTICS public.st ON a, b FROM public.t")

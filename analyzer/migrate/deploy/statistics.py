@@ -1,7 +1,7 @@
 """Execute the steps of statistics objects, and ANALYZE: short ones, decided from the catalog, that may be repeated."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection
@@ -34,6 +34,8 @@ class StatisticsState:
     table: str
     #: pg_get_statisticsobjdef.
     definition: str
+    #: None for the largest of its columns'.
+    target: int | None
 
 
 def create_statistics(context: MigrationContext, target: Target) -> None:
@@ -55,7 +57,7 @@ def create_statistics(context: MigrationContext, target: Target) -> None:
             )
         else:
             LOG.info("%s is there already", target.qualified_name)
-        _set_target(deploy, target)
+        _set_target(deploy, target if state is None else _with_target(target, state))
 
 
 def replace_statistics(context: MigrationContext, target: Target) -> None:
@@ -75,7 +77,7 @@ def replace_statistics(context: MigrationContext, target: Target) -> None:
             )  # fmt: skip
         else:
             LOG.info("%s is there already", target.qualified_name)
-            _set_target(deploy, target)
+            _set_target(deploy, _with_target(target, state))
 
 
 def drop_statistics(context: MigrationContext, target: Target) -> None:
@@ -133,16 +135,24 @@ def analyze_table(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, iter((target.sql,)))
         return
     with deploying(context, target, _condition_of_table) as deploy:
-        _run(deploy, target, f"analyzing {target.qualified_table}")
+        _run(deploy, target, f"analyzing {target.qualified_table}", remedy=f"fix what the server reports, and {_AGAIN}")
 
 
-def _run(deploy: Deploy, target: Target, what: str) -> None:
-    deploy.short_sql(target.sql, what=what, remedy=_AGAIN, lock_timeout=target.lock_timeout)
+def _run(deploy: Deploy, target: Target, what: str, *, remedy: str = _AGAIN) -> None:
+    deploy.short_sql(target.sql, what=what, remedy=remedy, lock_timeout=target.lock_timeout)
 
 
 def _set_target(deploy: Deploy, target: Target) -> None:
     for statement in target.attributes:
         deploy.short_sql(statement, what=f"setting the statistics target of {target.qualified_name}", remedy=_AGAIN)
+
+
+def _with_target(target: Target, state: StatisticsState) -> Target:
+    """Take away the target of an existing object where the one wanted is created without any."""
+    if target.attributes or state.target is None:
+        return target
+    names = {"schema": target.schema, "name": target.name}
+    return replace(target, attributes=(render_text("statistics/set_target", **names, target=-1),))
 
 
 def _in_transaction(connection: Connection, statements: tuple[str, ...], what: str) -> None:
@@ -163,7 +173,9 @@ def read_statistics(connection: Connection, target: Target) -> StatisticsState |
 
 def _states(connection: Connection, target: Target) -> Iterator[StatisticsState]:
     for row in rows(connection, "read_statistics", schema=target.schema, name=target.name):
-        yield StatisticsState(table_schema=row["table_schema"], table=row["table"], definition=row["definition"])
+        yield StatisticsState(
+            table_schema=row["table_schema"], table=row["table"], definition=row["definition"], target=row["target"]
+        )
 
 
 def _own_state(connection: Connection, target: Target) -> StatisticsState | None:
