@@ -1,6 +1,7 @@
-"""What the tests of the executor share: servers of each version, a table, and a deployer's connection to it."""
+"""What tests on servers of each version share: a project, a table, and a deployer's connection to it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from alembic.runtime.migration import MigrationContext
@@ -10,19 +11,27 @@ from analyzer.db import connect
 from tests.conftest import fresh_database
 from tests.server.executor import TABLE, configured, deployer
 from tests.server.servers import VERSIONS, server_of
+from tests.server.spec_project import SpecProject
 
 
 @pytest.fixture(scope="module", params=VERSIONS)
-def versions(request: pytest.FixtureRequest) -> Iterator[str]:
+def any_server(request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a server of each available version."""
     with server_of(request) as url:
         yield url
 
 
 @pytest.fixture
-def url(versions: str) -> Iterator[str]:
+def project(tmp_path: Path, any_server: str) -> Iterator[SpecProject]:
+    """A project with specs, on a server of each available version."""
+    with fresh_database(any_server) as url:
+        yield SpecProject(tmp_path, url)
+
+
+@pytest.fixture
+def url(any_server: str) -> Iterator[str]:
     """URL of a database with the executor's table."""
-    with fresh_database(versions) as database:
+    with fresh_database(any_server) as database:
         with connect(database) as connection:
             connection.execute(TABLE.encode())
         yield database

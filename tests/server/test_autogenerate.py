@@ -2,7 +2,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -13,23 +12,10 @@ from alembic.util import CommandError
 from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
 from tests.server.matrix import CHANGED, UNCHANGED
-from tests.server.servers import VERSIONS, server_of
 from tests.server.spec_project import SpecProject, names, obey
 
 #: Tables that no model knows are not Alembic's to drop.
 HIDDEN = 'options["include_name"] = lambda name, kind, parents: kind != "table" or name == "t"'
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def any_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    with server_of(request) as url:
-        yield url
-
-
-@pytest.fixture
-def project(tmp_path: Path, any_server: str) -> Iterator[SpecProject]:
-    with fresh_database(any_server) as url:
-        yield SpecProject(tmp_path, url)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Drift is found, each kind under its own code, and nothing else is."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +12,8 @@ from analyzer.cli.check import command
 from analyzer.db import connect
 from analyzer.errors import NotExaminableError
 from analyzer.sql import ident
-from tests.conftest import fresh_database
 from tests.server.matrix import CHANGED, UNCHANGED
-from tests.server.servers import VERSIONS, server_of
 from tests.server.spec_project import SpecProject
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def any_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    with server_of(request) as url:
-        yield url
-
-
-@pytest.fixture
-def project(tmp_path: Path, any_server: str) -> Iterator[SpecProject]:
-    with fresh_database(any_server) as url:
-        yield SpecProject(tmp_path, url)
 
 
 @pytest.fixture

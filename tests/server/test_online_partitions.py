@@ -38,8 +38,8 @@ Tree = dict[str, tuple[str | None, bool]]
 
 
 @pytest.fixture
-def url(versions: str) -> Iterator[str]:
-    with fresh_database(versions) as database:
+def url(any_server: str) -> Iterator[str]:
+    with fresh_database(any_server) as database:
         run(database, TABLES)
         yield database
 

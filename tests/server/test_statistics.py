@@ -1,7 +1,6 @@
 """Extended statistics as specs: revisions, deploys, drift and pull, on every version."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +26,7 @@ from analyzer.migrate.deploy.statistics import (
 from analyzer.objects.statistics import STATISTICS_KINDS, StatisticsDef
 from analyzer.specs.file import is_statistics, load_specs
 from tests.conftest import fresh_database, trusting
-from tests.server.executor import TABLE, configured, deployer
-from tests.server.servers import VERSIONS, server_of
+from tests.server.executor import configured, deployer
 from tests.server.spec_project import SpecProject, names, obey
 from tests.server.squawked import offline
 
@@ -41,18 +39,6 @@ EVERY_KIND = """
 {name: ix_lower, columns: [b, d]}
 {name: st_proposed, columns: [a, d], state: proposed}
 """
-
-
-@pytest.fixture(scope="module", params=VERSIONS)
-def any_server(request: pytest.FixtureRequest) -> Iterator[str]:
-    with server_of(request) as url:
-        yield url
-
-
-@pytest.fixture
-def project(tmp_path: Path, any_server: str) -> Iterator[SpecProject]:
-    with fresh_database(any_server) as url:
-        yield SpecProject(tmp_path, url)
 
 
 @pytest.mark.parametrize("twin", [False, True], ids=["autogenerate", "revise"])
@@ -180,14 +166,6 @@ A = Target(
     schema="public", table="t", name="st", lock_timeout="300ms",
     sql="CREATE STATISTICS public.st (mcv) ON a, b, ((t.c + 1)) FROM public.t",
 )  # fmt: skip
-
-
-@pytest.fixture
-def url(any_server: str) -> Iterator[str]:
-    with fresh_database(any_server) as database:
-        with connect(database) as connection:
-            connection.execute(TABLE.encode())
-        yield database
 
 
 def captured_target(url: str) -> int | None:

@@ -27,7 +27,7 @@ from analyzer.specs.spec_file import Spec
 from analyzer.sql import conforming, expression, ident, render_text
 
 #: The copy has the name of its table, so that expressions may name that, the object a name of its own.
-_INDEX = "twindex_copy_object"
+_COPY = "twindex_copy_object"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +104,7 @@ class Live:
 
     def _built(self, index: IndexDef) -> dict[str, Any]:
         """Build an index on a copy of its table and read it back."""
-        copy = replace(_relative(index), schema="pg_temp", name=_INDEX, tablespace=None)
+        copy = replace(_relative(index), schema="pg_temp", name=_COPY, tablespace=None)
         with self._on_copy(index, copy.ddl()):
             oid = int(self._row("specs/read_copy", {"table": index.table})["oid"])
             (row,) = self._read_indexes([oid])
@@ -113,10 +113,10 @@ class Live:
     def _created(self, statistics: StatisticsDef) -> dict[str, Any]:
         """Create a statistics object on a copy of its table and read it back."""
         expressions = tuple(_without_schema(text, statistics) for text in statistics.expressions)
-        copy = replace(statistics, schema="pg_temp", name=_INDEX, expressions=expressions)
+        copy = replace(statistics, schema="pg_temp", name=_COPY, expressions=expressions)
         with self._on_copy(statistics, copy.ddl()):
             self._rows("capture/fix_session")
-            return self._row("online/read_copy_statistics", {"name": _INDEX})
+            return self._row("online/read_copy_statistics", {"name": _COPY})
 
     @contextlib.contextmanager
     def _on_copy(self, wanted: Definition, ddl: str) -> Generator[None]:
