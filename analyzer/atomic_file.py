@@ -42,7 +42,7 @@ def put_in_place(path: Path, payload: bytes, *, mode: int | None = PRIVATE) -> N
 
 def stage_file(path: Path, payload: bytes, *, mode: int | None = PRIVATE) -> Path:
     """Write a file, complete and on disk, beside the one it is to replace; raises OSError and leaves nothing."""
-    # mkstemp chooses a name nobody can foresee and does not open what is there already.
+    # mkstemp chooses an unpredictable name and does not open an existing file.
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     try:
         with os.fdopen(handle, "wb") as file:

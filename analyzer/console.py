@@ -125,6 +125,6 @@ def _send(stream: TextIO, text: str) -> None:
 
 
 def _tell(text: str) -> None:
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # there is nobody left to tell
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # nothing is left to write to
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()

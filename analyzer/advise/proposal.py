@@ -36,7 +36,7 @@ class Declared:
     state: str
     #: `file:line`.
     where: str
-    #: Last day of a rejection; None when it holds for good.
+    #: Last day of a rejection; None for a rejection without a date.
     until: date | None = None
 
     def holds(self, today: date) -> bool:

@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 
 from analyzer import __version__
 from analyzer.capture.btree_levels import read_heights
-from analyzer.capture.catalog import Catalog, read_catalog, read_settings
+from analyzer.capture.catalog import ServerCatalog, read_catalog, read_settings
 from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages
 from analyzer.capture.guard import Guard
@@ -45,7 +45,7 @@ class _Tables:
     index_rows: Sequence[DictRow]
     activity: Mapping[int, DictRow]
     unreadable: Unreadable
-    #: Tables on which nothing may be planned, and how the others can be told to be unchanged.
+    #: Tables on which nothing may be planned, and how to see that the others are unchanged.
     user_code: UserCode
     not_examined: tuple[NotExamined, ...]
 
@@ -165,7 +165,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
     return snapshot, tables
 
 
-def _ask(reader: Reader, catalog: Catalog, tables: _Tables, wanted: _Wanted, tell: Progress) -> _Asked:
+def _ask(reader: Reader, catalog: ServerCatalog, tables: _Tables, wanted: _Wanted, tell: Progress) -> _Asked:
     """Ask everything that plans on a table or reads rows of it, which ends the transaction of the catalog."""
     tell("indexes")
     see_the_present(reader.connection, statement_timeout_ms=wanted.statement_timeout_ms)
@@ -200,7 +200,7 @@ def _guard(reader: Reader, tables: _Tables) -> Guard:
     return guard
 
 
-def _read_statements(reader: Reader, catalog: Catalog, *, values: bool, tell: Progress) -> Statements:
+def _read_statements(reader: Reader, catalog: ServerCatalog, *, values: bool, tell: Progress) -> Statements:
     tell("statements")
     return read_statements(reader, server=catalog.server, extensions=catalog.extensions, values=values)
 
@@ -212,7 +212,9 @@ def _read_extremes(reader: Reader, tables: _Tables, indexes: Sequence[Index], *,
     return read_extremes(reader, tables.to_plan_on, indexes, tables.unreadable)
 
 
-def _read_tables(reader: Reader, catalog: Catalog, search_path: list[str], wanted: _Wanted, tell: Progress) -> _Tables:
+def _read_tables(
+    reader: Reader, catalog: ServerCatalog, search_path: list[str], wanted: _Wanted, tell: Progress
+) -> _Tables:
     tell("relations")
     for _ in range(_ATTEMPTS):
         blocked = read_blocked(reader)

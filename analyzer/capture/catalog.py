@@ -11,7 +11,7 @@ from analyzer.documents.snapshot import Extension, FunctionDef, NotExamined, Ser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Catalog:
+class ServerCatalog:
     """The server and the catalog objects that relations depend on."""
 
     server: Server
@@ -28,11 +28,11 @@ def read_settings(reader: Reader) -> dict[str, str]:
     return {row["name"]: row["setting"] for row in reader.rows("settings")}
 
 
-def read_catalog(reader: Reader) -> Catalog:
+def read_catalog(reader: Reader) -> ServerCatalog:
     """Read server, extensions, schemas, types and functions."""
     facts = reader.row("server")
     functions = [row for row in reader.rows("functions") if row["definition"] is not None]
-    return Catalog(
+    return ServerCatalog(
         server=as_server(facts),
         captured_at=facts["captured_at"],
         extensions=read_extensions(reader),

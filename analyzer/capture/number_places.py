@@ -7,7 +7,7 @@ from analyzer.postgres.lex import Token
 
 #: What a bracket holds: items that may be positions, such items in brackets of their own, or neither.
 _Items = Literal["columns", "sets", "none"]
-#: The longest position of a column that is told from a value.
+#: The longest position of a column that is distinguished from a value.
 _POSITION_DIGITS: Final = 2
 _QUERY: Final = frozenset({"select", "with", "values", "table"})
 #: Keywords that end the list of an ORDER BY or GROUP BY.

@@ -23,7 +23,7 @@ _VALUE_CHARACTERS = 4 * VALUE_BYTES
 #: Text of one table's sample, and of all.
 TABLE_BYTES = 16 * 1024**2
 TOTAL_BYTES = 256 * 1024**2
-#: Rows of a block where nobody knows.
+#: Rows of a block where no statistics say.
 _ROWS_PER_BLOCK = 40
 #: How often fewer rows are tried where they turn out too wide.
 _ATTEMPTS = 3

@@ -14,8 +14,8 @@ from analyzer.documents.snapshot import ColumnStatistics, Extreme, Index, NotExa
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident
 
-#: Tables whose extremes are asked for together: a round trip less for each. Few, for while the first are planned nobody
-#: looks at what happens to the last.
+#: Tables whose extremes are asked for together: a round trip less for each. Few, because what happens
+#: to the last one while the first are planned is not seen.
 _TABLES_AT_ONCE = 2
 #: How many tables, and columns of a table, are named one by one.
 _TABLES_NAMED, _COLUMNS_NAMED = 200, 30

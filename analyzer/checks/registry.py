@@ -127,7 +127,7 @@ LINT_RULES = _by_code(
 #: Every rule of every command.
 RULES = _by_code((*LINT_RULES.values(), *DRIFT_RULES, *ENVIRONMENT_RULES, REGRESSION))
 
-#: Rules about the files and their comments; nobody can suppress what they say.
+#: Rules about the files and their comments; they cannot be suppressed.
 ABOUT_FILES = frozenset({UNREADABLE.code, BAD_SUPPRESSION.code, UNUSED_SUPPRESSION.code, EXPIRED_SUPPRESSION.code})
 
 _BY_NAME = {name.lower(): rule for rule in RULES.values() for name in (rule.code, rule.name, *rule.aliases)}

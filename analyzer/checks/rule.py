@@ -20,7 +20,7 @@ class Known:
     """What a database adds to the text of the specs; the twin's answers are in each Subject."""
 
     catalog: Catalog
-    #: What the recorded statements ask of each table, by (schema, table); None when there are none.
+    #: What the recorded statements ask of each table, by (schema, table); None without recorded statements.
     uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
 
 

@@ -13,7 +13,7 @@ from analyzer.errors import InputError
 MOST_COMPRESSED_BYTES: Final = 256 * 1024**2
 MOST_BYTES: Final = 1024**3
 _CHUNK_BYTES = 1024**2
-#: A snapshot is 10 to 60 times as long as its file; one that is longer than this by a multiple is nobody's.
+#: A snapshot is 10 to 60 times as long as its file; a file that grows by more than this is not a snapshot.
 _MOST_EXPANSION, _ALWAYS_BYTES = 200, 64 * 1024**2
 #: What JSON may begin with; two gigabytes of something else need not be unpacked to be refused.
 _OPENING = b"{"

@@ -13,7 +13,7 @@ from analyzer.sql import MOST_CHARACTERS, conforming, shortened
 
 State = Literal["proposed", "approved", "rejected", "retired"]
 
-#: Estimated rows of a table, by schema and name; None when nobody knows.
+#: Estimated rows of a table, by schema and name; None if unknown.
 Rows = Callable[[str, str], float | None]
 
 _TABLE = re.compile(r'(?P<schema>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\.(?P<table>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\Z')

@@ -96,7 +96,7 @@ class TwinPool:
     ) -> "Future[list[R] | None]":
         if self._executor is None:
             raise BrokenExecutor
-        # Who has no copy, or not all of its indexes, answers nothing, and is told how to make it.
+        # Who has no copy, or not all of its indexes, answers nothing, and gets the recipe.
         copy = _Copy(key=self._key, indexes=len(self._twin.added), recipe=recipe)
         return self._executor.submit(_work, copy, function, [task for _, task in batch])
 

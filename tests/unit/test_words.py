@@ -1,7 +1,9 @@
 """Words that PostgreSQL's manual does not use, searched for in everything that users and the next owner read."""
 
 import ast
+import io
 import re
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,12 +51,15 @@ def sources() -> list[Path]:
 
 
 def strings_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the texts of a file with the line where they start: strings of Python, paragraphs of anything else."""
+    """Yield the texts of a file with the line where they start: strings and comments of Python, paragraphs of anything else."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield node.lineno, node.value
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.start[0], token.string
         return
     if path.suffix == ".jinja":
         text = _JINJA_CODE.sub(_blank, text)

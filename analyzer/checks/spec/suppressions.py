@@ -13,7 +13,7 @@ _REASON = re.compile(r"reason:\s*(?P<reason>.*?)\s*(?:\buntil:\s*(?P<until>\S+))
 _CODE = re.compile(r"TX\d{3}", re.IGNORECASE)
 _USAGE = "write `twindex: ignore TX204 reason: …`"
 
-#: Gives the code of a rule by its code or a short name; None when there is none of that name.
+#: Gives the code of a rule by its code or a short name; None for an unknown name.
 CodeOf = Callable[[str], str | None]
 
 

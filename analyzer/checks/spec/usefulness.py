@@ -15,7 +15,7 @@ _UNBOUNDED = frozenset({"text", "character varying", "jsonb", "bytea", "xml"})
 _TEXT = frozenset({"text", "character varying", "character"})
 #: Of a histogram or list of common values, one value in quotes or bare.
 _VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"|([^{},"]+)')
-#: Below it, neighbouring rows of one value lie in too many blocks for BRIN to leave any out.
+#: Below it, neighbouring rows of one value are in too many blocks for BRIN to leave any out.
 _CORRELATED = 0.9
 _BUSY_WRITES = 100_000
 

@@ -23,7 +23,7 @@ def write(context: MigrationContext, target: Target, statements: Iterator[str]) 
     """Write statements, comments and queries for `\\gexec`, between the settings they run with."""
     session, written = target.session(), tuple(statements)
     if any("\\" in statement.removesuffix(_PSQL) for statement in written):
-        # A revision from before, or by hand, may hold a plain string that means something else where it is off.
+        # An older revision, or one written manually, may hold a plain string that means something else where it is off.
         session = {"standard_conforming_strings": "on"} | session
     lines = [render_text("online/set", name=name, value=value) for name, value in session.items()]
     lines += [*written, *(render_text("online/reset", name=name) for name in session)]

@@ -105,7 +105,7 @@ def _hnsw_warnings(deploy: Deploy, target: Target, create: Create, table: Table,
             key_type=copy.key_type, dimensions=copy.key_modifier, m=create.parameter("m"),
         )  # fmt: skip
         if needed > limits["maintenance_bytes"]:
-            # Nobody knows how many rows a WHERE leaves, and partitions are built on one at a time.
+            # How many rows a WHERE leaves is unknown, and partitions are built on one at a time.
             word = "at most" if copy.partial or table.kind == "p" else "about"
             yield (
                 f"the build needs {word} {_size(needed)} and can use {_size(limits['maintenance_bytes'])}; beyond that "

@@ -16,7 +16,7 @@ from analyzer.sql import render
 from analyzer.twin.hypothetical.add_indexes import rejection
 from analyzer.twin.server.sessions import Sessions
 
-#: Name of what is built; nobody else's is in its way on a twin.
+#: Name of what is built; no other object of a twin has it.
 BUILT_NAME = "twindex_canonical"
 
 

@@ -15,7 +15,7 @@ from analyzer.twin.predict.analyze import spread_bounds
 _SCALE = 10_000_000
 #: Of a run of equal values in order, either end is somewhere between two drawn ones: twice the variance of that.
 _RUN_VARIANCE = 1 / 6
-#: Standard deviations from which a difference is none of chance.
+#: Standard deviations from which a difference is not by chance.
 _SURE = 2
 #: A share that has a logarithm of what is left.
 _NEARLY_ALL = 1 - 1e-12

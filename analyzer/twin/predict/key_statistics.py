@@ -16,7 +16,7 @@ from analyzer.twin.predict.value_widths import Widths, value_widths
 TUPLE_HEADER = 8
 #: A value shorter than this, with its one byte of header, is not aligned.
 _SHORT_VARLENA = 127
-#: Width of a column nobody analysed, as get_typavgwidth() guesses for variable-length types.
+#: Width of a column that was not analysed, as get_typavgwidth() guesses for variable-length types.
 _UNKNOWN_WIDTH = 32
 
 _FIXED_WIDTHS = {

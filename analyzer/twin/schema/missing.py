@@ -14,7 +14,7 @@ class Lost:
 
     #: Name of the table, view or foreign table, without its schema.
     table: str
-    #: A statement that names the table is concerned when it names one of these too; all are when there are none.
+    #: A statement that names the table is concerned when it names one of these too; without any, all are.
     columns: frozenset[str] = frozenset()
     reason: str
 

@@ -45,7 +45,7 @@ def create_roles(superuser: Connection, snapshot: Snapshot) -> frozenset[str]:
     for role in sorted({role for each in snapshot.row_security for policy in each.policies for role in policy.roles}):
         try:
             superuser.execute(render("twin/create_role", role=role))
-        except (psycopg.Error, InputError):  # a name that is taken or reserved: nobody is let into that role
+        except (psycopg.Error, InputError):  # a name that is taken or reserved: no session gets that role
             continue
         superuser.execute(render("twin/grant_role", role=role, member=APPLICATION))
         made.add(role)

@@ -73,7 +73,7 @@ class Reach:
         """Add what texts mention and all that leads to; return the tables they mention themselves."""
         pending = list(texts)
         first, tables = len(pending), set[QualifiedName]()
-        for place, text in enumerate(pending):  # which grows meanwhile
+        for place, text in enumerate(pending):  # which grows during the loop
             for mention in _mentions(text):
                 self._words.add(mention.name)
                 pending += self._enter_functions(mention.name)

@@ -34,7 +34,7 @@ _IRRELEVANT = frozenset(
     """.split()  # noqa: SIM905 - a paragraph reads better than fifty quoted words
 )
 
-#: Whether a twin is refused where the kernel cannot contain it; the tests of what else does are told not to.
+#: Whether a twin is refused where the kernel cannot contain it; the tests of the other layers switch it off.
 REFUSES = True
 #: Of the write-ahead log: what a server cannot go on without.
 _SEGMENT_BYTES = 16 * 1024 * 1024

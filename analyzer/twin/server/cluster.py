@@ -188,7 +188,7 @@ def development(
 
 def _leave(gate: Path, home: Path, users: contextlib.ExitStack) -> None:
     """Give up our share of a kept cluster, and stop its server when it was the last one."""
-    # Who removed the directory meanwhile removed these files too; its server notices within a minute and ends.
+    # Whatever has removed the directory removed these files as well; its server notices within a minute and ends.
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(FileNotFoundError):
             stack.enter_context(locked(gate))

@@ -33,7 +33,7 @@ _WRITABLE = ("/dev/null", "/dev/zero")
 _SHELL = "/bin/sh"
 #: Of a directory that a variable names.
 _MOST_LIBRARIES = 1000
-#: What a server is told of the environment.
+#: What a server gets of the environment.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH")
 
 

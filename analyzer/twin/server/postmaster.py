@@ -133,7 +133,7 @@ def start(data: Path, binaries: Binaries, account: Account | None, *, sockets: P
             pid = int(process.communicate()[0] or 0)
             _wait(data, pid)
         except BaseException:
-            # Ctrl-C: a start cut short would leave a server that nobody knows of yet.
+            # Ctrl-C: a start cut short would leave a server that no note names yet.
             _kill(pid or int(process.communicate()[0] or 0))
             raise
     if running_pid(data) is None:
