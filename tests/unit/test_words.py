@@ -51,7 +51,7 @@ def sources() -> list[Path]:
 
 
 def strings_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the texts of a file with the line where they start: strings and comments of Python, paragraphs of anything else."""
+    """Yield the texts of a file with the line where they start: of Python strings and comments, else paragraphs."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         for node in ast.walk(ast.parse(text)):
