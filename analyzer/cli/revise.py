@@ -16,8 +16,6 @@ from analyzer.twin.server.choose import PlannerChoice
 from analyzer.visible import visible
 from analyzer.workflows.revise import revise
 
-_HAZARD = click.Choice([*HazardCode, ALL], case_sensitive=False)
-
 
 @click.command(short_help="Write an Alembic revision from approved specs.")
 @click.option("-m", "--message", required=True, help="Message of the revision.")
@@ -33,7 +31,6 @@ _HAZARD = click.Choice([*HazardCode, ALL], case_sensitive=False)
     "--refuse-hazard",
     "refuse",
     multiple=True,
-    type=_HAZARD,
     metavar="CODE",
     help=f"Write nothing and exit 1 if a step has this hazard: {', '.join(HazardCode)}, or {ALL}; repeatable.",
 )
@@ -41,7 +38,6 @@ _HAZARD = click.Choice([*HazardCode, ALL], case_sensitive=False)
     "--allow-hazard",
     "allow",
     multiple=True,
-    type=_HAZARD,
     metavar="CODE",
     help="Allow a hazard that ALL or the project's refuse_hazards refuses; repeatable.",
 )
