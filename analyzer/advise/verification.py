@@ -15,6 +15,7 @@ from analyzer.documents.verification import Verification, VerifiedStatement, dif
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.access_methods import APPROXIMATE
+from analyzer.postgres.identifiers import with_suffix
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.bindings import SELECTIVE
 from analyzer.workload.parse import Statement, parse_statements
@@ -216,7 +217,7 @@ def _deployed(before: Snapshot, after: Snapshot, twin: Twin) -> _Deploy:
     names: dict[str, str] = {}
     gaps: list[NotExamined] = []
     for index in _only_in(after, before):
-        name = f"{index.name[:50]}_replaced" if (index.schema, index.name) in taken else index.name
+        name = with_suffix(index.name, "_replaced") if (index.schema, index.name) in taken else index.name
         try:
             added += twin.add([index.renamed(name)])
         except InputError as error:  # the deploy changed the table as well

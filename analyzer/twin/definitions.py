@@ -11,6 +11,7 @@ from analyzer.errors import InputError
 from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
+from analyzer.postgres.identifiers import with_suffix
 from analyzer.postgres.lex import lex, significant
 from analyzer.specs.existing import as_printed
 from analyzer.sql import ident
@@ -50,7 +51,7 @@ class Definitions:
             name, number = given or index.name, 1
             while (index.schema, name) in taken:
                 number += 1
-                name = f"{(given or index.name)[:58]}_{number}"
+                name = with_suffix(given or index.name, f"_{number}")
             taken.add((index.schema, name))
             found.append(index.renamed(name))
         return tuple(found)

@@ -10,6 +10,7 @@ from analyzer.db import connect
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.identifiers import fits
 from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import lacking
@@ -180,6 +181,13 @@ def test_written_ddl_becomes_a_definition_under_a_free_name(twin: Twin) -> None:
     assert third.method == "gin"
     assert third.name != fourth.name
     assert third == fourth
+
+
+def test_a_free_name_is_one_that_postgresql_keeps(twin: Twin) -> None:
+    long = "é" * 31
+    found = twin.parse_ddl([f'CREATE INDEX "{long}" ON shop.product (price)'] * 2)
+    assert len({index.name for index in found}) == 2
+    assert all(fits(index.name) for index in found)
 
 
 @pytest.mark.parametrize(
