@@ -10,10 +10,8 @@ from dataclasses import dataclass
 
 from analyzer.capture.number_places import places_of_numbers
 from analyzer.errors import InputError
-from analyzer.postgres.lex import ESCAPED_PIECE, IncompleteError, Token, lex, significant, string_pattern
+from analyzer.postgres.lex import IncompleteError, Token, lex, significant, string_end
 
-#: How a string is read where standard_conforming_strings is off.
-_ESCAPED = re.compile(string_pattern("[nN]?", ESCAPED_PIECE), re.DOTALL)
 #: What would become one token with a parameter beside it.
 _SOLID = re.compile(r"[\w$\u0080-\U0010ffff]")
 #: The server's parameters have 16 bits.
@@ -91,13 +89,19 @@ def check_strings(query: str, tokens: Sequence[Token]) -> None:
     A session may have switched it off. Raises UnreadableStatementError.
     """
     for token in tokens:
-        if token.kind == "string" and token.text[0] in "'nN" and "\\" in token.text:
-            escaped = _ESCAPED.match(query, token.start)
-            if escaped is None or escaped.end() != token.end:
-                raise UnreadableStatementError(
-                    f"where the string at character {token.start + 1} ends depends on standard_conforming_strings, "
-                    "which is not recorded"
-                )
+        depends = token.kind == "string" and token.text[0] in "'nN" and "\\" in token.text
+        if depends and not _ends_alike(query, token):
+            raise UnreadableStatementError(
+                f"where the string at character {token.start + 1} ends depends on standard_conforming_strings, "
+                "which is not recorded"
+            )
+
+
+def _ends_alike(query: str, token: Token) -> bool:
+    try:
+        return string_end(query, query.index("'", token.start) + 1, escapes=True) == token.end
+    except IncompleteError:
+        return False
 
 
 def _tokens_of_statement(query: str) -> tuple[Token, ...]:

@@ -22,24 +22,19 @@ _START: Final = r"A-Za-z_\u0080-\U0010ffff"
 #: What the scanner skips; \v since PostgreSQL 16.
 WHITE_SPACE: Final = " \t\n\r\f\v"
 
-#: What stands between the pieces of one string: white space with a line break, and comments that end with the line.
-_CONTINUED: Final = r"(?:[ \t\f\v]|--[^\r\n]*)*+[\r\n](?:[ \t\n\r\f\v]|--[^\r\n]*+[\r\n])*+'"
-
-#: A character of a string in which a backslash escapes.
-ESCAPED_PIECE: Final = r"(?:[^'\\]|''|\\.)"
-
-
-def string_pattern(opening: str, piece: str) -> str:
-    """Match a string with its continuations; nothing of one whose last piece does not end."""
-    return rf"{opening}'{piece}*+'(?:{_CONTINUED}{piece}*+')*+(?!{_CONTINUED})"
-
+#: What may stand between the pieces of one string, if a line break is in it.
+_BETWEEN_PIECES: Final = re.compile(r"[ \t\n\r\f\v]+|--[^\r\n]*")
+_LINE_BREAKS: Final = frozenset("\n\r")
+#: Where a string may end: a doubled quote stands for one, and so does one behind a backslash that escapes.
+_QUOTES: Final = re.compile(r"''?")
+_ESCAPED_QUOTES: Final = re.compile(r"\\.|''?", re.DOTALL)
+_DOUBLE_QUOTES: Final = re.compile(r'""?')
 
 _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     ("comment", r"--[^\r\n]*"),
-    ("string", string_pattern("[eE]", ESCAPED_PIECE)),
-    ("string", string_pattern("(?:[bBxXnN]|[uU]&)?", r"(?:[^']|'')")),
+    ("string", "(?:[eEbBxXnN]|[uU]&)?'"),  # its opening: `string_end` finds the rest
     ("string", rf"\$(?P<tag>[{_START}][{_START}0-9]*|)\$.*?\$(?P=tag)\$"),
-    ("quoted", r'(?:[uU]&)?"(?:[^"]|"")++"'),
+    ("quoted", '(?:[uU]&)?"'),  # likewise
     ("parameter", r"\$[0-9]+"),
     ("number", r"0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+"),
     ("number", r"(?:[0-9][0-9_]*\.(?!\.)[0-9_]*|\.[0-9][0-9_]*|[0-9][0-9_]*)(?:[eE][+-]?[0-9]+)?"),
@@ -130,12 +125,60 @@ def _next(text: str, position: int) -> Token:
     if text.startswith("/*", position):
         return Token("comment", text[position : _comment_end(text, position)], position)
     match = _TOKEN.match(text, position)
-    if match is None or (match[0] in ("e", "E") and text.startswith("'", match.end())):
-        raise IncompleteError(
-            f"the text ends within or does not continue after character {position + 1}; is it truncated?"
-        )
+    if match is None:
+        raise _incomplete(position)
     kind = _KINDS[match.lastgroup or ""]
-    return Token(kind, _operator(match[0], position) if kind == "operator" else match[0], position)
+    if kind == "operator":
+        return Token(kind, _operator(match[0], position), position)
+    end = match.end()
+    if kind == "quoted":
+        end = _quoted_end(text, end)
+    elif kind == "string" and text[position] != "$":
+        end = string_end(text, end, escapes=text[position] in "eE")
+    return Token(kind, text[position:end], position)
+
+
+def _incomplete(position: int) -> IncompleteError:
+    return IncompleteError(
+        f"the text ends within or does not continue after character {position + 1}; is it truncated?"
+    )
+
+
+def string_end(text: str, start: int, *, escapes: bool) -> int:
+    """Return where a string ends whose first piece begins at `start`, behind its quote; its continuations belong to it.
+
+    With `escapes` a backslash escapes the character behind it. Raises IncompleteError for one that does not end.
+    """
+    quotes = _ESCAPED_QUOTES if escapes else _QUOTES
+    while True:
+        end = _piece_end(text, start, quotes)
+        next_piece = _next_piece(text, end)
+        if next_piece is None:
+            return end
+        start = next_piece
+
+
+def _quoted_end(text: str, start: int) -> int:
+    end = _piece_end(text, start, _DOUBLE_QUOTES)
+    if end == start + 1:  # no name is empty
+        raise _incomplete(start - 1)
+    return end
+
+
+def _piece_end(text: str, start: int, quotes: re.Pattern[str]) -> int:
+    for quote in quotes.finditer(text, start):
+        if len(quote[0]) == 1:
+            return quote.end()
+    raise _incomplete(start - 1)
+
+
+def _next_piece(text: str, position: int) -> int | None:
+    """Return where the next piece of the string begins that ends at a position."""
+    line_break = False
+    while between := _BETWEEN_PIECES.match(text, position):
+        position = between.end()
+        line_break = line_break or not _LINE_BREAKS.isdisjoint(between[0])
+    return position + 1 if line_break and text.startswith("'", position) else None
 
 
 def _operator(found: str, position: int) -> str:

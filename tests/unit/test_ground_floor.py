@@ -48,6 +48,16 @@ OTHERWISE = {
     ("capture/samples.py", 8192): "bytes of one sampled value",
     ("documents/bounds.py", 63): "bits of an integer",
 }
+#: Such quantifiers, and atomic groups.
+POSSESSIVE = re.compile(r"[*+?}]\+|\(\?>")
+#: The strings of a text.
+ENDS = {
+    "'a'\nAS": ["'a'"],
+    "'a' -- b'\n 'c'\n;": ["'a' -- b'\n 'c'"],
+    "'a''' 'b'": ["'a'''", "'b'"],
+    "'' \n-- c": ["''"],
+    "'a'\r\n--d\n\t'' x": ["'a'\r\n--d\n\t''"],
+}
 UNQUOTING = re.compile(r"""\[1:-1\]\s*\.replace\(\s*(?:'""'|"\\"\\"")""")
 
 
@@ -189,3 +199,20 @@ def test_an_extension_is_known_by_its_method_or_its_class() -> None:
         "gin": None, "int4_ops": None,
     }  # fmt: skip
     assert {"hnsw", "ivfflat"} == SLOW_BUILDS
+
+
+def test_no_pattern_needs_what_the_oldest_python_gets_wrong() -> None:
+    """Python 3.11.2 matches possessive quantifiers and atomic groups around alternatives wrongly."""
+    lexer = (ROOT / "analyzer/postgres/lex.py").read_text(encoding="utf-8")
+    found = [
+        f"{name}: {token.string}"
+        for name, text in (*modules(), ("postgres/lex.py", lexer))
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.STRING and POSSESSIVE.search(token.string)
+    ]
+    assert not found
+
+
+@pytest.mark.parametrize("text", ENDS)
+def test_a_string_ends_where_the_server_ends_it(text: str) -> None:
+    assert [token.text for token in lex(f"SELECT {text}") if token.kind == "string"] == ENDS[text]
