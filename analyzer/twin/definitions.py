@@ -5,10 +5,10 @@ from typing import cast
 
 from psycopg.rows import DictRow
 
-from analyzer.capture.indexes import definition
+from analyzer.capture import indexes
 from analyzer.documents.measured import ExtendedStatistics
 from analyzer.errors import InputError
-from analyzer.objects.definition import D, Definition
+from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
 from analyzer.postgres.identifiers import with_suffix
@@ -25,15 +25,24 @@ class Definitions:
 
     def __init__(self, server: Survivor) -> None:
         self._server = server
+        self._known: dict[tuple[Definition, str], Definition] = {}
 
     def canonical(self, wanted: D) -> D:
-        """Return a definition as the server itself deparses it; the name stays.
+        """Return the canonical form of a definition, as the server itself deparses it; the name stays.
 
         Raises InputError for a definition the server rejects.
         """
-        if isinstance(wanted, StatisticsDef):
-            return cast("D", as_printed(wanted, self._built_statistics(wanted)))
-        return cast("D", definition(self._built_index(wanted.renamed(BUILT_NAME).ddl())).renamed(wanted.name))
+        key = (wanted, wanted.name)
+        if key not in self._known:
+            self._known[key] = canonical(wanted, self._printed)
+        return cast("D", self._known[key])
+
+    def printed(self, definition: D) -> D:
+        """Return the canonical form of a definition, or the definition where the server rejects it."""
+        try:
+            return self.canonical(definition)
+        except InputError:
+            return definition
 
     def parse_ddl(self, statements: Sequence[str]) -> tuple[IndexDef, ...]:
         """Return the canonical definitions of CREATE INDEX statements somebody wrote, under names that are free.
@@ -45,7 +54,7 @@ class Definitions:
         for ddl in statements:
             unnamed, given = _unnamed(ddl)
             try:
-                index = definition(self._built_index(unnamed))
+                index = indexes.definition(self._built_index(unnamed))
             except InputError as error:
                 raise InputError(f"{error}; fix the statement") from None
             name, number = given or index.name, 1
@@ -62,6 +71,11 @@ class Definitions:
             return printed_ddl(self._built_statistics(wanted).definition, wanted)
         ddl = str(self._built_index(wanted.renamed(BUILT_NAME).ddl())["ddl"])
         return ddl.replace(f" {BUILT_NAME} ", f" {ident(wanted.name)} ", 1)
+
+    def _printed(self, wanted: D) -> D:
+        if isinstance(wanted, StatisticsDef):
+            return cast("D", as_printed(wanted, self._built_statistics(wanted)))
+        return cast("D", indexes.definition(self._built_index(wanted.renamed(BUILT_NAME).ddl())).renamed(wanted.name))
 
     def _built_index(self, ddl: str) -> DictRow:
         self._server.hold(ddl)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 from analyzer.catalog import Catalog
 from analyzer.checks import lint as checks
@@ -33,7 +34,7 @@ def lint_against(
         return checks.lint(
             sources,
             today=_today(),
-            known=known_of(Catalog(snapshot)),
+            known=replace(known_of(Catalog(snapshot)), printed=twin.printed),
             build=twin.canonical,
             basis=f"{twin.planner} of database {snapshot.server.database}",
             model_indexes=models,
