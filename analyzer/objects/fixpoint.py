@@ -15,9 +15,9 @@ def fixpoint(wanted: T, printed: Callable[[T], T]) -> T:
     One pass is not enough: `v IN ('a', 'b')` on a varchar column is printed with a cast of the array, and that text
     with casts of its elements. How many passes a definition of a database has gone through depends on who created it.
     """
-    form = printed(wanted)
+    form, again = wanted, printed(wanted)
     for _ in range(_MOST_PASSES):
-        if (again := printed(form)) == form:
+        if again == form:
             break
-        form = again
-    return form
+        form, again = again, printed(again)
+    return again

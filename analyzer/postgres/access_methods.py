@@ -258,7 +258,7 @@ def plain_number(stored: str) -> str:
     if _OCTAL.fullmatch(text):
         return str(int(text, 8))
     try:
-        number = parse_number(text)
+        number = float(parse_number(text))
         return str(int(number)) if number.is_integer() else repr(number)
     except (ValueError, OverflowError):
         return stored

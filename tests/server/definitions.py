@@ -28,7 +28,8 @@ _many_figures = st.lists(_figures, min_size=1, max_size=3, unique=True).map(", "
 FIXED = (
     "d >= '2020-01-01'", "ts < '2020-01-01 10:00'", "d BETWEEN '2020-01-01' AND date '2021-01-01'", "f", "NOT f",
     "f IS NOT TRUE", "e IN ('new', 'paid')", "e = ANY (ARRAY['new'::mood])", "e NOT IN ('paid')", "e > 'new'",
-    "a && ARRAY['x', 'y']", "a @> '{x}'", "va @> ARRAY['x']::varchar[]", "a = '{}'", "'x' = ANY (a)", "j @> '{\"k\": 1}'",
+    "a && ARRAY['x', 'y']", "a @> '{x}'", "va @> ARRAY['x']::varchar[]", "a = '{}'", "'x' = ANY (a)",
+    "j @> '{\"k\": 1}'",
     "j ? 'k'", "j ?| ARRAY['k', 'l']", "u = '00000000-0000-0000-0000-000000000000'", "iv > '1 day'",
     "iv > interval '1' day", "p = B'0101'", "(i, b) > (1, 2)", "(v, s) = ('a', 'b')", "v IS DISTINCT FROM s",
     "(ts AT TIME ZONE 'UTC') > '2020-01-01'", "(i IS NULL) = f", "NOT (i IS NULL OR v IS NULL)", "i::text = '1'",
