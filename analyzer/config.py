@@ -65,14 +65,14 @@ def load_config(directory: Path | None = None) -> Config:
     return config.model_copy(update=found)
 
 
-def configured_url(config: Config) -> str | None:
-    """Return DATABASE_URL, else `sqlalchemy.url` of alembic.ini, else None."""
+def configured_url(config: Config, section: str = "alembic") -> str | None:
+    """Return DATABASE_URL, else `sqlalchemy.url` of a section of alembic.ini, else None."""
     if url := os.environ.get("DATABASE_URL"):
         return url
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(_text(config.alembic) if is_there(config.alembic) else "", str(config.alembic))
-        url = parser.get("alembic", "sqlalchemy.url", fallback="")
+        url = parser.get(section, "sqlalchemy.url", fallback="")
     except (OSError, ValueError, configparser.Error) as error:
         # What stands on the line may be a password, and configparser quotes it.
         reason = error.strerror if isinstance(error, OSError) else _without_lines(error)

@@ -12,9 +12,11 @@ from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import ConflictError, InputError, NotExaminableError
+from analyzer.migrate.plan.environment import Environment
 from analyzer.objects.definition import Definition, Kind, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
+from analyzer.specs.declared_twice import declared_twice
 from analyzer.specs.diff import Canonical, Change, Comparison
 from analyzer.specs.existing import Existing, existing_objects, table_of
 from analyzer.specs.file import DeclaredSpec, SpecSet
@@ -106,8 +108,17 @@ class _Findings:
         )
 
 
-def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps: Sequence[NotExamined] = ()) -> Drift:
+def find_drift(
+    specs: SpecSet,
+    snapshot: Snapshot,
+    canonical: Canonical,
+    *,
+    gaps: Sequence[NotExamined] = (),
+    environment: Environment | None = None,
+) -> Drift:
     """Compare every approved and retired spec with the captured objects; `gaps` are what the twin could not have.
+
+    `environment` are the rules of the project's env.py.
 
     Raises NotExaminableError when there is nothing to compare, or nothing could be.
     """
@@ -115,15 +126,21 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
     if not wanted and not specs.managed:
         raise NotExaminableError("no approved spec is declared; twindex pull writes specs of what exists")
 
-    book, missing = _Findings(), _Missing(snapshot, gaps)
-    readable = tuple(spec for spec in specs.specs if missing.table(spec) is None)
-    comparison = Comparison(
-        replace(specs, specs=readable), existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows
-    )
+    rules = environment or Environment()
+    seen, hidden = rules.seen(specs)
+    book, missing = _Findings(), _Missing(snapshot, gaps, hidden)
+    readable = replace(seen, specs=tuple(spec for spec in seen.specs if missing.table(spec) is None))
+    rows, existing = Catalog(snapshot).indexed_rows, rules.unowned(existing_objects(snapshot), readable)
+    comparison = Comparison(readable, existing, canonical, rows, rules.drops)
+    twice = {spec.key: problem for spec, problem in declared_twice(rules.models, readable, canonical, rows)}
     for spec in wanted:
         own = _CODES[spec.kind]
         codes = (own.retired,) if spec.spec.state == "retired" else own.of_specs()
-        reason = missing.table(spec) or _compare(book, comparison, spec, missing)
+        if (problem := twice.get(spec.key)) is not None:
+            book.find(_INCOMPARABLE, spec.file, spec.line, _name(spec), problem)
+            reason = "a model declares it as well"
+        else:
+            reason = missing.table(spec) or _compare(book, comparison, spec, missing)
         for code in codes:
             if reason is None:
                 book.examined[code] += 1
@@ -131,7 +148,7 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
                 book.skipped.setdefault(code, []).append(reason)
     if wanted and not book.examined:
         raise NotExaminableError(f"no spec could be compared: {next(iter(book.skipped.values()))[0]}")
-    _compare_unnamed(book, comparison, specs, snapshot)
+    _compare_unnamed(book, comparison, readable, existing, rules)
     skipped = tuple(NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
     return Drift(
         findings=tuple(book.findings),
@@ -144,13 +161,16 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
 class _Missing:
     """What the snapshot or the twin could not have, and so cannot be compared."""
 
-    def __init__(self, snapshot: Snapshot, gaps: Sequence[NotExamined]) -> None:
+    def __init__(self, snapshot: Snapshot, gaps: Sequence[NotExamined], hidden: Sequence[DeclaredSpec[Spec]]) -> None:
         self._snapshot = snapshot
+        self._hidden = {spec.key for spec in hidden}
         self._unread = {gap.what.partition(" ")[2]: gap.reason for gap in snapshot.not_examined}
         self._gaps = gaps
 
     def table(self, spec: DeclaredSpec[Spec]) -> str | None:
-        """Say why the table of a spec was not captured, when that is the reason why it is not there."""
+        """Say why the table of a spec is left out, or was not captured when that is the reason why it is not there."""
+        if spec.key in self._hidden:
+            return "env.py leaves out its table"
         if self._snapshot.relation(spec.schema, spec.table) is not None:
             return None
         return self._unread.get(ident(spec.schema, spec.table))
@@ -242,15 +262,21 @@ def _targets(statistics: tuple[tuple[int, int], ...]) -> str:
     return ", ".join(f"{target} of key {position}" for position, target in statistics) or "the default"
 
 
-def _compare_unnamed(book: _Findings, comparison: Comparison, specs: SpecSet, snapshot: Snapshot) -> None:
+def _compare_unnamed(
+    book: _Findings, comparison: Comparison, specs: SpecSet, existing: Sequence[Existing], rules: Environment
+) -> None:
     for change in comparison.unnamed():
         gone = change.definition
         file, line = specs.managed[gone.full_table]
         message = f"{gone.name} on {gone.qualified_table} has no spec, and the file says manage: all"
         book.find(_CODES[kind_of(gone)].unmanaged, file, line, gone.qualified_name, message)
-    for each in existing_objects(snapshot):
+    for each in existing:
         if table_of(each) in specs.managed:
-            book.examined[_CODES[kind_of(each.definition)].unmanaged] += 1
+            code = _CODES[kind_of(each.definition)].unmanaged
+            if rules.unknown is None:
+                book.examined[code] += 1
+            else:
+                book.skipped.setdefault(code, []).append(rules.unknown)
 
 
 def _name(spec: DeclaredSpec[Spec]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-from analyzer.cli.options import Database, Source
+from analyzer.cli.options import Database, Project, Source
 from analyzer.config import Config, configured_url, load_config
 from analyzer.console import tell
 from analyzer.db import has_password
@@ -36,15 +36,18 @@ class ReadableDatabase:
 
 
 @contextlib.contextmanager
-def resolve_database(database: Database, config: Config | None = None) -> Generator[ReadableDatabase]:
+def resolve_database(
+    database: Database, config: Config | None = None, project: Project | None = None
+) -> Generator[ReadableDatabase]:
     """Yield the database to read: the option's, the configured one, or that of the development cluster.
 
     Raises InputError if no database is specified and no development cluster exists.
     """
-    settings = config or load_config()
+    settings = in_project(config or load_config(), project)
+    section = (project.section if project else None) or "alembic"
     if database.url is not None and has_password(database.url):
         tell("twindex: a password on the command line is visible in process lists; use PGPASSWORD or ~/.pgpass")
-    url = database.url or configured_url(settings)
+    url = database.url or configured_url(settings, section)
     if url is not None:
         yield ReadableDatabase(url=url, allow_superuser=database.allow_superuser)
     elif is_directory(settings.development / "postgres"):
@@ -55,14 +58,26 @@ def resolve_database(database: Database, config: Config | None = None) -> Genera
         raise InputError("no database specified; use -d URL or set DATABASE_URL")
 
 
-def resolve_snapshot(source: Source, *, quiet: bool, statements: bool = True, run_user_code: bool = False) -> Snapshot:
+def in_project(config: Config, project: Project | None) -> Config:
+    """Return the settings with the configuration file of Alembic that the options name."""
+    return config if project is None or project.file is None else config.model_copy(update={"alembic": project.file})
+
+
+def resolve_snapshot(
+    source: Source,
+    *,
+    quiet: bool,
+    statements: bool = True,
+    run_user_code: bool = False,
+    project: Project | None = None,
+) -> Snapshot:
     """Load the snapshot file, or capture the database if none is given."""
     if source.snapshot is not None:
         if source.database.url is not None:
             raise InputError(f"{source.snapshot} and -d cannot be used together; specify one source")
         return snapshots.load(source.snapshot)
     warn_of_superuser(source.database, run_user_code=run_user_code)
-    with resolve_database(source.database) as found, progress(quiet=quiet) as tell:
+    with resolve_database(source.database, project=project) as found, progress(quiet=quiet) as tell:
         return read_database(
             found.url,
             statements=statements,

@@ -62,6 +62,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """An Alembic project."""
+
+    #: None means the configured one.
+    file: Path | None = None
+    section: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """Where a command writes its document, and how."""
 
@@ -138,6 +147,25 @@ def specs_option(function: F) -> F:
         type=click.Path(path_type=Path, file_okay=False),
         help="Directory of spec files  [default: index_specs]",
     )(function)
+
+
+def project_options(function: F) -> F:
+    """Add `--config FILE` and `-n/--name SECTION` of Alembic, which the command receives as one `project`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, alembic: Path | None, section: str | None, **options: Any) -> Any:
+        return function(*args, project=Project(file=alembic, section=section), **options)
+
+    file = click.option(
+        "--config",
+        "alembic",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Configuration file of Alembic  [default: alembic.ini]",
+    )
+    name = click.option(
+        "-n", "--name", "section", metavar="SECTION", help="Section of that file, as for alembic  [default: alembic]"
+    )
+    return cast("F", file(name(command)))
 
 
 def twin_options(function: F) -> F:

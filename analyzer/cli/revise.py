@@ -4,16 +4,24 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import progress, resolve_snapshot, specs_directory
-from analyzer.cli.options import Database, Source, database_option, quiet_option, specs_option, twin_options
+from analyzer.cli.inputs import in_project, progress, resolve_snapshot, specs_directory
+from analyzer.cli.options import (
+    Database,
+    Project,
+    Source,
+    database_option,
+    project_options,
+    quiet_option,
+    specs_option,
+    twin_options,
+)
 from analyzer.config import load_config
 from analyzer.console import say
-from analyzer.errors import InputError
 from analyzer.migrate.hazards import ALL, HazardCode, HazardError, refused_codes
-from analyzer.paths import is_file
 from analyzer.specs.file import load_specs
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.visible import visible
+from analyzer.workflows.project import project_config
 from analyzer.workflows.revise import revise
 
 
@@ -21,12 +29,7 @@ from analyzer.workflows.revise import revise
 @click.option("-m", "--message", required=True, help="Message of the revision.")
 @database_option
 @specs_option
-@click.option(
-    "--config",
-    "alembic",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration file of Alembic  [default: alembic.ini]",
-)
+@project_options
 @click.option(
     "--refuse-hazard",
     "refuse",
@@ -48,7 +51,7 @@ def command(
     message: str,
     database: Database,
     specs: Path | None,
-    alembic: Path | None,
+    project: Project,
     refuse: tuple[str, ...],
     allow: tuple[str, ...],
     choice: PlannerChoice,
@@ -59,13 +62,16 @@ def command(
     The database is only read.
     """
     config = load_config()
-    directory, settings = specs_directory(specs), alembic or config.alembic
+    directory = specs_directory(specs)
     refused = refused_codes(project=config.refuse_hazards, refuse=refuse, allow=allow)
     load_specs(directory)  # report unreadable files before connecting
-    if not is_file(settings):
-        raise InputError(f"{settings} does not exist; run in the project's directory or use --config FILE")
+    settings = project_config(in_project(config, project).alembic, project.section)
     snapshot = resolve_snapshot(
-        Source(database=database), quiet=quiet, statements=False, run_user_code=choice.run_user_code
+        Source(database=database),
+        quiet=quiet,
+        statements=False,
+        run_user_code=choice.run_user_code,
+        project=project,
     )
     try:
         with progress(quiet=quiet) as tell:

@@ -1,6 +1,6 @@
 """Compare specs with the objects that exist: what must be created, replaced, renamed, altered or dropped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Literal, Protocol, cast
 
@@ -56,13 +56,25 @@ class Change:
         return self.spec.spec.statistics if self.spec is not None and is_index(self.spec) else ()
 
 
-def changes(specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows) -> tuple[Change, ...]:
+Drops = Callable[[Existing], bool]
+
+
+def drops_all(_: Existing) -> bool:
+    """Leave nothing out."""
+    return True
+
+
+def changes(
+    specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows, drops: Drops = drops_all
+) -> tuple[Change, ...]:
     """List what would make the database agree with the specs, drops last, otherwise in the order of the specs.
+
+    `drops` says which of the objects that no spec names `manage: all` may drop.
 
     Raises ConflictError when a spec names an object of another table, an index of a constraint, or retires one that
     something needs; InputError when no server would build it.
     """
-    comparison = Comparison(specs, existing, canonical, rows)
+    comparison = Comparison(specs, existing, canonical, rows, drops)
     found = [comparison.change(spec) for spec in specs.specs]
     present = [change for change in (*found, *comparison.unnamed()) if change is not None]
     return tuple(sorted(present, key=lambda change: change.kind == "drop"))
@@ -71,12 +83,15 @@ def changes(specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, 
 class Comparison:
     """Specs and the objects of one database, compared one spec at a time."""
 
-    def __init__(self, specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows) -> None:
+    def __init__(
+        self, specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows, drops: Drops = drops_all
+    ) -> None:
         self._specs = specs
         self._existing = existing
         self._canonical = canonical
         self._printed: dict[tuple[Definition, str], Definition] = {}
         self._rows = rows
+        self._drops = drops
         self._by_name = {key_of(each): each for each in existing}
         self._renamed = self._find_renamed()
 
@@ -131,6 +146,7 @@ class Comparison:
             and not _owned(each)
             and not _needed(each)
             and id(each) not in adopted
+            and self._drops(each)
         )
 
     def _wanted(self, spec: DeclaredSpec[Spec], current: Existing | None) -> Definition:

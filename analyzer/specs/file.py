@@ -45,6 +45,16 @@ class DeclaredSpec(Generic[S_co]):
         return f"{self.file}:{self.line}"
 
     @property
+    def full_name(self) -> QualifiedName:
+        """Return the object's name with its schema."""
+        return QualifiedName(self.schema, self.spec.name)
+
+    @property
+    def full_table(self) -> QualifiedName:
+        """Return the table's name with its schema."""
+        return QualifiedName(self.schema, self.table)
+
+    @property
     def kind(self) -> Kind:
         """Return the kind of object declared."""
         return "index" if isinstance(self.spec, IndexSpec) else "statistics"

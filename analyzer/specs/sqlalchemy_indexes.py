@@ -1,10 +1,11 @@
-"""Read the indexes that SQLAlchemy models declare, to find those that a spec declares as well."""
+"""Read what SQLAlchemy models declare: the indexes, and the names of all that an index serves."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, cast
 
-from sqlalchemy import Column, Index, Table
+from sqlalchemy import Column, Constraint, Index, PrimaryKeyConstraint, Table, UniqueConstraint
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import ClauseElement
@@ -12,6 +13,7 @@ from sqlalchemy.sql.elements import ClauseElement
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.access_methods import METHODS
+from analyzer.postgres.identifiers import QualifiedName, unquote
 
 #: With another style of parameters, per cent signs would be doubled.
 _DIALECT = postgresql.dialect(paramstyle="named")
@@ -25,18 +27,43 @@ def model_indexes(tables: Iterable[Table], default_schema: str) -> tuple[IndexDe
     return tuple(_indexes(tables, default_schema))
 
 
+def owned_names(tables: Iterable[Table], default_schema: str) -> frozenset[QualifiedName]:
+    """Return the names of all that tables declare and an index serves: indexes, keys, unique and exclusion constraints.
+
+    An unnamed constraint is left out: its index belongs to it in the database as well.
+    """
+    found: set[QualifiedName] = set()
+    for table in tables:
+        kinds = (PrimaryKeyConstraint, UniqueConstraint, ExcludeConstraint)
+        constraints = (each for each in table.constraints if isinstance(each, kinds))
+        names = (_name(each) for each in (*table.indexes, *constraints))
+        found |= {QualifiedName(table.schema or default_schema, name) for name in names if name is not None}
+    return frozenset(found)
+
+
+def _name(item: Index | Constraint) -> str | None:
+    """Return the name by the naming convention, cut as SQLAlchemy cuts it; None without one, and for one too long."""
+    if item.name is None:
+        return None
+    try:
+        written = _DIALECT.identifier_preparer.format_constraint(item)
+    except SQLAlchemyError:
+        return None
+    return None if written is None else unquote(written)
+
+
 def _indexes(tables: Iterable[Table], default_schema: str) -> Iterator[IndexDef]:
     for table in tables:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            if index.name is not None:
-                yield _definition(index, table, table.schema or default_schema)
+            if (name := _name(index)) is not None:
+                yield _definition(index, name, table, table.schema or default_schema)
 
 
-def _definition(index: Index, table: Table, schema: str) -> IndexDef:
+def _definition(index: Index, name: str, table: Table, schema: str) -> IndexDef:
     options = cast("Mapping[str, Any]", index.dialect_options["postgresql"])
     parameters = cast("Mapping[str, object]", options.get("with") or {})
     method = str(options.get("using") or "btree").lower()
-    name, where = str(index.name), options.get("where")
+    where = options.get("where")
     try:
         return IndexDef(
             schema=schema,

@@ -6,6 +6,7 @@ from analyzer.checks.drift import find_drift
 from analyzer.checks.environment import examine_environment
 from analyzer.documents.findings import FindingsDocument
 from analyzer.documents.snapshot import Snapshot
+from analyzer.migrate.plan.environment import Environment
 from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet
 from analyzer.twin.twin import PlannerChoice, open_twin
@@ -16,19 +17,23 @@ def check(
     specs: SpecSet,
     alembic: Path,
     *,
+    environment: Environment | None = None,
     choice: PlannerChoice | None = None,
     progress: Progress = silent,
 ) -> FindingsDocument:
-    """Say where specs and database differ; definitions are compared as a twin prints them."""
+    """Say where specs and database differ; definitions are compared as a twin prints them.
+
+    `environment` are the rules of the project's env.py.
+    """
     with open_twin(snapshot, wanted=choice, progress=progress) as twin:
-        drift = find_drift(specs, snapshot, twin.canonical, gaps=twin.not_examined)
+        drift = find_drift(specs, snapshot, twin.canonical, gaps=twin.not_examined, environment=environment)
         planner = twin.planner
-    environment = examine_environment(alembic)
+    env = examine_environment(alembic)
     return FindingsDocument(
         command="check",
         basis=f"database {snapshot.server.database}, definitions as a {planner} prints them",
         objects=drift.objects,
-        findings=(*drift.findings, *environment.findings),
-        checks=(*drift.checks, *environment.checks),
+        findings=(*drift.findings, *env.findings),
+        checks=(*drift.checks, *env.checks),
         not_examined=drift.not_examined,
     )

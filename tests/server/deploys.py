@@ -22,7 +22,7 @@ from analyzer.twin.server.directories import account_of
 from tests.conftest import database_url
 from tests.server.deploy_events import Orders, await_
 from tests.server.executor import guarded
-from tests.server.spec_project import Fact, SpecProject
+from tests.server.spec_project import UNMODELLED, Fact, SpecProject
 
 HERE = Path(__file__).parent
 #: Wide enough apart that the table is too large for a plain build, though it holds few rows.
@@ -238,8 +238,7 @@ def ini_url(url: str) -> str:
 ENV = {
     "models": f"import sys\nsys.path.insert(0, {str(HERE)!r})\nimport deploy_events\nfrom pathlib import Path\n"
     "deploy_events.listen(Path(context.config.config_file_name).with_name('orders.json'))",
-    # The other tables are nobody's models.
-    "options": "options['include_name'] = lambda name, kind, parents: kind != 'table' or name == 't'",
+    "options": UNMODELLED,
 }
 _BASE = "0001"
 _REVISION = '''"""{name}."""

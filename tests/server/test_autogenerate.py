@@ -12,10 +12,7 @@ from alembic.util import CommandError
 from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
 from tests.server.matrix import CHANGED, UNCHANGED
-from tests.server.spec_project import SpecProject, names, obey
-
-#: Tables that no model knows are not Alembic's to drop.
-HIDDEN = 'options["include_name"] = lambda name, kind, parents: kind != "table" or name == "t"'
+from tests.server.spec_project import UNMODELLED, SpecProject, names, obey
 
 
 @pytest.fixture
@@ -151,7 +148,7 @@ def test_an_invalid_index_is_seen_and_built_again(project: SpecProject) -> None:
 
 
 def test_what_something_needs_is_not_dropped(tmp_path: Path, database: str) -> None:
-    latest = SpecProject(tmp_path, database, env={"options": HIDDEN})
+    latest = SpecProject(tmp_path, database, env={"options": UNMODELLED})
     latest.run(
         "CREATE UNIQUE INDEX ix_key ON t (id, a);\n"
         "CREATE TABLE child (id int, a int, FOREIGN KEY (id, a) REFERENCES t (id, a));\n"
@@ -385,7 +382,7 @@ def test_materialised_views_and_partitioned_tables_have_specs_too(project: SpecP
 def test_a_partitioned_table_that_holds_rows_has_its_index_built_partition_by_partition(
     tmp_path: Path, database: str
 ) -> None:
-    latest = SpecProject(tmp_path, database, env={"options": HIDDEN})
+    latest = SpecProject(tmp_path, database, env={"options": UNMODELLED})
     latest.run("""
         CREATE TABLE parts (a int, b text) PARTITION BY RANGE (a);
         CREATE TABLE parts_1 PARTITION OF parts DEFAULT;

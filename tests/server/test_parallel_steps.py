@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.db import connect
 from tests.server.executor import await_, state, upgrade
-from tests.server.spec_project import SpecProject, obey
+from tests.server.spec_project import UNMODELLED, SpecProject, obey
 
 
 def hand_written(directory: Path, url: str, body: str) -> SpecProject:
@@ -102,8 +102,7 @@ def test_an_interrupt_cancels_all_of_them(tmp_path: Path, database: str) -> None
         assert other.execute(_BUILDING).fetchall()[0]["n"] == 0
 
 
-#: Tables that no model knows are not Alembic's to drop; and a project's own hook sees each operation by itself.
-HIDDEN = 'options["include_name"] = lambda name, kind, parents: kind != "table" or name == "t"'
+#: A project's own hook sees each operation by itself.
 HOOK = """
 def see(context, revision, directives):
     assert all(hasattr(op, "index_name") for op in directives[0].upgrade_ops.ops)
@@ -117,7 +116,7 @@ options["process_revision_directives"] = see
 def test_builds_of_several_tables_share_a_block_also_when_they_come_back(
     tmp_path: Path, database: str, twin: bool
 ) -> None:
-    project = SpecProject(tmp_path, database, env={"options": f"{HIDDEN}{HOOK}"})
+    project = SpecProject(tmp_path, database, env={"options": f"{UNMODELLED}{HOOK}"})
     project.run("CREATE TABLE u (a int);\nCREATE TABLE parts (a int) PARTITION BY RANGE (a)")
     project.run("CREATE TABLE parts_1 PARTITION OF parts DEFAULT;\nCREATE INDEX ix_before ON u (a)")
     for table, indexes in (

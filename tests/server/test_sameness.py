@@ -37,7 +37,7 @@ def latest(tmp_path: Path, database: str) -> SpecProject:
 
 def buildable(project: SpecProject) -> bool:
     """Leave out what PostgreSQL itself rejects, for the grammar knows few types; say whether anything is left."""
-    kept: list[str] = []
+    kept: dict[str, list[str]] = {"index": [], "statistics": []}
     lines = (project.specs / "g.yaml").read_text().splitlines()
     with connect(project.url) as connection:
         for spec in load_specs(project.specs).specs:
@@ -45,11 +45,12 @@ def buildable(project: SpecProject) -> bool:
             try:
                 with connection.transaction(force_rollback=True):
                     connection.execute(definition.ddl().encode())
-                kept.append(lines[spec.line - 1].removeprefix("  - "))
+                kept[spec.kind].append(lines[spec.line - 1].removeprefix("  - "))
             except psycopg.Error:
                 continue
-    project.declare("\n".join(kept), table="public.g", file="g.yaml")
-    return bool(kept)
+    texts = {kind: "\n".join(each) for kind, each in kept.items()}
+    project.declare(texts["index"], statistics=texts["statistics"], table="public.g", file="g.yaml")
+    return bool(kept["index"])
 
 
 def agreed(project: SpecProject) -> None:

@@ -27,7 +27,7 @@ from analyzer.objects.statistics import STATISTICS_KINDS, StatisticsDef
 from analyzer.specs.file import is_statistics, load_specs
 from tests.conftest import fresh_database, trusting
 from tests.server.executor import configured, deployer
-from tests.server.spec_project import SpecProject, names, obey
+from tests.server.spec_project import UNMODELLED, SpecProject, names, obey
 from tests.server.squawked import offline
 
 EVERY_KIND = """
@@ -126,8 +126,7 @@ def test_of_a_partitioned_table_and_of_a_materialised_view(project: SpecProject)
         """
     )
     env = project.versions.parent / "env.py"
-    hidden = 'options["include_name"] = lambda name, kind, parents: kind != "table" or name == "t"'
-    env.write_text(env.read_text().replace("# options\n", f"{hidden}\n"))
+    env.write_text(env.read_text().replace("# options\n", f"{UNMODELLED}\n"))
     for table in ("p", "m"):
         statistics = f"{{name: st_{table}, columns: [a, b], expressions: [a * b]}}"
         project.declare("", statistics=statistics, table=f"public.{table}", file=f"{table}.yaml")

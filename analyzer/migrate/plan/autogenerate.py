@@ -25,21 +25,18 @@ from analyzer.errors import TwindexError
 from analyzer.migrate.deploy.online import DeployError
 from analyzer.migrate.hazards import refused_codes
 from analyzer.migrate.plan.alembic_catalog import Live
-from analyzer.migrate.plan.model_conflicts import refuse_declared_twice
-from analyzer.migrate.plan.revision import operations_of
+from analyzer.migrate.plan.environment import Environment
+from analyzer.migrate.plan.read_environment import INDEX_SPECS
+from analyzer.migrate.plan.revision import operations_of, planned
 from analyzer.migrate.plan.split_revision import keep_apart
 from analyzer.objects.index import IndexDef
 from analyzer.paths import is_directory
 from analyzer.postgres.identifiers import QualifiedName
-from analyzer.specs.diff import Change, changes
+from analyzer.specs.diff import Change
 from analyzer.specs.file import SpecSet, load_specs
-from analyzer.specs.sqlalchemy_indexes import model_indexes
 from analyzer.sql import ident
 
 LOG = logger(__name__)
-
-#: Name of the keyword of context.configure() that says where the specs are.
-OPTION = "index_specs"
 
 
 def compare_specs(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityDispatchResult:
@@ -80,7 +77,7 @@ def specs_directory(context: AutogenContext) -> Path | None:
 
     `index_specs=False` says that this database has none.
     """
-    configured = context.opts.get(OPTION)
+    configured = context.opts.get(INDEX_SPECS)
     if configured is not None:
         return Path(configured) if configured else None
     found = _settings(context).specs
@@ -105,17 +102,24 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
         specs=tuple(spec for spec in specs.specs if (spec.schema, spec.table) not in moving),
         managed={table: where for table, where in specs.managed.items() if table not in moving},
     )
+    environment = _environment(context)
     live = Live(connection, waiting.specs)
-    refuse_declared_twice(model_indexes(context.sorted_tables, _default_schema(context)), specs, live)
-    found = changes(waiting, live.objects(), live.canonical, live.rows)
+    found = planned(environment, waiting, live.objects(), live.canonical, live.rows)
     partitioned = {name for name, table in live.tables.items() if table.kind == "p"}
     for change in found:
         what = "index" if isinstance(change.definition, IndexDef) else "statistics object"
         LOG.info("Detected %s to %s: %s", what, change.kind, change.definition.qualified_name)
-    _prune(context, upgrade_ops, specs, found)
+    _prune(context, upgrade_ops, environment, specs, found)
     refused = refused_codes(project=_settings(context).refuse_hazards)
     upgrade_ops.ops.extend(operations_of(found, deparse=live.deparse, partitioned=partitioned, refused=refused))
     keep_apart(context)
+
+
+def _environment(context: AutogenContext) -> Environment:
+    migration = context.migration_context
+    versions = {"version_table": migration.version_table, "version_table_schema": migration.version_table_schema}
+    options = {**migration.opts, "target_metadata": context.metadata, **versions}
+    return Environment.of(options, default_schema=_default_schema(context))
 
 
 def _check_connection(context: AutogenContext, connection: Connection) -> None:
@@ -134,11 +138,21 @@ def _check_connection(context: AutogenContext, connection: Connection) -> None:
         )
 
 
-def _prune(context: AutogenContext, upgrade_ops: UpgradeOps, specs: SpecSet, found: Collection[Change]) -> None:
-    """Remove the drops of indexes that are ours to keep or to drop."""
+def _prune(
+    context: AutogenContext,
+    upgrade_ops: UpgradeOps,
+    environment: Environment,
+    specs: SpecSet,
+    found: Collection[Change],
+) -> None:
+    """Remove the drops of indexes that are ours to keep or to drop; that of a model's own is Alembic's."""
     existing = (change.current.definition for change in found if change.current is not None)
-    ours = _named(specs) | {(each.schema, each.name) for each in existing if isinstance(each, IndexDef)}
-    drops = {id(op) for op, name in _drops(context, upgrade_ops) if name in ours or _on(context, op) in specs.managed}
+    ours = _named(specs) | {each.full_name for each in existing if isinstance(each, IndexDef)}
+
+    def is_ours(op: DropIndexOp, name: QualifiedName) -> bool:
+        return name in ours or (_on(context, op) in specs.managed and name not in environment.owned)
+
+    drops = {id(op) for op, name in _drops(context, upgrade_ops) if is_ours(op, name)}
     for container in (upgrade_ops, *_containers(upgrade_ops)):
         container.ops[:] = [op for op in container.ops if id(op) not in drops]
     upgrade_ops.ops[:] = [op for op in upgrade_ops.ops if not isinstance(op, OpContainer) or op.ops]

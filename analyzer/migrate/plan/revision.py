@@ -1,6 +1,5 @@
 """Write an Alembic revision from the specs: their steps and nothing else."""
 
-import argparse
 import configparser
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
@@ -14,6 +13,7 @@ from alembic.util import CommandError, format_as_comma
 
 from analyzer import stdout
 from analyzer.catalog import Catalog
+from analyzer.console import logger
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.migrate.hazards import HazardCode, refuse_hazards
@@ -26,17 +26,22 @@ from analyzer.migrate.operations import (
     beside_each_other,
     render_operation,
 )
+from analyzer.migrate.plan.environment import Environment
+from analyzer.migrate.plan.read_environment import alembic_config, read_environment
 from analyzer.migrate.plan.revision_ids import following
 from analyzer.migrate.plan.statistics_steps import StatisticsSteps, plan_statistics
 from analyzer.migrate.plan.steps import Action, Step, plan_index
 from analyzer.objects.definition import Definition, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
-from analyzer.paths import is_file
+from analyzer.specs.declared_twice import declared_twice
 from analyzer.specs.diff import Canonical, Change, changes
-from analyzer.specs.existing import existing_objects
-from analyzer.specs.file import load_specs
+from analyzer.specs.existing import Existing, existing_objects
+from analyzer.specs.fields import Rows
+from analyzer.specs.file import SpecSet, load_specs
 from analyzer.sql import ident
+
+LOG = logger(__name__)
 
 #: pg_get_indexdef or pg_get_statisticsobjdef of a definition.
 Deparse = Callable[[Definition], str]
@@ -66,12 +71,30 @@ def revise(
     `canonical` gives a definition as a server understands it, `deparse` as it prints one.
     Raises HazardError when a step has a hazard that is refused.
     """
-    specs = load_specs(specs_dir)
-    found = changes(specs, existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows)
+    environment = read_environment(_alembic_config(config), specs_dir)
+    if environment.unknown is not None:
+        LOG.warning("what no spec names is left alone, for %s", environment.unknown)
+    rows = Catalog(snapshot).indexed_rows
+    found = planned(environment, load_specs(specs_dir), existing_objects(snapshot), canonical, rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
     if not found:
         return None
     return write_revision(config, message, found, deparse=deparse, partitioned=partitioned, refused=refused)
+
+
+def planned(
+    environment: Environment, specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows
+) -> tuple[Change, ...]:
+    """List the changes that specs ask for, as far as the rules of the project allow.
+
+    Raises InputError for what a model declares as well, and as `changes` does.
+    """
+    seen, hidden = environment.seen(specs)
+    for table in sorted({each.full_table for each in hidden}):
+        LOG.warning("the specs of %s are left out, for env.py leaves out the table", ident(*table))
+    for spec, problem in declared_twice(environment.models, seen, canonical, rows):
+        raise InputError(f"{spec.where}: {problem}")
+    return changes(seen, environment.unowned(existing, seen), canonical, rows, environment.drops)
 
 
 @stdout.diverted()  # the project's revisions are loaded, and its hooks run on the new one
@@ -179,11 +202,7 @@ def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
 
 
 def _alembic_config(config: Path | Config) -> Config:
-    if isinstance(config, Config):
-        return config
-    if not is_file(config):
-        raise InputError(f"{config} does not exist; run in the project's directory or use --config FILE")
-    return Config(config, toml_file=config.parent / "pyproject.toml", cmd_opts=argparse.Namespace(quiet=True))
+    return config if isinstance(config, Config) else alembic_config(config)
 
 
 def _next_id(directory: ScriptDirectory) -> str:

@@ -1,0 +1,82 @@
+"""Run a project's env.py as `alembic upgrade --sql` does, without a connection, to learn what it configures."""
+
+import argparse
+import ast
+import contextlib
+import runpy
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+
+from analyzer import stdout
+from analyzer.errors import InputError
+from analyzer.migrate.plan.environment import KEYWORDS, Environment
+from analyzer.paths import is_file
+
+#: Name of the keyword of context.configure() that says where the specs are.
+INDEX_SPECS = "index_specs"
+
+
+class _Recorder(EnvironmentContext):
+    """Takes what env.py configures, and runs no migration."""
+
+    def __init__(self, config: Config, script: ScriptDirectory) -> None:
+        super().__init__(config, script, as_sql=True)
+        self.configured: list[Mapping[str, Any]] = []
+
+    def configure(self, *args: Any, **options: Any) -> None:
+        self.configured.append(options)
+        super().configure(*args, **(options | {"connection": None, "dialect_name": "postgresql"}))
+
+    def begin_transaction(self) -> Any:
+        return contextlib.nullcontext()
+
+    def run_migrations(self, **kw: Any) -> None:
+        del kw
+
+
+def alembic_config(file: Path, section: str | None = None) -> Config:
+    """Return the configuration of a project as Alembic has it, by one section of its file; raises InputError."""
+    if not is_file(file):
+        raise InputError(f"{file} does not exist; run in the project's directory or use --config FILE")
+    quiet = argparse.Namespace(quiet=True)
+    return Config(file, toml_file=file.parent / "pyproject.toml", ini_section=section or "alembic", cmd_opts=quiet)
+
+
+def read_environment(config: Config, specs: Path) -> Environment:
+    """Return the rules of the project, of several databases those of the one whose `index_specs` are these.
+
+    What env.py does not allow to be known is said in `unknown`.
+    """
+    try:
+        script = ScriptDirectory.from_config(config)
+        path = Path(script.env_py_location)
+        recorder = _Recorder(config, script)
+        with stdout.diverted(), recorder:
+            names = runpy.run_path(str(path), run_name="env_py")
+        online = _online(path, names)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the project's own code, and what it raises
+        reason = error if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
+        return Environment(unknown=f"env.py cannot be run offline, as alembic upgrade --sql does: {reason}")
+    own = [each for each in recorder.configured if Path(each.get(INDEX_SPECS) or "").resolve() == specs.resolve()]
+    chosen = own or recorder.configured
+    if len(chosen) != 1:
+        return Environment(unknown=f"env.py calls context.configure() {len(chosen)} times offline; once is understood")
+    options = dict(chosen[0])
+    return Environment.of(options | {name: value for name, value in online if not options.get(name)})
+
+
+def _online(path: Path, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield what the calls that did not run are given as the name of a global variable, or as a constant."""
+    for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "configure":
+            for keyword in call.keywords:
+                if keyword.arg in KEYWORDS and isinstance(keyword.value, ast.Constant):
+                    yield keyword.arg, keyword.value.value
+                elif keyword.arg in KEYWORDS and isinstance(keyword.value, ast.Name) and keyword.value.id in names:
+                    yield keyword.arg, names[keyword.value.id]
