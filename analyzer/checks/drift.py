@@ -1,7 +1,7 @@
 """Find drift: where a database and the approved specs disagree."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -106,8 +106,10 @@ class _Findings:
         )
 
 
-def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps: Sequence[NotExamined] = ()) -> Drift:
-    """Compare every approved and retired spec with the captured objects; `gaps` are what the twin could not have.
+def find_drift(
+    specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps: Callable[[], Sequence[NotExamined]] = tuple
+) -> Drift:
+    """Compare every approved and retired spec with the captured objects; `gaps` tells what the twin could not have.
 
     Raises NotExaminableError when there is nothing to compare, or nothing could be.
     """
@@ -144,7 +146,7 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
 class _Missing:
     """What the snapshot or the twin could not have, and so cannot be compared."""
 
-    def __init__(self, snapshot: Snapshot, gaps: Sequence[NotExamined]) -> None:
+    def __init__(self, snapshot: Snapshot, gaps: Callable[[], Sequence[NotExamined]]) -> None:
         self._snapshot = snapshot
         self._unread = {gap.what.partition(" ")[2]: gap.reason for gap in snapshot.not_examined}
         self._gaps = gaps
@@ -158,7 +160,7 @@ class _Missing:
     def on_twin(self, spec: DeclaredSpec[Spec]) -> str | None:
         """Say what of the twin may be the reason why it refuses a definition."""
         table = f"{spec.schema}.{spec.table}"
-        for gap in self._gaps:
+        for gap in self._gaps():
             if gap.what == table or gap.what.startswith(("extension ", "type ", "function ")):
                 return f"{gap.what}: {gap.reason}"
         return None

@@ -30,9 +30,8 @@ from analyzer.documents.findings import (
     SpecFinding,
     TextEdit,
 )
-from analyzer.documents.not_examined import NotExamined
 from analyzer.errors import InputError, NotExaminableError, RejectedError
-from analyzer.objects.definition import Kind
+from analyzer.objects.definition import Definition, Kind
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
 from analyzer.postgres.identifiers import MOST_BYTES, fits
@@ -56,9 +55,7 @@ def lint(
     today: dt.date,
     known: Known | None = None,
     build: Canonical | None = None,
-    basis: str = _TEXT_BASIS,
     model_indexes: Sequence[IndexDef] | None = None,
-    not_examined: Iterable[NotExamined] = (),
 ) -> FindingsDocument:
     """Lint the specs of these files; `build` makes the answers exact.
 
@@ -85,17 +82,26 @@ def lint(
     open_findings, suppressed = apply_suppressions(tally, sources, today)
     return FindingsDocument(
         command="lint",
-        basis=basis,
+        basis=_TEXT_BASIS,
         objects=len(subjects) + len(statistics) + len(unread),
         findings=tuple(open_findings),
         suppressed=tuple(suppressed),
         checks=tuple(rule_counts(tally, open_findings, suppressed)),
-        not_examined=tuple(not_examined),
     )
 
 
 def _about_specs(kind: Kind = "index") -> Iterator[Rule]:
     return (rule for rule in LINT_RULES.values() if rule.code not in ABOUT_FILES and rule.kind == kind)
+
+
+def definitions_to_build(
+    sources: Sequence[Source], known: Known, models: Sequence[IndexDef] | None
+) -> tuple[Definition, ...]:
+    """List the definitions that `lint` asks its `build` for."""
+    subjects = (*_subjects(sources, known, None), *statistics_subjects(sources, known, None))
+    found = [each.definition for each in subjects if _wanted(each)]
+    tables = {each.full_table for each in found}
+    return (*found, *(each for each in models or () if each.full_table in tables))
 
 
 def _subjects(sources: Sequence[Source], known: Known | None, build: Canonical | None) -> Iterator[Subject]:

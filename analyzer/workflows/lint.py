@@ -11,7 +11,8 @@ from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.progress import Progress, silent
 from analyzer.specs.tolerant import Source
-from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.twin.definitions import open_definitions
+from analyzer.twin.server.choose import PlannerChoice
 
 
 def lint_text(sources: Sequence[Source], *, models: tuple[IndexDef, ...] | None = None) -> FindingsDocument:
@@ -28,17 +29,17 @@ def lint_against(
     progress: Progress = silent,
 ) -> FindingsDocument:
     """Lint specs built on a twin of a snapshot, which makes the answers exact."""
-    with open_twin(snapshot, wanted=choice, progress=progress) as twin:
+    known = known_of(Catalog(snapshot))
+    expected = checks.definitions_to_build(sources, known, models)
+    with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
         progress("lint")
-        return checks.lint(
-            sources,
-            today=_today(),
-            known=known_of(Catalog(snapshot)),
-            build=twin.canonical,
-            basis=f"{twin.planner} of database {snapshot.server.database}",
-            model_indexes=models,
-            not_examined=(*snapshot.not_examined, *twin.not_examined),
-        )
+        found = checks.lint(sources, today=_today(), known=known, build=definitions.canonical, model_indexes=models)
+        planner = f"{definitions.planner} of " if definitions.planner is not None else ""
+        update = {
+            "basis": f"{planner}database {snapshot.server.database}",
+            "not_examined": (*snapshot.not_examined, *definitions.not_examined),
+        }
+        return found.model_copy(update=update)
 
 
 def _today() -> dt.date:

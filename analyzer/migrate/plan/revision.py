@@ -35,7 +35,7 @@ from analyzer.objects.statistics import StatisticsDef
 from analyzer.paths import is_file
 from analyzer.specs.diff import Canonical, Change, changes
 from analyzer.specs.existing import existing_objects
-from analyzer.specs.file import load_specs
+from analyzer.specs.file import SpecSet
 from analyzer.sql import ident
 
 #: pg_get_indexdef or pg_get_statisticsobjdef of a definition.
@@ -53,7 +53,7 @@ _FACTS: dict[str, Any] = {
 
 def revise(
     snapshot: Snapshot,
-    specs_dir: Path,
+    specs: SpecSet,
     config: Path | Config,
     *,
     message: str,
@@ -66,7 +66,6 @@ def revise(
     `canonical` gives a definition as a server understands it, `deparse` as it prints one.
     Raises HazardError when a step has a hazard that is refused.
     """
-    specs = load_specs(specs_dir)
     found = changes(specs, existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
     if not found:
