@@ -18,6 +18,7 @@ from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages
 from analyzer.capture.guard import Guard
 from analyzer.capture.indexes import as_indexes, read_index_activity, read_index_rows
+from analyzer.capture.objects import read_dependencies, read_objects
 from analyzer.capture.reader import Reader
 from analyzer.capture.relations import Blocked, read_blocked, read_relations
 from analyzer.capture.replicas import Oids, add_replicas, check_servers
@@ -28,7 +29,7 @@ from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, rea
 from analyzer.capture.user_code import UserCode, read_user_code
 from analyzer.capture.without_values import without_values
 from analyzer.db import reading, see_the_present
-from analyzer.documents.snapshot import Index, NotExamined, Relation, Snapshot
+from analyzer.documents.snapshot import Index, NotExamined, ObjectDef, Relation, Snapshot
 from analyzer.errors import NotExaminableError
 from analyzer.progress import Progress, silent
 
@@ -136,6 +137,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
     tell("statistics")
     columns, refused = read_statistics(reader, tuple(tables.relations), tables.index_oids, values=values)
     extended = read_extended(reader, tuple(tables.relations), values=values)
+    objects = read_objects(reader, tuple(tables.relations))
     row_security = read_row_security(reader, tuple(tables.relations))
     tablespaces = read_tablespaces(reader, tuple(tables.relations))
     asked = _ask(reader, catalog, tables, wanted, tell) if wanted.planning else _unasked(tables)
@@ -149,6 +151,8 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         schemas=catalog.schemas,
         types=catalog.types,
         functions=catalog.functions,
+        objects=objects,
+        dependencies=read_dependencies(reader, _oids(catalog, tables, objects)),
         relations=tuple(tables.relations.values()),
         indexes=asked.indexes,
         statistics=columns,
@@ -161,11 +165,16 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         statements_reset=counted.reset,
         statements_evicted=counted.evicted,
         not_examined=(
-            *catalog.not_examined, *tables.not_examined, *extended.not_examined, *asked.extremes.not_examined,
+            *tables.not_examined, *extended.not_examined, *asked.extremes.not_examined,
             *counted.not_examined, *refused, *asked.samples.not_examined, *asked.changed, *reader.unread(),
         ),
     )  # fmt: skip
     return snapshot, tables
+
+
+def _oids(catalog: ServerCatalog, tables: _Tables, objects: Sequence[ObjectDef]) -> frozenset[int]:
+    described = (each.oid for each in (*catalog.extensions, *catalog.types, *catalog.functions, *objects))
+    return frozenset((*described, *tables.relations, *tables.index_oids))
 
 
 def _ask(reader: Reader, catalog: ServerCatalog, tables: _Tables, wanted: _Wanted, tell: Progress) -> _Asked:

@@ -15,7 +15,7 @@ from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, FunctionDef, Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import IncompleteError, lex, significant
-from analyzer.twin.schema.create import NEXTVAL
+from analyzer.twin.schema.creations import NEXTVAL
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
@@ -58,6 +58,9 @@ class Reach:
             # All of them are built: they are few, and an operator or a function can need one that no text names.
             self._follow([made.base_type or "", made.default or "", *(text for _, text in made.checks)])
             self._follow([kind for _, kind in made.attributes])
+        for item in snapshot.objects:
+            if item.table is None:
+                self._follow(item.definition)
 
     def grow(self, statements: Iterable[str]) -> bool:
         """Add what statements need; return whether that is more than before."""
@@ -124,6 +127,7 @@ class Reach:
             update={
                 "schemas": self._schemas(functions),
                 "functions": functions,
+                "objects": tuple(each for each in whole.objects if each.table is None or each.table in tables),
                 "relations": tuple(self._kept(each) for each in whole.relations if each.full_name in tables),
                 "indexes": indexes,
                 "statistics": tuple(row for row in whole.statistics if (row.schema_name, row.relation) in holders),
@@ -140,7 +144,7 @@ class Reach:
     def _schemas(self, functions: Iterable[FunctionDef]) -> tuple[str, ...]:
         whole = self._snapshot
         needed = self._words | {schema for schema, _ in self._tables}
-        needed |= {each.schema_name for each in (*whole.types, *whole.extensions, *functions)}
+        needed |= {each.schema_name for each in (*whole.types, *whole.extensions, *whole.objects, *functions)}
         needed |= {each.schema_name for each in whole.extended_statistics}
         return tuple(schema for schema in whole.schemas if schema in needed)
 
@@ -176,6 +180,9 @@ class _Names:
             self._tables[index.definition.name].add(table)
             keys = [key.expression for key in index.definition.keys if key.expression is not None]
             self._more_texts[table] += (*keys, index.definition.where or "")
+        for item in snapshot.objects:
+            if item.table is not None:
+                self._more_texts[QualifiedName(*item.table)] += item.definition
         for statistics in snapshot.extended_statistics:
             self._more_texts[QualifiedName(statistics.table_schema, statistics.table)] += statistics.expressions
         for security in snapshot.row_security:
