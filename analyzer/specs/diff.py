@@ -126,8 +126,15 @@ class Comparison:
         return self._difference(spec, wanted, current)
 
     def printed(self, definition: D) -> D:
-        """Return a definition as the server prints it; a twin has no tablespaces."""
-        return self._print(_without_tablespace(definition))
+        """Return a definition as the server prints it, or as it is where the server rejects it.
+
+        A twin has no tablespaces.
+        """
+        bare = _without_tablespace(definition)
+        try:
+            return self._print(bare)
+        except InputError:
+            return bare
 
     def unnamed(self) -> tuple[Change, ...]:
         """List the drops of objects that no spec names, on tables whose file says `manage: all`."""
@@ -155,7 +162,7 @@ class Comparison:
         wanted, current = _without_tablespace(wanted), _without_tablespace(current)
         found: tuple[str, ...] = ()
         if wanted != current:
-            left, right = self._built(spec, wanted), self._print(current)
+            left, right = self._built(spec, wanted), self.printed(current)
             names = (field.name for field in fields(wanted) if field.compare)
             found = tuple(name for name in names if getattr(left, name) != getattr(right, name))
         return (*found, "tablespace") if moved else found

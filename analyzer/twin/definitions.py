@@ -9,11 +9,11 @@ from typing import cast
 import psycopg
 from psycopg.rows import DictRow
 
-from analyzer.capture.indexes import definition
+from analyzer.capture import indexes
 from analyzer.documents.measured import ExtendedStatistics
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
-from analyzer.objects.definition import D, Definition
+from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
 from analyzer.postgres.identifiers import with_suffix
@@ -88,6 +88,7 @@ class Definitions:
         self._expected = {ddl: each for ddl, each in (expected or {}).items() if isinstance(each, IndexDef)}
         #: By the statement that creates it.
         self._read: dict[str, DictRow] = {}
+        self._known: dict[tuple[Definition, str], Definition] = {}
 
     @property
     def planner(self) -> str | None:
@@ -100,15 +101,23 @@ class Definitions:
         return self._server.built.not_examined if self._server.is_built else ()
 
     def canonical(self, wanted: D) -> D:
-        """Return a definition as the server itself deparses it; the name stays.
+        """Return the canonical form of a definition, as the server itself deparses it; the name stays.
 
         Raises InputError for a definition the server rejects.
         """
-        if isinstance(wanted, StatisticsDef):
-            return cast("D", as_printed(wanted, self._built_statistics(wanted)))
         if wanted in self._printed:
             return wanted
-        return cast("D", definition(self._known_index(wanted)).renamed(wanted.name))
+        key = (wanted, wanted.name)
+        if key not in self._known:
+            self._known[key] = canonical(wanted, self._print)
+        return cast("D", self._known[key])
+
+    def printed(self, definition: D) -> D:
+        """Return the canonical form of a definition, or the definition where the server rejects it."""
+        try:
+            return self.canonical(definition)
+        except InputError:
+            return definition
 
     def parse_ddl(self, statements: Sequence[str]) -> tuple[IndexDef, ...]:
         """Return the canonical definitions of CREATE INDEX statements somebody wrote, under names that are free.
@@ -120,7 +129,7 @@ class Definitions:
         for ddl in statements:
             unnamed, given = _unnamed(ddl)
             try:
-                index = definition(self._built_index(unnamed))
+                index = indexes.definition(self._built_index(unnamed))
             except InputError as error:
                 raise InputError(f"{error}; fix the statement") from None
             name, number = given or index.name, 1
@@ -154,6 +163,11 @@ class Definitions:
         with contextlib.suppress(psycopg.Error):
             rows = self._server.surviving(lambda: read_back_indexes(self._server.built.flat, tuple(together.values())))
             self._read |= zip(together, rows, strict=True)
+
+    def _print(self, wanted: D) -> D:
+        if isinstance(wanted, StatisticsDef):
+            return cast("D", as_printed(wanted, self._built_statistics(wanted)))
+        return cast("D", indexes.definition(self._known_index(wanted)).renamed(wanted.name))
 
     def _built_index(self, ddl: str) -> DictRow:
         self._server.hold(ddl)

@@ -166,6 +166,10 @@ class Twin:
         """
         return self._definitions.canonical(wanted)
 
+    def printed(self, definition: D) -> D:
+        """Return the canonical form of a definition, or the definition where the server rejects it."""
+        return self._definitions.printed(definition)
+
     def parse_ddl(self, statements: Sequence[str]) -> tuple[IndexDef, ...]:
         """Return the canonical definitions of CREATE INDEX statements somebody wrote, under names that are free.
 

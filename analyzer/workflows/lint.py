@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 from analyzer.catalog import Catalog
 from analyzer.checks import lint as checks
@@ -33,7 +34,13 @@ def lint_against(
     expected = checks.definitions_to_build(sources, known, models)
     with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
         progress("lint")
-        found = checks.lint(sources, today=_today(), known=known, build=definitions.canonical, model_indexes=models)
+        found = checks.lint(
+            sources,
+            today=_today(),
+            known=replace(known, printed=definitions.printed),
+            build=definitions.canonical,
+            model_indexes=models,
+        )
         planner = f"{definitions.planner} of " if definitions.planner is not None else ""
         update = {
             "basis": f"{planner}database {snapshot.server.database}",

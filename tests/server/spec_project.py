@@ -57,6 +57,12 @@ else:
             context.run_migrations()
 """
 
+#: Tables that no model declares are not Alembic's to drop; what a spec declares on them is.
+UNMODELLED = (
+    'options["include_object"] = lambda item, name, kind, reflected, other: '
+    'not (kind == "table" and reflected and other is None)'
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:

@@ -18,7 +18,7 @@ from analyzer.errors import InputError
 from analyzer.migrate.deploy.catalog import owner_for_copy
 from analyzer.migrate.deploy.create_index import parts_of_create, unqualified
 from analyzer.migrate.deploy.session import commits_by_itself
-from analyzer.objects.definition import D, Definition
+from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
 from analyzer.specs.existing import Existing, as_printed, existing_statistics
@@ -84,7 +84,10 @@ class Live:
         return (*indexes, *statistics.values())
 
     def canonical(self, wanted: D) -> D:
-        """Return a definition as this server prints it; raises InputError when it would not build it."""
+        """Return the canonical form of a definition on this server; raises InputError when it would not build it."""
+        return canonical(wanted, self._printed)
+
+    def _printed(self, wanted: D) -> D:
         if isinstance(wanted, StatisticsDef):
             return cast("D", as_printed(wanted, as_extended(self._created(wanted))))
         built = definition(self._built(wanted))
