@@ -136,8 +136,11 @@ class _Document:
 
     def declared(self) -> tuple[DeclaredSpec[Spec], ...]:
         schema, table = self.model.schema_and_table
-        place = {"file": self.path, "schema": schema, "table": table, "schemas": self.model.schemas}
-        return tuple(DeclaredSpec(line=node.line, spec=spec, **place) for node, spec in self.parts())
+        schemas = self.model.schemas
+        return tuple(
+            DeclaredSpec(file=self.path, line=node.line, schema=schema, table=table, spec=spec, schemas=schemas)
+            for node, spec in self.parts()
+        )
 
     def parts(self) -> Iterator[tuple[Part, Spec]]:
         """Yield every spec with its place in the tree."""

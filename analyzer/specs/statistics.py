@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from analyzer.objects.statistics import StatisticsDef, StatisticsKind
-from analyzer.specs.fields import Expression, Name, ObjectSpec, State
 from analyzer.postgres.schema_patterns import specialized
+from analyzer.specs.fields import Expression, Name, ObjectSpec, State
 from analyzer.sql import conforming
 
 #: What ALTER STATISTICS … SET STATISTICS takes.

@@ -1,6 +1,6 @@
 """Specs of a pattern over schemas, `table: tenant_*.orders`: declared on each table that a database has."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar

@@ -10,6 +10,7 @@ from analyzer.documents.findings import FindingsDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.progress import Progress, silent
+from analyzer.specs.table_patterns import expanded_sources, tables_of
 from analyzer.specs.tolerant import Source
 from analyzer.twin.twin import PlannerChoice, open_twin
 
@@ -31,7 +32,7 @@ def lint_against(
     with open_twin(snapshot, wanted=choice, progress=progress) as twin:
         progress("lint")
         return checks.lint(
-            sources,
+            tuple(expanded_sources(sources, tables_of(snapshot))),
             today=_today(),
             known=known_of(Catalog(snapshot)),
             build=twin.canonical,

@@ -88,7 +88,8 @@ def _for_each_schema(statement: str, target: Target, schemas: Schemas) -> str:
     patterns, exceptions = schemas.likes()
     query = render_text(
         "online/write_for_each_schema",
-        pieces=pieces_around(statement[tokens[0].start :]), table=target.table, patterns=patterns, exceptions=exceptions,
+        pieces=pieces_around(statement[tokens[0].start :]), table=target.table, patterns=patterns,
+        exceptions=exceptions,
     )  # fmt: skip
     return f"{query}\n{_PSQL}"
 

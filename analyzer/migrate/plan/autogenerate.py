@@ -121,9 +121,7 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
     _prune(context, upgrade_ops, specs, found)
     refused = refused_codes(project=_settings(context).refuse_hazards)
     upgrade_ops.ops.extend(
-        operations_of(
-            found, deparse=live.deparse, partitioned=partitioned, patterns=specs.patterns, refused=refused
-        )
+        operations_of(found, deparse=live.deparse, partitioned=partitioned, patterns=specs.patterns, refused=refused)
     )
     keep_apart(context)
 

@@ -99,9 +99,7 @@ def write_revision(
     Raises InputError when Alembic cannot write it: no configuration, several heads, no script location;
     HazardError, before anything is written.
     """
-    operations = operations_of(
-        found, deparse=deparse, partitioned=partitioned, patterns=patterns, refused=refused
-    )
+    operations = operations_of(found, deparse=deparse, partitioned=partitioned, patterns=patterns, refused=refused)
     try:
         directory = ScriptDirectory.from_config(_alembic_config(config))
         directory.messaging_opts = MessagingOptions(quiet=True)
