@@ -11,6 +11,7 @@ from analyzer.progress import Progress, silent
 from analyzer.specs.diff import undecided
 from analyzer.specs.existing import existing_objects
 from analyzer.specs.file import SpecSet
+from analyzer.specs.table_patterns import expanded, tables_of
 from analyzer.twin.definitions import open_definitions
 from analyzer.twin.server.choose import PlannerChoice
 
@@ -24,7 +25,8 @@ def check(
     progress: Progress = silent,
 ) -> FindingsDocument:
     """Say where specs and database differ; definitions that are not the same as written, as a twin prints them."""
-    expected = undecided(specs, existing_objects(snapshot), Catalog(snapshot).indexed_rows)
+    expanded_specs = expanded(specs, tables_of(snapshot))
+    expected = undecided(expanded_specs, existing_objects(snapshot), Catalog(snapshot).indexed_rows)
     with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
         drift = find_drift(specs, snapshot, definitions.canonical, gaps=lambda: definitions.not_examined)
         planner = definitions.planner

@@ -11,6 +11,7 @@ from analyzer.documents.findings import FindingsDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.progress import Progress, silent
+from analyzer.specs.table_patterns import expanded_sources, tables_of
 from analyzer.specs.tolerant import Source
 from analyzer.twin.definitions import open_definitions
 from analyzer.twin.server.choose import PlannerChoice
@@ -31,6 +32,7 @@ def lint_against(
 ) -> FindingsDocument:
     """Lint specs built on a twin of a snapshot, which makes the answers exact."""
     known = known_of(Catalog(snapshot))
+    sources = tuple(expanded_sources(sources, tables_of(snapshot)))
     expected = checks.definitions_to_build(sources, known, models)
     with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
         progress("lint")

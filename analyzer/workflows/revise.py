@@ -13,6 +13,7 @@ from analyzer.progress import Progress, silent
 from analyzer.specs.diff import undecided
 from analyzer.specs.existing import existing_objects
 from analyzer.specs.file import SpecSet
+from analyzer.specs.table_patterns import expanded, tables_of
 from analyzer.twin.definitions import open_definitions
 from analyzer.twin.server.choose import PlannerChoice
 
@@ -31,6 +32,7 @@ def revise(
 
     Raises HazardError if a step has a hazard that is refused.
     """
+    specs = expanded(specs, tables_of(snapshot))
     expected = undecided(specs, existing_objects(snapshot), Catalog(snapshot).indexed_rows)
     with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
         return revision.revise(
