@@ -10,27 +10,6 @@ from tests.projects.market.market.models import Base
 from tests.projects.project import Project
 
 MANY = 180
-SUPERUSER = ("--allow-superuser",)
-LISTING = """
-table: public.listing
-indexes:
-  - name: ix_listing_live_price
-    keys: [category_id, {column: price, order: desc, nulls: last}]
-    include: [title]
-    where: deleted_at IS NULL AND NOT (tags @> ARRAY['hidden'])
-    with: {fillfactor: 70}
-  - name: ix_listing_tags
-    method: gin
-    keys: [tags]
-"""
-ACCOUNT = """
-table: public.account
-indexes:
-  - name: ix_account_name_trgm
-    method: gin
-    keys: [{expression: lower(name), opclass: gin_trgm_ops}]
-    where: status IN ('active', 'trial')
-"""
 BEFORE = (
     by_sql("Extensions", "CREATE EXTENSION pg_trgm; CREATE EXTENSION btree_gist", "DROP EXTENSION btree_gist, pg_trgm"),
     by_sql("States", "CREATE TYPE order_state AS ENUM ('new', 'paid', 'sent', 'returned')", "DROP TYPE order_state"),
@@ -95,36 +74,3 @@ def test_the_whole_history_goes_back(market: Project) -> None:
     assert not {name for name in market.indexes() if not name.startswith("ops.")}
     market.alembic("upgrade", "head")
     assert market.indexes() == before
-
-
-def test_adoption_a_change_and_the_way_back(market: Project) -> None:
-    """What the models declare stays theirs; raw SQL's indexes become specs, and change as specs do."""
-    before = market.indexes()
-    market.twindex("pull", "--metadata", "market.models:Base.metadata", *SUPERUSER)
-    assert {path.stem for path in (market.directory / "index_specs").glob("*.yaml")} == {
-        "public.account", "public.event", "public.listing", "public.seller_month"
-    }  # fmt: skip
-    clean(market)
-    market.spec("public.listing").write_text(LISTING, encoding="utf-8")
-    market.spec("public.account").write_text(ACCOUNT, encoding="utf-8")
-    found = market.twindex("check", *SUPERUSER, status=1).out
-    assert "TX301 public.ix_listing_tags" in found
-    assert "TX302 public.ix_listing_live_price" in found
-    assert "ix_account_name_trgm" not in found  # the same by the server's own print
-    market.alembic("check", status=255)
-    market.alembic("revision", "--autogenerate", "-m", "Faster listings")
-    assert "ix_account_name_trgm" not in market.newest_revision()
-    market.alembic("upgrade", "head")
-    clean(market)
-    after = market.indexes()
-    market.alembic("downgrade", "-1")
-    assert market.indexes() == before
-    market.alembic("upgrade", "head")
-    assert market.indexes() == after
-
-
-def clean(market: Project) -> None:
-    """Hold that no door finds anything."""
-    market.twindex("lint", "-d", market.url, "--metadata", "market.models:Base.metadata", *SUPERUSER)
-    market.twindex("check", *SUPERUSER)
-    assert "No new upgrade operations detected" in market.alembic("check")
