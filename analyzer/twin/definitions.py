@@ -1,13 +1,13 @@
 """Definitions as a server understands them: built on the flat database of a twin, read back, rolled back."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import TypeVar, cast
 
 from psycopg.rows import DictRow
 
 from analyzer.capture.indexes import definition
 from analyzer.documents.measured import ExtendedStatistics
-from analyzer.errors import InputError
+from analyzer.errors import InputError, RejectedError, TwinLacksError
 from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
@@ -19,6 +19,8 @@ from analyzer.twin.hypothetical.explain import single
 from analyzer.twin.hypothetical.read_back import BUILT_NAME, read_back_index, read_back_statistics
 from analyzer.twin.survivor import Survivor
 
+T = TypeVar("T")
+
 
 class Definitions:
     """What the server of a twin makes of a definition."""
@@ -29,7 +31,7 @@ class Definitions:
     def canonical(self, wanted: D) -> D:
         """Return a definition as the server itself deparses it; the name stays.
 
-        Raises InputError for a definition the server rejects.
+        Raises InputError for a definition the server rejects, TwinLacksError where that is for want of something.
         """
         if isinstance(wanted, StatisticsDef):
             return cast("D", as_printed(wanted, self._built_statistics(wanted)))
@@ -46,6 +48,8 @@ class Definitions:
             unnamed, given = _unnamed(ddl)
             try:
                 index = definition(self._built_index(unnamed))
+            except TwinLacksError:
+                raise
             except InputError as error:
                 raise InputError(f"{error}; fix the statement") from None
             name, number = given or index.name, 1
@@ -64,12 +68,20 @@ class Definitions:
         return ddl.replace(f" {BUILT_NAME} ", f" {ident(wanted.name)} ", 1)
 
     def _built_index(self, ddl: str) -> DictRow:
-        self._server.hold(ddl)
-        return self._server.surviving(lambda: read_back_index(self._server.built.flat, ddl))
+        return self._built(ddl, lambda: read_back_index(self._server.built.flat, ddl))
 
     def _built_statistics(self, wanted: StatisticsDef) -> ExtendedStatistics:
-        self._server.hold(wanted.ddl())
-        return self._server.surviving(lambda: read_back_statistics(self._server.built.flat, wanted))
+        return self._built(wanted.ddl(), lambda: read_back_statistics(self._server.built.flat, wanted))
+
+    def _built(self, ddl: str, build: Callable[[], T]) -> T:
+        self._server.hold(ddl)
+        try:
+            return self._server.surviving(build)
+        except RejectedError as refusal:
+            lacks = self._server.lacked(refusal.sqlstate, refusal.message)
+            if lacks is None:
+                raise
+            raise TwinLacksError(ddl, lacks) from None
 
 
 def _unnamed(ddl: str) -> tuple[str, str | None]:

@@ -21,7 +21,7 @@ def check(
 ) -> FindingsDocument:
     """Say where specs and database differ; definitions are compared as a twin prints them."""
     with open_twin(snapshot, wanted=choice, progress=progress) as twin:
-        drift = find_drift(specs, snapshot, twin.canonical, gaps=twin.not_examined)
+        drift = find_drift(specs, snapshot, twin.canonical)
         planner = twin.planner
     environment = examine_environment(alembic)
     return FindingsDocument(
