@@ -77,6 +77,7 @@ class _Wanted:
 
     values: bool
     statements: bool
+    planning: bool
     sample_rows: int
     statement_timeout_ms: int
     run_user_code: bool
@@ -88,6 +89,7 @@ def capture(
     replicas: Sequence[str] = (),
     values: bool = True,
     statements: bool = True,
+    planning: bool = True,
     sample_rows: int = 0,
     statement_timeout_ms: int = 30_000,
     run_user_code: bool = False,
@@ -96,7 +98,8 @@ def capture(
 ) -> Snapshot:
     """Read one database into a snapshot; without `values`, no value of a row and no literal of a statement.
 
-    With values, `sample_rows` of each table are read as well. Items that exceed the timeout are omitted and listed in
+    With values, `sample_rows` of each table are read as well. Without `planning`, no table is asked about, and what
+    only a planner needs is left out. Items that exceed the timeout are omitted and listed in
     the snapshot. The counters of the `replicas` are added to those of the first server. Without `run_user_code`, no
     query can run a user-defined function.
 
@@ -109,7 +112,7 @@ def capture(
     with reading(url, application="twindex capture", allow_superuser=allow_superuser, **limits) as connection:
         reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
         wanted = _Wanted(
-            values=values, statements=statements, sample_rows=sample_rows if values else 0,
+            values=values, statements=statements, planning=planning, sample_rows=sample_rows if values else 0,
             statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code,
         )  # fmt: skip
         snapshot, tables = _read(reader, wanted, progress)
@@ -137,7 +140,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
     objects = read_objects(reader, tuple(tables.relations))
     row_security = read_row_security(reader, tuple(tables.relations))
     tablespaces = read_tablespaces(reader, tuple(tables.relations))
-    asked = _ask(reader, catalog, tables, wanted, tell)
+    asked = _ask(reader, catalog, tables, wanted, tell) if wanted.planning else _unasked(tables)
     snapshot = Snapshot(
         tool_version=__version__,
         captured_at=catalog.captured_at,
@@ -201,6 +204,11 @@ def _ask(reader: Reader, catalog: ServerCatalog, tables: _Tables, wanted: _Wante
     return _Asked(indexes=indexes, extremes=extremes, samples=samples, changed=changed)
 
 
+def _unasked(tables: _Tables) -> _Asked:
+    indexes = as_indexes(tables.index_rows, tables.activity, {}, {})
+    return _Asked(indexes=indexes, extremes=Extremes(extremes=(), not_examined=()), samples=Samples(), changed=())
+
+
 def _guard(reader: Reader, tables: _Tables) -> Guard:
     names = {oid: table.full_name for oid, table in tables.relations.items()}
     known = {names[oid]: (oid, fingerprint) for oid, fingerprint in tables.user_code.fingerprints.items()}
@@ -242,7 +250,8 @@ def _read_unblocked(reader: Reader, search_path: list[str], wanted: _Wanted, *, 
     oids = tuple(relations)
     rows = read_index_rows(reader, oids, blocked, search_path)
     unreadable = read_unreadable(reader, oids)
-    user_code = UserCode() if wanted.run_user_code else read_user_code(reader, relations)
+    is_free = wanted.run_user_code or not wanted.planning
+    user_code = UserCode() if is_free else read_user_code(reader, relations)
     return _Tables(
         relations=relations,
         index_rows=rows,

@@ -31,6 +31,18 @@ class _Mention:
     name: str
 
 
+def for_definitions(snapshot: Snapshot) -> Snapshot:
+    """Return what of a snapshot definitions are built on: a table's indexes, keys and policies do not matter to them."""
+    kept = tuple(_without_foreign_keys(each) for each in snapshot.relations)
+    update = {"relations": kept, "indexes": (), "extended_statistics": (), "row_security": (), "tablespaces": ()}
+    return snapshot.model_copy(update=update)
+
+
+def _without_foreign_keys(relation: Relation) -> Relation:
+    kept = tuple(each for each in relation.constraints if each.kind != "f")
+    return relation if len(kept) == len(relation.constraints) else relation.model_copy(update={"constraints": kept})
+
+
 class Reach:
     """What some statements need of a snapshot; it only grows."""
 
