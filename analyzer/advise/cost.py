@@ -59,7 +59,11 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
         except psycopg.Error as error:
             mended = repair(text, error)
             if mended is None:
-                reason = f"the planner rejects it: {error.diag.message_primary or str(error).splitlines()[0]}"
+                message = error.diag.message_primary or str(error).splitlines()[0]
+                lacks = twin.lacked(error.sqlstate or "", message)
+                reason = (
+                    f"the planner rejects it: {message}" if lacks is None else f"it needs what the twin lacks: {lacks}"
+                )
                 return NotExamined(what=f"the statement {statement.id}", reason=reason)
             text = mended
         else:

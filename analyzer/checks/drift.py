@@ -1,7 +1,7 @@
 """Find drift: where a database and the approved specs disagree."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -11,7 +11,7 @@ from analyzer.checks.registry import DRIFT_RULES, RULES
 from analyzer.documents.findings import RuleCount, SpecFinding
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Index, Snapshot
-from analyzer.errors import ConflictError, InputError, NotExaminableError
+from analyzer.errors import ConflictError, InputError, NotExaminableError, TwinLacksError
 from analyzer.objects.definition import Definition, Kind, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
@@ -114,10 +114,8 @@ class _Findings:
         )
 
 
-def find_drift(
-    specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps: Callable[[], Sequence[NotExamined]] = tuple
-) -> Drift:
-    """Compare every approved and retired spec with the captured objects; `gaps` tells what the twin could not have.
+def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical) -> Drift:
+    """Compare every approved and retired spec with the captured objects.
 
     Raises NotExaminableError when there is nothing to compare, or nothing could be.
     """
@@ -131,7 +129,7 @@ def find_drift(
     specs = expanded(specs, tables)
     wanted = [spec for spec in specs.specs if _is_compared(spec)]
 
-    book, missing = _Findings(), _Missing(snapshot, gaps)
+    book, missing = _Findings(), _Missing(snapshot)
     readable = tuple(spec for spec in specs.specs if missing.table(spec) is None)
     comparison = Comparison(
         replace(specs, specs=readable), existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows
@@ -139,7 +137,7 @@ def find_drift(
     for spec in wanted:
         own = _CODES[spec.kind]
         codes = (own.retired,) if spec.spec.state == "retired" else own.of_specs()
-        reason = missing.table(spec) or _compare(book, comparison, spec, missing)
+        reason = missing.table(spec) or _compare(book, comparison, spec)
         for code in codes:
             if reason is None:
                 book.examined[code] += 1
@@ -164,12 +162,11 @@ def _is_compared(spec: DeclaredSpec[Spec]) -> bool:
 
 
 class _Missing:
-    """What the snapshot or the twin could not have, and so cannot be compared."""
+    """What the snapshot could not have, and so cannot be compared."""
 
-    def __init__(self, snapshot: Snapshot, gaps: Callable[[], Sequence[NotExamined]]) -> None:
+    def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._unread = {gap.what.partition(" ")[2]: gap.reason for gap in snapshot.not_examined}
-        self._gaps = gaps
 
     def table(self, spec: DeclaredSpec[Spec]) -> str | None:
         """Say why the table of a spec was not captured, when that is the reason why it is not there."""
@@ -177,24 +174,16 @@ class _Missing:
             return None
         return self._unread.get(ident(spec.schema, spec.table))
 
-    def on_twin(self, spec: DeclaredSpec[Spec]) -> str | None:
-        """Say what of the twin may be the reason why it refuses a definition."""
-        table = f"{spec.schema}.{spec.table}"
-        for gap in self._gaps():
-            if gap.what == table or gap.what.startswith(("extension ", "type ", "function ")):
-                return f"{gap.what}: {gap.reason}"
-        return None
 
-
-def _compare(book: _Findings, comparison: Comparison, spec: DeclaredSpec[Spec], missing: _Missing) -> str | None:
+def _compare(book: _Findings, comparison: Comparison, spec: DeclaredSpec[Spec]) -> str | None:
     """Compare one spec; return why it could not be."""
     try:
         change = comparison.change(spec)
+    except TwinLacksError as error:
+        return f"the twin lacks {error.lacks}"
     except (InputError, ConflictError) as error:
-        reason = missing.on_twin(spec)
-        if reason is None:
-            book.find(_INCOMPARABLE, spec, str(error).removeprefix(f"{spec.where}: "))
-        return reason
+        book.find(_INCOMPARABLE, spec, str(error).removeprefix(f"{spec.where}: "))
+        return None
     if change is not None:
         for code, message in _say(change, spec, comparison):
             book.find(code, spec, message)

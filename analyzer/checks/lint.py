@@ -31,7 +31,7 @@ from analyzer.documents.findings import (
     SpecFinding,
     TextEdit,
 )
-from analyzer.errors import InputError, NotExaminableError, RejectedError
+from analyzer.errors import InputError, NotExaminableError, RejectedError, TwinLacksError
 from analyzer.objects.definition import Definition, Kind
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
@@ -126,12 +126,12 @@ def _wanted(subject: AnySubject) -> bool:
     return subject.spec.state in ("proposed", "approved")
 
 
-def _built(index: IndexDef, build: Canonical) -> IndexDef | RejectedError:
+def _built(index: IndexDef, build: Canonical) -> IndexDef | RejectedError | TwinLacksError:
     # A twin has no tablespaces; TX120 looks those up elsewhere.
     wanted = replace(index, tablespace=None)
     try:
         return replace(build(wanted), tablespace=index.tablespace)
-    except RejectedError as error:
+    except (RejectedError, TwinLacksError) as error:
         return error
     except InputError as error:  # an expression that never reached the server
         return RejectedError(statement=index.name, sqlstate="42601", message=str(error))
@@ -190,6 +190,8 @@ def _answers(
         return hits, ["requires a server; use -d URL or --snapshot"] if only_server else unknown
     if isinstance(subject.built, IndexDef | StatisticsDef):
         return [], []
+    if isinstance(subject.built, TwinLacksError):
+        return hits, [] if hits else [f"the twin lacks {subject.built.lacks}"]
     return hits, [] if hits else [f"the server stopped at {refused} before it looked"]
 
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, cast
 import psycopg
 
 from analyzer.documents.snapshot import Index
-from analyzer.errors import ConflictError, InputError
+from analyzer.errors import ConflictError, InputError, TwinLacksError
 from analyzer.objects.definition import D, Definition, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
@@ -176,6 +176,8 @@ class Comparison:
     def _built(self, spec: DeclaredSpec[Spec], wanted: Definition) -> Definition:
         try:
             return self._print(_without_tablespace(wanted))
+        except TwinLacksError as error:
+            raise TwinLacksError(f"{spec.where}: {wanted.name}", error.lacks) from None
         except (InputError, psycopg.Error) as error:
             reason = error.diag.message_primary if isinstance(error, psycopg.Error) else error
             text = " ".join(str(reason or error).split())

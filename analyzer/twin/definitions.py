@@ -2,9 +2,9 @@
 
 import contextlib
 import itertools
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypeVar, cast
 
 import psycopg
 from psycopg.rows import DictRow
@@ -12,7 +12,7 @@ from psycopg.rows import DictRow
 from analyzer.capture import indexes
 from analyzer.documents.measured import ExtendedStatistics
 from analyzer.documents.snapshot import NotExamined, Snapshot
-from analyzer.errors import InputError
+from analyzer.errors import InputError, RejectedError, TwinLacksError
 from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
@@ -31,6 +31,8 @@ from analyzer.twin.hypothetical.read_back import (
 )
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.twin.survivor import Survivor
+
+T = TypeVar("T")
 
 #: Indexes built in one transaction, each of which holds locks.
 _AT_ONCE = 100
@@ -103,7 +105,7 @@ class Definitions:
     def canonical(self, wanted: D) -> D:
         """Return the canonical form of a definition, as the server itself deparses it; the name stays.
 
-        Raises InputError for a definition the server rejects.
+        Raises InputError for a definition the server rejects, TwinLacksError where that is for want of something.
         """
         if wanted in self._printed:
             return wanted
@@ -130,6 +132,8 @@ class Definitions:
             unnamed, given = _unnamed(ddl)
             try:
                 index = indexes.definition(self._built_index(unnamed))
+            except TwinLacksError:
+                raise
             except InputError as error:
                 raise InputError(f"{error}; fix the statement") from None
             name, number = given or index.name, 1
@@ -170,12 +174,20 @@ class Definitions:
         return cast("D", indexes.definition(self._known_index(wanted)).renamed(wanted.name))
 
     def _built_index(self, ddl: str) -> DictRow:
-        self._server.hold(ddl)
-        return self._server.surviving(lambda: read_back_index(self._server.built.flat, ddl))
+        return self._built(ddl, lambda: read_back_index(self._server.built.flat, ddl))
 
     def _built_statistics(self, wanted: StatisticsDef) -> ExtendedStatistics:
-        self._server.hold(wanted.ddl())
-        return self._server.surviving(lambda: read_back_statistics(self._server.built.flat, wanted))
+        return self._built(wanted.ddl(), lambda: read_back_statistics(self._server.built.flat, wanted))
+
+    def _built(self, ddl: str, build: Callable[[], T]) -> T:
+        self._server.hold(ddl)
+        try:
+            return self._server.surviving(build)
+        except RejectedError as refusal:
+            lacks = self._server.lacked(refusal.sqlstate, refusal.message)
+            if lacks is None:
+                raise
+            raise TwinLacksError(ddl, lacks) from None
 
 
 def _statements(definitions: Iterable[Definition]) -> Iterator[tuple[str, Definition]]:

@@ -94,6 +94,10 @@ class Survivor(Generic[B_co]):
         self.hold(statement)
         return self._losses.obstacle(statement)
 
+    def lacked(self, sqlstate: str, message: str) -> str | None:
+        """Say what the server did not find because the twin lacks it."""
+        return self._losses.lacked(sqlstate, message)
+
     def surviving(self, ask: Callable[[], T]) -> T:
         """Ask, and once more on a new server when the old one died of it, or before."""
         try:

@@ -116,6 +116,10 @@ class Twin:
         """Say why the twin must not be asked about a statement: it lacks something the statement may need."""
         return self._server.obstacle(statement)
 
+    def lacked(self, sqlstate: str, message: str) -> str | None:
+        """Say what the planner did not find because the twin lacks it; None when it refuses something else."""
+        return self._server.lacked(sqlstate, message)
+
     def plan(self, statement: str, *, generic: bool = True) -> Plan:
         """Plan one statement as EXPLAIN does, at the moment of the capture; `generic` admits parameters without values.
 

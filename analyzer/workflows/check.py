@@ -28,7 +28,7 @@ def check(
     expanded_specs = expanded(specs, tables_of(snapshot))
     expected = undecided(expanded_specs, existing_objects(snapshot), Catalog(snapshot).indexed_rows)
     with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
-        drift = find_drift(specs, snapshot, definitions.canonical, gaps=lambda: definitions.not_examined)
+        drift = find_drift(specs, snapshot, definitions.canonical)
         planner = definitions.planner
     environment = examine_environment(alembic)
     printed = f", definitions as a {planner} prints them" if planner is not None else ""

@@ -15,8 +15,7 @@ from analyzer.twin.schema.order import causes, referenced_by
 
 #: What changes the rows of a table, and so meets its rules.
 _CHANGING = frozenset({"insert", "update", "delete", "merge"})
-#: The message is about the default operator class of a type, which it does not name.
-_NO_DEFAULT = "has no default operator class"
+_NO_DEFAULT = "no default operator class"
 
 
 #: How many objects one entry names.
@@ -40,6 +39,11 @@ class Lost:
     columns: frozenset[str] = frozenset()
     #: What the server calls it by where it does not find it.
     names: frozenset[str] = frozenset()
+
+    @property
+    def cause(self) -> str:
+        """Return what is missing first, and why."""
+        return f"{self.root} ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,17 +167,19 @@ class Losses:
             return None
         named = named_in(statement, self._views)
         found = next((each for each in self._lost if _concerns(each, named)), None)
-        return None if found is None else f"it may need what the twin lacks: {found.root} ({found.reason})"
+        return None if found is None else f"it may need what the twin lacks: {found.cause}"
 
-    def lacked(self, sqlstate: str, message: str) -> Lost | None:
-        """Return what the server did not find because the twin lacks it; None when it refuses something else."""
+    def lacked(self, sqlstate: str, message: str) -> str | None:
+        """Say what the server did not find because the twin lacks it; None when it refuses something else."""
         if not self._lost or not sqlstate.startswith("42"):
             return None
         named = frozenset(_names(message))
         found = next((each for each in self._lost if not named.isdisjoint(each.names)), None)
-        if found is None and _NO_DEFAULT in message:
-            found = next((each for each in self._lost if each.what.startswith(("extension ", "operator class "))), None)
-        return found
+        if found is None:
+            # It may bring a default operator class, and an old snapshot does not say what it brings.
+            extensions = (each for each in self._lost if each.what.startswith("extension "))
+            found = next((each for each in extensions if _NO_DEFAULT in message or not each.names), None)
+        return found and found.cause
 
 
 def _concerns(each: Lost, named: frozenset[str]) -> bool:
