@@ -1,4 +1,4 @@
-"""What holds of any database: it is captured, pull leaves no drift, nothing vanishes unsaid, plans are the live ones."""
+"""What holds of any database: it is captured, pull is no drift, nothing vanishes unsaid, plans are the live ones."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
