@@ -175,16 +175,18 @@ def _fresh(
     twin: Twin, found: Sequence[Candidate], declared: Sequence[Declared]
 ) -> tuple[list[Candidate], list[tuple[str, str]]]:
     """Leave out what exists and what a spec declares or makes unnecessary; the server's own deparse decides."""
-    existing = {index.definition for index in twin.snapshot.indexes if index.valid}
-    outlines = {_outline(each) for each in existing} | {_outline(each.index) for each in declared}
-    canonical = [(each, _canonical(twin, each.index)) for each in declared]
+    present = [index.definition for index in twin.snapshot.indexes if index.valid]
+    outlines = {_outline(each) for each in present} | {_outline(each.index) for each in declared}
+    wanted = {_outline(each.index) for each in found}
+    existing = {twin.printed(each) if each.expressions and _outline(each) in wanted else each for each in present}
+    canonical = [(each, twin.printed(each.index)) for each in declared]
     fresh: list[Candidate] = []
     refused: list[tuple[str, str]] = []
     for candidate in found:
         # Asking the server takes milliseconds, and only what is alike in outline can be the same.
         index = candidate.index
         if _outline(index) in outlines:
-            index = _canonical(twin, index)
+            index = twin.printed(index)
         if index in existing:
             continue
         same = next((each for each, known in canonical if known == index or _serves(each, candidate.index)), None)
@@ -199,13 +201,6 @@ def _outline(index: IndexDef) -> tuple[object, ...]:
     """Return what spelling cannot change: table, method, plain columns in their places, and which clauses there are."""
     places = tuple(key.column for key in index.keys)
     return index.schema, index.table, index.method, places, frozenset(index.include), index.where is None, index.unique
-
-
-def _canonical(twin: Twin, index: IndexDef) -> IndexDef:
-    try:
-        return twin.canonical(index)
-    except InputError:  # a spec that cannot be built is lint's to report
-        return index
 
 
 def _serves(declared: Declared, index: IndexDef) -> bool:
@@ -269,8 +264,8 @@ def _renamed(index: IndexDef, taken: Mapping[tuple[str, str], IndexDef]) -> Inde
 
 def _again(twin: Twin, chosen: Sequence[TwinIndex], lapsed: Sequence[Declared]) -> dict[TwinIndex, Declared]:
     """Find, for each choice, the rejection of it that has run out."""
-    known = {_canonical(twin, each.index): each for each in lapsed}
-    found = {index: known.get(_canonical(twin, index.index)) for index in chosen}
+    known = {twin.printed(each.index): each for each in lapsed}
+    found = {index: known.get(twin.printed(index.index)) for index in chosen}
     return {index: each for index, each in found.items() if each is not None}
 
 

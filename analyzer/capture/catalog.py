@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg.rows import DictRow
 
 from analyzer.capture.reader import Reader
-from analyzer.documents.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef
+from analyzer.documents.snapshot import Extension, FunctionDef, Server, TypeDef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,6 @@ class ServerCatalog:
     schemas: tuple[str, ...]
     types: tuple[TypeDef, ...]
     functions: tuple[FunctionDef, ...]
-    not_examined: tuple[NotExamined, ...]
 
 
 def read_settings(reader: Reader) -> dict[str, str]:
@@ -39,7 +38,6 @@ def read_catalog(reader: Reader) -> ServerCatalog:
         schemas=tuple(row["name"] for row in reader.rows("schemas")),
         types=tuple(TypeDef(**row) for row in reader.rows("types")),
         functions=tuple(FunctionDef(**row) for row in functions),
-        not_examined=tuple(_uncaptured(reader)),
     )
 
 
@@ -56,10 +54,3 @@ def read_extensions(reader: Reader) -> tuple[Extension, ...]:
 def version_numbers(extension: Extension) -> tuple[int, ...]:
     """Return an extension's version as numbers, to compare."""
     return tuple(int(part) for part in re.findall(r"\d+", extension.version))
-
-
-def _uncaptured(reader: Reader) -> list[NotExamined]:
-    return [
-        NotExamined(what=f"{row['what']} {row['schema_name']}.{row['name']}", reason="not supported in snapshots")
-        for row in reader.rows("uncaptured")
-    ]

@@ -10,6 +10,7 @@ from analyzer.capture.reader import Reader
 from analyzer.capture.relations import Blocked
 from analyzer.documents.snapshot import GinPages, Index
 from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.access_methods import plain_number, plain_value
 
 #: Bits of pg_index.indoption.
 DESCENDING, NULLS_FIRST = 1, 2
@@ -74,24 +75,24 @@ def as_index(
 
 def definition(row: DictRow) -> IndexDef:
     """Turn a row of `capture/indexes` into the definition it describes."""
-    predicate = row["predicate"]
+    predicate, method = row["predicate"], row["method"]
     return IndexDef(
         schema=row["schema_name"],
         table=row["table_name"],
         name=row["name"],
-        method=row["method"],
+        method=method,
         keys=tuple(_key(key, row["ddl"]) for key in row["keys"]),
         include=tuple(row["include"]),
         where=unwrapped(one_line(predicate)) if predicate is not None else None,
         unique=row["is_unique"],
         nulls_not_distinct=row["nulls_not_distinct"],
-        parameters=_pairs(row["parameters"]),
+        parameters=tuple((name, plain_value(method, name, value)) for name, value in _pairs(row["parameters"])),
         tablespace=row["tablespace"],
     )
 
 
 def _key(key: dict[str, Any], ddl: str) -> Key:
-    parameters = _pairs(key["opclass_parameters"])
+    parameters = tuple((name, plain_number(value)) for name, value in _pairs(key["opclass_parameters"]))
     opclass = None
     if parameters or not key["opclass_is_default"]:
         opclass = _qualified(key["opclass_schema"], key["opclass"])

@@ -1,24 +1,27 @@
 """Find drift: where a database and the approved specs disagree."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import cast
 
 from analyzer.catalog import Catalog
+from analyzer.checks.across_schemas import Found, Place, general_name, merged
 from analyzer.checks.registry import DRIFT_RULES, RULES
-from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
+from analyzer.documents.findings import RuleCount, SpecFinding
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import ConflictError, InputError, NotExaminableError
 from analyzer.objects.definition import Definition, Kind, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
+from analyzer.postgres.identifiers import QualifiedName, quote
+from analyzer.postgres.schema_patterns import Schemas
 from analyzer.specs.diff import Canonical, Change, Comparison
 from analyzer.specs.existing import Existing, existing_objects, table_of
 from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.specs.spec_file import Spec
+from analyzer.specs.table_patterns import expanded, tables_of, unmatched
 from analyzer.sql import ident
 
 #: When a spec cannot be compared, whatever its kind.
@@ -72,27 +75,32 @@ class Drift:
 class _Findings:
     """What has been found so far."""
 
-    findings: list[SpecFinding] = field(default_factory=list[SpecFinding])
+    found: list[Found] = field(default_factory=list[Found])
     examined: Counter[str] = field(default_factory=Counter[str])
     skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
-    def find(self, code: str, file: Path, line: int, name: str, message: str) -> None:
-        self.findings.append(
-            SpecFinding(
-                code=code,
-                severity=RULES[code].severity,
-                object=name,
-                message=message,
-                file=str(file),
-                line=line,
-                rule=RULES[code].name,
-                fingerprint=self.fingerprints.of(code, name),
-            )
+    def find(self, code: str, spec: DeclaredSpec[Spec], message: str) -> None:
+        self.find_at(code, (spec.file, spec.line), QualifiedName(spec.schema, spec.spec.name), message, spec.schemas)
+
+    def find_at(
+        self, code: str, place: Place, name: QualifiedName, message: str, schemas: Schemas | None = None
+    ) -> None:
+        shown = general_name(name.schema, schemas, name.name)
+        finding = SpecFinding(
+            code=code,
+            severity=RULES[code].severity,
+            object=shown,
+            message=message,
+            file=str(place[0]),
+            line=place[1],
+            rule=RULES[code].name,
+            fingerprint="",
         )
+        found = Found(finding=finding, identity=(shown,), place=place, schema=name.schema, schemas=schemas)
+        self.found.append(found)
 
-    def counts(self) -> tuple[RuleCount, ...]:
-        flagged = Counter(finding.code for finding in self.findings)
+    def counts(self, findings: Sequence[SpecFinding]) -> tuple[RuleCount, ...]:
+        flagged = Counter(finding.code for finding in findings)
         return tuple(
             RuleCount(
                 code=code,
@@ -106,14 +114,22 @@ class _Findings:
         )
 
 
-def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps: Sequence[NotExamined] = ()) -> Drift:
-    """Compare every approved and retired spec with the captured objects; `gaps` are what the twin could not have.
+def find_drift(
+    specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps: Callable[[], Sequence[NotExamined]] = tuple
+) -> Drift:
+    """Compare every approved and retired spec with the captured objects; `gaps` tells what the twin could not have.
 
     Raises NotExaminableError when there is nothing to compare, or nothing could be.
     """
-    wanted = [spec for spec in specs.specs if spec.spec.state in {"approved", "retired"}]
-    if not wanted and not specs.managed:
+    if not any(_is_compared(spec) for spec in specs.specs) and not specs.managed:
         raise NotExaminableError("no approved spec is declared; twindex pull writes specs of what exists")
+    tables = tables_of(snapshot)
+    without_table = tuple(
+        NotExamined(what=f"{schemas}.{quote(table.name)}", reason="no schema that matches has the table")
+        for table, schemas in unmatched(specs, tables)
+    )
+    specs = expanded(specs, tables)
+    wanted = [spec for spec in specs.specs if _is_compared(spec)]
 
     book, missing = _Findings(), _Missing(snapshot, gaps)
     readable = tuple(spec for spec in specs.specs if missing.table(spec) is None)
@@ -129,22 +145,28 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
                 book.examined[code] += 1
             else:
                 book.skipped.setdefault(code, []).append(reason)
-    if wanted and not book.examined:
-        raise NotExaminableError(f"no spec could be compared: {next(iter(book.skipped.values()))[0]}")
+    if not book.examined and (wanted or without_table):
+        reasons = [*(reason for each in book.skipped.values() for reason in each), *(e.reason for e in without_table)]
+        raise NotExaminableError(f"no spec could be compared: {reasons[0]}")
     _compare_unnamed(book, comparison, specs, snapshot)
     skipped = tuple(NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
+    findings = tuple(merged(book.found, [*((spec.file, spec.line) for spec in wanted), *specs.managed.values()]))
     return Drift(
-        findings=tuple(book.findings),
-        checks=book.counts(),
+        findings=findings,
+        checks=book.counts(findings),
         objects=len(wanted) - len(skipped),
-        not_examined=skipped,
+        not_examined=(*skipped, *without_table),
     )
+
+
+def _is_compared(spec: DeclaredSpec[Spec]) -> bool:
+    return spec.spec.state in {"approved", "retired"}
 
 
 class _Missing:
     """What the snapshot or the twin could not have, and so cannot be compared."""
 
-    def __init__(self, snapshot: Snapshot, gaps: Sequence[NotExamined]) -> None:
+    def __init__(self, snapshot: Snapshot, gaps: Callable[[], Sequence[NotExamined]]) -> None:
         self._snapshot = snapshot
         self._unread = {gap.what.partition(" ")[2]: gap.reason for gap in snapshot.not_examined}
         self._gaps = gaps
@@ -158,7 +180,7 @@ class _Missing:
     def on_twin(self, spec: DeclaredSpec[Spec]) -> str | None:
         """Say what of the twin may be the reason why it refuses a definition."""
         table = f"{spec.schema}.{spec.table}"
-        for gap in self._gaps:
+        for gap in self._gaps():
             if gap.what == table or gap.what.startswith(("extension ", "type ", "function ")):
                 return f"{gap.what}: {gap.reason}"
         return None
@@ -171,11 +193,11 @@ def _compare(book: _Findings, comparison: Comparison, spec: DeclaredSpec[Spec], 
     except (InputError, ConflictError) as error:
         reason = missing.on_twin(spec)
         if reason is None:
-            book.find(_INCOMPARABLE, spec.file, spec.line, _name(spec), str(error).removeprefix(f"{spec.where}: "))
+            book.find(_INCOMPARABLE, spec, str(error).removeprefix(f"{spec.where}: "))
         return reason
     if change is not None:
         for code, message in _say(change, spec, comparison):
-            book.find(code, spec.file, spec.line, _name(spec), message)
+            book.find(code, spec, message)
     return None
 
 
@@ -245,9 +267,14 @@ def _targets(statistics: tuple[tuple[int, int], ...]) -> str:
 def _compare_unnamed(book: _Findings, comparison: Comparison, specs: SpecSet, snapshot: Snapshot) -> None:
     for change in comparison.unnamed():
         gone = change.definition
-        file, line = specs.managed[gone.full_table]
         message = f"{gone.name} on {gone.qualified_table} has no spec, and the file says manage: all"
-        book.find(_CODES[kind_of(gone)].unmanaged, file, line, gone.qualified_name, message)
+        book.find_at(
+            _CODES[kind_of(gone)].unmanaged,
+            specs.managed[gone.full_table],
+            QualifiedName(gone.schema, gone.name),
+            message,
+            specs.patterns.get(gone.full_table),
+        )
     for each in existing_objects(snapshot):
         if table_of(each) in specs.managed:
             book.examined[_CODES[kind_of(each.definition)].unmanaged] += 1

@@ -2,17 +2,27 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from analyzer.catalog import Catalog, type_name
 from analyzer.documents.findings import Severity
 from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
 from analyzer.errors import RejectedError
-from analyzer.objects.definition import Kind
+from analyzer.objects.definition import D, Kind
 from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.index import IndexSpec
 from analyzer.specs.tolerant import Entry
 from analyzer.workload.shapes import TableShape
+
+
+class Printed(Protocol):
+    """Gives a definition as the server prints it, or as it is where the server has no way to."""
+
+    def __call__(self, definition: D, /) -> D: ...
+
+
+def _as_it_is(definition: D) -> D:
+    return definition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +32,8 @@ class Known:
     catalog: Catalog
     #: What the recorded statements ask of each table, by (schema, table); None without recorded statements.
     uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
+    #: What exists is compared with what is declared as one server prints both.
+    printed: Printed = _as_it_is
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

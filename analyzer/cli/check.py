@@ -36,7 +36,9 @@ def command(*, source: Source, specs: Path | None, choice: PlannerChoice, fail_o
     only read.
     """
     declared = load_specs(specs_directory(specs))
-    snapshot = resolve_snapshot(source, quiet=output.quiet, statements=False, run_user_code=choice.run_user_code)
+    snapshot = resolve_snapshot(
+        source, quiet=output.quiet, statements=False, planning=False, run_user_code=choice.run_user_code
+    )
     with progress(quiet=output.quiet) as tell:
         document = check(snapshot, declared, load_config().alembic, choice=choice, progress=tell)
     emit(document, output)

@@ -55,8 +55,10 @@ def resolve_database(database: Database, config: Config | None = None) -> Genera
         raise InputError("no database specified; use -d URL or set DATABASE_URL")
 
 
-def resolve_snapshot(source: Source, *, quiet: bool, statements: bool = True, run_user_code: bool = False) -> Snapshot:
-    """Load the snapshot file, or capture the database if none is given."""
+def resolve_snapshot(
+    source: Source, *, quiet: bool, statements: bool = True, planning: bool = True, run_user_code: bool = False
+) -> Snapshot:
+    """Load the snapshot file, or capture the database if none is given; without `planning`, for definitions alone."""
     if source.snapshot is not None:
         if source.database.url is not None:
             raise InputError(f"{source.snapshot} and -d cannot be used together; specify one source")
@@ -66,6 +68,7 @@ def resolve_snapshot(source: Source, *, quiet: bool, statements: bool = True, ru
         return read_database(
             found.url,
             statements=statements,
+            planning=planning,
             run_user_code=run_user_code,
             allow_superuser=found.allow_superuser,
             progress=tell,

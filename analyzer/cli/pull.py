@@ -28,7 +28,7 @@ def command(*, database: Database, specs: Path | None, tables: tuple[str, ...], 
     if is_directory(directory):
         load_specs(directory)  # report unreadable files before connecting
     wanted = frozenset(_table(text) for text in tables)
-    snapshot = resolve_snapshot(Source(database=database), quiet=quiet, statements=False)
+    snapshot = resolve_snapshot(Source(database=database), quiet=quiet, statements=False, planning=False)
     for schema, table in sorted(wanted):
         if snapshot.relation(schema, table) is None:
             raise InputError(

@@ -61,15 +61,19 @@ def command(
     config = load_config()
     directory, settings = specs_directory(specs), alembic or config.alembic
     refused = refused_codes(project=config.refuse_hazards, refuse=refuse, allow=allow)
-    load_specs(directory)  # report unreadable files before connecting
+    declared = load_specs(directory)  # report unreadable files before connecting
     if not is_file(settings):
         raise InputError(f"{settings} does not exist; run in the project's directory or use --config FILE")
     snapshot = resolve_snapshot(
-        Source(database=database), quiet=quiet, statements=False, run_user_code=choice.run_user_code
+        Source(database=database),
+        quiet=quiet,
+        statements=False,
+        planning=False,
+        run_user_code=choice.run_user_code,
     )
     try:
         with progress(quiet=quiet) as tell:
-            path = revise(snapshot, directory, settings, message=message, choice=choice, refused=refused, progress=tell)
+            path = revise(snapshot, declared, settings, message=message, choice=choice, refused=refused, progress=tell)
     except HazardError as error:
         for line in error.lines:
             say(visible(line))

@@ -19,7 +19,9 @@ from alembic.runtime.migration import MigrationContext
 
 from analyzer.migrate.deploy import online, statistics
 from analyzer.migrate.deploy.create_index import parse_create
+from analyzer.migrate.deploy.each_schema import in_each_schema
 from analyzer.migrate.revision_text import INDENT, call, mapping, sequence, sql_text, text, unwrapped
+from analyzer.postgres.schema_patterns import OWN, Schemas
 from analyzer.sql import render_text
 from analyzer.visible import visible
 
@@ -49,8 +51,10 @@ class ObjectOperation(MigrateOperation):
         name: str,
         table_name: str,
         *,
-        schema: str,
         lock_timeout: str,
+        schema: str = OWN,
+        schemas: str | Sequence[str] = (),
+        except_schemas: str | Sequence[str] = (),
         sql: str = "",
         new_name: str | None = None,
         definition: str | None = None,
@@ -62,11 +66,16 @@ class ObjectOperation(MigrateOperation):
         """Hold the facts.
 
         `sql` is what runs, and then `attributes`, which set comment and statistics targets; `definition` is what the
-        server is expected to print of the object; `hazards` are for reading.
+        server is expected to print of the object; `hazards` are for reading. With `schemas`, patterns, it is done in
+        each schema that has the table when it runs, and `"*".` in a statement is that schema.
         """
+        if (schema == OWN) != bool(schemas):
+            raise TypeError(f"op.{self.verb} of {name} takes either schema or schemas")
         self.name = name
         self.table_name = table_name
         self.schema = schema
+        self.schemas = (schemas,) if isinstance(schemas, str) else tuple(schemas)
+        self.except_schemas = (except_schemas,) if isinstance(except_schemas, str) else tuple(except_schemas)
         self.sql = sql
         self.new_name = new_name
         self.lock_timeout = lock_timeout
@@ -101,6 +110,10 @@ class ObjectOperation(MigrateOperation):
             settings=tuple(self.settings.items()),
         )
 
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"schema": self.schema, "schemas": self.schemas, "except_schemas": self.except_schemas}
+
     def reverse(self) -> MigrateOperation:
         """Return the operation that undoes this one."""
         if self._reverse is None:
@@ -110,11 +123,21 @@ class ObjectOperation(MigrateOperation):
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Describe the operation as `alembic check` prints it."""
         statements = tuple(statement for statement in (self.sql, *self.attributes) if statement)
-        return (self.verb, self.schema, self.table_name, self.name, *statements)
+        where = str(self.each) if self.each is not None else self.schema
+        return (self.verb, where, self.table_name, self.name, *statements)
+
+    @property
+    def each(self) -> Schemas | None:
+        """Return the schemas it is done in, when it is not done in one."""
+        return Schemas(patterns=self.schemas, exceptions=self.except_schemas) if self.schemas else None
 
 
 def _execute(operations: Operations, operation: ObjectOperation) -> None:
-    type(operation).execute(operations.get_context(), operation.target)
+    context, target, execute = operations.get_context(), operation.target, type(operation).execute
+    if operation.each is None:
+        execute(context, target)
+    else:
+        in_each_schema(context, target, operation.each, execute)
 
 
 def _render(context: AutogenContext, operation: MigrateOperation) -> str:
@@ -145,7 +168,7 @@ class BuildIndexOp(IndexOperation, verb="build_index", execute=online.build_inde
         return self._reverse or DropIndexOnlineOp(
             self.name,
             self.table_name,
-            schema=self.schema,
+            **self._place,
             sql=render_text("index/drop_index", schema=self.schema, name=self.name, concurrently=whole),
             lock_timeout=online.SHORT_LOCK_TIMEOUT,
             reverse_op=self,
@@ -166,7 +189,7 @@ class RenameIndexOp(IndexOperation, verb="rename_index", execute=_rename_index):
     @classmethod
     def defaults(cls, name: str, facts: dict[str, Any]) -> dict[str, Any]:
         """Return the statement and a short time to wait for its lock."""
-        names = {"schema": facts["schema"], "name": name, "new_name": facts["new_name"]}
+        names = {"schema": facts.get("schema", OWN), "name": name, "new_name": facts["new_name"]}
         return {"sql": render_text("online/rename_index", **names), "lock_timeout": online.SHORT_LOCK_TIMEOUT}
 
     def reverse(self) -> MigrateOperation:
@@ -177,7 +200,7 @@ class RenameIndexOp(IndexOperation, verb="rename_index", execute=_rename_index):
         return RenameIndexOp(
             self.new_name,
             self.table_name,
-            schema=self.schema,
+            **self._place,
             new_name=self.name,
             sql=back,
             lock_timeout=self.lock_timeout,
@@ -195,7 +218,7 @@ class ReindexIndexOp(IndexOperation, verb="reindex_index", execute=online.reinde
     @classmethod
     def defaults(cls, name: str, facts: dict[str, Any]) -> dict[str, Any]:
         """Return the statement and the time a build may wait for locks."""
-        sql = render_text("online/reindex_index", schema=facts["schema"], name=name)
+        sql = render_text("online/reindex_index", schema=facts.get("schema", OWN), name=name)
         return {"sql": sql, "lock_timeout": online.BUILD_LOCK_TIMEOUT}
 
     def reverse(self) -> MigrateOperation:
@@ -335,10 +358,19 @@ def render_operation(operation: MigrateOperation) -> str:
             return "pass"
 
 
+def _patterns(name: str, patterns: tuple[str, ...]) -> Iterator[str]:
+    if patterns:
+        yield f"{name}={text(patterns[0])}" if len(patterns) == 1 else sequence(name, patterns)
+
+
 def _arguments(operation: ObjectOperation) -> Iterator[str]:
     yield text(operation.name)
     yield text(operation.table_name)
-    yield f"schema={text(operation.schema)}"
+    if operation.each is None:
+        yield f"schema={text(operation.schema)}"
+    else:
+        yield from _patterns("schemas", operation.schemas)
+        yield from _patterns("except_schemas", operation.except_schemas)
     if operation.new_name is not None:
         yield f"new_name={text(operation.new_name)}"
     if operation.sql:

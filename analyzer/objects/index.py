@@ -58,6 +58,12 @@ class IndexDef(TableObject):
         """Key columns in order, expressions left out."""
         return tuple(key.column for key in self.keys if key.column is not None)
 
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The SQL in it: expressions of keys, and the predicate."""
+        found = (*(key.expression for key in self.keys), self.where)
+        return tuple(text for text in found if text is not None)
+
     def ddl(self, *, concurrently: bool = False, if_not_exists: bool = False) -> str:
         """Render CREATE INDEX through the template of its access method."""
         return render_text(

@@ -4,12 +4,15 @@ What an index takes on disk is registered by method in twin/predict/index_size.p
 advise/upkeep.py, and how it is written in sql_templates/index/.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from analyzer.postgres import pgvector
 from analyzer.postgres.identifiers import MOST_KEYS
+
+_OCTAL = re.compile(r"[+-]?0[0-7]+")
 
 MethodName = Literal["btree", "hash", "gin", "gist", "spgist", "brin", "bloom", "ivfflat", "hnsw"]
 
@@ -227,3 +230,35 @@ def is_on(value: str) -> bool:
     """Say whether a boolean parameter is on: PostgreSQL takes any beginning of `true` and `yes`, `on` and `1`."""
     low = value.lower()
     return low in {"on", "1"} or (low != "" and any(word.startswith(low) for word in ("true", "yes")))
+
+
+def plain_value(method: str, name: str, stored: str) -> str:
+    """Return the plainest spelling of a storage parameter that the catalog holds: 70 of `0x46`, true of `ON`.
+
+    What only an extension knows stays as it is.
+    """
+    option = METHODS[method].parameters.get(name) if method in METHODS else None
+    match option:
+        case Whole():
+            return plain_number(stored)
+        case Words() if option is BOOLEAN:
+            return "true" if is_on(stored) else "false"
+        case Words():
+            return stored.lower()
+        case _:
+            return stored
+
+
+def plain_number(stored: str) -> str:
+    """Return the plainest spelling of a number that the catalog holds, as guc.c's parse_int() and parse_real() read it.
+
+    A leading zero there means octal, as `CREATE INDEX … WITH (fillfactor = '070')` finds out.
+    """
+    text = stored.strip()
+    if _OCTAL.fullmatch(text):
+        return str(int(text, 8))
+    try:
+        number = float(parse_number(text))
+        return str(int(number)) if number.is_integer() else repr(number)
+    except (ValueError, OverflowError):
+        return stored

@@ -68,6 +68,23 @@ def changes(specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, 
     return tuple(sorted(present, key=lambda change: change.kind == "drop"))
 
 
+def undecided(specs: SpecSet, existing: Sequence[Existing], rows: Rows) -> tuple[Definition, ...]:
+    """List the definitions that a comparison may have to print: those that do not agree as they are."""
+    by_name = {key_of(each): each for each in existing}
+    by_table: dict[tuple[str, str], list[Existing]] = {}
+    for each in existing:
+        by_table.setdefault(table_of(each), []).append(each)
+    found: list[Definition] = []
+    for spec in specs.specs:
+        if spec.spec.state != "approved":
+            continue
+        wanted, current = _wanted(spec, by_name.get(spec.key), rows), by_name.get(spec.key)
+        if current is None or not current.valid or not _agree(wanted, current.definition):
+            others = by_table.get((spec.schema, spec.table), []) if current is None else [current]
+            found += [wanted, *(each.definition for each in others if kind_of(each.definition) == spec.kind)]
+    return tuple(_without_tablespace(each) for each in found)
+
+
 class Comparison:
     """Specs and the objects of one database, compared one spec at a time."""
 
@@ -100,7 +117,7 @@ class Comparison:
             gone = current is None or any(current is other for other in self._renamed.values())
             return None if current is None or gone else _drop(spec, current)
         other = self._renamed.get(spec.key)
-        wanted = self._wanted(spec, current or other)
+        wanted = _wanted(spec, current or other, self._rows)
         if other is not None:
             return Change(kind="rename", spec=spec, definition=wanted, current=other, differs=_attributes(spec, other))
         if current is None or not current.valid:
@@ -109,8 +126,15 @@ class Comparison:
         return self._difference(spec, wanted, current)
 
     def printed(self, definition: D) -> D:
-        """Return a definition as the server prints it; a twin has no tablespaces."""
-        return self._print(_without_tablespace(definition))
+        """Return a definition as the server prints it, or as it is where the server rejects it.
+
+        A twin has no tablespaces.
+        """
+        bare = _without_tablespace(definition)
+        try:
+            return self._print(bare)
+        except InputError:
+            return bare
 
     def unnamed(self) -> tuple[Change, ...]:
         """List the drops of objects that no spec names, on tables whose file says `manage: all`."""
@@ -126,12 +150,6 @@ class Comparison:
             and id(each) not in adopted
         )
 
-    def _wanted(self, spec: DeclaredSpec[Spec], current: Existing | None) -> Definition:
-        wanted = spec.spec.definition(spec.schema, spec.table, self._rows(spec.schema, spec.table))
-        if isinstance(wanted, IndexDef) and isinstance(current, Index) and isinstance(spec.spec, IndexSpec):
-            return spec.spec.keep_resolved(wanted, current.definition)
-        return wanted
-
     def _difference(self, spec: DeclaredSpec[Spec], wanted: Definition, current: Existing) -> Change | None:
         differs = self._fields(spec, wanted, current.definition)
         kind: Kind = "replace" if differs else "alter"
@@ -144,7 +162,7 @@ class Comparison:
         wanted, current = _without_tablespace(wanted), _without_tablespace(current)
         found: tuple[str, ...] = ()
         if wanted != current:
-            left, right = self._built(spec, wanted), self._print(current)
+            left, right = self._built(spec, wanted), self.printed(current)
             names = (field.name for field in fields(wanted) if field.compare)
             found = tuple(name for name in names if getattr(left, name) != getattr(right, name))
         return (*found, "tablespace") if moved else found
@@ -183,9 +201,20 @@ class Comparison:
         if isinstance(known, IndexDef) and isinstance(spec.spec, IndexSpec) and known.method != spec.spec.method:
             return False
         try:
-            return not self._fields(spec, self._wanted(spec, existing), known)
+            return not self._fields(spec, _wanted(spec, existing, self._rows), known)
         except InputError:  # said where the spec itself is compared
             return False
+
+
+def _wanted(spec: DeclaredSpec[Spec], current: Existing | None, rows: Rows) -> Definition:
+    wanted = spec.spec.definition(spec.schema, spec.table, rows(spec.schema, spec.table))
+    if isinstance(wanted, IndexDef) and isinstance(current, Index) and isinstance(spec.spec, IndexSpec):
+        return spec.spec.keep_resolved(wanted, current.definition)
+    return wanted
+
+
+def _agree(wanted: Definition, current: Definition) -> bool:
+    return _without_tablespace(wanted) == _without_tablespace(current)
 
 
 def _tablespace(definition: Definition) -> str | None:

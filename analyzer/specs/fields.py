@@ -2,12 +2,13 @@
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName, fits, unquote
+from analyzer.postgres.schema_patterns import PATTERN, Schemas, is_pattern
 from analyzer.specs.yaml_tree import MOST_SHOWN
 from analyzer.sql import MOST_CHARACTERS, conforming, shortened
 
@@ -16,7 +17,10 @@ State = Literal["proposed", "approved", "rejected", "retired"]
 #: Estimated rows of a table, by schema and name; None if unknown.
 Rows = Callable[[str, str], float | None]
 
-_TABLE = re.compile(r'(?P<schema>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\.(?P<table>[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")\Z')
+_NAME = r'(?:[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")'
+_TABLE = re.compile(rf"(?P<schema>{_NAME})\.(?P<table>{_NAME})\Z")
+_TABLES = re.compile(rf"(?P<schemas>{PATTERN})\.(?P<table>{_NAME})\Z")
+_PATTERN = re.compile(rf"{PATTERN}\Z")
 
 
 def parse_table(text: str) -> QualifiedName:
@@ -27,6 +31,18 @@ def parse_table(text: str) -> QualifiedName:
             f'{shown(text)} is not schema.table; quote names with capitals or spaces: \'"Sales"."Order Items"\''
         )
     return QualifiedName(*map(unquote, match.groups()))
+
+
+def parse_tables(text: str, exceptions: Sequence[str] = ()) -> tuple[QualifiedName, Schemas | None]:
+    """Read the `table` of a file: a table, or a pattern in place of its schema and the schemas meant.
+
+    Raises ValueError.
+    """
+    found = _TABLES.match(text)
+    if found is None or not is_pattern(found["schemas"]):
+        return parse_table(text), None
+    schemas = Schemas(patterns=(found["schemas"],), exceptions=tuple(exceptions))
+    return QualifiedName(found["schemas"], unquote(found["table"])), schemas
 
 
 def shown(text: str) -> str:
@@ -42,7 +58,13 @@ def _fits(name: str) -> str:
 
 
 def table_text(text: str) -> str:
-    parse_table(text)
+    parse_tables(text)
+    return text
+
+
+def schema_text(text: str) -> str:
+    if _PATTERN.match(text) is None:
+        raise ValueError(f"{shown(text)} is no schema; quote names with capitals or spaces: '\"Sales\"'")
     return text
 
 

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.access_methods import MethodName
 from analyzer.postgres.pgvector import advised_lists
+from analyzer.postgres.schema_patterns import specialized
 from analyzer.specs.fields import Expression, Name, ObjectSpec, Parameter, State, Strict, Text, shown
 from analyzer.sql import conforming
 
@@ -37,11 +38,11 @@ class KeySpec(Strict):
             raise ValueError("only an expression has a statistics target here; give a column's to its table")
         return self
 
-    def key(self) -> Key:
-        """Return the key as a stage speaks of it."""
+    def key(self, schema: str) -> Key:
+        """Return the key of an index in a schema."""
         return Key(
             column=self.column,
-            expression=self.expression,
+            expression=None if self.expression is None else specialized(self.expression, schema),
             opclass=self.opclass,
             opclass_parameters=tuple(self.opclass_parameters.items()),
             collation=self.collation,
@@ -103,9 +104,9 @@ class IndexSpec(ObjectSpec):
             table=table,
             name=self.name,
             method=self.method,
-            keys=tuple(key.key() for key in self.keys),
+            keys=tuple(key.key(schema) for key in self.keys),
             include=self.include,
-            where=self.where,
+            where=None if self.where is None else specialized(self.where, schema),
             unique=self.unique,
             nulls_not_distinct=self.nulls_not_distinct,
             parameters=tuple(parameters.items()),

@@ -10,6 +10,7 @@ from analyzer.postgres.access_methods import METHODS
 from analyzer.specs.existing import Existing, existing_objects, key_of, table_of
 from analyzer.specs.file import NewSpec, append_specs, load_specs
 from analyzer.specs.spec_file import write_schema
+from analyzer.specs.table_patterns import expanded, tables_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ def pull(snapshot: Snapshot, directory: Path, *, tables: Collection[tuple[str, s
 
     Files that exist get what is missing of their table appended, and not one other byte of them changes.
     """
-    specs = load_specs(directory).specs if is_directory(directory) else ()
+    specs = expanded(load_specs(directory), tables_of(snapshot)).specs if is_directory(directory) else ()
     named = {spec.key for spec in specs}
     chosen = [
         each

@@ -15,7 +15,7 @@ from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
-from analyzer.twin.build import Built
+from analyzer.twin.build import Built, building
 from analyzer.twin.definitions import Definitions
 from analyzer.twin.exposure import Exposure
 from analyzer.twin.hypothetical.add_indexes import TwinIndex
@@ -72,7 +72,7 @@ class Twin:
     ) -> None:
         self.snapshot = snapshot
         choice = wanted or PlannerChoice()
-        self._server = Survivor(snapshot, statements=statements, choice=choice, progress=progress)
+        self._server = Survivor(snapshot, building, statements=statements, choice=choice, progress=progress)
         self._exposure = Exposure(self._server)
         self._planner = Planner(self._server, self._exposure)
         self._definitions = Definitions(self._server)
@@ -99,9 +99,7 @@ class Twin:
     @property
     def planner(self) -> str:
         """Return the planner and how it relates to that of the captured server."""
-        same = "same major version" if self.built.major == self.snapshot.server.major else "another major version"
-        sampled = ", row samples" if self.snapshot.samples else ""
-        return f"PostgreSQL {self.built.host.version} twin ({same}{sampled})"
+        return self._server.planner
 
     @property
     def recipe(self) -> Recipe:
@@ -167,6 +165,10 @@ class Twin:
         Raises InputError for a definition the server rejects.
         """
         return self._definitions.canonical(wanted)
+
+    def printed(self, definition: D) -> D:
+        """Return the canonical form of a definition, or the definition where the server rejects it."""
+        return self._definitions.printed(definition)
 
     def parse_ddl(self, statements: Sequence[str]) -> tuple[IndexDef, ...]:
         """Return the canonical definitions of CREATE INDEX statements somebody wrote, under names that are free.

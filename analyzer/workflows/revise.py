@@ -5,16 +5,22 @@ from pathlib import Path
 
 from alembic.config import Config
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Snapshot
 from analyzer.migrate.hazards import HazardCode
 from analyzer.migrate.plan import revision
 from analyzer.progress import Progress, silent
-from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.specs.diff import undecided
+from analyzer.specs.existing import existing_objects
+from analyzer.specs.file import SpecSet
+from analyzer.specs.table_patterns import expanded, tables_of
+from analyzer.twin.definitions import open_definitions
+from analyzer.twin.server.choose import PlannerChoice
 
 
 def revise(
     snapshot: Snapshot,
-    specs: Path,
+    specs: SpecSet,
     alembic: Path | Config,
     *,
     message: str,
@@ -26,13 +32,15 @@ def revise(
 
     Raises HazardError if a step has a hazard that is refused.
     """
-    with open_twin(snapshot, wanted=choice, progress=progress) as twin:
+    specs = expanded(specs, tables_of(snapshot))
+    expected = undecided(specs, existing_objects(snapshot), Catalog(snapshot).indexed_rows)
+    with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
         return revision.revise(
             snapshot,
             specs,
             alembic,
             message=message,
-            canonical=twin.canonical,
-            deparse=twin.server_ddl,
+            canonical=definitions.canonical,
+            deparse=definitions.server_ddl,
             refused=refused,
         )

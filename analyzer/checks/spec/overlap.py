@@ -47,7 +47,7 @@ def _others(subject: Subject) -> Iterator[tuple[IndexDef, str, bool]]:
     declared = {each.index.name for each in (subject, *subject.others)}
     for found in subject.known.catalog.indexes(subject.relation):
         if found.valid and found.definition.name not in declared:
-            yield found.definition, "in the database", False
+            yield subject.known.printed(found.definition), "in the database", False
 
 
 def covers(large: IndexDef, small: IndexDef) -> bool:

@@ -227,11 +227,14 @@ def _redundant(subject: StatisticsSubject) -> Iterator[Answer]:
     found = [existing_statistics(each) for each in subject.known.catalog.snapshot.extended_statistics]
     exists = any(each.definition.full_name == own.full_name for each in found)
     for each in found:
+        if (each.table_schema, each.definition.table) != own.full_table:
+            continue
+        there = subject.known.printed(each.definition)
         # Until there is one of this name, one of the same definition is this one under the name it had.
-        is_renamed = not exists and each.definition == own
+        is_renamed = not exists and there == own
         stays = each.definition.full_name not in subject.declared and not is_renamed
-        if stays and each.table_schema == own.schema and _covers(each.definition, own):
-            yield _covered(own, each.definition, "in the database")
+        if stays and _covers(there, own):
+            yield _covered(own, there, "in the database")
 
 
 def _covers(large: StatisticsDef, small: StatisticsDef) -> bool:

@@ -2,14 +2,15 @@
 
 import contextlib
 from collections.abc import Collection, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from analyzer.migrate.deploy.create_index import parts_of_create, tablespace_of, unqualified
+from analyzer.migrate.deploy.create_index import by_value, parts_of_create, tablespace_of, unqualified
 from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.target import DeployError, Target
+from analyzer.objects.fixpoint import fixpoint
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.sql import ident, render_text
 
@@ -121,8 +122,13 @@ def same(connection: Connection, target: Target, state: State) -> bool:
     if parts_of_create(target.sql) is None:
         return False
     with comparing(target):
-        copy = build_on_copy(connection, target)
-    return parts_of_create(copy.definition) == parts_of_create(state.definition)
+        wanted, existing = (_canonical(connection, target, create) for create in (target.sql, state.definition))
+    return by_value(wanted) == by_value(existing)
+
+
+def _canonical(connection: Connection, target: Target, create: str) -> str:
+    """Return a CREATE INDEX on the target's table as this server prints it in the end."""
+    return fixpoint(create, lambda text: build_on_copy(connection, replace(target, sql=text)).definition)
 
 
 def build_on_copy(connection: Connection, target: Target) -> Copy:

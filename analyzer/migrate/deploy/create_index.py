@@ -2,11 +2,14 @@
 
 import itertools
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from analyzer.postgres.access_methods import plain_value
 from analyzer.postgres.identifiers import unquote
 from analyzer.postgres.lex import IncompleteError, Token, lex, significant
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
+from analyzer.sql import literal
 
 _CREATE = re.compile(r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(?P<concurrently>CONCURRENTLY\b)?", re.IGNORECASE)
 _NAME = r'(?:"(?:[^"]|"")+"|[^\s"(.]+)'
@@ -68,6 +71,31 @@ def parts_of_create(create: str) -> tuple[bool, str] | None:
         if token.text == "(":
             return unique, "USING btree " + create[token.start :].strip()
     return None
+
+
+def by_value(create: str) -> tuple[bool, str] | None:
+    """Split a printed CREATE INDEX as parts_of_create does, storage parameters in their plainest spelling."""
+    parsed = parse_create(create)
+    if parsed is None:
+        return None
+    tokens, rest, depth = significant(lex(parsed.rest)), parsed.rest, 0
+    for number, token in enumerate(tokens):
+        depth += (token.text == "(") - (token.text == ")")
+        if depth == 0 and token.word == "with":
+            for name, value in reversed(tuple(_options(tokens[number + 1 :]))):
+                plain = literal(plain_value(parsed.method, name, value.text.strip("'")))
+                rest = rest[: value.start] + plain + rest[value.end :]
+            break
+    return parsed.unique, rest
+
+
+def _options(tokens: Sequence[Token]) -> Iterator[tuple[str, Token]]:
+    """Yield name and value of each parameter of a WITH clause, which ends with its bracket."""
+    for name, equals, value in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if name.text == ")":
+            return
+        if equals.text == "=":
+            yield _name(name), value
 
 
 def tablespace_of(create: str) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from analyzer.migrate.deploy import session
-from analyzer.migrate.deploy.catalog import State, read_state
+from analyzer.migrate.deploy.catalog import State, read_state, read_table
 from analyzer.migrate.deploy.deploy_lock import give_up, take_for_revision
 from analyzer.migrate.deploy.options import Options, read_options
 from analyzer.migrate.deploy.pooler import refuse_pooler
@@ -67,7 +67,7 @@ def deploying(context: MigrationContext, target: Target, condition: Condition | 
         with contextlib.ExitStack() as stack:
             _enter_autocommit(context, stack)
             try:
-                with _step(context, target, options) as deploy:
+                with unless_dropped(context.connection, target), _step(context, target, options) as deploy:
                     yield deploy
             except BaseException as error:
                 failure = _meaning(error, target)
@@ -82,6 +82,19 @@ def deploying(context: MigrationContext, target: Target, condition: Condition | 
         if failure is None or failure is error:
             raise
         raise failure from (failure.__cause__ or error)
+
+
+@contextlib.contextmanager
+def unless_dropped(connection: Connection | None, target: Target) -> Generator[None]:
+    """Let a step in one of several schemas fail when its table has been dropped in the meantime."""
+    try:
+        yield
+    except (DeployError, DBAPIError):
+        if target.schemas is None or connection is None or connection.invalidated:
+            raise
+        if read_table(connection, target) is not None:
+            raise
+        LOG.warning("%s was dropped in the meantime; skipped", target.qualified_table)
 
 
 @contextlib.contextmanager

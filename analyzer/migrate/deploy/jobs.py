@@ -8,7 +8,7 @@ from dataclasses import replace
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
-from analyzer.migrate.deploy.deployment import Deploy
+from analyzer.migrate.deploy.deployment import Deploy, unless_dropped
 from analyzer.migrate.deploy.session import call, settings, unhurried
 from analyzer.migrate.deploy.target import Target
 from analyzer.migrate.deploy.watch import another_connection
@@ -73,7 +73,7 @@ def _group(deploy: Deploy, group: Sequence[Target], build: Build, pids: set[int]
         pids.add(pid)
         own = replace(deploy, connection=connection, pid=pid)
         for target in group:
-            with settings(connection, unhurried(target.session())):
+            with unless_dropped(connection, target), settings(connection, unhurried(target.session())):
                 build(own, target)
         pids.discard(pid)
 

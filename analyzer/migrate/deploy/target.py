@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from alembic.util import CommandError
 
 from analyzer.errors import ConflictError
+from analyzer.postgres.schema_patterns import Schemas
 from analyzer.sql import ident
 
 #: What a shell reports of a program that Ctrl-C ended.
@@ -33,6 +34,8 @@ class Target:
     attributes: tuple[str, ...] = ()
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
+    #: The schemas that it is one of, in which there is nothing to do once the table is dropped.
+    schemas: Schemas | None = None
 
     @property
     def qualified_name(self) -> str:

@@ -5,7 +5,7 @@ behind, and the table itself is touched with no more than ACCESS SHARE.
 """
 
 import contextlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -18,9 +18,10 @@ from analyzer.errors import InputError
 from analyzer.migrate.deploy.catalog import owner_for_copy
 from analyzer.migrate.deploy.create_index import parts_of_create, unqualified
 from analyzer.migrate.deploy.session import commits_by_itself
-from analyzer.objects.definition import D, Definition
+from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.existing import Existing, as_printed, existing_statistics
 from analyzer.specs.file import DeclaredSpec
 from analyzer.specs.spec_file import Spec
@@ -42,6 +43,17 @@ class Table:
     #: Estimated rows; -1 when never analysed.
     tuples: float
     partitions_bytes: int
+
+
+def tables_named(connection: Connection, names: Collection[str]) -> frozenset[QualifiedName]:
+    """Return the tables of some names, in whatever schema."""
+    if not names:
+        return frozenset()
+    with _discarded(connection):
+        connection.exec_driver_sql(render_text("session/trust_names"), {"none": None})
+        query = render_text("online/read_tables_named")
+        found = connection.exec_driver_sql(query, {"names": sorted(names)}).mappings().all()
+    return frozenset(QualifiedName(row["schema_name"], row["name"]) for row in found)
 
 
 class Live:
@@ -84,7 +96,10 @@ class Live:
         return (*indexes, *statistics.values())
 
     def canonical(self, wanted: D) -> D:
-        """Return a definition as this server prints it; raises InputError when it would not build it."""
+        """Return the canonical form of a definition on this server; raises InputError when it would not build it."""
+        return canonical(wanted, self._printed)
+
+    def _printed(self, wanted: D) -> D:
         if isinstance(wanted, StatisticsDef):
             return cast("D", as_printed(wanted, as_extended(self._created(wanted))))
         built = definition(self._built(wanted))

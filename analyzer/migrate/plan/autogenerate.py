@@ -24,7 +24,7 @@ from analyzer.console import logger
 from analyzer.errors import TwindexError
 from analyzer.migrate.deploy.online import DeployError
 from analyzer.migrate.hazards import refused_codes
-from analyzer.migrate.plan.alembic_catalog import Live
+from analyzer.migrate.plan.alembic_catalog import Live, tables_named
 from analyzer.migrate.plan.model_conflicts import refuse_declared_twice
 from analyzer.migrate.plan.revision import operations_of
 from analyzer.migrate.plan.split_revision import keep_apart
@@ -34,6 +34,7 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.diff import Change, changes
 from analyzer.specs.file import SpecSet, load_specs
 from analyzer.specs.sqlalchemy_indexes import model_indexes
+from analyzer.specs.table_patterns import expanded
 from analyzer.sql import ident
 
 LOG = logger(__name__)
@@ -65,7 +66,10 @@ def refuse_drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityDi
     """
     directory = specs_directory(context)
     if directory is not None:
-        named = _named(load_specs(directory))
+        specs = load_specs(directory)
+        if context.connection is not None:
+            specs = expanded(specs, tables_named(context.connection, {table.name for table in specs.patterns}))
+        named = _named(specs)
         dropped = sorted(name for _, name in _drops(context, upgrade_ops) if name in named)
         if dropped:
             raise DeployError(
@@ -95,6 +99,7 @@ def _settings(context: AutogenContext) -> Config:
 
 def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, upgrade_ops: UpgradeOps) -> None:
     _check_connection(context, connection)
+    specs = expanded(specs, tables_named(connection, {table.name for table in specs.patterns}))
     moving = {_name(context, schema, table) for schema, table in _changing(upgrade_ops)}
     for table in sorted({(s.schema, s.table) for s in specs.specs} & moving):
         LOG.warning(
@@ -104,6 +109,7 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
     waiting = SpecSet(
         specs=tuple(spec for spec in specs.specs if (spec.schema, spec.table) not in moving),
         managed={table: where for table, where in specs.managed.items() if table not in moving},
+        patterns=specs.patterns,
     )
     live = Live(connection, waiting.specs)
     refuse_declared_twice(model_indexes(context.sorted_tables, _default_schema(context)), specs, live)
@@ -114,7 +120,9 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
         LOG.info("Detected %s to %s: %s", what, change.kind, change.definition.qualified_name)
     _prune(context, upgrade_ops, specs, found)
     refused = refused_codes(project=_settings(context).refuse_hazards)
-    upgrade_ops.ops.extend(operations_of(found, deparse=live.deparse, partitioned=partitioned, refused=refused))
+    upgrade_ops.ops.extend(
+        operations_of(found, deparse=live.deparse, partitioned=partitioned, patterns=specs.patterns, refused=refused)
+    )
     keep_apart(context)
 
 

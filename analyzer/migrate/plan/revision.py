@@ -2,7 +2,7 @@
 
 import argparse
 import configparser
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,21 +26,25 @@ from analyzer.migrate.operations import (
     beside_each_other,
     render_operation,
 )
+from analyzer.migrate.plan.across_schemas import merged
 from analyzer.migrate.plan.revision_ids import following
-from analyzer.migrate.plan.statistics_steps import StatisticsSteps, plan_statistics
+from analyzer.migrate.plan.statistics_steps import StatisticsSteps, plan_statistics, then_analyze
 from analyzer.migrate.plan.steps import Action, Step, plan_index
 from analyzer.objects.definition import Definition, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
 from analyzer.paths import is_file
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.schema_patterns import Schemas
 from analyzer.specs.diff import Canonical, Change, changes
 from analyzer.specs.existing import existing_objects
-from analyzer.specs.file import load_specs
+from analyzer.specs.file import SpecSet
 from analyzer.sql import ident
 
 #: pg_get_indexdef or pg_get_statisticsobjdef of a definition.
 Deparse = Callable[[Definition], str]
 
+_NO_PATTERNS: Mapping[QualifiedName, Schemas] = {}
 #: What Alembic tells a template besides.
 _FACTS: dict[str, Any] = {
     "down_revision": None,
@@ -53,7 +57,7 @@ _FACTS: dict[str, Any] = {
 
 def revise(
     snapshot: Snapshot,
-    specs_dir: Path,
+    specs: SpecSet,
     config: Path | Config,
     *,
     message: str,
@@ -66,12 +70,13 @@ def revise(
     `canonical` gives a definition as a server understands it, `deparse` as it prints one.
     Raises HazardError when a step has a hazard that is refused.
     """
-    specs = load_specs(specs_dir)
     found = changes(specs, existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
     if not found:
         return None
-    return write_revision(config, message, found, deparse=deparse, partitioned=partitioned, refused=refused)
+    return write_revision(
+        config, message, found, deparse=deparse, partitioned=partitioned, patterns=specs.patterns, refused=refused
+    )
 
 
 @stdout.diverted()  # the project's revisions are loaded, and its hooks run on the new one
@@ -82,15 +87,17 @@ def write_revision(
     *,
     deparse: Deparse | None = None,
     partitioned: Collection[tuple[str, str]] = (),
+    patterns: Mapping[QualifiedName, Schemas] = _NO_PATTERNS,
     refused: Collection[HazardCode] = (),
 ) -> Path:
     """Write one revision on top of the project's head, by the project's own template, and return its path.
 
-    `deparse` gives what a server prints of a definition; `partitioned` tables are (schema, name).
+    `deparse` gives what a server prints of a definition; `partitioned` tables are (schema, name); `patterns` gives the
+    schemas that a pattern declares a table in.
     Raises InputError when Alembic cannot write it: no configuration, several heads, no script location;
     HazardError, before anything is written.
     """
-    operations = operations_of(found, deparse=deparse, partitioned=partitioned, refused=refused)
+    operations = operations_of(found, deparse=deparse, partitioned=partitioned, patterns=patterns, refused=refused)
     try:
         directory = ScriptDirectory.from_config(_alembic_config(config))
         directory.messaging_opts = MessagingOptions(quiet=True)
@@ -114,6 +121,7 @@ def operations_of(
     *,
     deparse: Deparse | None,
     partitioned: Collection[tuple[str, str]] = (),
+    patterns: Mapping[QualifiedName, Schemas] = _NO_PATTERNS,
     refused: Collection[HazardCode] = (),
 ) -> tuple[MigrateOperation, ...]:
     """Return the operations that make the changes: those of indexes, then those of statistics, by table.
@@ -121,16 +129,18 @@ def operations_of(
     So the ANALYZE that ends the latter fills the statistics of new indexes on expressions as well.
     Raises HazardError when a step has a hazard that is refused.
     """
-    indexes = tuple(
-        _index_step(change, change.definition, deparse, partitioned)
+    planned = [
+        (_index_step(change, change.definition, deparse, partitioned),)
         for change in _ordered(found)
         if isinstance(change.definition, IndexDef)
-    )
+    ]
+    indexes = tuple(step for (step,) in merged(planned, patterns))
     by_table: dict[tuple[str, str], list[Change]] = {}
     for change in _ordered(found):
         if isinstance(change.definition, StatisticsDef):
             by_table.setdefault((change.definition.schema, change.definition.table), []).append(change)
-    statistics = tuple(plan_statistics(each, deparse) for each in by_table.values())
+    of_tables = merged([plan_statistics(each, deparse) for each in by_table.values()], patterns)
+    statistics = tuple(then_analyze(steps) for steps in of_tables)
     actions = [(step, step.forward) for each in (indexes, *(plan.steps for plan in statistics)) for step in each]
     actions += [(plan.steps[0], plan.analyze) for plan in statistics if plan.analyze is not None]
     refuse_hazards(((_described(step, action), action.hazards) for step, action in actions), refused)
@@ -138,7 +148,8 @@ def operations_of(
 
 
 def _described(step: Step, action: Action) -> str:
-    return f"{action.verb} {ident(step.schema, action.name)} on {ident(step.schema, step.table)}"
+    where = f" in each schema of {step.schemas}" if step.schemas is not None else ""
+    return f"{action.verb} {ident(step.schema, action.name)} on {ident(step.schema, step.table)}{where}"
 
 
 def _index_step(
@@ -152,7 +163,7 @@ def _index_step(
 
 def _of_statistics(plan: StatisticsSteps) -> TableOperations:
     forward = [operation(step) for step in plan.steps]
-    back = [operation(Step(schema=s.schema, table=s.table, forward=s.reverse, reverse=s.forward)) for s in plan.steps]
+    back = [operation(replace(step, forward=step.reverse, reverse=step.forward)) for step in plan.steps]
     back.reverse()
     first = plan.steps[0]
     for operations, action in ((forward, plan.analyze), (back, plan.analyze_reversed)):
@@ -208,6 +219,8 @@ def _operation(step: Step, action: Action, reverse: ObjectOperation | None = Non
         action.name,
         step.table,
         schema=step.schema,
+        schemas=() if step.schemas is None else step.schemas.patterns,
+        except_schemas=() if step.schemas is None else step.schemas.exceptions,
         sql=action.sql,
         new_name=action.new_name,
         definition=action.definition,

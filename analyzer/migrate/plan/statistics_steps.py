@@ -43,9 +43,13 @@ class StatisticsSteps:
 
 def plan_statistics(
     changes: Sequence[Change], deparse: Callable[[StatisticsDef], str] | None = None
-) -> StatisticsSteps:
+) -> tuple[Step, ...]:
     """Plan the changes of one table; `deparse` gives pg_get_statisticsobjdef of a definition."""
-    steps = tuple(step for change in changes for step in _steps(change, deparse))
+    return tuple(step for change in changes for step in _steps(change, deparse))
+
+
+def then_analyze(steps: tuple[Step, ...]) -> StatisticsSteps:
+    """End the steps of one table with its ANALYZE."""
     schema, table = steps[0].schema, steps[0].table
     return StatisticsSteps(
         steps=steps,

@@ -10,6 +10,7 @@ from typing import Literal
 from analyzer.documents.snapshot import Index
 from analyzer.migrate.hazards import Hazard, HazardCode
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.schema_patterns import Schemas
 from analyzer.specs.diff import Change
 from analyzer.specs.file import is_index
 from analyzer.sql import render_text
@@ -72,10 +73,12 @@ class Action:
 class Step:
     """One action of a revision and the one that undoes it."""
 
+    #: OWN when it is for several schemas.
     schema: str
     table: str
     forward: Action
     reverse: Action
+    schemas: Schemas | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
