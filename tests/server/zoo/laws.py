@@ -44,6 +44,7 @@ _OBJECTS = """
         WHERE d.classid = a.classid AND d.objid = a.objid AND d.deptype IN ('e', 'i', 'P', 'S')
     ) AND o.identity !~ '^"?(pg_|information_schema|twindex_)'
     AND NOT EXISTS (SELECT FROM pg_constraint AS k WHERE k.oid = a.objid AND k.contype = 'n')
+    AND NOT EXISTS (SELECT FROM pg_type AS t WHERE t.typtype = 'b' AND a.objid IN (t.typinput, t.typoutput))
     AND NOT EXISTS (
         SELECT FROM pg_policy AS p JOIN pg_class AS c ON c.oid = p.polrelid
         WHERE p.oid = a.objid AND NOT c.relrowsecurity
@@ -81,7 +82,7 @@ def drift(snapshot: Snapshot, twin: Twin, directory: Path) -> Iterator[str]:
     """Yield what check finds after pull."""
     pulled = pull(snapshot, directory)
     if pulled.files:
-        found = find_drift(load_specs(directory), snapshot, twin.canonical, gaps=twin.not_examined)
+        found = find_drift(load_specs(directory), snapshot, twin.canonical, gaps=lambda: twin.not_examined)
         for finding in found.findings:
             yield f"check: {finding.code} {finding.object}: {finding.message}"
 

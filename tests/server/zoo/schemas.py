@@ -19,7 +19,7 @@ from tests.server.zoo.inventory import Inventory
 #: Installed in every zoo, where there are such; others may follow.
 EXTENSIONS = (
     "vector", "pg_trgm", "btree_gin", "btree_gist", "bloom", "hstore", "ltree", "citext", "cube", "seg", "intarray",
-    "postgres_fdw", "file_fdw",
+    "postgres_fdw", "file_fdw", "pageinspect",
 )  # fmt: skip
 
 Kind = Callable[[Growth], None]
