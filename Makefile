@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo bench-platform bench-twin unit test check check-newest check-slow format lint types imports \
-    fuzz lock audit dist sbom clean newest
+    fuzz zoo matrix lock audit dist sbom clean newest
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -76,12 +76,19 @@ check-newest:  ## the same on the newest releases of everything, in .venv-newest
 
 # Deaths and locks are timed there.
 check-slow: JOBS := 3
-check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites, ten minutes of fuzzing
+check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites, two majors, ten minutes of fuzzing
 	TWINDEX_FUZZ_SECONDS=$${TWINDEX_FUZZ_SECONDS:-600} $(PYTEST) -m slow
 
 fuzz: $(VENV)/.made-dev  ## files that nobody meant well; FUZZ_MINUTES=10 for how long, TWINDEX_FUZZ_SEED=N again
 	TWINDEX_FUZZ_SEED=$${TWINDEX_FUZZ_SEED:-$$(date +%s)} TWINDEX_FUZZ_SECONDS=$$(( $(or $(FUZZ_MINUTES),2) * 60 )) \
 	    $(BIN)/python -m pytest -m slow tests/fuzz
+
+zoo: $(VENV)/.made-dev  ## databases grown of whatever the catalog lists; SECONDS=600 for how long, SEED=N again
+	TWINDEX_ZOO_SEED=$(or $(SEED),$$(date +%s)) TWINDEX_ZOO_SECONDS=$(or $(SECONDS),300) \
+	    $(BIN)/python -m pytest -m slow -s tests/server/test_zoo.py
+
+matrix: $(VENV)/.made-dev  ## the laws and a selection of the server tests on PostgreSQL 14 to 18; MAJORS="14 17"
+	TWINDEX_TEST_MAJORS="$(or $(MAJORS),14 15 16 17 18)" $(BIN)/python -m pytest -m slow -rs tests/server/test_majors.py
 
 format: $(VENV)/.made-dev
 	$(BIN)/ruff format --check .

@@ -7,7 +7,7 @@ from datetime import datetime
 from psycopg.rows import DictRow
 
 from analyzer.capture.reader import Reader
-from analyzer.documents.snapshot import Extension, FunctionDef, Server, TypeDef
+from analyzer.documents.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,7 @@ class ServerCatalog:
     schemas: tuple[str, ...]
     types: tuple[TypeDef, ...]
     functions: tuple[FunctionDef, ...]
+    not_examined: tuple[NotExamined, ...]
 
 
 def read_settings(reader: Reader) -> dict[str, str]:
@@ -38,6 +39,10 @@ def read_catalog(reader: Reader) -> ServerCatalog:
         schemas=tuple(row["name"] for row in reader.rows("schemas")),
         types=tuple(TypeDef(**row) for row in reader.rows("types")),
         functions=tuple(FunctionDef(**row) for row in functions),
+        not_examined=tuple(
+            NotExamined(what=f"{row['what']} {row['name']}", reason="not supported in snapshots")
+            for row in reader.rows("uncaptured")
+        ),
     )
 
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from psycopg.rows import DictRow
 
 from analyzer.capture.catalog import version_numbers
@@ -126,7 +125,7 @@ def _from_metapages(reader: Reader, pages: dict[int, int], pageinspect: Extensio
         rows = reader.rows(
             "gin_metapages", {"indexes": list(pages)}, schema=pageinspect.schema_name, block_type=block_type
         )
-    except (*REFUSALS, psycopg.DataError):
+    except REFUSALS:
         return {}  # One index refused: the planner is asked for all of them instead.
     return {row["oid"]: as_planned(row, pages[row["oid"]]) for row in rows}
 
@@ -161,7 +160,7 @@ def _from_plans(
     for search in _searches(row, operators):
         try:
             probes = _probe(reader, row, search)
-        except (*REFUSALS, psycopg.ProgrammingError, psycopg.DataError):
+        except REFUSALS:
             continue  # An operator or type that cannot be written this way; another one may do.
         if probes is not None:
             return solve(probes, pages=pages, major=reader.major)

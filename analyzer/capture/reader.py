@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString, cast
 
+import psycopg
 from psycopg import ClientCursor, errors, sql
 from psycopg.rows import DictRow
 
@@ -20,20 +21,18 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render
 
 #: Why one object may refuse to be read while the rest of the database can: a change of it, lock or statement timeout,
-#: privilege, damage, a concurrent DROP.
+#: and what the server says of a question: no privilege, no operator for its type, a concurrent DROP, damage.
 REFUSALS = (
     ChangedError,
     errors.LockNotAvailable,
     errors.QueryCanceled,
-    errors.InsufficientPrivilege,
-    errors.UndefinedTable,
-    errors.UndefinedColumn,
-    errors.UndefinedObject,
     errors.ObjectNotInPrerequisiteState,
+    psycopg.ProgrammingError,
+    psycopg.DataError,
+    psycopg.NotSupportedError,
+    errors.InternalError_,
     errors.DataCorrupted,
     errors.IndexCorrupted,
-    errors.UntranslatableCharacter,
-    errors.CharacterNotInRepertoire,
 )
 #: What stands for a byte that is no UTF-8, as Python's surrogateescape has it.
 _UNDECODED = re.compile("[\udc80-\udcff]")

@@ -26,7 +26,7 @@ from analyzer.twin.schema.function_bodies import close_ways_out, take_bodies, wi
 from analyzer.twin.schema.impostors import without_impostors
 from analyzer.twin.schema.missing import Failed, Flat, described, foreign_tables, impostors
 from analyzer.twin.schema.row_security import create_roles
-from analyzer.twin.schema.stand_ins import simplify, stub
+from analyzer.twin.schema.stand_ins import redefine, simplify, stub
 from analyzer.twin.server.containment import APPLICATION, CAPTURED
 from analyzer.twin.server.sessions import Sessions
 
@@ -72,7 +72,7 @@ def _create_stage(
     """Create the objects of a stage, with stand-ins for what is missing here, and what tables can do without."""
     failed = _create_all(sessions, tuple(stage(snapshot)), has_bodies=has_bodies)
     made = Flat()
-    for fit in (stub, simplify) if stage is objects else ():
+    for fit in (stub, redefine, simplify) if stage is objects else ():
         if not failed:
             break
         wanted = {item.what for item, _ in failed}

@@ -37,7 +37,7 @@ _BODY = re.compile(r"^AS ", re.MULTILINE)
 
 
 def stub(connection: Connection, snapshot: Snapshot, failed: Collection[str]) -> tuple[Snapshot, Flat]:
-    """Create stand-ins for what the failed objects lack; return the snapshot that has them, and what they are.
+    """Create stand-ins for types and collations that the failed objects lack; return the snapshot that has them.
 
     The connection is a superuser's. `failed` are names as NotExamined carries them.
     """
@@ -54,12 +54,23 @@ def stub(connection: Connection, snapshot: Snapshot, failed: Collection[str]) ->
     for name in sorted(collations):
         for row in _unless_it_fails(connection, "twin/missing_collations", name):
             notes += _stub_collation(connection, name, row["name"])
+    fitted = tuple(
+        relation.model_copy(update={"columns": tuple(_fitted(column, missing) for column in relation.columns)})
+        if called(relation) in failed
+        else relation
+        for relation in snapshot.relations
+    )
+    return snapshot.model_copy(update={"relations": fitted}), Flat(not_examined=tuple(notes), lost=tuple(lost))
+
+
+def redefine(_: Connection, snapshot: Snapshot, failed: Collection[str]) -> tuple[Snapshot, Flat]:
+    """Give the failed functions, text search objects and casts definitions that every installation can create."""
     functions = tuple(
         each.model_copy(update={"definition": _without_body(each.definition)}) if called(each) in failed else each
         for each in snapshot.functions
     )
     objects = tuple(_replaced(each) if called(each) in failed else each for each in snapshot.objects)
-    notes += [
+    notes = [
         NotExamined(
             what=called(each),
             reason=f"the twin cannot create its body ({each.language}); statements for which the planner runs it are "
@@ -73,14 +84,8 @@ def stub(connection: Connection, snapshot: Snapshot, failed: Collection[str]) ->
         for each, before in zip(objects, snapshot.objects, strict=True)
         if each is not before
     ]
-    relations = tuple(
-        relation.model_copy(update={"columns": tuple(_fitted(column, missing) for column in relation.columns)})
-        if called(relation) in failed
-        else relation
-        for relation in snapshot.relations
-    )
-    fitted = snapshot.model_copy(update={"functions": functions, "objects": objects, "relations": relations})
-    return fitted, Flat(not_examined=tuple(notes), lost=tuple(lost))
+    fitted = snapshot.model_copy(update={"functions": functions, "objects": objects})
+    return fitted, Flat(not_examined=tuple(notes))
 
 
 def simplify(_: Connection, snapshot: Snapshot, failed: Collection[str]) -> tuple[Snapshot, Flat]:
