@@ -191,9 +191,12 @@ def _begins_unique(have: IndexDef, wanted: IndexDef) -> bool:
 
 
 def _foreign_keys(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
+    """Yield an index for each foreign key without one, of a table that a statement concerns."""
     written: dict[tuple[str, str], list[tuple[Shape, TableShape]]] = {}
+    named: set[tuple[str, str]] = set()
     for shape in shapes:
         for table in shape.tables:
+            named.add((table.schema, table.table))
             if table.target in ("delete", "update", "merge"):
                 written.setdefault((table.schema, table.table), []).append((shape, table))
     for relation in catalog.snapshot.relations:
@@ -202,7 +205,9 @@ def _foreign_keys(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]
         for constraint in relation.constraints:
             if constraint.kind == "f" and not covers_foreign_key(constraint, catalog.indexes(relation)):
                 parent = (constraint.referenced_schema or "", constraint.referenced_table or "")
-                yield _foreign_key(constraint, relation, written.get(parent, ()))
+                entry = _foreign_key(constraint, relation, written.get(parent, ()))
+                if entry.weights or relation.full_name in named:
+                    yield entry
 
 
 def covers_foreign_key(constraint: Constraint, indexes: Iterable[Index]) -> bool:
