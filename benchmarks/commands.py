@@ -103,7 +103,7 @@ def edit(specs: Path) -> None:
 def _seconds(project: Path, *arguments: str) -> float:
     started = time.perf_counter()
     command = [sys.executable, "-m", "analyzer", *arguments, "--quiet"]
-    ended = subprocess.run(command, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+    ended = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     taken = time.perf_counter() - started
     if ended.returncode not in _ENDED:
         raise RuntimeError(f"twindex {arguments[0]} failed: {ended.stderr or ended.stdout}")
