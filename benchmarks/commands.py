@@ -19,6 +19,7 @@ from alembic import command as alembic
 from alembic.config import Config
 
 from analyzer.db import connect
+from analyzer.sql import render
 from analyzer.twin.server import cluster
 from benchmarks.commands_areas import Size, build
 from benchmarks.setting import Setting, read_setting, render_setting, render_table
@@ -57,6 +58,8 @@ def section(size: Size, *, target_seconds: float | None) -> tuple[Setting, Secti
         server.ensure_database(_DATABASE)
         with connect(server.url(_DATABASE), autocommit=True) as connection:
             setting = read_setting(connection, _SETTINGS)
+            connection.execute(render("demo/create_reader", role=READER))
+            connection.execute(render("demo/grant_track_counts", role=READER))
             build(connection, size)
         runs = tuple(_measured(Path(directory), replace(server, user=READER).url(_DATABASE)))
     rows = [(f"`twindex {run.name}`", *(f"{seconds:.1f}" for seconds in sorted(run.seconds))) for run in runs]
