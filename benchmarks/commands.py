@@ -80,7 +80,7 @@ def section(size: Size, *, target_seconds: float | None) -> tuple[Setting, Secti
 
 def _measured(project: Path, url: str) -> Iterator[Run]:
     """Run each command several times in a project whose specs were pulled and then edited."""
-    alembic.init(Config(project / "alembic.ini", stdout=sys.stderr), str(project / "migrations"))
+    alembic.init(Config(project / "alembic.ini", cmd_opts=argparse.Namespace(quiet=True)), str(project / "migrations"))
     _seconds(project, "pull", "-d", url)
     edit(project / "index_specs")
     for name, *options in (("lint",), ("check",), ("revise", "-m", "changes"), ("report",)):

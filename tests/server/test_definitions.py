@@ -12,6 +12,7 @@ from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError, InputError
 from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.file import SpecSet, load_specs
+from analyzer.specs.pull import pull
 from analyzer.twin.definitions import open_definitions
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.twin.twin import open_twin
@@ -107,9 +108,7 @@ def test_an_index_on_columns_that_exists_is_known_without_a_server(snapshot: Sna
 
 
 def test_no_server_is_started_where_specs_and_database_agree(snapshot: Snapshot, tmp_path: Path) -> None:
-    existing = next(each.definition for each in snapshot.indexes if each.definition.name == "item_slug")
-    text = SPECS.replace("state = 'open'::state", existing.where or "")
-    (tmp_path / "item.yaml").write_text(text)
+    pull(snapshot, tmp_path)
     agreed = load_specs(tmp_path)
     document = check(snapshot, agreed, tmp_path / "alembic.ini", choice=NO_SERVER)
     assert not [each for each in document.findings if each.code.startswith("TX3")]
