@@ -63,7 +63,7 @@ def section(size: Size, *, target_seconds: float | None) -> tuple[Setting, Secti
             build(connection, size)
         runs = tuple(_measured(Path(directory), replace(server, user=READER).url(_DATABASE)))
     rows = [(f"`twindex {run.name}`", *(f"{seconds:.1f}" for seconds in sorted(run.seconds))) for run in runs]
-    table = render_table(("command", "fastest, s:", *("", ":") * (_REPEATED - 1))[: _REPEATED + 1], rows)
+    table = render_table(("command", "seconds:", *(":",) * (_REPEATED - 1)), rows)
     targets = tuple(
         Target(
             name=f"{run.name.partition(' ')[0]} on {size.tables:,} tables with {size.indexes:,} indexes",
