@@ -13,8 +13,8 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
     --only-binary :all: --custom-compile-command 'make lock' $(if $(KEEP),,--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench-platform bench-twin unit test check check-newest check-slow format lint types imports \
-    fuzz zoo matrix lock audit dist sbom clean newest
+.PHONY: help install demo bench-commands bench-platform bench-twin unit test check check-newest check-slow format lint \
+    types imports fuzz zoo matrix lock audit dist sbom clean newest
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -61,6 +61,9 @@ bench-platform: $(VENV)/.made  ## the reference platform against its targets; FA
 
 bench-twin: $(VENV)/.made-dev  ## the planner twin on TPC-H and TPC-DS; SCALE=0.1 for a short look, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.twin $(if $(SCALE),--scale $(SCALE)) $(addprefix --bin ,$(PGBIN)) $(if $(OUT),-o $(OUT))
+
+bench-commands: $(VENV)/.made  ## the commands on the databases of large applications; OUT=FILE for a page
+	$(BIN)/python -m benchmarks.commands $(if $(OUT),-o $(OUT))
 
 unit: JOBS := 2
 unit: $(VENV)/.made-dev  ## the tests without a server

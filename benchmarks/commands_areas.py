@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 from analyzer.db import Connection
 from analyzer.sql import render
-from benchmarks.twin_live import READER
 
 #: Tables, indexes, and views of an area; a large one has more indexes.
 TABLES, INDEXES, LARGE_INDEXES, VIEWS = 10, 22, 25, 2
@@ -45,8 +44,6 @@ def build(connection: Connection, size: Size) -> None:
     """Create the areas in an empty database, fill them, and let the server record the statements."""
     for extension in ("pg_stat_statements", "pg_trgm"):
         connection.execute(render("bench/create_extension", extension=extension))
-    connection.execute(render("demo/create_reader", role=READER))
-    connection.execute(render("demo/grant_track_counts", role=READER))
     areas = [f"area_{number:03}" for number in range(size.areas)]
     for area in areas:
         for template in ("area_state", "area_slug", "area_touch"):

@@ -27,7 +27,7 @@ from analyzer.documents.snapshot import Constraint, NotExamined, Relation
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
-from analyzer.twin.twin import Plan, Twin, TwinIndex, walk
+from analyzer.twin.twin import Asked, Plan, Twin, TwinIndex, walk
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape, shape
@@ -93,11 +93,12 @@ def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterato
             yield Query(text=query, times=1 / len(fitted), generic=False)
         return
     bound = tuple((bound_text(text, each), each.weight) for each in bindings(statement, shape, twin.snapshot))
-    for query, _ in bound:
-        try:
-            twin.plan(query, generic=False)
-        except psycopg.Error:
-            return
+    if not bound:
+        return
+    try:
+        twin.plan_all([Asked(text=query, generic=False) for query, _ in bound])
+    except psycopg.Error:
+        return
     for query, weight in bound:
         yield Query(text=query, times=weight, generic=False)
 

@@ -188,13 +188,12 @@ def _key_sql(key: dict[str, Any], ddl: str) -> str:
 
 
 def _probe(reader: Reader, row: DictRow, search: _Search) -> Probes | None:
-    """Run all probes of one index; None as soon as the planner chooses another one."""
+    """Run all probes of one index; None where the planner chooses another one."""
+    asked = [_asked(row, search, each) for each in _QUESTIONS if search.everything is not None or not each.full]
+    table = QualifiedName(row["schema_name"], row["table_name"])
     answers: list[int] = []
-    for question in _QUESTIONS:
-        if question.full and search.everything is None:
-            continue
-        plan = _ask(reader, row, search, question)
-        if (answer := scan_cost(plan, row["name"])) is None:
+    for (plan,) in reader.rows_by_bitmap("explain_gin", asked, about=table):
+        if (answer := scan_cost(plan["QUERY PLAN"][0]["Plan"], row["name"])) is None:
             return None
         answers.append(answer)
     few_pages, few_operators, many_pages, many_operators, every_page, *full = answers
@@ -209,26 +208,26 @@ def _probe(reader: Reader, row: DictRow, search: _Search) -> Probes | None:
     )
 
 
-def _ask(reader: Reader, row: DictRow, search: _Search, question: _Question) -> dict[str, Any]:
+def _asked(row: DictRow, search: _Search, question: _Question) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the prices of a question, and what its statement is made with."""
     conditions = [search.operators[i % len(search.operators)] for i in range(question.conditions)]
     full = search.everything if question.full else None
     # Reading another partial index whole must not be cheaper. A scan for ranges is expected to return rows itself.
     tuple_cost = max(question.page_cost, question.operator_cost) if search.everything is not None else 0
-    (answer,) = reader.rows_by_bitmap(
-        "explain_gin",
-        about=QualifiedName(row["schema_name"], row["table_name"]),
-        page_cost=question.page_cost,
-        operator_cost=question.operator_cost,
-        tuple_cost=tuple_cost,
-        loops=question.loops,
-        schema=row["schema_name"],
-        table=row["table_name"],
-        predicate=row["predicate"],
-        key=search.key,
-        conditions=[(operator.sql, operator.type) for operator in conditions],
-        everything={"operator": full.sql, "type": full.type, "constant": full.everything} if full else None,
-    )
-    return answer["QUERY PLAN"][0]["Plan"]
+    prices: dict[str, object] = {
+        "page_cost": question.page_cost,
+        "operator_cost": question.operator_cost,
+        "tuple_cost": tuple_cost,
+    }
+    return prices, {
+        "loops": question.loops,
+        "schema": row["schema_name"],
+        "table": row["table_name"],
+        "predicate": row["predicate"],
+        "key": search.key,
+        "conditions": [(operator.sql, operator.type) for operator in conditions],
+        "everything": {"operator": full.sql, "type": full.type, "constant": full.everything} if full else None,
+    }
 
 
 def scan_cost(plan: dict[str, Any], index: str) -> int | None:

@@ -32,7 +32,7 @@ class _Mention:
 
 
 def for_definitions(snapshot: Snapshot) -> Snapshot:
-    """Return what of a snapshot definitions are built on: a table's indexes, keys and policies do not matter to them."""
+    """Return what of a snapshot definitions are built on: no indexes, foreign keys or policies."""
     kept = tuple(_without_foreign_keys(each) for each in snapshot.relations)
     update = {"relations": kept, "indexes": (), "extended_statistics": (), "row_security": (), "tablespaces": ()}
     return snapshot.model_copy(update=update)
