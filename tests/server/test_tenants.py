@@ -209,7 +209,7 @@ def test_a_schema_dropped_during_the_deploy(project: SpecProject, monkeypatch: p
     tenants(project, "tenant_1", "tenant_2", "tenant_3")
     project.declare("{name: ix_day, keys: [day]}", table="tenant_*.orders")
     project.autogenerate()
-    build = online._make  # pyright: ignore[reportPrivateUsage]
+    build = online.make
 
     def meanwhile(deploy: online.Deploy, target: online.Target, *, comment: str | None = None) -> bool:
         if target.schema == "tenant_2":
@@ -217,7 +217,7 @@ def test_a_schema_dropped_during_the_deploy(project: SpecProject, monkeypatch: p
             tenants(project, "tenant_0")
         return build(deploy, target, comment=comment)
 
-    monkeypatch.setattr(online, "_make", meanwhile)
+    monkeypatch.setattr(online, "make", meanwhile)
     project.upgrade()
     assert indexes(project) == of("tenant_0", "tenant_1", "tenant_3")
 

@@ -44,6 +44,7 @@ def _in_schema(target: Target, schema: str, schemas: Schemas) -> Target:
         sql=specialized(target.sql, schema),
         definition=None if target.definition is None else specialized(target.definition, schema),
         attributes=tuple(specialized(statement, schema) for statement in target.attributes),
+        constraint=None if target.constraint is None else specialized(target.constraint, schema),
     )
 
 
