@@ -61,10 +61,10 @@ def replace_unique_constraint(context: MigrationContext, target: Target) -> None
         if state is None or not state.valid or _takes_over(deploy, target, state):
             make(deploy, target)
             _add(deploy, target)
-            set_attributes(deploy, target)
+            set_attributes(deploy, replace(target, attributes=tuple(_attributes(target))))
         elif _as_wanted(deploy, target, state):
             LOG.info("%s is there already", target.qualified_name)
-            set_attributes(deploy, target)
+            set_attributes(deploy, replace(target, attributes=tuple(_attributes(target))))
         else:
             refuse_needed(target, state, replaces=True)
             make_room(deploy, target, beside)
@@ -137,6 +137,11 @@ def _exchange(target: Target, beside: Target) -> Iterator[str]:
         yield render_text("online/rename_index", schema=target.schema, name=beside.name, new_name=target.name)
     else:
         yield render_text("index/add_unique_constraint", **names, index=beside.name, timing=timing)
+    yield from _attributes(target)
+
+
+def _attributes(target: Target) -> Iterator[str]:
+    """Yield what gives an index its comment and takes away the one it had before."""
     yield render_text("index/comment", schema=target.schema, name=target.name, comment=None)
     yield from target.attributes
 
