@@ -189,7 +189,7 @@ class DropIndexOnlineOp(IndexOperation, verb="drop_index_online", execute=online
 class BuildUniqueConstraintOp(
     IndexOperation, verb="build_unique_constraint", execute=unique_constraints.build_unique_constraint
 ):
-    """Build a unique index concurrently and make it a constraint's: `constraint`; skip what is there."""
+    """Build a unique index concurrently and make it a constraint's: `constraint`; may be repeated."""
 
 
 class ReplaceUniqueConstraintOp(

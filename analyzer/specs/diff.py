@@ -52,7 +52,7 @@ class Change:
 
     @property
     def timing(self) -> Timing | None:
-        """Return the timing wanted of a unique constraint; None when none is wanted."""
+        """Return the timing wanted of a unique constraint; None for no constraint."""
         return self.spec.spec.timing if self.spec is not None and is_index(self.spec) else None
 
     @property

@@ -195,6 +195,11 @@ def refuse_foreign(target: Target, state: State | None, *, constraints: bool = F
     return state
 
 
+def refuse_undeclarable(target: Target, state: State | None) -> None:
+    """Refuse what `refuse_foreign` does, but not the index of a unique constraint, which a spec may declare."""
+    refuse_foreign(target, state, constraints=state is not None and state.constraint_timing is not None)
+
+
 def refuse_needed(target: Target, state: State, *, replaces: bool) -> None:
     """Refuse to drop, or to replace and then drop, what something else needs."""
     name, table = target.qualified_name, target.qualified_table

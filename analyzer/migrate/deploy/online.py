@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 
 from analyzer.migrate.deploy import jobs, offline
 from analyzer.migrate.deploy.build import drop, ensure, is_ours, render_like, settled, sweep
-from analyzer.migrate.deploy.catalog import State, read_state, read_table, refuse_foreign, refuse_needed, same
+from analyzer.migrate.deploy.catalog import State, read_state, read_table, refuse_needed, refuse_undeclarable, same
 from analyzer.migrate.deploy.create_index import is_concurrent, is_concurrent_drop, parse_create
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.options import read_options
@@ -136,11 +136,11 @@ def rename_index(context: MigrationContext, target: Target, new_name: str) -> No
                 f"neither {target.qualified_name} nor {renamed.qualified_name} exists; write the revision again"
             )
         if old is not None:
-            refuse_foreign(target, old, constraints=True)
+            refuse_undeclarable(target, old)
             what = f"renaming {target.qualified_name}"
             deploy.short_sql(target.sql, what=what, remedy=_AGAIN, lock_timeout=target.lock_timeout)
         else:
-            refuse_foreign(renamed, new, constraints=True)
+            refuse_undeclarable(renamed, new)
             LOG.info("%s already has the new name", renamed.qualified_name)
         set_attributes(deploy, renamed)
 
@@ -154,7 +154,7 @@ def alter_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, iter(target.attributes))
         return
     with deploying(context, target) as deploy:
-        refuse_foreign(target, read_state(deploy.connection, target), constraints=True)
+        refuse_undeclarable(target, read_state(deploy.connection, target))
         set_attributes(deploy, target)
 
 

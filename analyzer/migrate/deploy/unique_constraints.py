@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 
 from analyzer.migrate.deploy import offline
 from analyzer.migrate.deploy.build import conflict, drop, settled, sweep
-from analyzer.migrate.deploy.catalog import State, refuse_foreign, refuse_needed, same
+from analyzer.migrate.deploy.catalog import State, refuse_needed, refuse_undeclarable, same
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.online import exchange, make, make_room, set_attributes, under_name
 from analyzer.migrate.deploy.session import LOG
@@ -98,8 +98,8 @@ def drop_unique_constraint(context: MigrationContext, target: Target) -> None:
 def _settled(deploy: Deploy, target: Target) -> State | None:
     """Read the index as `settled` does; it may be a unique constraint's, and no other's."""
     state = settled(deploy, target, constraints=True)
-    if state is not None and state.constraint_timing is None:
-        refuse_foreign(target, state)
+    if state is not None:
+        refuse_undeclarable(target, state)
     return state
 
 
