@@ -14,6 +14,7 @@ from analyzer.specs.file import load_specs
 from analyzer.specs.tolerant import load_sources
 from analyzer.workflows.check import check
 from analyzer.workflows.lint import lint_against
+from tests.server.executor import await_, guarded, upgrade
 from tests.server.spec_project import SpecProject
 from tests.server.squawked import ON_PURPOSE, offline, squawk
 
@@ -66,7 +67,7 @@ def obey(project: SpecProject, *, twin: bool) -> str:
     return path.read_text()
 
 
-@pytest.mark.parametrize("twin", [False, True])
+@pytest.mark.parametrize("twin", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("spec", "text"),
     [
@@ -91,7 +92,7 @@ def test_a_constraint_is_built_and_dropped(project: SpecProject, spec: str, text
     assert constraints(project) == {}
 
 
-@pytest.mark.parametrize("twin", [False, True])
+@pytest.mark.parametrize("twin", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("before", "after", "verb"),
     [
@@ -126,7 +127,7 @@ def test_writers_are_not_blocked_and_duplicates_are_refused(project: SpecProject
     assert drift(project) == []
 
 
-@pytest.mark.parametrize("statement", range(8))
+@pytest.mark.parametrize("statement", [0, *(pytest.param(each, marks=pytest.mark.slow) for each in range(1, 8))])
 def test_a_failure_at_any_statement_is_continued(
     project: SpecProject, statement: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +160,35 @@ def test_a_failure_at_any_statement_is_continued(
     assert constraints(project)["ux"]["comment"] == "wanted"
     assert not [name for name in project.facts() if "twindex" in name]
     assert drift(project) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "statement"), [("", "ALTER TABLE % ADD CONSTRAINT %"), (UX, "ALTER TABLE % DROP %")]
+)
+def test_a_backend_that_dies_as_it_waits_for_the_table(project: SpecProject, before: str, statement: str) -> None:
+    project.declare(before)
+    if before:
+        project.autogenerate()
+        project.upgrade()
+    project.declare("{name: ux, keys: [a, b], unique: constraint}")
+    project.autogenerate()
+    guarded(project)
+    with connect(project.url) as reader, connect(project.url, autocommit=True) as killer:
+        reader.execute("SELECT FROM t")
+        process = upgrade(project)
+        query = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND wait_event_type = 'Lock' AND query LIKE %(statement)s"
+        )
+        await_(lambda: bool(killer.execute(query, {"statement": statement}).fetchall()))
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode != 0, output
+        assert ("ux" in constraints(project)) == bool(before)
+    project.upgrade()
+    assert constraints(project)["ux"]["text"] == "UNIQUE (a, b)"
+    assert not [name for name in project.facts() if "ux" in name]
+    project.downgrade()
+    assert constraints(project).keys() == ({"ux"} if before else set())
 
 
 def test_a_foreign_key_is_told_how_to_move(project: SpecProject) -> None:
