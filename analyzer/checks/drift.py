@@ -13,7 +13,7 @@ from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import ConflictError, InputError, NotExaminableError, TwinLacksError
 from analyzer.objects.definition import Definition, Kind, kind_of
-from analyzer.objects.index import IndexDef
+from analyzer.objects.index import IndexDef, Timing
 from analyzer.objects.statistics import StatisticsDef
 from analyzer.postgres.identifiers import QualifiedName, quote
 from analyzer.postgres.schema_patterns import Schemas
@@ -206,6 +206,10 @@ def _say(change: Change, spec: DeclaredSpec[Spec], comparison: Comparison) -> It
     if change.kind == "rename":
         yield codes.renamed, f"{name} exists as {current.definition.name}; twindex revise writes the rename"
     definition = tuple(part for part in change.differs if part not in codes.attributes)
+    if "constraint" in definition:
+        left, right = (_constraint(each) for each in (change.timing, _current_timing(current)))
+        yield codes.different, f"{name} differs in its constraint: spec {left}, database {right}"
+    definition = tuple(part for part in definition if part != "constraint")
     if definition:
         left, right = comparison.printed(change.definition), comparison.printed(current.definition)
         parts = "; ".join(f"{part}: spec {_show(left, part)}, database {_show(right, part)}" for part in definition)
@@ -214,6 +218,14 @@ def _say(change: Change, spec: DeclaredSpec[Spec], comparison: Comparison) -> It
         if part in codes.attributes:
             left, right = _attribute(change, current, part)
             yield codes.attributes[part], f"{name} has another {part}: spec {left}, database {right}"
+
+
+def _current_timing(current: Existing) -> Timing | None:
+    return current.unique_constraint if isinstance(current, Index) else None
+
+
+def _constraint(timing: Timing | None) -> str:
+    return "none" if timing is None else f"UNIQUE {timing.upper()}"
 
 
 def _show(definition: Definition, part: str) -> str:

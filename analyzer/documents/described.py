@@ -32,7 +32,7 @@ from analyzer.documents.bounds import (
     possible_index,
 )
 from analyzer.documents.record import SnapshotRecord
-from analyzer.objects.index import IndexDef
+from analyzer.objects.index import IndexDef, Timing
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.pages import BLOCK_BYTES
 
@@ -288,6 +288,8 @@ class Index(SnapshotRecord):
     oid: Oid = 0
     #: Name of the constraint it backs.
     constraint: Name | None = None
+    #: Of a unique constraint, when it is checked; None of any other.
+    unique_constraint: Timing | None = None
     primary: bool = False
     valid: bool = True
     ready: bool = True

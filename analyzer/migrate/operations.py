@@ -17,7 +17,7 @@ from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import OpContainer
 from alembic.runtime.migration import MigrationContext
 
-from analyzer.migrate.deploy import online, statistics
+from analyzer.migrate.deploy import online, statistics, unique_constraints
 from analyzer.migrate.deploy.create_index import parse_create
 from analyzer.migrate.deploy.each_schema import in_each_schema
 from analyzer.migrate.revision_text import INDENT, call, mapping, sequence, sql_text, text, unwrapped
@@ -59,15 +59,16 @@ class ObjectOperation(MigrateOperation):
         new_name: str | None = None,
         definition: str | None = None,
         attributes: tuple[str, ...] = (),
+        constraint: str | None = None,
         settings: dict[str, str] | None = None,
         hazards: tuple[str, ...] = (),
         reverse_op: "ObjectOperation | None" = None,
     ) -> None:
         """Hold the facts.
 
-        `sql` is what runs, and then `attributes`, which set comment and statistics targets; `definition` is what the
-        server is expected to print of the object; `hazards` are for reading. With `schemas`, patterns, it is done in
-        each schema that has the table when it runs, and `"*".` in a statement is that schema.
+        `sql` is what runs, then `constraint`, and then `attributes`, which set comment and statistics targets;
+        `definition` is what the server is expected to print of the object; `hazards` are for reading. With `schemas`,
+        patterns, it is done in each schema that has the table when it runs, and `"*".` in a statement is that schema.
         """
         if (schema == OWN) != bool(schemas):
             raise TypeError(f"op.{self.verb} of {name} takes either schema or schemas")
@@ -81,6 +82,7 @@ class ObjectOperation(MigrateOperation):
         self.lock_timeout = lock_timeout
         self.definition = definition
         self.attributes = attributes
+        self.constraint = constraint
         self.settings = settings or {}
         self.hazards = hazards
         self._reverse = reverse_op
@@ -107,6 +109,7 @@ class ObjectOperation(MigrateOperation):
             new_name=self.new_name,
             definition=None if self.definition is None else unwrapped(self.definition, " "),
             attributes=tuple(unwrapped(statement, "\n") for statement in self.attributes),
+            constraint=None if self.constraint is None else unwrapped(self.constraint, "\n"),
             settings=tuple(self.settings.items()),
         )
 
@@ -122,7 +125,7 @@ class ObjectOperation(MigrateOperation):
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Describe the operation as `alembic check` prints it."""
-        statements = tuple(statement for statement in (self.sql, *self.attributes) if statement)
+        statements = tuple(statement for statement in (self.sql, self.constraint, *self.attributes) if statement)
         where = str(self.each) if self.each is not None else self.schema
         return (self.verb, where, self.table_name, self.name, *statements)
 
@@ -181,6 +184,24 @@ class ReplaceIndexOp(IndexOperation, verb="replace_index", execute=online.replac
 
 class DropIndexOnlineOp(IndexOperation, verb="drop_index_online", execute=online.drop_index):
     """Drop an index concurrently; nothing to do when it is gone."""
+
+
+class BuildUniqueConstraintOp(
+    IndexOperation, verb="build_unique_constraint", execute=unique_constraints.build_unique_constraint
+):
+    """Build a unique index concurrently and make it a constraint's: `constraint`; may be repeated."""
+
+
+class ReplaceUniqueConstraintOp(
+    IndexOperation, verb="replace_unique_constraint", execute=unique_constraints.replace_unique_constraint
+):
+    """Exchange a unique constraint or index: build beside it, then drop the old one and take over its name."""
+
+
+class DropUniqueConstraintOp(
+    IndexOperation, verb="drop_unique_constraint", execute=unique_constraints.drop_unique_constraint
+):
+    """Drop a unique constraint and its index; nothing to do when it is gone."""
 
 
 class RenameIndexOp(IndexOperation, verb="rename_index", execute=_rename_index):
@@ -259,6 +280,7 @@ OPERATIONS: dict[str, type[ObjectOperation]] = {
     each.verb: each
     for each in (
         BuildIndexOp, ReplaceIndexOp, DropIndexOnlineOp, RenameIndexOp, AlterIndexOp, ReindexIndexOp,
+        BuildUniqueConstraintOp, ReplaceUniqueConstraintOp, DropUniqueConstraintOp,
         CreateStatisticsOp, ReplaceStatisticsOp, DropStatisticsOp, RenameStatisticsOp, AlterStatisticsOp,
         AnalyzeTableOp,
     )
@@ -377,6 +399,8 @@ def _arguments(operation: ObjectOperation) -> Iterator[str]:
         yield f"sql={sql_text(operation.sql)}"
     if operation.definition is not None:
         yield f"definition={sql_text(operation.definition)}"
+    if operation.constraint is not None:
+        yield f"constraint={sql_text(operation.constraint)}"
     if operation.attributes:
         yield sequence("attributes", operation.attributes)
     yield f"lock_timeout={text(operation.lock_timeout)}"

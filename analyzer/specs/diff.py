@@ -9,7 +9,7 @@ import psycopg
 from analyzer.documents.snapshot import Index
 from analyzer.errors import ConflictError, InputError, TwinLacksError
 from analyzer.objects.definition import D, Definition, kind_of
-from analyzer.objects.index import IndexDef
+from analyzer.objects.index import IndexDef, Timing
 from analyzer.objects.statistics import StatisticsDef
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.specs.existing import Existing, ExistingStatistics, key_of, table_of
@@ -41,14 +41,19 @@ class Change:
     definition: Definition
     #: The object that exists: None for a create, unless it is an INVALID leftover.
     current: Existing | None
-    #: What is not as wanted: fields of the definition; an index's `comment`, `statistics`; a statistics object's
-    #: `target`.
+    #: What is not as wanted: fields of the definition; an index's `constraint`, `comment`, `statistics`; a statistics
+    #: object's `target`.
     differs: tuple[str, ...] = ()
 
     @property
     def comment(self) -> str | None:
         """Return the comment wanted of an index."""
         return self.spec.spec.comment if self.spec is not None and is_index(self.spec) else None
+
+    @property
+    def timing(self) -> Timing | None:
+        """Return the timing wanted of a unique constraint; None for no constraint."""
+        return self.spec.spec.timing if self.spec is not None and is_index(self.spec) else None
 
     @property
     def statistics(self) -> tuple[tuple[int, int], ...]:
@@ -152,6 +157,7 @@ class Comparison:
 
     def _difference(self, spec: DeclaredSpec[Spec], wanted: Definition, current: Existing) -> Change | None:
         differs = self._fields(spec, wanted, current.definition)
+        differs += ("constraint",) if _timing(spec) != _current_timing(current) else ()
         kind: Kind = "replace" if differs else "alter"
         differs += _attributes(spec, current)
         return Change(kind=kind, spec=spec, definition=wanted, current=current, differs=differs) if differs else None
@@ -186,7 +192,7 @@ class Comparison:
     def _find_renamed(self) -> dict[ObjectName, Existing]:
         """Find, for specs whose name no object has, the object that is the same under a name no spec wants."""
         wanted_names = {spec.key for spec in self._specs.specs if spec.spec.state != "retired"}
-        free = [each for each in self._existing if each.valid and not _owned(each) and key_of(each) not in wanted_names]
+        free = [each for each in self._existing if _renamable(each) and key_of(each) not in wanted_names]
         found: dict[ObjectName, Existing] = {}
         for spec in self._specs.specs:
             if spec.spec.state == "approved" and self.current(spec) is None:
@@ -201,6 +207,8 @@ class Comparison:
         if (kind_of(known), known.schema, known.table) != (spec.kind, spec.schema, spec.table):
             return False
         if isinstance(known, IndexDef) and isinstance(spec.spec, IndexSpec) and known.method != spec.spec.method:
+            return False
+        if _timing(spec) != _current_timing(existing):
             return False
         try:
             return not self._fields(spec, _wanted(spec, existing, self._rows), known)
@@ -256,10 +264,14 @@ def _refuse_foreign(spec: DeclaredSpec[Spec], current: Existing) -> None:
 
 def _refuse_foreign_index(spec: DeclaredSpec[Spec], current: Index) -> None:
     table = current.definition.qualified_table
-    if current.constraint is not None:
+    if current.constraint is not None and (current.unique_constraint is None or _timing(spec) is None):
+        otherwise = ", or write unique: constraint" if current.unique_constraint is not None else ""
+        exclusion = current.unique_constraint is None and not current.primary and not current.definition.unique
+        kind = "exclusion constraint" if exclusion else "constraint"
+        why = ", which PostgreSQL cannot build concurrently" if exclusion else ""
         raise ConflictError(
-            f"{spec.where}: {spec.spec.name} belongs to the constraint {current.constraint} of {table}; "
-            "remove the spec, the constraint keeps its index"
+            f"{spec.where}: {spec.spec.name} belongs to the {kind} {current.constraint} of {table}{why}; "
+            f"remove the spec, the constraint keeps its index{otherwise}"
         )
     if current.parent is not None:
         raise ConflictError(
@@ -283,6 +295,20 @@ def _owned(existing: Existing) -> bool:
     if isinstance(existing, ExistingStatistics):
         return existing.table_schema != existing.definition.schema
     return existing.constraint is not None or existing.primary or existing.parent is not None
+
+
+def _renamable(existing: Existing) -> bool:
+    """Say whether an object can be the one that a spec declares under another name."""
+    declarable = isinstance(existing, Index) and existing.unique_constraint is not None and existing.parent is None
+    return existing.valid and (declarable or not _owned(existing))
+
+
+def _timing(spec: DeclaredSpec[Spec]) -> Timing | None:
+    return spec.spec.timing if is_index(spec) else None
+
+
+def _current_timing(existing: Existing) -> Timing | None:
+    return existing.unique_constraint if isinstance(existing, Index) else None
 
 
 def _needed(existing: Existing) -> bool:

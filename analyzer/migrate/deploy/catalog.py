@@ -11,6 +11,7 @@ from analyzer.migrate.deploy.create_index import by_value, parts_of_create, tabl
 from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.objects.fixpoint import fixpoint
+from analyzer.objects.index import Timing
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.sql import ident, render_text
 
@@ -39,8 +40,12 @@ class State:
     #: Of the partitioned index that this one is a part of.
     parent_oid: int | None
     constraint_name: str | None
-    #: A foreign key that refers to the columns of this index.
+    #: Of a unique constraint, when it is checked; None of any other.
+    constraint_timing: Timing | None
+    #: A foreign key that refers to the columns of this index, its table quoted and qualified, and what it says.
     foreign_key: str | None
+    foreign_key_table: str | None
+    foreign_key_definition: str | None
     replica_identity: bool
     clustered: bool
     #: Backend that builds or drops it now, when it is INVALID.
@@ -196,9 +201,21 @@ def refuse_foreign(target: Target, state: State | None, *, constraints: bool = F
     return state
 
 
+def refuse_undeclarable(target: Target, state: State | None) -> None:
+    """Refuse what `refuse_foreign` does, but not the index of a unique constraint, which a spec may declare."""
+    refuse_foreign(target, state, constraints=state is not None and state.constraint_timing is not None)
+
+
 def refuse_needed(target: Target, state: State, *, replaces: bool) -> None:
     """Refuse to drop, or to replace and then drop, what something else needs."""
     name, table = target.qualified_name, target.qualified_table
+    if state.foreign_key is not None and replaces:
+        key, of = ident(state.foreign_key), f"ALTER TABLE {state.foreign_key_table}"
+        raise DeployError(
+            f"the foreign key {key} of {state.foreign_key_table} needs {name}; run {of} DROP CONSTRAINT {key} first, "
+            f"and afterwards {of} ADD CONSTRAINT {key} {state.foreign_key_definition} NOT VALID and {of} VALIDATE "
+            f"CONSTRAINT {key}"
+        )
     if state.foreign_key is not None:
         raise DeployError(f"the foreign key {state.foreign_key} needs {name}; drop or change that first")
     if state.replica_identity:

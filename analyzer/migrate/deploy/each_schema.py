@@ -17,9 +17,9 @@ Execute = Callable[[MigrationContext, Target], None]
 
 
 def in_each_schema(context: MigrationContext, target: Target, schemas: Schemas, execute: Execute) -> None:
-    """Take a step in each schema that has the table, those created meanwhile included.
+    """Take a step in each schema that has the table, those created during it included.
 
-    A schema that is dropped meanwhile is skipped. Raises DeployError for the first schema in which the step fails.
+    A schema that is dropped during it is skipped. Raises DeployError for the first schema in which the step fails.
     """
     if context.as_sql or context.connection is None:
         execute(context, replace(target, schemas=schemas))  # written as queries that find the schemas
@@ -44,6 +44,7 @@ def _in_schema(target: Target, schema: str, schemas: Schemas) -> Target:
         sql=specialized(target.sql, schema),
         definition=None if target.definition is None else specialized(target.definition, schema),
         attributes=tuple(specialized(statement, schema) for statement in target.attributes),
+        constraint=None if target.constraint is None else specialized(target.constraint, schema),
     )
 
 

@@ -32,6 +32,8 @@ class Target:
     definition: str | None = None
     #: Statements that follow and may be repeated: comment and statistics targets.
     attributes: tuple[str, ...] = ()
+    #: The statement that makes the index a constraint's, once it is built.
+    constraint: str | None = None
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
     #: The schemas that it is one of, in which there is nothing to do once the table is dropped.

@@ -60,4 +60,5 @@ def _general_action(action: Action, schema: str) -> Action:
         sql=generalized(action.sql, schema),
         definition=None if action.definition is None else generalized(action.definition, schema),
         attributes=tuple(generalized(statement, schema) for statement in action.attributes),
+        constraint=None if action.constraint is None else generalized(action.constraint, schema),
     )

@@ -9,6 +9,7 @@ from alembic.operations.ops import (
     AlterColumnOp,
     CreateTableOp,
     DropColumnOp,
+    DropConstraintOp,
     DropIndexOp,
     DropTableOp,
     MigrateOperation,
@@ -33,7 +34,7 @@ from analyzer.paths import is_directory
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.diff import Change, changes
 from analyzer.specs.file import SpecSet, load_specs
-from analyzer.specs.sqlalchemy_indexes import model_indexes
+from analyzer.specs.sqlalchemy_indexes import model_constraints, model_indexes
 from analyzer.specs.table_patterns import expanded
 from analyzer.sql import ident
 
@@ -112,7 +113,8 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
         patterns=specs.patterns,
     )
     live = Live(connection, waiting.specs)
-    refuse_declared_twice(model_indexes(context.sorted_tables, _default_schema(context)), specs, live)
+    models = (context.sorted_tables, _default_schema(context))
+    refuse_declared_twice(model_indexes(*models), model_constraints(*models), specs, live)
     found = changes(waiting, live.objects(), live.canonical, live.rows)
     partitioned = {name for name, table in live.tables.items() if table.kind == "p"}
     for change in found:
@@ -146,7 +148,11 @@ def _prune(context: AutogenContext, upgrade_ops: UpgradeOps, specs: SpecSet, fou
     """Remove the drops of indexes that are ours to keep or to drop."""
     existing = (change.current.definition for change in found if change.current is not None)
     ours = _named(specs) | {(each.schema, each.name) for each in existing if isinstance(each, IndexDef)}
-    drops = {id(op) for op, name in _drops(context, upgrade_ops) if name in ours or _on(context, op) in specs.managed}
+    drops = {
+        id(op)
+        for op, name in _drops(context, upgrade_ops)
+        if name in ours or (isinstance(op, DropIndexOp) and _on(context, op) in specs.managed)
+    }
     for container in (upgrade_ops, *_containers(upgrade_ops)):
         container.ops[:] = [op for op in container.ops if id(op) not in drops]
     upgrade_ops.ops[:] = [op for op in upgrade_ops.ops if not isinstance(op, OpContainer) or op.ops]
@@ -156,11 +162,15 @@ def _named(specs: SpecSet) -> frozenset[QualifiedName]:
     return frozenset(QualifiedName(spec.schema, spec.spec.name) for spec in specs.indexes)
 
 
-def _drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> Iterator[tuple[DropIndexOp, QualifiedName]]:
+def _drops(
+    context: AutogenContext, upgrade_ops: UpgradeOps
+) -> Iterator[tuple[DropIndexOp | DropConstraintOp, QualifiedName]]:
     for container in (upgrade_ops, *_containers(upgrade_ops)):
         for op in container.ops:
             if isinstance(op, DropIndexOp):
                 yield op, _name(context, op.schema, str(op.index_name))
+            elif isinstance(op, DropConstraintOp) and op.constraint_type == "unique":
+                yield op, _name(context, op.schema, str(op.constraint_name))
 
 
 def _on(context: AutogenContext, op: DropIndexOp) -> QualifiedName:

@@ -10,29 +10,34 @@ from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.specs.index import IndexSpec
 
 
-def refuse_declared_twice(models: Sequence[IndexDef], specs: SpecSet, live: Live) -> None:
-    """Look for the names of the models' indexes among the specs, then for their definitions.
+def refuse_declared_twice(
+    models: Sequence[IndexDef], constraints: Sequence[IndexDef], specs: SpecSet, live: Live
+) -> None:
+    """Look for the names of the models' indexes and unique constraints among the specs, then for their definitions.
 
-    Raises DeployError.
+    A unique index beside a constraint of the same columns is no contradiction. Raises DeployError.
     """
     declared = {(s.schema, s.spec.name): s for s in specs.indexes if s.spec.state in {"approved", "retired"}}
-    for index in models:
+    for index in (*models, *constraints):
         if (spec := declared.get((index.schema, index.name))) is not None:
             raise DeployError(
                 f"{spec.where}: {index.name} is declared by the model of {index.qualified_table} as well; "
                 "keep one of both"
             )
-    for spec, index in _same(models, specs, live):
+    for spec, index in _same(models, constraints, specs, live):
         raise DeployError(
             f"{spec.where}: {spec.spec.name} is declared by the model of {index.qualified_table} as well, there as "
             f"{index.name}; keep one of both"
         )
 
 
-def _same(models: Sequence[IndexDef], specs: SpecSet, live: Live) -> Iterator[tuple[DeclaredSpec[IndexSpec], IndexDef]]:
+def _same(
+    models: Sequence[IndexDef], constraints: Sequence[IndexDef], specs: SpecSet, live: Live
+) -> Iterator[tuple[DeclaredSpec[IndexSpec], IndexDef]]:
     for spec in specs.indexes:
         table = (spec.schema, spec.table)
-        others = [index for index in models if index.full_table == table and index.keys]
+        known = models if spec.spec.timing is None else constraints
+        others = [index for index in known if index.full_table == table and index.keys]
         if spec.spec.state != "approved" or not others:
             continue
         wanted = _printed(live, spec.spec.definition(*table, live.rows(*table)))

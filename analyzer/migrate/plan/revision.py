@@ -14,7 +14,7 @@ from alembic.util import CommandError, format_as_comma
 
 from analyzer import stdout
 from analyzer.catalog import Catalog
-from analyzer.documents.snapshot import Snapshot
+from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import InputError
 from analyzer.migrate.hazards import HazardCode, refuse_hazards
 from analyzer.migrate.message import docstring, refuse_code
@@ -156,9 +156,20 @@ def _index_step(
     change: Change, index: IndexDef, deparse: Deparse | None, partitioned: Collection[tuple[str, str]]
 ) -> Step:
     builds = change.kind in {"create", "replace"}
+    if index.full_table in partitioned and change.kind not in {"rename", "alter"} and _of_constraint(change):
+        where = change.spec.where if change.spec is not None else index.qualified_name
+        raise InputError(
+            f"{where}: {index.qualified_table} is partitioned, and "
+            "PostgreSQL adds no constraint to it by an index; write unique: true, which enforces the same"
+        )
     # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
     definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
     return plan_index(change, index, definition=definition, partitioned=index.full_table in partitioned)
+
+
+def _of_constraint(change: Change) -> bool:
+    before = change.current.unique_constraint if isinstance(change.current, Index) else None
+    return change.timing is not None or before is not None
 
 
 def _of_statistics(plan: StatisticsSteps) -> TableOperations:
@@ -225,6 +236,7 @@ def _operation(step: Step, action: Action, reverse: ObjectOperation | None = Non
         new_name=action.new_name,
         definition=action.definition,
         attributes=action.attributes,
+        constraint=action.constraint,
         lock_timeout=_duration(action.lock_timeout_ms),
         settings=dict(action.settings),
         hazards=tuple(str(hazard) for hazard in action.hazards),

@@ -9,7 +9,7 @@ from typing import Literal
 
 from analyzer.documents.snapshot import Index
 from analyzer.migrate.hazards import Hazard, HazardCode
-from analyzer.objects.index import IndexDef
+from analyzer.objects.index import IndexDef, Timing
 from analyzer.postgres.schema_patterns import Schemas
 from analyzer.specs.diff import Change
 from analyzer.specs.file import is_index
@@ -18,6 +18,7 @@ from analyzer.sql import render_text
 #: The operations of a revision, as in `op.<verb>`.
 Verb = Literal[
     "build_index", "replace_index", "drop_index_online", "rename_index", "alter_index",
+    "build_unique_constraint", "replace_unique_constraint", "drop_unique_constraint",
     "create_statistics", "replace_statistics", "drop_statistics", "rename_statistics", "alter_statistics",
     "analyze_table",
 ]  # fmt: skip
@@ -37,6 +38,9 @@ _PARTITIONED_DROP_HAZARDS = (
         "ACCESS EXCLUSIVE on the table and its partitions for a moment; queues reads and writes behind it",
     ),
     Hazard(HazardCode.INDEX_DROPPED, "queries that used the index get another plan"),
+)
+_CONSTRAINT_HAZARDS = (
+    Hazard(HazardCode.LOCK, "ACCESS EXCLUSIVE on the table for a moment; queues reads and writes behind it"),
 )
 _SHORT_HAZARDS = (
     Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the index for a moment; blocks no reads or writes"),
@@ -65,6 +69,8 @@ class Action:
     new_name: str | None = None
     #: Statements that follow: comment and statistics targets.
     attributes: tuple[str, ...] = ()
+    #: The statement that makes the index a constraint's, once it is built.
+    constraint: str | None = None
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
 
@@ -89,6 +95,15 @@ class _Side:
     definition: str | None
     comment: str | None = None
     statistics: tuple[tuple[int, int], ...] = ()
+    timing: Timing | None = None
+
+    @property
+    def constraint(self) -> str | None:
+        """Return the statement that makes it a constraint's."""
+        if self.timing is None:
+            return None
+        names = {"schema": self.index.schema, "table": self.index.table, "name": self.index.name}
+        return render_text("index/add_unique_constraint", **names, index=self.index.name, timing=self.timing)
 
 
 def plan_index(change: Change, index: IndexDef, *, definition: str | None = None, partitioned: bool = False) -> Step:
@@ -96,22 +111,25 @@ def plan_index(change: Change, index: IndexDef, *, definition: str | None = None
 
     On a partitioned table the statement makes the parent's index, and the executor each partition's.
     """
-    wanted = _Side(index=index, definition=definition, comment=change.comment, statistics=change.statistics)
+    wanted = _Side(
+        index=index, definition=definition, comment=change.comment, statistics=change.statistics, timing=change.timing
+    )
     settings = change.spec.spec.build.settings() if change.spec and is_index(change.spec) else ()
     current = change.current
     if not isinstance(current, Index) or change.kind == "create":
         forward = _build(wanted, None, settings, partitioned=partitioned)
-        return _step(wanted, forward, _drop(wanted.index, partitioned=partitioned))
+        return _step(wanted, forward, _drop(wanted, partitioned=partitioned))
     before = _Side(
         index=current.definition,
         definition=current.ddl,
         comment=current.comment,
         statistics=current.statistics_targets,
+        timing=current.unique_constraint,
     )
     match change.kind:
         case "drop":
             back = _build(before, None, settings, partitioned=partitioned)
-            return _step(before, _drop(before.index, partitioned=partitioned), back)
+            return _step(before, _drop(before, partitioned=partitioned), back)
         case "rename":
             return _step(wanted, _rename(before, wanted), _rename(wanted, before))
         case "alter":
@@ -134,18 +152,41 @@ def _step(side: _Side, forward: Action, reverse: Action) -> Step:
 
 def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str], ...], *, partitioned: bool) -> Action:
     return Action(
-        verb="build_index" if replaced is None else "replace_index",
+        verb=_build_verb(side, replaced),
         name=side.index.name,
         sql=create_sql(side.index, partitioned=partitioned),
         lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS,
-        hazards=tuple(_build_hazards(side.index, replaces=replaced is not None, partitioned=partitioned)),
+        hazards=(
+            *_build_hazards(side.index, replaces=replaced is not None, partitioned=partitioned),
+            *(_CONSTRAINT_HAZARDS if _of_constraint(side, replaced) else ()),
+        ),
         definition=side.definition,
         attributes=tuple(_attributes(side, side.index.name)),
+        constraint=side.constraint,
         settings=settings,
     )
 
 
-def _drop(index: IndexDef, *, partitioned: bool) -> Action:
+def _of_constraint(side: _Side, replaced: _Side | None) -> bool:
+    return side.timing is not None or (replaced is not None and replaced.timing is not None)
+
+
+def _build_verb(side: _Side, replaced: _Side | None) -> Verb:
+    if _of_constraint(side, replaced):
+        return "build_unique_constraint" if replaced is None else "replace_unique_constraint"
+    return "build_index" if replaced is None else "replace_index"
+
+
+def _drop(side: _Side, *, partitioned: bool) -> Action:
+    index = side.index
+    if side.timing is not None:
+        return Action(
+            verb="drop_unique_constraint",
+            name=index.name,
+            sql=render_text("index/drop_constraint", schema=index.schema, table=index.table, name=index.name),
+            lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+            hazards=(*_CONSTRAINT_HAZARDS, _DROP_HAZARDS[-1]),
+        )
     return Action(
         verb="drop_index_online",
         name=index.name,
