@@ -11,11 +11,19 @@ from analyzer.migrate.deploy.create_index import parse_create
 from analyzer.migrate.deploy.deployment import Deploy
 from analyzer.migrate.deploy.next_action import Action, decide
 from analyzer.migrate.deploy.retry import poll
-from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings, sqlstate
+from analyzer.migrate.deploy.session import (
+    LOG,
+    execute,
+    milliseconds,
+    row_of_transaction,
+    settings,
+    sqlstate,
+    transaction,
+)
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, marks, temporary_name
 from analyzer.postgres.access_methods import SLOW_BUILDS
-from analyzer.sql import render_text
+from analyzer.sql import ident, render_text
 
 AGAIN = "run alembic upgrade again: it drops the INVALID index and rebuilds it"
 _FINISH = "an interrupted drop leaves the index INVALID, run alembic again to finish it"
@@ -23,6 +31,10 @@ _FINISH = "an interrupted drop leaves the index INVALID, run alembic again to fi
 _PLAIN_LOCK_TIMEOUT = "1s"
 #: lock_not_available, query_canceled and deadlock_detected leave nothing behind of a plain build.
 _BETTER_CONCURRENTLY = frozenset({"55P03", "57014", "40P01"})
+
+
+class _IgnoredError(Exception):
+    """A plain build met rows of which older transactions may see other versions, so queries would not use it yet."""
 
 
 def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> State | None:
@@ -83,8 +95,10 @@ def ensure(deploy: Deploy, target: Target, *, part: bool = False) -> bool:
 def conflict(target: Target, state: State) -> DeployError:
     """Say that the name is taken by an index of another definition."""
     invalid = "" if state.valid else "INVALID and "
+    place = state.tablespace or state.own_tablespace
     return DeployError(
-        f"{target.qualified_name} exists {invalid}with a different definition: {state.definition}; expected: "
+        f"{target.qualified_name} exists {invalid}with a different definition: {state.definition} in tablespace "
+        f"{ident(place)}; expected: "
         f"{' '.join(target.sql.split())}; drop or rename the existing one, or change the spec"
     )
 
@@ -107,7 +121,7 @@ def drop(deploy: Deploy, target: Target, state: State) -> None:
             raise DeployError(f"{other.qualified_name} became valid in the meantime; run alembic upgrade again")
         execute(deploy.connection, sql, failed=f"{what} failed", remedy=_FINISH)
 
-    deploy.short(step, what=what)
+    deploy.short(step, what=what, concurrent=concurrently)
 
 
 def sweep(deploy: Deploy, target: Target) -> None:
@@ -175,7 +189,14 @@ def _plainly(deploy: Deploy, target: Target, table: Table) -> bool:
     what = f"building {target.qualified_name}"
     try:
         with settings(deploy.connection, limits), deploy.watcher.watching(deploy.pid, what):
-            execute(deploy.connection, sql, failed=f"{what} failed", remedy="run alembic upgrade again")
+            with transaction(deploy.connection):
+                execute(deploy.connection, sql, failed=f"{what} failed", remedy="run alembic upgrade again")
+                index = row_of_transaction(deploy.connection, "read_index", schema=target.schema, name=target.name)
+                if not row_of_transaction(deploy.connection, "read_serving", index=index["oid"])["serves"]:
+                    raise _IgnoredError
+    except _IgnoredError:
+        LOG.info("%s: queries would not use it until older transactions end; building concurrently", target.qualified_name)
+        return False
     except DeployError as error:
         if sqlstate(error) not in _BETTER_CONCURRENTLY:
             raise

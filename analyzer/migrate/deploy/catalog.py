@@ -10,7 +10,6 @@ from sqlalchemy.exc import DBAPIError
 from analyzer.migrate.deploy.create_index import parts_of_create, tablespace_of, unqualified
 from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.sql import ident, render_text
 
 _COPY_INDEX = "twindex_copy_index"
@@ -34,6 +33,8 @@ class State:
     definition: str | None
     #: None for the database's own.
     tablespace: str | None
+    #: The database's.
+    own_tablespace: str
     comment: str | None
     #: Of the partitioned index that this one is a part of.
     parent_oid: int | None
@@ -109,7 +110,7 @@ def same(connection: Connection, target: Target, state: State) -> bool:
 
     Raises DeployError when the server cannot say.
     """
-    if tablespace_of(target.sql) != (state.tablespace or DEFAULT_TABLESPACE):
+    if (tablespace_of(target.sql) or state.own_tablespace) != (state.tablespace or state.own_tablespace):
         return False
     if state.definition is None or target.definition == state.definition:
         return state.definition is not None

@@ -15,7 +15,8 @@ from analyzer.migrate.deploy.catalog import State, read_state, read_table, refus
 from analyzer.migrate.deploy.create_index import is_concurrent, is_concurrent_drop, parse_create
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.options import read_options
-from analyzer.migrate.deploy.partitions import ensure_partitioned, is_built_by_partition
+from analyzer.migrate.deploy.partitions import ensure_partitioned
+from analyzer.migrate.deploy.serving import await_serving
 from analyzer.migrate.deploy.session import LOG, execute, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import mark, temporary_name
@@ -110,8 +111,11 @@ def drop_index(context: MigrationContext, target: Target) -> None:
             sql = target.sql
             if is_concurrent_drop(sql) and state.partitioned:
                 sql = render_text("index/drop_index", schema=target.schema, name=target.name, concurrently=False)
-            what = f"dropping {target.qualified_name}"
-            deploy.short_sql(sql, what=what, remedy=_FINISH, lock_timeout=target.lock_timeout)
+            deploy.short_sql(
+                sql,
+                what=f"dropping {target.qualified_name}", remedy=_FINISH,
+                lock_timeout=target.lock_timeout, concurrent=is_concurrent_drop(sql),
+            )  # fmt: skip
         sweep(deploy, target)
 
 
@@ -178,19 +182,26 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         after = read_state(deploy.connection, target)
         if after is None or not (after.valid or state.partitioned):
             raise DeployError(f"{target.qualified_name} is not valid after the rebuild; {_AGAIN}")
+        await_serving(deploy, target)
         _set_attributes(deploy, target)
         sweep(deploy, target)
 
 
 def _make(deploy: Deploy, target: Target, *, comment: str | None = None) -> bool:
-    """Make an index exist, whatever its table is, and give a new one a comment; False when that is postponed."""
+    """Make an index exist that queries use, whatever its table is, and give a new one a comment.
+
+    False when that is postponed.
+    """
     table = read_table(deploy.connection, target)
-    if table is not None and is_built_by_partition(deploy, target, table):
-        return ensure_partitioned(deploy, target, table, comment=comment)
-    made = ensure(deploy, target)
-    if made and comment is not None:
-        sql = render_text("index/comment", schema=target.schema, name=target.name, comment=comment)
-        deploy.short_sql(sql, what=f"marking {target.qualified_name}", remedy=_AGAIN)
+    if table is not None and table.kind == "p":
+        made = ensure_partitioned(deploy, target, table, comment=comment)
+    else:
+        made = ensure(deploy, target)
+        if made and comment is not None:
+            sql = render_text("index/comment", schema=target.schema, name=target.name, comment=comment)
+            deploy.short_sql(sql, what=f"marking {target.qualified_name}", remedy=_AGAIN)
+    if made:
+        await_serving(deploy, target)
     return made
 
 
