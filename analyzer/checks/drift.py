@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from analyzer.catalog import Catalog
+from analyzer.checks.leftovers import find_leftovers
 from analyzer.checks.registry import DRIFT_RULES, RULES
 from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
 from analyzer.documents.not_examined import NotExamined
@@ -23,6 +24,8 @@ from analyzer.sql import ident
 
 #: When a spec cannot be compared, whatever its kind.
 _INCOMPARABLE = "TX310"
+#: An index that something interrupted has left.
+_LEFTOVER = "TX319"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +80,14 @@ class _Findings:
     skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
-    def find(self, code: str, file: Path, line: int, name: str, message: str) -> None:
+    def find(self, code: str, file: Path | None, line: int | None, name: str, message: str) -> None:
         self.findings.append(
             SpecFinding(
                 code=code,
                 severity=RULES[code].severity,
                 object=name,
                 message=message,
-                file=str(file),
+                file=None if file is None else str(file),
                 line=line,
                 rule=RULES[code].name,
                 fingerprint=self.fingerprints.of(code, name),
@@ -132,6 +135,7 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, gaps
     if wanted and not book.examined:
         raise NotExaminableError(f"no spec could be compared: {next(iter(book.skipped.values()))[0]}")
     _compare_unnamed(book, comparison, specs, snapshot)
+    _compare_leftovers(book, specs, snapshot)
     skipped = tuple(NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
     return Drift(
         findings=tuple(book.findings),
@@ -251,6 +255,15 @@ def _compare_unnamed(book: _Findings, comparison: Comparison, specs: SpecSet, sn
     for each in existing_objects(snapshot):
         if table_of(each) in specs.managed:
             book.examined[_CODES[kind_of(each.definition)].unmanaged] += 1
+
+
+def _compare_leftovers(book: _Findings, specs: SpecSet, snapshot: Snapshot) -> None:
+    """Name leftovers on any table; a declared index that is INVALID is named as such, beside its spec."""
+    declared = {(spec.schema, spec.spec.name) for spec in specs.indexes if spec.spec.state in {"approved", "retired"}}
+    others = [each for each in snapshot.indexes if (each.definition.schema, each.definition.name) not in declared]
+    book.examined[_LEFTOVER] += len(others)
+    for index, message in find_leftovers(others, snapshot):
+        book.find(_LEFTOVER, None, None, index.definition.qualified_name, message)
 
 
 def _name(spec: DeclaredSpec[Spec]) -> str:

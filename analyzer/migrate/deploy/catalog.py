@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from analyzer.migrate.deploy.create_index import parts_of_create, tablespace_of, unqualified
 from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.target import DeployError, Target
+from analyzer.migrate.deploy.temporary_names import MARK
 from analyzer.sql import ident, render_text
 
 _COPY_INDEX = "twindex_copy_index"
@@ -28,6 +29,9 @@ class State:
     table_schema: str | None
     table_name: str | None
     table_kind: str | None
+    #: The heap; a partitioned table has none.
+    table_bytes: int | None
+    is_unique: bool
     valid: bool
     #: pg_get_indexdef.
     definition: str | None
@@ -97,6 +101,11 @@ def read_state(connection: Connection, target: Target) -> State | None:
 def read_indexes(connection: Connection, tables: Collection[int]) -> tuple[State, ...]:
     """Read every index of some tables, given by oid."""
     return tuple(State(**each) for each in rows(connection, "read_table_indexes", tables=sorted(tables)))
+
+
+def read_marked(connection: Connection) -> tuple[State, ...]:
+    """Read every index of the database that has a comment of ours and is the role's to drop."""
+    return tuple(State(**each) for each in rows(connection, "read_marked_indexes", prefix=MARK))
 
 
 def read_table(connection: Connection, target: Target) -> Table | None:

@@ -65,9 +65,10 @@ def side_by_side(context: MigrationContext) -> Generator[None]:
 
 
 def _build(deploy: Deploy, target: Target) -> None:
+    table = read_table(deploy.connection, target)
     if _make(deploy, target):
         _set_attributes(deploy, target)
-    sweep(deploy, target)
+    sweep(deploy, target, table)
 
 
 def replace_index(context: MigrationContext, target: Target) -> None:
@@ -81,7 +82,7 @@ def replace_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, offline.replacement(target, beside))
         return
     with deploying(context, target) as deploy:
-        state = settled(deploy, target)
+        table, state = read_table(deploy.connection, target), settled(deploy, target)
         different = state is not None and (state.valid or state.partitioned)
         if state is None or not different or same(deploy.connection, target, state):
             if _make(deploy, target):
@@ -91,7 +92,7 @@ def replace_index(context: MigrationContext, target: Target) -> None:
             _make_room(deploy, target, beside)
             if _make(deploy, beside, comment=mark(target.schema, target.name, "new")):
                 _swap(deploy, target, beside)
-        sweep(deploy, target)
+        sweep(deploy, target, table)
 
 
 def drop_index(context: MigrationContext, target: Target) -> None:
@@ -103,7 +104,7 @@ def drop_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, offline.drop(target.sql))
         return
     with deploying(context, target) as deploy:
-        state = settled(deploy, target)
+        table, state = read_table(deploy.connection, target), settled(deploy, target)
         if state is None:
             LOG.info("%s is gone already", target.qualified_name)
         else:
@@ -116,7 +117,7 @@ def drop_index(context: MigrationContext, target: Target) -> None:
                 what=f"dropping {target.qualified_name}", remedy=_FINISH,
                 lock_timeout=target.lock_timeout, concurrent=is_concurrent_drop(sql),
             )  # fmt: skip
-        sweep(deploy, target)
+        sweep(deploy, target, table)
 
 
 def rename_index(context: MigrationContext, target: Target, new_name: str) -> None:
@@ -171,10 +172,10 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, iter((target.sql, *target.attributes)))
         return
     with deploying(context, target) as deploy:
-        state = settled(deploy, target, constraints=True)
+        table, state = read_table(deploy.connection, target), settled(deploy, target, constraints=True)
         if state is None:
             raise DeployError(f"there is no index {target.qualified_name}; write the revision again")
-        sweep(deploy, target)
+        sweep(deploy, target, table)
         remedy = (
             f"{target.qualified_name} is as it was; run alembic again, it drops what this attempt left and repeats it"
         )
@@ -184,7 +185,7 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
             raise DeployError(f"{target.qualified_name} is not valid after the rebuild; {_AGAIN}")
         await_serving(deploy, target)
         _set_attributes(deploy, target)
-        sweep(deploy, target)
+        sweep(deploy, target, table)
 
 
 def _make(deploy: Deploy, target: Target, *, comment: str | None = None) -> bool:
@@ -227,7 +228,7 @@ def _make_room(deploy: Deploy, target: Target, beside: Target) -> None:
                 f"{state.qualified_name} blocks the replacement of {target.qualified_name}; it is valid and was not "
                 f"marked by twindex; if it is unused, run {drop_sql}"
             )
-        drop(deploy, target, state)
+        drop(deploy, state)
 
 
 def _goes_on(deploy: Deploy, beside: Target, state: State) -> bool:

@@ -209,3 +209,8 @@ def _build_hazards(index: IndexDef, *, replaces: bool, partitioned: bool) -> Ite
         yield Hazard(HazardCode.UNIQUE, "fails on duplicates and leaves an INVALID index")
     if replaces:
         yield Hazard(HazardCode.INDEX_REPLACED, "both indexes need space until the swap")
+    if replaces and index.unique:
+        yield Hazard(
+            HazardCode.ON_CONFLICT,
+            "INSERT … ON CONFLICT may fail with a duplicate key or a deadlock while two unique indexes are maintained",
+        )
