@@ -20,15 +20,8 @@ from analyzer.migrate.deploy.create_index import parse_create
 from analyzer.migrate.deploy.deployment import Deploy
 from analyzer.migrate.deploy.next_action import Action, decide
 from analyzer.migrate.deploy.retry import poll
-from analyzer.migrate.deploy.session import (
-    LOG,
-    execute,
-    milliseconds,
-    row_of_transaction,
-    settings,
-    sqlstate,
-    transaction,
-)
+from analyzer.migrate.deploy.serving import serves_within
+from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings, sqlstate
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, is_replaced, mark, marks, temporary_name
 from analyzer.postgres.access_methods import SLOW_BUILDS
@@ -38,12 +31,10 @@ AGAIN = "run alembic upgrade again: it drops the INVALID index and rebuilds it"
 _FINISH = "an interrupted drop leaves the index INVALID, run alembic again to finish it"
 #: A build that is plain though it need not be waits only so long for writers, who wait behind it.
 _PLAIN_LOCK_TIMEOUT = "1s"
+#: What short transactions that were running during a plain build may take to end.
+_SERVING_SECONDS = 2.0
 #: lock_not_available, query_canceled and deadlock_detected leave nothing behind of a plain build.
 _BETTER_CONCURRENTLY = frozenset({"55P03", "57014", "40P01"})
-
-
-class _IgnoredError(Exception):
-    """A plain build met rows of which older transactions may see other versions, so queries would not use it yet."""
 
 
 def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> State | None:
@@ -226,20 +217,18 @@ def _plainly(deploy: Deploy, target: Target, table: Table) -> bool:
     what = f"building {target.qualified_name}"
     try:
         with settings(deploy.connection, limits), deploy.watcher.watching(deploy.pid, what):
-            with transaction(deploy.connection):
-                execute(deploy.connection, sql, failed=f"{what} failed", remedy="run alembic upgrade again")
-                index = row_of_transaction(deploy.connection, "read_index", schema=target.schema, name=target.name)
-                if not row_of_transaction(deploy.connection, "read_serving", index=index["oid"])["serves"]:
-                    raise _IgnoredError
-    except _IgnoredError:
-        LOG.info("%s: queries would not use it until older transactions end; building concurrently", target.qualified_name)
-        return False
+            execute(deploy.connection, sql, failed=f"{what} failed", remedy="run alembic upgrade again")
     except DeployError as error:
         if sqlstate(error) not in _BETTER_CONCURRENTLY:
             raise
         LOG.info("%s: writers would have waited too long; building concurrently", target.qualified_name)
         return False
-    return True
+    built = read_state(deploy.connection, target)
+    if built is None or serves_within(deploy, built, _SERVING_SECONDS):
+        return True
+    LOG.info("%s: queries do not use it until older transactions end; building concurrently", target.qualified_name)
+    drop(deploy, built)
+    return False
 
 
 def with_concurrently(target: Target) -> Target:

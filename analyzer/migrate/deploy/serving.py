@@ -1,11 +1,18 @@
 """Wait until queries use an index: a valid one may be closed to them while an older transaction runs."""
 
+import math
+
 from analyzer.migrate.deploy.backends import read_backends
-from analyzer.migrate.deploy.catalog import read_state
+from analyzer.migrate.deploy.catalog import State, read_state
 from analyzer.migrate.deploy.deployment import Deploy
 from analyzer.migrate.deploy.retry import poll
 from analyzer.migrate.deploy.session import LOG, milliseconds, row
 from analyzer.migrate.deploy.target import DeployError, Target
+
+
+def serves_within(deploy: Deploy, state: State, seconds: float) -> bool:
+    """Say whether queries use an index at once or soon."""
+    return poll(lambda: _hindrance(deploy, state), done=lambda found: found is None, seconds=seconds) is None
 
 
 def await_serving(deploy: Deploy, target: Target) -> None:
@@ -16,29 +23,24 @@ def await_serving(deploy: Deploy, target: Target) -> None:
     Raises DeployError when that takes longer than the step may wait for locks.
     """
     state = read_state(deploy.connection, target)
-    if state is None:
+    if state is None or serves_within(deploy, state, 0):
         return
-    told = False
-
-    def ask() -> tuple[int, ...] | None:
-        """Return who is in the way, as far as that is known; None for nobody."""
-        nonlocal told
-        found = row(deploy.connection, "read_serving", index=state.oid)
-        pids = None if found["serves"] else tuple(found["pids"])
-        if pids is not None and not told:
-            told = True
-            LOG.warning("%s is not used by queries until %s ends; waiting", target.qualified_name, _who(deploy, pids))
-        return pids
-
+    hindrance = _hindrance(deploy, state)
+    LOG.warning("%s is not used by queries until %s ends; waiting", target.qualified_name, _who(deploy, hindrance))
     limit = milliseconds(deploy.connection, "lock_timeout")
-    pids = poll(ask, done=lambda pids: pids is None, seconds=limit / 1000 if limit else None)
-    if pids is not None:
+    if not serves_within(deploy, state, limit / 1000 if limit else math.inf):
         raise DeployError(
-            f"{target.qualified_name} is valid, but queries do not use it until {_who(deploy, pids)} ends; then run "
+            f"{target.qualified_name} is valid, but queries do not use it until {_who(deploy, hindrance)} ends; then run "
             "alembic again"
         )
 
 
-def _who(deploy: Deploy, pids: tuple[int, ...]) -> str:
-    backends = read_backends(deploy.connection, pids)
+def _hindrance(deploy: Deploy, state: State) -> tuple[int, ...] | None:
+    """Return whose end queries wait for before they use an index, as far as that is known; None when they do use it."""
+    found = row(deploy.connection, "read_serving", index=state.oid)
+    return None if found["serves"] else tuple(found["pids"])
+
+
+def _who(deploy: Deploy, pids: tuple[int, ...] | None) -> str:
+    backends = read_backends(deploy.connection, pids or ())
     return " and ".join(each.describe(private=deploy.options.private) for each in backends) or "an older transaction"
