@@ -75,8 +75,10 @@ def test_every_leftover_is_named_on_every_table(declared: SpecProject) -> None:
 def test_a_dead_index_of_an_interrupted_drop_is_named(declared: SpecProject) -> None:
     declared.run("CREATE INDEX ix_dead ON u (m)")
     # What a drop writes before its second wait.
-    declared.run("SET allow_system_table_mods = on;\n"
-                 "UPDATE pg_index SET indislive = false, indisready = false WHERE indexrelid = 'ix_dead'::regclass")
+    declared.run(
+        "SET allow_system_table_mods = on;\n"
+        "UPDATE pg_index SET indislive = false, indisready = false WHERE indexrelid = 'ix_dead'::regclass"
+    )
     assert set(leftovers(declared)) == {"public.ix_dead"}
 
 
@@ -84,4 +86,6 @@ def test_an_invalid_part_of_a_partitioned_index_is_to_be_rebuilt(declared: SpecP
     declared.run("CREATE INDEX ix_p ON p (n)")
     declared.run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'p_1_n_idx'::regclass")
     (message,) = leftovers(declared).values()
-    assert message == "public.p_1_n_idx is an INVALID part of public.ix_p; run REINDEX INDEX CONCURRENTLY public.p_1_n_idx"
+    assert (
+        message == "public.p_1_n_idx is an INVALID part of public.ix_p; run REINDEX INDEX CONCURRENTLY public.p_1_n_idx"
+    )

@@ -1,7 +1,7 @@
 """A table that is renamed or moved during a step keeps nothing of it: leftovers are found by oid, and by any later run."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ OTHER = replace(A, table="another", name="ix_other", sql="CREATE INDEX CONCURREN
 
 
 @contextmanager
-def before(connection: Connection, pattern: str, url: str, deed: str) -> Iterator[None]:
+def before(connection: Connection, pattern: str, url: str, deed: str) -> Generator[None]:
     """Have somebody else do something just before the deploy's statement that matches."""
     done: list[str] = []
 

@@ -55,9 +55,7 @@ def test_an_index_serves_at_once_though_an_older_transaction_writes_elsewhere(
     assert list(state(url)) == ["ix_a"]
 
 
-def test_a_small_table_whose_rows_nobody_changed_is_still_built_plainly(
-    url: str, connection: Connection
-) -> None:
+def test_a_small_table_whose_rows_nobody_changed_is_still_built_plainly(url: str, connection: Connection) -> None:
     with connect(url) as snapshot:
         snapshot.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         # A concurrent build would wait for this one.
@@ -70,7 +68,9 @@ def closed_index(url: str, name: str, keys: str) -> None:
     """Leave an index that queries do not use yet, as an earlier deploy or somebody else may."""
     run(url, f"CREATE INDEX {name} ON t ({keys})")
     with connect(url) as other:
-        row = other.execute("SELECT indcheckxmin AS closed FROM pg_index WHERE indexrelid = 'ix_a'::regclass").fetchone()
+        row = other.execute(
+            "SELECT indcheckxmin AS closed FROM pg_index WHERE indexrelid = 'ix_a'::regclass"
+        ).fetchone()
     assert row == {"closed": True} or name != "ix_a"
 
 
@@ -91,9 +91,7 @@ def test_a_replacement_left_by_an_earlier_attempt_takes_over_only_when_queries_u
     assert "is not used by queries until" in caplog.text
 
 
-def test_an_index_that_is_there_already_is_waited_for_before_the_step_ends(
-    url: str, context: MigrationContext
-) -> None:
+def test_an_index_that_is_there_already_is_waited_for_before_the_step_ends(url: str, context: MigrationContext) -> None:
     with older_transaction(url):
         closed_index(url, "ix_a", "b")
         with pytest.raises(DeployError, match="queries do not use it"):
@@ -120,5 +118,7 @@ def test_the_index_of_a_small_partitioned_table_serves(url: str, connection: Con
         plain = replace(A, table="p", sql="CREATE INDEX ix_a ON public.p USING btree (b)")
         build_index(configured(connection, **PLAIN), plain)
         with connect(url) as other:
-            rows = other.execute("SELECT indcheckxmin AS closed FROM pg_index WHERE indrelid = 'p_1'::regclass").fetchall()
+            rows = other.execute(
+                "SELECT indcheckxmin AS closed FROM pg_index WHERE indrelid = 'p_1'::regclass"
+            ).fetchall()
         assert rows == [{"closed": False}]

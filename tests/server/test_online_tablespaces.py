@@ -12,7 +12,7 @@ from analyzer.db import connect
 from analyzer.migrate.deploy.online import DeployError, build_index, replace_index
 from analyzer.sql import ident
 from tests.conftest import database_url
-from tests.server.executor import A, B, configured, deployer, open_writer, state
+from tests.server.executor import A, B, configured, deployer, open_writer
 
 
 @pytest.fixture

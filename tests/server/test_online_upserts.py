@@ -48,7 +48,7 @@ def test_a_unique_index_of_a_small_table_is_dropped_at_once_when_it_is_replaced(
     build_index(context, UNIQUE)
     with connect(url) as reader:
         reader.execute("SELECT FROM t")
-        with pytest.raises(DeployError, match="dropping public.ix_a_twindex_old failed"):
+        with pytest.raises(DeployError, match=r"dropping public\.ix_a_twindex_old failed"):
             replace_index(context, replace(UNIQUE, sql=f"{UNIQUE.sql} INCLUDE (c)"))
         # A concurrent drop would have made it INVALID first.
         assert all(valid for valid, _ in state(url).values())

@@ -2,7 +2,7 @@
 
 import argparse
 import configparser
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,8 @@ from analyzer.migrate.operations import (
     render_operation,
 )
 from analyzer.migrate.plan.revision_ids import following
-from analyzer.migrate.plan.statistics_steps import StatisticsSteps, plan_statistics
-from analyzer.migrate.plan.steps import Action, Step, plan_index
+from analyzer.migrate.plan.statistics_steps import plan_statistics
+from analyzer.migrate.plan.steps import Action, Step, plan_analyze, plan_index
 from analyzer.objects.definition import Definition, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
@@ -116,25 +116,36 @@ def operations_of(
     partitioned: Collection[tuple[str, str]] = (),
     refused: Collection[HazardCode] = (),
 ) -> tuple[MigrateOperation, ...]:
-    """Return the operations that make the changes: those of indexes, then those of statistics, by table.
+    """Return the operations that make the changes: those of indexes, then those of statistics, then ANALYZE by table.
 
-    So the ANALYZE that ends the latter fills the statistics of new indexes on expressions as well.
+    ANALYZE fills what is new in each direction: extended statistics, and the statistics of indexes on expressions.
     Raises HazardError when a step has a hazard that is refused.
     """
-    indexes = tuple(
+    ordered = _ordered(found)
+    steps = [
         _index_step(change, change.definition, deparse, partitioned)
-        for change in _ordered(found)
+        for change in ordered
         if isinstance(change.definition, IndexDef)
-    )
-    by_table: dict[tuple[str, str], list[Change]] = {}
-    for change in _ordered(found):
-        if isinstance(change.definition, StatisticsDef):
-            by_table.setdefault((change.definition.schema, change.definition.table), []).append(change)
-    statistics = tuple(plan_statistics(each, deparse) for each in by_table.values())
-    actions = [(step, step.forward) for each in (indexes, *(plan.steps for plan in statistics)) for step in each]
-    actions += [(plan.steps[0], plan.analyze) for plan in statistics if plan.analyze is not None]
+    ]
+    steps += [
+        plan_statistics(change, change.definition, deparse)
+        for change in ordered
+        if isinstance(change.definition, StatisticsDef)
+    ]
+    forward = _analyses((step, step.forward) for step in steps)
+    back = _analyses((step, step.reverse) for step in steps)
+    actions = [*((step, step.forward) for step in steps), *((each, each.forward) for each in forward)]
     refuse_hazards(((_described(step, action), action.hazards) for step, action in actions), refused)
-    return (*map(operation, indexes), *map(_of_statistics, statistics))
+    first = [TableOperations((), [operation(step) for step in back])] if back else []
+    last = [TableOperations([operation(step) for step in forward], ())] if forward else []
+    return (*first, *map(operation, steps), *last)
+
+
+def _analyses(actions: Iterable[tuple[Step, Action]]) -> tuple[Step, ...]:
+    """Plan the ANALYZE of each table that an action of one direction leaves statistics to be filled of."""
+    tables = dict.fromkeys((step.schema, step.table) for step, action in actions if action.needs_analyze)
+    planned = ((schema, table, plan_analyze(schema, table)) for schema, table in tables)
+    return tuple(Step(schema=schema, table=table, forward=each, reverse=each) for schema, table, each in planned)
 
 
 def _described(step: Step, action: Action) -> str:
@@ -148,17 +159,6 @@ def _index_step(
     # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
     definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
     return plan_index(change, index, definition=definition, partitioned=index.full_table in partitioned)
-
-
-def _of_statistics(plan: StatisticsSteps) -> TableOperations:
-    forward = [operation(step) for step in plan.steps]
-    back = [operation(Step(schema=s.schema, table=s.table, forward=s.reverse, reverse=s.forward)) for s in plan.steps]
-    back.reverse()
-    first = plan.steps[0]
-    for operations, action in ((forward, plan.analyze), (back, plan.analyze_reversed)):
-        if action is not None:
-            operations.append(_operation(first, action))
-    return TableOperations(forward, back)
 
 
 def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:

@@ -40,6 +40,12 @@ _PARTITIONED_DROP_HAZARDS = (
 _SHORT_HAZARDS = (
     Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the index for a moment; blocks no reads or writes"),
 )
+_ANALYZE_HAZARDS = (
+    Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the table; blocks no reads or writes"),
+    Hazard(
+        HazardCode.ANALYZE, "reads a sample of 300 rows times the largest statistics target; of every partition too"
+    ),
+)
 _RENAME_HAZARDS = (
     *_SHORT_HAZARDS,
     Hazard(HazardCode.INDEX_RENAMED, "hints and monitoring that name the index need the new name"),
@@ -66,6 +72,8 @@ class Action:
     attributes: tuple[str, ...] = ()
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
+    #: Whether it leaves statistics that ANALYZE of the table has to fill.
+    needs_analyze: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +126,17 @@ def plan_index(change: Change, index: IndexDef, *, definition: str | None = None
             return _step(wanted, _build(wanted, before, settings, partitioned=partitioned), back)
 
 
+def plan_analyze(schema: str, table: str) -> Action:
+    """Plan the ANALYZE of a table: of a partitioned one it fills the statistics of each partition's indexes."""
+    return Action(
+        verb="analyze_table",
+        name=table,
+        sql=render_text("statistics/analyze", schema=schema, table=table),
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_ANALYZE_HAZARDS,
+    )
+
+
 def create_sql(index: IndexDef, *, partitioned: bool) -> str:
     """Write the statement of a build: concurrent, or ON ONLY a partitioned table, whose index others complete."""
     if not partitioned:
@@ -139,6 +158,7 @@ def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str],
         definition=side.definition,
         attributes=tuple(_attributes(side, side.index.name)),
         settings=settings,
+        needs_analyze=any(key.expression is not None for key in side.index.keys),
     )
 
 
@@ -162,6 +182,7 @@ def _rename(before: _Side, after: _Side) -> Action:
         lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
         hazards=_RENAME_HAZARDS,
         attributes=tuple(_attributes(after, new.name, before)),
+        needs_analyze=after.statistics != before.statistics,
     )
 
 
@@ -173,6 +194,7 @@ def _alter(before: _Side, after: _Side) -> Action:
         lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
         hazards=_SHORT_HAZARDS,
         attributes=tuple(_attributes(after, after.index.name, before)),
+        needs_analyze=after.statistics != before.statistics,
     )
 
 
