@@ -1,8 +1,8 @@
-"""A table that is renamed or moved during a step keeps nothing of it: leftovers are found by oid, and by any later run."""
+"""A table that is renamed or moved during a step keeps nothing of it: leftovers are found by oid, by any later run."""
 
+import contextlib
 import re
 from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from analyzer.db import connect
 from analyzer.migrate.deploy.online import DeployError, build_index, replace_index
 from analyzer.migrate.deploy.temporary_names import mark
-from tests.server.executor import A, B, state
+from tests.server.executor import A, B, configured, state
 
 RENAMED = "ALTER TABLE t RENAME TO u"
 MOVED = "ALTER TABLE t SET SCHEMA elsewhere"
@@ -21,7 +21,7 @@ BACK = {RENAMED: "ALTER TABLE u RENAME TO t", MOVED: "ALTER TABLE elsewhere.t SE
 OTHER = replace(A, table="another", name="ix_other", sql="CREATE INDEX CONCURRENTLY ix_other ON public.another (n)")
 
 
-@contextmanager
+@contextlib.contextmanager
 def before(connection: Connection, pattern: str, url: str, deed: str) -> Generator[None]:
     """Have somebody else do something just before the deploy's statement that matches."""
     done: list[str] = []
@@ -47,15 +47,13 @@ def run(url: str, *statements: str) -> None:
 @pytest.mark.parametrize("statement", ["COMMENT ON INDEX .*new", "ALTER INDEX", "DROP INDEX CONCURRENTLY"])
 @pytest.mark.parametrize("back", [True, False])
 def test_a_table_moved_during_a_replacement_keeps_no_leftover(
-    url: str, connection: Connection, context: MigrationContext, deed: str, statement: str, back: bool
+    url: str, connection: Connection, deed: str, statement: str, back: bool
 ) -> None:
+    context = configured(connection)
     run(url, "CREATE SCHEMA elsewhere", "CREATE TABLE another (n int)")
     build_index(context, A)
-    with before(connection, statement, url, deed):
-        try:
-            replace_index(context, B)
-        except DeployError as error:
-            assert "run alembic" in str(error) or "cannot be" in str(error)
+    with before(connection, statement, url, deed), contextlib.suppress(DeployError):
+        replace_index(context, B)
     if back:
         run(url, BACK[deed])
         replace_index(context, B)

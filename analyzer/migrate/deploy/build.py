@@ -134,8 +134,8 @@ def _again(deploy: Deploy, state: State) -> State | None:
 def sweep(deploy: Deploy, target: Target, table: Table | None) -> None:
     """Drop what earlier attempts left of an index: what is INVALID or says by its comment that it is ours, and idle.
 
-    `table` is the one the step began with, whatever its name is now. What deploys left elsewhere goes as well, if it can
-    at once.
+    `table` is the one the step began with, whatever its name is now. What deploys left elsewhere goes as well, if it
+    can be dropped at once.
     """
     found = read_indexes(deploy.connection, [table.oid]) if table is not None else ()
     _sweep_table(deploy, target, found)

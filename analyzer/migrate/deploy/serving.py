@@ -18,8 +18,8 @@ def serves_within(deploy: Deploy, state: State, seconds: float) -> bool:
 def await_serving(deploy: Deploy, target: Target) -> None:
     """Wait until every transaction may use an index, so that what it takes the place of can go.
 
-    A plain build that meets rows whose older versions some snapshot may still see leaves it ignored by the planner until
-    those transactions end (`pg_index.indcheckxmin`); a concurrent build waits for them itself.
+    A plain build that meets rows whose older versions some snapshot may still see leaves it ignored by the planner
+    until those transactions end (`pg_index.indcheckxmin`); a concurrent build waits for them itself.
     Raises DeployError when that takes longer than the step may wait for locks.
     """
     state = read_state(deploy.connection, target)
@@ -30,8 +30,8 @@ def await_serving(deploy: Deploy, target: Target) -> None:
     limit = milliseconds(deploy.connection, "lock_timeout")
     if not serves_within(deploy, state, limit / 1000 if limit else math.inf):
         raise DeployError(
-            f"{target.qualified_name} is valid, but queries do not use it until {_who(deploy, hindrance)} ends; then run "
-            "alembic again"
+            f"{target.qualified_name} is valid, but queries do not use it until {_who(deploy, hindrance)} ends; then "
+            "run alembic again"
         )
 
 
