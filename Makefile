@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo bench-platform bench-twin unit test check check-newest check-slow format lint types imports \
-    fuzz lock audit dist sbom clean newest
+    fuzz fuzz-deploy lock audit dist sbom clean newest
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -82,6 +82,10 @@ check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale 
 fuzz: $(VENV)/.made-dev  ## files that nobody meant well; FUZZ_MINUTES=10 for how long, TWINDEX_FUZZ_SEED=N again
 	TWINDEX_FUZZ_SEED=$${TWINDEX_FUZZ_SEED:-$$(date +%s)} TWINDEX_FUZZ_SECONDS=$$(( $(or $(FUZZ_MINUTES),2) * 60 )) \
 	    $(BIN)/python -m pytest -m slow tests/fuzz
+
+fuzz-deploy: $(VENV)/.made-dev  ## random schedules of deploys; SECONDS=600 for how long, TWINDEX_FUZZ_SEED=N from there
+	TWINDEX_FUZZ_SEED=$${TWINDEX_FUZZ_SEED:-$$(date +%s)} TWINDEX_FUZZ_DEPLOY_SECONDS=$(or $(SECONDS),120) \
+	    $(BIN)/python -m pytest -s -m slow tests/server/test_deploy_fuzz.py -k every_schedule
 
 format: $(VENV)/.made-dev
 	$(BIN)/ruff format --check .
