@@ -1,4 +1,4 @@
-"""Executors with a deliberate fault, for the env.py of a deploy under test: what the fuzzer of schedules has to catch."""
+"""Executors with a deliberate fault, for the env.py of a deploy under test: what the fuzzer has to catch."""
 
 from collections.abc import Callable
 from typing import Any

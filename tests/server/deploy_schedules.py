@@ -1,7 +1,7 @@
 """Random schedules of deploys: what changes, who is in the way, how it is interrupted, and what holds nevertheless.
 
-A seed gives one schedule, again and again. Blockers are transactions behind which nobody queues but the deploy, so every
-wait of the readers and writers is the deploy's.
+A seed gives one schedule, again and again. Blockers are transactions behind which nobody queues but the deploy, so
+every wait of the readers and writers is the deploy's.
 """
 
 import contextlib
@@ -111,7 +111,7 @@ class Schedule:
                     f"if 'pytest' not in sys.modules:\n    import deploy_mutants\n"
                     f"    deploy_mutants.MUTANTS[{mutant!r}]()\n"
                 )
-                env.write_text(env.read_text().replace("metadata = MetaData()", f"{load}metadata = MetaData()"))
+                env.write_text(env.read_text().replace("import deploy_events\n", f"import deploy_events\n{load}"))
             project.ini.write_text(f"{project.ini.read_text()}twindex_lock_pause_seconds = 0.5\n")
             project.declare(self.before, table=f"public.{self.table}")
             project.build()

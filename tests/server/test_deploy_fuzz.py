@@ -3,6 +3,7 @@
 TWINDEX_FUZZ_SEED is the first seed; without TWINDEX_FUZZ_DEPLOY_SECONDS that schedule alone is carried out again.
 """
 
+import contextlib
 import itertools
 import os
 import time
@@ -32,14 +33,12 @@ Run = Callable[..., list[str]]
 @pytest.fixture(scope="module", params=VERSIONS[:1])
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Carry out schedules on copies of databases that are made once."""
-    with server_of(request) as server:
-        host, templates, stack = Host(url=server), dict[str, str](), []
+    with server_of(request) as server, contextlib.ExitStack() as stack:
+        host, templates = Host(url=server), dict[str, str]()
 
         def template(kind: str) -> str:
             if kind not in templates:
-                database = host.database()
-                url = database.__enter__()
-                stack.append(database)
+                url = stack.enter_context(host.database())
                 with connect(url, autocommit=True) as connection:
                     for statement in filter(str.strip, SCHEMAS[kind].split(";\n")):
                         connection.execute(statement.encode())
@@ -52,8 +51,6 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
             return schedule.run(host, template(schedule.kind), directory, mutant=mutant)
 
         yield carry_out
-        for database in stack:
-            database.__exit__(None, None, None)
 
 
 def test_every_schedule_ends_with_what_was_wanted_and_nobody_waits_too_long(run: Run) -> None:
