@@ -14,7 +14,7 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo bench-commands bench-platform bench-twin unit test check check-newest check-slow format lint \
-    types imports fuzz zoo matrix lock audit dist sbom clean newest
+    types imports fuzz fuzz-deploy zoo matrix lock audit dist sbom clean newest
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -92,6 +92,10 @@ zoo: $(VENV)/.made-dev  ## databases grown of whatever the catalog lists; SECOND
 
 matrix: $(VENV)/.made-dev  ## the laws and a selection of the server tests on PostgreSQL 14 to 18; MAJORS="14 17"
 	TWINDEX_TEST_MAJORS="$(or $(MAJORS),14 15 16 17 18)" $(BIN)/python -m pytest -m slow -rs tests/server/test_majors.py
+
+fuzz-deploy: $(VENV)/.made-dev  ## random schedules of deploys; SECONDS=600 for how long, TWINDEX_FUZZ_SEED=N from there
+	TWINDEX_FUZZ_SEED=$${TWINDEX_FUZZ_SEED:-$$(date +%s)} TWINDEX_FUZZ_DEPLOY_SECONDS=$(or $(SECONDS),120) \
+	    $(BIN)/python -m pytest -s -m slow tests/server/test_deploy_fuzz.py -k every_schedule
 
 format: $(VENV)/.made-dev
 	$(BIN)/ruff format --check .

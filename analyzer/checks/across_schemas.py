@@ -26,8 +26,8 @@ class Found:
     finding: SpecFinding
     #: What identifies it, besides its rule.
     identity: tuple[str, ...]
-    #: Of what it is about.
-    place: Place
+    #: Of what it is about; None where no spec is.
+    place: Place | None
     schema: str = ""
     #: The schemas of a pattern that one is of.
     schemas: Schemas | None = None
@@ -38,9 +38,9 @@ def merged(found: Iterable[Found], places: Iterable[Place]) -> list[SpecFinding]
 
     `places` are those of all that was looked at, once for each schema.
     """
-    counts = Counter(places)
+    counts: Counter[Place | None] = Counter(places)
     prints, findings = Fingerprints(), list[SpecFinding]()
-    alike: dict[tuple[Place, SpecFinding], tuple[int, list[str]]] = {}
+    alike: dict[tuple[Place | None, SpecFinding], tuple[int, list[str]]] = {}
     for each in found:
         finding = each.finding
         if each.schemas is not None:

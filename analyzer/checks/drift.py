@@ -7,6 +7,7 @@ from typing import cast
 
 from analyzer.catalog import Catalog
 from analyzer.checks.across_schemas import Found, Place, general_name, merged
+from analyzer.checks.leftovers import find_leftovers
 from analyzer.checks.registry import DRIFT_RULES, RULES
 from analyzer.documents.findings import RuleCount, SpecFinding
 from analyzer.documents.not_examined import NotExamined
@@ -26,6 +27,8 @@ from analyzer.sql import ident
 
 #: When a spec cannot be compared, whatever its kind.
 _INCOMPARABLE = "TX310"
+#: An index that something interrupted has left.
+_LEFTOVER = "TX319"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,7 @@ class _Findings:
         self.find_at(code, (spec.file, spec.line), QualifiedName(spec.schema, spec.spec.name), message, spec.schemas)
 
     def find_at(
-        self, code: str, place: Place, name: QualifiedName, message: str, schemas: Schemas | None = None
+        self, code: str, place: Place | None, name: QualifiedName, message: str, schemas: Schemas | None = None
     ) -> None:
         shown = general_name(name.schema, schemas, name.name)
         finding = SpecFinding(
@@ -91,8 +94,8 @@ class _Findings:
             severity=RULES[code].severity,
             object=shown,
             message=message,
-            file=str(place[0]),
-            line=place[1],
+            file=None if place is None else str(place[0]),
+            line=None if place is None else place[1],
             rule=RULES[code].name,
             fingerprint="",
         )
@@ -147,6 +150,7 @@ def find_drift(specs: SpecSet, snapshot: Snapshot, canonical: Canonical) -> Drif
         reasons = [*(reason for each in book.skipped.values() for reason in each), *(e.reason for e in without_table)]
         raise NotExaminableError(f"no spec could be compared: {reasons[0]}")
     _compare_unnamed(book, comparison, specs, snapshot)
+    _compare_leftovers(book, specs, snapshot)
     skipped = tuple(NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
     findings = tuple(merged(book.found, [*((spec.file, spec.line) for spec in wanted), *specs.managed.values()]))
     return Drift(
@@ -279,6 +283,16 @@ def _compare_unnamed(book: _Findings, comparison: Comparison, specs: SpecSet, sn
     for each in existing_objects(snapshot):
         if table_of(each) in specs.managed:
             book.examined[_CODES[kind_of(each.definition)].unmanaged] += 1
+
+
+def _compare_leftovers(book: _Findings, specs: SpecSet, snapshot: Snapshot) -> None:
+    """Name leftovers on any table; a declared index that is INVALID is named as such, beside its spec."""
+    declared = {(spec.schema, spec.spec.name) for spec in specs.indexes if spec.spec.state in {"approved", "retired"}}
+    others = [each for each in snapshot.indexes if (each.definition.schema, each.definition.name) not in declared]
+    book.examined[_LEFTOVER] += len(others)
+    for index, message in find_leftovers(others, snapshot):
+        name = QualifiedName(index.definition.schema, index.definition.name)
+        book.find_at(_LEFTOVER, None, name, message)
 
 
 def _name(spec: DeclaredSpec[Spec]) -> str:

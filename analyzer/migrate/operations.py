@@ -288,7 +288,7 @@ OPERATIONS: dict[str, type[ObjectOperation]] = {
 
 
 class TableOperations(OpContainer):
-    """Operations of one table in their order; what undoes them is not each of them undone, as of an ANALYZE."""
+    """Operations of tables that are not undone by their own reverse, as ANALYZE; may be empty in one direction."""
 
     def __init__(self, ops: Sequence[ObjectOperation], reverse_ops: Sequence[ObjectOperation]) -> None:
         """Hold the operations of both directions."""
@@ -316,10 +316,14 @@ class SideBySideBuilds(OpContainer):
 
 
 def beside_each_other(operations: Sequence[MigrateOperation]) -> tuple[MigrateOperation, ...]:
-    """Put builds that follow each other and are of several tables into one block; may be repeated."""
+    """Put builds that follow each other and are of several tables into one block; leave out what is empty.
+
+    May be repeated.
+    """
+    present = [each for each in operations if not isinstance(each, TableOperations) or each.ops]
 
     def grouped() -> Iterator[MigrateOperation]:
-        for builds, group in itertools.groupby(operations, lambda each: isinstance(each, BuildIndexOp)):
+        for builds, group in itertools.groupby(present, lambda each: isinstance(each, BuildIndexOp)):
             run = tuple(group)
             tables = {(each.schema, each.table_name) for each in run if isinstance(each, BuildIndexOp)}
             yield from [SideBySideBuilds(run)] if builds and len(tables) > 1 else run

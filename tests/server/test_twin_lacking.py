@@ -54,7 +54,7 @@ def test_the_reference_platform_is_planned_without_its_vectors(platform: Snapsho
         # Each of them by what it lacks, once.
         assert lost.keys() == {"extension not_vector", "type public.vector"}
         reason = lost["extension not_vector"]
-        assert reason.startswith("the twin cannot create it: extension \"not_vector\" is not available; without it ")
+        assert reason.startswith('the twin cannot create it: extension "not_vector" is not available; without it ')
         of_vectors = [each for each in platform.indexes if each.definition.method in {"hnsw", "ivfflat"}]
         assert all(f"index {each.definition.schema}.{each.definition.name}" in reason for each in of_vectors)
         for relation in tables:

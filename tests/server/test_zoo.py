@@ -30,8 +30,8 @@ SEED = int(os.environ.get("TWINDEX_ZOO_SEED", "1"))
 UNHURRIED = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
 #: Breaches that are known, and why they are left.
 KNOWN = {
-    r"planned otherwise: .*\Wordered[_.% ]": "extremes are not read through an index of another operator class than the "
-    "default one, even if its family has the default's operators",
+    r"planned otherwise: .*\Wordered[_.% ]": "extremes are not read through an index of another operator class than "
+    "the default one, even if its family has the default's operators",
 }
 #: Statements about each zoo.
 _STATEMENTS = 20

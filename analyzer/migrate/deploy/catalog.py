@@ -10,9 +10,9 @@ from sqlalchemy.exc import DBAPIError
 from analyzer.migrate.deploy.create_index import by_value, parts_of_create, tablespace_of, unqualified
 from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.target import DeployError, Target
+from analyzer.migrate.deploy.temporary_names import MARK
 from analyzer.objects.fixpoint import fixpoint
 from analyzer.objects.index import Timing
-from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.sql import ident, render_text
 
 _COPY_INDEX = "twindex_copy_index"
@@ -31,11 +31,16 @@ class State:
     table_schema: str | None
     table_name: str | None
     table_kind: str | None
+    #: The heap; a partitioned table has none.
+    table_bytes: int | None
+    is_unique: bool
     valid: bool
     #: pg_get_indexdef.
     definition: str | None
     #: None for the database's own.
     tablespace: str | None
+    #: The database's.
+    own_tablespace: str
     comment: str | None
     #: Of the partitioned index that this one is a part of.
     parent_oid: int | None
@@ -104,6 +109,11 @@ def read_indexes(connection: Connection, tables: Collection[int]) -> tuple[State
     return tuple(State(**each) for each in rows(connection, "read_table_indexes", tables=sorted(tables)))
 
 
+def read_marked(connection: Connection) -> tuple[State, ...]:
+    """Read every index of the database that has a comment of ours and is the role's to drop."""
+    return tuple(State(**each) for each in rows(connection, "read_marked_indexes", prefix=MARK))
+
+
 def read_table(connection: Connection, target: Target) -> Table | None:
     """Read the target's table; None if it does not exist."""
     found = tuple(rows(connection, "read_table", schema=target.schema, name=target.table))
@@ -115,7 +125,7 @@ def same(connection: Connection, target: Target, state: State) -> bool:
 
     Raises DeployError when the server cannot say.
     """
-    if tablespace_of(target.sql) != (state.tablespace or DEFAULT_TABLESPACE):
+    if (tablespace_of(target.sql) or state.own_tablespace) != (state.tablespace or state.own_tablespace):
         return False
     if state.definition is None or target.definition == state.definition:
         return state.definition is not None

@@ -18,6 +18,9 @@ from analyzer.migrate.deploy.session import LOG
 from analyzer.migrate.deploy.target import INTERRUPTED, DeployError, Target
 from analyzer.migrate.deploy.watch import Watcher, another_connection
 
+#: Share of a statement's time that one of its locks may take: when it is one lock that is missing, the server says so.
+_ONE_LOCK = 0.95
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deploy:
@@ -34,17 +37,28 @@ class Deploy:
         with self.watcher.watching(self.pid, what):
             session.execute(self.connection, sql, failed=f"{what} failed", remedy=remedy)
 
-    def short(self, step: Callable[[], None], *, what: str, lock_timeout: str | None = None) -> None:
-        """Do a step that waits for locks a short while, watched and tried again until it gets them."""
+    def short(
+        self, step: Callable[[], None], *, what: str, lock_timeout: str | None = None, concurrent: bool = False
+    ) -> None:
+        """Do a step that waits for locks a short while, watched and tried again until it gets them.
+
+        A statement that takes several locks holds the first ones while it waits for the next, so the time is that of
+        all of them; a `concurrent` one, behind which nobody queues, may take longer.
+        """
         wanted = {"lock_timeout": lock_timeout or self.options.lock_timeout}
         with self.watcher.watching(self.pid, what), session.settings(self.connection, wanted):
-            until_locked(self.options, step, what=what)
+            most = 0 if concurrent else session.milliseconds(self.connection, "lock_timeout")
+            limits = {"lock_timeout": f"{most * _ONE_LOCK:.0f}ms", "statement_timeout": f"{most}ms"} if most else {}
+            with session.settings(self.connection, limits):
+                until_locked(self.options, step, what=what, most_seconds=most / 1000)
 
-    def short_sql(self, sql: str, *, what: str, remedy: str, lock_timeout: str | None = None) -> None:
+    def short_sql(
+        self, sql: str, *, what: str, remedy: str, lock_timeout: str | None = None, concurrent: bool = False
+    ) -> None:
         """Send a statement as `short` does a step."""
         self.short(
             lambda: session.execute(self.connection, sql, failed=f"{what} failed", remedy=remedy),
-            what=what, lock_timeout=lock_timeout,
+            what=what, lock_timeout=lock_timeout, concurrent=concurrent,
         )  # fmt: skip
 
 

@@ -28,6 +28,8 @@ def write(context: MigrationContext, target: Target, statements: Iterator[str]) 
     if any("\\" in statement.removesuffix(_PSQL) for statement in written):
         # An older revision, or one written manually, may hold a plain string that means something else where it is off.
         session = {"standard_conforming_strings": "on"} | session
+    if parse_create(target.sql) is not None:
+        session = {"default_tablespace": ""} | session
     lines = [render_text("online/set", name=name, value=value) for name, value in session.items()]
     lines += [*written, *(render_text("online/reset", name=name) for name in session)]
     with context.autocommit_block():

@@ -15,7 +15,8 @@ from analyzer.migrate.deploy.catalog import State, read_state, read_table, refus
 from analyzer.migrate.deploy.create_index import is_concurrent, is_concurrent_drop, parse_create
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.options import read_options
-from analyzer.migrate.deploy.partitions import ensure_partitioned, is_built_by_partition
+from analyzer.migrate.deploy.partitions import ensure_partitioned
+from analyzer.migrate.deploy.serving import await_serving
 from analyzer.migrate.deploy.session import LOG, execute, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import mark, temporary_name
@@ -64,9 +65,10 @@ def side_by_side(context: MigrationContext) -> Generator[None]:
 
 
 def _build(deploy: Deploy, target: Target) -> None:
+    table = read_table(deploy.connection, target)
     if make(deploy, target):
         set_attributes(deploy, target)
-    sweep(deploy, target)
+    sweep(deploy, target, table)
 
 
 def replace_index(context: MigrationContext, target: Target) -> None:
@@ -80,7 +82,7 @@ def replace_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, offline.replacement(target, beside))
         return
     with deploying(context, target) as deploy:
-        state = settled(deploy, target)
+        table, state = read_table(deploy.connection, target), settled(deploy, target)
         different = state is not None and (state.valid or state.partitioned)
         if state is None or not different or same(deploy.connection, target, state):
             if make(deploy, target):
@@ -90,7 +92,7 @@ def replace_index(context: MigrationContext, target: Target) -> None:
             make_room(deploy, target, beside)
             if make(deploy, beside, comment=mark(target.schema, target.name, "new")):
                 _swap(deploy, target, beside)
-        sweep(deploy, target)
+        sweep(deploy, target, table)
 
 
 def drop_index(context: MigrationContext, target: Target) -> None:
@@ -102,7 +104,7 @@ def drop_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, offline.drop(target.sql))
         return
     with deploying(context, target) as deploy:
-        state = settled(deploy, target)
+        table, state = read_table(deploy.connection, target), settled(deploy, target)
         if state is None:
             LOG.info("%s is gone already", target.qualified_name)
         else:
@@ -110,9 +112,12 @@ def drop_index(context: MigrationContext, target: Target) -> None:
             sql = target.sql
             if is_concurrent_drop(sql) and state.partitioned:
                 sql = render_text("index/drop_index", schema=target.schema, name=target.name, concurrently=False)
-            what = f"dropping {target.qualified_name}"
-            deploy.short_sql(sql, what=what, remedy=_FINISH, lock_timeout=target.lock_timeout)
-        sweep(deploy, target)
+            deploy.short_sql(
+                sql,
+                what=f"dropping {target.qualified_name}", remedy=_FINISH,
+                lock_timeout=target.lock_timeout, concurrent=is_concurrent_drop(sql),
+            )  # fmt: skip
+        sweep(deploy, target, table)
 
 
 def rename_index(context: MigrationContext, target: Target, new_name: str) -> None:
@@ -167,10 +172,10 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, iter((target.sql, *target.attributes)))
         return
     with deploying(context, target) as deploy:
-        state = settled(deploy, target, constraints=True)
+        table, state = read_table(deploy.connection, target), settled(deploy, target, constraints=True)
         if state is None:
             raise DeployError(f"there is no index {target.qualified_name}; write the revision again")
-        sweep(deploy, target)
+        sweep(deploy, target, table)
         remedy = (
             f"{target.qualified_name} is as it was; run alembic again, it drops what this attempt left and repeats it"
         )
@@ -178,19 +183,26 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         after = read_state(deploy.connection, target)
         if after is None or not (after.valid or state.partitioned):
             raise DeployError(f"{target.qualified_name} is not valid after the rebuild; {_AGAIN}")
+        await_serving(deploy, target)
         set_attributes(deploy, target)
-        sweep(deploy, target)
+        sweep(deploy, target, table)
 
 
 def make(deploy: Deploy, target: Target, *, comment: str | None = None) -> bool:
-    """Make an index exist, whatever its table is, and give a new one a comment; False when that is postponed."""
+    """Make an index exist that queries use, whatever its table is, and give a new one a comment.
+
+    False when that is postponed.
+    """
     table = read_table(deploy.connection, target)
-    if table is not None and is_built_by_partition(deploy, target, table):
-        return ensure_partitioned(deploy, target, table, comment=comment)
-    made = ensure(deploy, target)
-    if made and comment is not None:
-        sql = render_text("index/comment", schema=target.schema, name=target.name, comment=comment)
-        deploy.short_sql(sql, what=f"marking {target.qualified_name}", remedy=_AGAIN)
+    if table is not None and table.kind == "p":
+        made = ensure_partitioned(deploy, target, table, comment=comment)
+    else:
+        made = ensure(deploy, target)
+        if made and comment is not None:
+            sql = render_text("index/comment", schema=target.schema, name=target.name, comment=comment)
+            deploy.short_sql(sql, what=f"marking {target.qualified_name}", remedy=_AGAIN)
+    if made:
+        await_serving(deploy, target)
     return made
 
 
@@ -217,7 +229,7 @@ def make_room(deploy: Deploy, target: Target, beside: Target) -> None:
                 f"{state.qualified_name} blocks the replacement of {target.qualified_name}; it is valid and was not "
                 f"marked by twindex; if it is unused, run {drop_sql}"
             )
-        drop(deploy, target, state)
+        drop(deploy, state)
 
 
 def _goes_on(deploy: Deploy, beside: Target, state: State) -> bool:

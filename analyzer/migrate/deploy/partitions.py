@@ -69,13 +69,6 @@ def ensure_partitioned(deploy: Deploy, target: Target, table: Table, *, comment:
     return True
 
 
-def is_built_by_partition(deploy: Deploy, target: Target, table: Table) -> bool:
-    """Say whether the index is to be built partition by partition, not by one plain statement."""
-    create = parse_create(target.sql)
-    literal_parts = create is not None and (create.only or create.concurrently)
-    return table.kind == "p" and (literal_parts or table.size_bytes > deploy.options.plain_build)
-
-
 def _create_parent(deploy: Deploy, target: Target, comment: str | None) -> None:
     what = f"creating {target.qualified_name}"
     sql = render_like(target, concurrently=False, only=True)

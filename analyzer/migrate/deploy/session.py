@@ -135,9 +135,11 @@ def settings(connection: Connection, wanted: Mapping[str, str]) -> Generator[Non
 def unhurried(wanted: Mapping[str, str]) -> dict[str, str]:
     """Add to settings that no other timeout cuts a step short, or ends the session that waits beside it.
 
-    And that a backslash in a literal is one: an expression was looked at, and found to be one, that way.
+    And that a backslash in a literal is one: an expression was looked at, and found to be one, that way. And that what
+    names no tablespace is in the database's own.
     """
-    return dict.fromkeys(_TIMEOUTS, "0") | {"standard_conforming_strings": "on"} | dict(wanted)
+    fixed = {"standard_conforming_strings": "on", "default_tablespace": ""}
+    return dict.fromkeys(_TIMEOUTS, "0") | fixed | dict(wanted)
 
 
 def milliseconds(connection: Connection, name: str) -> int:

@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 
 from analyzer.migrate.deploy import offline
 from analyzer.migrate.deploy.build import conflict, drop, settled, sweep
-from analyzer.migrate.deploy.catalog import State, refuse_needed, refuse_undeclarable, same
+from analyzer.migrate.deploy.catalog import State, read_table, refuse_needed, refuse_undeclarable, same
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.online import exchange, make, make_room, set_attributes, under_name
 from analyzer.migrate.deploy.session import LOG
@@ -32,14 +32,14 @@ def build_unique_constraint(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, itertools.chain(offline.build(target), _then(target)))
         return
     with deploying(context, target) as deploy:
-        state = _settled(deploy, target)
+        table, state = read_table(deploy.connection, target), _settled(deploy, target)
         if state is None or state.constraint_timing is None:
             make(deploy, target)
             _add(deploy, target)
         elif not _as_wanted(deploy, target, state):
             raise conflict(target, state)
         set_attributes(deploy, target)
-        sweep(deploy, target)
+        sweep(deploy, target, table)
 
 
 def replace_unique_constraint(context: MigrationContext, target: Target) -> None:
@@ -57,7 +57,7 @@ def replace_unique_constraint(context: MigrationContext, target: Target) -> None
         offline.write(context, target, itertools.chain(offline.build(beside), (swap,)))
         return
     with deploying(context, target) as deploy:
-        state = _settled(deploy, target)
+        table, state = read_table(deploy.connection, target), _settled(deploy, target)
         if state is None or not state.valid or _takes_over(deploy, target, state):
             make(deploy, target)
             _add(deploy, target)
@@ -70,7 +70,7 @@ def replace_unique_constraint(context: MigrationContext, target: Target) -> None
             make_room(deploy, target, beside)
             make(deploy, beside, comment=mark(target.schema, target.name, "new"))
             exchange(deploy, target, tuple(_exchange(target, beside)))
-        sweep(deploy, target)
+        sweep(deploy, target, table)
 
 
 def drop_unique_constraint(context: MigrationContext, target: Target) -> None:
@@ -82,17 +82,17 @@ def drop_unique_constraint(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, iter((target.sql,)))
         return
     with deploying(context, target) as deploy:
-        state = _settled(deploy, target)
+        table, state = read_table(deploy.connection, target), _settled(deploy, target)
         if state is None:
             LOG.info("%s is gone already", target.qualified_name)
         else:
             refuse_needed(target, state, replaces=False)
             if state.constraint_timing is None:
-                drop(deploy, target, state)
+                drop(deploy, state)
             else:
                 what = f"dropping {target.qualified_name}"
                 deploy.short_sql(target.sql, what=what, remedy=_AGAIN, lock_timeout=target.lock_timeout)
-        sweep(deploy, target)
+        sweep(deploy, target, table)
 
 
 def _settled(deploy: Deploy, target: Target) -> State | None:

@@ -2,7 +2,7 @@
 
 import argparse
 import configparser
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,8 @@ from analyzer.migrate.operations import (
 )
 from analyzer.migrate.plan.across_schemas import merged
 from analyzer.migrate.plan.revision_ids import following
-from analyzer.migrate.plan.statistics_steps import StatisticsSteps, plan_statistics, then_analyze
-from analyzer.migrate.plan.steps import Action, Step, plan_index
+from analyzer.migrate.plan.statistics_steps import plan_statistics
+from analyzer.migrate.plan.steps import Action, Step, plan_analyze, plan_index
 from analyzer.objects.definition import Definition, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
@@ -124,27 +124,37 @@ def operations_of(
     patterns: Mapping[QualifiedName, Schemas] = _NO_PATTERNS,
     refused: Collection[HazardCode] = (),
 ) -> tuple[MigrateOperation, ...]:
-    """Return the operations that make the changes: those of indexes, then those of statistics, by table.
+    """Return the operations that make the changes: those of indexes, then those of statistics, then ANALYZE by table.
 
-    So the ANALYZE that ends the latter fills the statistics of new indexes on expressions as well.
+    ANALYZE fills what is new in each direction: extended statistics, and the statistics of indexes on expressions.
     Raises HazardError when a step has a hazard that is refused.
     """
+    ordered = _ordered(found)
     planned = [
-        (_index_step(change, change.definition, deparse, partitioned),)
-        for change in _ordered(found)
+        _index_step(change, change.definition, deparse, partitioned)
+        for change in ordered
         if isinstance(change.definition, IndexDef)
     ]
-    indexes = tuple(step for (step,) in merged(planned, patterns))
-    by_table: dict[tuple[str, str], list[Change]] = {}
-    for change in _ordered(found):
-        if isinstance(change.definition, StatisticsDef):
-            by_table.setdefault((change.definition.schema, change.definition.table), []).append(change)
-    of_tables = merged([plan_statistics(each, deparse) for each in by_table.values()], patterns)
-    statistics = tuple(then_analyze(steps) for steps in of_tables)
-    actions = [(step, step.forward) for each in (indexes, *(plan.steps for plan in statistics)) for step in each]
-    actions += [(plan.steps[0], plan.analyze) for plan in statistics if plan.analyze is not None]
+    planned += [
+        plan_statistics(change, change.definition, deparse)
+        for change in ordered
+        if isinstance(change.definition, StatisticsDef)
+    ]
+    steps = merged(planned, patterns)
+    forward = _analyses((step, step.forward) for step in steps)
+    back = _analyses((step, step.reverse) for step in steps)
+    actions = [*((step, step.forward) for step in steps), *((each, each.forward) for each in forward)]
     refuse_hazards(((_described(step, action), action.hazards) for step, action in actions), refused)
-    return (*map(operation, indexes), *map(_of_statistics, statistics))
+    first = [TableOperations((), [operation(step) for step in back])] if back else []
+    last = [TableOperations([operation(step) for step in forward], ())] if forward else []
+    return (*first, *map(operation, steps), *last)
+
+
+def _analyses(actions: Iterable[tuple[Step, Action]]) -> tuple[Step, ...]:
+    """Plan the ANALYZE of each table that an action of one direction leaves statistics to be filled of."""
+    tables = {(step.schemas, step.schema, step.table): step for step, action in actions if action.needs_analyze}
+    planned = ((step, plan_analyze(step.schema, step.table)) for step in tables.values())
+    return tuple(replace(step, forward=each, reverse=each) for step, each in planned)
 
 
 def _described(step: Step, action: Action) -> str:
@@ -170,17 +180,6 @@ def _index_step(
 def _of_constraint(change: Change) -> bool:
     before = change.current.unique_constraint if isinstance(change.current, Index) else None
     return change.timing is not None or before is not None
-
-
-def _of_statistics(plan: StatisticsSteps) -> TableOperations:
-    forward = [operation(step) for step in plan.steps]
-    back = [operation(replace(step, forward=step.reverse, reverse=step.forward)) for step in plan.steps]
-    back.reverse()
-    first = plan.steps[0]
-    for operations, action in ((forward, plan.analyze), (back, plan.analyze_reversed)):
-        if action is not None:
-            operations.append(_operation(first, action))
-    return TableOperations(forward, back)
 
 
 def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:

@@ -45,6 +45,12 @@ _CONSTRAINT_HAZARDS = (
 _SHORT_HAZARDS = (
     Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the index for a moment; blocks no reads or writes"),
 )
+_ANALYZE_HAZARDS = (
+    Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the table; blocks no reads or writes"),
+    Hazard(
+        HazardCode.ANALYZE, "reads a sample of 300 rows times the largest statistics target; of every partition too"
+    ),
+)
 _RENAME_HAZARDS = (
     *_SHORT_HAZARDS,
     Hazard(HazardCode.INDEX_RENAMED, "hints and monitoring that name the index need the new name"),
@@ -73,6 +79,8 @@ class Action:
     constraint: str | None = None
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
+    #: Whether it leaves statistics that ANALYZE of the table has to fill.
+    needs_analyze: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +147,17 @@ def plan_index(change: Change, index: IndexDef, *, definition: str | None = None
             return _step(wanted, _build(wanted, before, settings, partitioned=partitioned), back)
 
 
+def plan_analyze(schema: str, table: str) -> Action:
+    """Plan the ANALYZE of a table: of a partitioned one it fills the statistics of each partition's indexes."""
+    return Action(
+        verb="analyze_table",
+        name=table,
+        sql=render_text("statistics/analyze", schema=schema, table=table),
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_ANALYZE_HAZARDS,
+    )
+
+
 def create_sql(index: IndexDef, *, partitioned: bool) -> str:
     """Write the statement of a build: concurrent, or ON ONLY a partitioned table, whose index others complete."""
     if not partitioned:
@@ -164,6 +183,7 @@ def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str],
         attributes=tuple(_attributes(side, side.index.name)),
         constraint=side.constraint,
         settings=settings,
+        needs_analyze=any(key.expression is not None for key in side.index.keys),
     )
 
 
@@ -206,6 +226,7 @@ def _rename(before: _Side, after: _Side) -> Action:
         lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
         hazards=_RENAME_HAZARDS,
         attributes=tuple(_attributes(after, new.name, before)),
+        needs_analyze=after.statistics != before.statistics,
     )
 
 
@@ -217,6 +238,7 @@ def _alter(before: _Side, after: _Side) -> Action:
         lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
         hazards=_SHORT_HAZARDS,
         attributes=tuple(_attributes(after, after.index.name, before)),
+        needs_analyze=after.statistics != before.statistics,
     )
 
 
@@ -253,3 +275,8 @@ def _build_hazards(index: IndexDef, *, replaces: bool, partitioned: bool) -> Ite
         yield Hazard(HazardCode.UNIQUE, "fails on duplicates and leaves an INVALID index")
     if replaces:
         yield Hazard(HazardCode.INDEX_REPLACED, "both indexes need space until the swap")
+    if replaces and index.unique:
+        yield Hazard(
+            HazardCode.ON_CONFLICT,
+            "INSERT … ON CONFLICT may fail with a duplicate key or a deadlock while two unique indexes are maintained",
+        )

@@ -82,7 +82,7 @@ def drift(snapshot: Snapshot, twin: Twin, directory: Path) -> Iterator[str]:
     """Yield what check finds after pull."""
     pulled = pull(snapshot, directory)
     if pulled.files:
-        found = find_drift(load_specs(directory), snapshot, twin.canonical, gaps=lambda: twin.not_examined)
+        found = find_drift(load_specs(directory), snapshot, twin.canonical)
         for finding in found.findings:
             yield f"check: {finding.code} {finding.object}: {finding.message}"
 
