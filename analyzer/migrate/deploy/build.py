@@ -9,9 +9,10 @@ from analyzer.migrate.deploy.backends import read_backends
 from analyzer.migrate.deploy.catalog import State, Table, read_indexes, read_state, read_table, refuse_foreign, same
 from analyzer.migrate.deploy.create_index import parse_create
 from analyzer.migrate.deploy.deployment import Deploy
+from analyzer.migrate.deploy.driver import sqlstate
 from analyzer.migrate.deploy.next_action import Action, decide
 from analyzer.migrate.deploy.retry import poll
-from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings, sqlstate
+from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, marks, temporary_name
 from analyzer.postgres.access_methods import SLOW_BUILDS
@@ -43,8 +44,9 @@ def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> Sta
     told: set[int] = set()
     limit = milliseconds(deploy.connection, "lock_timeout")
     found = poll(
-        ask, done=lambda state: state is None or state.busy_pid is None, seconds=limit / 1000 if limit else None
-    )
+        deploy.connection, ask, done=lambda state: state is None or state.busy_pid is None,
+        seconds=limit / 1000 if limit else None,
+    )  # fmt: skip
     if found is not None and found.busy_pid is not None:
         raise DeployError(
             f"{target.qualified_name} is being built by the backend with {_who(deploy, found)}; wait for it, or end it "

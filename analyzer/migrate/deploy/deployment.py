@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from analyzer.migrate.deploy import session
 from analyzer.migrate.deploy.catalog import State, read_state
 from analyzer.migrate.deploy.deploy_lock import give_up, take_for_revision
+from analyzer.migrate.deploy.driver import INTERRUPTS, DriverError, on_another_connection
 from analyzer.migrate.deploy.options import Options, read_options
 from analyzer.migrate.deploy.pooler import refuse_pooler
 from analyzer.migrate.deploy.retry import until_locked
 from analyzer.migrate.deploy.session import LOG
 from analyzer.migrate.deploy.target import INTERRUPTED, DeployError, Target
-from analyzer.migrate.deploy.watch import Watcher, another_connection
+from analyzer.migrate.deploy.watch import Watcher
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Deploy:
         """Do a step that waits for locks a short while, watched and tried again until it gets them."""
         wanted = {"lock_timeout": lock_timeout or self.options.lock_timeout}
         with self.watcher.watching(self.pid, what), session.settings(self.connection, wanted):
-            until_locked(self.options, step, what=what)
+            until_locked(self.connection, self.options, step, what=what)
 
     def short_sql(self, sql: str, *, what: str, remedy: str, lock_timeout: str | None = None) -> None:
         """Send a statement as `short` does a step."""
@@ -75,7 +75,7 @@ def deploying(context: MigrationContext, target: Target, condition: Condition | 
     except DeployError:
         raise
     except BaseException as error:
-        if isinstance(failure, KeyboardInterrupt):
+        if isinstance(failure, INTERRUPTS):
             _tell_interrupted(source, target, condition or _condition_of_index)
             raise SystemExit(INTERRUPTED) from None
         # A lost connection trips Alembic on the way out as well; what matters is why it was lost.
@@ -105,11 +105,9 @@ def _step(context: MigrationContext, target: Target, options: Options) -> Genera
 
 def _meaning(error: BaseException, target: Target) -> BaseException:
     """Say in one line what a lost connection means for the step."""
-    if not isinstance(error, DBAPIError):
+    if not isinstance(error, DriverError):
         return error
-    failure = DeployError(
-        f"the step of {target.qualified_name} failed: {session.reason(error)}; run alembic again to continue"
-    )
+    failure = DeployError(f"the step of {target.qualified_name} failed: {error}; run alembic again to continue")
     failure.__cause__ = error
     return failure
 
@@ -118,8 +116,8 @@ def _tell_interrupted(source: Engine | None, target: Target, condition: Conditio
     """Say from a new connection in which state the object is; the interrupted one is closed."""
     found = "its state could not be read"
     if source is not None:
-        with contextlib.suppress(SQLAlchemyError), another_connection(source) as connection:
-            found = condition(connection, target)
+        with contextlib.suppress(DriverError, OSError):
+            found = on_another_connection(source, lambda connection: condition(connection, target))
     LOG.warning("interrupted at %s: %s; run alembic again to continue", target.qualified_name, found)
 
 

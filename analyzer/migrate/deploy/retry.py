@@ -5,13 +5,16 @@ again. A concurrent build is never tried again by itself: its failure leaves an 
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import tenacity
+from sqlalchemy.engine import Connection
 from tenacity import RetryCallState, Retrying
 
+from analyzer.migrate.deploy.driver import pause, sqlstate
 from analyzer.migrate.deploy.options import Options
-from analyzer.migrate.deploy.session import LOG, sqlstate
+from analyzer.migrate.deploy.session import LOG
 
 #: lock_not_available and deadlock_detected: the step left nothing behind.
 _AGAIN = frozenset({"55P03", "40P01"})
@@ -21,7 +24,7 @@ _POLL_SECONDS = 0.25
 Answer = TypeVar("Answer")
 
 
-def until_locked(options: Options, step: Callable[[], None], *, what: str) -> None:
+def until_locked(connection: Connection, options: Options, step: Callable[[], None], *, what: str) -> None:
     """Do a step that may be repeated until it gets its locks, with growing pauses; the last failure is raised."""
 
     def tell(state: RetryCallState) -> None:
@@ -32,6 +35,7 @@ def until_locked(options: Options, step: Callable[[], None], *, what: str) -> No
         )  # fmt: skip
 
     Retrying(
+        sleep=partial(pause, connection),
         retry=tenacity.retry_if_exception(lambda error: sqlstate(error) in _AGAIN),
         stop=tenacity.stop_after_attempt(options.lock_attempts),
         wait=tenacity.wait_random_exponential(
@@ -43,13 +47,16 @@ def until_locked(options: Options, step: Callable[[], None], *, what: str) -> No
     )(step)  # fmt: skip
 
 
-def poll(ask: Callable[[], Answer], *, done: Callable[[Answer], bool], seconds: float | None) -> Answer:
+def poll(
+    connection: Connection, ask: Callable[[], Answer], *, done: Callable[[Answer], bool], seconds: float | None
+) -> Answer:
     """Ask again and again until the answer is as wanted or the time is up; return the last answer.
 
     `seconds` is None for no limit.
     """
     stop = tenacity.stop_never if seconds is None else tenacity.stop_after_delay(seconds)
     return Retrying(
+        sleep=partial(pause, connection),
         retry=tenacity.retry_if_result(lambda answer: not done(answer)),
         stop=stop,
         wait=tenacity.wait_exponential(multiplier=_POLL_SECONDS, max=2),

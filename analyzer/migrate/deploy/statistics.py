@@ -205,7 +205,7 @@ def _same(connection: Connection, target: Target, state: StatisticsState) -> boo
     existing = printed_body(state.definition)
     if target.definition is not None and printed_body(target.definition) == existing:
         return True
-    with comparing(target):
+    with comparing(connection, target):
         return printed_body(_printed_on_copy(connection, target)) == existing
 
 
