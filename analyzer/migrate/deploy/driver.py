@@ -105,6 +105,24 @@ def plain(connection: Connection, sql: str) -> None:
         connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
+def patient(connection: Connection, sql: str) -> None:
+    """Send a statement as `plain` does, so that Ctrl-C cancels it while the server works on it.
+
+    Not every driver notices a signal before the server answers: the main thread does while another one waits.
+    """
+    if connection.dialect.is_async:
+        plain(connection, sql)
+        return
+    own: Any = connection.connection.driver_connection
+    with ThreadPoolExecutor(1, thread_name_prefix="twindex statement") as pool:
+        sent = pool.submit(plain, connection, sql)
+        try:
+            sent.result()
+        except KeyboardInterrupt:
+            own.cancel()
+            raise
+
+
 def _written(connection: Connection, query: str, bind: Mapping[str, object]) -> tuple[str, Any]:
     """Write a query and its values as the driver takes them."""
     match connection.dialect.paramstyle:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from analyzer.console import logger
-from analyzer.migrate.deploy.driver import DriverError, commits_by_itself, driver_errors, plain, read
+from analyzer.migrate.deploy.driver import DriverError, commits_by_itself, driver_errors, patient, plain, read
 from analyzer.migrate.deploy.target import DeployError
 from analyzer.sql import render_text
 
@@ -89,7 +89,7 @@ def _read(connection: Connection, template: str, bind: Mapping[str, object]) -> 
 def execute(connection: Connection, sql: str, *, failed: str, remedy: str) -> None:
     """Send a statement; raises DeployError that says what failed, why, and what to do."""
     try:
-        plain(connection, sql)
+        patient(connection, sql)
     except DriverError as error:
         raise DeployError(f"{failed}: {error}; {remedy}") from error
 
