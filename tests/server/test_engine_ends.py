@@ -59,9 +59,8 @@ def finished(project: SpecProject) -> bool:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 @pytest.mark.parametrize("kind", DRIVERS)
-@pytest.mark.parametrize("guarded", [True, False], ids=["one_deploy", "no lock"])
-def test_an_interrupt_cancels_what_is_built(project: SpecProject, kind: str, jobs: int, guarded: bool) -> None:
-    written(project, kind, guarded=guarded)
+def test_an_interrupt_cancels_what_is_built(project: SpecProject, kind: str, jobs: int) -> None:
+    written(project, kind, guarded=jobs == 1)
     with building(project, jobs) as (process, _):
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
@@ -86,6 +85,6 @@ def test_an_administrator_ends_it_in_one_line(project: SpecProject, kind: str, j
         last = output.strip().splitlines()[-1]
         assert last.startswith("FAILED: "), output
         assert "run alembic" in last
-        if "asyncpg" not in kind or "cancel" in function:
-            assert ("due to user request" if "cancel" in function else "administrator command") in last
+        said = ("user request",) if "cancel" in function else ("administrator command", "server closed the connection")
+        assert any(each in last for each in said)
     assert finished(project)

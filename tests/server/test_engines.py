@@ -31,6 +31,14 @@ def role(server: str) -> Generator[None]:
         connection.execute("DROP ROLE deployer")
 
 
+#: Half of them hold the lock around all of a run; `make check-slow` has the other half.
+CASES = [
+    pytest.param(guarded, kind, marks=() if guarded == (number % 2 == 0) else pytest.mark.slow)
+    for number, kind in enumerate(KINDS)
+    for guarded in (True, False)
+]
+
+
 def upgrade(project: SpecProject, **options: str) -> None:
     config = Config(project.ini, cmd_opts=Namespace(x=[f"twindex_{name}={value}" for name, value in options.items()]))
     command.upgrade(config, "head")
@@ -59,8 +67,7 @@ def blocked(project: SpecProject, log: pytest.LogCaptureFixture, awaited: str) -
     assert awaited in log.text
 
 
-@pytest.mark.parametrize("guarded", [True, False], ids=["one_deploy", "no lock"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("guarded", "kind"), CASES)
 def test_every_engine_deploys_and_fails_in_one_line(
     project: SpecProject,
     kind: str,

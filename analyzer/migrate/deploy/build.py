@@ -22,8 +22,9 @@ AGAIN = "run alembic upgrade again: it drops the INVALID index and rebuilds it"
 _FINISH = "an interrupted drop leaves the index INVALID, run alembic again to finish it"
 #: A build that is plain though it need not be waits only so long for writers, who wait behind it.
 _PLAIN_LOCK_TIMEOUT = "1s"
-#: lock_not_available, query_canceled and deadlock_detected leave nothing behind of a plain build.
-_BETTER_CONCURRENTLY = frozenset({"55P03", "57014", "40P01"})
+#: lock_not_available and deadlock_detected leave nothing behind of a plain build; query_canceled does not either.
+_BETTER_CONCURRENTLY = frozenset({"55P03", "40P01"})
+_CANCELED = "57014"
 
 
 def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> State | None:
@@ -175,15 +176,19 @@ def _plainly(deploy: Deploy, target: Target, table: Table) -> bool:
     limits = {"lock_timeout": _PLAIN_LOCK_TIMEOUT, "statement_timeout": deploy.options.lock_timeout}
     LOG.info("%s holds %d kB: a plain build", target.qualified_table, table.size_bytes // 1024)
     what = f"building {target.qualified_name}"
-    try:
-        with settings(deploy.connection, limits), deploy.watcher.watching(deploy.pid, what):
+    with settings(deploy.connection, limits), deploy.watcher.watching(deploy.pid, what):
+        limit, began = milliseconds(deploy.connection, "statement_timeout"), time.monotonic()
+        try:
             execute(deploy.connection, sql, failed=f"{what} failed", remedy="run alembic upgrade again")
-    except DeployError as error:
-        if sqlstate(error) not in _BETTER_CONCURRENTLY:
-            raise
-        LOG.info("%s: writers would have waited too long; building concurrently", target.qualified_name)
-        return False
-    return True
+        except DeployError as error:
+            # Before the timeout, somebody has canceled it; the message that says so is in the server's language.
+            timed_out = sqlstate(error) == _CANCELED and (time.monotonic() - began) * 1000 >= limit
+            if not timed_out and sqlstate(error) not in _BETTER_CONCURRENTLY:
+                raise
+        else:
+            return True
+    LOG.info("%s: writers would have waited too long; building concurrently", target.qualified_name)
+    return False
 
 
 def with_concurrently(target: Target) -> Target:

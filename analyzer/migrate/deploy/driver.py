@@ -201,7 +201,7 @@ def pause(connection: Connection, seconds: float) -> None:
 def await_all(connection: Connection, futures: Sequence[Future[Any]]) -> None:
     """Wait for futures as `pause` does."""
     if connection.dialect.is_async:
-        _await(connection, asyncio.wait([asyncio.wrap_future(future) for future in futures]))
+        _await(connection, asyncio.to_thread(wait, futures))
     else:
         wait(futures)
 
