@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,7 +35,7 @@ def project(tmp_path: Path, database: str) -> SpecProject:
 
 
 @contextmanager
-def building(project: SpecProject, jobs: int) -> Iterator[tuple[subprocess.Popen[str], list[int]]]:
+def building(project: SpecProject, jobs: int) -> Generator[tuple[subprocess.Popen[str], list[int]]]:
     """Begin a deploy whose builds wait for a writer; yield its process and the backends that build."""
     with connect(project.url) as writer, connect(project.url, autocommit=True) as other:
         writer.execute("UPDATE t SET s = 'w' WHERE id = 1")
