@@ -139,6 +139,7 @@ def _enter_autocommit(context: MigrationContext, stack: contextlib.ExitStack) ->
         stack.enter_context(context.autocommit_block())
     except AssertionError as error:
         raise DeployError(
-            "an index cannot be built inside a transaction that Alembic did not begin; in env.py, run no "
-            "statement on the connection before context.configure(), and use engine.connect() instead of begin()"
+            "an index cannot be built inside a transaction that Alembic did not begin; in env.py, call "
+            "connection.commit() after statements that run before context.configure(), such as SET, and use "
+            "engine.connect() instead of begin()"
         ) from error

@@ -125,8 +125,8 @@ def _check_connection(context: AutogenContext) -> None:
     if getattr(context.migration_context, "_in_external_transaction", False):
         LOG.warning(
             "the connection was in a transaction before context.configure(), in which no index can be built "
-            "concurrently: alembic upgrade will refuse; in env.py, run no statement before configure() and use "
-            "engine.connect() instead of begin()"
+            "concurrently: alembic upgrade will refuse; in env.py, call connection.commit() after statements that run "
+            "before configure(), such as SET, and use engine.connect() instead of begin()"
         )
 
 
