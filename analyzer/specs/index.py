@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.access_methods import MethodName
 from analyzer.postgres.pgvector import advised_lists
-from analyzer.specs.fields import Expression, Name, ObjectSpec, Parameter, State, Strict, Text, shown
+from analyzer.specs.fields import Expression, Name, ObjectSpec, Parameter, State, Strict, Text, WrittenAs, shown
 from analyzer.sql import conforming
 
 
@@ -58,7 +58,7 @@ def _key(value: object) -> object:
     return {"column": value} if isinstance(value, str) else value
 
 
-KeyItem = Annotated[KeySpec, BeforeValidator(_key, json_schema_input_type=str | KeySpec)]
+KeyItem = Annotated[KeySpec, BeforeValidator(_key), WrittenAs("string")]
 
 
 class Build(Strict):
