@@ -7,6 +7,7 @@ import itertools
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from alembic.autogenerate.api import AutogenContext
@@ -20,6 +21,7 @@ from alembic.runtime.migration import MigrationContext
 from analyzer.migrate.deploy import online, statistics, unique_constraints
 from analyzer.migrate.deploy.create_index import parse_create
 from analyzer.migrate.deploy.each_schema import in_each_schema
+from analyzer.migrate.deploy.options import read_options
 from analyzer.migrate.revision_text import INDENT, call, mapping, sequence, sql_text, text, unwrapped
 from analyzer.postgres.schema_patterns import OWN, Schemas
 from analyzer.sql import render_text
@@ -35,6 +37,8 @@ class ObjectOperation(MigrateOperation):
 
     verb: ClassVar[str]
     execute: ClassVar[Execute]
+    #: Whether its lock_timeout is the long one of a concurrent build, which `twindex_lock_timeout` is not about.
+    builds: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, verb: str = "", execute: Execute | None = None) -> None:
         """Register the operation, what it does and how it is written, with Alembic."""
@@ -137,6 +141,9 @@ class ObjectOperation(MigrateOperation):
 
 def _execute(operations: Operations, operation: ObjectOperation) -> None:
     context, target, execute = operations.get_context(), operation.target, type(operation).execute
+    options = read_options(context)
+    if not operation.builds and "lock_timeout" in options.model_fields_set:
+        target = replace(target, lock_timeout=options.lock_timeout)
     if operation.each is None:
         execute(context, target)
     else:
@@ -164,6 +171,8 @@ class IndexOperation(ObjectOperation):
 class BuildIndexOp(IndexOperation, verb="build_index", execute=online.build_index):
     """Build an index concurrently; skip it when it is there, rebuild it when it is INVALID."""
 
+    builds = True
+
     def reverse(self) -> MigrateOperation:
         """Return the drop of this index."""
         create = parse_create(self.target.sql)
@@ -181,6 +190,8 @@ class BuildIndexOp(IndexOperation, verb="build_index", execute=online.build_inde
 class ReplaceIndexOp(IndexOperation, verb="replace_index", execute=online.replace_index):
     """Exchange an index's definition: build beside it, swap the names, drop the old one."""
 
+    builds = True
+
 
 class DropIndexOnlineOp(IndexOperation, verb="drop_index_online", execute=online.drop_index):
     """Drop an index concurrently; nothing to do when it is gone."""
@@ -191,11 +202,15 @@ class BuildUniqueConstraintOp(
 ):
     """Build a unique index concurrently and make it a constraint's: `constraint`; may be repeated."""
 
+    builds = True
+
 
 class ReplaceUniqueConstraintOp(
     IndexOperation, verb="replace_unique_constraint", execute=unique_constraints.replace_unique_constraint
 ):
     """Exchange a unique constraint or index: build beside it, then drop the old one and take over its name."""
+
+    builds = True
 
 
 class DropUniqueConstraintOp(
@@ -235,6 +250,8 @@ class AlterIndexOp(IndexOperation, verb="alter_index", execute=online.alter_inde
 
 class ReindexIndexOp(IndexOperation, verb="reindex_index", execute=online.reindex_index):
     """Rebuild an index concurrently; its definition stays."""
+
+    builds = True
 
     @classmethod
     def defaults(cls, name: str, facts: dict[str, Any]) -> dict[str, Any]:

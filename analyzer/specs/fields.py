@@ -5,7 +5,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName, fits, unquote
 from analyzer.postgres.schema_patterns import PATTERN, Schemas, is_pattern
@@ -86,9 +87,20 @@ def none_is_empty(value: object) -> object:
     return () if value is None else value
 
 
+class WrittenAs:
+    """Types of JSON that a field may be written as besides its own; pydantic 2.6 knows no json_schema_input_type."""
+
+    def __init__(self, *types: str) -> None:
+        self._written = [{"type": each} for each in types]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        own = handler(schema)
+        return {"anyOf": self._written if own in self._written else [*self._written, own]}
+
+
 Name = Annotated[str, Field(min_length=1), AfterValidator(_fits)]
 #: A storage parameter: YAML's number or boolean, or a word.
-Parameter = Annotated[str, BeforeValidator(_scalar_text, json_schema_input_type=str | int | float | bool)]
+Parameter = Annotated[str, BeforeValidator(_scalar_text), WrittenAs("string", "integer", "number", "boolean")]
 Text = Annotated[str, Field(min_length=1)]
 #: SQL that a server reads alike whatever its standard_conforming_strings.
 Expression = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS), AfterValidator(_conforms)]

@@ -12,7 +12,7 @@ from analyzer.objects.index import IndexDef, Key, Timing
 from analyzer.postgres.access_methods import MethodName
 from analyzer.postgres.pgvector import advised_lists
 from analyzer.postgres.schema_patterns import specialized
-from analyzer.specs.fields import Expression, Name, ObjectSpec, Parameter, State, Strict, Text, shown
+from analyzer.specs.fields import Expression, Name, ObjectSpec, Parameter, State, Strict, Text, WrittenAs, shown
 from analyzer.sql import conforming
 
 _TIMINGS: Mapping[bool, Timing] = {False: "not deferrable", True: "deferrable"}
@@ -61,7 +61,7 @@ def _key(value: object) -> object:
     return {"column": value} if isinstance(value, str) else value
 
 
-KeyItem = Annotated[KeySpec, BeforeValidator(_key, json_schema_input_type=str | KeySpec)]
+KeyItem = Annotated[KeySpec, BeforeValidator(_key), WrittenAs("string")]
 
 
 class Build(Strict):

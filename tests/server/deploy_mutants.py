@@ -33,7 +33,7 @@ def _drop_first() -> None:
         if state is not None:
             build.drop(deploy, state)
 
-    online._make_room = drops  # pyright: ignore[reportPrivateUsage]
+    online.make_room = drops
 
 
 MUTANTS: dict[str, Callable[[], None]] = {

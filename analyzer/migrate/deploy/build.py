@@ -18,10 +18,11 @@ from analyzer.migrate.deploy.catalog import (
 )
 from analyzer.migrate.deploy.create_index import parse_create
 from analyzer.migrate.deploy.deployment import Deploy
+from analyzer.migrate.deploy.driver import sqlstate
 from analyzer.migrate.deploy.next_action import Action, decide
 from analyzer.migrate.deploy.retry import poll
 from analyzer.migrate.deploy.serving import serves_within
-from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings, sqlstate
+from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, is_replaced, mark, marks, temporary_name
 from analyzer.postgres.access_methods import SLOW_BUILDS
@@ -33,8 +34,9 @@ _FINISH = "an interrupted drop leaves the index INVALID, run alembic again to fi
 _PLAIN_LOCK_TIMEOUT = "1s"
 #: What short transactions that were running during a plain build may take to end.
 _SERVING_SECONDS = 2.0
-#: lock_not_available, query_canceled and deadlock_detected leave nothing behind of a plain build.
-_BETTER_CONCURRENTLY = frozenset({"55P03", "57014", "40P01"})
+#: lock_not_available and deadlock_detected leave nothing behind of a plain build; query_canceled does not either.
+_BETTER_CONCURRENTLY = frozenset({"55P03", "40P01"})
+_CANCELED = "57014"
 
 
 def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> State | None:
@@ -55,8 +57,9 @@ def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> Sta
     told: set[int] = set()
     limit = milliseconds(deploy.connection, "lock_timeout")
     found = poll(
-        ask, done=lambda state: state is None or state.busy_pid is None, seconds=limit / 1000 if limit else None
-    )
+        deploy.connection, ask, done=lambda state: state is None or state.busy_pid is None,
+        seconds=limit / 1000 if limit else None,
+    )  # fmt: skip
     if found is not None and found.busy_pid is not None:
         raise DeployError(
             f"{target.qualified_name} is being built by the backend with {_who(deploy, found)}; wait for it, or end it "
@@ -215,14 +218,17 @@ def _plainly(deploy: Deploy, target: Target, table: Table) -> bool:
     limits = {"lock_timeout": _PLAIN_LOCK_TIMEOUT, "statement_timeout": deploy.options.lock_timeout}
     LOG.info("%s holds %d kB: a plain build", target.qualified_table, table.size_bytes // 1024)
     what = f"building {target.qualified_name}"
-    try:
-        with settings(deploy.connection, limits), deploy.watcher.watching(deploy.pid, what):
+    with settings(deploy.connection, limits), deploy.watcher.watching(deploy.pid, what):
+        limit, began = milliseconds(deploy.connection, "statement_timeout"), time.monotonic()
+        try:
             execute(deploy.connection, sql, failed=f"{what} failed", remedy="run alembic upgrade again")
-    except DeployError as error:
-        if sqlstate(error) not in _BETTER_CONCURRENTLY:
-            raise
-        LOG.info("%s: writers would have waited too long; building concurrently", target.qualified_name)
-        return False
+        except DeployError as error:
+            # Before the timeout, somebody has canceled it; the message that says so is in the server's language.
+            timed_out = sqlstate(error) == _CANCELED and (time.monotonic() - began) * 1000 >= limit
+            if not timed_out and sqlstate(error) not in _BETTER_CONCURRENTLY:
+                raise
+            LOG.info("%s: writers would have waited too long; building concurrently", target.qualified_name)
+            return False
     built = read_state(deploy.connection, target)
     if built is None or serves_within(deploy, built, _SERVING_SECONDS):
         return True

@@ -5,10 +5,10 @@ from collections.abc import Collection, Generator
 from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from analyzer.migrate.deploy.create_index import by_value, parts_of_create, tablespace_of, unqualified
-from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
+from analyzer.migrate.deploy.driver import DriverError, ended, plain
+from analyzer.migrate.deploy.session import call, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import MARK
 from analyzer.objects.fixpoint import fixpoint
@@ -136,7 +136,7 @@ def same(connection: Connection, target: Target, state: State) -> bool:
         return True  # as the session itself prints it, where its search_path finds what is not pg_catalog's
     if parts_of_create(target.sql) is None:
         return False
-    with comparing(target):
+    with comparing(connection, target):
         wanted, existing = (_canonical(connection, target, create) for create in (target.sql, state.definition))
     return by_value(wanted) == by_value(existing)
 
@@ -179,14 +179,16 @@ def on_copy(connection: Connection, target: Target, create: str) -> Generator[No
 
 
 @contextlib.contextmanager
-def comparing(target: Target) -> Generator[None]:
+def comparing(connection: Connection, target: Target) -> Generator[None]:
     """Turn what the server says against the expected definition into a DeployError: the existing one may be another."""
     try:
         yield
-    except DBAPIError as error:
+    except DriverError as error:
+        if ended(connection, error):
+            raise
         raise DeployError(
             f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
-            f"{reason(error)}; compare them manually: {' '.join(target.sql.split())}"
+            f"{error}; compare them manually: {' '.join(target.sql.split())}"
         ) from error
 
 

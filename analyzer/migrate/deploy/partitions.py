@@ -14,8 +14,9 @@ from analyzer.migrate.deploy.build import conflict, ensure, render_like, settled
 from analyzer.migrate.deploy.catalog import State, Table, read_indexes, read_state, same
 from analyzer.migrate.deploy.create_index import parse_create, parts_of_create
 from analyzer.migrate.deploy.deployment import Deploy
+from analyzer.migrate.deploy.driver import plain
 from analyzer.migrate.deploy.next_action import Action, decide
-from analyzer.migrate.deploy.session import LOG, execute, plain, rows, transaction
+from analyzer.migrate.deploy.session import LOG, execute, rows, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import partition_names
 from analyzer.sql import ident, render_text

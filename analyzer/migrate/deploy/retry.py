@@ -6,13 +6,16 @@ again. A concurrent build is never tried again by itself: its failure leaves an 
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import tenacity
+from sqlalchemy.engine import Connection
 from tenacity import RetryCallState, Retrying
 
+from analyzer.migrate.deploy.driver import pause, sqlstate
 from analyzer.migrate.deploy.options import Options
-from analyzer.migrate.deploy.session import LOG, sqlstate
+from analyzer.migrate.deploy.session import LOG
 
 #: lock_not_available and deadlock_detected: the step left nothing behind.
 _AGAIN = frozenset({"55P03", "40P01"})
@@ -24,7 +27,9 @@ _POLL_SECONDS = 0.25
 Answer = TypeVar("Answer")
 
 
-def until_locked(options: Options, step: Callable[[], None], *, what: str, most_seconds: float) -> None:
+def until_locked(
+    connection: Connection, options: Options, step: Callable[[], None], *, what: str, most_seconds: float
+) -> None:
     """Do a step that may be repeated until it gets its locks, with growing pauses; the last failure is raised.
 
     `most_seconds` is the step's statement_timeout, 0 without one.
@@ -49,6 +54,7 @@ def until_locked(options: Options, step: Callable[[], None], *, what: str, most_
         )  # fmt: skip
 
     Retrying(
+        sleep=partial(pause, connection),
         retry=tenacity.retry_if_exception(may_repeat),
         stop=tenacity.stop_after_attempt(options.lock_attempts),
         wait=tenacity.wait_random_exponential(
@@ -60,13 +66,16 @@ def until_locked(options: Options, step: Callable[[], None], *, what: str, most_
     )(attempt)  # fmt: skip
 
 
-def poll(ask: Callable[[], Answer], *, done: Callable[[Answer], bool], seconds: float | None) -> Answer:
+def poll(
+    connection: Connection, ask: Callable[[], Answer], *, done: Callable[[Answer], bool], seconds: float | None
+) -> Answer:
     """Ask again and again until the answer is as wanted or the time is up; return the last answer.
 
     `seconds` is None for no limit.
     """
     stop = tenacity.stop_never if seconds is None else tenacity.stop_after_delay(seconds)
     return Retrying(
+        sleep=partial(pause, connection),
         retry=tenacity.retry_if_result(lambda answer: not done(answer)),
         stop=stop,
         wait=tenacity.wait_exponential(multiplier=_POLL_SECONDS, max=2),

@@ -12,7 +12,10 @@ from analyzer.migrate.deploy.target import DeployError, Target
 
 def serves_within(deploy: Deploy, state: State, seconds: float) -> bool:
     """Say whether queries use an index at once or soon."""
-    return poll(lambda: _hindrance(deploy, state), done=lambda found: found is None, seconds=seconds) is None
+    return (
+        poll(deploy.connection, lambda: _hindrance(deploy, state), done=lambda found: found is None, seconds=seconds)
+        is None
+    )
 
 
 def await_serving(deploy: Deploy, target: Target) -> None:

@@ -213,7 +213,7 @@ def _same(connection: Connection, target: Target, state: StatisticsState) -> boo
     def printed(create: str) -> str:
         return _printed_on_copy(connection, replace(target, sql=create))
 
-    with comparing(target):
+    with comparing(connection, target):
         wanted, found = (fixpoint(create, printed) for create in (target.sql, state.definition))
     return printed_body(wanted) == printed_body(found)
 

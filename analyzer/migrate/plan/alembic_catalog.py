@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from analyzer.capture.extended import as_extended
 from analyzer.capture.indexes import as_index, definition
 from analyzer.errors import InputError
 from analyzer.migrate.deploy.catalog import owner_for_copy
 from analyzer.migrate.deploy.create_index import parts_of_create, unqualified
-from analyzer.migrate.deploy.session import commits_by_itself
+from analyzer.migrate.deploy.driver import DriverError, commits_by_itself, ended, plain, read
+from analyzer.migrate.deploy.session import rollback
 from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
@@ -141,12 +141,14 @@ class Live:
         with _discarded(self._connection):
             self._row("online/write_setting", {"name": "standard_conforming_strings", "value": "on"})
             try:
-                self._plain(render_text("online/create_copy", **names))
+                plain(self._connection, render_text("online/create_copy", **names))
                 if owner is not None:
-                    self._plain(render_text("online/give_copy", copy=wanted.table, owner=owner))
-                self._plain(ddl)
-            except DBAPIError as error:
-                raise InputError(str(error.orig).strip().partition("\n")[0]) from None
+                    plain(self._connection, render_text("online/give_copy", copy=wanted.table, owner=owner))
+                plain(self._connection, ddl)
+            except DriverError as error:
+                if ended(self._connection, error):
+                    raise
+                raise InputError(str(error)) from None
             self._row("session/trust_names")
             yield
 
@@ -160,13 +162,7 @@ class Live:
         return row
 
     def _rows(self, template: str, bind: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        major = getattr(self, "_major", 0)
-        result = self._connection.exec_driver_sql(render_text(template, pg=major), dict(bind or {"none": None}))
-        return [dict(row) for row in result.mappings()]
-
-    def _plain(self, sql: str) -> None:
-        """Send a statement as it is; a per cent sign in it is no placeholder."""
-        self._connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+        return read(self._connection, render_text(template, pg=getattr(self, "_major", 0)), bind or {})
 
 
 def _relative(index: IndexDef) -> IndexDef:
@@ -190,8 +186,8 @@ def _discarded(connection: Connection) -> Generator[None]:
             yield
             savepoint.rollback()
         return
-    connection.exec_driver_sql(render_text("online/begin"))
+    plain(connection, render_text("online/begin"))
     try:
         yield
     finally:
-        connection.exec_driver_sql(render_text("online/rollback"))
+        rollback(connection)

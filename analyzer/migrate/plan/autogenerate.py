@@ -23,6 +23,7 @@ from sqlalchemy.engine import Connection
 from analyzer.config import Config, load_config
 from analyzer.console import logger
 from analyzer.errors import TwindexError
+from analyzer.migrate.deploy.driver import DriverError
 from analyzer.migrate.deploy.online import DeployError
 from analyzer.migrate.hazards import refused_codes
 from analyzer.migrate.plan.alembic_catalog import Live, tables_named
@@ -55,7 +56,7 @@ def compare_specs(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityD
             _compare(context, connection, load_specs(directory), upgrade_ops)
         except DeployError:
             raise
-        except TwindexError as error:
+        except (TwindexError, DriverError) as error:
             raise DeployError(str(error)) from error
     return PriorityDispatchResult.CONTINUE
 
@@ -99,7 +100,7 @@ def _settings(context: AutogenContext) -> Config:
 
 
 def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, upgrade_ops: UpgradeOps) -> None:
-    _check_connection(context, connection)
+    _check_connection(context)
     specs = expanded(specs, tables_named(connection, {table.name for table in specs.patterns}))
     moving = {_name(context, schema, table) for schema, table in _changing(upgrade_ops)}
     for table in sorted({(s.schema, s.table) for s in specs.specs} & moving):
@@ -128,19 +129,14 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
     keep_apart(context)
 
 
-def _check_connection(context: AutogenContext, connection: Connection) -> None:
+def _check_connection(context: AutogenContext) -> None:
     """Say early what would only fail in the deploy."""
-    if connection.dialect.paramstyle != "pyformat":
-        raise DeployError(
-            f"twindex compares through psycopg 3 or psycopg2, and env.py connects through {connection.dialect.driver}; "
-            "use a URL that begins with postgresql+psycopg://, which serves create_async_engine() too"
-        )
     # Alembic's own name for it is private, and the only one there is once its comparison has begun a transaction.
     if getattr(context.migration_context, "_in_external_transaction", False):
         LOG.warning(
             "the connection was in a transaction before context.configure(), in which no index can be built "
-            "concurrently: alembic upgrade will refuse; in env.py, run no statement before configure() and use "
-            "engine.connect() instead of begin()"
+            "concurrently: alembic upgrade will refuse; in env.py, call connection.commit() after statements that run "
+            "before configure(), such as SET, and use engine.connect() instead of begin()"
         )
 
 
