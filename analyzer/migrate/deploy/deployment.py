@@ -43,7 +43,7 @@ class Deploy:
         """Do a step that waits for locks a short while, watched and tried again until it gets them.
 
         A statement that takes several locks holds the first ones while it waits for the next, so the time is that of
-        all of them; a `concurrent` one, behind which nobody queues, may take longer.
+        all of them; a `concurrent` one, behind which no session queues, may take longer.
         """
         wanted = {"lock_timeout": lock_timeout or self.options.lock_timeout}
         with self.watcher.watching(self.pid, what), session.settings(self.connection, wanted):
