@@ -13,8 +13,8 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
     --only-binary :all: --custom-compile-command 'make lock' $(if $(KEEP),,--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench-platform bench-twin unit test check check-newest check-slow format lint types imports \
-    fuzz lock audit dist sbom clean newest
+.PHONY: help install demo bench-commands bench-platform bench-twin unit test check check-newest check-slow format lint \
+    types imports fuzz fuzz-deploy zoo matrix lock audit dist sbom clean newest
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 16
@@ -62,6 +62,9 @@ bench-platform: $(VENV)/.made  ## the reference platform against its targets; FA
 bench-twin: $(VENV)/.made-dev  ## the planner twin on TPC-H and TPC-DS; SCALE=0.1 for a short look, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.twin $(if $(SCALE),--scale $(SCALE)) $(addprefix --bin ,$(PGBIN)) $(if $(OUT),-o $(OUT))
 
+bench-commands: $(VENV)/.made  ## the commands on the databases of large applications; OUT=FILE for a page
+	$(BIN)/python -m benchmarks.commands $(if $(OUT),-o $(OUT))
+
 unit: JOBS := 2
 unit: $(VENV)/.made-dev  ## the tests without a server
 	$(PYTEST) -m "not slow" tests/unit
@@ -76,12 +79,23 @@ check-newest:  ## the same on the newest releases of everything, in .venv-newest
 
 # Deaths and locks are timed there.
 check-slow: JOBS := 3
-check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites, ten minutes of fuzzing
+check-slow: $(VENV)/.made-dev  ## packaging, audit, kill, crash, load and scale suites, two majors, ten minutes of fuzzing
 	TWINDEX_FUZZ_SECONDS=$${TWINDEX_FUZZ_SECONDS:-600} $(PYTEST) -m slow
 
 fuzz: $(VENV)/.made-dev  ## files that nobody meant well; FUZZ_MINUTES=10 for how long, TWINDEX_FUZZ_SEED=N again
 	TWINDEX_FUZZ_SEED=$${TWINDEX_FUZZ_SEED:-$$(date +%s)} TWINDEX_FUZZ_SECONDS=$$(( $(or $(FUZZ_MINUTES),2) * 60 )) \
 	    $(BIN)/python -m pytest -m slow tests/fuzz
+
+zoo: $(VENV)/.made-dev  ## databases grown of whatever the catalog lists; SECONDS=600 for how long, SEED=N again
+	TWINDEX_ZOO_SEED=$(or $(SEED),$$(date +%s)) TWINDEX_ZOO_SECONDS=$(or $(SECONDS),300) \
+	    $(BIN)/python -m pytest -m slow -s tests/server/test_zoo.py
+
+matrix: $(VENV)/.made-dev  ## the laws and a selection of the server tests on PostgreSQL 14 to 18; MAJORS="14 17"
+	TWINDEX_TEST_MAJORS="$(or $(MAJORS),14 15 16 17 18)" $(BIN)/python -m pytest -m slow -rs tests/server/test_majors.py
+
+fuzz-deploy: $(VENV)/.made-dev  ## random schedules of deploys; SECONDS=600 for how long, TWINDEX_FUZZ_SEED=N from there
+	TWINDEX_FUZZ_SEED=$${TWINDEX_FUZZ_SEED:-$$(date +%s)} TWINDEX_FUZZ_DEPLOY_SECONDS=$(or $(SECONDS),120) \
+	    $(BIN)/python -m pytest -s -m slow tests/server/test_deploy_fuzz.py -k every_schedule
 
 format: $(VENV)/.made-dev
 	$(BIN)/ruff format --check .

@@ -2,7 +2,8 @@
 
 TwindexError                the user's to fix: one line, exit 2
 ├── InputError              a file, an argument or a setting that cannot be read as what it should be
-│   └── RejectedError       SQL that a server refuses
+│   ├── RejectedError       SQL that a server refuses
+│   └── TwinLacksError      SQL that a twin refuses because it lacks what the captured server has
 ├── OutputError             a result that cannot be written to stdout
 ├── ConflictError           what was asked contradicts what exists (a file, an index, a revision)
 ├── HazardError             a revision with a hazard that is refused: exit 1 (migrate/plan/hazards.py)
@@ -42,6 +43,15 @@ class RejectedError(InputError):
         self.sqlstate = sqlstate
         self.message = message
         self.detail = detail
+
+
+class TwinLacksError(InputError):
+    """SQL that a twin cannot run because it lacks what the captured server has, whose own answer is unknown."""
+
+    def __init__(self, statement: str, lacks: str) -> None:
+        """Say what is missing: that is not the fault of the statement."""
+        super().__init__(f"{statement!r} is not examined: the twin lacks {lacks}")
+        self.lacks = one_line(lacks)
 
 
 class OutputError(TwindexError):

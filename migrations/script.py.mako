@@ -9,9 +9,9 @@ def quoted(value):
         return '"' + value + '"' if value.isprintable() and not set(value) & set('"\\') else repr(value)
     return "(" + ", ".join(quoted(item) for item in value) + ",)"
 %>\
-"""${docstring(message)}."""
+"""${docstring(message or "empty message")}."""
 
-% if "sa." in f"{upgrades}{downgrades}":
+% if "sa." in f"{upgrades or ''}{downgrades or ''}":
 import sqlalchemy as sa
 % endif
 from alembic import op

@@ -191,18 +191,32 @@ def _begins_unique(have: IndexDef, wanted: IndexDef) -> bool:
 
 
 def _foreign_keys(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
+    """Yield an index for each foreign key without one, of a table that a statement reads, writes or cascades to."""
     written: dict[tuple[str, str], list[tuple[Shape, TableShape]]] = {}
     for shape in shapes:
         for table in shape.tables:
             if table.target in ("delete", "update", "merge"):
                 written.setdefault((table.schema, table.table), []).append((shape, table))
+    concerned = _concerned(shapes, written, catalog)
     for relation in catalog.snapshot.relations:
-        if relation.kind not in "rp" or relation.partition_bound is not None:
+        is_own = relation.kind in "rp" and relation.partition_bound is None
+        if not is_own or relation.full_name not in concerned:
             continue
         for constraint in relation.constraints:
             if constraint.kind == "f" and not covers_foreign_key(constraint, catalog.indexes(relation)):
                 parent = (constraint.referenced_schema or "", constraint.referenced_table or "")
                 yield _foreign_key(constraint, relation, written.get(parent, ()))
+
+
+def _concerned(shapes: Sequence[Shape], written: Iterable[tuple[str, str]], catalog: Catalog) -> set[tuple[str, str]]:
+    """Return the tables of statements, and those that the foreign keys of written ones lead to, one after the other."""
+    found = {(table.schema, table.table) for shape in shapes for table in shape.tables}
+    pending = list(written)
+    while pending:
+        referencing = {(relation.schema_name, relation.name) for relation, _ in catalog.referencing(*pending.pop())}
+        pending += referencing - found
+        found |= referencing
+    return found
 
 
 def covers_foreign_key(constraint: Constraint, indexes: Iterable[Index]) -> bool:

@@ -27,7 +27,7 @@ from analyzer.documents.snapshot import Constraint, NotExamined, Relation
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
-from analyzer.twin.twin import Plan, Twin, TwinIndex, walk
+from analyzer.twin.twin import Asked, Plan, Twin, TwinIndex, walk
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import Statement, repair
 from analyzer.workload.shapes import Shape, shape
@@ -59,7 +59,11 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
         except psycopg.Error as error:
             mended = repair(text, error)
             if mended is None:
-                reason = f"the planner rejects it: {error.diag.message_primary or str(error).splitlines()[0]}"
+                message = error.diag.message_primary or str(error).splitlines()[0]
+                lacks = twin.lacked(error.sqlstate or "", message)
+                reason = (
+                    f"the planner rejects it: {message}" if lacks is None else f"it needs what the twin lacks: {lacks}"
+                )
                 return NotExamined(what=f"the statement {statement.id}", reason=reason)
             text = mended
         else:
@@ -89,11 +93,12 @@ def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterato
             yield Query(text=query, times=1 / len(fitted), generic=False)
         return
     bound = tuple((bound_text(text, each), each.weight) for each in bindings(statement, shape, twin.snapshot))
-    for query, _ in bound:
-        try:
-            twin.plan(query, generic=False)
-        except psycopg.Error:
-            return
+    if not bound:
+        return
+    try:
+        twin.plan_all([Asked(text=query, generic=False) for query, _ in bound])
+    except psycopg.Error:
+        return
     for query, weight in bound:
         yield Query(text=query, times=weight, generic=False)
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import psycopg
 
-from analyzer.twin.twin import PlanTree, Twin, walk
+from analyzer.twin.twin import Asked, PlanTree, Twin, walk
 from analyzer.workload.bindings import alternatives, bound_text
 from analyzer.workload.parse import Statement
 from analyzer.workload.shapes import Shape
@@ -30,14 +30,15 @@ def calibrate(text: str, statement: Statement, shape: Shape, twin: Twin) -> tupl
     if not statement.rows or not statement.calls:
         return ()
     counted = statement.rows / statement.calls
-    plans: list[tuple[PlanTree, str]] = []
-    for binding in alternatives(statement, shape, twin.snapshot):
-        query = bound_text(text, binding)
-        try:
-            plans.append((twin.plan(query, generic=False).tree, query))
-        except psycopg.Error:
-            return ()
-    if not plans or any(node["Node Type"] in _SUMMARISING for tree, _ in plans for node in walk(tree)):
+    queries = [bound_text(text, binding) for binding in alternatives(statement, shape, twin.snapshot)]
+    if not queries:
+        return ()
+    try:
+        planned = twin.plan_all([Asked(text=query, generic=False) for query in queries])
+    except psycopg.Error:
+        return ()
+    plans = [(plan.tree, query) for plan, query in zip(planned, queries, strict=True)]
+    if any(node["Node Type"] in _SUMMARISING for tree, _ in plans for node in walk(tree)):
         return ()
     found = sorted(map(_filtered, plans))
     if all(tree["Node Type"] == "Limit" for tree, _ in plans) and abs(counted - round(counted)) < _WHOLE:

@@ -13,7 +13,7 @@ from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.access_methods import METHODS
-from analyzer.postgres.identifiers import MOST_BYTES
+from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Plan, Twin, TwinIndex
@@ -179,7 +179,9 @@ def _fresh(
     outlines = {_outline(each) for each in present} | {_outline(each.index) for each in declared}
     wanted = {_outline(each.index) for each in found}
     existing = {twin.printed(each) if each.expressions and _outline(each) in wanted else each for each in present}
-    canonical = [(each, twin.printed(each.index)) for each in declared]
+    by_table: dict[QualifiedName, list[Declared]] = {}
+    for each in declared:
+        by_table.setdefault(each.index.full_table, []).append(each)
     fresh: list[Candidate] = []
     refused: list[tuple[str, str]] = []
     for candidate in found:
@@ -189,12 +191,18 @@ def _fresh(
             index = twin.printed(index)
         if index in existing:
             continue
-        same = next((each for each, known in canonical if known == index or _serves(each, candidate.index)), None)
+        beside = by_table.get(index.full_table, [])
+        same = next((each for each in beside if _is(each.index, index, twin) or _serves(each, candidate.index)), None)
         if same is None:
             fresh.append(candidate)
         else:
             refused.append((candidate.index.ddl(), f"{same.where} declares {_what(same, candidate)} ({same.state})"))
     return fresh, refused
+
+
+def _is(declared: IndexDef, index: IndexDef, twin: Twin) -> bool:
+    """Say whether a declared index is another one, which is as the server prints it where they are alike in outline."""
+    return _outline(declared) == _outline(index) and twin.printed(declared) == index
 
 
 def _outline(index: IndexDef) -> tuple[object, ...]:
@@ -206,8 +214,6 @@ def _outline(index: IndexDef) -> tuple[object, ...]:
 def _serves(declared: Declared, index: IndexDef) -> bool:
     """Say whether a spec makes a candidate unnecessary; what is rejected or retired only stands against its like."""
     known = declared.index
-    if (known.schema, known.table) != index.full_table:
-        return False
     if signature(known) == signature(index):
         return True
     return declared.state in _WANTED and serves(Index(definition=known, ddl=""), index)

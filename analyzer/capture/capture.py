@@ -18,6 +18,7 @@ from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages
 from analyzer.capture.guard import Guard
 from analyzer.capture.indexes import as_indexes, read_index_activity, read_index_rows
+from analyzer.capture.objects import read_dependencies, read_objects
 from analyzer.capture.reader import Reader
 from analyzer.capture.relations import Blocked, read_blocked, read_relations
 from analyzer.capture.replicas import Oids, add_replicas, check_servers
@@ -28,7 +29,7 @@ from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, rea
 from analyzer.capture.user_code import UserCode, read_user_code
 from analyzer.capture.without_values import without_values
 from analyzer.db import reading, see_the_present
-from analyzer.documents.snapshot import Index, NotExamined, Relation, Snapshot
+from analyzer.documents.snapshot import Index, NotExamined, ObjectDef, Relation, Snapshot
 from analyzer.errors import NotExaminableError
 from analyzer.progress import Progress, silent
 
@@ -76,6 +77,7 @@ class _Wanted:
 
     values: bool
     statements: bool
+    planning: bool
     sample_rows: int
     statement_timeout_ms: int
     run_user_code: bool
@@ -87,6 +89,7 @@ def capture(
     replicas: Sequence[str] = (),
     values: bool = True,
     statements: bool = True,
+    planning: bool = True,
     sample_rows: int = 0,
     statement_timeout_ms: int = 30_000,
     run_user_code: bool = False,
@@ -95,7 +98,8 @@ def capture(
 ) -> Snapshot:
     """Read one database into a snapshot; without `values`, no value of a row and no literal of a statement.
 
-    With values, `sample_rows` of each table are read as well. Items that exceed the timeout are omitted and listed in
+    With values, `sample_rows` of each table are read as well. Without `planning`, no table is asked about, and what
+    only a planner needs is left out. Items that exceed the timeout are omitted and listed in
     the snapshot. The counters of the `replicas` are added to those of the first server. Without `run_user_code`, no
     query can run a user-defined function.
 
@@ -108,7 +112,7 @@ def capture(
     with reading(url, application="twindex capture", allow_superuser=allow_superuser, **limits) as connection:
         reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
         wanted = _Wanted(
-            values=values, statements=statements, sample_rows=sample_rows if values else 0,
+            values=values, statements=statements, planning=planning, sample_rows=sample_rows if values else 0,
             statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code,
         )  # fmt: skip
         snapshot, tables = _read(reader, wanted, progress)
@@ -133,9 +137,10 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
     tell("statistics")
     columns, refused = read_statistics(reader, tuple(tables.relations), tables.index_oids, values=values)
     extended = read_extended(reader, tuple(tables.relations), values=values)
+    objects = read_objects(reader, tuple(tables.relations))
     row_security = read_row_security(reader, tuple(tables.relations))
     tablespaces = read_tablespaces(reader, tuple(tables.relations))
-    asked = _ask(reader, catalog, tables, wanted, tell)
+    asked = _ask(reader, catalog, tables, wanted, tell) if wanted.planning else _unasked(tables)
     snapshot = Snapshot(
         tool_version=__version__,
         captured_at=catalog.captured_at,
@@ -146,6 +151,8 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         schemas=catalog.schemas,
         types=catalog.types,
         functions=catalog.functions,
+        objects=objects,
+        dependencies=read_dependencies(reader, _oids(catalog, tables, objects)),
         relations=tuple(tables.relations.values()),
         indexes=asked.indexes,
         statistics=columns,
@@ -163,6 +170,11 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         ),
     )  # fmt: skip
     return snapshot, tables
+
+
+def _oids(catalog: ServerCatalog, tables: _Tables, objects: Sequence[ObjectDef]) -> frozenset[int]:
+    described = (each.oid for each in (*catalog.extensions, *catalog.types, *catalog.functions, *objects))
+    return frozenset((*described, *tables.relations, *tables.index_oids))
 
 
 def _ask(reader: Reader, catalog: ServerCatalog, tables: _Tables, wanted: _Wanted, tell: Progress) -> _Asked:
@@ -190,6 +202,11 @@ def _ask(reader: Reader, catalog: ServerCatalog, tables: _Tables, wanted: _Wante
         guard.release()
     changed = tuple(guard.not_examined()) if guard is not None else ()
     return _Asked(indexes=indexes, extremes=extremes, samples=samples, changed=changed)
+
+
+def _unasked(tables: _Tables) -> _Asked:
+    indexes = as_indexes(tables.index_rows, tables.activity, {}, {})
+    return _Asked(indexes=indexes, extremes=Extremes(extremes=(), not_examined=()), samples=Samples(), changed=())
 
 
 def _guard(reader: Reader, tables: _Tables) -> Guard:
@@ -233,7 +250,8 @@ def _read_unblocked(reader: Reader, search_path: list[str], wanted: _Wanted, *, 
     oids = tuple(relations)
     rows = read_index_rows(reader, oids, blocked, search_path)
     unreadable = read_unreadable(reader, oids)
-    user_code = UserCode() if wanted.run_user_code else read_user_code(reader, relations)
+    is_free = wanted.run_user_code or not wanted.planning
+    user_code = UserCode() if is_free else read_user_code(reader, relations)
     return _Tables(
         relations=relations,
         index_rows=rows,

@@ -39,7 +39,10 @@ def read_catalog(reader: Reader) -> ServerCatalog:
         schemas=tuple(row["name"] for row in reader.rows("schemas")),
         types=tuple(TypeDef(**row) for row in reader.rows("types")),
         functions=tuple(FunctionDef(**row) for row in functions),
-        not_examined=tuple(_uncaptured(reader)),
+        not_examined=tuple(
+            NotExamined(what=f"{row['what']} {row['name']}", reason="not supported in snapshots")
+            for row in reader.rows("uncaptured")
+        ),
     )
 
 
@@ -56,10 +59,3 @@ def read_extensions(reader: Reader) -> tuple[Extension, ...]:
 def version_numbers(extension: Extension) -> tuple[int, ...]:
     """Return an extension's version as numbers, to compare."""
     return tuple(int(part) for part in re.findall(r"\d+", extension.version))
-
-
-def _uncaptured(reader: Reader) -> list[NotExamined]:
-    return [
-        NotExamined(what=f"{row['what']} {row['schema_name']}.{row['name']}", reason="not supported in snapshots")
-        for row in reader.rows("uncaptured")
-    ]

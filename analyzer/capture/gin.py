@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 from psycopg.rows import DictRow
 
 from analyzer.capture.catalog import version_numbers
@@ -126,7 +125,7 @@ def _from_metapages(reader: Reader, pages: dict[int, int], pageinspect: Extensio
         rows = reader.rows(
             "gin_metapages", {"indexes": list(pages)}, schema=pageinspect.schema_name, block_type=block_type
         )
-    except (*REFUSALS, psycopg.DataError):
+    except REFUSALS:
         return {}  # One index refused: the planner is asked for all of them instead.
     return {row["oid"]: as_planned(row, pages[row["oid"]]) for row in rows}
 
@@ -161,7 +160,7 @@ def _from_plans(
     for search in _searches(row, operators):
         try:
             probes = _probe(reader, row, search)
-        except (*REFUSALS, psycopg.ProgrammingError, psycopg.DataError):
+        except REFUSALS:
             continue  # An operator or type that cannot be written this way; another one may do.
         if probes is not None:
             return solve(probes, pages=pages, major=reader.major)
@@ -189,13 +188,12 @@ def _key_sql(key: dict[str, Any], ddl: str) -> str:
 
 
 def _probe(reader: Reader, row: DictRow, search: _Search) -> Probes | None:
-    """Run all probes of one index; None as soon as the planner chooses another one."""
+    """Run all probes of one index; None where the planner chooses another one."""
+    asked = [_asked(row, search, each) for each in _QUESTIONS if search.everything is not None or not each.full]
+    table = QualifiedName(row["schema_name"], row["table_name"])
     answers: list[int] = []
-    for question in _QUESTIONS:
-        if question.full and search.everything is None:
-            continue
-        plan = _ask(reader, row, search, question)
-        if (answer := scan_cost(plan, row["name"])) is None:
+    for (plan,) in reader.rows_by_bitmap("explain_gin", asked, about=table):
+        if (answer := scan_cost(plan["QUERY PLAN"][0]["Plan"], row["name"])) is None:
             return None
         answers.append(answer)
     few_pages, few_operators, many_pages, many_operators, every_page, *full = answers
@@ -210,26 +208,26 @@ def _probe(reader: Reader, row: DictRow, search: _Search) -> Probes | None:
     )
 
 
-def _ask(reader: Reader, row: DictRow, search: _Search, question: _Question) -> dict[str, Any]:
+def _asked(row: DictRow, search: _Search, question: _Question) -> tuple[dict[str, object], dict[str, object]]:
+    """Return the prices of a question, and what its statement is made with."""
     conditions = [search.operators[i % len(search.operators)] for i in range(question.conditions)]
     full = search.everything if question.full else None
     # Reading another partial index whole must not be cheaper. A scan for ranges is expected to return rows itself.
     tuple_cost = max(question.page_cost, question.operator_cost) if search.everything is not None else 0
-    (answer,) = reader.rows_by_bitmap(
-        "explain_gin",
-        about=QualifiedName(row["schema_name"], row["table_name"]),
-        page_cost=question.page_cost,
-        operator_cost=question.operator_cost,
-        tuple_cost=tuple_cost,
-        loops=question.loops,
-        schema=row["schema_name"],
-        table=row["table_name"],
-        predicate=row["predicate"],
-        key=search.key,
-        conditions=[(operator.sql, operator.type) for operator in conditions],
-        everything={"operator": full.sql, "type": full.type, "constant": full.everything} if full else None,
-    )
-    return answer["QUERY PLAN"][0]["Plan"]
+    prices: dict[str, object] = {
+        "page_cost": question.page_cost,
+        "operator_cost": question.operator_cost,
+        "tuple_cost": tuple_cost,
+    }
+    return prices, {
+        "loops": question.loops,
+        "schema": row["schema_name"],
+        "table": row["table_name"],
+        "predicate": row["predicate"],
+        "key": search.key,
+        "conditions": [(operator.sql, operator.type) for operator in conditions],
+        "everything": {"operator": full.sql, "type": full.type, "constant": full.everything} if full else None,
+    }
 
 
 def scan_cost(plan: dict[str, Any], index: str) -> int | None:

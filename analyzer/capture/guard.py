@@ -61,22 +61,26 @@ class Guard:
         """Deallocate the prepared statements, because a pooler may share the session."""
         self.connection.execute(sql.SQL("DEALLOCATE {}").format(sql.Identifier(self._look_name)))
 
-    def rows(self, about: Sequence[QualifiedName], settings: bytes, question: bytes) -> list[DictRow]:
-        """Ask one question about tables; raises ChangedError if one of them changed before or during it."""
-        message, position = self._message(about, settings, question)
+    def rows(self, about: Sequence[QualifiedName], asked: Sequence[tuple[bytes, bytes]]) -> list[list[DictRow]]:
+        """Ask questions about tables, each with its settings; raises ChangedError if a table changed."""
+        message, positions = self._message(about, asked)
         cursor = self.connection.cursor()
         try:
             cursor.execute(message)
         except psycopg.Error as error:
             self._back()
             raise self._explained(error, about) from None
-        for _ in range(position):
-            cursor.nextset()
-        return cursor.fetchall()
+        answers: list[list[DictRow]] = []
+        for position in range(positions[-1] + 1):
+            if position:
+                cursor.nextset()
+            if position in positions:
+                answers.append(cursor.fetchall())
+        return answers
 
     def lines(self, about: QualifiedName, question: bytes) -> Generator[bytes]:
         """Yield the lines of a COPY TO STDOUT; raises ChangedError, perhaps behind the last of them."""
-        message, _ = self._message((about,), b"", question)
+        message, _ = self._message((about,), [(b"", question)])
         # psycopg's own copy() takes no message of several statements.
         self.connection.pgconn.send_query(message)
         self.connection.wait(generators.send(self.connection.pgconn))
@@ -108,22 +112,24 @@ class Guard:
     def _look_name(self) -> str:
         return f"twindex_look_{self.token}"
 
-    def _message(self, about: Sequence[QualifiedName], settings: bytes, question: bytes) -> tuple[bytes, int]:
-        """Combine lock, check, query and check; return also the number of results before that of the query."""
+    def _message(self, about: Sequence[QualifiedName], asked: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, list[int]]:
+        """Combine lock, and for each query its check, and a last check; return also the places of the results."""
         if gone := [table for table in about if table in self.changed or table not in self.known]:
             raise ChangedError(f"{ident(*gone[0])} changed")
         encoding = self.connection.info.encoding
         hold = f"twindex_hold_{secrets.token_hex(6)}"
         names = {"name": hold, "tables": list(about)}
-        before = [
+        parts = [
             _SAVEPOINT,
             render("capture/hold", **names).as_string(None).encode("utf-8" if encoding == "ascii" else encoding),
             render("capture/wait_no_more").as_string(None).encode(),
-            *([settings] if settings else []),
-            self._look(about, "before"),
         ]
-        behind = [self._look(about, "after"), f"DEALLOCATE {hold}".encode(), _BACK]
-        return b";\n".join([*before, question, *behind]), len(before)
+        positions: list[int] = []
+        for settings, question in asked:
+            parts += [*([settings] if settings else []), self._look(about, "before"), question]
+            positions.append(len(parts) - 1)
+        parts += [self._look(about, "after"), f"DEALLOCATE {hold}".encode(), _BACK]
+        return b";\n".join(parts), positions
 
     def _look(self, about: Sequence[QualifiedName], when: str) -> bytes:
         oids, prints = zip(*(self.known[table] for table in about), strict=True)

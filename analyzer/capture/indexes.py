@@ -52,6 +52,7 @@ def as_index(
         ddl=row["ddl"],
         oid=row["oid"],
         constraint=row["constraint"],
+        unique_constraint=row["unique_constraint"],
         primary=row["is_primary"],
         valid=row["is_valid"],
         ready=row["is_ready"],

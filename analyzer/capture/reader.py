@@ -9,6 +9,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString, cast
 
+import psycopg
 from psycopg import ClientCursor, errors, sql
 from psycopg.rows import DictRow
 
@@ -20,20 +21,18 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render
 
 #: Why one object may refuse to be read while the rest of the database can: a change of it, lock or statement timeout,
-#: privilege, damage, a concurrent DROP.
+#: and what the server says of a question: no privilege, no operator for its type, a concurrent DROP, damage.
 REFUSALS = (
     ChangedError,
     errors.LockNotAvailable,
     errors.QueryCanceled,
-    errors.InsufficientPrivilege,
-    errors.UndefinedTable,
-    errors.UndefinedColumn,
-    errors.UndefinedObject,
     errors.ObjectNotInPrerequisiteState,
+    psycopg.ProgrammingError,
+    psycopg.DataError,
+    psycopg.NotSupportedError,
+    errors.InternalError_,
     errors.DataCorrupted,
     errors.IndexCorrupted,
-    errors.UntranslatableCharacter,
-    errors.CharacterNotInRepertoire,
 )
 #: What stands for a byte that is no UTF-8, as Python's surrogateescape has it.
 _UNDECODED = re.compile("[\udc80-\udcff]")
@@ -78,22 +77,23 @@ class Reader:
         self, template: str, /, *, about: Sequence[QualifiedName], seq_page_cost: int = 1, **names: object
     ) -> list[DictRow]:
         """Ask `capture/<template>` about tables while the planner may read indexes only."""
-        return self._rows_about(about, template, names, ("scan_by_index", {"seq_page_cost": str(seq_page_cost)}))
+        settings = {"seq_page_cost": str(seq_page_cost)}
+        (rows,) = self._rows_about(about, template, "scan_by_index", [(settings, names)])
+        return rows
 
     def rows_by_bitmap(
         self,
         template: str,
+        asked: Sequence[tuple[Mapping[str, object], Mapping[str, object]]],
         /,
         *,
         about: QualifiedName,
-        page_cost: int,
-        operator_cost: int,
-        tuple_cost: int,
-        **names: object,
-    ) -> list[DictRow]:
-        """Ask `capture/<template>` while the planner may only read indexes by bitmap, at these prices alone."""
-        prices = {"page_cost": page_cost, "operator_cost": operator_cost, "tuple_cost": tuple_cost}
-        return self._rows_about((about,), template, names, ("bitmaps_alone", prices))
+    ) -> list[list[DictRow]]:
+        """Ask `capture/<template>` while the planner may only read indexes by bitmap, each time at other prices.
+
+        `asked` are the prices and the names of each question.
+        """
+        return self._rows_about((about,), template, "bitmaps_alone", asked)
 
     def lines(self, template: str, /, *, about: QualifiedName, **names: object) -> Generator[str]:
         """Ask `capture/<template>`, a COPY TO STDOUT, and yield its lines; leaving early cancels it."""
@@ -117,17 +117,22 @@ class Reader:
         self,
         about: Sequence[QualifiedName],
         template: str,
-        names: Mapping[str, object],
-        settings: tuple[str, Mapping[str, object]],
-    ) -> list[DictRow]:
+        settings: str,
+        asked: Sequence[tuple[Mapping[str, object], Mapping[str, object]]],
+    ) -> list[list[DictRow]]:
         if self.guard is None:
-            with self.connection.transaction(force_rollback=True):
-                self._ask(*settings, {})
-                return self._ask(template, None, names)
-        query = self._query(settings[0], {}).decode(self._encoding)
-        text = ClientCursor(self.connection).mogrify(sql.SQL(cast("LiteralString", query)), settings[1])
-        rows = self.guard.rows(about, text.encode(self._encoding), self._query(template, names))
-        return self._decoded(template, rows)
+            answers: list[list[DictRow]] = []
+            for bind, names in asked:
+                with self.connection.transaction(force_rollback=True):
+                    self._ask(settings, bind, {})
+                    answers.append(self._ask(template, None, names))
+            return answers
+        query, cursor = self._query(settings, {}).decode(self._encoding), ClientCursor(self.connection)
+        texts = [cursor.mogrify(sql.SQL(cast("LiteralString", query)), bind) for bind, _ in asked]
+        questions = [self._query(template, names) for _, names in asked]
+        encoded = [text.encode(self._encoding) for text in texts]
+        answers = self.guard.rows(about, list(zip(encoded, questions, strict=True)))
+        return [self._decoded(template, rows) for rows in answers]
 
     def fix_session(self) -> None:
         """Fix the settings that affect output, for the rest of the transaction."""

@@ -77,7 +77,7 @@ def read_samples(
             sample = _read_narrow(reader, table, rows, block_bytes)
         except ChangedError:
             continue  # its guard names it
-        except (*REFUSALS, psycopg.DataError, UnicodeDecodeError) as error:
+        except (*REFUSALS, UnicodeDecodeError) as error:
             refused.append(NotExamined(what=what, reason=refusal(error)))
             continue
         left -= sum(map(len, sample.lines))

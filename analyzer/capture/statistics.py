@@ -1,8 +1,9 @@
 """Read planner statistics, the extremes of indexed columns, and which of them the role cannot read."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import psycopg
 from psycopg import errors
 from psycopg.rows import DictRow
 from pydantic import ValidationError
@@ -148,19 +149,26 @@ def read_extremes(
     extremes: list[Extreme] = []
     refused: list[NotExamined] = []
     for start in range(0, len(wanted), _TABLES_AT_ONCE):
-        several = wanted[start : start + _TABLES_AT_ONCE]
-        try:
-            extremes += _read_ends(reader, several)
-        except REFUSALS:
-            for each in several:  # one of them refuses
-                try:
-                    extremes += _read_ends(reader, [each])
-                except ChangedError:
-                    continue  # its guard names it
-                except REFUSALS as error:
-                    what = f"extremes of {ident(each.schema, each.table)}"
-                    refused.append(NotExamined(what=what, reason=refusal(error)))
+        _read_or_refuse(reader, wanted[start : start + _TABLES_AT_ONCE], extremes, refused)
     return Extremes(extremes=tuple(extremes), not_examined=tuple(refused))
+
+
+def _read_or_refuse(
+    reader: Reader, wanted: Sequence[_Ends], extremes: list[Extreme], refused: list[NotExamined]
+) -> None:
+    """Read ends together; where the server refuses that, each table for itself, and then each column."""
+    try:
+        extremes += _read_ends(reader, wanted)
+    except REFUSALS as error:
+        parts = list(wanted)
+        if len(wanted) == 1 and not isinstance(error, (ChangedError, psycopg.OperationalError)):  # but of a column
+            parts = [replace(wanted[0], columns=(name,)) for name in wanted[0].columns]
+        if len(parts) > 1:
+            for part in parts:
+                _read_or_refuse(reader, [part], extremes, refused)
+        elif not isinstance(error, ChangedError):  # whose guard names it
+            what = f"extremes of {ident(wanted[0].schema, wanted[0].table)}"
+            refused.append(NotExamined(what=what, reason=refusal(error)))
 
 
 def _read_ends(reader: Reader, wanted: Sequence[_Ends]) -> list[Extreme]:

@@ -3,28 +3,34 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import cast
 
 from analyzer.catalog import Catalog
+from analyzer.checks.across_schemas import Found, Place, general_name, merged
+from analyzer.checks.leftovers import find_leftovers
 from analyzer.checks.registry import DRIFT_RULES, RULES
-from analyzer.documents.findings import Fingerprints, RuleCount, SpecFinding
+from analyzer.documents.findings import RuleCount, SpecFinding
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Index, Snapshot
-from analyzer.errors import ConflictError, InputError, NotExaminableError
+from analyzer.errors import ConflictError, InputError, NotExaminableError, TwinLacksError
 from analyzer.migrate.plan.environment import Environment
 from analyzer.objects.definition import Definition, Kind, kind_of
-from analyzer.objects.index import IndexDef
+from analyzer.objects.index import IndexDef, Timing
 from analyzer.objects.statistics import StatisticsDef
+from analyzer.postgres.identifiers import QualifiedName, quote
+from analyzer.postgres.schema_patterns import Schemas
 from analyzer.specs.declared_twice import declared_twice
 from analyzer.specs.diff import Canonical, Change, Comparison
 from analyzer.specs.existing import Existing, existing_objects, table_of
 from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.specs.spec_file import Spec
+from analyzer.specs.table_patterns import expanded, tables_of, unmatched
 from analyzer.sql import ident
 
 #: When a spec cannot be compared, whatever its kind.
 _INCOMPARABLE = "TX310"
+#: An index that something interrupted has left.
+_LEFTOVER = "TX319"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,27 +80,32 @@ class Drift:
 class _Findings:
     """What has been found so far."""
 
-    findings: list[SpecFinding] = field(default_factory=list[SpecFinding])
+    found: list[Found] = field(default_factory=list[Found])
     examined: Counter[str] = field(default_factory=Counter[str])
     skipped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
-    def find(self, code: str, file: Path, line: int, name: str, message: str) -> None:
-        self.findings.append(
-            SpecFinding(
-                code=code,
-                severity=RULES[code].severity,
-                object=name,
-                message=message,
-                file=str(file),
-                line=line,
-                rule=RULES[code].name,
-                fingerprint=self.fingerprints.of(code, name),
-            )
+    def find(self, code: str, spec: DeclaredSpec[Spec], message: str) -> None:
+        self.find_at(code, (spec.file, spec.line), QualifiedName(spec.schema, spec.spec.name), message, spec.schemas)
+
+    def find_at(
+        self, code: str, place: Place | None, name: QualifiedName, message: str, schemas: Schemas | None = None
+    ) -> None:
+        shown = general_name(name.schema, schemas, name.name)
+        finding = SpecFinding(
+            code=code,
+            severity=RULES[code].severity,
+            object=shown,
+            message=message,
+            file=None if place is None else str(place[0]),
+            line=None if place is None else place[1],
+            rule=RULES[code].name,
+            fingerprint="",
         )
+        found = Found(finding=finding, identity=(shown,), place=place, schema=name.schema, schemas=schemas)
+        self.found.append(found)
 
-    def counts(self) -> tuple[RuleCount, ...]:
-        flagged = Counter(finding.code for finding in self.findings)
+    def counts(self, findings: Sequence[SpecFinding]) -> tuple[RuleCount, ...]:
+        flagged = Counter(finding.code for finding in findings)
         return tuple(
             RuleCount(
                 code=code,
@@ -109,63 +120,73 @@ class _Findings:
 
 
 def find_drift(
-    specs: SpecSet,
-    snapshot: Snapshot,
-    canonical: Canonical,
-    *,
-    gaps: Sequence[NotExamined] = (),
-    environment: Environment | None = None,
+    specs: SpecSet, snapshot: Snapshot, canonical: Canonical, *, environment: Environment | None = None
 ) -> Drift:
-    """Compare every approved and retired spec with the captured objects; `gaps` are what the twin could not have.
+    """Compare every approved and retired spec with the captured objects.
 
     `environment` are the rules of the project's env.py.
 
     Raises NotExaminableError when there is nothing to compare, or nothing could be.
     """
-    wanted = [spec for spec in specs.specs if spec.spec.state in {"approved", "retired"}]
-    if not wanted and not specs.managed:
+    if not any(_is_compared(spec) for spec in specs.specs) and not specs.managed:
         raise NotExaminableError("no approved spec is declared; twindex pull writes specs of what exists")
+    tables = tables_of(snapshot)
+    without_table = tuple(
+        NotExamined(what=f"{schemas}.{quote(table.name)}", reason="no schema that matches has the table")
+        for table, schemas in unmatched(specs, tables)
+    )
+    specs = expanded(specs, tables)
+    wanted = [spec for spec in specs.specs if _is_compared(spec)]
 
     rules = environment or Environment()
     seen, hidden = rules.seen(specs)
-    book, missing = _Findings(), _Missing(snapshot, gaps, hidden)
+    book, missing = _Findings(), _Missing(snapshot, hidden)
     readable = replace(seen, specs=tuple(spec for spec in seen.specs if missing.table(spec) is None))
     rows, existing = Catalog(snapshot).indexed_rows, rules.unowned(existing_objects(snapshot), readable)
     comparison = Comparison(readable, existing, canonical, rows, rules.drops)
-    twice = {spec.key: problem for spec, problem in declared_twice(rules.models, readable, canonical, rows)}
+    twice = {
+        spec.key: problem
+        for spec, problem in declared_twice(rules.models, rules.constraints, readable, canonical, rows)
+    }
     for spec in wanted:
         own = _CODES[spec.kind]
         codes = (own.retired,) if spec.spec.state == "retired" else own.of_specs()
         if (problem := twice.get(spec.key)) is not None:
-            book.find(_INCOMPARABLE, spec.file, spec.line, _name(spec), problem)
+            book.find(_INCOMPARABLE, spec, problem)
             reason = "a model declares it as well"
         else:
-            reason = missing.table(spec) or _compare(book, comparison, spec, missing)
+            reason = missing.table(spec) or _compare(book, comparison, spec)
         for code in codes:
             if reason is None:
                 book.examined[code] += 1
             else:
                 book.skipped.setdefault(code, []).append(reason)
-    if wanted and not book.examined:
-        raise NotExaminableError(f"no spec could be compared: {next(iter(book.skipped.values()))[0]}")
+    if not book.examined and (wanted or without_table):
+        reasons = [*(reason for each in book.skipped.values() for reason in each), *(e.reason for e in without_table)]
+        raise NotExaminableError(f"no spec could be compared: {reasons[0]}")
     _compare_unnamed(book, comparison, readable, existing, rules)
+    _compare_leftovers(book, specs, snapshot)
     skipped = tuple(NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
+    findings = tuple(merged(book.found, [*((spec.file, spec.line) for spec in wanted), *specs.managed.values()]))
     return Drift(
-        findings=tuple(book.findings),
-        checks=book.counts(),
+        findings=findings,
+        checks=book.counts(findings),
         objects=len(wanted) - len(skipped),
-        not_examined=skipped,
+        not_examined=(*skipped, *without_table),
     )
 
 
-class _Missing:
-    """What the snapshot or the twin could not have, and so cannot be compared."""
+def _is_compared(spec: DeclaredSpec[Spec]) -> bool:
+    return spec.spec.state in {"approved", "retired"}
 
-    def __init__(self, snapshot: Snapshot, gaps: Sequence[NotExamined], hidden: Sequence[DeclaredSpec[Spec]]) -> None:
+
+class _Missing:
+    """What is left out by env.py, or what the snapshot could not have, and so cannot be compared."""
+
+    def __init__(self, snapshot: Snapshot, hidden: Sequence[DeclaredSpec[Spec]]) -> None:
         self._snapshot = snapshot
         self._hidden = {spec.key for spec in hidden}
         self._unread = {gap.what.partition(" ")[2]: gap.reason for gap in snapshot.not_examined}
-        self._gaps = gaps
 
     def table(self, spec: DeclaredSpec[Spec]) -> str | None:
         """Say why the table of a spec is left out, or was not captured when that is the reason why it is not there."""
@@ -175,27 +196,19 @@ class _Missing:
             return None
         return self._unread.get(ident(spec.schema, spec.table))
 
-    def on_twin(self, spec: DeclaredSpec[Spec]) -> str | None:
-        """Say what of the twin may be the reason why it refuses a definition."""
-        table = f"{spec.schema}.{spec.table}"
-        for gap in self._gaps:
-            if gap.what == table or gap.what.startswith(("extension ", "type ", "function ")):
-                return f"{gap.what}: {gap.reason}"
-        return None
 
-
-def _compare(book: _Findings, comparison: Comparison, spec: DeclaredSpec[Spec], missing: _Missing) -> str | None:
+def _compare(book: _Findings, comparison: Comparison, spec: DeclaredSpec[Spec]) -> str | None:
     """Compare one spec; return why it could not be."""
     try:
         change = comparison.change(spec)
+    except TwinLacksError as error:
+        return f"the twin lacks {error.lacks}"
     except (InputError, ConflictError) as error:
-        reason = missing.on_twin(spec)
-        if reason is None:
-            book.find(_INCOMPARABLE, spec.file, spec.line, _name(spec), str(error).removeprefix(f"{spec.where}: "))
-        return reason
+        book.find(_INCOMPARABLE, spec, str(error).removeprefix(f"{spec.where}: "))
+        return None
     if change is not None:
         for code, message in _say(change, spec, comparison):
-            book.find(code, spec.file, spec.line, _name(spec), message)
+            book.find(code, spec, message)
     return None
 
 
@@ -215,6 +228,10 @@ def _say(change: Change, spec: DeclaredSpec[Spec], comparison: Comparison) -> It
     if change.kind == "rename":
         yield codes.renamed, f"{name} exists as {current.definition.name}; twindex revise writes the rename"
     definition = tuple(part for part in change.differs if part not in codes.attributes)
+    if "constraint" in definition:
+        left, right = (_constraint(each) for each in (change.timing, _current_timing(current)))
+        yield codes.different, f"{name} differs in its constraint: spec {left}, database {right}"
+    definition = tuple(part for part in definition if part != "constraint")
     if definition:
         left, right = comparison.printed(change.definition), comparison.printed(current.definition)
         parts = "; ".join(f"{part}: spec {_show(left, part)}, database {_show(right, part)}" for part in definition)
@@ -223,6 +240,14 @@ def _say(change: Change, spec: DeclaredSpec[Spec], comparison: Comparison) -> It
         if part in codes.attributes:
             left, right = _attribute(change, current, part)
             yield codes.attributes[part], f"{name} has another {part}: spec {left}, database {right}"
+
+
+def _current_timing(current: Existing) -> Timing | None:
+    return current.unique_constraint if isinstance(current, Index) else None
+
+
+def _constraint(timing: Timing | None) -> str:
+    return "none" if timing is None else f"UNIQUE {timing.upper()}"
 
 
 def _show(definition: Definition, part: str) -> str:
@@ -267,9 +292,14 @@ def _compare_unnamed(
 ) -> None:
     for change in comparison.unnamed():
         gone = change.definition
-        file, line = specs.managed[gone.full_table]
         message = f"{gone.name} on {gone.qualified_table} has no spec, and the file says manage: all"
-        book.find(_CODES[kind_of(gone)].unmanaged, file, line, gone.qualified_name, message)
+        book.find_at(
+            _CODES[kind_of(gone)].unmanaged,
+            specs.managed[gone.full_table],
+            QualifiedName(gone.schema, gone.name),
+            message,
+            specs.patterns.get(gone.full_table),
+        )
     for each in existing:
         if table_of(each) in specs.managed:
             code = _CODES[kind_of(each.definition)].unmanaged
@@ -277,6 +307,16 @@ def _compare_unnamed(
                 book.examined[code] += 1
             else:
                 book.skipped.setdefault(code, []).append(rules.unknown)
+
+
+def _compare_leftovers(book: _Findings, specs: SpecSet, snapshot: Snapshot) -> None:
+    """Name leftovers on any table; a declared index that is INVALID is named as such, beside its spec."""
+    declared = {(spec.schema, spec.spec.name) for spec in specs.indexes if spec.spec.state in {"approved", "retired"}}
+    others = [each for each in snapshot.indexes if (each.definition.schema, each.definition.name) not in declared]
+    book.examined[_LEFTOVER] += len(others)
+    for index, message in find_leftovers(others, snapshot):
+        name = QualifiedName(index.definition.schema, index.definition.name)
+        book.find_at(_LEFTOVER, None, name, message)
 
 
 def _name(spec: DeclaredSpec[Spec]) -> str:

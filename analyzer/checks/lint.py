@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from analyzer.checks.across_schemas import Found, general_name
 from analyzer.checks.lint_findings import LintFindings, apply_suppressions, rule_counts
 from analyzer.checks.registry import (
     ABOUT_FILES,
@@ -30,9 +31,8 @@ from analyzer.documents.findings import (
     SpecFinding,
     TextEdit,
 )
-from analyzer.documents.not_examined import NotExamined
-from analyzer.errors import InputError, NotExaminableError, RejectedError
-from analyzer.objects.definition import Kind
+from analyzer.errors import InputError, NotExaminableError, RejectedError, TwinLacksError
+from analyzer.objects.definition import Definition, Kind
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
 from analyzer.postgres.identifiers import MOST_BYTES, fits
@@ -56,9 +56,7 @@ def lint(
     today: dt.date,
     known: Known | None = None,
     build: Canonical | None = None,
-    basis: str = _TEXT_BASIS,
     model_indexes: Sequence[IndexDef] | None = None,
-    not_examined: Iterable[NotExamined] = (),
 ) -> FindingsDocument:
     """Lint the specs of these files; `build` makes the answers exact.
 
@@ -74,7 +72,7 @@ def lint(
     unread = dict.fromkeys((str(s.path), p.spec_line, p.section) for s, p in problems if p.spec_line is not None)
     for path, line, section in unread:
         for rule in _about_specs("statistics" if section == StatisticsSpec.section else "index"):
-            _skip_at(tally, (path, line), rule, "the spec is invalid")
+            _skip_at(tally, (path, line, ""), rule, "the spec is invalid")
     declared = _by_table(subjects)
     for subject in subjects:
         _examine(tally, replace(subject, declared=declared))
@@ -85,17 +83,26 @@ def lint(
     open_findings, suppressed = apply_suppressions(tally, sources, today)
     return FindingsDocument(
         command="lint",
-        basis=basis,
+        basis=_TEXT_BASIS,
         objects=len(subjects) + len(statistics) + len(unread),
         findings=tuple(open_findings),
         suppressed=tuple(suppressed),
         checks=tuple(rule_counts(tally, open_findings, suppressed)),
-        not_examined=tuple(not_examined),
     )
 
 
 def _about_specs(kind: Kind = "index") -> Iterator[Rule]:
     return (rule for rule in LINT_RULES.values() if rule.code not in ABOUT_FILES and rule.kind == kind)
+
+
+def definitions_to_build(
+    sources: Sequence[Source], known: Known, models: Sequence[IndexDef] | None
+) -> tuple[Definition, ...]:
+    """List the definitions that `lint` asks its `build` for."""
+    subjects = (*_subjects(sources, known, None), *statistics_subjects(sources, known, None))
+    found = [each.definition for each in subjects if _wanted(each)]
+    tables = {each.full_table for each in found}
+    return (*found, *(each for each in models or () if each.full_table in tables))
 
 
 def _subjects(sources: Sequence[Source], known: Known | None, build: Canonical | None) -> Iterator[Subject]:
@@ -119,12 +126,12 @@ def _wanted(subject: AnySubject) -> bool:
     return subject.spec.state in ("proposed", "approved")
 
 
-def _built(index: IndexDef, build: Canonical) -> IndexDef | RejectedError:
+def _built(index: IndexDef, build: Canonical) -> IndexDef | RejectedError | TwinLacksError:
     # A twin has no tablespaces; TX120 looks those up elsewhere.
     wanted = replace(index, tablespace=None)
     try:
         return replace(build(wanted), tablespace=index.tablespace)
-    except RejectedError as error:
+    except (RejectedError, TwinLacksError) as error:
         return error
     except InputError as error:  # an expression that never reached the server
         return RejectedError(statement=index.name, sqlstate="42601", message=str(error))
@@ -164,7 +171,7 @@ def _record(tally: LintFindings, subject: AnySubject, rule: Rule, hits: list[Vio
             _skip(tally, subject, rule, reason)
         return
     tally.examined[rule.code] += 1
-    tally.findings += [_finding(tally, subject, rule, hit) for hit in hits]
+    tally.found += [_finding(subject, rule, hit) for hit in hits]
 
 
 def _answers(
@@ -183,24 +190,28 @@ def _answers(
         return hits, ["requires a server; use -d URL or --snapshot"] if only_server else unknown
     if isinstance(subject.built, IndexDef | StatisticsDef):
         return [], []
+    if isinstance(subject.built, TwinLacksError):
+        return hits, [] if hits else [f"the twin lacks {subject.built.lacks}"]
     return hits, [] if hits else [f"the server stopped at {refused} before it looked"]
 
 
 def _skip(tally: LintFindings, subject: AnySubject, rule: Rule, reason: str) -> None:
-    _skip_at(tally, (str(subject.entry.declared.file), subject.entry.part.line), rule, reason)
+    own = subject.entry.declared
+    _skip_at(tally, (str(own.file), subject.entry.part.line, own.schema), rule, reason)
 
 
-def _skip_at(tally: LintFindings, where: tuple[str, int], rule: Rule, reason: str) -> None:
+def _skip_at(tally: LintFindings, where: tuple[str, int, str], rule: Rule, reason: str) -> None:
     tally.skipped.setdefault(rule.code, []).append(reason)
     tally.unseen.add((*where, rule.code))
 
 
-def _finding(tally: LintFindings, subject: AnySubject, rule: Rule, hit: Violation) -> SpecFinding:
+def _finding(subject: AnySubject, rule: Rule, hit: Violation) -> Found:
     built, changed = subject.built, fixed_entry(subject, hit) or {}
     state = built.sqlstate if isinstance(built, RejectedError) and rule.decided_by_server else None
-    name = str(subject.definition.qualified_name)
+    spec = subject.entry.declared
+    name, table = (general_name(spec.schema, spec.schemas, each) for each in (spec.spec.name, spec.table))
     place = ".".join(str(step) for step in hit.at)
-    return SpecFinding(
+    finding = SpecFinding(
         code=rule.code,
         severity=rule.severity,
         rule=rule.name,
@@ -212,7 +223,14 @@ def _finding(tally: LintFindings, subject: AnySubject, rule: Rule, hit: Violatio
         fix=_fix(changed),
         edits=_edits(subject.entry.text, subject.entry.part, changed),
         sqlstate=state or (rule.sqlstates[0] if len(rule.sqlstates) == 1 else None),
-        fingerprint=tally.prints.of(rule.code, str(subject.definition.qualified_table), name, place),
+        fingerprint="",
+    )
+    return Found(
+        finding=finding,
+        identity=(table, name, place),
+        place=(spec.file, spec.line),
+        schema=spec.schema,
+        schemas=spec.schemas,
     )
 
 
@@ -267,14 +285,18 @@ def _add_problem(tally: LintFindings, source: Source, problem: Problem) -> None:
     is_name = bool(name) and "\0" not in name
     shown = f"{schema}.{ident(name)}" if is_name and schema else source.table or source.path.name
     place = ".".join(str(step) for step in problem.location)
-    tally.findings.append(
-        SpecFinding(
-            code=rule.code, severity=rule.severity, rule=rule.name, object=shown, message=message,
-            file=source.path.as_posix(), line=problem.line, fix=_fix(changed),
-            edits=_edits(source.text, problem.part, changed) if problem.part is not None else (),
-            fingerprint=tally.prints.of(rule.code, source.table or source.path.name, shown, place),
-        )
+    finding = SpecFinding(
+        code=rule.code, severity=rule.severity, rule=rule.name, object=shown, message=message,
+        file=source.path.as_posix(), line=problem.line, fix=_fix(changed),
+        edits=_edits(source.text, problem.part, changed) if problem.part is not None else (), fingerprint="",
     )  # fmt: skip
+    tally.found.append(
+        Found(
+            finding=finding,
+            identity=(source.table or source.path.name, shown, place),
+            place=(source.path, problem.line),
+        )
+    )
 
 
 def _add_twice(tally: LintFindings, subjects: Sequence[AnySubject]) -> None:
@@ -286,7 +308,7 @@ def _add_twice(tally: LintFindings, subjects: Sequence[AnySubject]) -> None:
         if other is not subject.entry:
             where = f"{other.declared.file.as_posix()}:{other.line(('name',))}"
             hit = Violation(message=f"{subject.definition.qualified_name} is already declared at {where}", at=("name",))
-            tally.findings.append(_finding(tally, subject, DECLARED_TWICE, hit))
+            tally.found.append(_finding(subject, DECLARED_TWICE, hit))
 
 
 def _add_models(
@@ -305,7 +327,7 @@ def _add_models(
                 at=("name",),
                 rewrite="keep it in one place: remove the Index() of the model, or the spec",
             )
-            tally.findings.append(_finding(tally, subject, DECLARED_IN_MODEL, hit))
+            tally.found.append(_finding(subject, DECLARED_IN_MODEL, hit))
 
 
 def _of_model(subject: Subject, models: Sequence[IndexDef], build: Canonical | None) -> IndexDef | None:

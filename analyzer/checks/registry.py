@@ -97,6 +97,10 @@ DRIFT_RULES = (
         code="TX318", name="renamed-statistics", kind="statistics", severity="error",
         title="declared statistics object exists under another name",
     ),
+    Rule(
+        code="TX319", name="leftover-index", severity="error",
+        title="index was left by an interrupted build, replacement or drop",
+    ),
 )  # fmt: skip
 #: What `twindex check` says about Alembic's env.py.
 PLUGIN_MISSING = Rule(

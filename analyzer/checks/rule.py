@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from analyzer.catalog import Catalog, type_name
 from analyzer.documents.findings import Severity
 from analyzer.documents.snapshot import Column, ColumnStatistics, Index, Relation
-from analyzer.errors import RejectedError
+from analyzer.errors import RejectedError, TwinLacksError
 from analyzer.objects.definition import D, Kind
 from analyzer.objects.index import IndexDef, Key
 from analyzer.specs.index import IndexSpec
@@ -44,8 +44,8 @@ class Subject:
     index: IndexDef
     #: None when there is only the text.
     known: Known | None = None
-    #: What the server made of it: its own definition, or its refusal; None when it was not asked.
-    built: IndexDef | RejectedError | None = None
+    #: What the server made of it: its own definition, or why it did not; None when it was not asked.
+    built: IndexDef | RejectedError | TwinLacksError | None = None
     #: All declared indexes of the set that are to be built, this one among them, by (schema, table).
     declared: Mapping[tuple[str, str], tuple["Subject", ...]] = field(
         default_factory=dict[tuple[str, str], tuple["Subject", ...]], repr=False

@@ -57,7 +57,12 @@ def command(
     declared = load_specs(directory)
     rules = project_environment(alembic, project.section, directory, run=not no_env)
     snapshot = resolve_snapshot(
-        source, quiet=output.quiet, statements=False, run_user_code=choice.run_user_code, project=project
+        source,
+        quiet=output.quiet,
+        statements=False,
+        planning=False,
+        run_user_code=choice.run_user_code,
+        project=project,
     )
     with progress(quiet=output.quiet) as tell:
         document = check(snapshot, declared, alembic, environment=rules, choice=choice, progress=tell)

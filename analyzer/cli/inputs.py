@@ -68,10 +68,11 @@ def resolve_snapshot(
     *,
     quiet: bool,
     statements: bool = True,
+    planning: bool = True,
     run_user_code: bool = False,
     project: Project | None = None,
 ) -> Snapshot:
-    """Load the snapshot file, or capture the database if none is given."""
+    """Load the snapshot file, or capture the database if none is given; without `planning`, for definitions alone."""
     if source.snapshot is not None:
         if source.database.url is not None:
             raise InputError(f"{source.snapshot} and -d cannot be used together; specify one source")
@@ -81,6 +82,7 @@ def resolve_snapshot(
         return read_database(
             found.url,
             statements=statements,
+            planning=planning,
             run_user_code=run_user_code,
             allow_superuser=found.allow_superuser,
             progress=tell,

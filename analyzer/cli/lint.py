@@ -1,16 +1,11 @@
 """`twindex lint`: specs that cannot or should not be built."""
 
-import importlib
-import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
 
 import click
-from sqlalchemy import Table
 
-from analyzer import stdout
 from analyzer.cli.inputs import progress, resolve_database, warn_of_superuser
+from analyzer.cli.metadata import load_tables
 from analyzer.cli.options import (
     Database,
     Output,
@@ -25,31 +20,11 @@ from analyzer.config import load_config
 from analyzer.documents.findings import FindingsDocument, Severity
 from analyzer.documents.snapshot import Snapshot, load
 from analyzer.errors import InputError
-from analyzer.objects.index import IndexDef
 from analyzer.specs.sqlalchemy_indexes import model_indexes
 from analyzer.specs.tolerant import load_sources
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.capture import read_with_statements_if_recorded
 from analyzer.workflows.lint import lint_against, lint_text
-
-
-def _metadata(text: str) -> tuple[IndexDef, ...]:
-    """Import `module:attribute`, a SQLAlchemy MetaData or a declarative base, and list its indexes."""
-    module_name, _, attribute = text.partition(":")
-    if str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        with stdout.diverted():
-            found: Any = importlib.import_module(module_name)
-        for name in (attribute or "metadata").split("."):
-            found = getattr(found, name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"--metadata {text}: {error}; give an importable module:attribute") from None
-    metadata: Any = getattr(found, "metadata", found)
-    tables: Any = getattr(metadata, "tables", None)
-    if not isinstance(tables, Mapping):
-        raise InputError(f"--metadata {text} is no MetaData; name one, or a declarative base")
-    return model_indexes(cast("Mapping[str, Table]", tables).values(), str(metadata.schema or "public"))
 
 
 @click.command(short_help="Check the specs themselves, with file and line.")
@@ -85,7 +60,7 @@ def command(
     """
     if database.url is not None and snapshot is not None:
         raise InputError(f"{snapshot} and -d cannot be used together; specify one source")
-    models = _metadata(metadata) if metadata is not None else None
+    models = model_indexes(*load_tables(metadata)) if metadata is not None else None
     sources = load_sources(paths or (load_config().specs,))
     if database.url is None and snapshot is None:
         document = lint_text(sources, models=models)

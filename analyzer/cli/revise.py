@@ -21,7 +21,7 @@ from analyzer.migrate.hazards import ALL, HazardCode, HazardError, refused_codes
 from analyzer.specs.file import load_specs
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.visible import visible
-from analyzer.workflows.project import project_config
+from analyzer.workflows.project import project_config, project_environment
 from analyzer.workflows.revise import revise
 
 
@@ -64,18 +64,30 @@ def command(
     config = load_config()
     directory = specs_directory(specs)
     refused = refused_codes(project=config.refuse_hazards, refuse=refuse, allow=allow)
-    load_specs(directory)  # report unreadable files before connecting
-    settings = project_config(in_project(config, project).alembic, project.section)
+    declared = load_specs(directory)  # report unreadable files before connecting
+    file = in_project(config, project).alembic
+    settings = project_config(file, project.section)
+    rules = project_environment(file, project.section, directory, run=True)
     snapshot = resolve_snapshot(
         Source(database=database),
         quiet=quiet,
         statements=False,
+        planning=False,
         run_user_code=choice.run_user_code,
         project=project,
     )
     try:
         with progress(quiet=quiet) as tell:
-            path = revise(snapshot, directory, settings, message=message, choice=choice, refused=refused, progress=tell)
+            path = revise(
+                snapshot,
+                declared,
+                settings,
+                message=message,
+                environment=rules,
+                choice=choice,
+                refused=refused,
+                progress=tell,
+            )
     except HazardError as error:
         for line in error.lines:
             say(visible(line))

@@ -161,7 +161,7 @@ def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, 
     set_state(specs, proposed, "approved")
     config = _alembic(directory, url)
     snapshot = read_database(url, statements=False, allow_superuser=True)  # a server of our own
-    revise(snapshot, specs, config, message="proposed", choice=_OURS)
+    revise(snapshot, load_specs(specs), config, message="proposed", choice=_OURS)
     log = _BuildLog()
     logger("analyzer.migrate").addHandler(log)
     logger("analyzer.migrate").setLevel(logging.INFO)

@@ -15,6 +15,7 @@ from analyzer.documents.described import (
     Extension,
     FunctionDef,
     Index,
+    ObjectDef,
     Relation,
     RowSecurity,
     Tablespace,
@@ -39,6 +40,7 @@ _KINDS: Final[Mapping[str, type[Record]]] = {
     "extensions": Extension,
     "types": TypeDef,
     "functions": FunctionDef,
+    "objects": ObjectDef,
     "relations": Relation,
     "indexes": Index,
     "statistics": ColumnStatistics,
@@ -122,6 +124,8 @@ def _identity(item: Record) -> Hashable:  # noqa: PLR0911 - one return a kind
             return item.schema_name, item.name
         case FunctionDef():
             return item.schema_name, item.name, item.arguments
+        case ObjectDef():
+            return item.kind, item.identity
         case Index():
             return item.definition.full_name
         case ColumnStatistics():

@@ -32,7 +32,7 @@ from analyzer.documents.bounds import (
     possible_index,
 )
 from analyzer.documents.record import SnapshotRecord
-from analyzer.objects.index import IndexDef
+from analyzer.objects.index import IndexDef, Timing
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.pages import BLOCK_BYTES
 
@@ -79,6 +79,9 @@ class Extension(SnapshotRecord):
     name: Name
     version: Text
     schema_name: Name
+    oid: Oid = 0
+    #: Names of its functions, types, operators and their like.
+    members: tuple[Name, ...] = ()
 
 
 class TypeDef(SnapshotRecord):
@@ -88,6 +91,7 @@ class TypeDef(SnapshotRecord):
     name: Name
     #: e enum, d domain, c composite, r range.
     kind: Literal["e", "d", "c", "r"]
+    oid: Oid = 0
     #: Enum labels in order.
     labels: tuple[Text, ...] = ()
     #: Base type of a domain, subtype of a range.
@@ -112,6 +116,38 @@ class FunctionDef(SnapshotRecord):
     #: pg_get_functiondef, which holds volatility, cost, rows and strictness.
     definition: Text
     language: Name
+    oid: Oid = 0
+
+
+ObjectKind = Literal[
+    "collation",
+    "text search parser",
+    "text search template",
+    "text search dictionary",
+    "text search configuration",
+    "operator",
+    "operator family",
+    "operator class",
+    "aggregate",
+    "cast",
+    "rule",
+]
+
+
+class ObjectDef(SnapshotRecord):
+    """An object that does not belong to an extension, of a kind that has no record of its own."""
+
+    kind: ObjectKind
+    oid: Oid = 0
+    #: None for a cast, like its name.
+    schema_name: Name | None
+    name: Name | None
+    #: As pg_identify_object() prints it.
+    identity: Text
+    #: The statements that create it, in their order.
+    definition: Annotated[tuple[Text, ...], Field(min_length=1)]
+    #: Table or view of a rule.
+    table: NameInSchema | None = None
 
 
 class Column(SnapshotRecord):
@@ -252,6 +288,8 @@ class Index(SnapshotRecord):
     oid: Oid = 0
     #: Name of the constraint it backs.
     constraint: Name | None = None
+    #: Of a unique constraint, when it is checked; None of any other.
+    unique_constraint: Timing | None = None
     primary: bool = False
     valid: bool = True
     ready: bool = True

@@ -15,7 +15,7 @@ from analyzer.atomic_file import put_in_place
 from analyzer.documents.admission import admitted, breach
 from analyzer.documents.bounded_file import MOST_BYTES, MOST_COMPRESSED_BYTES, parse_document, too_large, written
 from analyzer.documents.bounds import MOST_BYTES as MOST_TOTAL_BYTES
-from analyzer.documents.bounds import Count, Moment, Name, Text
+from analyzer.documents.bounds import Count, Moment, Name, Oid, Text
 from analyzer.documents.described import (
     Column,
     Constraint,
@@ -23,6 +23,7 @@ from analyzer.documents.described import (
     FunctionDef,
     GinPages,
     Index,
+    ObjectDef,
     Policy,
     Relation,
     RowSecurity,
@@ -55,6 +56,7 @@ __all__ = [
     "GinPages",
     "Index",
     "NotExamined",
+    "ObjectDef",
     "Policy",
     "Relation",
     "RowSecurity",
@@ -92,6 +94,9 @@ class Snapshot(SnapshotRecord):
     schemas: tuple[Name, ...]
     types: tuple[TypeDef, ...] = ()
     functions: tuple[FunctionDef, ...] = ()
+    objects: tuple[ObjectDef, ...] = ()
+    #: What must exist before what, by OID: (dependent, referenced).
+    dependencies: tuple[tuple[Oid, Oid], ...] = ()
     relations: tuple[Relation, ...]
     indexes: tuple[Index, ...]
     statistics: tuple[ColumnStatistics, ...]

@@ -19,6 +19,7 @@ class HazardCode(StrEnum):
     INDEX_RENAMED = "INDEX_RENAMED"
     INDEX_DROPPED = "INDEX_DROPPED"
     UNIQUE = "UNIQUE"
+    ON_CONFLICT = "ON_CONFLICT"
     STATISTICS_DROPPED = "STATISTICS_DROPPED"
     ANALYZE = "ANALYZE"
 
@@ -35,6 +36,7 @@ _SUMMARIES = {
     HazardCode.INDEX_RENAMED: "renames an index: hints and monitoring that name it need the new name",
     HazardCode.INDEX_DROPPED: "drops an index: queries that used it get another plan",
     HazardCode.UNIQUE: "builds a unique index: fails on duplicates, and rejects them from then on",
+    HazardCode.ON_CONFLICT: "replaces a unique index: concurrent INSERT … ON CONFLICT may fail",
     HazardCode.STATISTICS_DROPPED: "drops extended statistics: estimates that used them change, and plans with them",
     HazardCode.ANALYZE: "analyzes a table: reads a sample of it, and of every partition",
 }

@@ -7,6 +7,7 @@ import itertools
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from alembic.autogenerate.api import AutogenContext
@@ -17,9 +18,12 @@ from alembic.operations import MigrateOperation, Operations
 from alembic.operations.ops import OpContainer
 from alembic.runtime.migration import MigrationContext
 
-from analyzer.migrate.deploy import online, statistics
+from analyzer.migrate.deploy import online, statistics, unique_constraints
 from analyzer.migrate.deploy.create_index import parse_create
+from analyzer.migrate.deploy.each_schema import in_each_schema
+from analyzer.migrate.deploy.options import read_options
 from analyzer.migrate.revision_text import INDENT, call, mapping, sequence, sql_text, text, unwrapped
+from analyzer.postgres.schema_patterns import OWN, Schemas
 from analyzer.sql import render_text
 from analyzer.visible import visible
 
@@ -33,6 +37,8 @@ class ObjectOperation(MigrateOperation):
 
     verb: ClassVar[str]
     execute: ClassVar[Execute]
+    #: Whether its lock_timeout is the long one of a concurrent build, which `twindex_lock_timeout` is not about.
+    builds: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, verb: str = "", execute: Execute | None = None) -> None:
         """Register the operation, what it does and how it is written, with Alembic."""
@@ -49,29 +55,38 @@ class ObjectOperation(MigrateOperation):
         name: str,
         table_name: str,
         *,
-        schema: str,
         lock_timeout: str,
+        schema: str = OWN,
+        schemas: str | Sequence[str] = (),
+        except_schemas: str | Sequence[str] = (),
         sql: str = "",
         new_name: str | None = None,
         definition: str | None = None,
         attributes: tuple[str, ...] = (),
+        constraint: str | None = None,
         settings: dict[str, str] | None = None,
         hazards: tuple[str, ...] = (),
         reverse_op: "ObjectOperation | None" = None,
     ) -> None:
         """Hold the facts.
 
-        `sql` is what runs, and then `attributes`, which set comment and statistics targets; `definition` is what the
-        server is expected to print of the object; `hazards` are for reading.
+        `sql` is what runs, then `constraint`, and then `attributes`, which set comment and statistics targets;
+        `definition` is what the server is expected to print of the object; `hazards` are for reading. With `schemas`,
+        patterns, it is done in each schema that has the table when it runs, and `"*".` in a statement is that schema.
         """
+        if (schema == OWN) != bool(schemas):
+            raise TypeError(f"op.{self.verb} of {name} takes either schema or schemas")
         self.name = name
         self.table_name = table_name
         self.schema = schema
+        self.schemas = (schemas,) if isinstance(schemas, str) else tuple(schemas)
+        self.except_schemas = (except_schemas,) if isinstance(except_schemas, str) else tuple(except_schemas)
         self.sql = sql
         self.new_name = new_name
         self.lock_timeout = lock_timeout
         self.definition = definition
         self.attributes = attributes
+        self.constraint = constraint
         self.settings = settings or {}
         self.hazards = hazards
         self._reverse = reverse_op
@@ -98,8 +113,13 @@ class ObjectOperation(MigrateOperation):
             new_name=self.new_name,
             definition=None if self.definition is None else unwrapped(self.definition, " "),
             attributes=tuple(unwrapped(statement, "\n") for statement in self.attributes),
+            constraint=None if self.constraint is None else unwrapped(self.constraint, "\n"),
             settings=tuple(self.settings.items()),
         )
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"schema": self.schema, "schemas": self.schemas, "except_schemas": self.except_schemas}
 
     def reverse(self) -> MigrateOperation:
         """Return the operation that undoes this one."""
@@ -109,12 +129,25 @@ class ObjectOperation(MigrateOperation):
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Describe the operation as `alembic check` prints it."""
-        statements = tuple(statement for statement in (self.sql, *self.attributes) if statement)
-        return (self.verb, self.schema, self.table_name, self.name, *statements)
+        statements = tuple(statement for statement in (self.sql, self.constraint, *self.attributes) if statement)
+        where = str(self.each) if self.each is not None else self.schema
+        return (self.verb, where, self.table_name, self.name, *statements)
+
+    @property
+    def each(self) -> Schemas | None:
+        """Return the schemas it is done in, when it is not done in one."""
+        return Schemas(patterns=self.schemas, exceptions=self.except_schemas) if self.schemas else None
 
 
 def _execute(operations: Operations, operation: ObjectOperation) -> None:
-    type(operation).execute(operations.get_context(), operation.target)
+    context, target, execute = operations.get_context(), operation.target, type(operation).execute
+    options = read_options(context)
+    if not operation.builds and "lock_timeout" in options.model_fields_set:
+        target = replace(target, lock_timeout=options.lock_timeout)
+    if operation.each is None:
+        execute(context, target)
+    else:
+        in_each_schema(context, target, operation.each, execute)
 
 
 def _render(context: AutogenContext, operation: MigrateOperation) -> str:
@@ -138,6 +171,8 @@ class IndexOperation(ObjectOperation):
 class BuildIndexOp(IndexOperation, verb="build_index", execute=online.build_index):
     """Build an index concurrently; skip it when it is there, rebuild it when it is INVALID."""
 
+    builds = True
+
     def reverse(self) -> MigrateOperation:
         """Return the drop of this index."""
         create = parse_create(self.target.sql)
@@ -145,7 +180,7 @@ class BuildIndexOp(IndexOperation, verb="build_index", execute=online.build_inde
         return self._reverse or DropIndexOnlineOp(
             self.name,
             self.table_name,
-            schema=self.schema,
+            **self._place,
             sql=render_text("index/drop_index", schema=self.schema, name=self.name, concurrently=whole),
             lock_timeout=online.SHORT_LOCK_TIMEOUT,
             reverse_op=self,
@@ -155,9 +190,33 @@ class BuildIndexOp(IndexOperation, verb="build_index", execute=online.build_inde
 class ReplaceIndexOp(IndexOperation, verb="replace_index", execute=online.replace_index):
     """Exchange an index's definition: build beside it, swap the names, drop the old one."""
 
+    builds = True
+
 
 class DropIndexOnlineOp(IndexOperation, verb="drop_index_online", execute=online.drop_index):
     """Drop an index concurrently; nothing to do when it is gone."""
+
+
+class BuildUniqueConstraintOp(
+    IndexOperation, verb="build_unique_constraint", execute=unique_constraints.build_unique_constraint
+):
+    """Build a unique index concurrently and make it a constraint's: `constraint`; may be repeated."""
+
+    builds = True
+
+
+class ReplaceUniqueConstraintOp(
+    IndexOperation, verb="replace_unique_constraint", execute=unique_constraints.replace_unique_constraint
+):
+    """Exchange a unique constraint or index: build beside it, then drop the old one and take over its name."""
+
+    builds = True
+
+
+class DropUniqueConstraintOp(
+    IndexOperation, verb="drop_unique_constraint", execute=unique_constraints.drop_unique_constraint
+):
+    """Drop a unique constraint and its index; nothing to do when it is gone."""
 
 
 class RenameIndexOp(IndexOperation, verb="rename_index", execute=_rename_index):
@@ -166,7 +225,7 @@ class RenameIndexOp(IndexOperation, verb="rename_index", execute=_rename_index):
     @classmethod
     def defaults(cls, name: str, facts: dict[str, Any]) -> dict[str, Any]:
         """Return the statement and a short time to wait for its lock."""
-        names = {"schema": facts["schema"], "name": name, "new_name": facts["new_name"]}
+        names = {"schema": facts.get("schema", OWN), "name": name, "new_name": facts["new_name"]}
         return {"sql": render_text("online/rename_index", **names), "lock_timeout": online.SHORT_LOCK_TIMEOUT}
 
     def reverse(self) -> MigrateOperation:
@@ -177,7 +236,7 @@ class RenameIndexOp(IndexOperation, verb="rename_index", execute=_rename_index):
         return RenameIndexOp(
             self.new_name,
             self.table_name,
-            schema=self.schema,
+            **self._place,
             new_name=self.name,
             sql=back,
             lock_timeout=self.lock_timeout,
@@ -192,10 +251,12 @@ class AlterIndexOp(IndexOperation, verb="alter_index", execute=online.alter_inde
 class ReindexIndexOp(IndexOperation, verb="reindex_index", execute=online.reindex_index):
     """Rebuild an index concurrently; its definition stays."""
 
+    builds = True
+
     @classmethod
     def defaults(cls, name: str, facts: dict[str, Any]) -> dict[str, Any]:
         """Return the statement and the time a build may wait for locks."""
-        sql = render_text("online/reindex_index", schema=facts["schema"], name=name)
+        sql = render_text("online/reindex_index", schema=facts.get("schema", OWN), name=name)
         return {"sql": sql, "lock_timeout": online.BUILD_LOCK_TIMEOUT}
 
     def reverse(self) -> MigrateOperation:
@@ -236,6 +297,7 @@ OPERATIONS: dict[str, type[ObjectOperation]] = {
     each.verb: each
     for each in (
         BuildIndexOp, ReplaceIndexOp, DropIndexOnlineOp, RenameIndexOp, AlterIndexOp, ReindexIndexOp,
+        BuildUniqueConstraintOp, ReplaceUniqueConstraintOp, DropUniqueConstraintOp,
         CreateStatisticsOp, ReplaceStatisticsOp, DropStatisticsOp, RenameStatisticsOp, AlterStatisticsOp,
         AnalyzeTableOp,
     )
@@ -243,7 +305,7 @@ OPERATIONS: dict[str, type[ObjectOperation]] = {
 
 
 class TableOperations(OpContainer):
-    """Operations of one table in their order; what undoes them is not each of them undone, as of an ANALYZE."""
+    """Operations of tables that are not undone by their own reverse, as ANALYZE; may be empty in one direction."""
 
     def __init__(self, ops: Sequence[ObjectOperation], reverse_ops: Sequence[ObjectOperation]) -> None:
         """Hold the operations of both directions."""
@@ -271,10 +333,14 @@ class SideBySideBuilds(OpContainer):
 
 
 def beside_each_other(operations: Sequence[MigrateOperation]) -> tuple[MigrateOperation, ...]:
-    """Put builds that follow each other and are of several tables into one block; may be repeated."""
+    """Put builds that follow each other and are of several tables into one block; leave out what is empty.
+
+    May be repeated.
+    """
+    present = [each for each in operations if not isinstance(each, TableOperations) or each.ops]
 
     def grouped() -> Iterator[MigrateOperation]:
-        for builds, group in itertools.groupby(operations, lambda each: isinstance(each, BuildIndexOp)):
+        for builds, group in itertools.groupby(present, lambda each: isinstance(each, BuildIndexOp)):
             run = tuple(group)
             tables = {(each.schema, each.table_name) for each in run if isinstance(each, BuildIndexOp)}
             yield from [SideBySideBuilds(run)] if builds and len(tables) > 1 else run
@@ -335,16 +401,27 @@ def render_operation(operation: MigrateOperation) -> str:
             return "pass"
 
 
+def _patterns(name: str, patterns: tuple[str, ...]) -> Iterator[str]:
+    if patterns:
+        yield f"{name}={text(patterns[0])}" if len(patterns) == 1 else sequence(name, patterns)
+
+
 def _arguments(operation: ObjectOperation) -> Iterator[str]:
     yield text(operation.name)
     yield text(operation.table_name)
-    yield f"schema={text(operation.schema)}"
+    if operation.each is None:
+        yield f"schema={text(operation.schema)}"
+    else:
+        yield from _patterns("schemas", operation.schemas)
+        yield from _patterns("except_schemas", operation.except_schemas)
     if operation.new_name is not None:
         yield f"new_name={text(operation.new_name)}"
     if operation.sql:
         yield f"sql={sql_text(operation.sql)}"
     if operation.definition is not None:
         yield f"definition={sql_text(operation.definition)}"
+    if operation.constraint is not None:
+        yield f"constraint={sql_text(operation.constraint)}"
     if operation.attributes:
         yield sequence("attributes", operation.attributes)
     yield f"lock_timeout={text(operation.lock_timeout)}"

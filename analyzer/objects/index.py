@@ -10,6 +10,9 @@ from typing import Literal
 from analyzer.objects.table_object import TableObject
 from analyzer.sql import render_text
 
+#: When a unique constraint is checked: at once, or at the end of the transaction where that is asked for, or always.
+Timing = Literal["not deferrable", "deferrable", "initially deferred"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:

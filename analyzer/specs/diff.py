@@ -7,9 +7,9 @@ from typing import Literal, Protocol, cast
 import psycopg
 
 from analyzer.documents.snapshot import Index
-from analyzer.errors import ConflictError, InputError
+from analyzer.errors import ConflictError, InputError, TwinLacksError
 from analyzer.objects.definition import D, Definition, kind_of
-from analyzer.objects.index import IndexDef
+from analyzer.objects.index import IndexDef, Timing
 from analyzer.objects.statistics import StatisticsDef
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.specs.existing import Existing, ExistingStatistics, key_of, table_of
@@ -41,14 +41,19 @@ class Change:
     definition: Definition
     #: The object that exists: None for a create, unless it is an INVALID leftover.
     current: Existing | None
-    #: What is not as wanted: fields of the definition; an index's `comment`, `statistics`; a statistics object's
-    #: `target`.
+    #: What is not as wanted: fields of the definition; an index's `constraint`, `comment`, `statistics`; a statistics
+    #: object's `target`.
     differs: tuple[str, ...] = ()
 
     @property
     def comment(self) -> str | None:
         """Return the comment wanted of an index."""
         return self.spec.spec.comment if self.spec is not None and is_index(self.spec) else None
+
+    @property
+    def timing(self) -> Timing | None:
+        """Return the timing wanted of a unique constraint; None for no constraint."""
+        return self.spec.spec.timing if self.spec is not None and is_index(self.spec) else None
 
     @property
     def statistics(self) -> tuple[tuple[int, int], ...]:
@@ -78,6 +83,23 @@ def changes(
     found = [comparison.change(spec) for spec in specs.specs]
     present = [change for change in (*found, *comparison.unnamed()) if change is not None]
     return tuple(sorted(present, key=lambda change: change.kind == "drop"))
+
+
+def undecided(specs: SpecSet, existing: Sequence[Existing], rows: Rows) -> tuple[Definition, ...]:
+    """List the definitions that a comparison may have to print: those that do not agree as they are."""
+    by_name = {key_of(each): each for each in existing}
+    by_table: dict[tuple[str, str], list[Existing]] = {}
+    for each in existing:
+        by_table.setdefault(table_of(each), []).append(each)
+    found: list[Definition] = []
+    for spec in specs.specs:
+        if spec.spec.state != "approved":
+            continue
+        wanted, current = _wanted(spec, by_name.get(spec.key), rows), by_name.get(spec.key)
+        if current is None or not current.valid or not _agree(wanted, current.definition):
+            others = by_table.get((spec.schema, spec.table), []) if current is None else [current]
+            found += [wanted, *(each.definition for each in others if kind_of(each.definition) == spec.kind)]
+    return tuple(_without_tablespace(each) for each in found)
 
 
 class Comparison:
@@ -115,7 +137,7 @@ class Comparison:
             gone = current is None or any(current is other for other in self._renamed.values())
             return None if current is None or gone else _drop(spec, current)
         other = self._renamed.get(spec.key)
-        wanted = self._wanted(spec, current or other)
+        wanted = _wanted(spec, current or other, self._rows)
         if other is not None:
             return Change(kind="rename", spec=spec, definition=wanted, current=other, differs=_attributes(spec, other))
         if current is None or not current.valid:
@@ -149,14 +171,9 @@ class Comparison:
             and self._drops(each)
         )
 
-    def _wanted(self, spec: DeclaredSpec[Spec], current: Existing | None) -> Definition:
-        wanted = spec.spec.definition(spec.schema, spec.table, self._rows(spec.schema, spec.table))
-        if isinstance(wanted, IndexDef) and isinstance(current, Index) and isinstance(spec.spec, IndexSpec):
-            return spec.spec.keep_resolved(wanted, current.definition)
-        return wanted
-
     def _difference(self, spec: DeclaredSpec[Spec], wanted: Definition, current: Existing) -> Change | None:
         differs = self._fields(spec, wanted, current.definition)
+        differs += ("constraint",) if _timing(spec) != _current_timing(current) else ()
         kind: Kind = "replace" if differs else "alter"
         differs += _attributes(spec, current)
         return Change(kind=kind, spec=spec, definition=wanted, current=current, differs=differs) if differs else None
@@ -181,6 +198,8 @@ class Comparison:
     def _built(self, spec: DeclaredSpec[Spec], wanted: Definition) -> Definition:
         try:
             return self._print(_without_tablespace(wanted))
+        except TwinLacksError as error:
+            raise TwinLacksError(f"{spec.where}: {wanted.name}", error.lacks) from None
         except (InputError, psycopg.Error) as error:
             reason = error.diag.message_primary if isinstance(error, psycopg.Error) else error
             text = " ".join(str(reason or error).split())
@@ -189,7 +208,7 @@ class Comparison:
     def _find_renamed(self) -> dict[ObjectName, Existing]:
         """Find, for specs whose name no object has, the object that is the same under a name no spec wants."""
         wanted_names = {spec.key for spec in self._specs.specs if spec.spec.state != "retired"}
-        free = [each for each in self._existing if each.valid and not _owned(each) and key_of(each) not in wanted_names]
+        free = [each for each in self._existing if _renamable(each) and key_of(each) not in wanted_names]
         found: dict[ObjectName, Existing] = {}
         for spec in self._specs.specs:
             if spec.spec.state == "approved" and self.current(spec) is None:
@@ -205,10 +224,23 @@ class Comparison:
             return False
         if isinstance(known, IndexDef) and isinstance(spec.spec, IndexSpec) and known.method != spec.spec.method:
             return False
+        if _timing(spec) != _current_timing(existing):
+            return False
         try:
-            return not self._fields(spec, self._wanted(spec, existing), known)
+            return not self._fields(spec, _wanted(spec, existing, self._rows), known)
         except InputError:  # said where the spec itself is compared
             return False
+
+
+def _wanted(spec: DeclaredSpec[Spec], current: Existing | None, rows: Rows) -> Definition:
+    wanted = spec.spec.definition(spec.schema, spec.table, rows(spec.schema, spec.table))
+    if isinstance(wanted, IndexDef) and isinstance(current, Index) and isinstance(spec.spec, IndexSpec):
+        return spec.spec.keep_resolved(wanted, current.definition)
+    return wanted
+
+
+def _agree(wanted: Definition, current: Definition) -> bool:
+    return _without_tablespace(wanted) == _without_tablespace(current)
 
 
 def _tablespace(definition: Definition) -> str | None:
@@ -248,10 +280,14 @@ def _refuse_foreign(spec: DeclaredSpec[Spec], current: Existing) -> None:
 
 def _refuse_foreign_index(spec: DeclaredSpec[Spec], current: Index) -> None:
     table = current.definition.qualified_table
-    if current.constraint is not None:
+    if current.constraint is not None and (current.unique_constraint is None or _timing(spec) is None):
+        otherwise = ", or write unique: constraint" if current.unique_constraint is not None else ""
+        exclusion = current.unique_constraint is None and not current.primary and not current.definition.unique
+        kind = "exclusion constraint" if exclusion else "constraint"
+        why = ", which PostgreSQL cannot build concurrently" if exclusion else ""
         raise ConflictError(
-            f"{spec.where}: {spec.spec.name} belongs to the constraint {current.constraint} of {table}; "
-            "remove the spec, the constraint keeps its index"
+            f"{spec.where}: {spec.spec.name} belongs to the {kind} {current.constraint} of {table}{why}; "
+            f"remove the spec, the constraint keeps its index{otherwise}"
         )
     if current.parent is not None:
         raise ConflictError(
@@ -275,6 +311,20 @@ def _owned(existing: Existing) -> bool:
     if isinstance(existing, ExistingStatistics):
         return existing.table_schema != existing.definition.schema
     return existing.constraint is not None or existing.primary or existing.parent is not None
+
+
+def _renamable(existing: Existing) -> bool:
+    """Say whether an object can be the one that a spec declares under another name."""
+    declarable = isinstance(existing, Index) and existing.unique_constraint is not None and existing.parent is None
+    return existing.valid and (declarable or not _owned(existing))
+
+
+def _timing(spec: DeclaredSpec[Spec]) -> Timing | None:
+    return spec.spec.timing if is_index(spec) else None
+
+
+def _current_timing(existing: Existing) -> Timing | None:
+    return existing.unique_constraint if isinstance(existing, Index) else None
 
 
 def _needed(existing: Existing) -> bool:

@@ -14,6 +14,7 @@ from analyzer.objects.definition import Definition, Kind, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.paths import files_of, is_directory
 from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.schema_patterns import Schemas
 from analyzer.specs.fields import State
 from analyzer.specs.index import IndexSpec, spec_entry
 from analyzer.specs.spec_file import SECTIONS, Spec, SpecFile
@@ -38,6 +39,8 @@ class DeclaredSpec(Generic[S_co]):
     schema: str
     table: str
     spec: S_co
+    #: The schemas that the pattern in the file stands for, which is in place of the schema until it is expanded.
+    schemas: Schemas | None = None
 
     @property
     def where(self) -> str:
@@ -82,6 +85,8 @@ class SpecSet:
     specs: tuple[DeclaredSpec[Spec], ...]
     #: Tables, as (schema, name), whose file says `manage: all`, and where it says so, as (file, line).
     managed: Mapping[QualifiedName, tuple[Path, int]] = field(default_factory=dict[QualifiedName, tuple[Path, int]])
+    #: Of tables whose file has a pattern in place of the schema, the schemas it stands for.
+    patterns: Mapping[QualifiedName, Schemas] = field(default_factory=dict[QualifiedName, Schemas])
 
     @property
     def indexes(self) -> tuple[DeclaredSpec[IndexSpec], ...]:
@@ -141,8 +146,9 @@ class _Document:
 
     def declared(self) -> tuple[DeclaredSpec[Spec], ...]:
         schema, table = self.model.schema_and_table
+        schemas = self.model.schemas
         return tuple(
-            DeclaredSpec(file=self.path, line=node.line, schema=schema, table=table, spec=spec)
+            DeclaredSpec(file=self.path, line=node.line, schema=schema, table=table, spec=spec, schemas=schemas)
             for node, spec in self.parts()
         )
 
@@ -153,10 +159,15 @@ class _Document:
 
 
 def load_specs(directory: Path) -> SpecSet:
-    """Read every `*.yaml` of a directory; raises InputError, `file:line: what; what to do`."""
+    """Read every `*.yaml` of a directory, its patterns as they are; raises InputError, `file:line: what; what to do`.
+
+    What a pattern declares on the tables of a database is said by `table_patterns.expanded`.
+    """
     documents = _load_documents(directory)
     managed = {d.model.schema_and_table: (d.path, d.line_of("manage")) for d in documents if d.model.manage == "all"}
-    return SpecSet(specs=tuple(spec for document in documents for spec in document.declared()), managed=managed)
+    patterns = {d.model.schema_and_table: d.model.schemas for d in documents if d.model.schemas is not None}
+    declared = tuple(spec for document in documents for spec in document.declared())
+    return SpecSet(specs=declared, managed=managed, patterns=patterns)
 
 
 def append_proposals(directory: Path, proposals: Sequence[NewSpec]) -> tuple[Path, ...]:

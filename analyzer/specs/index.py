@@ -8,11 +8,14 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from analyzer.objects.index import IndexDef, Key
+from analyzer.objects.index import IndexDef, Key, Timing
 from analyzer.postgres.access_methods import MethodName
 from analyzer.postgres.pgvector import advised_lists
-from analyzer.specs.fields import Expression, Name, ObjectSpec, Parameter, State, Strict, Text, shown
+from analyzer.postgres.schema_patterns import specialized
+from analyzer.specs.fields import Expression, Name, ObjectSpec, Parameter, State, Strict, Text, WrittenAs, shown
 from analyzer.sql import conforming
+
+_TIMINGS: Mapping[bool, Timing] = {False: "not deferrable", True: "deferrable"}
 
 
 class KeySpec(Strict):
@@ -37,11 +40,11 @@ class KeySpec(Strict):
             raise ValueError("only an expression has a statistics target here; give a column's to its table")
         return self
 
-    def key(self) -> Key:
-        """Return the key as a stage speaks of it."""
+    def key(self, schema: str) -> Key:
+        """Return the key of an index in a schema."""
         return Key(
             column=self.column,
-            expression=self.expression,
+            expression=None if self.expression is None else specialized(self.expression, schema),
             opclass=self.opclass,
             opclass_parameters=tuple(self.opclass_parameters.items()),
             collation=self.collation,
@@ -58,7 +61,7 @@ def _key(value: object) -> object:
     return {"column": value} if isinstance(value, str) else value
 
 
-KeyItem = Annotated[KeySpec, BeforeValidator(_key, json_schema_input_type=str | KeySpec)]
+KeyItem = Annotated[KeySpec, BeforeValidator(_key), WrittenAs("string")]
 
 
 class Build(Strict):
@@ -85,12 +88,38 @@ class IndexSpec(ObjectSpec):
     keys: Annotated[tuple[KeyItem, ...], Field(min_length=1)]
     include: tuple[Name, ...] = Field(default=(), description="Columns a covering index carries along.")
     where: Expression | None = Field(default=None, description="Predicate of a partial index.")
-    unique: bool = False
+    unique: bool | Literal["constraint"] = Field(
+        default=False, description="With constraint, the index of a unique constraint, which has its name."
+    )
+    deferrable: bool | Literal["initially deferred"] = Field(
+        default=False, description="When a unique constraint is checked: true for DEFERRABLE, or initially deferred."
+    )
     nulls_not_distinct: bool = False
     parameters: dict[str, Parameter] = Field(default_factory=dict, alias="with", description="Storage parameters.")
     tablespace: Name | None = Field(default=None, description="Without one the database's own.")
     comment: Text | None = Field(default=None, description="What COMMENT ON INDEX says on the server.")
     build: Build = Build()
+
+    @model_validator(mode="after")
+    def _can_be_a_constraint(self) -> "IndexSpec":
+        if self.unique != "constraint":
+            if self.deferrable:
+                raise ValueError("only a constraint is deferrable; write unique: constraint")
+            return self
+        plain = all(key == KeySpec(column=key.column) for key in self.keys if key.column is not None)
+        if self.method != "btree" or self.where is not None or not plain or any(key.expression for key in self.keys):
+            raise ValueError(
+                "a unique constraint is of plain columns, without WHERE, order, operator class or collation; write "
+                "unique: true for a unique index"
+            )
+        return self
+
+    @property
+    def timing(self) -> Timing | None:
+        """Return when the unique constraint declared is checked; None without one."""
+        if self.unique != "constraint":
+            return None
+        return "initially deferred" if self.deferrable == "initially deferred" else _TIMINGS[bool(self.deferrable)]
 
     def definition(self, schema: str, table: str, rows: float | None) -> IndexDef:
         """Return the index declared; `rows` of the table resolve `lists: auto`."""
@@ -103,10 +132,10 @@ class IndexSpec(ObjectSpec):
             table=table,
             name=self.name,
             method=self.method,
-            keys=tuple(key.key() for key in self.keys),
+            keys=tuple(key.key(schema) for key in self.keys),
             include=self.include,
-            where=self.where,
-            unique=self.unique,
+            where=None if self.where is None else specialized(self.where, schema),
+            unique=bool(self.unique),
             nulls_not_distinct=self.nulls_not_distinct,
             parameters=tuple(parameters.items()),
             tablespace=self.tablespace,

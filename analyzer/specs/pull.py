@@ -7,9 +7,11 @@ from pathlib import Path
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.paths import is_directory
 from analyzer.postgres.access_methods import METHODS
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.existing import Existing, existing_objects, key_of, table_of
 from analyzer.specs.file import NewSpec, append_specs, load_specs
 from analyzer.specs.spec_file import write_schema
+from analyzer.specs.table_patterns import expanded, tables_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +25,27 @@ class Pulled:
     left_out: tuple[NotExamined, ...]
 
 
-def pull(snapshot: Snapshot, directory: Path, *, tables: Collection[tuple[str, str]] = ()) -> Pulled:
+def pull(
+    snapshot: Snapshot,
+    directory: Path,
+    *,
+    tables: Collection[tuple[str, str]] = (),
+    models: Collection[QualifiedName] = (),
+) -> Pulled:
     """Declare every object that no spec of the directory names, on the given tables or on all.
 
+    Indexes of the names in `models` stay with the models that declare them.
     Files that exist get what is missing of their table appended, and not one other byte of them changes.
     """
-    specs = load_specs(directory).specs if is_directory(directory) else ()
+    specs = expanded(load_specs(directory), tables_of(snapshot)).specs if is_directory(directory) else ()
     named = {spec.key for spec in specs}
     chosen = [
         each
         for each in existing_objects(snapshot)
-        if key_of(each) not in named and (not tables or table_of(each) in tables) and _declarable(each)
+        if key_of(each) not in named
+        and (not tables or table_of(each) in tables)
+        and _declarable(each)
+        and not (isinstance(each, Index) and each.definition.full_name in models)
     ]
     obstacles = [(each, _obstacle(each)) for each in chosen]
     new = [_new_spec(each) for each, obstacle in obstacles if obstacle is None]

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
 from analyzer.atomic_file import replace_file
 from analyzer.paths import is_there
 from analyzer.postgres.identifiers import QualifiedName
-from analyzer.specs.fields import Strict, none_is_empty, parse_table, table_text
+from analyzer.postgres.schema_patterns import Schemas
+from analyzer.specs.fields import Strict, none_is_empty, parse_tables, schema_text, table_text
 from analyzer.specs.index import IndexSpec
 from analyzer.specs.statistics import StatisticsSpec
 
@@ -29,7 +30,11 @@ class SpecFile(Strict):
     model_config = ConfigDict(title="twindex index specs")
 
     table: Annotated[str, AfterValidator(table_text)] = Field(
-        description='schema.table; names with capitals or spaces in double quotes: \'"Sales"."Order Items"\'.'
+        description='schema.table; names with capitals or spaces in double quotes: \'"Sales"."Order Items"\'. '
+        "A star or a question mark in the schema, outside quotes, makes it a pattern over schemas: tenant_*.orders."
+    )
+    except_schemas: tuple[Annotated[str, AfterValidator(schema_text)], ...] = Field(
+        default=(), description="Schemas that the pattern matches and does not mean, by name or pattern."
     )
     manage: Literal["named", "all"] = Field(
         default="named",
@@ -38,10 +43,21 @@ class SpecFile(Strict):
     indexes: Annotated[tuple[IndexSpec, ...], BeforeValidator(none_is_empty)] = ()
     statistics: Annotated[tuple[StatisticsSpec, ...], BeforeValidator(none_is_empty)] = ()
 
+    @model_validator(mode="after")
+    def _exceptions_of_a_pattern(self) -> "SpecFile":
+        if self.except_schemas and self.schemas is None:
+            raise ValueError(f"except_schemas is for a pattern, and {self.table} is one table; remove it")
+        return self
+
     @property
     def schema_and_table(self) -> QualifiedName:
-        """Return the table's schema and name, unquoted."""
-        return parse_table(self.table)
+        """Return the table's schema and name, unquoted; a pattern in place of the schema as it is written."""
+        return parse_tables(self.table)[0]
+
+    @property
+    def schemas(self) -> Schemas | None:
+        """Return the schemas that a pattern stands for."""
+        return parse_tables(self.table, self.except_schemas)[1]
 
     def section(self, name: str) -> tuple[Spec, ...]:
         """Return the specs of one section."""

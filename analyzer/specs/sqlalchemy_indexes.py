@@ -52,6 +52,29 @@ def _name(item: Index | Constraint) -> str | None:
     return None if written is None else unquote(written)
 
 
+def model_constraints(tables: Iterable[Table], default_schema: str) -> tuple[IndexDef, ...]:
+    """Return the indexes of tables' unique constraints, which without a name have an empty one."""
+    return tuple(
+        _of_constraint(each, table, table.schema or default_schema)
+        for table in tables
+        for each in sorted(table.constraints, key=lambda each: str(each.name))
+        if isinstance(each, UniqueConstraint)
+    )
+
+
+def _of_constraint(constraint: UniqueConstraint, table: Table, schema: str) -> IndexDef:
+    options = cast("Mapping[str, Any]", constraint.dialect_options["postgresql"])
+    return IndexDef(
+        schema=schema,
+        table=table.name,
+        name="" if constraint.name is None else str(constraint.name),
+        keys=tuple(Key(column=column.name) for column in constraint.columns),
+        include=tuple(getattr(column, "name", str(column)) for column in options.get("include") or ()),
+        unique=True,
+        nulls_not_distinct=bool(options.get("nulls_not_distinct")),
+    )
+
+
 def _indexes(tables: Iterable[Table], default_schema: str) -> Iterator[IndexDef]:
     for table in tables:
         for index in sorted(table.indexes, key=lambda index: str(index.name)):

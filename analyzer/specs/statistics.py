@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from analyzer.objects.statistics import StatisticsDef, StatisticsKind
+from analyzer.postgres.schema_patterns import specialized
 from analyzer.specs.fields import Expression, Name, ObjectSpec, State
 from analyzer.sql import conforming
 
@@ -36,7 +37,7 @@ class StatisticsSpec(ObjectSpec):
             name=self.name,
             kinds=self.kinds,
             columns=self.columns,
-            expressions=self.expressions,
+            expressions=tuple(specialized(text, schema) for text in self.expressions),
             target=self.target,
         )
 

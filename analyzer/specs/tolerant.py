@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from analyzer.errors import InputError
 from analyzer.paths import files_of, is_directory, is_file
-from analyzer.specs.fields import parse_table
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.schema_patterns import Schemas
+from analyzer.specs.fields import parse_tables
 from analyzer.specs.file import DeclaredSpec
 from analyzer.specs.index import IndexSpec
 from analyzer.specs.spec_file import SECTIONS, Spec, SpecFile
@@ -121,6 +123,7 @@ def _read(path: Path, text: str, root: Part, value: dict[str, Any]) -> Source:
     listed = {name: value[name] for name in SECTIONS if isinstance(value.get(name), list)}
     problems = list(_problems(SpecFile, value | dict.fromkeys(listed, ()), root))
     table = str(value.get("table", ""))
+    parsed = _parsed(value)
     entries: list[Entry[Spec]] = []
     spans: list[tuple[int, int]] = []
     for section, model in SECTIONS.items():
@@ -130,10 +133,12 @@ def _read(path: Path, text: str, root: Part, value: dict[str, Any]) -> Source:
             spans.append((part.line, last))
             found = list(_problems(model, entry, part))
             problems += found
-            if not found and (schema_and_table := _parsed(table)) is not None:
-                schema, name = schema_and_table
+            if not found and parsed is not None:
+                (schema, name), schemas = parsed
                 spec = model.model_validate(entry)
-                declared = DeclaredSpec(file=path, line=part.line, schema=schema, table=name, spec=spec)
+                declared = DeclaredSpec(
+                    file=path, line=part.line, schema=schema, table=name, spec=spec, schemas=schemas
+                )
                 entries.append(Entry(declared=declared, part=part, last_line=last, text=text))
     return Source(
         path=path, text=text, table=table, manages_all=value.get("manage") == "all",
@@ -152,10 +157,11 @@ def _of_statistics(entry: Entry[Spec]) -> TypeGuard[Entry[StatisticsSpec]]:
     return isinstance(entry.declared.spec, StatisticsSpec)
 
 
-def _parsed(table: str) -> tuple[str, str] | None:
+def _parsed(value: Mapping[str, Any]) -> tuple[QualifiedName, Schemas | None] | None:
+    exceptions = value.get("except_schemas") or ()
     try:
-        return parse_table(table)
-    except ValueError:
+        return parse_tables(str(value.get("table", "")), [str(each) for each in exceptions])
+    except (TypeError, ValueError):  # said of the file
         return None
 
 

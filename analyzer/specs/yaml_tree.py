@@ -1,7 +1,7 @@
 """YAML as a tree that knows where each part stands in the text, and YAML written in the style of the spec files."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.parser import Parser
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from analyzer.sql import shortened
@@ -79,13 +80,14 @@ def parse_tree(text: str) -> tuple[Part | None, object]:
     if len(text) > MOST_CHARACTERS:
         raise MalformedError(line=1, problem=f"it is longer than {MOST_CHARACTERS:,} characters")
     yaml: Any = YAML(typ="safe", pure=True)
+    yaml.Parser = _StrictParser
     try:
-        _refuse_what_grows(yaml.parse(text))
         root: Any = yaml.compose(text)
-        if root is not None:
-            _refuse_odd_scalars(yaml, root)
-        value: object = yaml.load(text)
-        return (None if root is None else _part(root)), value
+        if root is None:
+            return None, None
+        _refuse_odd_scalars(yaml, root)
+        value: object = yaml.constructor.construct_document(root)
+        return _part(root), value
     except YAMLError as error:
         facts: Any = error
         mark = getattr(facts, "problem_mark", None)
@@ -94,19 +96,23 @@ def parse_tree(text: str) -> tuple[Part | None, object]:
         raise MalformedError(line=line + 1, problem=shortened(one_line(str(problem)), 2 * MOST_SHOWN)) from None
 
 
-def _refuse_what_grows(events: Iterable[Any]) -> None:
-    """Refuse what makes of a short text a large value, or of any text another object; raises MalformedError."""
-    depth = 0
-    for event in events:
+class _StrictParser(Parser):
+    """Refuses what makes of a short text a large value, or of any text another object; raises MalformedError."""
+
+    _depth = 0
+
+    def get_event(self) -> Any:
+        event = cast("Any", super().get_event())  # pyright: ignore[reportUnknownMemberType] - ruamel.yaml is partly typed
         line = event.start_mark.line + 1 if event.start_mark is not None else 1
         if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
             raise MalformedError(line=line, problem="anchors (&) and aliases (*) are not supported in a spec file")
         if getattr(event, "ctag", None) is not None and str(event.ctag) not in ("", "None", "!"):
             tag = shortened(str(event.ctag), MOST_SHOWN)
             raise MalformedError(line=line, problem=f"tags are not supported in a spec file ({tag})")
-        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        if depth > MOST_LEVELS:
+        self._depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if self._depth > MOST_LEVELS:
             raise MalformedError(line=line, problem=f"it is nested more than {MOST_LEVELS} deep")
+        return event
 
 
 def _refuse_odd_scalars(yaml: Any, root: Any) -> None:

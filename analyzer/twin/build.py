@@ -2,16 +2,17 @@
 
 import contextlib
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.progress import Progress, silent
 from analyzer.sql import render
 from analyzer.twin.restore.inflate import inflate
-from analyzer.twin.schema.create import build_flat
+from analyzer.twin.schema.create import Flat, build_flat
 from analyzer.twin.schema.database import create_database
 from analyzer.twin.schema.missing import Lost
 from analyzer.twin.schema.row_security import Restricted, choose_settings
+from analyzer.twin.schema.subset import for_definitions
 from analyzer.twin.server.binaries import major_of
 from analyzer.twin.server.choose import Host, PlannerChoice, describe_distance, hosting
 from analyzer.twin.server.containment import APPLICATION
@@ -35,15 +36,11 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """A running server with both databases, and the sessions of each."""
+class BuiltFlat:
+    """A running server with the captured schema, empty, and the sessions of that database."""
 
     host: Host
     flat: Sessions
-    inflated: Sessions
-    #: For statements that row security applies to.
-    restricted: Restricted
-    storage: Storage
     #: What of the snapshot could not be built.
     not_examined: tuple[NotExamined, ...]
     lost: tuple[Lost, ...]
@@ -52,6 +49,43 @@ class Built:
     def major(self) -> int:
         """Return the major version of the planner."""
         return major_of(self.host.version)
+
+    @property
+    def is_broken(self) -> bool:
+        """Say whether a connection to it is lost."""
+        return self.flat.is_broken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built(BuiltFlat):
+    """A running server with both databases, and the sessions of each."""
+
+    inflated: Sessions
+    #: For statements that row security applies to.
+    restricted: Restricted
+    storage: Storage
+
+    @property
+    def is_broken(self) -> bool:
+        """Say whether a connection to it is lost."""
+        apart = self.restricted.connection
+        return self.flat.is_broken or self.inflated.is_broken or (apart is not None and apart.closed)
+
+
+@contextlib.contextmanager
+def building_flat(
+    snapshot: Snapshot, *, wanted: PlannerChoice | None = None, progress: Progress = silent
+) -> Generator[BuiltFlat]:
+    """Build the flat database alone, with what definitions need, and remove it when the block ends.
+
+    Raises CapabilityError as `building` does.
+    """
+    with contextlib.ExitStack() as stack:
+        needed = for_definitions(snapshot)
+        host, made = stack.enter_context(_schema(needed, wanted or PlannerChoice(), progress))
+        flat = stack.enter_context(opened(host, "flat"))
+        flat.apply_settings(snapshot)
+        yield BuiltFlat(host=host, flat=flat, not_examined=made.not_examined, lost=made.lost)
 
 
 @contextlib.contextmanager
@@ -63,16 +97,9 @@ def building(
     Raises CapabilityError when no server binaries of PostgreSQL 14 or newer are installed, or the kernel cannot
     contain a server and the schema is not said to be trusted.
     """
-    progress("twin: start")
-    asked = wanted or PlannerChoice()
     with contextlib.ExitStack() as stack:
-        host = stack.enter_context(hosting(snapshot, asked, settings=_SETTINGS))
-        notes = [*describe_distance(snapshot, host), *create_database(host, snapshot)]
-        with host.connect() as maintenance:
-            create_captured_roles(maintenance, host, asked.containment)
-        progress("twin: schema")
-        with opened(host, "flat") as sessions:
-            made = build_flat(sessions, snapshot, has_bodies=asked.has_bodies, is_open=asked.containment.is_open)
+        host, made = stack.enter_context(_schema(snapshot, wanted or PlannerChoice(), progress))
+        notes = list(made.not_examined)
         with host.connect() as maintenance:
             maintenance.execute(render("twin/create_database", database="twin", template="flat"))
         flat = stack.enter_context(opened(host, "flat"))
@@ -93,6 +120,20 @@ def building(
             inflated=inflated,
             restricted=Restricted(apart, snapshot),
             storage=storage,
-            not_examined=(*notes, *made.not_examined),
+            not_examined=tuple(notes),
             lost=made.lost,
         )
+
+
+@contextlib.contextmanager
+def _schema(snapshot: Snapshot, asked: PlannerChoice, progress: Progress) -> Generator[tuple[Host, Flat]]:
+    """Start a server and create the captured schema in its flat database, to which no session is left."""
+    progress("twin: start")
+    with hosting(snapshot, asked, settings=_SETTINGS) as host:
+        notes = (*describe_distance(snapshot, host), *create_database(host, snapshot))
+        with host.connect() as maintenance:
+            create_captured_roles(maintenance, host, asked.containment)
+        progress("twin: schema")
+        with opened(host, "flat") as sessions:
+            made = build_flat(sessions, snapshot, has_bodies=asked.has_bodies, is_open=asked.containment.is_open)
+        yield host, replace(made, not_examined=(*notes, *made.not_examined))

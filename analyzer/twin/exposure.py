@@ -8,6 +8,7 @@ from psycopg.rows import DictRow
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import QualifiedName
+from analyzer.twin.build import Built
 from analyzer.twin.hypothetical.add_indexes import Addition, TwinIndex, read_trees
 from analyzer.twin.hypothetical.visibility import Visibility
 from analyzer.twin.survivor import Survivor
@@ -16,7 +17,7 @@ from analyzer.twin.survivor import Survivor
 class Exposure:
     """The indexes added to a twin and those hidden on it; the same on a server that is built again."""
 
-    def __init__(self, server: Survivor) -> None:
+    def __init__(self, server: Survivor[Built]) -> None:
         self._server = server
         #: Indexes as they were handed out, in the order they were added.
         self.added: list[TwinIndex] = []

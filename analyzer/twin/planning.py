@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import psycopg
 
 from analyzer.db import Connection
+from analyzer.twin.build import Built
 from analyzer.twin.exposure import Exposure
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain, explain_together, walk
 from analyzer.twin.schema.clock import asks_clock, freeze_clock, thaw_clock
@@ -33,7 +34,7 @@ class Plan:
 class Planner:
     """The planner of a twin under one configuration of indexes after the other."""
 
-    def __init__(self, server: Survivor, exposure: Exposure) -> None:
+    def __init__(self, server: Survivor[Built], exposure: Exposure) -> None:
         self._server = server
         self._exposure = exposure
         #: Views or policies ask the clock: their plans name the functions that stand for it.
@@ -70,7 +71,7 @@ class Planner:
     def _lose_patience(self) -> None:
         """Give statements less time when several took all of it: there may be thousands of that kind."""
         self._canceled += 1
-        if not self._server.is_broken():
+        if not self._server.built.is_broken:
             for connection in self._planning:
                 limit(connection, statement_timeout=self._timeout)
 

@@ -2,26 +2,38 @@
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import psycopg
 
 from analyzer.documents.snapshot import Snapshot
 from analyzer.progress import Progress
-from analyzer.twin.build import Built, building
+from analyzer.twin.build import BuiltFlat
 from analyzer.twin.schema.missing import Losses
 from analyzer.twin.schema.subset import Reach
 from analyzer.twin.server.choose import PlannerChoice
 
 T = TypeVar("T")
+B_co = TypeVar("B_co", bound=BuiltFlat, covariant=True)
 
 
-class Survivor:
-    """What a twin runs on, and what it holds of the snapshot."""
+class Build(Protocol[B_co]):
+    """Builds what a server is to hold, and removes it when the block ends."""
+
+    def __call__(
+        self, snapshot: Snapshot, *, wanted: PlannerChoice | None, progress: Progress
+    ) -> contextlib.AbstractContextManager[B_co]:
+        """Build it of a snapshot."""
+        ...
+
+
+class Survivor(Generic[B_co]):
+    """What a twin runs on, and what it holds of the snapshot; built when it is first asked for."""
 
     def __init__(
         self,
         snapshot: Snapshot,
+        build: Build[B_co],
         *,
         statements: Iterable[str] | None,
         choice: PlannerChoice,
@@ -29,6 +41,7 @@ class Survivor:
     ) -> None:
         self.snapshot = snapshot
         self.choice = choice
+        self._build = build
         self._progress = progress
         #: What the twin holds; None when it is everything.
         self._reach = Reach(snapshot) if statements is not None else None
@@ -37,13 +50,30 @@ class Survivor:
         self._stack = contextlib.ExitStack()
         #: What puts back on a new server what was on the old one.
         self.on_rebuilt: Callable[[], None] = lambda: None
-        self._open()
+        self._built: B_co | None = None
+        self._losses = Losses((), snapshot)
 
-    def _open(self) -> None:
-        held = self.snapshot if self._reach is None else self._reach.narrowed()
-        #: The server and the connections to it, others after that died.
-        self.built: Built = self._stack.enter_context(building(held, wanted=self.choice, progress=self._progress))
-        self._losses = Losses(self.built.lost, self.snapshot)
+    @property
+    def built(self) -> B_co:
+        """Return the server and the connections to it, others after that died."""
+        if self._built is None:
+            held = self.snapshot if self._reach is None else self._reach.narrowed()
+            making = self._build(held, wanted=self.choice, progress=self._progress)
+            self._built = self._stack.enter_context(making)
+            self._losses = Losses(self._built.lost, self.snapshot)
+        return self._built
+
+    @property
+    def is_built(self) -> bool:
+        """Say whether it was asked for."""
+        return self._built is not None
+
+    @property
+    def planner(self) -> str:
+        """Return the planner and how it relates to that of the captured server."""
+        same = "same major version" if self.built.major == self.snapshot.server.major else "another major version"
+        sampled = ", row samples" if self.snapshot.samples else ""
+        return f"PostgreSQL {self.built.host.version} twin ({same}{sampled})"
 
     def close(self) -> None:
         """Remove the server."""
@@ -56,7 +86,7 @@ class Survivor:
 
     def hold(self, *statements: str) -> None:
         """Build it again where a statement needs more than it holds."""
-        if self._reach is not None and self._reach.grow(statements):
+        if self._reach is not None and self._reach.grow(statements) and self._built is not None:
             self._build_again()
 
     def obstacle(self, statement: str) -> str | None:
@@ -64,23 +94,21 @@ class Survivor:
         self.hold(statement)
         return self._losses.obstacle(statement)
 
+    def lacked(self, sqlstate: str, message: str) -> str | None:
+        """Say what the server did not find because the twin lacks it."""
+        return self._losses.lacked(sqlstate, message)
+
     def surviving(self, ask: Callable[[], T]) -> T:
         """Ask, and once more on a new server when the old one died of it, or before."""
         try:
             return ask()
         except (psycopg.OperationalError, psycopg.InterfaceError):
-            if not self.is_broken():
+            if not self.built.is_broken:
                 raise
         self._build_again()
         return ask()
 
-    def is_broken(self) -> bool:
-        """Say whether a connection to it is lost."""
-        apart = self.built.restricted.connection
-        sessions = (self.built.inflated, self.built.flat)
-        return any(each.is_broken for each in sessions) or (apart is not None and apart.closed)
-
     def _build_again(self) -> None:
         self._stack.close()
-        self._open()
+        self._built = None
         self.on_rebuilt()

@@ -15,7 +15,7 @@ from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
-from analyzer.twin.build import Built
+from analyzer.twin.build import Built, building
 from analyzer.twin.definitions import Definitions
 from analyzer.twin.exposure import Exposure
 from analyzer.twin.hypothetical.add_indexes import TwinIndex
@@ -72,7 +72,7 @@ class Twin:
     ) -> None:
         self.snapshot = snapshot
         choice = wanted or PlannerChoice()
-        self._server = Survivor(snapshot, statements=statements, choice=choice, progress=progress)
+        self._server = Survivor(snapshot, building, statements=statements, choice=choice, progress=progress)
         self._exposure = Exposure(self._server)
         self._planner = Planner(self._server, self._exposure)
         self._definitions = Definitions(self._server)
@@ -99,9 +99,7 @@ class Twin:
     @property
     def planner(self) -> str:
         """Return the planner and how it relates to that of the captured server."""
-        same = "same major version" if self.built.major == self.snapshot.server.major else "another major version"
-        sampled = ", row samples" if self.snapshot.samples else ""
-        return f"PostgreSQL {self.built.host.version} twin ({same}{sampled})"
+        return self._server.planner
 
     @property
     def recipe(self) -> Recipe:
@@ -117,6 +115,10 @@ class Twin:
     def obstacle(self, statement: str) -> str | None:
         """Say why the twin must not be asked about a statement: it lacks something the statement may need."""
         return self._server.obstacle(statement)
+
+    def lacked(self, sqlstate: str, message: str) -> str | None:
+        """Say what the planner did not find because the twin lacks it; None when it refuses something else."""
+        return self._server.lacked(sqlstate, message)
 
     def plan(self, statement: str, *, generic: bool = True) -> Plan:
         """Plan one statement as EXPLAIN does, at the moment of the capture; `generic` admits parameters without values.

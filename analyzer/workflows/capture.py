@@ -18,6 +18,7 @@ def read_database(
     replicas: Sequence[str] = (),
     values: bool = True,
     statements: bool = True,
+    planning: bool = True,
     sample_rows: int = 0,
     run_user_code: bool = False,
     allow_superuser: bool = False,
@@ -30,6 +31,7 @@ def read_database(
             replicas=replicas,
             values=values,
             statements=statements,
+            planning=planning,
             sample_rows=sample_rows,
             run_user_code=run_user_code,
             allow_superuser=allow_superuser,
@@ -45,12 +47,13 @@ def read_database(
 def read_with_statements_if_recorded(
     url: str, *, run_user_code: bool = False, allow_superuser: bool = False, progress: Progress = silent
 ) -> Snapshot:
-    """Capture with the recorded statements where the server has them; else the snapshot says that it lacks them."""
+    """Capture for definitions, with the recorded statements where the server has them; else the snapshot says so."""
 
     def read(*, statements: bool) -> Snapshot:
         return read_database(
             url,
             statements=statements,
+            planning=False,
             run_user_code=run_user_code,
             allow_superuser=allow_superuser,
             progress=progress,

@@ -4,13 +4,14 @@ from analyzer.advise.proposal import Declared
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Snapshot
 from analyzer.specs.file import SpecSet
+from analyzer.specs.table_patterns import expanded, tables_of
 
 
 def declared(specs: SpecSet, snapshot: Snapshot) -> tuple[Declared, ...]:
     """Return every declared index as the definition it means on the captured database."""
     found: list[Declared] = []
     catalog = Catalog(snapshot)
-    for each in specs.indexes:
+    for each in expanded(specs, tables_of(snapshot)).indexes:
         index = each.spec.definition(each.schema, each.table, catalog.indexed_rows(each.schema, each.table))
         found.append(Declared(index=index, state=each.spec.state, where=each.where, until=each.spec.until))
     return tuple(found)

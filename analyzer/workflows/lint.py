@@ -11,8 +11,10 @@ from analyzer.documents.findings import FindingsDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.progress import Progress, silent
+from analyzer.specs.table_patterns import expanded_sources, tables_of
 from analyzer.specs.tolerant import Source
-from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.twin.definitions import open_definitions
+from analyzer.twin.server.choose import PlannerChoice
 
 
 def lint_text(sources: Sequence[Source], *, models: tuple[IndexDef, ...] | None = None) -> FindingsDocument:
@@ -29,17 +31,24 @@ def lint_against(
     progress: Progress = silent,
 ) -> FindingsDocument:
     """Lint specs built on a twin of a snapshot, which makes the answers exact."""
-    with open_twin(snapshot, wanted=choice, progress=progress) as twin:
+    known = known_of(Catalog(snapshot))
+    sources = tuple(expanded_sources(sources, tables_of(snapshot)))
+    expected = checks.definitions_to_build(sources, known, models)
+    with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
         progress("lint")
-        return checks.lint(
+        found = checks.lint(
             sources,
             today=_today(),
-            known=replace(known_of(Catalog(snapshot)), printed=twin.printed),
-            build=twin.canonical,
-            basis=f"{twin.planner} of database {snapshot.server.database}",
+            known=replace(known, printed=definitions.printed),
+            build=definitions.canonical,
             model_indexes=models,
-            not_examined=(*snapshot.not_examined, *twin.not_examined),
         )
+        planner = f"{definitions.planner} of " if definitions.planner is not None else ""
+        update = {
+            "basis": f"{planner}database {snapshot.server.database}",
+            "not_examined": (*snapshot.not_examined, *definitions.not_examined),
+        }
+        return found.model_copy(update=update)
 
 
 def _today() -> dt.date:

@@ -22,7 +22,7 @@ from analyzer.workflows.declared import declared
 from analyzer.workload.parse import Workload
 
 #: Of fewer statements, unless they are hard to plan, most are priced before another planner is ready.
-MANY = 300
+MANY = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +50,18 @@ def propose(
     known = declared(load_specs(specs), snapshot) if is_directory(specs) else ()
     workers = jobs or (usable_cores() if len(workload.statements) >= MANY else 1)
     with contextlib.ExitStack() as stack:
-        needed = _needed(workload, known)
+        needed = _needed(workload, known, snapshot)
         twin = stack.enter_context(open_twin(snapshot, statements=needed, wanted=choice, progress=progress))
         pool = stack.enter_context(parallel_twins(twin, workers)) if workers > 1 else None
         advice = ask_advisor(twin, workload, declared=known, limits=limits, pool=pool, progress=progress)
     return Proposed(advice=advice, document=propose_document(advice, snapshot))
 
 
-def _needed(workload: Workload, known: Sequence[Declared]) -> list[str]:
-    return [*(each.plannable for each in workload.statements), *(each.index.ddl() for each in known)]
+def _needed(workload: Workload, known: Sequence[Declared], snapshot: Snapshot) -> list[str]:
+    """List what the twin is asked about: the statements, and the declared indexes that do not exist."""
+    existing = {(each.definition.schema, each.definition.name) for each in snapshot.indexes}
+    pending = (each.index for each in known if (each.index.schema, each.index.name) not in existing)
+    return [*(each.plannable for each in workload.statements), *(index.ddl() for index in pending)]
 
 
 def write_proposals(directory: Path, advice: Advice) -> tuple[Path, ...]:

@@ -5,34 +5,45 @@ from pathlib import Path
 
 from alembic.config import Config
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Snapshot
 from analyzer.migrate.hazards import HazardCode
 from analyzer.migrate.plan import revision
+from analyzer.migrate.plan.environment import Environment
 from analyzer.progress import Progress, silent
-from analyzer.twin.twin import PlannerChoice, open_twin
+from analyzer.specs.diff import undecided
+from analyzer.specs.existing import existing_objects
+from analyzer.specs.file import SpecSet
+from analyzer.specs.table_patterns import expanded, tables_of
+from analyzer.twin.definitions import open_definitions
+from analyzer.twin.server.choose import PlannerChoice
 
 
 def revise(
     snapshot: Snapshot,
-    specs: Path,
+    specs: SpecSet,
     alembic: Path | Config,
     *,
     message: str,
+    environment: Environment | None = None,
     choice: PlannerChoice | None = None,
     refused: Collection[HazardCode] = (),
     progress: Progress = silent,
 ) -> Path | None:
     """Write the revision that makes the captured database agree with the specs; None if it already does.
 
-    Raises HazardError if a step has a hazard that is refused.
+    `environment` are the rules of the project's env.py. Raises HazardError if a step has a hazard that is refused.
     """
-    with open_twin(snapshot, wanted=choice, progress=progress) as twin:
+    specs = expanded(specs, tables_of(snapshot))
+    expected = undecided(specs, existing_objects(snapshot), Catalog(snapshot).indexed_rows)
+    with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
         return revision.revise(
             snapshot,
             specs,
             alembic,
             message=message,
-            canonical=twin.canonical,
-            deparse=twin.server_ddl,
+            environment=environment,
+            canonical=definitions.canonical,
+            deparse=definitions.server_ddl,
             refused=refused,
         )

@@ -9,6 +9,8 @@ import pytest
 
 from tests.hostile.people import Person, person
 
+pytestmark = pytest.mark.usefixtures("own_initdb")
+
 
 @pytest.fixture(scope="module")
 def user() -> Person:

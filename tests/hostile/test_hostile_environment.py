@@ -23,6 +23,8 @@ from tests.hostile.canaries import SECRET, SECRETS
 from tests.hostile.conftest import Hostile
 from tests.hostile.people import PEOPLE, Person, person
 
+pytestmark = pytest.mark.usefixtures("own_initdb")
+
 #: What libpq reads beside its parameters.
 OTHERS = ("PGSERVICE", "PGSERVICEFILE", "PGSYSCONFDIR", "PGTZ", "PGDATESTYLE", "PGGEQO", "PGHOSTADDR", "PGLOCALEDIR")
 ASK = "SELECT * FROM trigger.t WHERE a = 5 ORDER BY id"

@@ -17,6 +17,8 @@ ON_PURPOSE = {
     # CREATE INDEX CONCURRENTLY IF NOT EXISTS takes an INVALID leftover for the index; ours fails there, and says how to
     # go on. The executor looks into the catalog instead. COMMENT, ALTER INDEX and DROP … IF EXISTS repeat as they are.
     "prefer-robust-stmts",
+    # A unique constraint is dropped when its spec is retired, or by its replacement; DROP CONSTRAINT is the only way.
+    "ban-drop-constraint",
     # An index is renamed when its spec is, and in the moment a replacement takes over the name.
     "renaming-object",
 }

@@ -58,13 +58,13 @@ def by_check(_: Path, specs: SpecSet, snapshot: Snapshot, see: Canonical) -> Non
     find_drift(specs, snapshot, see)
 
 
-def by_revise(directory: Path, _: SpecSet, snapshot: Snapshot, see: Canonical) -> None:
+def by_revise(directory: Path, specs: SpecSet, snapshot: Snapshot, see: Canonical) -> None:
     config = Config()
     config.set_main_option("script_location", str(directory / "migrations"))
     (directory / "migrations" / "versions").mkdir(parents=True)
     template = Path(__file__).parents[2] / "migrations" / "script.py.mako"
     (directory / "migrations" / "script.py.mako").write_bytes(template.read_bytes())
-    written = revise(snapshot, directory, config, message="m", canonical=see)
+    written = revise(snapshot, specs, config, message="m", canonical=see)
     assert written is not None
     for lists in LISTS.values():
         assert f"lists = {lists}" in written.read_text()

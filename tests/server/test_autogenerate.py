@@ -348,7 +348,9 @@ def test_sql_before_configure_is_said_when_a_revision_is_written_and_when_it_run
         path = project.autogenerate()
     assert path is not None
     assert "the connection was in a transaction before context.configure()" in caplog.text
-    with pytest.raises(CommandError, match=r"run no statement on the connection before context\.configure\(\)"):
+    with pytest.raises(
+        CommandError, match=r"call connection\.commit\(\) after statements that run before context\.configure\(\)"
+    ):
         project.upgrade()
 
 

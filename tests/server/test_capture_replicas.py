@@ -19,6 +19,8 @@ from tests.server.capture_zoo import as_role, run
 from tests.server.replicas import SETTINGS as REPLICATION
 from tests.server.replicas import streaming
 
+pytestmark = pytest.mark.usefixtures("own_initdb")
+
 SETTINGS = REPLICATION | {
     "shared_preload_libraries": "pg_stat_statements", "autovacuum": "off", "fsync": "off", "jit": "off",
     "shared_buffers": "16MB",

@@ -24,6 +24,8 @@ from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.server.containment import server_limits
 from tests.server.servers import DEBIAN_15
 
+pytestmark = pytest.mark.usefixtures("own_initdb")
+
 SHORT = Path("/tmp")  # noqa: S108 - where sockets with long paths go
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="run as root to test what only root meets")

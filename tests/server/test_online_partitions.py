@@ -1,7 +1,11 @@
 """The index of a partitioned table is built partition by partition, from wherever an earlier attempt ended."""
 
+import contextlib
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import StringIO
 
@@ -244,3 +248,32 @@ def test_names_of_parts_fit_63_bytes() -> None:
     for name in ("t" * 63, "ä" * 31):
         names = partition_names(name, ("b" * 63, "ö" * 20))
         assert all(len(next(names).encode()) <= 63 for _ in range(12))
+
+
+def test_locks_of_many_partitions_are_waited_for_no_longer_than_one(url: str, connection: Connection) -> None:
+    context = configured(connection, lock_attempts="9")
+    build_index(context, P)
+    budget_seconds, waits = 1.0, list[float]()
+    drop = replace(P, sql="DROP INDEX public.ix_p", lock_timeout="1s")
+    over = threading.Event()
+
+    def read() -> None:
+        """Read the whole table again and again, and note the longest time that takes."""
+        with connect(url, autocommit=True) as reader:
+            while not over.is_set():
+                began = time.monotonic()
+                reader.execute("SELECT FROM p WHERE a = 7")
+                waits.append(time.monotonic() - began)
+
+    with ThreadPoolExecutor() as pool, contextlib.ExitStack() as stack:
+        reading = pool.submit(read)
+        # Each lock comes within the budget, all of them together do not.
+        for number, table in enumerate(("p_1", LONG, "p_3_0", '"Odd"."P 3"'), start=1):
+            holder = stack.enter_context(connect(url))
+            holder.execute(f"SELECT FROM {table}".encode())
+            threading.Timer(0.7 * number, holder.rollback).start()
+        drop_index(context, drop)
+        over.set()
+        reading.result()
+    assert tree(url) == {}
+    assert budget_seconds * 0.5 < max(waits) < budget_seconds * 1.3

@@ -3,8 +3,9 @@
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from alembic.runtime.migration import MigrationContext
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
+from sqlalchemy.pool import NullPool
 
 from analyzer.db import connect, libpq_url, sqlalchemy_url
+from analyzer.migrate.deploy.deploy_lock import one_deploy
 from analyzer.migrate.deploy.online import DeployError, build_index, replace_index
+from analyzer.migrate.deploy.options import Options
 from analyzer.postgres.pgvector import hnsw_bytes
 from analyzer.twin.server import cluster
 from analyzer.twin.server.directories import account_of
@@ -202,20 +206,26 @@ def pgbouncer(url: str, directory: Path, mode: str) -> Generator[str]:
         process.wait()
 
 
+@pytest.mark.parametrize("driver", ["psycopg", "psycopg2"])
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-def test_a_proxy_that_pools_transactions_is_refused_and_one_that_pools_sessions_is_not(url: str, mode: str) -> None:
-    import tempfile
-
+def test_a_proxy_that_pools_transactions_is_refused_and_one_that_pools_sessions_is_not(
+    url: str, mode: str, driver: str
+) -> None:
     with (
         tempfile.TemporaryDirectory(prefix="twindex-", dir="/tmp") as name,
         pgbouncer(url, Path(name), mode) as proxied,
     ):
-        engine = create_engine(sqlalchemy_url(proxied))
-        with engine.connect() as connection:
-            if mode == "session":
-                build_index(configured(connection), A)
-            else:
-                with pytest.raises(DeployError, match=r"a proxy in transaction pooling mode is in front of the server"):
-                    build_index(configured(connection), A)
-        engine.dispose()
+        engine = create_engine(sqlalchemy_url(proxied).replace("+psycopg:", f"+{driver}:"), poolclass=NullPool)
+        refused = pytest.raises(DeployError, match=r"a proxy in transaction pooling mode is in front of the server")
+        with engine.connect() as connection, nullcontext() if mode == "session" else refused:
+            build_index(configured(connection), A)
+        with (
+            engine.connect() as connection,
+            nullcontext() if mode == "session" else refused,
+            one_deploy(connection, Options()),
+        ):
+            build_index(configured(connection), A)
+        with connect(url) as direct:
+            locks = direct.execute("SELECT pid FROM pg_locks WHERE locktype = 'advisory' ORDER BY pid").fetchall()
+        assert locks == []  # also in the sessions that the proxy keeps
     assert set(state(url)) == ({"ix_a"} if mode == "session" else set())

@@ -17,9 +17,8 @@ from analyzer.capture.capture import capture
 from analyzer.cli.revise import command as revise_command
 from analyzer.db import connect, sqlalchemy_url
 from analyzer.errors import ConflictError, InputError
-from analyzer.migrate.plan.revision import revise
-from analyzer.specs.file import set_state
-from analyzer.twin.twin import open_twin
+from analyzer.specs.file import load_specs, set_state
+from analyzer.workflows.revise import revise
 from tests.conftest import trusting
 
 ROOT = Path(__file__).parents[2]
@@ -115,10 +114,7 @@ class Project:
 
     def revise(self, message: str = "indexes") -> Path | None:
         snapshot = capture(self.url, statements=False)
-        with open_twin(snapshot) as twin:
-            return revise(
-                snapshot, self.specs, self.ini, message=message, canonical=twin.canonical, deparse=twin.server_ddl
-            )
+        return revise(snapshot, load_specs(self.specs), self.ini, message=message)
 
     def revised(self) -> Path:
         """Write a revision and see the laws kept; it has run, and been taken back exactly."""

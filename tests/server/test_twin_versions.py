@@ -24,6 +24,8 @@ from tests.server.live_plans import Live, assert_same
 from tests.server.servers import DEBIAN_15
 from tests.server.twin_zoo import CHANGES, EXTENSIONS, INDEXES, LATER_ROWS, ROWS, STATEMENTS, TABLES
 
+pytestmark = pytest.mark.usefixtures("own_initdb")
+
 needs_15 = pytest.mark.skipif(
     not DEBIAN_15.is_dir(), reason="apt-get install postgresql-15 postgresql-contrib to run this on PostgreSQL 15"
 )

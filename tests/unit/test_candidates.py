@@ -190,6 +190,23 @@ def test_tiny_tables_get_nothing_but_foreign_keys() -> None:
     assert lines("SELECT id FROM item WHERE id = $1", shop(tiny, VENDOR)) == ["btree (vendor_id)"]
 
 
+def keyed(query: str, catalog: Snapshot) -> list[tuple[str, ...]]:
+    """Return table and columns of the candidates that serve a foreign key."""
+    return [(each.index.table, *each.index.columns) for each in proposed(query, catalog) if each.foreign_key]
+
+
+def foreign_key(table: str) -> Constraint:
+    return Constraint(
+        name="f",
+        kind="f",
+        definition="",
+        columns=(f"{table}_id",),
+        referenced_schema="public",
+        referenced_table=table,
+        referenced_columns=("id",),
+    )
+
+
 def index(*columns: str, method: str = "btree", where: str | None = None, include: tuple[str, ...] = ()) -> IndexDef:
     keys = tuple(Key(column=column) for column in columns)
     return IndexDef(schema="public", table="item", name="i", method=method, keys=keys, where=where, include=include)
@@ -210,18 +227,23 @@ def index(*columns: str, method: str = "btree", where: str | None = None, includ
     ],
 )
 def test_a_foreign_key_is_covered_by_what_the_server_would_use(have: Index, *, is_covered: bool) -> None:
-    key = Constraint(
-        name="f",
-        kind="f",
-        definition="",
-        columns=("vendor_id",),
-        referenced_schema="public",
-        referenced_table="vendor",
-        referenced_columns=("id",),
-    )
+    key = foreign_key("vendor")
     relation = table("item", "id bigint, vendor_id bigint", constraints=(key,))
-    found = candidates((), shop(relation, VENDOR, indexes=(have,)))
-    assert (not found) == is_covered
+    assert (keyed("DELETE FROM vendor WHERE id = $1", shop(relation, VENDOR, indexes=(have,))) == []) == is_covered
+
+
+def test_a_foreign_key_that_no_statement_meets_is_left_alone() -> None:
+    key = foreign_key("vendor")
+    catalog = shop(table("item", "id bigint, vendor_id bigint", constraints=(key,)), VENDOR)
+    assert keyed("SELECT id FROM vendor WHERE id = $1", catalog) == []
+    assert keyed("DELETE FROM vendor WHERE id = $1", catalog) == [("item", "vendor_id")]
+
+
+def test_a_foreign_key_that_a_cascade_meets_is_tried() -> None:
+    item = table("item", "id bigint, vendor_id bigint", constraints=(foreign_key("vendor"),))
+    part = table("part", "id bigint, item_id bigint", constraints=(foreign_key("item"),))
+    found = keyed("DELETE FROM vendor WHERE id = $1", shop(item, part, VENDOR))
+    assert found == [("item", "vendor_id"), ("part", "item_id")]
 
 
 @pytest.mark.parametrize(

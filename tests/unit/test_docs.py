@@ -38,10 +38,11 @@ def test_the_list_of_commands_says_what_their_help_says() -> None:
     assert rows == [(name, name, said) for name, said in helps.items()]
 
 
-def test_the_example_of_a_spec_file_loads(tmp_path: Path) -> None:
-    (example,) = [block.partition("```")[0] for block in (DOCS / "specs.md").read_text().split("```yaml\n")[1:]]
-    (tmp_path / "shop.product.yaml").write_text(example, encoding="utf-8")
-    assert [spec.kind for spec in load_specs(tmp_path).specs] == ["index", "index", "statistics"]
+def test_the_examples_of_spec_files_load(tmp_path: Path) -> None:
+    examples = [block.partition("```")[0] for block in (DOCS / "specs.md").read_text().split("```yaml\n")[1:]]
+    for number, example in enumerate(examples):
+        (tmp_path / f"{number}.yaml").write_text(example, encoding="utf-8")
+    assert [spec.kind for spec in load_specs(tmp_path).specs] == ["index", "index", "statistics", "index"]
     assert lint(load_sources([tmp_path]), today=dt.date(2026, 1, 1)).findings == ()
 
 

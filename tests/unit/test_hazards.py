@@ -8,7 +8,7 @@ from analyzer.documents.snapshot import Index
 from analyzer.errors import InputError
 from analyzer.migrate.hazards import ALL, Hazard, HazardCode, HazardError, refuse_hazards, refused_codes
 from analyzer.migrate.plan.statistics_steps import plan_statistics
-from analyzer.migrate.plan.steps import Step, plan_index
+from analyzer.migrate.plan.steps import Step, plan_analyze, plan_index
 from analyzer.objects.index import IndexDef, Key
 from analyzer.objects.statistics import StatisticsDef
 from analyzer.specs.diff import Change, Kind
@@ -28,9 +28,8 @@ def _step(kind: Kind, *, partitioned: bool = False) -> Step:
 def _of_statistics(kind: Kind) -> frozenset[Hazard]:
     wanted = StatisticsDef(schema="s", table="t", name="st", columns=("a", "b"))
     current = None if kind == "create" else ExistingStatistics(definition=wanted, ddl="CREATE …", table_schema="s")
-    plan = plan_statistics([Change(kind=kind, spec=None, definition=wanted, current=current)])
-    actions = [*(step.forward for step in plan.steps), *([plan.analyze] if plan.analyze else [])]
-    return frozenset(hazard for action in actions for hazard in action.hazards)
+    step = plan_statistics(Change(kind=kind, spec=None, definition=wanted, current=current), wanted)
+    return frozenset((*step.forward.hazards, *plan_analyze("s", "t").hazards))
 
 
 def test_the_page_lists_the_codes_with_their_summaries_and_no_other() -> None:

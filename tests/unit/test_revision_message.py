@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.operations.ops import DowngradeOps, MigrationScript, UpgradeOps
 from alembic.runtime.migration import MigrationContext
@@ -192,3 +193,21 @@ def test_a_script_reads_backslashes_as_the_revision_means_them(where: str, *, se
     before, _, after = buffer.getvalue().partition(create)
     assert ("SET standard_conforming_strings" in before) == settled
     assert ("RESET standard_conforming_strings" in after) == settled
+
+
+@pytest.mark.parametrize("message", ["x", 'the "new" ones', None])
+def test_alembics_own_commands_write_with_our_template(tmp_path: Path, message: str | None) -> None:
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "script.py.mako").write_text(TEMPLATES["ours"], encoding="utf-8")
+    config = Config(stdout=io.StringIO())
+    config.set_main_option("script_location", str(tmp_path))
+    config.set_main_option("path_separator", "os")
+    command.revision(config, message)
+    for branch in ("left", "right"):
+        command.revision(config, message, head="base", splice=True, branch_label=branch)
+    command.merge(config, "heads", message)
+    written = [path.read_text(encoding="utf-8") for path in (tmp_path / "versions").glob("*.py")]
+    assert len(written) == 4
+    said = {ast.get_docstring(ast.parse(text)) for text in written}
+    assert said == {f"{message or 'empty message'}."}
+    assert "import sqlalchemy" not in "".join(written)

@@ -1,11 +1,13 @@
 """What a revision shows of an index is the statement itself, whatever its names and constants hold."""
 
 import ast
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
-from alembic.operations import Operations
+from alembic.operations import MigrateOperation, Operations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -228,8 +230,7 @@ def test_the_steps_of_a_tables_statistics_end_with_one_analyze_in_each_direction
         change("replace", "st_other", exists("st_other", "b", "c")),
         change("alter", "st_target", exists("st_target", "a", "b")),
     ]
-    (operations,) = operations_of(found, deparse=None)
-    assert isinstance(operations, TableOperations)
+    operations = operations_of(found, deparse=None)
     assert verbs(operations) == [
         ("rename_statistics", "st_before"),
         ("alter_statistics", "st_target"),
@@ -238,7 +239,7 @@ def test_the_steps_of_a_tables_statistics_end_with_one_analyze_in_each_direction
         ("drop_statistics", "st_gone"),
         ("analyze_table", "t"),
     ]
-    back = operations.reverse()
+    back = reversed_(operations)
     assert verbs(back) == [
         ("create_statistics", "st_gone"),
         ("replace_statistics", "st_other"),
@@ -247,13 +248,35 @@ def test_the_steps_of_a_tables_statistics_end_with_one_analyze_in_each_direction
         ("rename_statistics", "st_after"),
         ("analyze_table", "t"),
     ]
-    assert verbs(back.reverse()) == verbs(operations)
-    calls = [ast.unparse(each).split("(")[0] for each in ast.parse(render_operation(operations)).body]
+    text = "\n".join(render_operation(each) for each in operations)
+    calls = [ast.unparse(each).split("(")[0] for each in ast.parse(text).body]
     assert calls == [f"op.{verb}" for verb, _ in verbs(operations)]
 
 
-def verbs(operations: TableOperations) -> list[tuple[str, str]]:
-    return [(each.verb, each.name) for each in operations.ops if isinstance(each, ObjectOperation)]
+def test_the_statistics_of_an_expression_are_filled_in_the_direction_that_makes_the_index() -> None:
+    plain = IndexDef(schema="s", table="t", name="ix", keys=(Key(column="a"),))
+    expression = replace(plain, keys=(Key(column="a"), Key(expression="lower(b)")))
+    for wanted, current, forward, back in (
+        (expression, None, ["build_index", "analyze_table"], ["drop_index_online"]),
+        (plain, None, ["build_index"], ["drop_index_online"]),
+        (expression, plain, ["replace_index", "analyze_table"], ["replace_index"]),
+        (plain, expression, ["replace_index"], ["replace_index", "analyze_table"]),
+    ):
+        existing = None if current is None else Index(definition=current, ddl=current.ddl())
+        change = Change(kind="create" if current is None else "replace", spec=None, definition=wanted, current=existing)
+        operations = operations_of([change], deparse=None)
+        assert [verb for verb, _ in verbs(operations)] == forward
+        assert [verb for verb, _ in verbs(reversed_(operations))] == back
+
+
+def reversed_(operations: Sequence[MigrateOperation]) -> list[MigrateOperation]:
+    """Return what undoes operations, as Alembic does."""
+    return [each.reverse() for each in reversed(operations)]
+
+
+def verbs(operations: Sequence[MigrateOperation]) -> list[tuple[str, str]]:
+    flat = [inner for each in operations for inner in (each.ops if isinstance(each, TableOperations) else [each])]
+    return [(each.verb, each.name) for each in flat if isinstance(each, ObjectOperation)]
 
 
 def test_what_is_only_dropped_or_renamed_needs_no_analyze() -> None:
@@ -261,9 +284,7 @@ def test_what_is_only_dropped_or_renamed_needs_no_analyze() -> None:
     drop = Change(kind="drop", spec=None, definition=current.definition, current=current)
     renaming = Change(kind="rename", spec=None, definition=current.definition.renamed("st_new"), current=current)
     for change, verb in ((drop, "drop_statistics"), (renaming, "rename_statistics")):
-        (operations,) = operations_of([change], deparse=None)
-        assert isinstance(operations, TableOperations)
-        assert verbs(operations) == [(verb, "st")]
+        assert verbs(operations_of([change], deparse=None)) == [(verb, "st")]
 
 
 def test_every_action_of_a_step_is_an_operation() -> None:

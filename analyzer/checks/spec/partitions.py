@@ -54,11 +54,19 @@ def _constraint(subject: Subject) -> Iterator[Answer]:
         yield NEEDS_TABLE
         return
     found = subject.existing
-    if found is not None and found.constraint is not None:
+    timing = subject.spec.timing
+    if found is not None and found.constraint is not None and (timing is None or found.unique_constraint is None):
+        unique = ", or write unique: constraint" if found.unique_constraint is not None else ""
         yield Violation(
             message=f"{subject.index.qualified_name} belongs to the constraint {found.constraint}, which owns it",
             at=("name",),
-            rewrite="remove the spec; the constraint is the model's to declare",
+            rewrite=f"remove the spec; the constraint is the model's to declare{unique}",
+        )
+    if timing is not None and found is None and subject.relation is not None and subject.relation.kind == "p":
+        yield Violation(
+            message=f"{subject.index.qualified_table} is partitioned: PostgreSQL adds no constraint to it by an index",
+            at=("unique",),
+            rewrite="write unique: true, which enforces the same",
         )
 
 

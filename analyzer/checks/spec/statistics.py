@@ -9,7 +9,7 @@ from analyzer.checks.rule import NEEDS_TABLE, Answer, Known, Rule, Subject, Unkn
 from analyzer.checks.spec.names import similar_column
 from analyzer.checks.spec.volatility import RULES as VOLATILITY
 from analyzer.documents.snapshot import Relation
-from analyzer.errors import InputError, RejectedError
+from analyzer.errors import InputError, RejectedError, TwinLacksError
 from analyzer.objects.definition import D
 from analyzer.objects.index import IndexDef, Key
 from analyzer.objects.statistics import STATISTICS_KINDS, StatisticsDef
@@ -50,8 +50,8 @@ class StatisticsSubject:
     definition: StatisticsDef
     #: None when there is only the text.
     known: Known | None = None
-    #: What the server made of it: its own definition, or its refusal; None when it was not asked.
-    built: StatisticsDef | RejectedError | None = None
+    #: What the server made of it: its own definition, or why it did not; None when it was not asked.
+    built: StatisticsDef | RejectedError | TwinLacksError | None = None
     #: Why the server calls an expression not IMMUTABLE, by position; None when it was not asked.
     not_immutable: Mapping[int, str] | None = None
     #: The other declared statistics of the table that are to be created.
@@ -109,10 +109,10 @@ def statistics_subjects(
     )
 
 
-def _created(definition: D, build: Canonical) -> D | RejectedError:
+def _created(definition: D, build: Canonical) -> D | RejectedError | TwinLacksError:
     try:
         return build(definition)
-    except RejectedError as error:
+    except (RejectedError, TwinLacksError) as error:
         return error
     except InputError as error:  # an expression that never reached the server
         return RejectedError(statement=definition.name, sqlstate="42601", message=str(error))

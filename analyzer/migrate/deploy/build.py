@@ -6,23 +6,37 @@ from dataclasses import replace
 
 from analyzer.migrate.deploy import preflight
 from analyzer.migrate.deploy.backends import read_backends
-from analyzer.migrate.deploy.catalog import State, Table, read_indexes, read_state, read_table, refuse_foreign, same
+from analyzer.migrate.deploy.catalog import (
+    State,
+    Table,
+    read_indexes,
+    read_marked,
+    read_state,
+    read_table,
+    refuse_foreign,
+    same,
+)
 from analyzer.migrate.deploy.create_index import parse_create
 from analyzer.migrate.deploy.deployment import Deploy
+from analyzer.migrate.deploy.driver import sqlstate
 from analyzer.migrate.deploy.next_action import Action, decide
 from analyzer.migrate.deploy.retry import poll
-from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings, sqlstate
+from analyzer.migrate.deploy.serving import serves_within
+from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, marks, temporary_name
+from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, is_replaced, mark, marks, temporary_name
 from analyzer.postgres.access_methods import SLOW_BUILDS
-from analyzer.sql import render_text
+from analyzer.sql import ident, render_text
 
 AGAIN = "run alembic upgrade again: it drops the INVALID index and rebuilds it"
 _FINISH = "an interrupted drop leaves the index INVALID, run alembic again to finish it"
 #: A build that is plain though it need not be waits only so long for writers, who wait behind it.
 _PLAIN_LOCK_TIMEOUT = "1s"
-#: lock_not_available, query_canceled and deadlock_detected leave nothing behind of a plain build.
-_BETTER_CONCURRENTLY = frozenset({"55P03", "57014", "40P01"})
+#: What short transactions that were running during a plain build may take to end.
+_SERVING_SECONDS = 2.0
+#: lock_not_available and deadlock_detected leave nothing behind of a plain build; query_canceled does not either.
+_BETTER_CONCURRENTLY = frozenset({"55P03", "40P01"})
+_CANCELED = "57014"
 
 
 def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> State | None:
@@ -43,8 +57,9 @@ def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> Sta
     told: set[int] = set()
     limit = milliseconds(deploy.connection, "lock_timeout")
     found = poll(
-        ask, done=lambda state: state is None or state.busy_pid is None, seconds=limit / 1000 if limit else None
-    )
+        deploy.connection, ask, done=lambda state: state is None or state.busy_pid is None,
+        seconds=limit / 1000 if limit else None,
+    )  # fmt: skip
     if found is not None and found.busy_pid is not None:
         raise DeployError(
             f"{target.qualified_name} is being built by the backend with {_who(deploy, found)}; wait for it, or end it "
@@ -71,7 +86,7 @@ def ensure(deploy: Deploy, target: Target, *, part: bool = False) -> bool:
             LOG.warning(
                 "%s is INVALID, left by an earlier attempt; dropping and building it again", target.qualified_name
             )
-            drop(deploy, target, state)
+            drop(deploy, state)
         case _:
             pass
     if not part and not preflight.ready(deploy, target):
@@ -83,39 +98,69 @@ def ensure(deploy: Deploy, target: Target, *, part: bool = False) -> bool:
 def conflict(target: Target, state: State) -> DeployError:
     """Say that the name is taken by an index of another definition."""
     invalid = "" if state.valid else "INVALID and "
+    place = state.tablespace or state.own_tablespace
     return DeployError(
-        f"{target.qualified_name} exists {invalid}with a different definition: {state.definition}; expected: "
+        f"{target.qualified_name} exists {invalid}with a different definition: {state.definition} in tablespace "
+        f"{ident(place)}; expected: "
         f"{' '.join(target.sql.split())}; drop or rename the existing one, or change the spec"
     )
 
 
-def drop(deploy: Deploy, target: Target, state: State) -> None:
-    """Drop an index that was found INVALID or ours, if it still is the one that was found; finish it when interrupted.
+def drop(deploy: Deploy, state: State) -> None:
+    """Drop an index that was found INVALID or ours, by whatever name it has now; finish it when interrupted.
 
-    A partitioned index is dropped plainly, with ACCESS EXCLUSIVE on its tables for a moment.
+    Plainly, with ACCESS EXCLUSIVE on its tables for a moment, a partitioned index, and a unique one of a small table: a
+    concurrent drop maintains it for a while though INSERT … ON CONFLICT does not look at it any more, and fails on it.
     """
-    other = target.named(state.name)
-    what = f"dropping {other.qualified_name}"
-    concurrently = not state.partitioned and state.table_kind != "p"
-    sql = render_text("index/drop_index", schema=state.schema, name=state.name, concurrently=concurrently)
+    what = f"dropping {state.qualified_name}"
+    small = (state.table_bytes or 0) <= deploy.options.plain_build
+    concurrently = not state.partitioned and state.table_kind != "p" and not (state.is_unique and small)
 
     def step() -> None:
-        now = read_state(deploy.connection, other)
-        if now is None or now.oid != state.oid:
+        now = _again(deploy, state)
+        if now is None:
             return
         if now.valid and not state.valid:
-            raise DeployError(f"{other.qualified_name} became valid in the meantime; run alembic upgrade again")
+            raise DeployError(f"{state.qualified_name} became valid in the meantime; run alembic upgrade again")
+        sql = render_text("index/drop_index", schema=now.schema, name=now.name, concurrently=concurrently)
         execute(deploy.connection, sql, failed=f"{what} failed", remedy=_FINISH)
 
-    deploy.short(step, what=what)
+    deploy.short(step, what=what, concurrent=concurrently)
 
 
-def sweep(deploy: Deploy, target: Target) -> None:
-    """Drop what earlier attempts left of an index: what is INVALID or says by its comment that it is ours, and idle."""
-    table = read_table(deploy.connection, target)
-    if table is None:
-        return
-    for state in tuple(_leftovers(target, read_indexes(deploy.connection, [table.oid]))):
+def _again(deploy: Deploy, state: State) -> State | None:
+    """Read an index again, which somebody may have renamed or moved with its table; None when it is gone."""
+    found = read_indexes(deploy.connection, [state.table_oid or 0])
+    return next((each for each in found if each.oid == state.oid), None)
+
+
+def sweep(deploy: Deploy, target: Target, table: Table | None) -> None:
+    """Drop what earlier attempts left of an index: what is INVALID or says by its comment that it is ours, and idle.
+
+    `table` is the one the step began with, whatever its name is now. What deploys left elsewhere goes as well, if it
+    can be dropped at once.
+    """
+    found = read_indexes(deploy.connection, [table.oid]) if table is not None else ()
+    _sweep_table(deploy, target, found)
+    for state in _orphans(deploy):
+        try:
+            LOG.info("dropping %s, left by an earlier deploy", state.qualified_name)
+            drop(deploy, state)
+        except DeployError as error:
+            LOG.warning("%s", error)
+
+
+def _orphans(deploy: Deploy) -> tuple[State, ...]:
+    """Return marked indexes that no rerun needs: replaced ones, and new ones of an index that is not there any more."""
+    found = read_marked(deploy.connection)
+    idle = tuple(state for state in found if state.busy_pid is None and state.parent_oid is None)
+    tables = read_indexes(deploy.connection, {state.table_oid for state in idle if state.table_oid is not None})
+    awaited = {(each.table_oid, mark(each.schema, each.name, "new")) for each in tables}
+    return tuple(each for each in idle if is_replaced(each.comment) or (each.table_oid, each.comment) not in awaited)
+
+
+def _sweep_table(deploy: Deploy, target: Target, found: tuple[State, ...]) -> None:
+    for state in tuple(_leftovers(target, found)):
         if state.busy_pid is not None:
             LOG.warning("%s is not dropped: %s is working on it", state.qualified_name, _who(deploy, state))
         elif state.valid and not is_ours(target, state):
@@ -127,7 +172,7 @@ def sweep(deploy: Deploy, target: Target) -> None:
             )  # fmt: skip
         else:
             LOG.info("dropping %s, left by an earlier attempt", state.qualified_name)
-            drop(deploy, target, state)
+            drop(deploy, state)
 
 
 def is_ours(target: Target, state: State) -> bool:
@@ -138,7 +183,7 @@ def is_ours(target: Target, state: State) -> bool:
 def _leftovers(target: Target, found: tuple[State, ...]) -> Iterator[State]:
     temporary = {temporary_name(target.name, "new"), temporary_name(target.name, "old")}
     for state in found:
-        if state.name == target.name or state.schema != target.schema or state.constraint_name is not None:
+        if state.name == target.name or state.constraint_name is not None:
             continue
         concurrent = is_concurrent_leftover(state.name, target.name) and not state.valid
         if concurrent or state.name in temporary or is_ours(target, state):
@@ -173,15 +218,23 @@ def _plainly(deploy: Deploy, target: Target, table: Table) -> bool:
     limits = {"lock_timeout": _PLAIN_LOCK_TIMEOUT, "statement_timeout": deploy.options.lock_timeout}
     LOG.info("%s holds %d kB: a plain build", target.qualified_table, table.size_bytes // 1024)
     what = f"building {target.qualified_name}"
-    try:
-        with settings(deploy.connection, limits), deploy.watcher.watching(deploy.pid, what):
+    with settings(deploy.connection, limits), deploy.watcher.watching(deploy.pid, what):
+        limit, began = milliseconds(deploy.connection, "statement_timeout"), time.monotonic()
+        try:
             execute(deploy.connection, sql, failed=f"{what} failed", remedy="run alembic upgrade again")
-    except DeployError as error:
-        if sqlstate(error) not in _BETTER_CONCURRENTLY:
-            raise
-        LOG.info("%s: writers would have waited too long; building concurrently", target.qualified_name)
-        return False
-    return True
+        except DeployError as error:
+            # Before the timeout, somebody has canceled it; the message that says so is in the server's language.
+            timed_out = sqlstate(error) == _CANCELED and (time.monotonic() - began) * 1000 >= limit
+            if not timed_out and sqlstate(error) not in _BETTER_CONCURRENTLY:
+                raise
+            LOG.info("%s: writers would have waited too long; building concurrently", target.qualified_name)
+            return False
+    built = read_state(deploy.connection, target)
+    if built is None or serves_within(deploy, built, _SERVING_SECONDS):
+        return True
+    LOG.info("%s: queries do not use it until older transactions end; building concurrently", target.qualified_name)
+    drop(deploy, built)
+    return False
 
 
 def with_concurrently(target: Target) -> Target:

@@ -5,13 +5,14 @@ from collections.abc import Collection, Generator
 from dataclasses import dataclass, replace
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from analyzer.migrate.deploy.create_index import by_value, parts_of_create, tablespace_of, unqualified
-from analyzer.migrate.deploy.session import call, plain, reason, rollback, row_of_transaction, rows
+from analyzer.migrate.deploy.driver import DriverError, ended, plain
+from analyzer.migrate.deploy.session import call, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.target import DeployError, Target
+from analyzer.migrate.deploy.temporary_names import MARK
 from analyzer.objects.fixpoint import fixpoint
-from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
+from analyzer.objects.index import Timing
 from analyzer.sql import ident, render_text
 
 _COPY_INDEX = "twindex_copy_index"
@@ -30,17 +31,26 @@ class State:
     table_schema: str | None
     table_name: str | None
     table_kind: str | None
+    #: The heap; a partitioned table has none.
+    table_bytes: int | None
+    is_unique: bool
     valid: bool
     #: pg_get_indexdef.
     definition: str | None
     #: None for the database's own.
     tablespace: str | None
+    #: The database's.
+    own_tablespace: str
     comment: str | None
     #: Of the partitioned index that this one is a part of.
     parent_oid: int | None
     constraint_name: str | None
-    #: A foreign key that refers to the columns of this index.
+    #: Of a unique constraint, when it is checked; None of any other.
+    constraint_timing: Timing | None
+    #: A foreign key that refers to the columns of this index, its table quoted and qualified, and what it says.
     foreign_key: str | None
+    foreign_key_table: str | None
+    foreign_key_definition: str | None
     replica_identity: bool
     clustered: bool
     #: Backend that builds or drops it now, when it is INVALID.
@@ -99,6 +109,11 @@ def read_indexes(connection: Connection, tables: Collection[int]) -> tuple[State
     return tuple(State(**each) for each in rows(connection, "read_table_indexes", tables=sorted(tables)))
 
 
+def read_marked(connection: Connection) -> tuple[State, ...]:
+    """Read every index of the database that has a comment of ours and is the role's to drop."""
+    return tuple(State(**each) for each in rows(connection, "read_marked_indexes", prefix=MARK))
+
+
 def read_table(connection: Connection, target: Target) -> Table | None:
     """Read the target's table; None if it does not exist."""
     found = tuple(rows(connection, "read_table", schema=target.schema, name=target.table))
@@ -110,7 +125,7 @@ def same(connection: Connection, target: Target, state: State) -> bool:
 
     Raises DeployError when the server cannot say.
     """
-    if tablespace_of(target.sql) != (state.tablespace or DEFAULT_TABLESPACE):
+    if (tablespace_of(target.sql) or state.own_tablespace) != (state.tablespace or state.own_tablespace):
         return False
     if state.definition is None or target.definition == state.definition:
         return state.definition is not None
@@ -121,7 +136,7 @@ def same(connection: Connection, target: Target, state: State) -> bool:
         return True  # as the session itself prints it, where its search_path finds what is not pg_catalog's
     if parts_of_create(target.sql) is None:
         return False
-    with comparing(target):
+    with comparing(connection, target):
         wanted, existing = (_canonical(connection, target, create) for create in (target.sql, state.definition))
     return by_value(wanted) == by_value(existing)
 
@@ -164,14 +179,16 @@ def on_copy(connection: Connection, target: Target, create: str) -> Generator[No
 
 
 @contextlib.contextmanager
-def comparing(target: Target) -> Generator[None]:
+def comparing(connection: Connection, target: Target) -> Generator[None]:
     """Turn what the server says against the expected definition into a DeployError: the existing one may be another."""
     try:
         yield
-    except DBAPIError as error:
+    except DriverError as error:
+        if ended(connection, error):
+            raise
         raise DeployError(
             f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
-            f"{reason(error)}; compare them manually: {' '.join(target.sql.split())}"
+            f"{error}; compare them manually: {' '.join(target.sql.split())}"
         ) from error
 
 
@@ -196,9 +213,21 @@ def refuse_foreign(target: Target, state: State | None, *, constraints: bool = F
     return state
 
 
+def refuse_undeclarable(target: Target, state: State | None) -> None:
+    """Refuse what `refuse_foreign` does, but not the index of a unique constraint, which a spec may declare."""
+    refuse_foreign(target, state, constraints=state is not None and state.constraint_timing is not None)
+
+
 def refuse_needed(target: Target, state: State, *, replaces: bool) -> None:
     """Refuse to drop, or to replace and then drop, what something else needs."""
     name, table = target.qualified_name, target.qualified_table
+    if state.foreign_key is not None and replaces:
+        key, of = ident(state.foreign_key), f"ALTER TABLE {state.foreign_key_table}"
+        raise DeployError(
+            f"the foreign key {key} of {state.foreign_key_table} needs {name}; run {of} DROP CONSTRAINT {key} first, "
+            f"and afterwards {of} ADD CONSTRAINT {key} {state.foreign_key_definition} NOT VALID and {of} VALIDATE "
+            f"CONSTRAINT {key}"
+        )
     if state.foreign_key is not None:
         raise DeployError(f"the foreign key {state.foreign_key} needs {name}; drop or change that first")
     if state.replica_identity:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from analyzer.postgres.access_methods import plain_value
 from analyzer.postgres.identifiers import unquote
 from analyzer.postgres.lex import IncompleteError, Token, lex, significant
-from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.sql import literal
 
 _CREATE = re.compile(r"\s*CREATE\s+(?P<unique>UNIQUE\s+)?INDEX\s+(?P<concurrently>CONCURRENTLY\b)?", re.IGNORECASE)
@@ -98,18 +97,18 @@ def _options(tokens: Sequence[Token]) -> Iterator[tuple[str, Token]]:
             yield _name(name), value
 
 
-def tablespace_of(create: str) -> str:
-    """Find the tablespace a CREATE INDEX names."""
+def tablespace_of(create: str) -> str | None:
+    """Find the tablespace a CREATE INDEX names; None for the database's own."""
     depth = 0
     try:
         tokens = significant(lex(create))
     except IncompleteError:
-        return DEFAULT_TABLESPACE
+        return None
     for token, following in itertools.pairwise(tokens):
         depth += (token.text == "(") - (token.text == ")")
         if depth == 0 and token.word == "tablespace":
             return _name(following)
-    return DEFAULT_TABLESPACE
+    return None
 
 
 def is_concurrent(create: str) -> bool:

@@ -13,12 +13,13 @@ from alembic import context as environment
 from alembic.runtime.migration import MigrationContext
 from alembic.util import CommandError
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from analyzer.migrate.deploy.backends import read_backends
+from analyzer.migrate.deploy.driver import INTERRUPTS, DriverError, ended, reason
 from analyzer.migrate.deploy.options import Options, options_of
+from analyzer.migrate.deploy.pooler import refuse_pooler
 from analyzer.migrate.deploy.retry import poll
-from analyzer.migrate.deploy.session import LOG, call, commits_by_itself, match_alembic_log_level, reason, rows
+from analyzer.migrate.deploy.session import LOG, call, match_alembic_log_level, rows, settle
 from analyzer.migrate.deploy.target import INTERRUPTED, DeployError
 
 #: The same in every database; advisory locks are the database's own.
@@ -43,17 +44,21 @@ def one_deploy(connection: Connection, options: Options | None = None) -> Genera
         return
     match_alembic_log_level()
     try:
+        refuse_pooler(connection)  # where the lock would stay in a session that is given to others
         if not _try(connection):
             _wait(connection, options)
         try:
             yield
         finally:
             _release(connection)
-    except DBAPIError as error:
-        if not error.connection_invalidated:
+    except DeployError:
+        raise
+    except Exception as error:
+        if not isinstance(error, DriverError) and not ended(connection, error):
             raise
-        raise DeployError(f"the connection was lost: {reason(error)}; run alembic again to continue") from error
-    except KeyboardInterrupt:
+        how = "the connection was lost" if connection.invalidated else "the deploy was ended"
+        raise DeployError(f"{how}: {reason(error)}; run alembic again to continue") from error
+    except INTERRUPTS:
         LOG.warning("interrupted; run alembic again")
         raise SystemExit(INTERRUPTED) from None
 
@@ -120,7 +125,7 @@ def _end_well(context: MigrationContext, heads: tuple[str, ...]) -> None:
 
 def _wait(connection: Connection, options: Options) -> None:
     LOG.warning("another deploy is running, %s; waiting for it to end", _holder(connection, options))
-    if not poll(lambda: _try(connection), done=bool, seconds=options.deploy_wait_seconds):
+    if not poll(connection, lambda: _try(connection), done=bool, seconds=options.deploy_wait_seconds):
         raise DeployError(
             f"another deploy of this database did not end within {options.deploy_wait_seconds:.0f} s: "
             f"{_holder(connection, options)}; run alembic again when it has"
@@ -129,26 +134,20 @@ def _wait(connection: Connection, options: Options) -> None:
 
 def _try(connection: Connection) -> bool:
     taken = bool(call(connection, "try_lock", key=KEY)["taken"])
-    _settle(connection)
+    settle(connection)
     return taken
 
 
 def _release(connection: Connection) -> None:
     if not connection.invalidated and not connection.closed:
         # In a transaction that failed nothing can be said any more; the end of the session releases the lock.
-        with contextlib.suppress(DBAPIError):
+        with contextlib.suppress(DriverError):
             call(connection, "unlock", key=KEY)
-            _settle(connection)
-
-
-def _settle(connection: Connection) -> None:
-    """Leave no transaction open where the connection does not commit by itself."""
-    if not commits_by_itself(connection) and connection.in_transaction():
-        connection.commit()
+            settle(connection)
 
 
 def _holder(connection: Connection, options: Options) -> str:
     pids = [each["pid"] for each in rows(connection, "read_lock_holder", key=KEY)]
     backends = read_backends(connection, pids)
-    _settle(connection)
+    settle(connection)
     return " and ".join(each.describe(private=options.private) for each in backends) or "just ended"

@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from analyzer.migrate.deploy import session
-from analyzer.migrate.deploy.catalog import State, read_state
+from analyzer.migrate.deploy.catalog import State, read_state, read_table
 from analyzer.migrate.deploy.deploy_lock import give_up, take_for_revision
+from analyzer.migrate.deploy.driver import INTERRUPTS, DriverError, on_another_connection
 from analyzer.migrate.deploy.options import Options, read_options
 from analyzer.migrate.deploy.pooler import refuse_pooler
 from analyzer.migrate.deploy.retry import until_locked
 from analyzer.migrate.deploy.session import LOG
 from analyzer.migrate.deploy.target import INTERRUPTED, DeployError, Target
-from analyzer.migrate.deploy.watch import Watcher, another_connection
+from analyzer.migrate.deploy.watch import Watcher
+
+#: Share of a statement's time that one of its locks may take: when it is one lock that is missing, the server says so.
+_ONE_LOCK = 0.95
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,17 +37,28 @@ class Deploy:
         with self.watcher.watching(self.pid, what):
             session.execute(self.connection, sql, failed=f"{what} failed", remedy=remedy)
 
-    def short(self, step: Callable[[], None], *, what: str, lock_timeout: str | None = None) -> None:
-        """Do a step that waits for locks a short while, watched and tried again until it gets them."""
+    def short(
+        self, step: Callable[[], None], *, what: str, lock_timeout: str | None = None, concurrent: bool = False
+    ) -> None:
+        """Do a step that waits for locks a short while, watched and tried again until it gets them.
+
+        A statement that takes several locks holds the first ones while it waits for the next, so the time is that of
+        all of them; a `concurrent` one, behind which no session queues, may take longer.
+        """
         wanted = {"lock_timeout": lock_timeout or self.options.lock_timeout}
         with self.watcher.watching(self.pid, what), session.settings(self.connection, wanted):
-            until_locked(self.options, step, what=what)
+            most = 0 if concurrent else session.milliseconds(self.connection, "lock_timeout")
+            limits = {"lock_timeout": f"{most * _ONE_LOCK:.0f}ms", "statement_timeout": f"{most}ms"} if most else {}
+            with session.settings(self.connection, limits):
+                until_locked(self.connection, self.options, step, what=what, most_seconds=most / 1000)
 
-    def short_sql(self, sql: str, *, what: str, remedy: str, lock_timeout: str | None = None) -> None:
+    def short_sql(
+        self, sql: str, *, what: str, remedy: str, lock_timeout: str | None = None, concurrent: bool = False
+    ) -> None:
         """Send a statement as `short` does a step."""
         self.short(
             lambda: session.execute(self.connection, sql, failed=f"{what} failed", remedy=remedy),
-            what=what, lock_timeout=lock_timeout,
+            what=what, lock_timeout=lock_timeout, concurrent=concurrent,
         )  # fmt: skip
 
 
@@ -67,7 +81,7 @@ def deploying(context: MigrationContext, target: Target, condition: Condition | 
         with contextlib.ExitStack() as stack:
             _enter_autocommit(context, stack)
             try:
-                with _step(context, target, options) as deploy:
+                with unless_dropped(context.connection, target), _step(context, target, options) as deploy:
                     yield deploy
             except BaseException as error:
                 failure = _meaning(error, target)
@@ -75,13 +89,26 @@ def deploying(context: MigrationContext, target: Target, condition: Condition | 
     except DeployError:
         raise
     except BaseException as error:
-        if isinstance(failure, KeyboardInterrupt):
+        if isinstance(failure, INTERRUPTS):
             _tell_interrupted(source, target, condition or _condition_of_index)
             raise SystemExit(INTERRUPTED) from None
         # A lost connection trips Alembic on the way out as well; what matters is why it was lost.
         if failure is None or failure is error:
             raise
         raise failure from (failure.__cause__ or error)
+
+
+@contextlib.contextmanager
+def unless_dropped(connection: Connection | None, target: Target) -> Generator[None]:
+    """Let a step in one of several schemas fail when its table has been dropped in the meantime."""
+    try:
+        yield
+    except (DeployError, DriverError):
+        if target.schemas is None or connection is None or connection.invalidated:
+            raise
+        if read_table(connection, target) is not None:
+            raise
+        LOG.warning("%s was dropped in the meantime; skipped", target.qualified_table)
 
 
 @contextlib.contextmanager
@@ -105,11 +132,9 @@ def _step(context: MigrationContext, target: Target, options: Options) -> Genera
 
 def _meaning(error: BaseException, target: Target) -> BaseException:
     """Say in one line what a lost connection means for the step."""
-    if not isinstance(error, DBAPIError):
+    if not isinstance(error, DriverError):
         return error
-    failure = DeployError(
-        f"the step of {target.qualified_name} failed: {session.reason(error)}; run alembic again to continue"
-    )
+    failure = DeployError(f"the step of {target.qualified_name} failed: {error}; run alembic again to continue")
     failure.__cause__ = error
     return failure
 
@@ -118,8 +143,8 @@ def _tell_interrupted(source: Engine | None, target: Target, condition: Conditio
     """Say from a new connection in which state the object is; the interrupted one is closed."""
     found = "its state could not be read"
     if source is not None:
-        with contextlib.suppress(SQLAlchemyError), another_connection(source) as connection:
-            found = condition(connection, target)
+        with contextlib.suppress(DriverError, OSError):
+            found = on_another_connection(source, lambda connection: condition(connection, target))
     LOG.warning("interrupted at %s: %s; run alembic again to continue", target.qualified_name, found)
 
 
@@ -141,6 +166,7 @@ def _enter_autocommit(context: MigrationContext, stack: contextlib.ExitStack) ->
         stack.enter_context(context.autocommit_block())
     except AssertionError as error:
         raise DeployError(
-            "an index cannot be built inside a transaction that Alembic did not begin; in env.py, run no "
-            "statement on the connection before context.configure(), and use engine.connect() instead of begin()"
+            "an index cannot be built inside a transaction that Alembic did not begin; in env.py, call "
+            "connection.commit() after statements that run before context.configure(), such as SET, and use "
+            "engine.connect() instead of begin()"
         ) from error

@@ -1,17 +1,17 @@
 """Builds of different tables side by side, each on a connection of its own."""
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
-from analyzer.migrate.deploy.deployment import Deploy
+from analyzer.migrate.deploy.deployment import Deploy, unless_dropped
+from analyzer.migrate.deploy.driver import await_all, on_another_connection
 from analyzer.migrate.deploy.session import call, settings, unhurried
 from analyzer.migrate.deploy.target import Target
-from analyzer.migrate.deploy.watch import another_connection
 
 #: Where a context keeps what a `with op.side_by_side():` collects.
 _COLLECTED = "twindex_side_by_side"
@@ -51,12 +51,14 @@ def run(deploy: Deploy, groups: Sequence[tuple[Target, ...]], build: Build) -> N
 
     An interrupt cancels all of them.
     """
+    # What env.py may have set for the session: the role that is to own the index, and the search path.
+    own = {name: call(deploy.connection, "read_setting", name=name)["value"] for name in ("role", "search_path")}
     pids: set[int] = set()
     threads = min(deploy.options.jobs, len(groups))
     with ThreadPoolExecutor(threads, thread_name_prefix="twindex build") as pool:
-        futures = [pool.submit(_group, deploy, group, build, pids) for group in groups]
+        futures = [pool.submit(_group, deploy, group, build, own, pids) for group in groups]
         try:
-            wait(futures)
+            await_all(deploy.connection, futures)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for pid in tuple(pids):
@@ -66,20 +68,16 @@ def run(deploy: Deploy, groups: Sequence[tuple[Target, ...]], build: Build) -> N
         future.result()
 
 
-def _group(deploy: Deploy, group: Sequence[Target], build: Build, pids: set[int]) -> None:
-    with another_connection(deploy.connection.engine) as connection:
-        _as_role(deploy.connection, connection)
+def _group(deploy: Deploy, group: Sequence[Target], build: Build, own: Mapping[str, str], pids: set[int]) -> None:
+    def work(connection: Connection) -> None:
+        for name, value in own.items():
+            call(connection, "write_setting", name=name, value=value)
         pid = int(call(connection, "read_pid")["pid"])
         pids.add(pid)
-        own = replace(deploy, connection=connection, pid=pid)
+        job = replace(deploy, connection=connection, pid=pid)
         for target in group:
-            with settings(connection, unhurried(target.session())):
-                build(own, target)
+            with unless_dropped(connection, target), settings(connection, unhurried(target.session())):
+                build(job, target)
         pids.discard(pid)
 
-
-def _as_role(source: Connection, connection: Connection) -> None:
-    """Take over what env.py may have set for the session: the role that is to own the index, and the search path."""
-    for name in ("role", "search_path"):
-        value = call(source, "read_setting", name=name)["value"]
-        call(connection, "write_setting", name=name, value=value)
+    on_another_connection(deploy.connection.engine, work)

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from alembic.runtime.migration import MigrationContext
 
 from analyzer.migrate.deploy.create_index import is_concurrent_drop, parse_create
-from analyzer.migrate.deploy.target import Target
+from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import mark, temporary_name
-from analyzer.postgres.lex import lex
+from analyzer.postgres.lex import lex, significant
+from analyzer.postgres.schema_patterns import Schemas, pieces_around
 from analyzer.sql import render_text
 from analyzer.visible import visible
 
@@ -22,9 +23,13 @@ _KEEP = "\\gset"
 def write(context: MigrationContext, target: Target, statements: Iterator[str]) -> None:
     """Write statements, comments and queries for `\\gexec`, between the settings they run with."""
     session, written = target.session(), tuple(statements)
+    if target.schemas is not None:
+        written = tuple(_for_each_schema(statement, target, target.schemas) for statement in written)
     if any("\\" in statement.removesuffix(_PSQL) for statement in written):
         # An older revision, or one written manually, may hold a plain string that means something else where it is off.
         session = {"standard_conforming_strings": "on"} | session
+    if parse_create(target.sql) is not None:
+        session = {"default_tablespace": ""} | session
     lines = [render_text("online/set", name=name, value=value) for name, value in session.items()]
     lines += [*written, *(render_text("online/reset", name=name) for name in session)]
     with context.autocommit_block():
@@ -77,7 +82,26 @@ def swap_statements(target: Target, old: str, new: str) -> Iterator[str]:
     yield from target.attributes
 
 
+def _for_each_schema(statement: str, target: Target, schemas: Schemas) -> str:
+    """Write a query that makes the statement for each schema the database has, for `\\gexec`; a comment stays."""
+    tokens = significant(lex(statement))
+    if not tokens:
+        return statement
+    patterns, exceptions = schemas.likes()
+    query = render_text(
+        "online/write_for_each_schema",
+        pieces=pieces_around(statement[tokens[0].start :]), table=target.table, patterns=patterns,
+        exceptions=exceptions,
+    )  # fmt: skip
+    return f"{query}\n{_PSQL}"
+
+
 def _partitions(target: Target) -> Iterator[str]:
+    if target.schemas is not None:
+        raise DeployError(
+            f"alembic upgrade --sql cannot write the build of {target.name} on the partitioned tables of several "
+            "schemas; run alembic upgrade without --sql"
+        )
     facts = {"schema": target.schema, "name": target.name, "table": target.table}
     table = visible(target.qualified_table)
     yield (

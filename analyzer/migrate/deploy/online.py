@@ -11,11 +11,12 @@ from alembic.runtime.migration import MigrationContext
 
 from analyzer.migrate.deploy import jobs, offline
 from analyzer.migrate.deploy.build import drop, ensure, is_ours, render_like, settled, sweep
-from analyzer.migrate.deploy.catalog import State, read_state, read_table, refuse_foreign, refuse_needed, same
+from analyzer.migrate.deploy.catalog import State, read_state, read_table, refuse_needed, refuse_undeclarable, same
 from analyzer.migrate.deploy.create_index import is_concurrent, is_concurrent_drop, parse_create
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.options import read_options
-from analyzer.migrate.deploy.partitions import ensure_partitioned, is_built_by_partition
+from analyzer.migrate.deploy.partitions import ensure_partitioned
+from analyzer.migrate.deploy.serving import await_serving
 from analyzer.migrate.deploy.session import LOG, execute, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import mark, temporary_name
@@ -64,9 +65,10 @@ def side_by_side(context: MigrationContext) -> Generator[None]:
 
 
 def _build(deploy: Deploy, target: Target) -> None:
-    if _make(deploy, target):
-        _set_attributes(deploy, target)
-    sweep(deploy, target)
+    table = read_table(deploy.connection, target)
+    if make(deploy, target):
+        set_attributes(deploy, target)
+    sweep(deploy, target, table)
 
 
 def replace_index(context: MigrationContext, target: Target) -> None:
@@ -75,22 +77,22 @@ def replace_index(context: MigrationContext, target: Target) -> None:
     Raises DeployError as build_index does, and before anything is built when something else needs the old one.
     """
     new = temporary_name(target.name, "new")
-    beside = replace(target, name=new, definition=None, attributes=(), sql=_under_name(target, new))
+    beside = replace(target, name=new, definition=None, attributes=(), sql=under_name(target, new))
     if context.as_sql:
         offline.write(context, target, offline.replacement(target, beside))
         return
     with deploying(context, target) as deploy:
-        state = settled(deploy, target)
+        table, state = read_table(deploy.connection, target), settled(deploy, target)
         different = state is not None and (state.valid or state.partitioned)
         if state is None or not different or same(deploy.connection, target, state):
-            if _make(deploy, target):
-                _set_attributes(deploy, target)
+            if make(deploy, target):
+                set_attributes(deploy, target)
         else:
             refuse_needed(target, state, replaces=True)
-            _make_room(deploy, target, beside)
-            if _make(deploy, beside, comment=mark(target.schema, target.name, "new")):
+            make_room(deploy, target, beside)
+            if make(deploy, beside, comment=mark(target.schema, target.name, "new")):
                 _swap(deploy, target, beside)
-        sweep(deploy, target)
+        sweep(deploy, target, table)
 
 
 def drop_index(context: MigrationContext, target: Target) -> None:
@@ -102,7 +104,7 @@ def drop_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, offline.drop(target.sql))
         return
     with deploying(context, target) as deploy:
-        state = settled(deploy, target)
+        table, state = read_table(deploy.connection, target), settled(deploy, target)
         if state is None:
             LOG.info("%s is gone already", target.qualified_name)
         else:
@@ -110,9 +112,12 @@ def drop_index(context: MigrationContext, target: Target) -> None:
             sql = target.sql
             if is_concurrent_drop(sql) and state.partitioned:
                 sql = render_text("index/drop_index", schema=target.schema, name=target.name, concurrently=False)
-            what = f"dropping {target.qualified_name}"
-            deploy.short_sql(sql, what=what, remedy=_FINISH, lock_timeout=target.lock_timeout)
-        sweep(deploy, target)
+            deploy.short_sql(
+                sql,
+                what=f"dropping {target.qualified_name}", remedy=_FINISH,
+                lock_timeout=target.lock_timeout, concurrent=is_concurrent_drop(sql),
+            )  # fmt: skip
+        sweep(deploy, target, table)
 
 
 def rename_index(context: MigrationContext, target: Target, new_name: str) -> None:
@@ -136,13 +141,13 @@ def rename_index(context: MigrationContext, target: Target, new_name: str) -> No
                 f"neither {target.qualified_name} nor {renamed.qualified_name} exists; write the revision again"
             )
         if old is not None:
-            refuse_foreign(target, old)
+            refuse_undeclarable(target, old)
             what = f"renaming {target.qualified_name}"
             deploy.short_sql(target.sql, what=what, remedy=_AGAIN, lock_timeout=target.lock_timeout)
         else:
-            refuse_foreign(renamed, new)
+            refuse_undeclarable(renamed, new)
             LOG.info("%s already has the new name", renamed.qualified_name)
-        _set_attributes(deploy, renamed)
+        set_attributes(deploy, renamed)
 
 
 def alter_index(context: MigrationContext, target: Target) -> None:
@@ -154,8 +159,8 @@ def alter_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, iter(target.attributes))
         return
     with deploying(context, target) as deploy:
-        refuse_foreign(target, read_state(deploy.connection, target))
-        _set_attributes(deploy, target)
+        refuse_undeclarable(target, read_state(deploy.connection, target))
+        set_attributes(deploy, target)
 
 
 def reindex_index(context: MigrationContext, target: Target) -> None:
@@ -167,10 +172,10 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, iter((target.sql, *target.attributes)))
         return
     with deploying(context, target) as deploy:
-        state = settled(deploy, target, constraints=True)
+        table, state = read_table(deploy.connection, target), settled(deploy, target, constraints=True)
         if state is None:
             raise DeployError(f"there is no index {target.qualified_name}; write the revision again")
-        sweep(deploy, target)
+        sweep(deploy, target, table)
         remedy = (
             f"{target.qualified_name} is as it was; run alembic again, it drops what this attempt left and repeats it"
         )
@@ -178,29 +183,37 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         after = read_state(deploy.connection, target)
         if after is None or not (after.valid or state.partitioned):
             raise DeployError(f"{target.qualified_name} is not valid after the rebuild; {_AGAIN}")
-        _set_attributes(deploy, target)
-        sweep(deploy, target)
+        await_serving(deploy, target)
+        set_attributes(deploy, target)
+        sweep(deploy, target, table)
 
 
-def _make(deploy: Deploy, target: Target, *, comment: str | None = None) -> bool:
-    """Make an index exist, whatever its table is, and give a new one a comment; False when that is postponed."""
+def make(deploy: Deploy, target: Target, *, comment: str | None = None) -> bool:
+    """Make an index exist that queries use, whatever its table is, and give a new one a comment.
+
+    False when that is postponed.
+    """
     table = read_table(deploy.connection, target)
-    if table is not None and is_built_by_partition(deploy, target, table):
-        return ensure_partitioned(deploy, target, table, comment=comment)
-    made = ensure(deploy, target)
-    if made and comment is not None:
-        sql = render_text("index/comment", schema=target.schema, name=target.name, comment=comment)
-        deploy.short_sql(sql, what=f"marking {target.qualified_name}", remedy=_AGAIN)
+    if table is not None and table.kind == "p":
+        made = ensure_partitioned(deploy, target, table, comment=comment)
+    else:
+        made = ensure(deploy, target)
+        if made and comment is not None:
+            sql = render_text("index/comment", schema=target.schema, name=target.name, comment=comment)
+            deploy.short_sql(sql, what=f"marking {target.qualified_name}", remedy=_AGAIN)
+    if made:
+        await_serving(deploy, target)
     return made
 
 
-def _set_attributes(deploy: Deploy, target: Target) -> None:
+def set_attributes(deploy: Deploy, target: Target) -> None:
+    """Give an index its comment and statistics targets."""
     what = f"setting comment or statistics of {target.qualified_name}"
     for statement in target.attributes:
         deploy.short_sql(statement, what=what, remedy=_AGAIN)
 
 
-def _make_room(deploy: Deploy, target: Target, beside: Target) -> None:
+def make_room(deploy: Deploy, target: Target, beside: Target) -> None:
     """Clear the names that the replacement needs of what an earlier attempt left there.
 
     Raises DeployError when one is taken by a valid index that does not say it is ours.
@@ -216,7 +229,7 @@ def _make_room(deploy: Deploy, target: Target, beside: Target) -> None:
                 f"{state.qualified_name} blocks the replacement of {target.qualified_name}; it is valid and was not "
                 f"marked by twindex; if it is unused, run {drop_sql}"
             )
-        drop(deploy, target, state)
+        drop(deploy, state)
 
 
 def _goes_on(deploy: Deploy, beside: Target, state: State) -> bool:
@@ -226,7 +239,11 @@ def _goes_on(deploy: Deploy, beside: Target, state: State) -> bool:
 
 def _swap(deploy: Deploy, target: Target, beside: Target) -> None:
     """Exchange the names in one short transaction, comments and statistics targets with them."""
-    statements = tuple(offline.swap_statements(target, temporary_name(target.name, "old"), beside.name))
+    exchange(deploy, target, tuple(offline.swap_statements(target, temporary_name(target.name, "old"), beside.name)))
+
+
+def exchange(deploy: Deploy, target: Target, statements: tuple[str, ...]) -> None:
+    """Let the new index take the place of the old one in one short transaction."""
     what = f"exchanging {target.qualified_name}"
 
     def step() -> None:
@@ -240,7 +257,8 @@ def _swap(deploy: Deploy, target: Target, beside: Target) -> None:
     deploy.short(step, what=what)
 
 
-def _under_name(target: Target, name: str) -> str:
+def under_name(target: Target, name: str) -> str:
+    """Write the target's CREATE INDEX under another name."""
     create = parse_create(target.sql)
     only = create is not None and create.only
     return render_like(target, concurrently=is_concurrent(target.sql), name=name, only=only)

@@ -19,7 +19,7 @@ class Options(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    #: What swaps, attachments and drops wait for locks in each attempt, unless the revision says; others queue behind.
+    #: What swaps, attachments and drops wait for locks in each attempt; where given, the revision's own yields to it.
     lock_timeout: str = Field(default="5s", pattern=r"^\d+ ?(ms|s|min|h)?$")
     #: How often such a step is tried before the deploy gives up.
     lock_attempts: int = Field(default=10, ge=1)

@@ -14,8 +14,9 @@ from analyzer.migrate.deploy.build import conflict, ensure, render_like, settled
 from analyzer.migrate.deploy.catalog import State, Table, read_indexes, read_state, same
 from analyzer.migrate.deploy.create_index import parse_create, parts_of_create
 from analyzer.migrate.deploy.deployment import Deploy
+from analyzer.migrate.deploy.driver import plain
 from analyzer.migrate.deploy.next_action import Action, decide
-from analyzer.migrate.deploy.session import LOG, execute, plain, rows, transaction
+from analyzer.migrate.deploy.session import LOG, execute, rows, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import partition_names
 from analyzer.sql import ident, render_text
@@ -67,13 +68,6 @@ def ensure_partitioned(deploy: Deploy, target: Target, table: Table, *, comment:
         )
     tell_built(target, time.monotonic() - started)
     return True
-
-
-def is_built_by_partition(deploy: Deploy, target: Target, table: Table) -> bool:
-    """Say whether the index is to be built partition by partition, not by one plain statement."""
-    create = parse_create(target.sql)
-    literal_parts = create is not None and (create.only or create.concurrently)
-    return table.kind == "p" and (literal_parts or table.size_bytes > deploy.options.plain_build)
 
 
 def _create_parent(deploy: Deploy, target: Target, comment: str | None) -> None:

@@ -3,13 +3,12 @@
 import re
 from collections.abc import Iterator
 
-from sqlalchemy.exc import DBAPIError
-
 from analyzer.migrate.deploy.backends import Backend, duration
 from analyzer.migrate.deploy.catalog import Copy, Table, build_on_copy, read_table
 from analyzer.migrate.deploy.create_index import Create, parse_create, takes_rows
 from analyzer.migrate.deploy.deployment import Deploy
-from analyzer.migrate.deploy.session import LOG, reason, row, rows, sqlstate, trusted_names
+from analyzer.migrate.deploy.driver import DriverError, ended, read
+from analyzer.migrate.deploy.session import LOG, row, rows, trusted_names
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.postgres.access_methods import extension_of
 from analyzer.postgres.identifiers import bare_name
@@ -51,15 +50,13 @@ def _rehearsed(deploy: Deploy, target: Target) -> Copy | None:
     """Build it on an empty copy first: what the server refuses there leaves no INVALID index behind."""
     try:
         return build_on_copy(deploy.connection, target)
-    except DBAPIError as error:
-        if error.connection_invalidated:
+    except DriverError as error:
+        if ended(deploy.connection, error):
             raise
-        of_rows = sqlstate(error) == _OF_ROWS and takes_rows(target.sql, target.table)
-        if of_rows or sqlstate(error) in _UNDECIDED:
+        of_rows = error.sqlstate == _OF_ROWS and takes_rows(target.sql, target.table)
+        if of_rows or error.sqlstate in _UNDECIDED:
             return None
-        raise DeployError(
-            f"{target.qualified_name} cannot be built: {reason(error)}; {_remedy(deploy, str(error.orig))}"
-        ) from error
+        raise DeployError(f"{target.qualified_name} cannot be built: {error}; {_remedy(deploy, str(error))}") from error
 
 
 def _remedy(deploy: Deploy, message: str) -> str:
@@ -94,7 +91,8 @@ def _count(deploy: Deploy, target: Target, table: Table, enough: int) -> int:
         return max(0, int(table.tuples))
     query = render_text("online/count_rows", schema=target.schema, table=target.table)
     with trusted_names(deploy.connection):
-        return int(deploy.connection.exec_driver_sql(query, {"enough": enough}).scalar_one())
+        (counted,) = read(deploy.connection, query, {"enough": enough})
+    return int(counted["found"])
 
 
 def _hnsw_warnings(deploy: Deploy, target: Target, create: Create, table: Table, copy: Copy) -> Iterator[str]:

@@ -6,9 +6,9 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from analyzer.console import logger
+from analyzer.migrate.deploy.driver import DriverError, commits_by_itself, driver_errors, patient, plain, read
 from analyzer.migrate.deploy.target import DeployError
 from analyzer.sql import render_text
 
@@ -35,7 +35,7 @@ def rows(connection: Connection, template: str, **bind: object) -> Iterator[Mapp
     Alembic as well. Not for use between BEGIN and COMMIT on a connection that commits by itself.
     """
     with trusted_names(connection):
-        return _read(connection, template, bind)
+        return iter(_read(connection, template, bind))
 
 
 def row(connection: Connection, template: str, **bind: object) -> Mapping[str, Any]:
@@ -75,43 +75,23 @@ def trusted_names(connection: Connection) -> Generator[None]:
         call(connection, "session/restore_names")
 
 
-def commits_by_itself(connection: Connection) -> bool:
-    """Say whether the connection is in autocommit mode."""
-    return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
+def settle(connection: Connection) -> None:
+    """Leave no transaction open where the connection does not commit by itself."""
+    if not commits_by_itself(connection) and connection.in_transaction():
+        with driver_errors():
+            connection.commit()
 
 
-def _read(connection: Connection, template: str, bind: Mapping[str, object]) -> Iterator[Mapping[str, Any]]:
-    query = render_text(template if "/" in template else f"online/{template}")
-    result = connection.exec_driver_sql(query, dict(bind) or {"none": None})
-    return (dict(row) for row in result.mappings().all())
-
-
-def plain(connection: Connection, sql: str) -> None:
-    """Send a statement as it is; a per cent sign in it is no placeholder."""
-    connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+def _read(connection: Connection, template: str, bind: Mapping[str, object]) -> list[dict[str, Any]]:
+    return read(connection, render_text(template if "/" in template else f"online/{template}"), bind)
 
 
 def execute(connection: Connection, sql: str, *, failed: str, remedy: str) -> None:
     """Send a statement; raises DeployError that says what failed, why, and what to do."""
     try:
-        plain(connection, sql)
-    except DBAPIError as error:
-        raise DeployError(f"{failed}: {reason(error)}; {remedy}") from error
-
-
-def reason(error: DBAPIError) -> str:
-    """Say what the server said, its DETAIL in parentheses."""
-    original: Any = error.orig
-    detail = getattr(getattr(original, "diag", None), "message_detail", None)
-    return str(original).strip().partition("\n")[0] + (f" ({detail.rstrip('.')})" if detail else "")
-
-
-def sqlstate(error: BaseException | None) -> str | None:
-    """Return the code of what the server said, of an error or of the DeployError made from it."""
-    while error is not None and not isinstance(error, DBAPIError):
-        error = error.__cause__
-    original: Any = error.orig if error is not None else None
-    return getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
+        patient(connection, sql)
+    except DriverError as error:
+        raise DeployError(f"{failed}: {error}; {remedy}") from error
 
 
 @contextlib.contextmanager
@@ -135,9 +115,11 @@ def settings(connection: Connection, wanted: Mapping[str, str]) -> Generator[Non
 def unhurried(wanted: Mapping[str, str]) -> dict[str, str]:
     """Add to settings that no other timeout cuts a step short, or ends the session that waits beside it.
 
-    And that a backslash in a literal is one: an expression was looked at, and found to be one, that way.
+    And that a backslash in a literal is one: an expression was looked at, and found to be one, that way. And that what
+    names no tablespace is in the database's own.
     """
-    return dict.fromkeys(_TIMEOUTS, "0") | {"standard_conforming_strings": "on"} | dict(wanted)
+    fixed = {"standard_conforming_strings": "on", "default_tablespace": ""}
+    return dict.fromkeys(_TIMEOUTS, "0") | fixed | dict(wanted)
 
 
 def milliseconds(connection: Connection, name: str) -> int:

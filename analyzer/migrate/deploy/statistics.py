@@ -136,11 +136,15 @@ def analyze_table(context: MigrationContext, target: Target) -> None:
         offline.write(context, target, iter((target.sql,)))
         return
     with deploying(context, target, _condition_of_table) as deploy:
-        _run(deploy, target, f"analyzing {target.qualified_table}", remedy=f"fix what the server reports, and {_AGAIN}")
+        deploy.short_sql(
+            target.sql,
+            what=f"analyzing {target.qualified_table}", remedy=f"fix what the server reports, and {_AGAIN}",
+            lock_timeout=target.lock_timeout, concurrent=True,
+        )  # fmt: skip
 
 
-def _run(deploy: Deploy, target: Target, what: str, *, remedy: str = _AGAIN) -> None:
-    deploy.short_sql(target.sql, what=what, remedy=remedy, lock_timeout=target.lock_timeout)
+def _run(deploy: Deploy, target: Target, what: str) -> None:
+    deploy.short_sql(target.sql, what=what, remedy=_AGAIN, lock_timeout=target.lock_timeout)
 
 
 def _set_target(deploy: Deploy, target: Target) -> None:
@@ -209,7 +213,7 @@ def _same(connection: Connection, target: Target, state: StatisticsState) -> boo
     def printed(create: str) -> str:
         return _printed_on_copy(connection, replace(target, sql=create))
 
-    with comparing(target):
+    with comparing(connection, target):
         wanted, found = (fixpoint(create, printed) for create in (target.sql, state.definition))
     return printed_body(wanted) == printed_body(found)
 

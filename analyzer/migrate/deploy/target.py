@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from alembic.util import CommandError
 
 from analyzer.errors import ConflictError
+from analyzer.postgres.schema_patterns import Schemas
 from analyzer.sql import ident
 
 #: What a shell reports of a program that Ctrl-C ended.
@@ -31,8 +32,12 @@ class Target:
     definition: str | None = None
     #: Statements that follow and may be repeated: comment and statistics targets.
     attributes: tuple[str, ...] = ()
+    #: The statement that makes the index a constraint's, once it is built.
+    constraint: str | None = None
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
+    #: The schemas that it is one of, in which there is nothing to do once the table is dropped.
+    schemas: Schemas | None = None
 
     @property
     def qualified_name(self) -> str:

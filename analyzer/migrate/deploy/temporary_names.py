@@ -10,9 +10,11 @@ from analyzer.sql import ident
 _CONCURRENT_LEFTOVER = re.compile(r"(?P<base>.+)(?P<suffix>_cc(new|old)\d*)", re.DOTALL)
 
 Word = Literal["new", "old"]
+#: How the comment of an index that is there for a while begins.
+MARK = "twindex: "
 _SENTENCES: dict[Word, str] = {
-    "new": "twindex: being built to take the place of {}",
-    "old": "twindex: replaced, was {}",
+    "new": MARK + "being built to take the place of {}",
+    "old": MARK + "replaced, was {}",
 }
 
 
@@ -29,6 +31,16 @@ def mark(schema: str, name: str, word: Word) -> str:
 def marks(schema: str, name: str) -> frozenset[str]:
     """Return every comment that says an index is there on behalf of this one."""
     return frozenset(mark(schema, name, word) for word in _SENTENCES)
+
+
+def is_replaced(comment: str | None) -> bool:
+    """Say whether a comment is that of an index whose place another has taken."""
+    return comment is not None and comment.startswith(_SENTENCES["old"].format(""))
+
+
+def has_temporary_name(name: str) -> bool:
+    """Say whether a name looks like one that an index has while another takes its place."""
+    return name.endswith(tuple(temporary_name("", word) for word in _SENTENCES))
 
 
 def is_concurrent_leftover(name: str, of: str) -> bool:

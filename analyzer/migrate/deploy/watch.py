@@ -15,12 +15,11 @@ from typing import Any, TextIO, cast
 
 import rich.progress
 import rich.table
-from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from analyzer.db import without_secrets
 from analyzer.migrate.deploy.backends import Backend, duration, read_backends
+from analyzer.migrate.deploy.driver import DriverError, on_another_connection
 from analyzer.migrate.deploy.options import Options
 from analyzer.migrate.deploy.session import LOG, call, rows
 from analyzer.terminal import Description, is_terminal, of_stderr
@@ -90,17 +89,22 @@ class Watcher:
         if not self._due():
             return
         try:
-            with another_connection(self._source) as connection, _display(self._options) as show:
-                for name, value in _SETTINGS.items():
-                    call(connection, "write_setting", name=name, value=value)
-                while not self._closed:
-                    show(self._look(connection))
-                    self._pause(_LOOK_SECONDS)
-        except SQLAlchemyError as error:
+            on_another_connection(self._source, self._watch_through)
+        except (DriverError, OSError) as error:
             if not self._closed:
+                url = self._source.url.render_as_string(hide_password=False)
                 LOG.warning(
-                    "no progress is shown, because the monitoring connection failed: %s", _why(error, self._source)
+                    "no progress is shown, because the monitoring connection failed: %s",
+                    without_secrets(str(error), url),
                 )
+
+    def _watch_through(self, connection: Connection) -> None:
+        for name, value in _SETTINGS.items():
+            call(connection, "write_setting", name=name, value=value)
+        with _display(self._options) as show:
+            while not self._closed:
+                show(self._look(connection))
+                self._pause(_LOOK_SECONDS)
 
     def _due(self) -> bool:
         """Wait until a statement has taken a moment; False if it has ended."""
@@ -134,27 +138,11 @@ class Watcher:
         )
 
 
-@contextlib.contextmanager
-def another_connection(source: Engine) -> Generator[Connection]:
-    """Open another connection to where an engine leads; it commits by itself."""
-    engine = create_engine(source.url, pool=source.pool.recreate())
-    try:
-        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            yield connection
-    finally:
-        engine.dispose()
-
-
 def _share(seen: Mapping[str, Any]) -> float | None:
     for unit in ("blocks", "tuples", "lockers"):
         if total := seen[f"{unit}_total"]:
             return min(1.0, seen[f"{unit}_done"] / total)
     return None
-
-
-def _why(error: SQLAlchemyError, engine: Engine) -> str:
-    text = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    return without_secrets(text, engine.url.render_as_string(hide_password=False))
 
 
 Show = Callable[[tuple[Progress, ...]], None]

@@ -5,22 +5,23 @@ behind, and the table itself is touched with no more than ACCESS SHARE.
 """
 
 import contextlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from analyzer.capture.extended import as_extended
 from analyzer.capture.indexes import as_index, definition
 from analyzer.errors import InputError
 from analyzer.migrate.deploy.catalog import owner_for_copy
 from analyzer.migrate.deploy.create_index import parts_of_create, unqualified
-from analyzer.migrate.deploy.session import commits_by_itself
+from analyzer.migrate.deploy.driver import DriverError, commits_by_itself, ended, plain, read
+from analyzer.migrate.deploy.session import rollback
 from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.existing import Existing, as_printed, existing_statistics
 from analyzer.specs.file import DeclaredSpec
 from analyzer.specs.spec_file import Spec
@@ -42,6 +43,17 @@ class Table:
     #: Estimated rows; -1 when never analysed.
     tuples: float
     partitions_bytes: int
+
+
+def tables_named(connection: Connection, names: Collection[str]) -> frozenset[QualifiedName]:
+    """Return the tables of some names, in whatever schema."""
+    if not names:
+        return frozenset()
+    with _discarded(connection):
+        connection.exec_driver_sql(render_text("session/trust_names"), {"none": None})
+        query = render_text("online/read_tables_named")
+        found = connection.exec_driver_sql(query, {"names": sorted(names)}).mappings().all()
+    return frozenset(QualifiedName(row["schema_name"], row["name"]) for row in found)
 
 
 class Live:
@@ -129,12 +141,14 @@ class Live:
         with _discarded(self._connection):
             self._row("online/write_setting", {"name": "standard_conforming_strings", "value": "on"})
             try:
-                self._plain(render_text("online/create_copy", **names))
+                plain(self._connection, render_text("online/create_copy", **names))
                 if owner is not None:
-                    self._plain(render_text("online/give_copy", copy=wanted.table, owner=owner))
-                self._plain(ddl)
-            except DBAPIError as error:
-                raise InputError(str(error.orig).strip().partition("\n")[0]) from None
+                    plain(self._connection, render_text("online/give_copy", copy=wanted.table, owner=owner))
+                plain(self._connection, ddl)
+            except DriverError as error:
+                if ended(self._connection, error):
+                    raise
+                raise InputError(str(error)) from None
             self._row("session/trust_names")
             yield
 
@@ -148,13 +162,7 @@ class Live:
         return row
 
     def _rows(self, template: str, bind: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        major = getattr(self, "_major", 0)
-        result = self._connection.exec_driver_sql(render_text(template, pg=major), dict(bind or {"none": None}))
-        return [dict(row) for row in result.mappings()]
-
-    def _plain(self, sql: str) -> None:
-        """Send a statement as it is; a per cent sign in it is no placeholder."""
-        self._connection.exec_driver_sql(sql, execution_options={"no_parameters": True})
+        return read(self._connection, render_text(template, pg=getattr(self, "_major", 0)), bind or {})
 
 
 def _relative(index: IndexDef) -> IndexDef:
@@ -178,8 +186,8 @@ def _discarded(connection: Connection) -> Generator[None]:
             yield
             savepoint.rollback()
         return
-    connection.exec_driver_sql(render_text("online/begin"))
+    plain(connection, render_text("online/begin"))
     try:
         yield
     finally:
-        connection.exec_driver_sql(render_text("online/rollback"))
+        rollback(connection)

@@ -9,6 +9,7 @@ from alembic.operations.ops import (
     AlterColumnOp,
     CreateTableOp,
     DropColumnOp,
+    DropConstraintOp,
     DropIndexOp,
     DropTableOp,
     MigrateOperation,
@@ -22,9 +23,10 @@ from sqlalchemy.engine import Connection
 from analyzer.config import Config, load_config
 from analyzer.console import logger
 from analyzer.errors import TwindexError
+from analyzer.migrate.deploy.driver import DriverError
 from analyzer.migrate.deploy.online import DeployError
 from analyzer.migrate.hazards import refused_codes
-from analyzer.migrate.plan.alembic_catalog import Live
+from analyzer.migrate.plan.alembic_catalog import Live, tables_named
 from analyzer.migrate.plan.environment import Environment
 from analyzer.migrate.plan.read_environment import INDEX_SPECS
 from analyzer.migrate.plan.revision import operations_of, planned
@@ -34,6 +36,7 @@ from analyzer.paths import is_directory
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.diff import Change
 from analyzer.specs.file import SpecSet, load_specs
+from analyzer.specs.table_patterns import expanded
 from analyzer.sql import ident
 
 LOG = logger(__name__)
@@ -50,7 +53,7 @@ def compare_specs(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityD
             _compare(context, connection, load_specs(directory), upgrade_ops)
         except DeployError:
             raise
-        except TwindexError as error:
+        except (TwindexError, DriverError) as error:
             raise DeployError(str(error)) from error
     return PriorityDispatchResult.CONTINUE
 
@@ -62,7 +65,10 @@ def refuse_drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityDi
     """
     directory = specs_directory(context)
     if directory is not None:
-        named = _named(load_specs(directory))
+        specs = load_specs(directory)
+        if context.connection is not None:
+            specs = expanded(specs, tables_named(context.connection, {table.name for table in specs.patterns}))
+        named = _named(specs)
         dropped = sorted(name for _, name in _drops(context, upgrade_ops) if name in named)
         if dropped:
             raise DeployError(
@@ -91,7 +97,8 @@ def _settings(context: AutogenContext) -> Config:
 
 
 def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, upgrade_ops: UpgradeOps) -> None:
-    _check_connection(context, connection)
+    _check_connection(context)
+    specs = expanded(specs, tables_named(connection, {table.name for table in specs.patterns}))
     moving = {_name(context, schema, table) for schema, table in _changing(upgrade_ops)}
     for table in sorted({(s.schema, s.table) for s in specs.specs} & moving):
         LOG.warning(
@@ -101,6 +108,7 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
     waiting = SpecSet(
         specs=tuple(spec for spec in specs.specs if (spec.schema, spec.table) not in moving),
         managed={table: where for table, where in specs.managed.items() if table not in moving},
+        patterns=specs.patterns,
     )
     environment = _environment(context)
     live = Live(connection, waiting.specs)
@@ -111,7 +119,9 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
         LOG.info("Detected %s to %s: %s", what, change.kind, change.definition.qualified_name)
     _prune(context, upgrade_ops, environment, specs, found)
     refused = refused_codes(project=_settings(context).refuse_hazards)
-    upgrade_ops.ops.extend(operations_of(found, deparse=live.deparse, partitioned=partitioned, refused=refused))
+    upgrade_ops.ops.extend(
+        operations_of(found, deparse=live.deparse, partitioned=partitioned, patterns=specs.patterns, refused=refused)
+    )
     keep_apart(context)
 
 
@@ -122,19 +132,14 @@ def _environment(context: AutogenContext) -> Environment:
     return Environment.of(options, default_schema=_default_schema(context))
 
 
-def _check_connection(context: AutogenContext, connection: Connection) -> None:
+def _check_connection(context: AutogenContext) -> None:
     """Say early what would only fail in the deploy."""
-    if connection.dialect.paramstyle != "pyformat":
-        raise DeployError(
-            f"twindex compares through psycopg 3 or psycopg2, and env.py connects through {connection.dialect.driver}; "
-            "use a URL that begins with postgresql+psycopg://, which serves create_async_engine() too"
-        )
     # Alembic's own name for it is private, and the only one there is once its comparison has begun a transaction.
     if getattr(context.migration_context, "_in_external_transaction", False):
         LOG.warning(
             "the connection was in a transaction before context.configure(), in which no index can be built "
-            "concurrently: alembic upgrade will refuse; in env.py, run no statement before configure() and use "
-            "engine.connect() instead of begin()"
+            "concurrently: alembic upgrade will refuse; in env.py, call connection.commit() after statements that run "
+            "before configure(), such as SET, and use engine.connect() instead of begin()"
         )
 
 
@@ -149,8 +154,9 @@ def _prune(
     existing = (change.current.definition for change in found if change.current is not None)
     ours = _named(specs) | {each.full_name for each in existing if isinstance(each, IndexDef)}
 
-    def is_ours(op: DropIndexOp, name: QualifiedName) -> bool:
-        return name in ours or (_on(context, op) in specs.managed and name not in environment.owned)
+    def is_ours(op: DropIndexOp | DropConstraintOp, name: QualifiedName) -> bool:
+        managed = isinstance(op, DropIndexOp) and _on(context, op) in specs.managed
+        return name in ours or (managed and name not in environment.owned)
 
     drops = {id(op) for op, name in _drops(context, upgrade_ops) if is_ours(op, name)}
     for container in (upgrade_ops, *_containers(upgrade_ops)):
@@ -162,11 +168,15 @@ def _named(specs: SpecSet) -> frozenset[QualifiedName]:
     return frozenset(QualifiedName(spec.schema, spec.spec.name) for spec in specs.indexes)
 
 
-def _drops(context: AutogenContext, upgrade_ops: UpgradeOps) -> Iterator[tuple[DropIndexOp, QualifiedName]]:
+def _drops(
+    context: AutogenContext, upgrade_ops: UpgradeOps
+) -> Iterator[tuple[DropIndexOp | DropConstraintOp, QualifiedName]]:
     for container in (upgrade_ops, *_containers(upgrade_ops)):
         for op in container.ops:
             if isinstance(op, DropIndexOp):
                 yield op, _name(context, op.schema, str(op.index_name))
+            elif isinstance(op, DropConstraintOp) and op.constraint_type == "unique":
+                yield op, _name(context, op.schema, str(op.constraint_name))
 
 
 def _on(context: AutogenContext, op: DropIndexOp) -> QualifiedName:

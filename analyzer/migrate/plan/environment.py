@@ -5,7 +5,7 @@ where Alembic would look at it, and no model or constraint owns it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -19,7 +19,7 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.existing import Existing, key_of
 from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.specs.spec_file import Spec
-from analyzer.specs.sqlalchemy_indexes import model_indexes, owned_names
+from analyzer.specs.sqlalchemy_indexes import model_constraints, model_indexes, owned_names
 
 #: The keywords of context.configure() that matter here.
 KEYWORDS = (
@@ -65,6 +65,11 @@ class Environment:
         return model_indexes(self.rules.tables, self.rules.default_schema)
 
     @cached_property
+    def constraints(self) -> tuple[IndexDef, ...]:
+        """The indexes of the unique constraints that the models declare."""
+        return model_constraints(self.rules.tables, self.rules.default_schema)
+
+    @cached_property
     def owned(self) -> frozenset[QualifiedName]:
         """The names of all that the models declare and an index serves."""
         return owned_names(self.rules.tables, self.rules.default_schema)
@@ -78,7 +83,8 @@ class Environment:
         included = {
             table: self.includes(table) for table in {each.full_table for each in specs.specs} | {*specs.managed}
         }
-        kept = SpecSet(
+        kept = replace(
+            specs,
             specs=tuple(each for each in specs.specs if included[each.full_table]),
             managed={table: where for table, where in specs.managed.items() if included[table]},
         )
@@ -96,13 +102,14 @@ class Environment:
         return not isinstance(existing, Index) or self._includes_index(existing.definition)
 
     def includes(self, table: QualifiedName) -> bool:
-        """Say whether Alembic looks at a table that a spec is about."""
+        """Say whether Alembic would look at a table that a spec is about, as it looks at that of a model.
+
+        It asks include_name about tables that it reflects only, and so of a table only about the schema.
+        """
         rules, schema = self.rules, self._schema(table.schema)
         if (schema, table.name) == (rules.version_table_schema, rules.version_table):
             return False
-        qualified = table.name if schema is None else f"{schema}.{table.name}"
-        parents = {"schema_name": schema, "schema_qualified_table_name": qualified}
-        if not rules.include_name(schema, "schema", {}) or not rules.include_name(table.name, "table", parents):
+        if not rules.include_name(schema, "schema", {}):
             return False
         model = self._tables.get(table)
         declared = model if model is not None else Table(table.name, MetaData(), schema=schema)

@@ -1,7 +1,7 @@
 """Write an Alembic revision from the specs: their steps and nothing else."""
 
 import configparser
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from alembic.util import CommandError, format_as_comma
 from analyzer import stdout
 from analyzer.catalog import Catalog
 from analyzer.console import logger
-from analyzer.documents.snapshot import Snapshot
+from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import InputError
 from analyzer.migrate.hazards import HazardCode, refuse_hazards
 from analyzer.migrate.message import docstring, refuse_code
@@ -26,19 +26,22 @@ from analyzer.migrate.operations import (
     beside_each_other,
     render_operation,
 )
+from analyzer.migrate.plan.across_schemas import merged
 from analyzer.migrate.plan.environment import Environment
-from analyzer.migrate.plan.read_environment import alembic_config, read_environment
+from analyzer.migrate.plan.read_environment import alembic_config
 from analyzer.migrate.plan.revision_ids import following
-from analyzer.migrate.plan.statistics_steps import StatisticsSteps, plan_statistics
-from analyzer.migrate.plan.steps import Action, Step, plan_index
+from analyzer.migrate.plan.statistics_steps import plan_statistics
+from analyzer.migrate.plan.steps import Action, Step, plan_analyze, plan_index
 from analyzer.objects.definition import Definition, kind_of
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.schema_patterns import Schemas
 from analyzer.specs.declared_twice import declared_twice
 from analyzer.specs.diff import Canonical, Change, changes
 from analyzer.specs.existing import Existing, existing_objects
 from analyzer.specs.fields import Rows
-from analyzer.specs.file import SpecSet, load_specs
+from analyzer.specs.file import SpecSet
 from analyzer.sql import ident
 
 LOG = logger(__name__)
@@ -46,6 +49,7 @@ LOG = logger(__name__)
 #: pg_get_indexdef or pg_get_statisticsobjdef of a definition.
 Deparse = Callable[[Definition], str]
 
+_NO_PATTERNS: Mapping[QualifiedName, Schemas] = {}
 #: What Alembic tells a template besides.
 _FACTS: dict[str, Any] = {
     "down_revision": None,
@@ -58,28 +62,31 @@ _FACTS: dict[str, Any] = {
 
 def revise(
     snapshot: Snapshot,
-    specs_dir: Path,
+    specs: SpecSet,
     config: Path | Config,
     *,
     message: str,
+    environment: Environment | None = None,
     canonical: Canonical,
     deparse: Deparse | None = None,
     refused: Collection[HazardCode] = (),
 ) -> Path | None:
     """Write the revision that makes the captured database agree with the specs; None when it does already.
 
-    `canonical` gives a definition as a server understands it, `deparse` as it prints one.
+    `environment` are the rules of the project's env.py; `canonical` gives a definition as a server understands it,
+    `deparse` as it prints one.
     Raises HazardError when a step has a hazard that is refused.
     """
-    environment = read_environment(_alembic_config(config), specs_dir)
-    if environment.unknown is not None:
-        LOG.warning("what no spec names is left alone, for %s", environment.unknown)
-    rows = Catalog(snapshot).indexed_rows
-    found = planned(environment, load_specs(specs_dir), existing_objects(snapshot), canonical, rows)
+    rules = environment or Environment()
+    if rules.unknown is not None:
+        LOG.warning("what no spec names is left alone, for %s", rules.unknown)
+    found = planned(rules, specs, existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
     if not found:
         return None
-    return write_revision(config, message, found, deparse=deparse, partitioned=partitioned, refused=refused)
+    return write_revision(
+        config, message, found, deparse=deparse, partitioned=partitioned, patterns=specs.patterns, refused=refused
+    )
 
 
 def planned(
@@ -92,7 +99,7 @@ def planned(
     seen, hidden = environment.seen(specs)
     for table in sorted({each.full_table for each in hidden}):
         LOG.warning("the specs of %s are left out, for env.py leaves out the table", ident(*table))
-    for spec, problem in declared_twice(environment.models, seen, canonical, rows):
+    for spec, problem in declared_twice(environment.models, environment.constraints, seen, canonical, rows):
         raise InputError(f"{spec.where}: {problem}")
     return changes(seen, environment.unowned(existing, seen), canonical, rows, environment.drops)
 
@@ -105,15 +112,17 @@ def write_revision(
     *,
     deparse: Deparse | None = None,
     partitioned: Collection[tuple[str, str]] = (),
+    patterns: Mapping[QualifiedName, Schemas] = _NO_PATTERNS,
     refused: Collection[HazardCode] = (),
 ) -> Path:
     """Write one revision on top of the project's head, by the project's own template, and return its path.
 
-    `deparse` gives what a server prints of a definition; `partitioned` tables are (schema, name).
+    `deparse` gives what a server prints of a definition; `partitioned` tables are (schema, name); `patterns` gives the
+    schemas that a pattern declares a table in.
     Raises InputError when Alembic cannot write it: no configuration, several heads, no script location;
     HazardError, before anything is written.
     """
-    operations = operations_of(found, deparse=deparse, partitioned=partitioned, refused=refused)
+    operations = operations_of(found, deparse=deparse, partitioned=partitioned, patterns=patterns, refused=refused)
     try:
         directory = ScriptDirectory.from_config(_alembic_config(config))
         directory.messaging_opts = MessagingOptions(quiet=True)
@@ -137,51 +146,65 @@ def operations_of(
     *,
     deparse: Deparse | None,
     partitioned: Collection[tuple[str, str]] = (),
+    patterns: Mapping[QualifiedName, Schemas] = _NO_PATTERNS,
     refused: Collection[HazardCode] = (),
 ) -> tuple[MigrateOperation, ...]:
-    """Return the operations that make the changes: those of indexes, then those of statistics, by table.
+    """Return the operations that make the changes: those of indexes, then those of statistics, then ANALYZE by table.
 
-    So the ANALYZE that ends the latter fills the statistics of new indexes on expressions as well.
+    ANALYZE fills what is new in each direction: extended statistics, and the statistics of indexes on expressions.
     Raises HazardError when a step has a hazard that is refused.
     """
-    indexes = tuple(
+    ordered = _ordered(found)
+    planned = [
         _index_step(change, change.definition, deparse, partitioned)
-        for change in _ordered(found)
+        for change in ordered
         if isinstance(change.definition, IndexDef)
-    )
-    by_table: dict[tuple[str, str], list[Change]] = {}
-    for change in _ordered(found):
-        if isinstance(change.definition, StatisticsDef):
-            by_table.setdefault((change.definition.schema, change.definition.table), []).append(change)
-    statistics = tuple(plan_statistics(each, deparse) for each in by_table.values())
-    actions = [(step, step.forward) for each in (indexes, *(plan.steps for plan in statistics)) for step in each]
-    actions += [(plan.steps[0], plan.analyze) for plan in statistics if plan.analyze is not None]
+    ]
+    planned += [
+        plan_statistics(change, change.definition, deparse)
+        for change in ordered
+        if isinstance(change.definition, StatisticsDef)
+    ]
+    steps = merged(planned, patterns)
+    forward = _analyses((step, step.forward) for step in steps)
+    back = _analyses((step, step.reverse) for step in steps)
+    actions = [*((step, step.forward) for step in steps), *((each, each.forward) for each in forward)]
     refuse_hazards(((_described(step, action), action.hazards) for step, action in actions), refused)
-    return (*map(operation, indexes), *map(_of_statistics, statistics))
+    first = [TableOperations((), [operation(step) for step in back])] if back else []
+    last = [TableOperations([operation(step) for step in forward], ())] if forward else []
+    return (*first, *map(operation, steps), *last)
+
+
+def _analyses(actions: Iterable[tuple[Step, Action]]) -> tuple[Step, ...]:
+    """Plan the ANALYZE of each table that an action of one direction leaves statistics to be filled of."""
+    tables = {(step.schemas, step.schema, step.table): step for step, action in actions if action.needs_analyze}
+    planned = ((step, plan_analyze(step.schema, step.table)) for step in tables.values())
+    return tuple(replace(step, forward=each, reverse=each) for step, each in planned)
 
 
 def _described(step: Step, action: Action) -> str:
-    return f"{action.verb} {ident(step.schema, action.name)} on {ident(step.schema, step.table)}"
+    where = f" in each schema of {step.schemas}" if step.schemas is not None else ""
+    return f"{action.verb} {ident(step.schema, action.name)} on {ident(step.schema, step.table)}{where}"
 
 
 def _index_step(
     change: Change, index: IndexDef, deparse: Deparse | None, partitioned: Collection[tuple[str, str]]
 ) -> Step:
     builds = change.kind in {"create", "replace"}
+    if index.full_table in partitioned and change.kind not in {"rename", "alter"} and _of_constraint(change):
+        where = change.spec.where if change.spec is not None else index.qualified_name
+        raise InputError(
+            f"{where}: {index.qualified_table} is partitioned, and "
+            "PostgreSQL adds no constraint to it by an index; write unique: true, which enforces the same"
+        )
     # A twin has none of the tablespaces, and pg_get_indexdef does not print them.
     definition = deparse(replace(index, tablespace=None)) if deparse is not None and builds else None
     return plan_index(change, index, definition=definition, partitioned=index.full_table in partitioned)
 
 
-def _of_statistics(plan: StatisticsSteps) -> TableOperations:
-    forward = [operation(step) for step in plan.steps]
-    back = [operation(Step(schema=s.schema, table=s.table, forward=s.reverse, reverse=s.forward)) for s in plan.steps]
-    back.reverse()
-    first = plan.steps[0]
-    for operations, action in ((forward, plan.analyze), (back, plan.analyze_reversed)):
-        if action is not None:
-            operations.append(_operation(first, action))
-    return TableOperations(forward, back)
+def _of_constraint(change: Change) -> bool:
+    before = change.current.unique_constraint if isinstance(change.current, Index) else None
+    return change.timing is not None or before is not None
 
 
 def _ordered(found: Sequence[Change]) -> tuple[Change, ...]:
@@ -227,10 +250,13 @@ def _operation(step: Step, action: Action, reverse: ObjectOperation | None = Non
         action.name,
         step.table,
         schema=step.schema,
+        schemas=() if step.schemas is None else step.schemas.patterns,
+        except_schemas=() if step.schemas is None else step.schemas.exceptions,
         sql=action.sql,
         new_name=action.new_name,
         definition=action.definition,
         attributes=action.attributes,
+        constraint=action.constraint,
         lock_timeout=_duration(action.lock_timeout_ms),
         settings=dict(action.settings),
         hazards=tuple(str(hazard) for hazard in action.hazards),

@@ -9,7 +9,8 @@ from typing import Literal
 
 from analyzer.documents.snapshot import Index
 from analyzer.migrate.hazards import Hazard, HazardCode
-from analyzer.objects.index import IndexDef
+from analyzer.objects.index import IndexDef, Timing
+from analyzer.postgres.schema_patterns import Schemas
 from analyzer.specs.diff import Change
 from analyzer.specs.file import is_index
 from analyzer.sql import render_text
@@ -17,6 +18,7 @@ from analyzer.sql import render_text
 #: The operations of a revision, as in `op.<verb>`.
 Verb = Literal[
     "build_index", "replace_index", "drop_index_online", "rename_index", "alter_index",
+    "build_unique_constraint", "replace_unique_constraint", "drop_unique_constraint",
     "create_statistics", "replace_statistics", "drop_statistics", "rename_statistics", "alter_statistics",
     "analyze_table",
 ]  # fmt: skip
@@ -37,8 +39,17 @@ _PARTITIONED_DROP_HAZARDS = (
     ),
     Hazard(HazardCode.INDEX_DROPPED, "queries that used the index get another plan"),
 )
+_CONSTRAINT_HAZARDS = (
+    Hazard(HazardCode.LOCK, "ACCESS EXCLUSIVE on the table for a moment; queues reads and writes behind it"),
+)
 _SHORT_HAZARDS = (
     Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the index for a moment; blocks no reads or writes"),
+)
+_ANALYZE_HAZARDS = (
+    Hazard(HazardCode.LOCK, "SHARE UPDATE EXCLUSIVE on the table; blocks no reads or writes"),
+    Hazard(
+        HazardCode.ANALYZE, "reads a sample of 300 rows times the largest statistics target; of every partition too"
+    ),
 )
 _RENAME_HAZARDS = (
     *_SHORT_HAZARDS,
@@ -64,18 +75,24 @@ class Action:
     new_name: str | None = None
     #: Statements that follow: comment and statistics targets.
     attributes: tuple[str, ...] = ()
+    #: The statement that makes the index a constraint's, once it is built.
+    constraint: str | None = None
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
+    #: Whether it leaves statistics that ANALYZE of the table has to fill.
+    needs_analyze: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One action of a revision and the one that undoes it."""
 
+    #: OWN when it is for several schemas.
     schema: str
     table: str
     forward: Action
     reverse: Action
+    schemas: Schemas | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +103,15 @@ class _Side:
     definition: str | None
     comment: str | None = None
     statistics: tuple[tuple[int, int], ...] = ()
+    timing: Timing | None = None
+
+    @property
+    def constraint(self) -> str | None:
+        """Return the statement that makes it a constraint's."""
+        if self.timing is None:
+            return None
+        names = {"schema": self.index.schema, "table": self.index.table, "name": self.index.name}
+        return render_text("index/add_unique_constraint", **names, index=self.index.name, timing=self.timing)
 
 
 def plan_index(change: Change, index: IndexDef, *, definition: str | None = None, partitioned: bool = False) -> Step:
@@ -93,22 +119,25 @@ def plan_index(change: Change, index: IndexDef, *, definition: str | None = None
 
     On a partitioned table the statement makes the parent's index, and the executor each partition's.
     """
-    wanted = _Side(index=index, definition=definition, comment=change.comment, statistics=change.statistics)
+    wanted = _Side(
+        index=index, definition=definition, comment=change.comment, statistics=change.statistics, timing=change.timing
+    )
     settings = change.spec.spec.build.settings() if change.spec and is_index(change.spec) else ()
     current = change.current
     if not isinstance(current, Index) or change.kind == "create":
         forward = _build(wanted, None, settings, partitioned=partitioned)
-        return _step(wanted, forward, _drop(wanted.index, partitioned=partitioned))
+        return _step(wanted, forward, _drop(wanted, partitioned=partitioned))
     before = _Side(
         index=current.definition,
         definition=current.ddl,
         comment=current.comment,
         statistics=current.statistics_targets,
+        timing=current.unique_constraint,
     )
     match change.kind:
         case "drop":
             back = _build(before, None, settings, partitioned=partitioned)
-            return _step(before, _drop(before.index, partitioned=partitioned), back)
+            return _step(before, _drop(before, partitioned=partitioned), back)
         case "rename":
             return _step(wanted, _rename(before, wanted), _rename(wanted, before))
         case "alter":
@@ -116,6 +145,17 @@ def plan_index(change: Change, index: IndexDef, *, definition: str | None = None
         case _:
             back = _build(before, wanted, settings, partitioned=partitioned)
             return _step(wanted, _build(wanted, before, settings, partitioned=partitioned), back)
+
+
+def plan_analyze(schema: str, table: str) -> Action:
+    """Plan the ANALYZE of a table: of a partitioned one it fills the statistics of each partition's indexes."""
+    return Action(
+        verb="analyze_table",
+        name=table,
+        sql=render_text("statistics/analyze", schema=schema, table=table),
+        lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+        hazards=_ANALYZE_HAZARDS,
+    )
 
 
 def create_sql(index: IndexDef, *, partitioned: bool) -> str:
@@ -131,18 +171,42 @@ def _step(side: _Side, forward: Action, reverse: Action) -> Step:
 
 def _build(side: _Side, replaced: _Side | None, settings: tuple[tuple[str, str], ...], *, partitioned: bool) -> Action:
     return Action(
-        verb="build_index" if replaced is None else "replace_index",
+        verb=_build_verb(side, replaced),
         name=side.index.name,
         sql=create_sql(side.index, partitioned=partitioned),
         lock_timeout_ms=BUILD_LOCK_TIMEOUT_MS,
-        hazards=tuple(_build_hazards(side.index, replaces=replaced is not None, partitioned=partitioned)),
+        hazards=(
+            *_build_hazards(side.index, replaces=replaced is not None, partitioned=partitioned),
+            *(_CONSTRAINT_HAZARDS if _of_constraint(side, replaced) else ()),
+        ),
         definition=side.definition,
         attributes=tuple(_attributes(side, side.index.name)),
+        constraint=side.constraint,
         settings=settings,
+        needs_analyze=any(key.expression is not None for key in side.index.keys),
     )
 
 
-def _drop(index: IndexDef, *, partitioned: bool) -> Action:
+def _of_constraint(side: _Side, replaced: _Side | None) -> bool:
+    return side.timing is not None or (replaced is not None and replaced.timing is not None)
+
+
+def _build_verb(side: _Side, replaced: _Side | None) -> Verb:
+    if _of_constraint(side, replaced):
+        return "build_unique_constraint" if replaced is None else "replace_unique_constraint"
+    return "build_index" if replaced is None else "replace_index"
+
+
+def _drop(side: _Side, *, partitioned: bool) -> Action:
+    index = side.index
+    if side.timing is not None:
+        return Action(
+            verb="drop_unique_constraint",
+            name=index.name,
+            sql=render_text("index/drop_constraint", schema=index.schema, table=index.table, name=index.name),
+            lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
+            hazards=(*_CONSTRAINT_HAZARDS, _DROP_HAZARDS[-1]),
+        )
     return Action(
         verb="drop_index_online",
         name=index.name,
@@ -162,6 +226,7 @@ def _rename(before: _Side, after: _Side) -> Action:
         lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
         hazards=_RENAME_HAZARDS,
         attributes=tuple(_attributes(after, new.name, before)),
+        needs_analyze=after.statistics != before.statistics,
     )
 
 
@@ -173,6 +238,7 @@ def _alter(before: _Side, after: _Side) -> Action:
         lock_timeout_ms=SHORT_LOCK_TIMEOUT_MS,
         hazards=_SHORT_HAZARDS,
         attributes=tuple(_attributes(after, after.index.name, before)),
+        needs_analyze=after.statistics != before.statistics,
     )
 
 
@@ -209,3 +275,8 @@ def _build_hazards(index: IndexDef, *, replaces: bool, partitioned: bool) -> Ite
         yield Hazard(HazardCode.UNIQUE, "fails on duplicates and leaves an INVALID index")
     if replaces:
         yield Hazard(HazardCode.INDEX_REPLACED, "both indexes need space until the swap")
+    if replaces and index.unique:
+        yield Hazard(
+            HazardCode.ON_CONFLICT,
+            "INSERT … ON CONFLICT may fail with a duplicate key or a deadlock while two unique indexes are maintained",
+        )

@@ -149,9 +149,14 @@ def single(statement: str) -> str:
 
 
 def plan_tree(row: Mapping[str, Any] | None) -> PlanTree:
-    """Return the plan in a row of EXPLAIN (FORMAT JSON)."""
+    """Return the plan in a row of EXPLAIN (FORMAT JSON); an Append where rules make none or several of a statement."""
     if row is None:
         raise RuntimeError("EXPLAIN returned nothing")
     document = row["QUERY PLAN"]
     parsed: Any = json.loads(document) if isinstance(document, str) else document
-    return parsed[0]["Plan"]
+    plans: list[PlanTree] = [each["Plan"] for each in parsed if "Plan" in each]
+    if len(plans) == 1:
+        return plans[0]
+    sums = ("Startup Cost", "Total Cost", "Plan Rows")
+    costs = {name: sum(plan[name] for plan in plans) for name in sums}
+    return {"Node Type": "Append", **costs, "Plan Width": 0, "Plans": plans}

@@ -1,6 +1,6 @@
 """Build an object on the flat database, read back how the server prints it, and roll back."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import psycopg
@@ -11,6 +11,7 @@ from analyzer.capture.reader import Reader
 from analyzer.db import Connection, execute_one
 from analyzer.documents.measured import ExtendedStatistics
 from analyzer.errors import InputError
+from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef
 from analyzer.sql import render
 from analyzer.twin.hypothetical.add_indexes import rejection
@@ -29,11 +30,33 @@ def read_back_index(flat: Sessions, ddl: str) -> DictRow:
         built = _newest_index(connection)
         if built == before:
             raise InputError(f"{ddl!r} makes no index")
-        reader = Reader(connection=connection, major=flat.major)
-        search_path = reader.row("search_path")["schemas"]
-        reader.fix_session()
-        bind = {"relations": [built[1]], "blocked": [], "search_path": search_path}
-        return next(row for row in reader.rows("indexes", bind) if row["oid"] == built[0])
+        return next(row for row in _rows(flat, [built[1]]) if row["oid"] == built[0])
+
+
+def read_back_indexes(flat: Sessions, definitions: Sequence[IndexDef]) -> list[DictRow]:
+    """Return the row of `capture/indexes` of each definition, built beside each other.
+
+    Raises psycopg.Error if the server rejects one of them.
+    """
+    connection = flat.captured
+    names = [f"{BUILT_NAME}_{number}" for number in range(len(definitions))]
+    with _rolled_back(flat):
+        with connection.pipeline():  # in which a text can only be one statement
+            for name, definition in zip(names, definitions, strict=True):
+                connection.execute(render("twin/statement", statement=definition.renamed(name).ddl()))
+        found = connection.execute(render("twin/named_indexes"), {"names": names}).fetchall()
+        rows = {row["oid"]: row for row in _rows(flat, [int(row["table_oid"]) for row in found])}
+        # A partitioned index is named, its parts are not.
+        by_name = {(row["schema_name"], row["name"]): rows[row["oid"]] for row in found}
+    return [by_name[each.schema, name] for name, each in zip(names, definitions, strict=True)]
+
+
+def _rows(flat: Sessions, tables: Sequence[int]) -> list[DictRow]:
+    reader = Reader(connection=flat.captured, major=flat.major)
+    search_path = reader.row("search_path")["schemas"]
+    reader.fix_session()
+    bind = {"relations": sorted(set(tables)), "blocked": [], "search_path": search_path}
+    return reader.rows("indexes", bind)
 
 
 def read_back_statistics(flat: Sessions, definition: StatisticsDef) -> ExtendedStatistics:

@@ -215,6 +215,7 @@ def _suspended(superuser: Connection, tables: Sequence[_Extremes]) -> Generator[
     with superuser.transaction():
         superuser.execute(render("twin/suspend_constraints"), named)
         superuser.execute(render("twin/suspend_checks"), named)
+        deferrable = superuser.execute(render("twin/suspend_deferrable"), named).fetchall()
         nulls = superuser.execute(render("twin/suspend_domain_nulls")).fetchall()
         superuser.execute(render("twin/suspend_domains"))
     try:
@@ -224,6 +225,7 @@ def _suspended(superuser: Connection, tables: Sequence[_Extremes]) -> Generator[
             with superuser.transaction():
                 superuser.execute(render("twin/resume_domain_nulls"), {"oids": [row["oid"] for row in nulls]})
                 superuser.execute(render("twin/resume_domains"))
+                superuser.execute(render("twin/resume_deferrable"), {"oids": [row["oid"] for row in deferrable]})
                 overwritten = {name: [row[name] for row in before] for name in (before[0] if before else ())}
                 superuser.execute(render("twin/resume_checks"), overwritten)
                 superuser.execute(render("twin/resume_constraints"), captured)

@@ -1,48 +1,164 @@
 """What of a snapshot the twin could not have, and which statements that keeps from being examined."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
-from analyzer.documents.snapshot import Index, Relation, Snapshot
-from analyzer.postgres.lex import words
+import psycopg
+
+from analyzer.documents.snapshot import Extension, Index, NotExamined, ObjectDef, Relation, Snapshot
+from analyzer.postgres.lex import IncompleteError, lex, significant, words
+from analyzer.twin.schema.creations import Creation, Source, called
 from analyzer.twin.schema.named import named_in, view_words
+from analyzer.twin.schema.order import causes, referenced_by
+
+#: What changes the rows of a table, and so meets its rules.
+_CHANGING = frozenset({"insert", "update", "delete", "merge"})
+_NO_DEFAULT = "no default operator class"
+
+
+#: How many objects one entry names.
+_NAMED = 10
+
+Failed = tuple[Creation, psycopg.Error]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """A table that is missing, or something of a table's without which it may be planned otherwise."""
+    """A table that is missing, something of a table's without which it may be planned otherwise, or another object."""
 
-    #: Name of the table, view or foreign table, without its schema.
-    table: str
+    #: What it is, as NotExamined has it.
+    what: str
+    #: What it depends on that is missing, or itself, and why that is.
+    root: str
+    reason: str
+    #: Name of the table, view or foreign table that may not be planned, without its schema.
+    table: str | None = None
     #: A statement that names the table is concerned when it names one of these too; without any, all are.
     columns: frozenset[str] = frozenset()
-    reason: str
+    #: What the server calls it by where it does not find it.
+    names: frozenset[str] = frozenset()
+
+    @property
+    def cause(self) -> str:
+        """Return what is missing first, and why."""
+        return f"{self.root} ({self.reason})"
 
 
-def lost_relation(relation: Relation, reason: str) -> Lost:
-    """Describe a relation that is missing."""
-    return Lost(table=relation.name, reason=f"{relation.schema_name}.{relation.name}: {reason}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flat:
+    """What of a snapshot the flat database lacks."""
+
+    not_examined: tuple[NotExamined, ...] = ()
+    lost: tuple[Lost, ...] = ()
+
+    def __add__(self, other: Self) -> Self:
+        """Return what either of two lacks."""
+        return replace(self, not_examined=self.not_examined + other.not_examined, lost=self.lost + other.lost)
+
+    def without(self, whats: Iterable[str]) -> Self:
+        """Return it without what is said of some objects."""
+        left_out = set(whats)
+        return replace(
+            self,
+            not_examined=tuple(each for each in self.not_examined if each.what not in left_out),
+            lost=tuple(each for each in self.lost if each.what not in left_out),
+        )
 
 
-def lost_index(index: Index, reason: str) -> Lost:
-    """Describe an index that is missing: it could serve statements that name what it is about."""
+def impostors(indexes: Iterable[Index], snapshot: Snapshot) -> Flat:
+    """Describe indexes that have another statement in place of their definition."""
+    reason = "its definition in the snapshot is a different statement"
+    return Flat(lost=tuple(_lost(each, called(each), reason, snapshot) for each in indexes))
+
+
+def foreign_tables(snapshot: Snapshot) -> Flat:
+    """Describe foreign tables, which stand on the twin as plain ones, for what reads through them."""
+    foreign = [relation for relation in snapshot.relations if relation.kind == "f"]
+    reason = "it is a foreign table, whose costs only its foreign-data wrapper knows"
+    return Flat(
+        not_examined=tuple(NotExamined(what=f"foreign table {called(each)}", reason=reason) for each in foreign),
+        lost=tuple(_lost(each, f"foreign table {called(each)}", reason, snapshot) for each in foreign),
+    )
+
+
+def described(failed: Sequence[Failed], snapshot: Snapshot) -> Flat:
+    """Describe what could not be created, grouped by what each lacks."""
+    edges = referenced_by(snapshot.dependencies)
+    by_oid = {_oid(item): (item, error) for item, error in failed if _oid(item)}
+    roots = causes(by_oid, edges)
+    groups: defaultdict[tuple[str, str], list[Creation]] = defaultdict(list)
+    lost: list[Lost] = []
+    for item, error in failed:
+        first, reason = item, error
+        if (oid := _oid(item)) in roots:
+            first, reason = by_oid[min(roots[oid])]
+        text = f"the twin cannot create it: {_message(reason)}"
+        groups[first.what if _oid(first) else "", text].append(item)
+        if item.source is not None:
+            lost.append(_lost(item.source, first.what, text, snapshot))
+        lost += [_lost(relation, first.what, text, snapshot) for relation in item.also]
+    return Flat(not_examined=tuple(_grouped(groups)), lost=tuple(lost))
+
+
+def _grouped(groups: dict[tuple[str, str], list[Creation]]) -> Iterator[NotExamined]:
+    for (root, reason), items in groups.items():
+        whats = dict.fromkeys(item.what for item in items)
+        if root:
+            more = [what for what in whats if what != root]
+            yield NotExamined(what=root, reason=f"{reason}; without it there is no {_listed(more)}" if more else reason)
+        else:
+            yield NotExamined(what=_listed(whats), reason=reason)
+
+
+def _listed(whats: Collection[str]) -> str:
+    more = f" and {len(whats) - _NAMED} more" if len(whats) > _NAMED else ""
+    return ", ".join(list(whats)[:_NAMED]) + more
+
+
+def _oid(item: Creation) -> int:
+    return item.source.oid if item.source is not None and item.what == called(item.source) else 0
+
+
+def _message(error: psycopg.Error) -> str:
+    return error.diag.message_primary or str(error).splitlines()[0]
+
+
+def _lost(source: Source, root: str, reason: str, snapshot: Snapshot) -> Lost:
+    lost = Lost(what=called(source), root=root, reason=reason)
+    match source:
+        case Relation():
+            return replace(lost, table=source.name, names=frozenset({source.name}))
+        case Index():
+            return replace(lost, table=source.definition.table, columns=_columns(source, snapshot))
+        case Extension():
+            return replace(lost, names=frozenset(source.members))
+        case ObjectDef() if source.kind == "rule" and source.table is not None:
+            return replace(lost, table=source.table[1], columns=_CHANGING)
+        case ObjectDef() if source.name is None:
+            return replace(lost, names=words(source.identity) - {"as"})
+        case _:
+            return replace(lost, names=frozenset({source.name or ""}))
+
+
+def _columns(index: Index, snapshot: Snapshot) -> frozenset[str]:
+    """Return the columns an index is about: it could serve statements that name one of them."""
     definition = index.definition
-    columns = {key.column for key in definition.keys if key.column is not None}
-    texts = [key.expression for key in definition.keys if key.expression] + (
-        [definition.where] if definition.where else []
-    )
-    return Lost(
-        table=definition.table,
-        columns=frozenset(columns.union(*map(words, texts))),
-        reason=f"the index {definition.schema}.{definition.name} may be used by it, and {reason}",
-    )
+    texts = [key.expression for key in definition.keys if key.expression] + [definition.where or ""]
+    named = frozenset(key.column for key in definition.keys if key.column is not None).union(*map(words, texts))
+    relation = snapshot.relation(*definition.full_table)
+    if relation is not None:
+        # In an expression there are names of types and functions as well; one without any column is about the row.
+        named &= relation.columns_by_name.keys()
+    return named
 
 
 class Losses:
     """Tells which statements meet something that was lost."""
 
-    def __init__(self, lost: Iterable[Lost], snapshot: Snapshot) -> None:
-        self._lost = tuple(lost)
+    def __init__(self, missing: Iterable[Lost], snapshot: Snapshot) -> None:
+        self._lost = tuple(missing)
         self._views = view_words(snapshot)
 
     def obstacle(self, statement: str) -> str | None:
@@ -50,8 +166,39 @@ class Losses:
         if not self._lost:
             return None
         named = named_in(statement, self._views)
-        return next((each.reason for each in self._lost if _concerns(each, named)), None)
+        found = next((each for each in self._lost if _concerns(each, named)), None)
+        return None if found is None else f"it may need what the twin lacks: {found.cause}"
+
+    def lacked(self, sqlstate: str, message: str) -> str | None:
+        """Say what the server did not find because the twin lacks it; None when it refuses something else."""
+        if not self._lost or not sqlstate.startswith("42"):
+            return None
+        named = frozenset(_names(message))
+        found = next((each for each in self._lost if not named.isdisjoint(each.names)), None)
+        if found is None:
+            # It may bring a default operator class, and an old snapshot does not say what it brings.
+            extensions = (each for each in self._lost if each.what.startswith("extension "))
+            found = next((each for each in extensions if _NO_DEFAULT in message or not each.names), None)
+        return found and found.cause
 
 
-def _concerns(lost: Lost, named: frozenset[str]) -> bool:
-    return lost.table in named and (not lost.columns or bool(lost.columns & named))
+def _concerns(each: Lost, named: frozenset[str]) -> bool:
+    return each.table in named and (not each.columns or bool(each.columns & named))
+
+
+def _names(message: str) -> Iterator[str]:
+    """Yield the names and operators in a message, also of what it quotes."""
+    try:
+        tokens = significant(lex(message))
+    except IncompleteError:
+        yield from message.split()
+        return
+    for token in tokens:
+        if token.kind == "operator":
+            yield token.text
+        elif token.kind == "quoted":
+            # The server writes "schema.name" in one pair of quotes.
+            yield token.name
+            yield token.name.rpartition(".")[2]
+        elif token.name:
+            yield token.name

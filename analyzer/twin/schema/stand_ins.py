@@ -6,73 +6,93 @@ stand-in raises when the planner would run it; each is reported.
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 
 import psycopg
 from psycopg.rows import DictRow
 
 from analyzer.db import Connection
-from analyzer.documents.snapshot import Column, NotExamined, Relation, Snapshot
+from analyzer.documents.described import ObjectKind
+from analyzer.documents.snapshot import Column, NotExamined, ObjectDef, Relation, Snapshot
 from analyzer.sql import render
+from analyzer.twin.schema.creations import called
+from analyzer.twin.schema.missing import Flat, Lost
 
 #: The modifier and the array brackets of a type, as format_type prints them behind its name.
 _SUFFIX = re.compile(r"\([^)]*\)|\[\]")
 _LANGUAGE = re.compile(r"^ LANGUAGE (?P<name>\S+)", re.MULTILINE)
+_INEXACT = "the twin has simple in its place; estimates that depend on it are inexact"
+#: What stands for an object of a kind in place of the part of its definition below, and what that means.
+_REPLACED: dict[ObjectKind, tuple[str, str]] = {
+    "text search dictionary": ("(TEMPLATE = pg_catalog.simple)", _INEXACT),
+    "text search configuration": ("(COPY = pg_catalog.simple)", _INEXACT),
+    "cast": ("WITH INOUT", "the twin converts as text in its place; estimates that depend on it are inexact"),
+}
+_DEFINED: dict[ObjectKind, re.Pattern[str]] = {
+    "text search dictionary": re.compile(r"\(TEMPLATE = .*\)\Z", re.DOTALL),
+    "text search configuration": re.compile(r"\(PARSER = .*\)\Z", re.DOTALL),
+    "cast": re.compile(r"WITH FUNCTION .*\)(?= AS |\Z)|WITHOUT FUNCTION", re.DOTALL),
+}
 #: Where the body of a function begins, as pg_get_functiondef prints it.
 _BODY = re.compile(r"^AS ", re.MULTILINE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stubbed:
-    """A snapshot that fits what the twin's installation has."""
-
-    snapshot: Snapshot
-    not_examined: tuple[NotExamined, ...]
-
-
-def stub(connection: Connection, snapshot: Snapshot, failed: frozenset[str]) -> Stubbed:
-    """Create stand-ins for what the failed objects lack; return the snapshot that makes do with them.
+def stub(connection: Connection, snapshot: Snapshot, failed: Collection[str]) -> tuple[Snapshot, Flat]:
+    """Create stand-ins for types and collations that the failed objects lack; return the snapshot that has them.
 
     The connection is a superuser's. `failed` are names as NotExamined carries them.
     """
-    notes: list[NotExamined] = []
     relations = [relation for relation in snapshot.relations if called(relation) in failed]
     missing = _missing_types(connection, snapshot, relations)
+    notes: list[NotExamined] = []
+    lost: list[Lost] = []
     for number, (name, parts) in enumerate(sorted(missing.items()), _taken(connection)):
-        notes.append(_stub_type(connection, name, parts, number))
-    used = sorted({column.collation for relation in relations for column in relation.columns if column.collation})
-    for name in used:
+        note = _stub_type(connection, name, parts, number)
+        notes.append(note)
+        lost.append(Lost(what=note.what, root=note.what, reason=note.reason, names=frozenset({parts[1]})))
+    collations = {column.collation for relation in relations for column in relation.columns if column.collation}
+    collations |= {each.identity for each in snapshot.objects if each.kind == "collation" and called(each) in failed}
+    for name in sorted(collations):
         for row in _unless_it_fails(connection, "twin/missing_collations", name):
             notes += _stub_collation(connection, name, row["name"])
+    fitted = tuple(
+        relation.model_copy(update={"columns": tuple(_fitted(column, missing) for column in relation.columns)})
+        if called(relation) in failed
+        else relation
+        for relation in snapshot.relations
+    )
+    return snapshot.model_copy(update={"relations": fitted}), Flat(not_examined=tuple(notes), lost=tuple(lost))
+
+
+def redefine(_: Connection, snapshot: Snapshot, failed: Collection[str]) -> tuple[Snapshot, Flat]:
+    """Give the failed functions, text search objects and casts definitions that every installation can create."""
     functions = tuple(
-        each.model_copy(update={"definition": _without_body(each.definition)})
-        if f"function {each.schema_name}.{each.name}({each.arguments})" in failed
-        else each
+        each.model_copy(update={"definition": _without_body(each.definition)}) if called(each) in failed else each
         for each in snapshot.functions
     )
-    adapted = {id(relation): _adapted(relation, missing) for relation in relations}
-    notes += [_simplified(relation) for relation in relations if _is_simplified(relation)]
-    notes += [
+    objects = tuple(_replaced(each) if called(each) in failed else each for each in snapshot.objects)
+    notes = [
         NotExamined(
-            what=f"function {each.schema_name}.{each.name}({each.arguments})",
+            what=called(each),
             reason=f"the twin cannot create its body ({each.language}); statements for which the planner runs it are "
             "rejected",
         )
         for each, before in zip(functions, snapshot.functions, strict=True)
         if each is not before
     ]
-    fitted = snapshot.model_copy(
-        update={
-            "functions": functions,
-            "relations": tuple(adapted.get(id(relation), relation) for relation in snapshot.relations),
-        }
-    )
-    return Stubbed(snapshot=fitted, not_examined=tuple(notes))
+    notes += [
+        NotExamined(what=called(each), reason=_REPLACED[each.kind][1])
+        for each, before in zip(objects, snapshot.objects, strict=True)
+        if each is not before
+    ]
+    fitted = snapshot.model_copy(update={"functions": functions, "objects": objects})
+    return fitted, Flat(not_examined=tuple(notes))
 
 
-def called(relation: Relation) -> str:
-    """Name a relation as NotExamined does."""
-    return f"{relation.schema_name}.{relation.name}"
+def simplify(_: Connection, snapshot: Snapshot, failed: Collection[str]) -> tuple[Snapshot, Flat]:
+    """Leave out of the failed tables what they can be planned without; return what remains, and what that is."""
+    relations = tuple(_adapted(relation) if called(relation) in failed else relation for relation in snapshot.relations)
+    notes = tuple(_simplified(each) for each in snapshot.relations if called(each) in failed and _is_simplified(each))
+    return snapshot.model_copy(update={"relations": relations}), Flat(not_examined=notes)
 
 
 def _missing_types(connection: Connection, snapshot: Snapshot, relations: list[Relation]) -> dict[str, tuple[str, ...]]:
@@ -135,21 +155,29 @@ def _without_body(definition: str) -> str:
     return f"{header}AS $twindex$ BEGIN RAISE EXCEPTION '{raising}'; END $twindex$"
 
 
-def _adapted(relation: Relation, missing: Collection[str]) -> Relation:
+def _replaced(item: ObjectDef) -> ObjectDef:
+    """Define an object of a text search, or a cast, by what every installation has."""
+    if item.kind not in _REPLACED:
+        return item
+    text, more = item.definition[0], _REPLACED[item.kind][0]
+    return item.model_copy(update={"definition": (_DEFINED[item.kind].sub(more, text, count=1),)})
+
+
+def _fitted(column: Column, missing: Collection[str]) -> Column:
+    """Take the modifier off a type that has a stand-in."""
+    name = _SUFFIX.sub("", column.type)
+    if name not in missing:
+        return column
+    return column.model_copy(update={"type": name + "[]" * column.type.count("[]")})
+
+
+def _adapted(relation: Relation) -> Relation:
     """Leave out what a table can be planned without: defaults, how columns are generated, what filled a view."""
-    columns = tuple(
-        column.model_copy(update={"default": None, "generated": "", "type": _fitting(column, missing)})
-        for column in relation.columns
-    )
+    columns = tuple(column.model_copy(update={"default": None, "generated": ""}) for column in relation.columns)
     kind = "r" if relation.kind == "m" else relation.kind
     return relation.model_copy(
         update={"columns": columns, "kind": kind, "definition": None if kind == "r" else relation.definition}
     )
-
-
-def _fitting(column: Column, missing: Collection[str]) -> str:
-    name = _SUFFIX.sub("", column.type)
-    return name + "[]" * column.type.count("[]") if name in missing else column.type
 
 
 def _is_simplified(relation: Relation) -> bool:

@@ -15,7 +15,7 @@ from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, FunctionDef, Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import IncompleteError, lex, significant
-from analyzer.twin.schema.create import NEXTVAL
+from analyzer.twin.schema.creations import NEXTVAL
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
@@ -29,6 +29,18 @@ class _Mention:
 
     qualifier: str | None
     name: str
+
+
+def for_definitions(snapshot: Snapshot) -> Snapshot:
+    """Return what of a snapshot definitions are built on: no indexes, foreign keys or policies."""
+    kept = tuple(_without_foreign_keys(each) for each in snapshot.relations)
+    update = {"relations": kept, "indexes": (), "extended_statistics": (), "row_security": (), "tablespaces": ()}
+    return snapshot.model_copy(update=update)
+
+
+def _without_foreign_keys(relation: Relation) -> Relation:
+    kept = tuple(each for each in relation.constraints if each.kind != "f")
+    return relation if len(kept) == len(relation.constraints) else relation.model_copy(update={"constraints": kept})
 
 
 class Reach:
@@ -46,6 +58,9 @@ class Reach:
             # All of them are built: they are few, and an operator or a function can need one that no text names.
             self._follow([made.base_type or "", made.default or "", *(text for _, text in made.checks)])
             self._follow([kind for _, kind in made.attributes])
+        for item in snapshot.objects:
+            if item.table is None:
+                self._follow(item.definition)
 
     def grow(self, statements: Iterable[str]) -> bool:
         """Add what statements need; return whether that is more than before."""
@@ -112,6 +127,7 @@ class Reach:
             update={
                 "schemas": self._schemas(functions),
                 "functions": functions,
+                "objects": tuple(each for each in whole.objects if each.table is None or each.table in tables),
                 "relations": tuple(self._kept(each) for each in whole.relations if each.full_name in tables),
                 "indexes": indexes,
                 "statistics": tuple(row for row in whole.statistics if (row.schema_name, row.relation) in holders),
@@ -128,7 +144,7 @@ class Reach:
     def _schemas(self, functions: Iterable[FunctionDef]) -> tuple[str, ...]:
         whole = self._snapshot
         needed = self._words | {schema for schema, _ in self._tables}
-        needed |= {each.schema_name for each in (*whole.types, *whole.extensions, *functions)}
+        needed |= {each.schema_name for each in (*whole.types, *whole.extensions, *whole.objects, *functions)}
         needed |= {each.schema_name for each in whole.extended_statistics}
         return tuple(schema for schema in whole.schemas if schema in needed)
 
@@ -164,6 +180,9 @@ class _Names:
             self._tables[index.definition.name].add(table)
             keys = [key.expression for key in index.definition.keys if key.expression is not None]
             self._more_texts[table] += (*keys, index.definition.where or "")
+        for item in snapshot.objects:
+            if item.table is not None:
+                self._more_texts[QualifiedName(*item.table)] += item.definition
         for statistics in snapshot.extended_statistics:
             self._more_texts[QualifiedName(statistics.table_schema, statistics.table)] += statistics.expressions
         for security in snapshot.row_security:

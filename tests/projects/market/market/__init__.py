@@ -1,0 +1,1 @@
+"""The application: a market with sellers, listings, orders and messages."""

@@ -1,0 +1,88 @@
+"""What names no tablespace is built in the database's own, whatever the session's default is."""
+
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from alembic.runtime.migration import MigrationContext
+
+from analyzer.db import connect
+from analyzer.migrate.deploy.online import DeployError, build_index, replace_index
+from analyzer.sql import ident
+from tests.conftest import database_url
+from tests.server.executor import A, B, configured, deployer, open_writer
+
+
+@pytest.fixture
+def elsewhere(any_server: str) -> Iterator[str]:
+    """Name of a tablespace of the server."""
+    name = f"elsewhere_{secrets.token_hex(4)}"
+    with connect(any_server, autocommit=True) as admin:
+        admin.execute("SET allow_in_place_tablespaces = on")
+        admin.execute(f"CREATE TABLESPACE {name} LOCATION ''".encode())
+        yield name
+        admin.execute(f"DROP TABLESPACE {name}".encode())
+
+
+def places(url: str) -> dict[str, str | None]:
+    """Return the tablespaces of the indexes by name, None for the database's own."""
+    with connect(url) as other:
+        rows = other.execute(
+            "SELECT c.relname AS name, s.spcname AS place FROM pg_catalog.pg_class AS c "
+            "LEFT JOIN pg_catalog.pg_tablespace AS s ON s.oid = c.reltablespace WHERE c.relname LIKE 'ix%' ORDER BY 1"
+        ).fetchall()
+    return {row["name"]: row["place"] for row in rows}
+
+
+def test_a_default_tablespace_of_the_database_changes_nothing_and_a_rerun_succeeds(elsewhere: str, url: str) -> None:
+    with connect(url, autocommit=True) as other:
+        row = other.execute("SELECT current_database() AS name").fetchone()
+        assert row is not None
+        other.execute(f"ALTER DATABASE {ident(row['name'])} SET default_tablespace = {elsewhere}".encode())
+    with deployer(url) as connection:
+        context = configured(connection)
+        with open_writer(url), pytest.raises(DeployError, match="lock timeout"):
+            build_index(context, replace(A, lock_timeout="200ms"))
+        build_index(context, A)
+        build_index(context, A)
+        assert places(url) == {"ix_a": None}
+        replace_index(context, B)
+        replace_index(context, B)
+        assert places(url) == {"ix_a": None}
+        assert connection.exec_driver_sql("SHOW default_tablespace").scalar_one() == elsewhere
+        connection.rollback()
+        named = replace(B, sql=f"{B.sql} TABLESPACE {elsewhere}")
+        with pytest.raises(DeployError, match=rf"in tablespace pg_default; expected: .* TABLESPACE {elsewhere}"):
+            build_index(context, named)
+        replace_index(context, named)
+        assert places(url) == {"ix_a": elsewhere}
+
+
+def test_the_databases_own_tablespace_may_be_named(elsewhere: str, any_server: str, url: str) -> None:
+    with connect(url) as other:
+        row = other.execute("SELECT current_database() AS name").fetchone()
+    assert row is not None
+    copy = f"t_{secrets.token_hex(5)}"
+    with connect(any_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {copy} TEMPLATE {ident(row['name'])} TABLESPACE {elsewhere}".encode())
+    own = replace(B, sql=f"{B.sql} TABLESPACE {elsewhere}")
+    try:
+        with deployer(database_url(any_server, copy)) as connection:
+            for target in (own, own, B):
+                build_index(configured(connection), target)
+            assert places(database_url(any_server, copy)) == {"ix_a": None}
+            with pytest.raises(DeployError, match="in tablespace elsewhere"):
+                build_index(configured(connection), replace(B, sql=f"{B.sql} TABLESPACE pg_default"))
+    finally:
+        with connect(any_server, autocommit=True) as admin:
+            admin.execute(f"DROP DATABASE {copy}".encode())
+
+
+def test_the_script_for_psql_says_so_too() -> None:
+    buffer = StringIO()
+    options = {"as_sql": True, "output_buffer": buffer, "literal_binds": True}
+    build_index(MigrationContext.configure(dialect_name="postgresql", opts=options), A)
+    assert "SET default_tablespace = ''" in buffer.getvalue()
+    assert "RESET default_tablespace" in buffer.getvalue()

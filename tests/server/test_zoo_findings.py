@@ -1,0 +1,108 @@
+"""What grown databases broke first, each said once by hand."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from analyzer.capture.capture import capture
+from analyzer.db import connect
+from analyzer.twin.twin import open_twin
+from tests.conftest import fresh_database, lacking
+from tests.server.capture_zoo import run
+from tests.server.live_plans import Live, assert_same
+
+
+@pytest.fixture
+def empty(any_server: str) -> Iterator[str]:
+    with fresh_database(any_server) as url:
+        yield url
+
+
+def execute(url: str, *statements: str) -> None:
+    with connect(url, autocommit=True) as connection:
+        for statement in statements:
+            run(connection, statement)
+
+
+def test_a_column_that_does_not_sort_costs_only_its_own_extremes(empty: str) -> None:
+    execute(
+        empty,
+        "CREATE TABLE t (a refcursor[], b integer)",
+        "CREATE INDEX ON t (a)",
+        "CREATE INDEX ON t (b)",
+        "INSERT INTO t (b) VALUES (7), (9)",
+    )
+    snapshot = capture(empty, statements=False)
+    assert [(each.column, each.minimum, each.maximum) for each in snapshot.extremes] == [("b", "7", "9")]
+    (gap,) = snapshot.not_examined
+    assert gap.what == "extremes of public.t"
+    assert gap.reason.startswith("could not identify an ordering operator")
+
+
+def test_a_not_null_that_is_not_validated_proves_nothing(empty: str) -> None:
+    with connect(empty) as connection:
+        if connection.info.server_version < 180_000:
+            pytest.skip("PostgreSQL 18 has NOT NULL NOT VALID")
+    execute(
+        empty,
+        "CREATE TABLE t (a integer, b integer NOT NULL)",
+        "INSERT INTO t SELECT NULL, i FROM generate_series(1, 1000) AS i",
+        "ALTER TABLE t ADD CONSTRAINT filled NOT NULL a NOT VALID",
+        "ANALYZE t",
+    )
+    snapshot = capture(empty, statements=False)
+    assert [column.not_null for column in snapshot.relations[0].columns] == [False, True]
+    with open_twin(snapshot) as twin:
+        for statement in ("SELECT * FROM t WHERE a IS NULL", "SELECT * FROM t WHERE b IS NULL"):
+            assert_same(twin.plan(statement), Live(url=empty, role="postgres").plan(statement))
+
+
+def test_a_function_that_only_waited_for_a_stand_in_keeps_its_body(empty: str) -> None:
+    execute(
+        empty,
+        "CREATE TYPE odd",
+        "CREATE FUNCTION odd_in(cstring) RETURNS odd LANGUAGE internal IMMUTABLE STRICT AS 'int4in'",
+        "CREATE FUNCTION odd_out(odd) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out'",
+        "CREATE TYPE odd (INPUT = odd_in, OUTPUT = odd_out, LIKE = integer)",
+        "CREATE TABLE t (a odd, b integer)",
+        "CREATE FUNCTION b_of(t) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT ($1).b'",
+        "CREATE INDEX ON t (b_of(t))",
+        "INSERT INTO t SELECT i::text::odd, i FROM generate_series(1, 3000) AS i",
+        "VACUUM ANALYZE t",
+    )
+    with open_twin(capture(empty, statements=False)) as twin:
+        assert [gap.what for gap in lacking(twin)] == ["type public.odd"]
+        statement = "SELECT b FROM t WHERE b_of(t) = 7"
+        assert_same(twin.plan(statement), Live(url=empty, role="postgres").plan(statement))
+
+
+def test_statements_that_rules_turn_to_nothing_or_to_several_are_planned(empty: str) -> None:
+    execute(
+        empty,
+        "CREATE TABLE t (a integer)",
+        "CREATE TABLE log (a integer)",
+        "CREATE RULE quiet AS ON DELETE TO t DO INSTEAD NOTHING",
+        "CREATE RULE noted AS ON UPDATE TO t DO ALSO INSERT INTO log SELECT a FROM t",
+        "INSERT INTO t SELECT generate_series(1, 1000)",
+        "ANALYZE t",
+    )
+    live = Live(url=empty, role="postgres")
+    with open_twin(capture(empty, statements=False)) as twin:
+        assert twin.plan("DELETE FROM t").cost == 0
+        both = twin.plan("UPDATE t SET a = 7")
+        assert len(both.tree["Plans"]) == 2
+        assert both.cost == sum(plan["Total Cost"] for plan in both.tree["Plans"])
+        assert_same(both, live.plan("UPDATE t SET a = 7"))
+
+
+def test_what_a_snapshot_has_no_place_for_is_said(empty: str) -> None:
+    execute(
+        empty,
+        "CREATE ACCESS METHOD mine TYPE INDEX HANDLER bthandler",
+        "CREATE TYPE odd",
+        "CREATE FUNCTION odd_in(cstring) RETURNS odd LANGUAGE internal IMMUTABLE STRICT AS 'int4in'",
+        "CREATE FUNCTION odd_out(odd) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out'",
+        "CREATE TYPE odd (INPUT = odd_in, OUTPUT = odd_out, LIKE = integer)",
+    )
+    snapshot = capture(empty, statements=False)
+    assert [gap.what for gap in snapshot.not_examined] == ["access method mine", "type public.odd"]
