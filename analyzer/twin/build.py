@@ -107,7 +107,8 @@ def building(
         inflated = stack.enter_context(opened(host, "twin"))
         storage = stack.enter_context(contextlib.closing(host.storage(inflated.superuser)))
         progress("twin: statistics and sizes")
-        notes += inflate(inflated, storage, snapshot)
+        lacking = {each.what for each in made.lost}
+        notes += (each for each in inflate(inflated, storage, snapshot) if each.what not in lacking)
         inflated.apply_settings(snapshot)
         apart = None
         if snapshot.row_security:

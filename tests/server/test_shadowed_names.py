@@ -17,11 +17,11 @@ from alembic.runtime.migration import MigrationContext
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError
 
 from analyzer.capture.capture import capture
 from analyzer.capture.reader import Reader
 from analyzer.db import connect, libpq_url, reading, sqlalchemy_url
+from analyzer.migrate.deploy.driver import DriverError
 from analyzer.migrate.deploy.online import (
     Target,
     alter_index,
@@ -53,7 +53,7 @@ UNGUARDED = {
 #: psql runs these, and sets the search_path for them itself.
 OFFLINE = {
     "online/write_partition_attachments", "online/write_partition_builds", "online/write_partition_parents",
-    "online/trust_path", "online/return_path",
+    "online/trust_path", "online/return_path", "online/write_for_each_schema",
 }  # fmt: skip
 
 SHADOWS = """
@@ -203,7 +203,7 @@ def values(shadowed: str) -> dict[str, Any]:
         "value": "4MB", "schema": "public", "table": "t", "column": "a", "index": oids["t_pkey"], "enough": 5,
         "seconds": 0.0, "page_cost": "1", "operator_cost": "1", "tuple_cost": "1", "seq_page_cost": "1",
         "statement_timeout": "0", "lock_timeout": "0", "client_encoding": "UTF8", "schemas": ["public"],
-        "names": ["t_statistics"],
+        "names": ["t_statistics"], "prefix": "twindex",
     }  # fmt: skip
 
 
@@ -294,7 +294,7 @@ def test_a_question_of_a_deploy_is_answered_by_postgresql(
 
 def test_the_control_of_a_deploys_questions_sings(shadowed: str) -> None:
     with deployer(shadowed) as connection:
-        with pytest.raises(DBAPIError, match=CANARY):
+        with pytest.raises(DriverError, match=CANARY):
             call(connection, "read_table", schema="public", name="t")
         connection.rollback()
 

@@ -1,6 +1,6 @@
 -- An aggregate: only execution runs it.
 -- asks: SELECT {place}.loud(a) FROM {place}.t
--- twin: silent: a snapshot has no aggregates, and planning runs none
+-- twin: silent: planning runs no aggregate
 -- production: silent: planning runs none
 CREATE FUNCTION step(integer, integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
 $f$ BEGIN RETURN canary.sing('{place}'); END $f$;

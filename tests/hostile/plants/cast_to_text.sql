@@ -1,6 +1,6 @@
 -- A cast to text: whoever prints values by one runs it.
 -- asks: SELECT * FROM {place}.t WHERE mood::text = 'low'
--- twin: silent: a snapshot has no casts
+-- twin: silent: planning folds no cast of a row
 -- unguarded: SELECT min(mood)::text FROM {place}.t
 CREATE TYPE mood AS ENUM ('low', 'high');
 CREATE FUNCTION told(mood) RETURNS text LANGUAGE plpgsql IMMUTABLE AS

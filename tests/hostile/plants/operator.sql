@@ -1,6 +1,5 @@
 -- An operator with a selectivity function: planning folds it between constants, and estimating calls it on values.
 -- asks: SELECT * FROM {place}.t WHERE a OPERATOR({place}.===) 5
--- twin: silent: a snapshot has no operators, and the index is left out
 -- unguarded: EXPLAIN SELECT * FROM {place}.t WHERE a OPERATOR({place}.===) 5
 CREATE FUNCTION same(integer, integer) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS
 $f$ BEGIN RETURN canary.quiet('{place}') = 1 AND $1 = $2; END $f$;

@@ -1,7 +1,7 @@
 -- An operator class's support function, which only a superuser can declare.
 -- by: superuser
 -- asks: SELECT * FROM {place}.t WHERE a > 5 ORDER BY a
--- twin: silent: a snapshot has no operator classes, and the index is left out
+-- twin: silent: planning compares by the default operator class, and the index on the twin has no rows
 -- unguarded: EXPLAIN SELECT * FROM {place}.t WHERE a OPERATOR({place}.<<<) 5
 CREATE FUNCTION compare(integer, integer) RETURNS integer LANGUAGE plpgsql IMMUTABLE AS
 $f$ BEGIN PERFORM canary.quiet('{place}'); RETURN btint4cmp($1, $2); END $f$;

@@ -1,6 +1,5 @@
 -- A rule: planning what it rewrites folds what it adds.
 -- asks: INSERT INTO {place}.t (id) VALUES (1000)
--- twin: silent: a snapshot has no rules
 -- unguarded: EXPLAIN INSERT INTO {place}.t (id) VALUES (1000)
 CREATE TABLE t (id integer PRIMARY KEY, a integer);
 CREATE TABLE u (id integer, a integer);

@@ -1,6 +1,6 @@
 -- A text search configuration with a dictionary of a user's.
 -- asks: SELECT * FROM {place}.t WHERE to_tsvector('{place}.words', a) @@ to_tsquery('{place}.words', 'x')
--- twin: silent: a snapshot has no text search objects, and a dictionary's template is code of a superuser's
+-- twin: silent: a dictionary's template is code of a superuser's
 -- production: silent: templates and parsers are code of a superuser's
 CREATE TEXT SEARCH DICTIONARY plain (TEMPLATE = simple);
 CREATE TEXT SEARCH CONFIGURATION words (PARSER = default);
