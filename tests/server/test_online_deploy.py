@@ -3,6 +3,7 @@
 import signal
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,17 +76,18 @@ def test_a_deploy_goes_on_without_a_watcher_that_cannot_connect(url: str, caplog
 
 
 def test_the_watcher_holds_no_snapshot_between_its_looks(url: str, context: MigrationContext) -> None:
-    seen: list[tuple[str, str | None, str | None]] = []
+    looks: list[dict[str, str | None]] = []
 
     def look() -> None:
         with connect(url, autocommit=True) as other:
             for _ in range(15):
-                rows = other.execute(
-                    "SELECT state, backend_xmin::text AS xmin, xact_start::text AS began "
-                    "FROM pg_catalog.pg_stat_activity "
-                    "WHERE application_name = 'twindex watcher' ORDER BY pid"
-                ).fetchall()
-                seen.extend((row["state"], row["xmin"], row["began"]) for row in rows)
+                looks.extend(
+                    other.execute(
+                        "SELECT state, backend_xmin::text AS xmin, xact_start::text AS began "
+                        "FROM pg_catalog.pg_stat_activity "
+                        "WHERE application_name = 'twindex watcher'"
+                    ).fetchall()
+                )
                 time.sleep(0.1)
 
     with open_writer(url) as writer:
@@ -94,10 +96,11 @@ def test_the_watcher_holds_no_snapshot_between_its_looks(url: str, context: Migr
         threading.Timer(1.8, writer.rollback).start()
         build_index(context, A)
         thread.join()
-    assert ("idle", None, None) in seen
-    waiting = [(xmin, began) for state_, xmin, began in seen if state_ == "idle in transaction"]
-    assert not any(xmin for xmin, _ in waiting)
-    assert len(waiting) == len(set(waiting))  # SQLAlchemy asks in one as it connects; none outlasts a look of ours
+    assert {"state": "idle", "xmin": None, "began": None} in looks
+    # A look may meet a statement of the watcher's; what a watcher holds between its looks, nearly all of ours meet.
+    longest_seen = Counter(look["began"] for look in looks if look["began"]).most_common(1)
+    assert not longest_seen or longest_seen[0][1] <= 5
+    assert len([look for look in looks if look["xmin"]]) <= 5
 
 
 def test_a_second_deploy_waits_without_a_snapshot_and_names_the_first(
