@@ -55,7 +55,7 @@ def command(
     """
     directory, alembic = specs_directory(specs), in_project(load_config(), project).alembic
     declared = load_specs(directory)
-    rules = project_environment(alembic, project.section, directory, run=not no_env)
+    rules = project_environment(alembic, project.section, project.x, directory, run=not no_env)
     snapshot = resolve_snapshot(
         source,
         quiet=output.quiet,

@@ -68,6 +68,8 @@ class Project:
     #: None means the configured one.
     file: Path | None = None
     section: str | None = None
+    #: What `-x` gives to env.py.
+    x: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,11 +152,11 @@ def specs_option(function: F) -> F:
 
 
 def project_options(function: F) -> F:
-    """Add `--config FILE` and `-n/--name SECTION` of Alembic, which the command receives as one `project`."""
+    """Add the options `--config`, `-n` and `-x` of Alembic, which the command receives as one `project`."""
 
     @functools.wraps(function)
-    def command(*args: Any, alembic: Path | None, section: str | None, **options: Any) -> Any:
-        return function(*args, project=Project(file=alembic, section=section), **options)
+    def command(*args: Any, alembic: Path | None, section: str | None, x: tuple[str, ...], **options: Any) -> Any:
+        return function(*args, project=Project(file=alembic, section=section, x=x), **options)
 
     file = click.option(
         "--config",
@@ -165,7 +167,8 @@ def project_options(function: F) -> F:
     name = click.option(
         "-n", "--name", "section", metavar="SECTION", help="Section of that file, as for alembic  [default: alembic]"
     )
-    return cast("F", file(name(command)))
+    x = click.option("-x", "x", multiple=True, metavar="ARG", help="Argument for env.py, as for alembic; repeatable.")
+    return cast("F", file(name(x(command))))
 
 
 def twin_options(function: F) -> F:

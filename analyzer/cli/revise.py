@@ -66,8 +66,8 @@ def command(
     refused = refused_codes(project=config.refuse_hazards, refuse=refuse, allow=allow)
     declared = load_specs(directory)  # report unreadable files before connecting
     file = in_project(config, project).alembic
-    settings = project_config(file, project.section)
-    rules = project_environment(file, project.section, directory, run=True)
+    settings = project_config(file, project.section, project.x)
+    rules = project_environment(file, project.section, project.x, directory, run=True)
     snapshot = resolve_snapshot(
         Source(database=database),
         quiet=quiet,

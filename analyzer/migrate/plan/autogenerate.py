@@ -21,10 +21,10 @@ from alembic.util import PriorityDispatchResult
 from sqlalchemy.engine import Connection
 
 from analyzer.config import Config, load_config
-from analyzer.console import logger
 from analyzer.errors import TwindexError
 from analyzer.migrate.deploy.driver import DriverError
 from analyzer.migrate.deploy.online import DeployError
+from analyzer.migrate.deploy.session import LOG, match_alembic_log_level
 from analyzer.migrate.hazards import refused_codes
 from analyzer.migrate.plan.alembic_catalog import Live, tables_named
 from analyzer.migrate.plan.environment import Environment
@@ -39,8 +39,6 @@ from analyzer.specs.file import SpecSet, load_specs
 from analyzer.specs.table_patterns import expanded
 from analyzer.sql import ident
 
-LOG = logger(__name__)
-
 
 def compare_specs(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityDispatchResult:
     """Take the drops of managed indexes out of what Alembic found, and add what the specs ask for.
@@ -49,6 +47,7 @@ def compare_specs(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityD
     """
     directory, connection = specs_directory(context), context.connection
     if directory is not None and connection is not None:
+        match_alembic_log_level()
         try:
             _compare(context, connection, load_specs(directory), upgrade_ops)
         except DeployError:

@@ -1,51 +1,40 @@
 """Run a project's env.py as `alembic upgrade --sql` does, without a connection, to learn what it configures."""
 
-import argparse
 import ast
 import contextlib
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from unittest.mock import patch
 
-from alembic.config import Config
+from alembic.config import CommandLine, Config
 from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import Engine, event
 
 from analyzer import stdout
+from analyzer.console import without_passwords
 from analyzer.errors import InputError
 from analyzer.migrate.plan.environment import KEYWORDS, Environment
 from analyzer.paths import is_file
+from analyzer.visible import one_line
 
 #: Name of the keyword of context.configure() that says where the specs are.
 INDEX_SPECS = "index_specs"
 
 
-class _Recorder(EnvironmentContext):
-    """Takes what env.py configures, and runs no migration."""
-
-    def __init__(self, config: Config, script: ScriptDirectory) -> None:
-        super().__init__(config, script, as_sql=True)
-        self.configured: list[Mapping[str, Any]] = []
-
-    def configure(self, *args: Any, **options: Any) -> None:
-        self.configured.append(options)
-        super().configure(*args, **(options | {"connection": None, "dialect_name": "postgresql"}))
-
-    def begin_transaction(self) -> Any:
-        return contextlib.nullcontext()
-
-    def run_migrations(self, **kw: Any) -> None:
-        del kw
-
-
-def alembic_config(file: Path, section: str | None = None) -> Config:
-    """Return the configuration of a project as Alembic has it, by one section of its file; raises InputError."""
+def alembic_config(file: Path, section: str | None = None, x: Sequence[str] = ()) -> Config:
+    """Return the configuration of a project as `alembic -n SECTION -x X … upgrade --sql` has it; raises InputError."""
     if not is_file(file):
         raise InputError(f"{file} does not exist; run in the project's directory or use --config FILE")
-    quiet = argparse.Namespace(quiet=True)
-    return Config(file, toml_file=file.parent / "pyproject.toml", ini_section=section or "alembic", cmd_opts=quiet)
+    name = section or "alembic"
+    words = ["--quiet", "--name", name, *(word for each in x for word in ("-x", each)), "upgrade", "--sql", "head"]
+    options = CommandLine("alembic").parser.parse_args(words)
+    return Config(file, toml_file=file.parent / "pyproject.toml", ini_section=name, cmd_opts=options)
 
 
 def read_environment(config: Config, specs: Path) -> Environment:
@@ -56,19 +45,41 @@ def read_environment(config: Config, specs: Path) -> Environment:
     try:
         script = ScriptDirectory.from_config(config)
         path = Path(script.env_py_location)
-        recorder = _Recorder(config, script)
-        with stdout.diverted(), recorder:
+        configured: list[Mapping[str, Any]] = []
+
+        def record(_: object, context: MigrationContext) -> list[Any]:
+            configured.append(context.opts)
+            return []
+
+        alembic = EnvironmentContext(config, script, fn=record, as_sql=True, output_buffer=StringIO())
+        with stdout.diverted(), _offline(), alembic:
             names = runpy.run_path(str(path), run_name="env_py")
         online = _online(path, names)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the project's own code, and what it raises
-        reason = error if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
-        return Environment(unknown=f"env.py cannot be run offline, as alembic upgrade --sql does: {reason}")
-    own = [each for each in recorder.configured if Path(each.get(INDEX_SPECS) or "").resolve() == specs.resolve()]
-    chosen = own or recorder.configured
+        reason = str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
+        told = one_line(without_passwords(reason))
+        return Environment(unknown=f"env.py cannot be run offline, as alembic upgrade --sql does: {told}")
+    own = [each for each in configured if Path(each.get(INDEX_SPECS) or "").resolve() == specs.resolve()]
+    chosen = own or configured
     if len(chosen) != 1:
-        return Environment(unknown=f"env.py calls context.configure() {len(chosen)} times offline; once is understood")
+        return Environment(unknown=f"env.py calls context.run_migrations() {len(chosen)} times offline, not once")
     options = dict(chosen[0])
     return Environment.of(options | {name: value for name, value in online if not options.get(name)})
+
+
+@contextlib.contextmanager
+def _offline() -> Generator[None]:
+    """Let no engine connect, and env.py not configure our logging: this run is not Alembic's, which alone may write."""
+
+    def refuse(*_: object) -> NoReturn:
+        raise CommandError("it connects to a database")
+
+    event.listen(Engine, "do_connect", refuse)
+    try:
+        with patch("logging.config.fileConfig"), patch("logging.config.dictConfig"):
+            yield
+    finally:
+        event.remove(Engine, "do_connect", refuse)
 
 
 def _online(path: Path, names: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

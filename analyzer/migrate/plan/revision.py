@@ -13,9 +13,9 @@ from alembic.util import CommandError, format_as_comma
 
 from analyzer import stdout
 from analyzer.catalog import Catalog
-from analyzer.console import logger
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.errors import InputError
+from analyzer.migrate.deploy.session import LOG
 from analyzer.migrate.hazards import HazardCode, refuse_hazards
 from analyzer.migrate.message import docstring, refuse_code
 from analyzer.migrate.operations import (
@@ -43,8 +43,6 @@ from analyzer.specs.existing import Existing, existing_objects
 from analyzer.specs.fields import Rows
 from analyzer.specs.file import SpecSet
 from analyzer.sql import ident
-
-LOG = logger(__name__)
 
 #: pg_get_indexdef or pg_get_statisticsobjdef of a definition.
 Deparse = Callable[[Definition], str]
@@ -78,7 +76,7 @@ def revise(
     Raises HazardError when a step has a hazard that is refused.
     """
     rules = environment or Environment()
-    if rules.unknown is not None:
+    if rules.unknown is not None and specs.managed:
         LOG.warning("what no spec names is left alone, for %s", rules.unknown)
     found = planned(rules, specs, existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows)
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")

@@ -11,12 +11,10 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DowngradeOps, MigrateOperation, MigrationScript, OpContainer, UpgradeOps
 from alembic.runtime.migration import MigrationContext
 
-from analyzer.console import logger
+from analyzer.migrate.deploy.session import LOG
 from analyzer.migrate.message import docstring
 from analyzer.migrate.operations import beside_each_other, is_step
 from analyzer.migrate.plan.revision_ids import following
-
-LOG = logger(__name__)
 
 _HOOK = "process_revision_directives"
 
