@@ -3,11 +3,13 @@
 import argparse
 import ast
 import contextlib
+import logging
 import runpy
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from alembic import context
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
@@ -31,13 +33,35 @@ class _Recorder(EnvironmentContext):
 
     def configure(self, *args: Any, **options: Any) -> None:
         self.configured.append(options)
-        super().configure(*args, **(options | {"connection": None, "dialect_name": "postgresql"}))
+        super().configure(*args, **(options | {"connection": None, "url": None, "dialect_name": "postgresql"}))
 
     def begin_transaction(self) -> Any:
         return contextlib.nullcontext()
 
     def run_migrations(self, **kw: Any) -> None:
         del kw
+
+
+# `from alembic import context` in env.py is whichever environment is entered, of the classes that say so.
+_Recorder.create_module_class_proxy(context.__dict__, {})
+
+
+@contextlib.contextmanager
+def _own_logging() -> Generator[None]:
+    """Suppress what Alembic logs of a script that it would write, and undo what env.py configures of logging."""
+    root = logging.getLogger()
+    handlers, level, threshold = [*root.handlers], root.level, root.manager.disable
+    known = [each for each in root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    enabled = [each for each in known if not each.disabled]
+    logging.disable(logging.INFO)
+    try:
+        yield
+    finally:
+        logging.disable(threshold)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for each in enabled:
+            each.disabled = False
 
 
 def alembic_config(file: Path, section: str | None = None) -> Config:
@@ -57,7 +81,7 @@ def read_environment(config: Config, specs: Path) -> Environment:
         script = ScriptDirectory.from_config(config)
         path = Path(script.env_py_location)
         recorder = _Recorder(config, script)
-        with stdout.diverted(), recorder:
+        with stdout.diverted(), _own_logging(), recorder:
             names = runpy.run_path(str(path), run_name="env_py")
         online = _online(path, names)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the project's own code, and what it raises
