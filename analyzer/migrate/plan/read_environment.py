@@ -14,11 +14,15 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+from sqlalchemy import MetaData
 
 from analyzer import stdout
+from analyzer.console import logger
 from analyzer.errors import InputError
 from analyzer.migrate.plan.environment import KEYWORDS, Environment
 from analyzer.paths import is_file
+
+LOG = logger(__name__)
 
 #: Name of the keyword of context.configure() that says where the specs are.
 INDEX_SPECS = "index_specs"
@@ -92,6 +96,8 @@ def read_environment(config: Config, specs: Path) -> Environment:
     if len(chosen) != 1:
         return Environment(unknown=f"env.py calls context.configure() {len(chosen)} times offline; once is understood")
     options = dict(chosen[0])
+    if isinstance(metadata := options.get("target_metadata"), MetaData) and not metadata.tables:
+        LOG.warning("target_metadata of env.py has no tables; import the modules of the models there")
     return Environment.of(options | {name: value for name, value in online if not options.get(name)})
 
 
