@@ -153,6 +153,8 @@ def find_drift(
         codes = (own.retired,) if spec.spec.state == "retired" else own.of_specs()
         if (problem := twice.get(spec.key)) is not None:
             book.find(_INCOMPARABLE, spec, problem)
+            book.examined[_INCOMPARABLE] += 1
+            codes = tuple(code for code in codes if code != _INCOMPARABLE)
             reason = "a model declares it as well"
         else:
             reason = missing.table(spec) or _compare(book, comparison, spec)
@@ -167,12 +169,13 @@ def find_drift(
     _compare_unnamed(book, comparison, readable, existing, rules)
     _compare_leftovers(book, specs, snapshot)
     skipped = tuple(NotExamined(what=_name(s), reason=reason) for s in wanted if (reason := missing.table(s)))
+    unread = () if rules.unknown is None else (NotExamined(what="models", reason=rules.unknown),)
     findings = tuple(merged(book.found, [*((spec.file, spec.line) for spec in wanted), *specs.managed.values()]))
     return Drift(
         findings=findings,
         checks=book.counts(findings),
         objects=len(wanted) - len(skipped),
-        not_examined=(*skipped, *without_table),
+        not_examined=(*skipped, *without_table, *unread),
     )
 
 

@@ -12,6 +12,7 @@ from analyzer.cli.options import (
     Source,
     emit,
     fail_on_option,
+    no_env_option,
     output_options,
     project_options,
     source_options,
@@ -30,11 +31,7 @@ from analyzer.workflows.project import project_environment
 @source_options
 @specs_option
 @project_options
-@click.option(
-    "--no-env",
-    is_flag=True,
-    help="Do not run env.py for the rules and models of the project; what no spec names is then not examined.",
-)
+@no_env_option
 @twin_options
 @fail_on_option
 @output_options(FindingsDocument)

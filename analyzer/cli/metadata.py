@@ -25,10 +25,13 @@ def load_tables(text: str) -> tuple[tuple[Table, ...], str]:
             found: Any = importlib.import_module(module_name)
         for name in (attribute or "metadata").split("."):
             found = getattr(found, name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"--metadata {text}: {error}; give an importable module:attribute") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the project's own code, and what it raises
+        reason = error if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: {error}"
+        raise InputError(f"--metadata {text}: {reason}; give an importable module:attribute") from None
     metadata: Any = getattr(found, "metadata", found)
     tables: Any = getattr(metadata, "tables", None)
     if not isinstance(tables, Mapping):
         raise InputError(f"--metadata {text} is no MetaData; name one, or a declarative base")
+    if not tables:
+        raise InputError(f"--metadata {text} has no tables; name a module that imports the models")
     return tuple(cast("Mapping[str, Table]", tables).values()), str(metadata.schema or "public")

@@ -110,6 +110,13 @@ def superuser_option(function: F) -> F:
     )(function)
 
 
+def no_env_option(function: F) -> F:
+    """Add `--no-env`."""
+    return click.option("--no-env", is_flag=True, help="Do not run env.py for the models and rules of the project.")(
+        function
+    )
+
+
 def user_code_option(function: F) -> F:
     """Add `--run-user-code`."""
     return click.option(

@@ -212,7 +212,7 @@ def set_state(directory: Path, names: Iterable[str], state: State) -> tuple[Path
 
 def _load_documents(directory: Path) -> tuple[_Document, ...]:
     if not is_directory(directory):
-        raise InputError(f"{directory} is not a directory of spec files; give --specs DIR")
+        raise InputError(f"{directory} is not a directory of spec files; twindex pull writes one, or give --specs DIR")
     documents = tuple(_load(path) for path in files_of(directory, ".yaml"))
     tables: dict[tuple[str, str], Path] = {}
     names: dict[ObjectName, str] = {}

@@ -1,6 +1,6 @@
 """Write specs from the objects that exist: indexes and statistics."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from analyzer.specs.file import NewSpec, append_specs, load_specs
 from analyzer.specs.spec_file import write_schema
 from analyzer.specs.table_patterns import expanded, tables_of
 
+_NO_MODELS: Mapping[QualifiedName, str] = {}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
@@ -23,6 +25,10 @@ class Pulled:
     objects: tuple[str, ...]
     #: Objects that exist and that no spec can say or should.
     left_out: tuple[NotExamined, ...]
+    #: How models declare indexes that exist, whether left to them or declared now as well.
+    of_models: tuple[str, ...]
+    #: Objects of tables that the project's rules leave out.
+    of_others: int
 
 
 def pull(
@@ -30,23 +36,25 @@ def pull(
     directory: Path,
     *,
     tables: Collection[tuple[str, str]] = (),
-    models: Collection[QualifiedName] = (),
+    models: Mapping[QualifiedName, str] = _NO_MODELS,
+    includes: Callable[[QualifiedName], bool] = lambda _: True,
+    adopt: bool = False,
 ) -> Pulled:
-    """Declare every object that no spec of the directory names, on the given tables or on all.
+    """Declare every object that no spec of the directory names, on the given tables or on all that are included.
 
-    Indexes of the names in `models` stay with the models that declare them.
+    The indexes in `models`, which says how each is declared, stay with their models unless `adopt`.
     Files that exist get what is missing of their table appended, and not one other byte of them changes.
     """
     specs = expanded(load_specs(directory), tables_of(snapshot)).specs if is_directory(directory) else ()
     named = {spec.key for spec in specs}
-    chosen = [
+    found = [
         each
         for each in existing_objects(snapshot)
-        if key_of(each) not in named
-        and (not tables or table_of(each) in tables)
-        and _declarable(each)
-        and not (isinstance(each, Index) and each.definition.full_name in models)
+        if key_of(each) not in named and (not tables or table_of(each) in tables) and _declarable(each)
     ]
+    own = [each for each in found if includes(QualifiedName(*table_of(each)))]
+    of_models = [each for each in own if isinstance(each, Index) and each.definition.full_name in models]
+    chosen = own if adopt else [each for each in own if each not in of_models]
     obstacles = [(each, _obstacle(each)) for each in chosen]
     new = [_new_spec(each) for each, obstacle in obstacles if obstacle is None]
     files = append_specs(directory, new) if new else ()
@@ -60,6 +68,8 @@ def pull(
             for each, obstacle in obstacles
             if obstacle is not None
         ),
+        of_models=tuple(models[each.definition.full_name] for each in of_models),
+        of_others=len(found) - len(own),
     )
 
 

@@ -41,6 +41,23 @@ def owned_names(tables: Iterable[Table], default_schema: str) -> frozenset[Quali
     return frozenset(found)
 
 
+def declarations(tables: Iterable[Table], default_schema: str) -> dict[QualifiedName, str]:
+    """Return how the models declare each named index, as somebody finds it in their text."""
+    return {
+        QualifiedName(table.schema or default_schema, name): _declaration(index, name, table)
+        for table in tables
+        for index in sorted(table.indexes, key=lambda index: str(index.name))
+        if (name := _name(index)) is not None
+    }
+
+
+def _declaration(index: Index, name: str, table: Table) -> str:
+    columns = [*index.columns]
+    if len(columns) == 1 and columns[0].index and [*index.expressions] == columns:
+        return f"index=True of {columns[0].name} in the model of {table.fullname}"
+    return f"Index {name} in the model of {table.fullname}"
+
+
 def _name(item: Index | Constraint) -> str | None:
     """Return the name by the naming convention, cut as SQLAlchemy cuts it; None without one, and for one too long."""
     if item.name is None:

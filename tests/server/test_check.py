@@ -160,3 +160,25 @@ def test_what_cannot_be_looked_at_is_no_agreement(latest: SpecProject) -> None:
     (latest.specs / "other.yaml").unlink()
     with pytest.raises(NotExaminableError, match=r"no approved spec is declared; twindex pull"):
         check(latest)
+
+
+def test_check_knows_the_models_of_env_py_as_autogenerate_does(
+    latest: SpecProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(latest.ini.parent)
+    latest.run("CREATE INDEX ix_model ON t (a);\nCREATE INDEX ix_stray ON t (b)")
+    env = latest.versions.parent / "env.py"
+    env.write_text(env.read_text().replace("# models\n", 'Index("ix_model", metadata.tables["t"].c.a)\n'))
+    env.write_text(env.read_text().replace("import Column,", "import Column, Index,"))
+    latest.declare("{name: ix_stray, keys: [b]}", head="manage: all\n")
+    assert found(check(latest)) == set()
+    latest.declare("{name: ix_model, keys: [a]}")
+    (finding,) = check(latest)["findings"]
+    assert (finding["code"], finding["message"]) == (
+        "TX310", "ix_model is declared by the model of public.t as well; keep one of both"
+    )  # fmt: skip
+    env.write_text(env.read_text().replace("if context", "raise SystemExit(1)\nif context"))
+    document = check(latest)
+    assert document["findings"] == []
+    reason = "env.py cannot be run offline, as alembic upgrade --sql does: SystemExit: 1"
+    assert [gap["reason"] for gap in document["not_examined"] if gap["what"] == "models"] == [reason]

@@ -19,7 +19,7 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.existing import Existing, key_of
 from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.specs.spec_file import Spec
-from analyzer.specs.sqlalchemy_indexes import model_constraints, model_indexes, owned_names
+from analyzer.specs.sqlalchemy_indexes import declarations, model_constraints, model_indexes, owned_names
 
 #: The keywords of context.configure() that matter here.
 KEYWORDS = (
@@ -68,6 +68,11 @@ class Environment:
     def constraints(self) -> tuple[IndexDef, ...]:
         """The indexes of the unique constraints that the models declare."""
         return model_constraints(self.rules.tables, self.rules.default_schema)
+
+    @cached_property
+    def declarations(self) -> Mapping[QualifiedName, str]:
+        """How the models declare each index."""
+        return declarations(self.rules.tables, self.rules.default_schema)
 
     @cached_property
     def owned(self) -> frozenset[QualifiedName]:

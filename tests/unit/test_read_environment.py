@@ -1,0 +1,70 @@
+"""What a project's env.py configures, learned by running it without a connection."""
+
+import logging
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from analyzer.migrate.plan.environment import Environment
+from analyzer.migrate.plan.read_environment import alembic_config, read_environment
+from analyzer.postgres.identifiers import QualifiedName
+
+MODELS = """
+from sqlalchemy import Column, Integer, MetaData, Table
+
+target_metadata = MetaData()
+Table("item", target_metadata, Column("id", Integer, primary_key=True), Column("a", Integer, index=True))
+"""
+
+
+def read(directory: Path) -> Environment:
+    return read_environment(alembic_config(directory / "alembic.ini"), directory / "index_specs")
+
+
+def initialised(directory: Path, template: str, old: str, new: str) -> Path:
+    """Make a project as `alembic init` does, with a change to its env.py."""
+    (directory / "pyproject.toml").touch()
+    config = Config(directory / "alembic.ini", toml_file=directory / "pyproject.toml")
+    command.init(config, str(directory / "migrations"), template=template)
+    env = directory / "migrations" / "env.py"
+    text = env.read_text()
+    assert old in text
+    env.write_text(text.replace(old, new))
+    return env
+
+
+@pytest.mark.parametrize("template", ["generic", "async", "pyproject", "pyproject_async"])
+def test_every_template_of_alembic_tells_its_models_and_logs_nothing(
+    tmp_path: Path, template: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    initialised(tmp_path, template, "target_metadata = None", MODELS)
+    capfd.readouterr()
+    found = read(tmp_path)
+    assert found.unknown is None
+    assert found.owned == {QualifiedName("public", "ix_item_a")}
+    assert capfd.readouterr() == ("", "")
+    assert not logging.getLogger("analyzer.migrate.plan.revision").disabled
+
+
+def test_of_several_databases_the_one_with_these_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # offline, the template writes a file for each database
+    env = initialised(
+        tmp_path, "multidb", "target_metadata = {}", f'{MODELS}target_metadata = {{"engine2": target_metadata}}'
+    )
+    assert read(tmp_path).unknown == "env.py calls context.configure() 2 times offline; once is understood"
+    env.write_text(
+        env.read_text().replace(
+            "target_metadata=target_metadata.get(name),",
+            'target_metadata=target_metadata.get(name), index_specs="index_specs" if name == "engine2" else False,',
+        )
+    )
+    assert read(tmp_path).owned == {QualifiedName("public", "ix_item_a")}
+
+
+def test_what_env_py_lacks_is_said(tmp_path: Path) -> None:
+    initialised(tmp_path, "generic", "target_metadata = None", "from of_nobody import target_metadata")
+    assert read(tmp_path).unknown == (
+        "env.py cannot be run offline, as alembic upgrade --sql does: ModuleNotFoundError: No module named 'of_nobody'"
+    )
