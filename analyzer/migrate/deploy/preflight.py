@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from analyzer.migrate.deploy.backends import Backend, duration
 from analyzer.migrate.deploy.catalog import Copy, Table, build_on_copy, read_table
-from analyzer.migrate.deploy.create_index import Create, parse_create, takes_rows
+from analyzer.migrate.deploy.create_index import Create, parse_create
 from analyzer.migrate.deploy.deployment import Deploy
 from analyzer.migrate.deploy.driver import DriverError, ended, read
 from analyzer.migrate.deploy.session import LOG, row, rows, trusted_names
@@ -20,8 +20,6 @@ _OLD_SECONDS = 60.0
 #: insufficient_privilege (no TEMPORARY), program_limit_exceeded and out_of_memory (pgvector before 0.8.5 asks for an
 #: ivfflat index's memory even on an empty table), lock_not_available: none says anything about the definition.
 _UNDECIDED = frozenset({"42501", "54000", "53200", "55P03"})
-#: undefined_function: a function that takes rows of the table takes none of the copy.
-_OF_ROWS = "42883"
 #: What the server calls an access method or an operator class that it does not have.
 _MISSING = re.compile(r'(?:access method|operator class) "([^"]+)" does not exist')
 
@@ -53,8 +51,7 @@ def _rehearsed(deploy: Deploy, target: Target) -> Copy | None:
     except DriverError as error:
         if ended(deploy.connection, error):
             raise
-        of_rows = error.sqlstate == _OF_ROWS and takes_rows(target.sql, target.table)
-        if of_rows or error.sqlstate in _UNDECIDED:
+        if error.sqlstate in _UNDECIDED:
             return None
         raise DeployError(f"{target.qualified_name} cannot be built: {error}; {_remedy(deploy, str(error))}") from error
 
