@@ -16,6 +16,7 @@ from analyzer.capture.indexes import as_index, definition
 from analyzer.errors import InputError
 from analyzer.migrate.deploy.create_index import parts_of_create, unqualified
 from analyzer.migrate.deploy.driver import DriverError, commits_by_itself, ended, plain, read
+from analyzer.migrate.deploy.privileges import refuse_without_copies
 from analyzer.migrate.deploy.session import rollback
 from analyzer.migrate.deploy.table_copy import as_on_table, build_beside, owner_for_copy
 from analyzer.objects.definition import D, Definition, canonical
@@ -134,6 +135,7 @@ class Live:
     @contextlib.contextmanager
     def _on_copy(self, wanted: Definition, ddl: str) -> Generator[None]:
         """Run a statement on an empty temporary copy of a table, let the block look at it, and roll back."""
+        refuse_without_copies(self._connection)
         owner = owner_for_copy(self._connection, wanted.schema, wanted.table)
         with _discarded(self._connection):
             self._row("online/write_setting", {"name": "standard_conforming_strings", "value": "on"})
