@@ -48,6 +48,22 @@ AFTER = (
 )
 
 
+SUPERUSER = ("--allow-superuser",)
+PATIENT = """
+table: clinic_*.patient
+indexes:
+  - name: ix_patient_name
+    keys: [{expression: lower(name)}]
+"""
+APPOINTMENT = """
+table: clinic_*.appointment
+indexes:
+  - name: ix_appointment_open
+    keys: [at, patient_id]
+    where: state IN ('open', 'waiting')
+"""
+
+
 @pytest.fixture(scope="module", params=["psycopg", "asyncpg"])
 def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server: str) -> Iterator[Project]:
     with fresh_database(server) as url:
@@ -58,4 +74,47 @@ def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def test_before_twindex_has_specs_alembic_works_as_before(clinic: Project) -> None:
+    assert "No new upgrade operations detected" in clinic.alembic("check")
+
+
+@pytest.mark.slow
+def test_one_spec_serves_all_clinics(clinic: Project) -> None:
+    """A build and a change in every schema, by one step each, and the way back."""
+    before = clinic.indexes()
+    specs = clinic.spec("clinic.patient"), clinic.spec("clinic.appointment")
+    specs[0].parent.mkdir()
+    specs[0].write_text(PATIENT, encoding="utf-8")
+    clean(clinic)
+    specs[1].write_text(APPOINTMENT, encoding="utf-8")
+    found = clinic.twindex("check", *SUPERUSER, status=1).out
+    assert "TX301 clinic_*.ix_appointment_open" in found
+    assert "in each of 12 schemas" in found
+    clinic.alembic("check", status=255)
+    clinic.alembic("revision", "--autogenerate", "-m", "Open appointments")
+    assert clinic.newest_revision().count("op.build_index(") == 1
+    clinic.alembic("upgrade", "head")
+    clean(clinic)
+    built = clinic.indexes()
+    assert {*built} - {*before} == {f"clinic_{number}.ix_appointment_open" for number in range(1, 13)}
+
+    specs[0].write_text(PATIENT.replace("(name)}", "(name)}, born_on"), encoding="utf-8")
+    specs[1].write_text(APPOINTMENT.replace("_open", "_waiting"), encoding="utf-8")
+    clinic.twindex("revise", "-m", "Namesakes", *SUPERUSER)
+    text = clinic.newest_revision()
+    assert (text.count("op.replace_index("), text.count("op.rename_index(")) == (2, 2)
+    clinic.alembic("upgrade", "head")
+    clean(clinic)
+    after = clinic.indexes()
+    clinic.alembic("downgrade", "-1")
+    assert clinic.indexes() == built
+    clinic.alembic("downgrade", "-1")
+    assert clinic.indexes() == before
+    clinic.alembic("upgrade", "head")
+    assert clinic.indexes() == after
+
+
+def clean(clinic: Project) -> None:
+    """Hold that no door finds anything."""
+    clinic.twindex("lint", "-d", clinic.url, *SUPERUSER)
+    clinic.twindex("check", *SUPERUSER)
     assert "No new upgrade operations detected" in clinic.alembic("check")

@@ -91,8 +91,8 @@ def upgrade(project: SpecProject, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
-def await_(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+def await_(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

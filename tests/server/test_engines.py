@@ -81,7 +81,7 @@ def test_every_engine_deploys_and_fails_in_one_line(
     if kind == "SET ROLE":
         project.run(OWNED)
     project.declare("{name: ix_a, keys: [a]}")
-    project.declare("{name: ix_b, keys: [s]}", table="public.u", file="u.yaml")
+    project.declare("{name: ix_b, keys: [s]}", table="publi*.u", file="u.yaml")
     assert project.autogenerate() is not None
     with blocked(project, caplog, "waits for pid"):
         upgrade(project, plain_build="0", jobs="2")
@@ -97,7 +97,7 @@ def test_every_engine_deploys_and_fails_in_one_line(
     assert project.check() == []
 
     project.declare("{name: ix_a, keys: [a, s], comment: new}\n{name: ix_c, keys: [s], state: retired}")
-    project.declare("{name: ix_b, keys: [a], unique: true}", table="public.u", file="u.yaml")
+    project.declare("{name: ix_b, keys: [a], unique: true}", table="publi*.u", file="u.yaml")
     assert project.autogenerate() is not None
     with pytest.raises(CommandError, match=r"could not create unique index.*; run alembic upgrade again") as failed:
         upgrade(project, plain_build="0")

@@ -62,6 +62,8 @@ def test_what_the_server_would_refuse_leaves_nothing_behind(
         "((t IS NULL))",
         "(of_row(t))",
         "(of_row(t.*)) WHERE public.t.c > 0",
+        "((t.of_row)) WHERE of_row(public.t.*) > 0",
+        "(of_row(t::public.t))",
     ],
 )
 def test_expressions_may_name_their_table(url: str, context: MigrationContext, rest: str) -> None:
@@ -71,11 +73,7 @@ def test_expressions_may_name_their_table(url: str, context: MigrationContext, r
     build_index(context, index)
     before = state(url)
     assert before["ix_a"][0]
-    with connect(url) as other:
-        row = other.execute("SELECT pg_get_indexdef('ix_a'::regclass) AS ddl").fetchone()
-    assert row is not None
-    # A function of rows takes none of the copy's; a revision says what the server will print.
-    build_index(context, replace(index, definition=row["ddl"]) if "of_row" in rest else index)
+    build_index(context, index)
     assert state(url) == before
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 from analyzer.migrate.deploy.create_index import by_value, parts_of_create, tablespace_of, unqualified
 from analyzer.migrate.deploy.driver import DriverError, ended, plain
 from analyzer.migrate.deploy.session import call, rollback, row_of_transaction, rows
+from analyzer.migrate.deploy.table_copy import as_on_table, build_beside, owner_for_copy
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.migrate.deploy.temporary_names import MARK
 from analyzer.objects.fixpoint import fixpoint
@@ -159,7 +160,8 @@ def build_on_copy(connection: Connection, target: Target) -> Copy:
         rest=unqualified(rest, target.schema, target.table),
     )  # fmt: skip
     with on_copy(connection, target, create):
-        return Copy(**row_of_transaction(connection, "read_copy", table=target.table))
+        found = row_of_transaction(connection, "read_copy", table=target.table)
+        return Copy(**as_on_table(dict(found), target.schema, target.table))
 
 
 @contextlib.contextmanager
@@ -168,11 +170,7 @@ def on_copy(connection: Connection, target: Target, create: str) -> Generator[No
     owner = owner_for_copy(connection, target.schema, target.table)
     plain(connection, render_text("online/begin"))
     try:
-        copy = render_text("online/create_copy", copy=target.table, schema=target.schema, table=target.table)
-        plain(connection, copy)
-        if owner is not None:
-            plain(connection, render_text("online/give_copy", copy=target.table, owner=owner))
-        plain(connection, create)
+        build_beside(connection, target.schema, target.table, owner, create)
         yield
     finally:
         rollback(connection)
@@ -190,12 +188,6 @@ def comparing(connection: Connection, target: Target) -> Generator[None]:
             f"{target.qualified_name} exists, and its definition cannot be compared with the expected one: "
             f"{error}; compare them manually: {' '.join(target.sql.split())}"
         ) from error
-
-
-def owner_for_copy(connection: Connection, schema: str, table: str) -> str | None:
-    """Return whom a copy of the table must belong to; None when it may be the role's own."""
-    found = tuple(rows(connection, "read_owner", schema=schema, table=table))
-    return found[0]["owner"] if found else None
 
 
 def refuse_foreign(target: Target, state: State | None, *, constraints: bool = False) -> State:

@@ -133,13 +133,11 @@ def unqualified(text: str, schema: str, table: str) -> str:
     return text
 
 
-def takes_rows(create: str, table: str) -> bool:
-    """Say whether an expression of a CREATE INDEX speaks of whole rows, by the table's name or `table.*`."""
-    _, rest = parts_of_create(create) or (False, "")
-    tokens = significant(lex(rest))
-    after = [token.text for token in tokens[1:]] + ["", ""]
-    found = (number for number, token in enumerate(tokens) if _name(token) == table)
-    return any(after[number] != "." or after[number + 1] == "*" for number in found)
+def names_relation(create: str, table: str) -> bool:
+    """Say whether a statement names a relation without its schema, as expressions do that speak of its rows."""
+    tokens = significant(lex(create))
+    before = ["", *(token.text for token in tokens)]
+    return any(_name(token) == table and before[number] != "." for number, token in enumerate(tokens))
 
 
 def _name(token: Token) -> str:

@@ -10,9 +10,10 @@ from sqlalchemy.engine import Connection, Engine
 from analyzer.migrate.deploy import session
 from analyzer.migrate.deploy.catalog import State, read_state, read_table
 from analyzer.migrate.deploy.deploy_lock import give_up, take_for_revision
-from analyzer.migrate.deploy.driver import INTERRUPTS, DriverError, on_another_connection
+from analyzer.migrate.deploy.driver import INTERRUPTS, DriverError, on_another_connection, reason, sqlstate
 from analyzer.migrate.deploy.options import Options, read_options
 from analyzer.migrate.deploy.pooler import refuse_pooler
+from analyzer.migrate.deploy.privileges import INSUFFICIENT, missing_grants
 from analyzer.migrate.deploy.retry import until_locked
 from analyzer.migrate.deploy.session import LOG
 from analyzer.migrate.deploy.target import INTERRUPTED, DeployError, Target
@@ -81,7 +82,11 @@ def deploying(context: MigrationContext, target: Target, condition: Condition | 
         with contextlib.ExitStack() as stack:
             _enter_autocommit(context, stack)
             try:
-                with unless_dropped(context.connection, target), _step(context, target, options) as deploy:
+                with (
+                    unless_dropped(context.connection, target),
+                    _naming_grants(context.connection, target),
+                    _step(context, target, options) as deploy,
+                ):
                     yield deploy
             except BaseException as error:
                 failure = _meaning(error, target)
@@ -109,6 +114,20 @@ def unless_dropped(connection: Connection | None, target: Target) -> Generator[N
         if read_table(connection, target) is not None:
             raise
         LOG.warning("%s was dropped in the meantime; skipped", target.qualified_table)
+
+
+@contextlib.contextmanager
+def _naming_grants(connection: Connection | None, target: Target) -> Generator[None]:
+    """Say of a step that lacks privileges which statements give them."""
+    try:
+        yield
+    except (DeployError, DriverError) as error:
+        if connection is None or connection.invalidated or sqlstate(error) != INSUFFICIENT:
+            raise
+        grants = missing_grants(connection, target)
+        if not grants:
+            raise
+        raise DeployError(f"{target.qualified_name}: {reason(error)}; run {grants}; then run alembic again") from error
 
 
 @contextlib.contextmanager

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from analyzer.migrate.deploy.backends import Backend, duration
 from analyzer.migrate.deploy.catalog import Copy, Table, build_on_copy, read_table
-from analyzer.migrate.deploy.create_index import Create, parse_create, takes_rows
+from analyzer.migrate.deploy.create_index import Create, parse_create
 from analyzer.migrate.deploy.deployment import Deploy
 from analyzer.migrate.deploy.driver import DriverError, ended, read
+from analyzer.migrate.deploy.privileges import INSUFFICIENT, refuse_unprivileged
 from analyzer.migrate.deploy.session import LOG, row, rows, trusted_names
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.postgres.access_methods import extension_of
@@ -17,11 +18,9 @@ from analyzer.postgres.versions import numbers
 from analyzer.sql import ident, render_text
 
 _OLD_SECONDS = 60.0
-#: insufficient_privilege (no TEMPORARY), program_limit_exceeded and out_of_memory (pgvector before 0.8.5 asks for an
-#: ivfflat index's memory even on an empty table), lock_not_available: none says anything about the definition.
-_UNDECIDED = frozenset({"42501", "54000", "53200", "55P03"})
-#: undefined_function: a function that takes rows of the table takes none of the copy.
-_OF_ROWS = "42883"
+#: program_limit_exceeded and out_of_memory (pgvector before 0.8.5 asks for an ivfflat index's memory even on an empty
+#: table), lock_not_available: as a missing privilege, none says anything about the definition.
+_UNDECIDED = frozenset({INSUFFICIENT, "54000", "53200", "55P03"})
 #: What the server calls an access method or an operator class that it does not have.
 _MISSING = re.compile(r'(?:access method|operator class) "([^"]+)" does not exist')
 
@@ -29,11 +28,13 @@ _MISSING = re.compile(r'(?:access method|operator class) "([^"]+)" does not exis
 def ready(deploy: Deploy, target: Target) -> bool:
     """Say whether the build can begin; False when it is postponed until the table has rows.
 
-    Warns of what makes it slow. Raises DeployError for a definition that the server would not build.
+    Warns of what makes it slow. Raises DeployError for a definition that the server would not build, or not for this
+    role.
     """
     create, table = parse_create(target.sql), read_table(deploy.connection, target)
     if create is None or table is None:
         return True
+    refuse_unprivileged(deploy.connection, target)
     copy = _rehearsed(deploy, target)
     if create.method == "ivfflat" and deploy.options.postpone and not _learns(deploy, target, create, table):
         return False
@@ -53,8 +54,7 @@ def _rehearsed(deploy: Deploy, target: Target) -> Copy | None:
     except DriverError as error:
         if ended(deploy.connection, error):
             raise
-        of_rows = error.sqlstate == _OF_ROWS and takes_rows(target.sql, target.table)
-        if of_rows or error.sqlstate in _UNDECIDED:
+        if error.sqlstate in _UNDECIDED:
             return None
         raise DeployError(f"{target.qualified_name} cannot be built: {error}; {_remedy(deploy, str(error))}") from error
 

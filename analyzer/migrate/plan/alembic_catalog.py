@@ -14,10 +14,11 @@ from sqlalchemy.engine import Connection
 from analyzer.capture.extended import as_extended
 from analyzer.capture.indexes import as_index, definition
 from analyzer.errors import InputError
-from analyzer.migrate.deploy.catalog import owner_for_copy
 from analyzer.migrate.deploy.create_index import parts_of_create, unqualified
 from analyzer.migrate.deploy.driver import DriverError, commits_by_itself, ended, plain, read
+from analyzer.migrate.deploy.privileges import refuse_without_copies
 from analyzer.migrate.deploy.session import rollback
+from analyzer.migrate.deploy.table_copy import as_on_table, build_beside, owner_for_copy
 from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
@@ -27,7 +28,6 @@ from analyzer.specs.file import DeclaredSpec
 from analyzer.specs.spec_file import Spec
 from analyzer.sql import conforming, expression, ident, render_text
 
-#: The copy has the name of its table, so that expressions may name that, the object a name of its own.
 _COPY = "twindex_copy_object"
 
 
@@ -50,9 +50,8 @@ def tables_named(connection: Connection, names: Collection[str]) -> frozenset[Qu
     if not names:
         return frozenset()
     with _discarded(connection):
-        connection.exec_driver_sql(render_text("session/trust_names"), {"none": None})
-        query = render_text("online/read_tables_named")
-        found = connection.exec_driver_sql(query, {"names": sorted(names)}).mappings().all()
+        read(connection, render_text("session/trust_names"), {})
+        found = read(connection, render_text("online/read_tables_named"), {"names": sorted(names)})
     return frozenset(QualifiedName(row["schema_name"], row["name"]) for row in found)
 
 
@@ -123,7 +122,7 @@ class Live:
         with self._on_copy(index, copy.ddl()):
             oid = int(self._row("specs/read_copy", {"table": index.table})["oid"])
             (row,) = self._read_indexes([oid])
-            return row
+            return as_on_table(row, index.schema, index.table)
 
     def _created(self, statistics: StatisticsDef) -> dict[str, Any]:
         """Create a statistics object on a copy of its table and read it back."""
@@ -136,15 +135,12 @@ class Live:
     @contextlib.contextmanager
     def _on_copy(self, wanted: Definition, ddl: str) -> Generator[None]:
         """Run a statement on an empty temporary copy of a table, let the block look at it, and roll back."""
-        names = {"copy": wanted.table, "schema": wanted.schema, "table": wanted.table}
+        refuse_without_copies(self._connection)
         owner = owner_for_copy(self._connection, wanted.schema, wanted.table)
         with _discarded(self._connection):
             self._row("online/write_setting", {"name": "standard_conforming_strings", "value": "on"})
             try:
-                plain(self._connection, render_text("online/create_copy", **names))
-                if owner is not None:
-                    plain(self._connection, render_text("online/give_copy", copy=wanted.table, owner=owner))
-                plain(self._connection, ddl)
+                build_beside(self._connection, wanted.schema, wanted.table, owner, ddl)
             except DriverError as error:
                 if ended(self._connection, error):
                     raise

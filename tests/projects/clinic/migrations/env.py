@@ -12,8 +12,13 @@ import analyzer.migrate.alembic_plugin  # noqa: F401  # pyright: ignore[reportUn
 
 
 def include_name(name: str | None, kind: str, _parents: object) -> bool:
-    """Compare what is shared; the schemas of the clinics have no models."""
-    return kind != "schema" or name == "shared"
+    """Look at what is shared, and at the schemas of the clinics."""
+    return kind != "schema" or name == "shared" or (name or "").startswith("clinic_")
+
+
+def include_object(_item: object, _name: str | None, kind: str, reflected: bool, compare_to: object) -> bool:
+    """Leave alone the tables of the clinics, which have no models."""
+    return not (kind == "table" and reflected and compare_to is None)
 
 
 def migrate(connection: Connection) -> None:
@@ -23,6 +28,7 @@ def migrate(connection: Connection) -> None:
         target_metadata=Base.metadata,
         include_schemas=True,
         include_name=include_name,
+        include_object=include_object,
         transaction_per_migration=True,
     )
     with context.begin_transaction():
