@@ -47,6 +47,13 @@ AFTER = (
     ),
 )
 
+APPOINTMENT = """
+table: clinic_*.appointment
+indexes:
+  - name: ix_appointment_patient_at
+    keys: [patient_id, at]
+"""
+
 
 @pytest.fixture(scope="module", params=["psycopg", "asyncpg"])
 def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, server: str) -> Iterator[Project]:
@@ -59,3 +66,20 @@ def clinic(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_before_twindex_has_specs_alembic_works_as_before(clinic: Project) -> None:
     assert "No new upgrade operations detected" in clinic.alembic("check")
+
+
+@pytest.mark.slow
+def test_one_spec_of_all_clinics_is_built_in_each_and_taken_back(clinic: Project) -> None:
+    before = clinic.indexes()
+    directory = clinic.directory / "index_specs"
+    directory.mkdir()
+    (directory / "appointment.yaml").write_text(APPOINTMENT, encoding="utf-8")
+    missing = clinic.twindex("check", "--allow-superuser", status=1).out
+    assert missing.count("TX301 clinic_*.ix_appointment_patient_at: in each of 12 schemas") == 1
+    clinic.alembic("revision", "--autogenerate", "-m", "A day of a patient")
+    clinic.alembic("upgrade", "head")
+    assert len(clinic.indexes()) == len(before) + 12
+    clinic.twindex("check", "--allow-superuser")
+    assert "No new upgrade operations detected" in clinic.alembic("check")
+    clinic.alembic("downgrade", "-1")
+    assert clinic.indexes() == before

@@ -50,9 +50,8 @@ def tables_named(connection: Connection, names: Collection[str]) -> frozenset[Qu
     if not names:
         return frozenset()
     with _discarded(connection):
-        connection.exec_driver_sql(render_text("session/trust_names"), {"none": None})
-        query = render_text("online/read_tables_named")
-        found = connection.exec_driver_sql(query, {"names": sorted(names)}).mappings().all()
+        read(connection, render_text("session/trust_names"), {})
+        found = read(connection, render_text("online/read_tables_named"), {"names": sorted(names)})
     return frozenset(QualifiedName(row["schema_name"], row["name"]) for row in found)
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from alembic import context
 from clinic.models import Base
@@ -11,9 +13,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 import analyzer.migrate.alembic_plugin  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 
-def include_name(name: str | None, kind: str, _parents: object) -> bool:
-    """Compare what is shared; the schemas of the clinics have no models."""
-    return kind != "schema" or name == "shared"
+def include_name(name: str | None, kind: str, parents: Mapping[Any, str | None]) -> bool:
+    """Compare the tables of what is shared; the clinics have specs, but no models."""
+    if kind == "schema":
+        return name == "shared" or str(name).startswith("clinic_")
+    return parents["schema_name"] == "shared"
 
 
 def migrate(connection: Connection) -> None:
