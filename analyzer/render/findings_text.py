@@ -23,7 +23,7 @@ def render_findings_text(document: FindingsDocument, *, width: int = 120, colour
             reason = finding.suppression.reason if finding.suppression is not None else ""
             text = visible(f"{finding.file}:{finding.line}: suppressed {finding.code}: {reason}")
             console.print(Text(text, style="dim"))
-        console.print(Text(_summary(document), style="bold"))
+        console.print(Text(_summary(document), style="bold"), soft_wrap=True)
         _print_gaps(console, document)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 

@@ -1,10 +1,11 @@
 """A project as it stands in its repository: run in a directory of its own, against a database of its own."""
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -58,10 +59,32 @@ class Project:
         """Return the file of a table's specs."""
         return self.directory / "index_specs" / f"{table}.yaml"
 
+    def specs(self) -> list[str]:
+        """Return the tables that have specs."""
+        return [path.stem for path in (self.directory / "index_specs").glob("*.yaml")]
+
+    def forget_specs(self) -> None:
+        """Begin without specs."""
+        shutil.rmtree(self.directory / "index_specs", ignore_errors=True)
+
+    def newest_path(self) -> Path:
+        """Return the file of the revision written last."""
+        versions = (self.directory / "migrations" / "versions").glob("*.py")
+        return max(versions, key=lambda path: path.stat().st_mtime_ns)
+
     def newest_revision(self) -> str:
         """Return the text of the revision written last."""
-        versions = (self.directory / "migrations" / "versions").glob("*.py")
-        return max(versions, key=lambda path: path.stat().st_mtime_ns).read_text(encoding="utf-8")
+        return self.newest_path().read_text(encoding="utf-8")
+
+    @contextlib.contextmanager
+    def stray_index(self, name: str, on: str) -> Generator[None]:
+        """Have an index for a while that somebody made."""
+        with connect(self.url, autocommit=True) as connection:
+            connection.execute(f"CREATE INDEX {name} ON {on}".encode())
+            try:
+                yield
+            finally:
+                connection.execute(f"DROP INDEX IF EXISTS {name}".encode())
 
     def indexes(self) -> dict[str, str]:
         """Return the definition of each index by its qualified name, all of them valid."""

@@ -1,5 +1,7 @@
 """A project of 200 revisions by several hands adopts twindex: pull, check, a change, a deploy, and back."""
 
+import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +13,10 @@ from tests.projects.project import Project
 
 MANY = 180
 SUPERUSER = ("--allow-superuser",)
+METADATA = "market.models:Base.metadata"
+#: Each operation of a revision with the name of its index, and the name that a finding begins with.
+OPERATION = re.compile(r'op\.(\w+)\(\s*"(\w+)"')
+INDEX = re.compile(r"^\w+")
 LISTING = """
 table: public.listing
 indexes:
@@ -85,10 +91,18 @@ def market(tmp_path_factory: pytest.TempPathFactory, server: str) -> Iterator[Pr
         yield project
 
 
-def test_before_twindex_has_specs_alembic_works_as_before(market: Project) -> None:
+def test_what_the_models_declare_stays_theirs(market: Project) -> None:
+    """The rest becomes specs, as env.py or the command line names the models; Alembic has nothing to do."""
+    assert "No new upgrade operations detected" in market.alembic("check")
+    for options in ((), ("--metadata", METADATA)):
+        market.forget_specs()
+        said = market.twindex("pull", *options, *SUPERUSER)
+        assert "not declared: 19 that models declare" in said.err
+        assert set(market.specs()) == {"public.account", "public.event", "public.listing", "public.seller_month"}
     assert "No new upgrade operations detected" in market.alembic("check")
 
 
+@pytest.mark.slow
 def test_the_whole_history_goes_back(market: Project) -> None:
     before = market.indexes()
     market.alembic("downgrade", "base")
@@ -97,23 +111,19 @@ def test_the_whole_history_goes_back(market: Project) -> None:
     assert market.indexes() == before
 
 
-def test_adoption_a_change_and_the_way_back(market: Project) -> None:
-    """What the models declare stays theirs; raw SQL's indexes become specs, and change as specs do."""
+@pytest.mark.slow
+def test_a_change_a_deploy_and_the_way_back(market: Project) -> None:
+    """Raw SQL's indexes change as specs do, and every door says the same of them."""
     before = market.indexes()
-    market.twindex("pull", "--metadata", "market.models:Base.metadata", *SUPERUSER)
-    assert {path.stem for path in (market.directory / "index_specs").glob("*.yaml")} == {
-        "public.account", "public.event", "public.listing", "public.seller_month"
-    }  # fmt: skip
+    pulled(market)
     clean(market)
     market.spec("public.listing").write_text(LISTING, encoding="utf-8")
-    market.spec("public.account").write_text(ACCOUNT, encoding="utf-8")
-    found = market.twindex("check", *SUPERUSER, status=1).out
-    assert "TX301 public.ix_listing_tags" in found
-    assert "TX302 public.ix_listing_live_price" in found
-    assert "ix_account_name_trgm" not in found  # the same by the server's own print
-    market.alembic("check", status=255)
+    market.spec("public.account").write_text(ACCOUNT, encoding="utf-8")  # the same by the server's own print
+    assert agreed(market) == {
+        ("build_index", "ix_listing_tags", "TX301"),
+        ("replace_index", "ix_listing_live_price", "TX302"),
+    }
     market.alembic("revision", "--autogenerate", "-m", "Faster listings")
-    assert "ix_account_name_trgm" not in market.newest_revision()
     market.alembic("upgrade", "head")
     clean(market)
     after = market.indexes()
@@ -121,10 +131,63 @@ def test_adoption_a_change_and_the_way_back(market: Project) -> None:
     assert market.indexes() == before
     market.alembic("upgrade", "head")
     assert market.indexes() == after
+    market.alembic("downgrade", "-1")
+    market.newest_path().unlink()
+
+
+@pytest.mark.slow
+def test_manage_all_drops_what_neither_model_nor_constraint_nor_spec_has(market: Project) -> None:
+    pulled(market)
+    with market.stray_index("stray", "account (name)"):
+        market.spec("public.account").write_text(ACCOUNT.replace("indexes:", "manage: all\nindexes:"), encoding="utf-8")
+        market.spec("public.booking").write_text("table: public.booking\nmanage: all\n", encoding="utf-8")
+        assert agreed(market) == {("drop_index_online", "stray", "TX304")}
+    clean(market)
+
+
+@pytest.mark.slow
+def test_adopted_indexes_are_the_models_until_they_are_removed_there(market: Project) -> None:
+    pulled(market)
+    said = market.twindex("pull", "--adopt", "--table", "public.message", *SUPERUSER).err
+    assert "declared by a model as well, remove: Index ix_message_unread in the model of message" in said
+    twice = "ix_message_unread is declared by the model of public.message as well; keep one of both"
+    assert twice in market.twindex("check", *SUPERUSER, status=1).out
+    assert twice in market.alembic("check", status=255)
+    models = market.directory / "market" / "models.py"
+    text = models.read_text(encoding="utf-8")
+    (line,) = (line for line in text.splitlines() if "ix_message_unread" in line)
+    models.write_text(text.replace(line, ""), encoding="utf-8")
+    clean(market)
+    models.write_text(text, encoding="utf-8")
+
+
+def pulled(market: Project) -> None:
+    """Begin with the specs of what no model declares."""
+    market.forget_specs()
+    market.twindex("pull", *SUPERUSER)
 
 
 def clean(market: Project) -> None:
     """Hold that no door finds anything."""
-    market.twindex("lint", "-d", market.url, "--metadata", "market.models:Base.metadata", *SUPERUSER)
+    market.twindex("lint", "-d", market.url, "--metadata", METADATA, *SUPERUSER)
     market.twindex("check", *SUPERUSER)
+    assert "nothing to do" in market.twindex("revise", "-m", "nothing", *SUPERUSER).out
     assert "No new upgrade operations detected" in market.alembic("check")
+
+
+def agreed(market: Project) -> set[tuple[str, str, str]]:
+    """Hold that check, revise and autogenerate find the same; return operation, index and code of each."""
+    findings = json.loads(market.twindex("check", "--format", "json", *SUPERUSER, status=1).out)["findings"]
+    codes = {INDEX.findall(finding["message"])[0]: finding["code"] for finding in findings}
+    found: list[set[tuple[str, str]]] = []
+    for write in (
+        lambda: market.twindex("revise", "-m", "Theirs", *SUPERUSER),
+        lambda: market.alembic("revision", "--autogenerate", "-m", "Alembic's"),
+    ):
+        write()
+        upgrade = market.newest_revision().partition("def downgrade")[0]
+        found.append({(operation, name) for operation, name in OPERATION.findall(upgrade)})
+        market.newest_path().unlink()
+    assert found[0] == found[1]
+    assert codes.keys() == {name for _, name in found[0]}
+    return {(operation, name, codes[name]) for operation, name in found[0]}

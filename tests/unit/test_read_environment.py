@@ -1,12 +1,15 @@
 """What a project's env.py configures, learned by running it without a connection."""
 
 import logging
+import sys
 from pathlib import Path
 
 import pytest
 from alembic import command
 from alembic.config import Config
 
+from analyzer.cli.metadata import load_tables
+from analyzer.errors import InputError
 from analyzer.migrate.plan.environment import Environment
 from analyzer.migrate.plan.read_environment import alembic_config, read_environment
 from analyzer.postgres.identifiers import QualifiedName
@@ -68,3 +71,30 @@ def test_what_env_py_lacks_is_said(tmp_path: Path) -> None:
     assert read(tmp_path).unknown == (
         "env.py cannot be run offline, as alembic upgrade --sql does: ModuleNotFoundError: No module named 'of_nobody'"
     )
+
+
+def test_a_metadata_without_tables_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    empty = "from sqlalchemy import MetaData\n\ntarget_metadata = MetaData()"
+    initialised(tmp_path, "generic", "target_metadata = None", empty)
+    assert read(tmp_path).unknown is None
+    assert caplog.messages == ["target_metadata of env.py has no tables; import the modules of the models there"]
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("import os\nos.environ['NO_SUCH_VARIABLE']", "KeyError: 'NO_SUCH_VARIABLE'; give an importable"),
+        ("import of_nobody", "No module named 'of_nobody'; give an importable"),
+        ("raise SystemExit(3)", "SystemExit: 3; give an importable"),
+        ("import sqlalchemy\nmetadata = sqlalchemy.MetaData()", "has no tables; name a module that imports the models"),
+    ],
+)
+def test_a_metadata_that_cannot_be_had_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    name = f"models_{len(module)}"
+    (tmp_path / f"{name}.py").write_text(module)
+    with pytest.raises(InputError, match=said):
+        load_tables(name)
