@@ -179,7 +179,10 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         remedy = (
             f"{target.qualified_name} is as it was; run alembic again, it drops what this attempt left and repeats it"
         )
-        deploy.run(target.sql, what=f"rebuilding {target.qualified_name}", remedy=remedy)
+        deploy.build(
+            target.sql, what=f"rebuilding {target.qualified_name}", remedy=remedy,
+            clear=lambda: sweep(deploy, target, table),
+        )  # fmt: skip
         after = read_state(deploy.connection, target)
         if after is None or not (after.valid or state.partitioned):
             raise DeployError(f"{target.qualified_name} is not valid after the rebuild; {_AGAIN}")
