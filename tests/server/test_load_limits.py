@@ -22,7 +22,7 @@ from tests.server.executor import A, await_, configured, deployer, open_writer, 
 from tests.server.test_parallel_steps import BLOCK, hand_written
 
 PARTITIONED = replace(A, table="p", name="ix_p", sql="CREATE INDEX ix_p ON ONLY public.p USING btree (a)")
-_BUILD = "^(CREATE INDEX|REINDEX)"
+_BUILD = "^(CREATE INDEX|REINDEX INDEX) CONCURRENTLY"
 _RUNNING = (
     "SELECT pid FROM pg_catalog.pg_stat_activity WHERE datname = pg_catalog.current_database() AND state = 'active' "
     "AND query ~ %(pattern)s"

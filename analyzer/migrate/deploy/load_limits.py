@@ -50,16 +50,16 @@ class LoadLimits:
             )
 
     def _lagging(self, connection: Connection) -> Iterator[str]:
-        limit = self._options.max_lag
-        if limit is None:
+        if self._options.max_lag is None:
             return
+        limit = self._options.max_lag.total_seconds()
         for replica in rows(connection, "read_replicas"):
             if replica["hidden"]:
                 self._tell_hidden("max_lag", f"how far the replica {replica['name']} is behind")
                 continue
             lag = self._lag(replica["pid"], replica["replayed"], replica["written"], replica["lag_seconds"] or 0.0)
-            if lag > limit.total_seconds():
-                yield f"the replica {replica['name']} is {duration(lag)} behind (twindex_max_lag: {duration(limit.total_seconds())})"
+            if lag > limit:
+                yield f"the replica {replica['name']} is {duration(lag)} behind (twindex_max_lag: {duration(limit)})"
 
     def _lag(self, pid: int, replayed: int, written: int, said: float) -> float:
         """Return a replica's lag: what it says, or for how long it has been seen not to replay what was written."""
