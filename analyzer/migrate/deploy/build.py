@@ -24,7 +24,13 @@ from analyzer.migrate.deploy.retry import poll
 from analyzer.migrate.deploy.serving import serves_within
 from analyzer.migrate.deploy.session import LOG, execute, milliseconds, rows, settings
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, is_replaced, mark, marks, temporary_name
+from analyzer.objects.temporary_names import (
+    is_concurrent_leftover,
+    is_on_behalf,
+    is_replaced,
+    mark,
+    temporary_name,
+)
 from analyzer.postgres.access_methods import SLOW_BUILDS
 from analyzer.sql import ident, render_text
 
@@ -151,12 +157,19 @@ def sweep(deploy: Deploy, target: Target, table: Table | None) -> None:
 
 
 def _orphans(deploy: Deploy) -> tuple[State, ...]:
-    """Return marked indexes that no rerun needs: replaced ones, and new ones of an index that is not there any more."""
+    """Return marked indexes that no rerun needs: replaced ones, and new ones of an index that is not there any more.
+
+    A replaced one that is kept for a while is needed until then.
+    """
     found = read_marked(deploy.connection)
     idle = tuple(state for state in found if state.busy_pid is None and state.parent_oid is None)
     tables = read_indexes(deploy.connection, {state.table_oid for state in idle if state.table_oid is not None})
     awaited = {(each.table_oid, mark(each.schema, each.name, "new")) for each in tables}
-    return tuple(each for each in idle if is_replaced(each.comment) or (each.table_oid, each.comment) not in awaited)
+    return tuple(
+        each
+        for each in idle
+        if not each.kept and (is_replaced(each.comment) or (each.table_oid, each.comment) not in awaited)
+    )
 
 
 def _sweep_tables(deploy: Deploy, target: Target, found: tuple[State, ...]) -> None:
@@ -177,7 +190,7 @@ def _sweep_tables(deploy: Deploy, target: Target, found: tuple[State, ...]) -> N
 
 def is_ours(target: Target, state: State) -> bool:
     """Say whether an index says by its comment that it is there on behalf of the target."""
-    return state.comment in marks(target.schema, target.name)
+    return is_on_behalf(state.comment, target.schema, target.name)
 
 
 def _leftovers(target: Target, found: tuple[State, ...]) -> Iterator[State]:
@@ -185,7 +198,7 @@ def _leftovers(target: Target, found: tuple[State, ...]) -> Iterator[State]:
     temporary = {temporary_name(target.name, "new"), temporary_name(target.name, "old")}
     parts = set(_parts(target, found))
     for state in found:
-        if state in parts or state.constraint_name is not None:
+        if state in parts or state.constraint_name is not None or state.kept:
             continue
         rebuilt = not state.valid and any(
             state.table_oid == part.table_oid and is_concurrent_leftover(state.name, part.name) for part in parts

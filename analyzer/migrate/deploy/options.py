@@ -1,6 +1,5 @@
 """How a deploy goes about its steps: `twindex_…` in alembic.ini, or for one run `alembic -x twindex_…=value`."""
 
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -10,22 +9,15 @@ from alembic.runtime.migration import MigrationContext
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
 
 from analyzer.migrate.deploy.target import DeployError
+from analyzer.postgres.intervals import parse_interval
 
 PREFIX = "twindex_"
 #: Largest table whose index is built plainly: its writers wait for about as long as this takes to read.
 PLAIN_BUILD_BYTES = 16 * 1024**2
-_INTERVAL = re.compile(r"(\d{1,9}) ?(ms|s|min|h|d)")
-_UNITS = {"ms": "milliseconds", "s": "seconds", "min": "minutes", "h": "hours", "d": "days"}
 
 
 def _interval(value: object) -> object:
-    """Read a time in the notation of PostgreSQL's parameters."""
-    if not isinstance(value, str):
-        return value
-    found = _INTERVAL.fullmatch(value.strip())
-    if found is None:
-        raise ValueError("write a number and a unit: ms, s, min, h or d")
-    return timedelta(**{_UNITS[found[2]]: int(found[1])})
+    return parse_interval(value) if isinstance(value, str) else value
 
 
 Interval = Annotated[timedelta, BeforeValidator(_interval)]

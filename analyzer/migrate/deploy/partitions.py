@@ -18,7 +18,7 @@ from analyzer.migrate.deploy.driver import plain
 from analyzer.migrate.deploy.next_action import Action, decide
 from analyzer.migrate.deploy.session import LOG, execute, rows, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.migrate.deploy.temporary_names import partition_names
+from analyzer.objects.temporary_names import partition_names
 from analyzer.sql import ident, render_text
 
 _FINISH = "run alembic again to continue"
