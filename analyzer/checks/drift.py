@@ -7,7 +7,7 @@ from typing import cast
 
 from analyzer.catalog import Catalog
 from analyzer.checks.across_schemas import Found, Place, general_name, merged
-from analyzer.checks.leftovers import find_leftovers
+from analyzer.checks.leftovers import find_leftovers, is_kept
 from analyzer.checks.registry import DRIFT_RULES, RULES
 from analyzer.documents.findings import RuleCount, SpecFinding
 from analyzer.documents.not_examined import NotExamined
@@ -17,6 +17,7 @@ from analyzer.migrate.plan.environment import Environment
 from analyzer.objects.definition import Definition, Kind, kind_of
 from analyzer.objects.index import IndexDef, Timing
 from analyzer.objects.statistics import StatisticsDef
+from analyzer.objects.temporary_names import kept_until
 from analyzer.postgres.identifiers import QualifiedName, quote
 from analyzer.postgres.schema_patterns import Schemas
 from analyzer.specs.declared_twice import declared_twice
@@ -31,6 +32,8 @@ from analyzer.sql import ident
 _INCOMPARABLE = "TX310"
 #: An index that something interrupted has left.
 _LEFTOVER = "TX319"
+#: An index that was replaced and stays for the way back.
+_KEPT = "TX320"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,7 +319,12 @@ def _compare_leftovers(book: _Findings, specs: SpecSet, snapshot: Snapshot) -> N
     """Name leftovers on any table; a declared index that is INVALID is named as such, beside its spec."""
     declared = {(spec.schema, spec.spec.name) for spec in specs.indexes if spec.spec.state in {"approved", "retired"}}
     others = [each for each in snapshot.indexes if (each.definition.schema, each.definition.name) not in declared]
-    book.examined[_LEFTOVER] += len(others)
+    for code in (_LEFTOVER, _KEPT):
+        book.examined[code] += len(others)
+    for index in (each for each in others if is_kept(each, snapshot)):
+        definition, until = index.definition, kept_until(index.comment)
+        message = f"{definition.qualified_name} of {definition.qualified_table} was replaced, and is kept until {until}"
+        book.find_at(_KEPT, None, QualifiedName(definition.schema, definition.name), message)
     for index, message in find_leftovers(others, snapshot):
         name = QualifiedName(index.definition.schema, index.definition.name)
         book.find_at(_LEFTOVER, None, name, message)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from analyzer.documents.snapshot import Index, Snapshot
-from analyzer.migrate.deploy.temporary_names import MARK, has_temporary_name
+from analyzer.objects.temporary_names import MARK, has_temporary_name, kept_until
 from analyzer.sql import ident, render_text
 
 
@@ -17,6 +17,8 @@ def find_leftovers(indexes: Sequence[Index], snapshot: Snapshot) -> Iterator[tup
                 whole = ident(*index.parent)
                 yield index, f"{name} is an INVALID part of {whole}; run REINDEX INDEX CONCURRENTLY {name}"
             continue
+        if is_kept(index, snapshot):
+            continue
         why = _why(index)
         if why is not None:
             table = snapshot.relation(*definition.full_table)
@@ -25,6 +27,12 @@ def find_leftovers(indexes: Sequence[Index], snapshot: Snapshot) -> Iterator[tup
                 "index/drop_index", schema=definition.schema, name=definition.name, concurrently=concurrently
             )
             yield index, f"{name} of {definition.qualified_table} {why}; run alembic upgrade again, or {drop}"
+
+
+def is_kept(index: Index, snapshot: Snapshot) -> bool:
+    """Say whether an index was replaced and is kept for a while, which had not ended when the snapshot was taken."""
+    until = kept_until(index.comment)
+    return until is not None and index.valid and snapshot.captured_at < until
 
 
 def _why(index: Index) -> str | None:

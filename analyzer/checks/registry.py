@@ -101,6 +101,7 @@ DRIFT_RULES = (
         code="TX319", name="leftover-index", severity="error",
         title="index was left by an interrupted build, replacement or drop",
     ),
+    Rule(code="TX320", name="kept-index", severity="info", title="replaced index is kept for a while"),
 )  # fmt: skip
 #: What `twindex check` says about Alembic's env.py.
 PLUGIN_MISSING = Rule(

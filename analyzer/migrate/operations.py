@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from alembic.autogenerate.api import AutogenContext
@@ -23,6 +24,7 @@ from analyzer.migrate.deploy.create_index import parse_create
 from analyzer.migrate.deploy.each_schema import in_each_schema
 from analyzer.migrate.deploy.options import read_options
 from analyzer.migrate.revision_text import INDENT, call, mapping, sequence, sql_text, text, unwrapped
+from analyzer.postgres.intervals import parse_interval
 from analyzer.postgres.schema_patterns import OWN, Schemas
 from analyzer.sql import render_text
 from analyzer.visible import visible
@@ -65,13 +67,15 @@ class ObjectOperation(MigrateOperation):
         attributes: tuple[str, ...] = (),
         constraint: str | None = None,
         settings: dict[str, str] | None = None,
+        keep_old: str | None = None,
         hazards: tuple[str, ...] = (),
         reverse_op: "ObjectOperation | None" = None,
     ) -> None:
         """Hold the facts.
 
         `sql` is what runs, then `constraint`, and then `attributes`, which set comment and statistics targets;
-        `definition` is what the server is expected to print of the object; `hazards` are for reading. With `schemas`,
+        `definition` is what the server is expected to print of the object; `keep_old` is for how long the index that
+        it replaces stays; `hazards` are for reading. With `schemas`,
         patterns, it is done in each schema that has the table when it runs, and `"*".` in a statement is that schema.
         """
         if (schema == OWN) != bool(schemas):
@@ -88,6 +92,7 @@ class ObjectOperation(MigrateOperation):
         self.attributes = attributes
         self.constraint = constraint
         self.settings = settings or {}
+        self.keep_old = keep_old
         self.hazards = hazards
         self._reverse = reverse_op
 
@@ -115,7 +120,14 @@ class ObjectOperation(MigrateOperation):
             attributes=tuple(unwrapped(statement, "\n") for statement in self.attributes),
             constraint=None if self.constraint is None else unwrapped(self.constraint, "\n"),
             settings=tuple(self.settings.items()),
+            keep_old=None if self.keep_old is None else self._interval(self.keep_old),
         )
+
+    def _interval(self, text: str) -> timedelta:
+        try:
+            return parse_interval(text)
+        except ValueError as error:
+            raise online.DeployError(f"keep_old of op.{self.verb} of {self.name}: {error}; fix the revision") from error
 
     @property
     def _place(self) -> dict[str, Any]:
@@ -427,5 +439,7 @@ def _arguments(operation: ObjectOperation) -> Iterator[str]:
     yield f"lock_timeout={text(operation.lock_timeout)}"
     if operation.settings:
         yield mapping("settings", operation.settings)
+    if operation.keep_old is not None:
+        yield f"keep_old={text(operation.keep_old)}"
     if operation.hazards:
         yield sequence("hazards", operation.hazards)

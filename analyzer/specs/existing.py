@@ -7,6 +7,7 @@ from analyzer.documents.measured import ExtendedStatistics
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.objects.definition import Kind, kind_of
 from analyzer.objects.statistics import StatisticsDef, parse_statistics
+from analyzer.objects.temporary_names import is_temporary
 from analyzer.sql import ident
 
 
@@ -35,8 +36,9 @@ Existing = Index | ExistingStatistics
 
 
 def existing_objects(snapshot: Snapshot) -> tuple[Existing, ...]:
-    """Return the captured objects of every kind."""
-    return (*snapshot.indexes, *(existing_statistics(each) for each in snapshot.extended_statistics))
+    """Return the captured objects of every kind, without indexes that a deploy made for a while."""
+    indexes = (each for each in snapshot.indexes if not is_temporary(each.definition.name, each.comment))
+    return (*indexes, *(existing_statistics(each) for each in snapshot.extended_statistics))
 
 
 def existing_statistics(statistics: ExtendedStatistics) -> ExistingStatistics:

@@ -99,6 +99,9 @@ class IndexSpec(ObjectSpec):
     tablespace: Name | None = Field(default=None, description="Without one the database's own.")
     comment: Text | None = Field(default=None, description="What COMMENT ON INDEX says on the server.")
     build: Build = Build()
+    keep_old: Annotated[str, Field(pattern=r"^\d{1,5} ?(min|h|d)$")] | None = Field(
+        default=None, description="How long an index that this one replaces stays for the way back, such as 1d."
+    )
 
     @model_validator(mode="after")
     def _can_be_a_constraint(self) -> "IndexSpec":
@@ -112,6 +115,8 @@ class IndexSpec(ObjectSpec):
                 "a unique constraint is of plain columns, without WHERE, order, operator class or collation; write "
                 "unique: true for a unique index"
             )
+        if self.keep_old is not None:
+            raise ValueError("a unique constraint that is replaced cannot be kept; remove keep_old")
         return self
 
     @property

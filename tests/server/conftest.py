@@ -8,6 +8,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.engine import Connection
 
 from analyzer.db import connect
+from analyzer.migrate.deploy import watch
 from tests.conftest import fresh_database
 from tests.server.executor import TABLE, configured, deployer
 from tests.server.servers import VERSIONS, server_of
@@ -48,3 +49,9 @@ def connection(url: str) -> Iterator[Connection]:
 def context(connection: Connection) -> MigrationContext:
     """A migration context on that connection."""
     return configured(connection)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cancel a build soon after a limit is exceeded."""
+    monkeypatch.setattr(watch, "_PATIENCE_SECONDS", 0.5)

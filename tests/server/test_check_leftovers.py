@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from analyzer.cli.check import command
-from analyzer.migrate.deploy.temporary_names import mark
+from analyzer.objects.temporary_names import mark
 from tests.server.deploys import interrupted
 from tests.server.spec_project import SpecProject
 

@@ -18,7 +18,7 @@ from analyzer.migrate.deploy.online import (
     rename_index,
     replace_index,
 )
-from analyzer.migrate.deploy.temporary_names import mark
+from analyzer.objects.temporary_names import mark
 from tests.server.executor import DROP, UNIQUE, A, B, await_, configured, open_writer, state
 
 NEW, OLD = (mark("public", "ix_a", word) for word in ("new", "old"))

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from analyzer.db import connect
 from analyzer.migrate.deploy.online import DeployError, build_index, replace_index
-from analyzer.migrate.deploy.temporary_names import mark
+from analyzer.objects.temporary_names import mark
 from tests.server.executor import A, B, configured, state
 
 RENAMED = "ALTER TABLE t RENAME TO u"

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, libpq_url
 from analyzer.migrate.deploy.online import DeployError, Target, build_index, drop_index, reindex_index, replace_index
-from analyzer.migrate.deploy.temporary_names import partition_names
+from analyzer.objects.temporary_names import partition_names
 from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
 from tests.server.executor import configured, state

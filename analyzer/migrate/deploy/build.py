@@ -18,13 +18,19 @@ from analyzer.migrate.deploy.catalog import (
 )
 from analyzer.migrate.deploy.create_index import parse_create
 from analyzer.migrate.deploy.deployment import Deploy
-from analyzer.migrate.deploy.driver import sqlstate
+from analyzer.migrate.deploy.driver import QUERY_CANCELED, sqlstate
 from analyzer.migrate.deploy.next_action import Action, decide
 from analyzer.migrate.deploy.retry import poll
 from analyzer.migrate.deploy.serving import serves_within
-from analyzer.migrate.deploy.session import LOG, execute, milliseconds, settings
+from analyzer.migrate.deploy.session import LOG, execute, milliseconds, rows, settings
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.migrate.deploy.temporary_names import is_concurrent_leftover, is_replaced, mark, marks, temporary_name
+from analyzer.objects.temporary_names import (
+    is_concurrent_leftover,
+    is_on_behalf,
+    is_replaced,
+    mark,
+    temporary_name,
+)
 from analyzer.postgres.access_methods import SLOW_BUILDS
 from analyzer.sql import ident, render_text
 
@@ -36,7 +42,6 @@ _PLAIN_LOCK_TIMEOUT = "1s"
 _SERVING_SECONDS = 2.0
 #: lock_not_available and deadlock_detected leave nothing behind of a plain build; query_canceled does not either.
 _BETTER_CONCURRENTLY = frozenset({"55P03", "40P01"})
-_CANCELED = "57014"
 
 
 def settled(deploy: Deploy, target: Target, *, constraints: bool = False) -> State | None:
@@ -140,8 +145,9 @@ def sweep(deploy: Deploy, target: Target, table: Table | None) -> None:
     `table` is the one the step began with, whatever its name is now. What deploys left elsewhere goes as well, if it
     can be dropped at once.
     """
-    found = read_indexes(deploy.connection, [table.oid]) if table is not None else ()
-    _sweep_table(deploy, target, found)
+    if table is not None:
+        tree = rows(deploy.connection, "read_partitions", table=table.oid) if table.kind == "p" else ()
+        _sweep_tables(deploy, target, read_indexes(deploy.connection, {table.oid, *(each["oid"] for each in tree)}))
     for state in _orphans(deploy):
         try:
             LOG.info("dropping %s, left by an earlier deploy", state.qualified_name)
@@ -151,15 +157,22 @@ def sweep(deploy: Deploy, target: Target, table: Table | None) -> None:
 
 
 def _orphans(deploy: Deploy) -> tuple[State, ...]:
-    """Return marked indexes that no rerun needs: replaced ones, and new ones of an index that is not there any more."""
+    """Return marked indexes that no rerun needs: replaced ones, and new ones of an index that is not there any more.
+
+    A replaced one that is kept for a while is needed until then.
+    """
     found = read_marked(deploy.connection)
     idle = tuple(state for state in found if state.busy_pid is None and state.parent_oid is None)
     tables = read_indexes(deploy.connection, {state.table_oid for state in idle if state.table_oid is not None})
     awaited = {(each.table_oid, mark(each.schema, each.name, "new")) for each in tables}
-    return tuple(each for each in idle if is_replaced(each.comment) or (each.table_oid, each.comment) not in awaited)
+    return tuple(
+        each
+        for each in idle
+        if not each.kept and (is_replaced(each.comment) or (each.table_oid, each.comment) not in awaited)
+    )
 
 
-def _sweep_table(deploy: Deploy, target: Target, found: tuple[State, ...]) -> None:
+def _sweep_tables(deploy: Deploy, target: Target, found: tuple[State, ...]) -> None:
     for state in tuple(_leftovers(target, found)):
         if state.busy_pid is not None:
             LOG.warning("%s is not dropped: %s is working on it", state.qualified_name, _who(deploy, state))
@@ -177,17 +190,30 @@ def _sweep_table(deploy: Deploy, target: Target, found: tuple[State, ...]) -> No
 
 def is_ours(target: Target, state: State) -> bool:
     """Say whether an index says by its comment that it is there on behalf of the target."""
-    return state.comment in marks(target.schema, target.name)
+    return is_on_behalf(state.comment, target.schema, target.name)
 
 
 def _leftovers(target: Target, found: tuple[State, ...]) -> Iterator[State]:
+    """Yield what is left of an index, among those of its table and of the partitions, and of REINDEX of its parts."""
     temporary = {temporary_name(target.name, "new"), temporary_name(target.name, "old")}
+    parts = set(_parts(target, found))
     for state in found:
-        if state.name == target.name or state.constraint_name is not None:
+        if state in parts or state.constraint_name is not None or state.kept:
             continue
-        concurrent = is_concurrent_leftover(state.name, target.name) and not state.valid
-        if concurrent or state.name in temporary or is_ours(target, state):
+        rebuilt = not state.valid and any(
+            state.table_oid == part.table_oid and is_concurrent_leftover(state.name, part.name) for part in parts
+        )
+        if rebuilt or state.name in temporary or is_ours(target, state):
             yield state
+
+
+def _parts(target: Target, found: tuple[State, ...]) -> Iterator[State]:
+    """Yield an index and, of a partitioned one, the parts it consists of."""
+    above = tuple(state for state in found if state.name == target.name)
+    while above:
+        yield from above
+        oids = {state.oid for state in above}
+        above = tuple(state for state in found if state.parent_oid in oids)
 
 
 def _build(deploy: Deploy, target: Target, *, plain_bytes: int) -> None:
@@ -196,11 +222,21 @@ def _build(deploy: Deploy, target: Target, *, plain_bytes: int) -> None:
     table = read_table(deploy.connection, target)
     if table is None or table.size_bytes > plain_bytes or not _plainly(deploy, target, table):
         what = f"building {target.qualified_name}"
-        deploy.run(with_concurrently(target).sql, what=what, remedy=AGAIN)
+        deploy.build(
+            with_concurrently(target).sql,
+            what=what, remedy=AGAIN, clear=lambda: _clear(deploy, target),
+        )  # fmt: skip
     built = read_state(deploy.connection, target)
     if built is None or not built.valid:
         raise DeployError(f"{target.qualified_name} is not valid after its build; {AGAIN}")
     tell_built(target, time.monotonic() - started)
+
+
+def _clear(deploy: Deploy, target: Target) -> None:
+    """Drop the INVALID index that a canceled build left."""
+    left = settled(deploy, target)
+    if left is not None and not left.valid:
+        drop(deploy, left)
 
 
 def tell_built(target: Target, seconds: float) -> None:
@@ -216,15 +252,16 @@ def _plainly(deploy: Deploy, target: Target, table: Table) -> bool:
         return False
     sql = target.sql if not create.concurrently else render_like(target, concurrently=False)
     limits = {"lock_timeout": _PLAIN_LOCK_TIMEOUT, "statement_timeout": deploy.options.lock_timeout}
-    LOG.info("%s holds %d kB: a plain build", target.qualified_table, table.size_bytes // 1024)
     what = f"building {target.qualified_name}"
+    deploy.limits.wait(deploy.connection, what)
+    LOG.info("%s holds %d kB: a plain build", target.qualified_table, table.size_bytes // 1024)
     with settings(deploy.connection, limits), deploy.watcher.watching(deploy.pid, what):
         limit, began = milliseconds(deploy.connection, "statement_timeout"), time.monotonic()
         try:
             execute(deploy.connection, sql, failed=f"{what} failed", remedy="run alembic upgrade again")
         except DeployError as error:
             # Before the timeout, somebody has canceled it; the message that says so is in the server's language.
-            timed_out = sqlstate(error) == _CANCELED and (time.monotonic() - began) * 1000 >= limit
+            timed_out = sqlstate(error) == QUERY_CANCELED and (time.monotonic() - began) * 1000 >= limit
             if not timed_out and sqlstate(error) not in _BETTER_CONCURRENTLY:
                 raise
             LOG.info("%s: writers would have waited too long; building concurrently", target.qualified_name)

@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Collection, Generator
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
@@ -11,9 +12,9 @@ from analyzer.migrate.deploy.driver import DriverError, ended, plain
 from analyzer.migrate.deploy.session import call, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.table_copy import as_on_table, build_beside, owner_for_copy
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.migrate.deploy.temporary_names import MARK
 from analyzer.objects.fixpoint import fixpoint
 from analyzer.objects.index import Timing
+from analyzer.objects.temporary_names import MARK, kept_until
 from analyzer.sql import ident, render_text
 
 _COPY_INDEX = "twindex_copy_index"
@@ -56,11 +57,19 @@ class State:
     clustered: bool
     #: Backend that builds or drops it now, when it is INVALID.
     busy_pid: int | None
+    #: By the server's clock.
+    read_at: datetime
 
     @property
     def qualified_name(self) -> str:
         """Return the name, quoted and qualified."""
         return ident(self.schema, self.name)
+
+    @property
+    def kept(self) -> bool:
+        """Say whether it has been replaced and is kept, now and for some time, for the way back."""
+        until = kept_until(self.comment)
+        return until is not None and self.valid and self.read_at < until
 
     @property
     def partitioned(self) -> bool:

@@ -10,7 +10,15 @@ from sqlalchemy.engine import Connection, Engine
 from analyzer.migrate.deploy import session
 from analyzer.migrate.deploy.catalog import State, read_state, read_table
 from analyzer.migrate.deploy.deploy_lock import give_up, take_for_revision
-from analyzer.migrate.deploy.driver import INTERRUPTS, DriverError, on_another_connection, reason, sqlstate
+from analyzer.migrate.deploy.driver import (
+    INTERRUPTS,
+    QUERY_CANCELED,
+    DriverError,
+    on_another_connection,
+    reason,
+    sqlstate,
+)
+from analyzer.migrate.deploy.load_limits import LoadLimits
 from analyzer.migrate.deploy.options import Options, read_options
 from analyzer.migrate.deploy.pooler import refuse_pooler
 from analyzer.migrate.deploy.privileges import INSUFFICIENT, missing_grants
@@ -21,6 +29,8 @@ from analyzer.migrate.deploy.watch import Watcher
 
 #: Share of a statement's time that one of its locks may take: when it is one lock that is missing, the server says so.
 _ONE_LOCK = 0.95
+#: How often a build begins whose predecessor was canceled because a limit was exceeded.
+_MOST_BUILDS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +40,36 @@ class Deploy:
     connection: Connection
     options: Options
     watcher: Watcher
+    limits: LoadLimits
     #: The backend of the connection.
     pid: int
 
-    def run(self, sql: str, *, what: str, remedy: str) -> None:
-        """Send a statement that may take long, watched; never sent again by itself."""
-        with self.watcher.watching(self.pid, what):
-            session.execute(self.connection, sql, failed=f"{what} failed", remedy=remedy)
+    def build(self, sql: str, *, what: str, remedy: str, clear: Callable[[], None]) -> None:
+        """Send a concurrent build within the limits, watched.
+
+        One that the watcher cancels because a limit is exceeded is cleared away and begins again, a few times; after
+        any other failure it is never sent again by itself.
+        """
+        exceeded: str | None = None
+        for _ in range(_MOST_BUILDS):
+            self.limits.wait(self.connection, what)
+            failure: DeployError | None = None
+            with self.watcher.watching(self.pid, what, limited=True) as watch:
+                try:
+                    session.execute(self.connection, sql, failed=f"{what} failed", remedy=remedy)
+                except DeployError as error:
+                    failure = error
+            if failure is None:
+                return
+            exceeded = watch.exceeded
+            if exceeded is None or sqlstate(failure) != QUERY_CANCELED:
+                raise failure
+            LOG.warning("%s was canceled: %s", what, exceeded)
+            clear()
+        raise DeployError(
+            f"{what} was canceled {_MOST_BUILDS} times, at last because {exceeded}; run alembic upgrade again later, "
+            "it continues from here"
+        )
 
     def short(
         self, step: Callable[[], None], *, what: str, lock_timeout: str | None = None, concurrent: bool = False
@@ -138,12 +171,14 @@ def _step(context: MigrationContext, target: Target, options: Options) -> Genera
     refuse_pooler(connection)
     take_for_revision(context, connection, options)
     pid = int(session.call(connection, "read_pid")["pid"])
+    limits = LoadLimits(options)
+    limits.own.add(pid)
     try:
         with (
-            contextlib.closing(Watcher(connection.engine, options)) as watcher,
+            contextlib.closing(Watcher(connection.engine, options, limits)) as watcher,
             session.settings(connection, session.unhurried(target.session())),
         ):
-            yield Deploy(connection=connection, options=options, watcher=watcher, pid=pid)
+            yield Deploy(connection=connection, options=options, watcher=watcher, limits=limits, pid=pid)
     except BaseException:
         give_up(connection)
         raise

@@ -27,6 +27,8 @@ _JSON = frozenset({114, 3802})
 INTERRUPTS = (KeyboardInterrupt, asyncio.CancelledError)
 #: Of a chain of exceptions, which may lead back into itself.
 _LONGEST_CHAIN = 100
+#: By statement_timeout, or by somebody who wants the statement to end.
+QUERY_CANCELED = "57014"
 #: Classes of connection_exception and operator_intervention, such as query_canceled and admin_shutdown.
 _INTERVENTIONS = ("08", "57")
 #: What SQLAlchemy 2.0 puts before a message of asyncpg.

@@ -74,6 +74,7 @@ def _group(deploy: Deploy, group: Sequence[Target], build: Build, own: Mapping[s
             call(connection, "write_setting", name=name, value=value)
         pid = int(call(connection, "read_pid")["pid"])
         pids.add(pid)
+        deploy.limits.own.add(pid)
         job = replace(deploy, connection=connection, pid=pid)
         for target in group:
             with unless_dropped(connection, target), settings(connection, unhurried(target.session())):

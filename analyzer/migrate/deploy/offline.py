@@ -5,12 +5,13 @@ query that makes the statements, and `\\gexec`, by which psql runs each of them 
 """
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from alembic.runtime.migration import MigrationContext
 
 from analyzer.migrate.deploy.create_index import is_concurrent_drop, parse_create
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.migrate.deploy.temporary_names import mark, temporary_name
+from analyzer.objects.temporary_names import KEPT, mark, temporary_name
 from analyzer.postgres.lex import lex, significant
 from analyzer.postgres.schema_patterns import Schemas, pieces_around
 from analyzer.sql import render_text
@@ -57,6 +58,9 @@ def replacement(target: Target, beside: Target) -> Iterator[str]:
     create = parse_create(target.sql)
     only = create is not None and create.only
     yield from build(beside)
+    if target.keep_old is not None:
+        yield from _keeping_swap(target, old, beside.name, target.keep_old)
+        return
     yield swap(target, old, beside.name)
     yield from drop(render_text("index/drop_index", schema=target.schema, name=old, concurrently=not only))
 
@@ -69,12 +73,28 @@ def drop(sql: str) -> Iterator[str]:
 
 def swap(target: Target, old: str, new: str) -> str:
     """Return the exchange of the names, in one short transaction."""
-    return ";\n".join((render_text("online/begin"), *swap_statements(target, old, new), render_text("online/commit")))
+    statements = swap_statements(target, old, new, mark(target.schema, target.name, "old"))
+    return ";\n".join((render_text("online/begin"), *statements, render_text("online/commit")))
 
 
-def swap_statements(target: Target, old: str, new: str) -> Iterator[str]:
+def _keeping_swap(target: Target, old: str, new: str, keep: timedelta) -> Iterator[str]:
+    """Yield the exchange of the names, after which the old index says until when it is kept."""
+    if target.schemas is not None:
+        raise DeployError(
+            f"alembic upgrade --sql cannot write until when the index that {target.name} replaces is kept in several "
+            "schemas; run alembic upgrade without --sql, or remove keep_old from the revision"
+        )
+    comment = mark(target.schema, target.name, "old")
+    yield render_text("online/begin")
+    yield from swap_statements(target, old, new, comment)
+    facts = {"schema": target.schema, "name": old, "comment": comment + KEPT, "keep": f"{keep.total_seconds()} s"}
+    yield render_text("online/write_kept_comment", **facts) + f"\n{_PSQL}"
+    yield render_text("online/commit")
+
+
+def swap_statements(target: Target, old: str, new: str, comment: str) -> Iterator[str]:
     """Yield what gives the new index the name, and the old one another with a comment that says why."""
-    schema, comment = target.schema, mark(target.schema, target.name, "old")
+    schema = target.schema
     yield render_text("online/rename_index", schema=schema, name=target.name, new_name=old)
     yield render_text("index/comment", schema=schema, name=old, comment=comment)
     yield render_text("online/rename_index", schema=schema, name=new, new_name=target.name)

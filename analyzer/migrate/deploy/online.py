@@ -17,9 +17,9 @@ from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.options import read_options
 from analyzer.migrate.deploy.partitions import ensure_partitioned
 from analyzer.migrate.deploy.serving import await_serving
-from analyzer.migrate.deploy.session import LOG, execute, transaction
+from analyzer.migrate.deploy.session import LOG, execute, row, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.migrate.deploy.temporary_names import mark, temporary_name
+from analyzer.objects.temporary_names import kept_mark, mark, temporary_name
 from analyzer.sql import render_text
 
 __all__ = [
@@ -74,6 +74,7 @@ def _build(deploy: Deploy, target: Target) -> None:
 def replace_index(context: MigrationContext, target: Target) -> None:
     """Exchange an index's definition without a moment without it: build beside it, swap the names, drop the old one.
 
+    An old one that is kept, and has the definition wanted now, takes the place of the build.
     Raises DeployError as build_index does, and before anything is built when something else needs the old one.
     """
     new = temporary_name(target.name, "new")
@@ -89,6 +90,7 @@ def replace_index(context: MigrationContext, target: Target) -> None:
                 set_attributes(deploy, target)
         else:
             refuse_needed(target, state, replaces=True)
+            _take_back(deploy, target, beside)
             make_room(deploy, target, beside)
             if make(deploy, beside, comment=mark(target.schema, target.name, "new")):
                 _swap(deploy, target, beside)
@@ -179,7 +181,10 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         remedy = (
             f"{target.qualified_name} is as it was; run alembic again, it drops what this attempt left and repeats it"
         )
-        deploy.run(target.sql, what=f"rebuilding {target.qualified_name}", remedy=remedy)
+        deploy.build(
+            target.sql, what=f"rebuilding {target.qualified_name}", remedy=remedy,
+            clear=lambda: sweep(deploy, target, table),
+        )  # fmt: skip
         after = read_state(deploy.connection, target)
         if after is None or not (after.valid or state.partitioned):
             raise DeployError(f"{target.qualified_name} is not valid after the rebuild; {_AGAIN}")
@@ -213,6 +218,22 @@ def set_attributes(deploy: Deploy, target: Target) -> None:
         deploy.short_sql(statement, what=what, remedy=_AGAIN)
 
 
+def _take_back(deploy: Deploy, target: Target, beside: Target) -> None:
+    """Let a replaced index that is still there be the new one, if it is as that is to be."""
+    old = target.named(temporary_name(target.name, "old"))
+    state = settled(deploy, old)
+    if state is None or not state.valid or not is_ours(target, state) or not same(deploy.connection, beside, state):
+        return
+    if read_state(deploy.connection, beside) is not None:
+        return
+    LOG.info("%s is still there; it takes its place again", old.qualified_name)
+    comment = mark(target.schema, target.name, "new")
+    exchange(deploy, target, (
+        render_text("online/rename_index", schema=old.schema, name=old.name, new_name=beside.name),
+        render_text("index/comment", schema=beside.schema, name=beside.name, comment=comment),
+    ))  # fmt: skip
+
+
 def make_room(deploy: Deploy, target: Target, beside: Target) -> None:
     """Clear the names that the replacement needs of what an earlier attempt left there.
 
@@ -239,7 +260,12 @@ def _goes_on(deploy: Deploy, beside: Target, state: State) -> bool:
 
 def _swap(deploy: Deploy, target: Target, beside: Target) -> None:
     """Exchange the names in one short transaction, comments and statistics targets with them."""
-    exchange(deploy, target, tuple(offline.swap_statements(target, temporary_name(target.name, "old"), beside.name)))
+    comment = mark(target.schema, target.name, "old")
+    if target.keep_old is not None:
+        now = row(deploy.connection, "read_clock")["now"]
+        comment = kept_mark(target.schema, target.name, now + target.keep_old)
+    old = temporary_name(target.name, "old")
+    exchange(deploy, target, tuple(offline.swap_statements(target, old, beside.name, comment)))
 
 
 def exchange(deploy: Deploy, target: Target, statements: tuple[str, ...]) -> None:

@@ -1,17 +1,26 @@
 """How a deploy goes about its steps: `twindex_…` in alembic.ini, or for one run `alembic -x twindex_…=value`."""
 
 from collections.abc import Mapping
-from typing import Literal
+from datetime import timedelta
+from typing import Annotated, Literal
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
 
 from analyzer.migrate.deploy.target import DeployError
+from analyzer.postgres.intervals import parse_interval
 
 PREFIX = "twindex_"
 #: Largest table whose index is built plainly: its writers wait for about as long as this takes to read.
 PLAIN_BUILD_BYTES = 16 * 1024**2
+
+
+def _interval(value: object) -> object:
+    return parse_interval(value) if isinstance(value, str) else value
+
+
+Interval = Annotated[timedelta, BeforeValidator(_interval)]
 
 
 class Options(BaseModel):
@@ -33,6 +42,12 @@ class Options(BaseModel):
     postpone: bool = True
     #: How many tables' independent builds run at the same time.
     jobs: int = Field(default=1, ge=1, le=64)
+    #: How far a replica may be behind while an index is built.
+    max_lag: Interval | None = None
+    #: How many sessions of others may be active on the server while an index is built.
+    max_active: int | None = Field(default=None, ge=0)
+    #: How long a build waits until neither is exceeded.
+    build_wait_seconds: float = Field(default=600.0, ge=0)
     #: `bar` on a terminal and `log` elsewhere, unless said.
     progress: Literal["auto", "bar", "log", "off"] = "auto"
     #: Whether the statement of who blocks a deploy stays out of what is shown.

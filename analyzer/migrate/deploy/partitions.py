@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analyzer.migrate.deploy import preflight
-from analyzer.migrate.deploy.build import conflict, ensure, render_like, settled, tell_built
-from analyzer.migrate.deploy.catalog import State, Table, read_indexes, read_state, same
+from analyzer.migrate.deploy.build import conflict, ensure, render_like, settled, sweep, tell_built
+from analyzer.migrate.deploy.catalog import State, Table, read_indexes, read_state, read_table, same
 from analyzer.migrate.deploy.create_index import parse_create, parts_of_create
 from analyzer.migrate.deploy.deployment import Deploy
 from analyzer.migrate.deploy.driver import plain
 from analyzer.migrate.deploy.next_action import Action, decide
 from analyzer.migrate.deploy.session import LOG, execute, rows, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.migrate.deploy.temporary_names import partition_names
+from analyzer.objects.temporary_names import partition_names
 from analyzer.sql import ident, render_text
 
 _FINISH = "run alembic again to continue"
@@ -111,15 +111,18 @@ def _complete(deploy: Deploy, target: Target, tree: Sequence[Node], whole: State
         elif node.kind == "p":
             yield from _complete(deploy, target, tree, part)
         elif attached and not part.valid:
-            yield from _repair(deploy, part)
+            yield from _repair(deploy, target, part)
         if part is not None and not attached:
             yield from _attach(deploy, whole, part)
 
 
-def _repair(deploy: Deploy, part: State) -> Iterator[str]:
+def _repair(deploy: Deploy, target: Target, part: State) -> Iterator[str]:
     """Rebuild an INVALID index that cannot be dropped, because it is attached."""
     sql = render_text("online/reindex_index", schema=part.schema, name=part.name)
-    deploy.run(sql, what=f"rebuilding {part.qualified_name}", remedy=_FINISH)
+    deploy.build(
+        sql, what=f"rebuilding {part.qualified_name}", remedy=_FINISH,
+        clear=lambda: sweep(deploy, target, read_table(deploy.connection, target)),
+    )  # fmt: skip
     yield part.name
 
 

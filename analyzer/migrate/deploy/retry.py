@@ -13,14 +13,12 @@ import tenacity
 from sqlalchemy.engine import Connection
 from tenacity import RetryCallState, Retrying
 
-from analyzer.migrate.deploy.driver import pause, sqlstate
+from analyzer.migrate.deploy.driver import QUERY_CANCELED, pause, sqlstate
 from analyzer.migrate.deploy.options import Options
 from analyzer.migrate.deploy.session import LOG
 
 #: lock_not_available and deadlock_detected: the step left nothing behind.
 _AGAIN = frozenset({"55P03", "40P01"})
-#: query_canceled: by statement_timeout, or by somebody who wants the step to end.
-_CANCELED = "57014"
 _FIRST_PAUSE_SECONDS = 0.5
 _POLL_SECONDS = 0.25
 
@@ -43,7 +41,8 @@ def until_locked(
 
     def may_repeat(error: BaseException) -> bool:
         code = sqlstate(error)
-        timed_out = code == _CANCELED and 0 < most_seconds <= time.monotonic() - began
+        # Before the timeout, it was somebody who wants the step to end.
+        timed_out = code == QUERY_CANCELED and 0 < most_seconds <= time.monotonic() - began
         return timed_out or code in _AGAIN
 
     def tell(state: RetryCallState) -> None:

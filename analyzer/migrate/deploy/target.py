@@ -1,6 +1,7 @@
 """What a step of a revision is about, and the error that ends a deploy."""
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from alembic.util import CommandError
 
@@ -36,6 +37,8 @@ class Target:
     constraint: str | None = None
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
+    #: For how long the index that it replaces stays, valid, for the way back.
+    keep_old: timedelta | None = None
     #: The schemas that it is one of, in which there is nothing to do once the table is dropped.
     schemas: Schemas | None = None
 

@@ -16,8 +16,8 @@ from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.online import exchange, make, make_room, set_attributes, under_name
 from analyzer.migrate.deploy.session import LOG
 from analyzer.migrate.deploy.target import Target
-from analyzer.migrate.deploy.temporary_names import mark, temporary_name
 from analyzer.objects.index import Timing
+from analyzer.objects.temporary_names import mark, temporary_name
 from analyzer.sql import render_text
 
 _AGAIN = "run alembic again"

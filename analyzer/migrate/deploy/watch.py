@@ -20,12 +20,17 @@ from sqlalchemy.engine import Connection, Engine
 from analyzer.db import without_secrets
 from analyzer.migrate.deploy.backends import Backend, duration, read_backends
 from analyzer.migrate.deploy.driver import DriverError, on_another_connection
+from analyzer.migrate.deploy.load_limits import LoadLimits
 from analyzer.migrate.deploy.options import Options
 from analyzer.migrate.deploy.session import LOG, call, rows
 from analyzer.terminal import Description, is_terminal, of_stderr
 
 _FIRST_LOOK_SECONDS = 0.5
 _LOOK_SECONDS = 1.0
+#: How long a limit is to be exceeded, at each look, until a build is canceled.
+_PATIENCE_SECONDS = 5.0
+#: Until a connection that failed is made again.
+_AGAIN_SECONDS = 5.0
 #: Without a terminal a line is written when something new is to be said, or after this long.
 _LINE_SECONDS = 30.0
 _BAR_CHARACTERS = 20
@@ -53,30 +58,47 @@ class Progress:
         return text
 
 
-class Watcher:
-    """A thread that looks at the backends of a deploy while they work."""
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """A statement under watch."""
 
-    def __init__(self, engine: Engine, options: Options) -> None:
+    what: str
+    since: float
+    #: Whether it is canceled when a limit is exceeded.
+    limited: bool
+    #: The limit that it was canceled for; final when it is not watched any more.
+    exceeded: str | None = None
+
+
+class Watcher:
+    """A thread that looks at the backends of a deploy while they work, and cancels builds when a limit is exceeded."""
+
+    def __init__(self, engine: Engine, options: Options, limits: LoadLimits) -> None:
         """Take the engine of Alembic's connection, whose address, creator and arguments are used again."""
         self._source = engine
         self._options = options
-        self._watched: dict[int, tuple[str, float]] = {}
+        self._limits = limits
+        self._exceeded_since: float | None = None
+        self._watched: dict[int, Watch] = {}
+        #: Held to cancel a statement and to end its watch: the next statement of its backend is not to be canceled.
+        self._ending = threading.Lock()
         self._changed = threading.Event()
         self._closed = False
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
-    def watching(self, pid: int, what: str) -> Generator[None]:
-        """Watch a backend during the block; `what` describes its work."""
-        self._watched[pid] = (what, time.monotonic())
-        if self._thread is None and self._options.progress != "off":
+    def watching(self, pid: int, what: str, *, limited: bool = False) -> Generator[Watch]:
+        """Watch a backend during the block; `what` describes its work, `limited` lets a limit cancel it."""
+        watch = self._watched[pid] = Watch(what=what, since=time.monotonic(), limited=limited)
+        if self._thread is None and (self._options.progress != "off" or self._limits.are_set):
             self._thread = threading.Thread(target=self._watch, name="twindex watcher", daemon=True)
             self._thread.start()
         self._changed.set()
         try:
-            yield
+            yield watch
         finally:
-            self._watched.pop(pid, None)
+            with self._ending:
+                self._watched.pop(pid, None)
 
     def close(self) -> None:
         """End the thread and its connection."""
@@ -86,30 +108,55 @@ class Watcher:
             self._thread.join(timeout=5)
 
     def _watch(self) -> None:
-        if not self._due():
-            return
-        try:
-            on_another_connection(self._source, self._watch_through)
-        except (DriverError, OSError) as error:
-            if not self._closed:
-                url = self._source.url.render_as_string(hide_password=False)
-                LOG.warning(
-                    "no progress is shown, because the monitoring connection failed: %s",
-                    without_secrets(str(error), url),
-                )
+        told = False
+        while self._due():
+            try:
+                on_another_connection(self._source, self._watch_through)
+            except (DriverError, OSError) as error:
+                if not self._closed and not told:
+                    told = True
+                    url = self._source.url.render_as_string(hide_password=False)
+                    LOG.warning(
+                        "no progress is shown%s, because the monitoring connection failed: %s",
+                        " and no limit checked" if self._limits.are_set else "", without_secrets(str(error), url),
+                    )  # fmt: skip
+            if not self._limits.are_set:
+                return
+            self._pause(_AGAIN_SECONDS)
 
     def _watch_through(self, connection: Connection) -> None:
         for name, value in _SETTINGS.items():
             call(connection, "write_setting", name=name, value=value)
+        self._limits.own.add(int(call(connection, "read_pid")["pid"]))
         with _display(self._options) as show:
             while not self._closed:
                 show(self._look(connection))
+                self._limit(connection)
                 self._pause(_LOOK_SECONDS)
+
+    def _limit(self, connection: Connection) -> None:
+        """Cancel the builds that run while a limit has been exceeded for a while."""
+        running = {pid: watch for pid, watch in list(self._watched.items()) if watch.limited}
+        exceeded = self._limits.exceeded(connection) if running else None
+        if exceeded is None:
+            self._exceeded_since = None
+            return
+        now = time.monotonic()
+        self._exceeded_since = self._exceeded_since or now
+        for pid, watch in running.items():
+            if now - max(self._exceeded_since, watch.since) >= _PATIENCE_SECONDS:
+                self._cancel(connection, pid, watch, exceeded)
+
+    def _cancel(self, connection: Connection, pid: int, watch: Watch, exceeded: str) -> None:
+        with self._ending:
+            if self._watched.get(pid) is watch and watch.exceeded is None:
+                call(connection, "cancel_backend", pid=pid)
+                watch.exceeded = exceeded
 
     def _due(self) -> bool:
         """Wait until a statement has taken a moment; False if it has ended."""
         while not self._closed:
-            oldest = min((since for _, since in list(self._watched.values())), default=None)
+            oldest = min((watch.since for watch in list(self._watched.values())), default=None)
             if oldest is not None and time.monotonic() - oldest >= _FIRST_LOOK_SECONDS:
                 return True
             self._pause(_FIRST_LOOK_SECONDS if oldest is not None else None)
@@ -123,13 +170,13 @@ class Watcher:
     def _look(self, connection: Connection) -> tuple[Progress, ...]:
         watched = dict(self._watched)
         now = time.monotonic()
-        due = {pid: what for pid, (what, since) in watched.items() if now - since >= _FIRST_LOOK_SECONDS}
+        due = {pid: watch for pid, watch in watched.items() if now - watch.since >= _FIRST_LOOK_SECONDS}
         if not due:
             return ()
         return tuple(
             Progress(
-                what=due[seen["pid"]],
-                seconds=now - watched[seen["pid"]][1],
+                what=due[seen["pid"]].what,
+                seconds=now - due[seen["pid"]].since,
                 phase=seen["phase"],
                 share=_share(seen),
                 blockers=read_backends(connection, seen["blockers"]) if seen["blockers"] else (),
@@ -151,6 +198,9 @@ Show = Callable[[tuple[Progress, ...]], None]
 @contextlib.contextmanager
 def _display(options: Options) -> Generator[Show]:
     """Show looks as bars on a terminal, as lines of the log elsewhere."""
+    if options.progress == "off":
+        yield lambda _looks: None
+        return
     bars = options.progress == "bar" or (options.progress == "auto" and is_terminal(sys.stderr))
     if not bars:
         yield _lines(options)

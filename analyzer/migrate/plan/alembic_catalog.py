@@ -22,6 +22,7 @@ from analyzer.migrate.deploy.table_copy import as_on_table, build_beside, owner_
 from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
+from analyzer.objects.temporary_names import is_temporary
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.existing import Existing, as_printed, existing_statistics
 from analyzer.specs.file import DeclaredSpec
@@ -88,7 +89,8 @@ class Live:
         oids = [table.oid for table in self._tables.values()]
         with _discarded(self._connection):
             self._row("session/trust_names")
-            indexes = tuple(as_index(row) for row in self._read_indexes(oids))
+            found_indexes = [as_index(row) for row in self._read_indexes(oids)]
+            indexes = (each for each in found_indexes if not is_temporary(each.definition.name, each.comment))
             found = [*self._rows("capture/extended_statistics", {"relations": oids})]
             found += self._rows("capture/named_statistics", self._names)
         statistics = {int(row["oid"]): existing_statistics(as_extended(row)) for row in found}

@@ -32,6 +32,7 @@ from analyzer.migrate.plan.read_environment import INDEX_SPECS
 from analyzer.migrate.plan.revision import operations_of, planned
 from analyzer.migrate.plan.split_revision import keep_apart
 from analyzer.objects.index import IndexDef
+from analyzer.objects.temporary_names import has_temporary_name
 from analyzer.paths import is_directory
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.diff import Change
@@ -154,6 +155,8 @@ def _prune(
     ours = _named(specs) | {each.full_name for each in existing if isinstance(each, IndexDef)}
 
     def is_ours(op: DropIndexOp | DropConstraintOp, name: QualifiedName) -> bool:
+        if isinstance(op, DropIndexOp) and has_temporary_name(name.name):
+            return True  # a deploy's, which drops it itself
         managed = isinstance(op, DropIndexOp) and _on(context, op) in specs.managed
         return name in ours or (managed and name not in environment.owned)
 

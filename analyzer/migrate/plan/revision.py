@@ -257,6 +257,7 @@ def _operation(step: Step, action: Action, reverse: ObjectOperation | None = Non
         constraint=action.constraint,
         lock_timeout=_duration(action.lock_timeout_ms),
         settings=dict(action.settings),
+        keep_old=action.keep_old,
         hazards=tuple(str(hazard) for hazard in action.hazards),
         reverse_op=reverse,
     )

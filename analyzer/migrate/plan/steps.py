@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from analyzer.documents.snapshot import Index
@@ -79,6 +79,8 @@ class Action:
     constraint: str | None = None
     #: Settings of the building session.
     settings: tuple[tuple[str, str], ...] = ()
+    #: For how long the index that it replaces stays.
+    keep_old: str | None = None
     #: Whether it leaves statistics that ANALYZE of the table has to fill.
     needs_analyze: bool = False
 
@@ -144,7 +146,10 @@ def plan_index(change: Change, index: IndexDef, *, definition: str | None = None
             return _step(wanted, _alter(before, wanted), _alter(wanted, before))
         case _:
             back = _build(before, wanted, settings, partitioned=partitioned)
-            return _step(wanted, _build(wanted, before, settings, partitioned=partitioned), back)
+            there = _build(wanted, before, settings, partitioned=partitioned)
+            if there.verb == "replace_index" and change.spec and is_index(change.spec):
+                there = replace(there, keep_old=change.spec.spec.keep_old)
+            return _step(wanted, there, back)
 
 
 def plan_analyze(schema: str, table: str) -> Action:

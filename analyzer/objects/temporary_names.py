@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Literal
 
 from analyzer.postgres.identifiers import MOST_BYTES, clipped, fits, object_name, with_suffix
@@ -17,6 +18,10 @@ _SENTENCES: dict[Word, str] = {
     "old": MARK + "replaced, was {}",
 }
 
+#: What follows in the comment of a replaced index that is kept for a while.
+KEPT = "; kept until "
+_KEPT = re.compile(re.escape(KEPT) + r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\+00\Z")
+
 
 def temporary_name(name: str, word: Word) -> str:
     """Return the name an index has while another takes its place; it fits PostgreSQL's 63 bytes."""
@@ -26,6 +31,32 @@ def temporary_name(name: str, word: Word) -> str:
 def mark(schema: str, name: str, word: Word) -> str:
     """Return the comment of an index that is there for a while, on behalf of another."""
     return _SENTENCES[word].format(ident(schema, name))
+
+
+def kept_mark(schema: str, name: str, until: datetime) -> str:
+    """Return the comment of a replaced index that is kept until a time."""
+    return f"{mark(schema, name, 'old')}{KEPT}{until.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00"
+
+
+def kept_until(comment: str | None) -> datetime | None:
+    """Return until when an index is kept by its comment; None when it is not one that is."""
+    found = _KEPT.search(comment or "")
+    if found is None or not is_replaced(comment):
+        return None
+    try:
+        return datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def is_on_behalf(comment: str | None, schema: str, name: str) -> bool:
+    """Say whether a comment is that of an index that is there on behalf of this one, kept or not."""
+    return comment is not None and _KEPT.sub("", comment) in marks(schema, name)
+
+
+def is_temporary(name: str, comment: str | None) -> bool:
+    """Say whether name and comment say that a deploy made an index, and will drop it: no spec is to declare it."""
+    return has_temporary_name(name) and comment is not None and comment.startswith(MARK)
 
 
 def marks(schema: str, name: str) -> frozenset[str]:
