@@ -7,8 +7,7 @@ from typing import Literal
 
 from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, Index, Relation, Snapshot, TypeDef
 from analyzer.postgres.collations import is_bytewise, is_bytewise_locale
-from analyzer.postgres.identifiers import bare_name
-from analyzer.postgres.lex import lex
+from analyzer.postgres.identifiers import bare_name, listed_names
 from analyzer.postgres.pages import BLOCK_BYTES, MOST_BTREE_BYTES
 from analyzer.sql import ident
 
@@ -82,8 +81,7 @@ class Catalog:
     @cached_property
     def search_path(self) -> tuple[str, ...]:
         """Schemas in which a name without one is looked up, after pg_catalog."""
-        tokens = lex(self.snapshot.settings.get("search_path", '"$user", public'))
-        names = (token.text.strip("'") if token.kind == "string" else token.name for token in tokens)
+        names = listed_names(self.snapshot.settings.get("search_path", '"$user", public'))
         return tuple(self.snapshot.server.role if name == "$user" else name for name in names if name)
 
     @cached_property

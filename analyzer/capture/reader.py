@@ -21,7 +21,7 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render
 
 #: Why one object may refuse to be read while the rest of the database can: a change of it, lock or statement timeout,
-#: and what the server says of a question: no privilege, no operator for its type, a concurrent DROP, damage.
+#: and what the server says of a question: no privilege, no operator for its type, a concurrent DROP, damage, a limit.
 REFUSALS = (
     ChangedError,
     errors.LockNotAvailable,
@@ -33,6 +33,12 @@ REFUSALS = (
     errors.InternalError_,
     errors.DataCorrupted,
     errors.IndexCorrupted,
+    errors.IoError,
+    errors.UndefinedFile,
+    errors.ProgramLimitExceeded,
+    errors.StatementTooComplex,
+    errors.TooManyColumns,
+    errors.ConfigurationLimitExceeded,
 )
 #: What stands for a byte that is no UTF-8, as Python's surrogateescape has it.
 _UNDECODED = re.compile("[\udc80-\udcff]")

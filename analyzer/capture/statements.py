@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import psycopg
 from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer.capture.catalog import version_numbers
 from analyzer.capture.literals import UnreadableStatementError, without_literals
-from analyzer.capture.reader import Reader
+from analyzer.capture.reader import Reader, refusal
 from analyzer.db import MARKER
 from analyzer.documents.snapshot import Extension, NotExamined, Server, StatementCounters
 from analyzer.errors import CapabilityError
@@ -25,6 +26,8 @@ _CARRIER = re.compile(
     + r"|create\s+(?:\w+\s+)*?(?:table|materialized\s+view)\b.*\bas\s*\(?\s*(?:select|with|values|table|execute)\b)",
     re.IGNORECASE | re.DOTALL,
 )
+#: Text of another database that has no conversion to the encoding of this one: a character, or all of it.
+_UNCONVERTED = (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter, errors.UndefinedFunction)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,23 +44,20 @@ class Statements:
 def read_statements(reader: Reader, *, server: Server, extensions: Sequence[Extension], values: bool) -> Statements:
     """Read the plannable statements of this database.
 
-    Raises CapabilityError when the extension is missing, not preloaded or too old, or hides every statement.
+    Raises CapabilityError when the extension is missing, not preloaded or too old, or hides every statement. Where it
+    cannot show text because of another database's, there are none, and why is said.
     """
     extension = _extension(server, extensions)
     try:
-        rows = reader.rows("statements", schema=extension.schema_name)
+        rows = reader.rows("statements", schema=extension.schema_name, without_text=False)
     except errors.ObjectNotInPrerequisiteState:
         raise CapabilityError(
             need="pg_stat_statements",
             found="its library is not loaded",
             remedy="add it to shared_preload_libraries in postgresql.conf and restart the server",
         ) from None
-    except (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter):
-        raise CapabilityError(
-            need="the text of the statements in pg_stat_statements",
-            found="text in the encoding of another database cannot be converted to that of this one",
-            remedy="run SELECT pg_stat_statements_reset(0, oid) FROM pg_database WHERE encoding = 0 (SQL_ASCII)",
-        ) from None
+    except _UNCONVERTED as error:
+        return _without_text(reader, extension, error)
     named = [row for row in rows if row["queryid"] is not None]
     seen = [row for row in named if row["query"] is not None and MARKER not in row["query"]]
     lost = sum(1 for row in named if row["query"] is None)
@@ -93,6 +93,24 @@ def _extension(server: Server, extensions: Sequence[Extension]) -> Extension:
             remedy="run ALTER EXTENSION pg_stat_statements UPDATE in it",
         )
     return extension
+
+
+def _without_text(reader: Reader, extension: Extension, error: psycopg.Error) -> Statements:
+    """Count what can only be read without its text."""
+    rows = reader.rows("statements", schema=extension.schema_name, without_text=True)
+    others = reader.rows("statements_elsewhere", schema=extension.schema_name)
+    named = ", ".join(f"{row['name']} ({row['encoding']})" for row in others)
+    reason = (
+        "pg_stat_statements converts the statements of all databases to the encoding of this one, and fails: "
+        f"{refusal(error)}; run pg_stat_statements_reset(0, oid) for the databases in other encodings: {named}"
+    )
+    what = f"{sum(row['entries'] for row in rows)} statements with all of the recorded time"
+    info = _info(reader, extension)
+    return Statements(
+        reset=info["reset"] if info else None,
+        evicted=info["evicted"] if info else None,
+        not_examined=(NotExamined(what=what, reason=reason),),
+    )
 
 
 def _info(reader: Reader, extension: Extension) -> DictRow | None:

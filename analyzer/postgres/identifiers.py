@@ -31,6 +31,8 @@ QUOTED_KEYWORDS: Final = frozenset(
 #: One part of a name as SQL writes it, unfolded.
 PART: Final = r'(?:[A-Za-z_][\w$]*|"(?:[^"]|"")+")'
 _QUALIFIERS = re.compile(rf"(?:{PART}\.)*")
+#: An element of a setting such as search_path: in quotes, perhaps empty, or whatever ends before a blank or a comma.
+_ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^\s,"][^\s,]*))\s*(?:,|\Z)')
 
 
 class QualifiedName(NamedTuple):
@@ -53,6 +55,12 @@ def unquote(text: str) -> str:
     if len(text) > 2 and text[0] == text[-1] == '"':
         return text[1:-1].replace('""', '"')
     return text
+
+
+def listed_names(setting: str) -> tuple[str, ...]:
+    """Return the names in a setting that lists some, as SplitIdentifierString() reads them; search_path is one."""
+    found = _ELEMENT.finditer(setting)
+    return tuple(each[1].replace('""', '"') if each[1] is not None else each[2].lower() for each in found)
 
 
 def bare_name(text: str | None) -> str:

@@ -10,7 +10,7 @@ from analyzer.sql import render
 from analyzer.twin.restore.inflate import inflate
 from analyzer.twin.schema.create import Flat, build_flat
 from analyzer.twin.schema.database import create_database
-from analyzer.twin.schema.missing import Lost
+from analyzer.twin.schema.missing import Lost, without_lost
 from analyzer.twin.schema.row_security import Restricted, choose_settings
 from analyzer.twin.schema.subset import for_definitions
 from analyzer.twin.server.binaries import major_of
@@ -107,8 +107,7 @@ def building(
         inflated = stack.enter_context(opened(host, "twin"))
         storage = stack.enter_context(contextlib.closing(host.storage(inflated.superuser)))
         progress("twin: statistics and sizes")
-        lacking = {each.what for each in made.lost}
-        notes += (each for each in inflate(inflated, storage, snapshot) if each.what not in lacking)
+        notes += inflate(inflated, storage, without_lost(snapshot, made.lost))
         inflated.apply_settings(snapshot)
         apart = None
         if snapshot.row_security:

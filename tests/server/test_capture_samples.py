@@ -350,3 +350,16 @@ def _really(connection: Connection, table: str, index: str, condition: str) -> f
     run(connection, f"DROP INDEX {table.split('.', maxsplit=1)[0]}.really")
     plan: dict[str, Any] = row["QUERY PLAN"][0]["Plan"]
     return cast("float", plan["Total Cost"])
+
+
+def test_a_table_too_wide_to_be_sampled_does_not_affect_the_others(database: str) -> None:
+    columns = ", ".join(f"c{number} integer" for number in range(1600))
+    with connect(database, autocommit=True) as connection:
+        run(connection, f"CREATE TABLE wide ({columns})")
+        run(connection, "CREATE TABLE narrow (id integer)")
+        run(connection, "INSERT INTO wide (c1599) SELECT generate_series(1, 50)")
+        run(connection, "INSERT INTO narrow SELECT generate_series(1, 50)")
+        run(connection, "ANALYZE")
+    found = capture(database, statements=False, sample_rows=10)
+    assert [each.table for each in found.samples] == ["narrow"]
+    assert {gap.what: gap.reason for gap in found.not_examined}["sample of public.wide"].startswith("number of columns")

@@ -1,6 +1,7 @@
 """Whatever a role, a database or a proxy sets, reading a server works or ends in one line."""
 
 import contextlib
+import re
 import secrets
 import select
 import socket
@@ -18,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from analyzer.capture.capture import capture
 from analyzer.cli import main
 from analyzer.db import connect, reading
-from analyzer.errors import CapabilityError, InputError, UnreachableError
+from analyzer.errors import InputError, UnreachableError
 from tests.server.capture_zoo import as_role, build, new_role, run
 
 READS = ("pg_monitor", "pg_read_all_data")
@@ -165,14 +166,31 @@ def test_what_is_no_utf_8_in_sql_ascii_is_named_and_the_rest_is_read(server: str
     snapshot.model_dump_json()
 
 
-def test_text_of_another_database_that_breaks_pg_stat_statements_is_one_line(server: str, database: str) -> None:
-    with connect(database, autocommit=True) as connection:
-        run(connection, "CREATE EXTENSION pg_stat_statements")
-    with encoded(server, "SQL_ASCII") as url:
-        with connect(make_conninfo(url, client_encoding="LATIN1"), autocommit=True) as connection:
-            run(connection, 'CREATE TABLE "caf\u00e9" (id int)')
-        with pytest.raises(CapabilityError, match="pg_stat_statements_reset"):
-            capture(database)
+@pytest.mark.parametrize(
+    ("own", "other", "text"),
+    [
+        ("UTF8", "SQL_ASCII", "caf\u00e9"),
+        ("WIN1251", "LATIN1", "caf\u00e9"),
+        ("LATIN1", "UTF8", "\u043f\u0443\u0442\u044c"),
+    ],
+)
+def test_text_of_another_database_keeps_the_statements_from_being_read_and_nothing_else(
+    server: str, own: str, other: str, text: str
+) -> None:
+    with encoded(server, own) as url, encoded(server, other) as beside:
+        with connect(url, autocommit=True) as connection:
+            for statement in (*TABLE, "CREATE EXTENSION pg_stat_statements", "SELECT note FROM t WHERE id = 7"):
+                run(connection, statement)
+        encoding = "LATIN1" if other == "SQL_ASCII" else "UTF8"
+        with connect(make_conninfo(beside, client_encoding=encoding), autocommit=True) as connection:
+            run(connection, f'SELECT 1 AS "{text}"')
+        snapshot = capture(url)
+    assert snapshot.statements == ()
+    assert {each.name for each in snapshot.relations} == {"t"}
+    (gap,) = [each for each in snapshot.not_examined if "statements" in each.what]
+    assert re.fullmatch(r"\d+ statements with all of the recorded time", gap.what)
+    assert "pg_stat_statements_reset(0, oid)" in gap.reason
+    assert f"{conninfo_to_dict(beside)['dbname']} ({other})" in gap.reason
 
 
 def test_rights_that_reading_does_not_hold_back_are_refused(database: str) -> None:

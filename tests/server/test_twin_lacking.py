@@ -207,3 +207,50 @@ def test_a_predicate_that_only_a_body_could_tell_is_a_guess(database: str) -> No
         assert [added.guessed for added in twin.add([told_by_body, told_by_statistics])] == [True, False]
     with open_twin(snapshot, wanted=PlannerChoice(run_user_code=True)) as twin:
         assert [added.guessed for added in twin.add([told_by_body, told_by_statistics])] == [False, False]
+
+
+def test_what_a_lost_table_takes_with_it_is_told_once(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        for statement in (
+            "CREATE TYPE odd AS ENUM ('a', 'b')",
+            "CREATE TABLE lost (id integer PRIMARY KEY, kind odd, n integer CHECK (n > 0), r int4range)",
+            "CREATE TABLE kept (id integer PRIMARY KEY, lost integer REFERENCES lost, n integer)",
+            "INSERT INTO lost SELECT i, 'a', i, int4range(i, i + 1) FROM generate_series(1, 100) AS i",
+            "INSERT INTO kept SELECT i, i, i FROM generate_series(1, 100) AS i",
+            "CREATE INDEX lost_n ON lost ((n + 1))",
+            "CREATE STATISTICS both_of ON id, n FROM lost",
+            "ALTER TABLE lost ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY few ON lost USING (n > 7)",
+            "ANALYZE",
+        ):
+            run(connection, statement)
+    snapshot = capture(database, statements=False)
+    broken = tuple(each.model_copy(update={"labels": ("a", "a")}) for each in snapshot.types)
+    with open_twin(snapshot.model_copy(update={"types": broken})) as twin:
+        found = told(twin)
+        reason = found.pop("type public.odd")
+        assert found.keys() == {"row security of public.lost"}
+        for what in ("public.lost", "index public.lost_n", "constraint lost_pkey of public.lost",
+                     "constraint kept_lost_fkey of public.kept", "extended statistics public.both_of"):  # fmt: skip
+            assert what in reason
+        assert error(twin, "SELECT id FROM kept WHERE n = 7") is None
+
+
+def test_a_twin_of_some_statements_has_what_its_types_and_operators_rest_on(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        for statement in (
+            "CREATE SCHEMA apart",
+            "CREATE FUNCTION apart.days(date, date) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT ($1-$2)::float8'",
+            "CREATE TYPE stay AS RANGE (SUBTYPE = date, SUBTYPE_DIFF = apart.days, MULTIRANGE_TYPE_NAME = apart.stays)",
+            "CREATE TABLE held (id integer)",
+            "CREATE DOMAIN row_of AS held",
+            "CREATE TABLE t (id integer PRIMARY KEY, s stay, m apart.stays, h row_of)",
+            "INSERT INTO t SELECT i, stay(date '2026-01-01' + i, NULL) FROM generate_series(1, 1000) AS i",
+            "ANALYZE t",
+        ):
+            run(connection, statement)
+        (expected,) = run(connection, "EXPLAIN (FORMAT JSON) SELECT 1 FROM t WHERE id = 7")
+        snapshot = capture(database, statements=False)
+    with open_twin(snapshot, statements=["SELECT 1 FROM t WHERE id = 7"]) as twin:
+        assert told(twin) == {}
+        assert twin.plan("SELECT 1 FROM t WHERE id = 7").cost == expected["QUERY PLAN"][0]["Plan"]["Total Cost"]

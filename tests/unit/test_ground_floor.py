@@ -26,6 +26,7 @@ from analyzer.postgres.identifiers import (
     bare_name,
     clipped,
     fits,
+    listed_names,
     object_name,
     quote,
     shortened,
@@ -143,6 +144,19 @@ def test_what_is_quoted_unquotes(name: str) -> None:
 )
 def test_a_bare_name_has_lost_its_schema(written: str | None, bare: str) -> None:
     assert bare_name(written) == bare
+
+
+@pytest.mark.parametrize(
+    ("setting", "names"),
+    [
+        ("", ()),
+        ('""', ("",)),
+        ('"$user", public', ("$user", "public")),
+        ('App,"Odd ""One"",two" , o\'clock', ("app", 'Odd "One",two', "o'clock")),
+    ],
+)
+def test_a_setting_that_lists_names_is_read_as_the_server_reads_it(setting: str, names: tuple[str, ...]) -> None:
+    assert listed_names(setting) == names
 
 
 def test_a_long_name_is_cut_at_a_character_and_stays_apart() -> None:

@@ -235,15 +235,28 @@ def unreadable_ranges(snapshot: Snapshot) -> Iterator[NotExamined]:
     """Yield the columns whose distribution no role but a superuser could read before 17."""
     if snapshot.server.major >= 17:
         return
-    own = {f"{each.schema_name}.{each.name}" for each in snapshot.types if each.kind == "r"}
+    ranges = _ranges(snapshot)
     analysed = {(row.schema_name, row.relation, row.column) for row in snapshot.statistics}
     for relation in snapshot.relations:
         for column in relation.columns:
-            is_range = column.type in own or column.type in _RANGES
-            if is_range and (relation.schema_name, relation.name, column.name) in analysed:
+            if column.type in ranges and (relation.schema_name, relation.name, column.name) in analysed:
                 reason = "before PostgreSQL 17, range histograms are not visible; the planner uses default estimates"
                 what = f"statistics of {relation.schema_name}.{relation.name}.{column.name}"
                 yield NotExamined(what=what, reason=reason)
+
+
+def _ranges(snapshot: Snapshot) -> set[str]:
+    """Return the ranges and multiranges, and the domains over any of them, as format_type prints them."""
+    found = set(_RANGES)
+    for each in snapshot.types:
+        if each.kind == "r":
+            multirange = dict(each.options).get("multirange_type_name")
+            found |= {ident(each.schema_name, each.name), *([multirange] if multirange else [])}
+    domains = [each for each in snapshot.types if each.kind == "d"]
+    while more := [each for each in domains if each.base_type in found]:
+        found |= {ident(each.schema_name, each.name) for each in more}
+        domains = [each for each in domains if each not in more]
+    return found
 
 
 def restore_expressions(sessions: Sessions, schema: str, name: str, learnt: Learnt) -> None:

@@ -39,6 +39,8 @@ class Creation:
     queries: tuple[sql.SQL, ...]
     #: What it is, where statements may miss it.
     source: Source | None = None
+    #: OIDs of what it is a part of; it is missing with any of them.
+    of: tuple[int, ...] = ()
     #: What else is not what it was without it.
     also: tuple[Relation, ...] = ()
     #: Whether only a superuser can create it; its text then holds names and constants alone.
@@ -97,7 +99,8 @@ def objects(snapshot: Snapshot) -> Iterator[Creation]:
         yield found[oid]
     for statistics in snapshot.extended_statistics:
         query = render("twin/create_statistics", statistics=statistics)
-        yield Creation(what=called(statistics), queries=(query,))
+        table = snapshot.relation(statistics.table_schema, statistics.table)
+        yield Creation(what=called(statistics), queries=(query,), of=_oids(table))
 
 
 def _described(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
@@ -165,7 +168,8 @@ def _constraints(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
                 query = render("twin/add_constraint", relation=relation, constraint=constraint, only=only)
                 what = f"constraint {constraint.name} of {called(relation)}"
                 source = behind.get((relation.schema_name, constraint.name)) if constraint.kind != "c" else None
-                yield source.oid if source else 0, Creation(what=what, queries=(query,), source=source)
+                made = Creation(what=what, queries=(query,), source=source, of=_oids(relation))
+                yield source.oid if source else 0, made
 
 
 def parents(snapshot: Snapshot) -> Iterator[Creation]:
@@ -175,11 +179,18 @@ def parents(snapshot: Snapshot) -> Iterator[Creation]:
             query = render("twin/attach_table", relation=relation, parent=parent)
             # Without it all above are planned as if these rows were not there.
             above = tuple(_ancestors(relation, snapshot))
-            yield Creation(what=f"parent of {called(relation)}", queries=(query,), also=above)
+            of = _oids(relation, snapshot.relation(*parent))
+            yield Creation(what=f"parent of {called(relation)}", queries=(query,), of=of, also=above)
+    indexes = {(each.definition.schema, each.definition.name): each for each in snapshot.indexes}
     for index in snapshot.indexes:
         if index.parent is not None and index.valid:
             query = render("twin/attach_index", index=index, parent=index.parent)
-            yield Creation(what=f"parent of {called(index)}", queries=(query,), source=index)
+            of = _oids(index, indexes.get(index.parent))
+            yield Creation(what=f"parent of {called(index)}", queries=(query,), source=index, of=of)
+
+
+def _oids(*objects: Relation | Index | None) -> tuple[int, ...]:
+    return tuple(each.oid for each in objects if each is not None and each.oid)
 
 
 def _ancestors(relation: Relation, snapshot: Snapshot) -> Iterator[Relation]:
@@ -200,7 +211,9 @@ def foreign_keys(snapshot: Snapshot) -> Iterator[Creation]:
             # A foreign key of a partitioned table goes to its partitions by itself, and would be there twice.
             if constraint.kind == "f" and not constraint.inherited:
                 query = render("twin/add_constraint", relation=relation, constraint=constraint, only=False)
-                yield Creation(what=f"constraint {constraint.name} of {called(relation)}", queries=(query,))
+                referenced = snapshot.relation(constraint.referenced_schema or "", constraint.referenced_table or "")
+                what, of = f"constraint {constraint.name} of {called(relation)}", _oids(relation, referenced)
+                yield Creation(what=what, queries=(query,), of=of)
 
 
 def policies(snapshot: Snapshot, *, roles: Collection[str]) -> Iterator[Creation]:
@@ -208,7 +221,7 @@ def policies(snapshot: Snapshot, *, roles: Collection[str]) -> Iterator[Creation
     for security in snapshot.row_security:
         source = snapshot.relation(security.schema_name, security.table)
         for what, query in policy_statements(security, roles):
-            yield Creation(what=what, queries=(query,), source=source)
+            yield Creation(what=what, queries=(query,), source=source, of=_oids(source))
 
 
 def tablespaces(snapshot: Snapshot) -> Iterator[Creation]:

@@ -8,6 +8,7 @@ from typing import Self
 import psycopg
 
 from analyzer.documents.snapshot import Extension, Index, NotExamined, ObjectDef, Relation, Snapshot
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import IncompleteError, lex, significant, words
 from analyzer.twin.schema.creations import Creation, Source, called
 from analyzer.twin.schema.named import named_in, view_words
@@ -92,8 +93,8 @@ def described(failed: Sequence[Failed], snapshot: Snapshot) -> Flat:
     lost: list[Lost] = []
     for item, error in failed:
         first, reason = item, error
-        if (oid := _oid(item)) in roots:
-            first, reason = by_oid[min(roots[oid])]
+        if lacking := frozenset[int]().union(*(roots.get(oid, ()) for oid in (_oid(item), *item.of))):
+            first, reason = by_oid[min(lacking)]
         text = f"the twin cannot create it: {_message(reason)}"
         groups[first.what if _oid(first) else "", text].append(item)
         if item.source is not None:
@@ -152,6 +153,23 @@ def _columns(index: Index, snapshot: Snapshot) -> frozenset[str]:
         # In an expression there are names of types and functions as well; one without any column is about the row.
         named &= relation.columns_by_name.keys()
     return named
+
+
+def without_lost(snapshot: Snapshot, missing: Iterable[Lost]) -> Snapshot:
+    """Leave out the tables and indexes that were lost, with their statistics and extremes."""
+    lost = {each.what for each in missing}
+    relations = tuple(each for each in snapshot.relations if called(each) not in lost)
+    indexes = tuple(each for each in snapshot.indexes if called(each) not in lost)
+    kept = {each.full_name for each in relations}
+    kept |= {QualifiedName(each.definition.schema, each.definition.name) for each in indexes}
+    return snapshot.model_copy(
+        update={
+            "relations": relations,
+            "indexes": indexes,
+            "statistics": tuple(row for row in snapshot.statistics if (row.schema_name, row.relation) in kept),
+            "extremes": tuple(each for each in snapshot.extremes if (each.schema_name, each.table) in kept),
+        }
+    )
 
 
 class Losses:

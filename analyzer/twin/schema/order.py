@@ -34,6 +34,18 @@ def in_order(objects: Iterable[int], edges: Edges) -> Iterator[int]:
                 pending.append((following, iter(edges.get(following, ()))))
 
 
+def reached(objects: Iterable[int], edges: Edges) -> Iterator[int]:
+    """Yield what the objects depend on, and what that does; themselves too."""
+    pending = [*objects]
+    entered = set(pending)
+    while pending:
+        item = pending.pop()
+        yield item
+        following = set(edges.get(item, ())) - entered
+        pending += following
+        entered |= following
+
+
 def causes(missing: Iterable[int], edges: Edges) -> dict[int, frozenset[int]]:
     """Return, for each missing object, the missing ones that it lacks and that lack nothing themselves."""
     lacking = set(missing)

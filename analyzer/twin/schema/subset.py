@@ -1,8 +1,9 @@
 """Find what of a snapshot some statements need, so that a twin need not hold the rest.
 
-Names in their text lead to tables, views and functions, and the texts of those to others. A name that is read too much
-costs a table that is never planned; one that is read too little is an error, or a different plan. So every word counts,
-in strings and function bodies as well, and a function does whatever its schema.
+Names in their text lead to tables, views and functions, and the texts of those to others, as does what the server knows
+to depend on what. A name that is read too much costs a table that is never planned; one that is read too little is an
+error, or a different plan. So every word counts, in strings and function bodies as well, and a function does whatever
+its schema.
 """
 
 import itertools
@@ -16,6 +17,7 @@ from analyzer.documents.snapshot import Constraint, FunctionDef, Relation, Snaps
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import IncompleteError, lex, significant
 from analyzer.twin.schema.creations import NEXTVAL
+from analyzer.twin.schema.order import reached, referenced_by
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
@@ -61,6 +63,8 @@ class Reach:
         for item in snapshot.objects:
             if item.table is None:
                 self._follow(item.definition)
+        everywhere = (*snapshot.types, *(each for each in snapshot.objects if each.table is None))
+        self._enter_referenced(each.oid for each in everywhere)
 
     def grow(self, statements: Iterable[str]) -> bool:
         """Add what statements need; return whether that is more than before."""
@@ -97,6 +101,14 @@ class Reach:
                 if place < first:
                     tables |= found
         return tables
+
+    def _enter_referenced(self, objects: Iterable[int]) -> None:
+        """Add the functions and tables that objects depend on, which their texts need not name."""
+        oids = frozenset(reached(objects, self._names.edges))
+        functions = [each.name for each in self._snapshot.functions if each.oid in oids]
+        tables = [each.full_name for each in self._snapshot.relations if each.oid in oids]
+        texts = itertools.chain.from_iterable(map(self._enter_functions, functions))
+        self._follow([*texts, *self._enter_tables(tables)])
 
     def _enter_functions(self, name: str) -> Iterator[str]:
         for position in self._names.functions.get(name, ()):
@@ -164,6 +176,7 @@ class _Names:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self.catalog = Catalog(snapshot)
+        self.edges = referenced_by(snapshot.dependencies)
         self._path = (*self.catalog.search_path, "pg_catalog")
         #: By bare name: of a table, of its indexes, of the sequences it draws from.
         self._tables: dict[str, set[QualifiedName]] = defaultdict(set)
