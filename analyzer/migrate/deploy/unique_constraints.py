@@ -18,6 +18,7 @@ from analyzer.migrate.deploy.session import LOG
 from analyzer.migrate.deploy.target import Target
 from analyzer.migrate.deploy.temporary_names import mark, temporary_name
 from analyzer.objects.index import Timing
+from analyzer.postgres.lex import lex, significant
 from analyzer.sql import render_text
 
 _AGAIN = "run alembic again"
@@ -116,9 +117,12 @@ def _takes_over(deploy: Deploy, target: Target, state: State) -> bool:
 def _timing(target: Target) -> Timing | None:
     if target.constraint is None:
         return None
-    if not target.constraint.endswith(("DEFERRABLE", "INITIALLY DEFERRED")):
-        return "not deferrable"
-    return "deferrable" if target.constraint.endswith("DEFERRABLE") else "initially deferred"
+    words = " ".join(token.word for token in significant(lex(target.constraint)))
+    if words.endswith("initially deferred"):
+        return "initially deferred"
+    return (
+        "deferrable" if words.replace("not deferrable", "").endswith(("deferrable", "immediate")) else "not deferrable"
+    )
 
 
 def _add(deploy: Deploy, target: Target) -> None:
