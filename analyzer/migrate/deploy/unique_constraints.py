@@ -117,12 +117,11 @@ def _takes_over(deploy: Deploy, target: Target, state: State) -> bool:
 def _timing(target: Target) -> Timing | None:
     if target.constraint is None:
         return None
-    words = " ".join(token.word for token in significant(lex(target.constraint)))
-    if words.endswith("initially deferred"):
+    words = [token.word for token in significant(lex(target.constraint))]
+    if words[-2:] == ["initially", "deferred"]:
         return "initially deferred"
-    return (
-        "deferrable" if words.replace("not deferrable", "").endswith(("deferrable", "immediate")) else "not deferrable"
-    )
+    deferrable = "deferrable" in words and words[words.index("deferrable") - 1] != "not"
+    return "deferrable" if deferrable else "not deferrable"
 
 
 def _add(deploy: Deploy, target: Target) -> None:
