@@ -146,7 +146,9 @@ def find_drift(
     book, missing = _Findings(), _Missing(snapshot, hidden)
     readable = replace(seen, specs=tuple(spec for spec in seen.specs if missing.table(spec) is None))
     rows, existing = Catalog(snapshot).indexed_rows, rules.unowned(existing_objects(snapshot), readable)
-    comparison = Comparison(readable, existing, canonical, rows, rules.drops)
+    comparison = Comparison(
+        readable, existing, canonical, rows, rules.drops, own_tablespace=snapshot.server.own_tablespace
+    )
     twice = {
         spec.key: problem
         for spec, problem in declared_twice(rules.models, rules.constraints, readable, canonical, rows)

@@ -35,6 +35,7 @@ from analyzer.documents.record import SnapshotRecord
 from analyzer.objects.index import IndexDef, Timing
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.pages import BLOCK_BYTES
+from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 
 
 class Server(SnapshotRecord):
@@ -66,6 +67,8 @@ class Server(SnapshotRecord):
     tablespaces: tuple[Name, ...] | None = None
     #: Extensions that CREATE EXTENSION would find.
     available_extensions: tuple[Name, ...] | None = None
+    #: The database's, of what names none.
+    own_tablespace: Name = DEFAULT_TABLESPACE
 
     @property
     def major(self) -> int:

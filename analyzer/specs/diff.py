@@ -10,7 +10,6 @@ from analyzer.documents.snapshot import Index
 from analyzer.errors import ConflictError, InputError, TwinLacksError
 from analyzer.objects.definition import D, Definition, kind_of
 from analyzer.objects.index import IndexDef, Timing
-from analyzer.objects.statistics import StatisticsDef
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.specs.existing import Existing, ExistingStatistics, key_of, table_of
 from analyzer.specs.fields import Rows
@@ -70,16 +69,22 @@ def drops_all(_: Existing) -> bool:
 
 
 def changes(
-    specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows, drops: Drops = drops_all
+    specs: SpecSet,
+    existing: Sequence[Existing],
+    canonical: Canonical,
+    rows: Rows,
+    drops: Drops = drops_all,
+    *,
+    own_tablespace: str = DEFAULT_TABLESPACE,
 ) -> tuple[Change, ...]:
     """List what would make the database agree with the specs, drops last, otherwise in the order of the specs.
 
-    `drops` says which of the objects that no spec names `manage: all` may drop.
+    `drops` says which of the objects that no spec names `manage: all` may drop; `own_tablespace` is the database's.
 
     Raises ConflictError when a spec names an object of another table, an index of a constraint, or retires one that
     something needs; InputError when no server would build it.
     """
-    comparison = Comparison(specs, existing, canonical, rows, drops)
+    comparison = Comparison(specs, existing, canonical, rows, drops, own_tablespace=own_tablespace)
     found = [comparison.change(spec) for spec in specs.specs]
     present = [change for change in (*found, *comparison.unnamed()) if change is not None]
     return tuple(sorted(present, key=lambda change: change.kind == "drop"))
@@ -106,7 +111,14 @@ class Comparison:
     """Specs and the objects of one database, compared one spec at a time."""
 
     def __init__(
-        self, specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows, drops: Drops = drops_all
+        self,
+        specs: SpecSet,
+        existing: Sequence[Existing],
+        canonical: Canonical,
+        rows: Rows,
+        drops: Drops = drops_all,
+        *,
+        own_tablespace: str = DEFAULT_TABLESPACE,
     ) -> None:
         self._specs = specs
         self._existing = existing
@@ -114,6 +126,7 @@ class Comparison:
         self._printed: dict[tuple[Definition, str], Definition] = {}
         self._rows = rows
         self._drops = drops
+        self._own_tablespace = own_tablespace
         self._by_name = {key_of(each): each for each in existing}
         self._renamed = self._find_renamed()
 
@@ -180,7 +193,7 @@ class Comparison:
 
     def _fields(self, spec: DeclaredSpec[Spec], wanted: Definition, current: Definition) -> tuple[str, ...]:
         """Name the parts of two definitions that differ; a tablespace is compared by name, for no twin has it."""
-        moved = _tablespace(wanted) != _tablespace(current)
+        moved = self._tablespace(wanted) != self._tablespace(current)
         wanted, current = _without_tablespace(wanted), _without_tablespace(current)
         found: tuple[str, ...] = ()
         if wanted != current:
@@ -188,6 +201,10 @@ class Comparison:
             names = (field.name for field in fields(wanted) if field.compare)
             found = tuple(name for name in names if getattr(left, name) != getattr(right, name))
         return (*found, "tablespace") if moved else found
+
+    def _tablespace(self, definition: Definition) -> str:
+        named = definition.tablespace if isinstance(definition, IndexDef) else None
+        return named or self._own_tablespace
 
     def _print(self, definition: D) -> D:
         key = (definition, definition.name)
@@ -241,12 +258,6 @@ def _wanted(spec: DeclaredSpec[Spec], current: Existing | None, rows: Rows) -> D
 
 def _agree(wanted: Definition, current: Definition) -> bool:
     return _without_tablespace(wanted) == _without_tablespace(current)
-
-
-def _tablespace(definition: Definition) -> str | None:
-    if isinstance(definition, StatisticsDef) or definition.tablespace == DEFAULT_TABLESPACE:
-        return None
-    return definition.tablespace
 
 
 def _without_tablespace(definition: D) -> D:

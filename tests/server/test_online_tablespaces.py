@@ -4,15 +4,27 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import replace
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from alembic.runtime.migration import MigrationContext
 
+from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.migrate.deploy.online import DeployError, build_index, replace_index
+from analyzer.specs.file import load_specs
 from analyzer.sql import ident
+from analyzer.workflows.check import check
 from tests.conftest import database_url
 from tests.server.executor import A, B, configured, deployer, open_writer
+from tests.server.spec_project import SCHEMA, UNMODELLED, SpecProject
+
+TABLES = f"""
+DROP TABLE t;
+{SCHEMA};
+CREATE TABLE p (a int, b text) PARTITION BY RANGE (a);
+CREATE TABLE p_1 PARTITION OF p DEFAULT
+"""
 
 
 @pytest.fixture
@@ -60,24 +72,46 @@ def test_a_default_tablespace_of_the_database_changes_nothing_and_a_rerun_succee
         assert places(url) == {"ix_a": elsewhere}
 
 
-def test_the_databases_own_tablespace_may_be_named(elsewhere: str, any_server: str, url: str) -> None:
+@pytest.fixture
+def copy(elsewhere: str, any_server: str, url: str) -> Iterator[str]:
+    """URL of a copy of the database whose own tablespace is that one."""
     with connect(url) as other:
         row = other.execute("SELECT current_database() AS name").fetchone()
     assert row is not None
-    copy = f"t_{secrets.token_hex(5)}"
+    name = f"t_{secrets.token_hex(5)}"
     with connect(any_server, autocommit=True) as admin:
-        admin.execute(f"CREATE DATABASE {copy} TEMPLATE {ident(row['name'])} TABLESPACE {elsewhere}".encode())
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {ident(row['name'])} TABLESPACE {elsewhere}".encode())
+        yield database_url(any_server, name)
+        admin.execute(f"DROP DATABASE {name}".encode())
+
+
+def test_the_databases_own_tablespace_may_be_named(elsewhere: str, copy: str) -> None:
     own = replace(B, sql=f"{B.sql} TABLESPACE {elsewhere}")
-    try:
-        with deployer(database_url(any_server, copy)) as connection:
-            for target in (own, own, B):
-                build_index(configured(connection), target)
-            assert places(database_url(any_server, copy)) == {"ix_a": None}
-            with pytest.raises(DeployError, match="in tablespace elsewhere"):
-                build_index(configured(connection), replace(B, sql=f"{B.sql} TABLESPACE pg_default"))
-    finally:
-        with connect(any_server, autocommit=True) as admin:
-            admin.execute(f"DROP DATABASE {copy}".encode())
+    with deployer(copy) as connection:
+        for target in (own, own, B):
+            build_index(configured(connection), target)
+        assert places(copy) == {"ix_a": None}
+        with pytest.raises(DeployError, match="in tablespace elsewhere"):
+            build_index(configured(connection), replace(B, sql=f"{B.sql} TABLESPACE pg_default"))
+
+
+@pytest.mark.parametrize("table", ["t", "p"])
+def test_a_spec_that_names_the_databases_own_tablespace_agrees_with_what_it_builds(
+    tmp_path: Path, elsewhere: str, copy: str, table: str
+) -> None:
+    project = SpecProject(tmp_path, copy, schema=TABLES, env={"options": UNMODELLED})
+    for place, found in ((elsewhere, None), ("pg_default", "pg_default"), (elsewhere, None)):
+        project.declare(f"{{name: ix_a, keys: [b], tablespace: {place}}}", table=f"public.{table}")
+        assert project.autogenerate() is not None
+        project.upgrade()
+        assert places(copy)["ix_a"] == found
+        assert [diff for diff in project.check() if "ix_a" in diff] == []
+        document = check(capture(copy, statements=False), load_specs(project.specs), project.ini)
+        assert [finding.message for finding in document.findings if finding.code.startswith("TX3")] == []
+        project.declare("{name: ix_a, keys: [b]}", table=f"public.{table}")
+        assert (project.revise("own") is None) == (found is None)
+        for path in project.versions.glob("*own*"):
+            path.unlink()
 
 
 def test_the_script_for_psql_says_so_too() -> None:

@@ -99,6 +99,18 @@ def _options(tokens: Sequence[Token]) -> Iterator[tuple[str, Token]]:
 
 def tablespace_of(create: str) -> str | None:
     """Find the tablespace a CREATE INDEX names; None for the database's own."""
+    found = _tablespace(create)
+    return _name(found[1]) if found is not None else None
+
+
+def without_tablespace(create: str) -> str:
+    """Take the tablespace off a CREATE INDEX."""
+    found = _tablespace(create)
+    return create if found is None else create[: found[0].start].rstrip() + create[found[1].end :]
+
+
+def _tablespace(create: str) -> tuple[Token, Token] | None:
+    """Find the keyword and the name of the tablespace."""
     depth = 0
     try:
         tokens = significant(lex(create))
@@ -107,7 +119,7 @@ def tablespace_of(create: str) -> str | None:
     for token, following in itertools.pairwise(tokens):
         depth += (token.text == "(") - (token.text == ")")
         if depth == 0 and token.word == "tablespace":
-            return _name(following)
+            return token, following
     return None
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from analyzer.migrate.deploy import preflight
 from analyzer.migrate.deploy.build import conflict, ensure, render_like, settled, sweep, tell_built
 from analyzer.migrate.deploy.catalog import State, Table, read_indexes, read_state, read_table, same
-from analyzer.migrate.deploy.create_index import parse_create, parts_of_create
+from analyzer.migrate.deploy.create_index import parse_create, parts_of_create, tablespace_of, without_tablespace
 from analyzer.migrate.deploy.deployment import Deploy
 from analyzer.migrate.deploy.driver import plain
 from analyzer.migrate.deploy.next_action import Action, decide
-from analyzer.migrate.deploy.session import LOG, execute, rows, transaction
+from analyzer.migrate.deploy.session import LOG, execute, row, rows, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.objects.temporary_names import partition_names
 from analyzer.sql import ident, render_text
@@ -72,6 +72,8 @@ def ensure_partitioned(deploy: Deploy, target: Target, table: Table, *, comment:
 
 def _create_parent(deploy: Deploy, target: Target, comment: str | None) -> None:
     what = f"creating {target.qualified_name}"
+    if tablespace_of(target.sql) == row(deploy.connection, "read_own_tablespace")["tablespace"]:
+        target = replace(target, sql=without_tablespace(target.sql))  # PostgreSQL accepts no name of it here
     sql = render_like(target, concurrently=False, only=True)
 
     def step() -> None:

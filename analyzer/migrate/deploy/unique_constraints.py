@@ -18,6 +18,7 @@ from analyzer.migrate.deploy.session import LOG
 from analyzer.migrate.deploy.target import Target
 from analyzer.objects.index import Timing
 from analyzer.objects.temporary_names import mark, temporary_name
+from analyzer.postgres.lex import lex, significant
 from analyzer.sql import render_text
 
 _AGAIN = "run alembic again"
@@ -116,9 +117,11 @@ def _takes_over(deploy: Deploy, target: Target, state: State) -> bool:
 def _timing(target: Target) -> Timing | None:
     if target.constraint is None:
         return None
-    if not target.constraint.endswith(("DEFERRABLE", "INITIALLY DEFERRED")):
-        return "not deferrable"
-    return "deferrable" if target.constraint.endswith("DEFERRABLE") else "initially deferred"
+    words = [token.word for token in significant(lex(target.constraint))]
+    if words[-2:] == ["initially", "deferred"]:
+        return "initially deferred"
+    deferrable = "deferrable" in words and words[words.index("deferrable") - 1] != "not"
+    return "deferrable" if deferrable else "not deferrable"
 
 
 def _add(deploy: Deploy, target: Target) -> None:

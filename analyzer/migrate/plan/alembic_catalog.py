@@ -72,6 +72,7 @@ class Live:
             self._row("session/trust_names")
             self._search_path = list(self._row("capture/former_search_path")["schemas"])
             rows = self._rows("specs/read_tables", bind)
+            self.own_tablespace = str(self._row("online/read_own_tablespace")["tablespace"])
         self._tables = {(row["schema_name"], row["name"]): Table(**row) for row in rows}
 
     @property

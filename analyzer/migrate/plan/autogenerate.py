@@ -112,7 +112,7 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
     )
     environment = _environment(context)
     live = Live(connection, waiting.specs)
-    found = planned(environment, waiting, live.objects(), live.canonical, live.rows)
+    found = planned(environment, waiting, live.objects(), live.canonical, live.rows, own_tablespace=live.own_tablespace)
     partitioned = {name for name, table in live.tables.items() if table.kind == "p"}
     for change in found:
         what = "index" if isinstance(change.definition, IndexDef) else "statistics object"

@@ -78,7 +78,10 @@ def revise(
     rules = environment or Environment()
     if rules.unknown is not None and specs.managed:
         LOG.warning("what no spec names is left alone, for %s", rules.unknown)
-    found = planned(rules, specs, existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows)
+    found = planned(
+        rules, specs, existing_objects(snapshot), canonical, Catalog(snapshot).indexed_rows,
+        own_tablespace=snapshot.server.own_tablespace,
+    )  # fmt: skip
     partitioned = frozenset((r.schema_name, r.name) for r in snapshot.relations if r.kind == "p")
     if not found:
         return None
@@ -88,7 +91,13 @@ def revise(
 
 
 def planned(
-    environment: Environment, specs: SpecSet, existing: Sequence[Existing], canonical: Canonical, rows: Rows
+    environment: Environment,
+    specs: SpecSet,
+    existing: Sequence[Existing],
+    canonical: Canonical,
+    rows: Rows,
+    *,
+    own_tablespace: str,
 ) -> tuple[Change, ...]:
     """List the changes that specs ask for, as far as the rules of the project allow.
 
@@ -99,7 +108,9 @@ def planned(
         LOG.warning("the specs of %s are left out, for env.py leaves out the table", ident(*table))
     for spec, problem in declared_twice(environment.models, environment.constraints, seen, canonical, rows):
         raise InputError(f"{spec.where}: {problem}")
-    return changes(seen, environment.unowned(existing, seen), canonical, rows, environment.drops)
+    return changes(
+        seen, environment.unowned(existing, seen), canonical, rows, environment.drops, own_tablespace=own_tablespace
+    )
 
 
 @stdout.diverted()  # the project's revisions are loaded, and its hooks run on the new one
