@@ -80,12 +80,12 @@ def _declarable(existing: Existing) -> bool:
 
 def _obstacle(existing: Existing) -> str | None:
     """Say why no spec can declare an object."""
+    if isinstance(existing, Index) and existing.definition.method not in METHODS:
+        return f"no spec can say USING {existing.definition.method}"
     if has_other_bytes(existing.definition.ddl()):
         return "a name or an expression of it is not UTF-8, and the encoding of the database is unknown (SQL_ASCII)"
     if not isinstance(existing, Index):
         if existing.table_schema == existing.definition.schema:
             return None
         return f"a spec declares statistics in the schema of their table, and theirs is {existing.qualified_table}"
-    if existing.definition.method not in METHODS:
-        return f"no spec can say USING {existing.definition.method}"
     return None if existing.valid else "it is INVALID; drop it, or rebuild it and run twindex pull again"
