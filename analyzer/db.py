@@ -15,9 +15,11 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import set_json_loads
+from psycopg.types.string import StrDumper
 
 from analyzer.console import passwords
 from analyzer.errors import CapabilityError, InputError, TwindexError, UnreachableError
+from analyzer.postgres import sql_ascii
 from analyzer.postgres.versions import OLDEST
 from analyzer.sql import render
 
@@ -246,21 +248,38 @@ def _connected(
         ) from None
 
 
-class _AnyBytes(Loader):
-    """Read text that may not be UTF-8, as a database in SQL_ASCII contains it; invalid bytes become surrogates."""
+def decoded(connection: Connection, data: bytes) -> str:
+    """Decode text that a server sent past psycopg."""
+    encoding = connection.info.encoding
+    return sql_ascii.decode(data) if encoding == "ascii" else data.decode(encoding)
 
+
+def encoded(connection: Connection, text: str) -> bytes:
+    """Encode text that goes to a server past psycopg."""
+    encoding = connection.info.encoding
+    return sql_ascii.encode(text) if encoding == "ascii" else text.encode(encoding)
+
+
+class _AnyBytesLoader(Loader):
     def load(self, data: Buffer) -> str:
-        return bytes(data).decode("utf-8", "surrogateescape")
+        return sql_ascii.decode(bytes(data))
+
+
+class _AnyBytesDumper(StrDumper):
+    def dump(self, obj: str) -> bytes:
+        return sql_ascii.encode(obj)
 
 
 def _take_any_bytes(connection: Connection) -> None:
+    """Read and send text that may not be UTF-8, as a database in SQL_ASCII contains it."""
     for name in ("text", "varchar", "bpchar", "name", '"char"'):
-        connection.adapters.register_loader(name, _AnyBytes)
+        connection.adapters.register_loader(name, _AnyBytesLoader)
+    connection.adapters.register_dumper(str, _AnyBytesDumper)
     set_json_loads(_loads_any_bytes, connection)
 
 
 def _loads_any_bytes(data: str | bytes) -> Any:
-    return json.loads(data if isinstance(data, str) else data.decode("utf-8", "surrogateescape"))
+    return json.loads(data if isinstance(data, str) else sql_ascii.decode(data))
 
 
 def execute_one(connection: Connection, query: sql.SQL) -> psycopg.Cursor[DictRow]:

@@ -1,6 +1,7 @@
 """What the workload costs under a configuration of indexes, asked of the twin and remembered."""
 
 import math
+import re
 import time
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
 from analyzer.catalog import Catalog
-from analyzer.documents.snapshot import Constraint, NotExamined, Relation
+from analyzer.documents.snapshot import Constraint, NotExamined, Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
@@ -34,6 +35,8 @@ from analyzer.workload.shapes import Shape, shape
 
 #: How many parameters of one statement may need a cast before it is given up.
 _MOST_REPAIRS = 25
+#: How the server names a table without a schema that it does not find.
+_MISSING = re.compile(r'relation "(.+)" does not exist')
 #: A chain of ON DELETE CASCADE is followed so far.
 _MOST_CASCADES = 4
 
@@ -64,6 +67,8 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
                 reason = (
                     f"the planner rejects it: {message}" if lacks is None else f"it needs what the twin lacks: {lacks}"
                 )
+                if lacks is None and isinstance(error, psycopg.errors.UndefinedTable):
+                    reason = _elsewhere(message, twin.snapshot) or reason
                 return NotExamined(what=f"the statement {statement.id}", reason=reason)
             text = mended
         else:
@@ -83,6 +88,18 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
             queries=bound or (Query(text=text, times=1.0),), triggered=tuple(query for _, query in triggered)
         ),
         tables=tables,
+    )
+
+
+def _elsewhere(message: str, snapshot: Snapshot) -> str | None:
+    """Say that a table which the server does not find is only in schemas outside the search_path."""
+    missing = _MISSING.search(message)
+    found = sorted({each.schema_name for each in snapshot.relations if missing and each.name == missing[1]})
+    if not missing or not found:
+        return None
+    return (
+        f"the search_path of role {snapshot.server.role} does not include the schema of its table {missing[1]} "
+        f"({', '.join(found)}); capture with the search_path of the application, as a role that has it"
     )
 
 

@@ -1,6 +1,7 @@
 """Propose indexes for a workload, each with its evidence."""
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -24,6 +25,8 @@ from analyzer.workload.system_statements import tableless
 _WANTED = frozenset({"approved", "proposed"})
 #: Refused candidates that are named one by one.
 _MOST_REFUSED = 5
+#: Statements named one by one where several have the same reason not to be examined.
+_MOST_NAMED = 5
 #: Leaves room for a number; generated names are ASCII.
 _NAME_LENGTH = MOST_BYTES - 5
 
@@ -119,7 +122,8 @@ def propose(
     progress("advise: statements")
     without_table = tableless(workload.statements, snapshot)
     served = [statement for statement in workload.statements if statement not in without_table]
-    priced, gaps = _price(twin, served, pool)
+    shares = shares_of_time(workload.statements)
+    priced, gaps = _price(twin, served, pool, shares)
     progress("advise: candidates")
     standing = [each for each in declared if each.holds(snapshot.captured_at.date())]
     base = frozenset(_pending(twin, standing))
@@ -131,7 +135,6 @@ def propose(
         reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
         gaps.append(NotExamined(what="the rest of the candidates", reason=reason))
     again = _again(twin, selection.chosen, [each for each in declared if each not in standing])
-    shares = shares_of_time(workload.statements)
     proposals = tuple(_evidence(model, selection.chosen, built, again, shares))
     progress("advise: done")
     return Advice(
@@ -155,20 +158,31 @@ def _candidates(
 
 
 def _price(
-    twin: Twin, statements: Sequence[Statement], pool: TwinPool | None
+    twin: Twin, statements: Sequence[Statement], pool: TwinPool | None, shares: Mapping[Statement, float]
 ) -> tuple[list[PricedStatement], list[NotExamined]]:
     priced: list[PricedStatement] = []
-    not_examined: list[NotExamined] = []
+    missed: defaultdict[str, list[Statement]] = defaultdict(list)
     found = pool.map(shaped_and_priced, statements) if pool else (shaped_and_priced(twin, each) for each in statements)
-    for shaped, item in found:
+    for statement, (shaped, item) in zip(statements, found, strict=True):
         if isinstance(item, NotExamined):
-            not_examined.append(item)
+            missed[item.reason].append(statement)
         else:
             priced.append(item)
             if isinstance(shaped, NotExamined):
                 reason = f"planned, but no candidate is drawn from it: {shaped.reason}"
-                not_examined.append(NotExamined(what=shaped.what, reason=reason))
-    return priced, not_examined
+                missed[reason].append(statement)
+    return priced, [NotExamined(what=_named(each, shares), reason=reason) for reason, each in missed.items()]
+
+
+def _named(statements: Sequence[Statement], shares: Mapping[Statement, float]) -> str:
+    """Name the statements that one reason concerns, and what they take of the recorded time."""
+    if len(statements) == 1:
+        return f"the statement {statements[0].id}"
+    longest = sorted(statements, key=lambda each: (-shares[each], each.id))
+    more = f" and {len(longest) - _MOST_NAMED} more" if len(longest) > _MOST_NAMED else ""
+    share = sum(shares[each] for each in statements)
+    named = ", ".join(each.id for each in longest[:_MOST_NAMED])
+    return f"{len(statements)} statements with {share:.1%} of the recorded time: {named}{more}"
 
 
 def _fresh(

@@ -166,7 +166,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         statements_evicted=counted.evicted,
         not_examined=(
             *catalog.not_examined, *tables.not_examined, *extended.not_examined, *asked.extremes.not_examined,
-            *counted.not_examined, *refused, *asked.samples.not_examined, *asked.changed, *reader.unread(),
+            *counted.not_examined, *refused, *asked.samples.not_examined, *asked.changed, *reader.not_examined(),
         ),
     )  # fmt: skip
     return snapshot, tables

@@ -19,7 +19,7 @@ from psycopg.abc import PQGen
 from psycopg.rows import DictRow
 from psycopg.waiting import Ready, Wait
 
-from analyzer.db import Connection
+from analyzer.db import Connection, encoded
 from analyzer.documents.snapshot import NotExamined
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident, render
@@ -116,12 +116,11 @@ class Guard:
         """Combine lock, and for each query its check, and a last check; return also the places of the results."""
         if gone := [table for table in about if table in self.changed or table not in self.known]:
             raise ChangedError(f"{ident(*gone[0])} changed")
-        encoding = self.connection.info.encoding
         hold = f"twindex_hold_{secrets.token_hex(6)}"
         names = {"name": hold, "tables": list(about)}
         parts = [
             _SAVEPOINT,
-            render("capture/hold", **names).as_string(None).encode("utf-8" if encoding == "ascii" else encoding),
+            encoded(self.connection, render("capture/hold", **names).as_string(None)),
             render("capture/wait_no_more").as_string(None).encode(),
         ]
         positions: list[int] = []

@@ -4,7 +4,6 @@ The rollback releases the locks of the query, so that a capture holds none betwe
 """
 
 import contextlib
-import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, LiteralString, cast
@@ -14,10 +13,10 @@ from psycopg import ClientCursor, errors, sql
 from psycopg.rows import DictRow
 
 from analyzer.capture.guard import ChangedError, Guard
-from analyzer.db import MARKER, Connection
+from analyzer.db import MARKER, Connection, decoded, encoded
 from analyzer.documents.snapshot import NotExamined
-from analyzer.errors import NotExaminableError
 from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.sql_ascii import has_other_bytes
 from analyzer.sql import render
 
 #: Why one object may refuse to be read while the rest of the database can: a change of it, lock or statement timeout,
@@ -40,10 +39,6 @@ REFUSALS = (
     errors.TooManyColumns,
     errors.ConfigurationLimitExceeded,
 )
-#: What stands for a byte that is no UTF-8, as Python's surrogateescape has it.
-_UNDECODED = re.compile("[\udc80-\udcff]")
-#: Names an object in a row.
-_NAMES = ("schema_name", "table_schema", "table", "table_name", "relation", "name", "column", "queryid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +47,18 @@ class Reader:
 
     connection: Connection
     major: int
-    #: Template and row of what is not UTF-8, and so was left out; in a database that says nothing of its encoding.
-    undecoded: list[tuple[str, DictRow]] = field(default_factory=list[tuple[str, DictRow]])
+    #: What read text that is not UTF-8, of a database that says nothing of its encoding.
+    other_bytes: set[str] = field(default_factory=set[str])
     #: Watches the tables that are asked about; without one, anything that hangs on them may run.
     guard: Guard | None = None
 
-    def unread(self) -> list[NotExamined]:
-        """List the rows that were skipped."""
-        reason = "its text is not valid UTF-8, and the encoding of the database is unknown (SQL_ASCII)"
-        found = {f"{template.replace('_', ' ')}: {_named(row)}" for template, row in self.undecoded if _named(row)}
-        return [NotExamined(what=what, reason=reason) for what in sorted(found)]
+    def not_examined(self) -> list[NotExamined]:
+        """Say what no encoding is known of."""
+        reason = (
+            f"the encoding of the database is unknown (SQL_ASCII), and its {', '.join(sorted(self.other_bytes))} hold "
+            "bytes that are not UTF-8; the twin orders them otherwise, so that estimates of text ranges are inexact"
+        )
+        return [NotExamined(what="encoding of text", reason=reason)] if self.other_bytes else []
 
     def rows(self, template: str, bind: Mapping[str, object] | None = None, /, **names: object) -> list[DictRow]:
         """Ask `capture/<template>`; `bind` are bound values, `names` go into the template."""
@@ -71,11 +68,6 @@ class Reader:
     def row(self, template: str, bind: Mapping[str, object] | None = None, /, **names: object) -> DictRow:
         """Ask `capture/<template>` for its one row."""
         rows = self.rows(template, bind, **names)
-        if not rows and self.undecoded:
-            raise NotExaminableError(
-                f"{template.replace('_', ' ')} of the database is not valid UTF-8, and the encoding of the database "
-                "is unknown (SQL_ASCII); rename it, or its role"
-            )
         (row,) = rows
         return row
 
@@ -106,7 +98,7 @@ class Reader:
         query = self._query(template, names)
         with contextlib.closing(self._copied(about, query)) as copied:
             for line in copied:
-                yield line.decode(self._encoding).removesuffix("\n")
+                yield decoded(self.connection, line).removesuffix("\n")
 
     def _copied(self, about: QualifiedName, query: bytes) -> Generator[bytes]:
         if self.guard is not None:
@@ -133,12 +125,12 @@ class Reader:
                     self._ask(settings, bind, {})
                     answers.append(self._ask(template, None, names))
             return answers
-        query, cursor = self._query(settings, {}).decode(self._encoding), ClientCursor(self.connection)
+        query, cursor = decoded(self.connection, self._query(settings, {})), ClientCursor(self.connection)
         texts = [cursor.mogrify(sql.SQL(cast("LiteralString", query)), bind) for bind, _ in asked]
         questions = [self._query(template, names) for _, names in asked]
-        encoded = [text.encode(self._encoding) for text in texts]
-        answers = self.guard.rows(about, list(zip(encoded, questions, strict=True)))
-        return [self._decoded(template, rows) for rows in answers]
+        settled = [encoded(self.connection, text) for text in texts]
+        answers = self.guard.rows(about, list(zip(settled, questions, strict=True)))
+        return [self._noted(template, rows) for rows in answers]
 
     def fix_session(self) -> None:
         """Fix the settings that affect output, for the rest of the transaction."""
@@ -147,39 +139,27 @@ class Reader:
         with contextlib.suppress(errors.InsufficientPrivilege), self.connection.transaction():
             self._ask("stop_counting", None, {})
 
-    @property
-    def _encoding(self) -> str:
-        """Return the encoding of text; that of SQL_ASCII is taken to be UTF-8."""
-        encoding = self.connection.info.encoding
-        return "utf-8" if encoding == "ascii" else encoding
-
     def _query(self, template: str, names: Mapping[str, object]) -> bytes:
         query = render(f"capture/{template}", pg=self.major, **names) + sql.SQL(" " + MARKER)
-        return query.as_string(None).encode(self._encoding)
+        return encoded(self.connection, query.as_string(None))
 
     def _ask(self, template: str, bind: Mapping[str, object] | None, names: Mapping[str, object]) -> list[DictRow]:
         query = self._query(template, names)
-        return self._decoded(template, self.connection.execute(query, bind).fetchall())
+        return self._noted(template, self.connection.execute(query, bind).fetchall())
 
-    def _decoded(self, template: str, rows: list[DictRow]) -> list[DictRow]:
-        """Skip, and note, rows that are not valid UTF-8."""
-        if self.connection.info.parameter_status("server_encoding") != "SQL_ASCII":
-            return rows
-        self.undecoded.extend((template, row) for row in rows if _is_undecoded(row))
-        return [row for row in rows if not _is_undecoded(row)]
+    def _noted(self, template: str, rows: list[DictRow]) -> list[DictRow]:
+        """Note whether rows hold text that is not UTF-8."""
+        if self.connection.info.encoding == "ascii" and any(map(_has_other_bytes, rows)):
+            self.other_bytes.add(template.replace("_", " "))
+        return rows
 
 
-def _is_undecoded(value: object) -> bool:
+def _has_other_bytes(value: object) -> bool:
     if isinstance(value, str):
-        return _UNDECODED.search(value) is not None
+        return has_other_bytes(value)
     if isinstance(value, Mapping):
-        return any(_is_undecoded(part) for each in cast("Mapping[str, object]", value).items() for part in each)
-    return isinstance(value, list | tuple) and any(map(_is_undecoded, cast("Sequence[object]", value)))
-
-
-def _named(row: DictRow) -> str:
-    names = ".".join(str(row[name]) for name in _NAMES if row.get(name) is not None)
-    return names.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return any(_has_other_bytes(part) for each in cast("Mapping[str, object]", value).items() for part in each)
+    return isinstance(value, list | tuple) and any(map(_has_other_bytes, cast("Sequence[object]", value)))
 
 
 def refusal(error: Exception) -> str:

@@ -46,7 +46,6 @@ def read_relations(reader: Reader, blocked: Blocked) -> dict[int, Relation]:
     columns = grouped(reader.rows("columns", oids))
     constraints = grouped(reader.rows("constraints", oids))
     activity = _read_activity(reader, oids)
-    partly = {row["oid"] for template, row in reader.undecoded if template in {"columns", "constraints"}}
     return {
         row["oid"]: Relation(
             columns=tuple(Column(**column) for column in columns.get(row["oid"], [])),
@@ -55,7 +54,6 @@ def read_relations(reader: Reader, blocked: Blocked) -> dict[int, Relation]:
             **row,
         )
         for row in rows
-        if row["oid"] not in partly
     }
 
 

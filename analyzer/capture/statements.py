@@ -45,7 +45,7 @@ def read_statements(reader: Reader, *, server: Server, extensions: Sequence[Exte
     """Read the plannable statements of this database.
 
     Raises CapabilityError when the extension is missing, not preloaded or too old, or hides every statement. Where it
-    cannot show text because of another database's, there are none, and why is said.
+    cannot show text because of another database's, the statements are not examined.
     """
     extension = _extension(server, extensions)
     try:

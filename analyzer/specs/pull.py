@@ -8,6 +8,7 @@ from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.paths import is_directory
 from analyzer.postgres.access_methods import METHODS
 from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.sql_ascii import has_other_bytes
 from analyzer.specs.existing import Existing, existing_objects, key_of, table_of
 from analyzer.specs.file import NewSpec, append_specs, load_specs
 from analyzer.specs.spec_file import write_schema
@@ -89,10 +90,12 @@ def _declarable(existing: Existing) -> bool:
 
 def _obstacle(existing: Existing) -> str | None:
     """Say why no spec can declare an object."""
+    if isinstance(existing, Index) and existing.definition.method not in METHODS:
+        return f"no spec can say USING {existing.definition.method}"
+    if has_other_bytes(existing.definition.ddl()):
+        return "a name or an expression of it is not UTF-8, and the encoding of the database is unknown (SQL_ASCII)"
     if not isinstance(existing, Index):
         if existing.table_schema == existing.definition.schema:
             return None
         return f"a spec declares statistics in the schema of their table, and theirs is {existing.qualified_table}"
-    if existing.definition.method not in METHODS:
-        return f"no spec can say USING {existing.definition.method}"
     return None if existing.valid else "it is INVALID; drop it, or rebuild it and run twindex pull again"

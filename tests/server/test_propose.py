@@ -235,3 +235,24 @@ def test_no_time_is_no_proof_that_nothing_helps(shop: Snapshot) -> None:
     advice = advise(shop, QUERIES, limits=Limits(seconds=1e-9))
     assert advice.proposals == ()
     assert "increase --seconds to continue" in " ".join(gap.reason for gap in advice.not_examined)
+
+
+def test_statements_that_one_cause_keeps_from_being_examined_are_one_entry_with_their_time(database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION pg_stat_statements")
+        connection.execute("CREATE SCHEMA app")
+        connection.execute("CREATE TABLE app.item (id integer PRIMARY KEY, name text)")
+        connection.execute("SET search_path = app, public")
+        connection.execute("SELECT pg_stat_statements_reset()")
+        for statement in ("SELECT id FROM item", "SELECT name FROM item WHERE id = 7", "SELECT name FROM app.item"):
+            connection.execute(statement.encode())
+    captured = capture(database)
+    outside = captured.model_copy(update={"settings": captured.settings | {"search_path": '""'}})
+    workload = parse_statements(outside)
+    with open_twin(outside) as twin:
+        gaps = [gap for gap in propose(twin, workload).not_examined if "item" in gap.reason]
+    (gap,) = gaps
+    missed = {each.id for each in workload.statements if each.text.endswith("FROM item") or "= $1" in each.text}
+    assert gap.what.startswith("2 statements with ")
+    assert set(gap.what.partition("time: ")[2].split(", ")) == missed
+    assert "the search_path of role postgres does not include the schema of its table item (app)" in gap.reason

@@ -19,7 +19,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from analyzer.capture.capture import capture
 from analyzer.cli import main
 from analyzer.db import connect, reading
+from analyzer.documents.snapshot import dump, load
 from analyzer.errors import InputError, UnreachableError
+from analyzer.specs.pull import pull
+from analyzer.twin.twin import open_twin
 from tests.server.capture_zoo import as_role, build, new_role, run
 
 READS = ("pg_monitor", "pg_read_all_data")
@@ -138,32 +141,43 @@ def test_a_database_in_latin_1_is_read_whole(server: str) -> None:
     assert [each.lines for each in snapshot.samples if each.table == "caf\u00e9"] == [("\u00e0", "\u00fc")]
 
 
-def test_what_is_no_utf_8_in_sql_ascii_is_named_and_the_rest_is_read(server: str) -> None:
+def test_what_is_no_utf_8_in_sql_ascii_is_read_and_planned(server: str, tmp_path: Path) -> None:
     with encoded(server, "SQL_ASCII") as url:
         with connect(make_conninfo(url, client_encoding="LATIN1"), autocommit=True) as connection:
             for statement in (
                 *TABLE,
-                "CREATE TABLE bad (id int PRIMARY KEY, note text)",
-                "INSERT INTO bad SELECT n, 'caf\u00e9' FROM generate_series(1, 50) AS n",
-                'CREATE TABLE "caf\u00e9" (id int PRIMARY KEY)',
-                'CREATE TABLE partly (id int PRIMARY KEY, "\u00e9tat" int)',
+                "CREATE EXTENSION pg_stat_statements",
                 "CREATE TYPE mood AS ENUM ('g\u00fct')",
-                "CREATE TABLE ends (note text PRIMARY KEY)",
-                "INSERT INTO ends VALUES ('\u00e9')",
-                "CREATE VIEW seen AS SELECT id FROM t WHERE note = '\u00e9'",
-                "COMMENT ON INDEX t_pkey IS 'caf\u00e9'",
+                """CREATE TABLE "caf\u00e9" (
+                       id int PRIMARY KEY, "\u00e9tat" text DEFAULT '\u00e9', mood mood, CHECK ("\u00e9tat" <> '\u00e0')
+                   )""",
+                """INSERT INTO "caf\u00e9"
+                   SELECT n, 'caf\u00e9' || n % 7, 'g\u00fct' FROM generate_series(1, 500) AS n""",
+                'CREATE INDEX "\u00e9tat" ON "caf\u00e9" ("\u00e9tat")',
+                "CREATE INDEX plain ON t (note)",
+                'CREATE VIEW seen AS SELECT id FROM "caf\u00e9" WHERE "\u00e9tat" = \'caf\u00e93\'',
+                "COMMENT ON INDEX plain IS 'caf\u00e9'",
                 "ANALYZE",
+                "SELECT id FROM seen",
             ):
                 run(connection, statement)
-        snapshot = capture(url, statements=False, sample_rows=100)
-    assert {each.name for each in snapshot.relations} == {"t", "bad", "ends"}
-    assert {each.column for each in snapshot.statistics if each.relation == "bad"} == {"id"}
-    assert {each.table for each in snapshot.samples} >= {"t"}
-    said = {gap.what for gap in snapshot.not_examined}
-    assert {"relations: public.caf\\xe9", "columns: \\xe9tat", "types: public.mood", "relations: public.seen"} <= said
-    assert "column statistics: public.bad.note" in said
-    assert "sample of bad" in {what.replace("public.", "") for what in said}
-    snapshot.model_dump_json()
+            top = run(connection, "EXPLAIN SELECT id FROM seen")[0]["QUERY PLAN"]
+        dump(capture(url, sample_rows=100), tmp_path / "any.snapshot")
+    snapshot = load(tmp_path / "any.snapshot")
+    name = "caf\uf7e9"
+    table = snapshot.relation("public", name)
+    assert table is not None
+    assert [column.name for column in table.columns] == ["id", "\uf7e9tat", "mood"]
+    assert {"id", "\uf7e9tat", "mood"} <= {each.column for each in snapshot.statistics if each.relation == name}
+    assert {each.column for each in snapshot.extremes if each.table == name} == {"id", "\uf7e9tat"}
+    assert next(each.lines for each in snapshot.samples if each.table == name)
+    assert [gap.what for gap in snapshot.not_examined if "SQL_ASCII" in gap.reason] == ["encoding of text"]
+    assert "SELECT id FROM seen" in {each.query for each in snapshot.statements}
+    with open_twin(snapshot) as twin:
+        assert f"..{twin.plan('SELECT id FROM seen').cost:.2f} " in top
+    pulled = pull(snapshot, tmp_path)
+    assert [each.what for each in pulled.left_out] == ['public."\uf7e9tat"']
+    assert pulled.objects == ("public.plain",)
 
 
 @pytest.mark.parametrize(
