@@ -25,7 +25,7 @@ from analyzer.specs.sqlalchemy_indexes import model_constraints, model_indexes, 
 KEYWORDS = (
     "target_metadata", "include_name", "include_object", "include_schemas", "version_table", "version_table_schema",
 )  # fmt: skip
-#: What include_object is told as `reflected`.
+#: What include_object gets as `reflected`.
 _DECLARED, _REFLECTED = False, True
 
 
