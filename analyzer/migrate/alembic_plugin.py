@@ -14,12 +14,16 @@ from alembic.util import DispatchPriority
 
 import analyzer.migrate.operations  # noqa: F401  # pyright: ignore[reportUnusedImport] - registers op.build_index
 from analyzer.migrate.plan.autogenerate import compare_specs, refuse_drops
+from analyzer.migrate.plan.removal_log import hold_removals
 
 NAME = "alembic.autogenerate.twindex"
 
 
 def setup(plugin: Plugin) -> None:
     """Register the comparison, after Alembic's own and apart from every other plugin's."""
+    plugin.add_autogenerate_comparator(
+        hold_removals, "autogenerate", "twindex log", qualifier="postgresql", priority=DispatchPriority.FIRST
+    )
     plugin.add_autogenerate_comparator(
         compare_specs, "autogenerate", "twindex", qualifier="postgresql", priority=DispatchPriority.LAST
     )

@@ -64,6 +64,22 @@ def test_a_table_moved_during_a_replacement_keeps_no_leftover(
     assert set(state(url)) - {"ix_other"} == ({"ix_a", "ix_a_twindex_new"} if unmarked else {"ix_a"})
 
 
+@pytest.mark.parametrize(
+    "statement", ["CREATE INDEX CONCURRENTLY", "COMMENT ON INDEX .*new", "ALTER INDEX", "DROP INDEX"]
+)
+def test_a_table_dropped_and_made_again_during_a_replacement_gets_the_index_in_the_next_run(
+    url: str, connection: Connection, statement: str
+) -> None:
+    context = configured(connection)
+    build_index(context, A)
+    made_again = "DROP TABLE t; CREATE TABLE t (a int, b text); CREATE TABLE another (n int)"
+    with before(connection, statement, url, made_again), contextlib.suppress(DeployError):
+        replace_index(context, B)
+    replace_index(context, B)
+    build_index(context, OTHER)
+    assert {name: valid for name, (valid, _) in state(url).items()} == {"ix_a": True, "ix_other": True}
+
+
 def test_a_new_index_that_a_rerun_goes_on_with_is_not_taken_for_an_orphan(url: str, context: MigrationContext) -> None:
     build_index(context, A)
     run(url, "CREATE TABLE another (n int)", "CREATE INDEX ix_a_twindex_new ON t (b)")

@@ -363,3 +363,21 @@ def _kill_when_waiting(killer: psycopg.Connection[dict[str, object]]) -> None:
         "AND wait_event_type = 'Lock' AND query LIKE 'CREATE INDEX CONCURRENTLY%'"
     )
     await_(lambda: bool(killer.execute(query).fetchall()))
+
+
+def test_schemas_that_env_py_leaves_out_are_named_once(project: SpecProject, caplog: pytest.LogCaptureFixture) -> None:
+    tenants(project, "tenant_1", "tenant_2", "tenant_3")
+    project.declare("{name: ix_day, keys: [day]}", table="tenant_*.orders")
+    env = project.versions.parent / "env.py"
+    rule = 'options["include_name"] = lambda name, kind, parents: kind != "schema" or name in {}\n# options'
+    for seen, said in (
+        ("(None,)", "tenant_*.orders in 3 schemas"),
+        ("(None, 'tenant_1', 'tenant_3')", "tenant_2.orders"),
+    ):
+        env.write_text(env.read_text().replace("# options", rule.replace("{}", seen)))
+        caplog.clear()
+        found = project.check()
+        assert [message for message in caplog.messages if "left out" in message] == [
+            f"the specs of {said} are left out, for env.py leaves out the table"
+        ]
+        assert len(found) == (seen != "(None,)")

@@ -184,7 +184,10 @@ def _sweep_tables(deploy: Deploy, target: Target, found: tuple[State, ...]) -> N
                 render_text("index/drop_index", schema=state.schema, name=state.name, concurrently=True),
             )  # fmt: skip
         else:
-            LOG.info("dropping %s, left by an earlier attempt", state.qualified_name)
+            left = (
+                f"replaced by {target.qualified_name}" if is_replaced(state.comment) else "left by an earlier attempt"
+            )
+            LOG.info("dropping %s, %s", state.qualified_name, left)
             drop(deploy, state)
 
 

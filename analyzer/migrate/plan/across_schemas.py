@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from analyzer.migrate.plan.steps import Action, Step
-from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.identifiers import QualifiedName, quote
 from analyzer.postgres.schema_patterns import OWN, Schemas, generalized
+from analyzer.sql import ident
 
 
 def merged(steps: Iterable[Step], patterns: Mapping[QualifiedName, Schemas]) -> tuple[Step, ...]:
@@ -19,6 +20,20 @@ def merged(steps: Iterable[Step], patterns: Mapping[QualifiedName, Schemas]) -> 
         schemas = patterns.get(_table(step))
         alike.setdefault((schemas, step if schemas is None else _generalized(step)), []).append(step)
     return tuple(_merged(schemas, step, found, patterns) for (schemas, step), found in alike.items())
+
+
+def general_names(tables: Iterable[QualifiedName], patterns: Mapping[QualifiedName, Schemas]) -> tuple[str, ...]:
+    """Name tables, quoted and qualified, those of several schemas of one pattern once, with their number."""
+    alike: dict[tuple[Schemas, str] | QualifiedName, list[QualifiedName]] = {}
+    for table in sorted(set(tables)):
+        schemas = patterns.get(table)
+        alike.setdefault(table if schemas is None else (schemas, table.name), []).append(table)
+    return tuple(
+        ident(*found[0])
+        if len(found) == 1
+        else f"{','.join(patterns[found[0]].patterns)}.{quote(found[0].name)} in {len(found)} schemas"
+        for found in alike.values()
+    )
 
 
 def _merged(

@@ -89,6 +89,7 @@ class Live:
         """Read the indexes and statistics of the tables, and statistics of other tables that have a spec's name."""
         oids = [table.oid for table in self._tables.values()]
         with _discarded(self._connection):
+            self._print_backslashes_alike()
             self._row("session/trust_names")
             found_indexes = [as_index(row) for row in self._read_indexes(oids)]
             indexes = (each for each in found_indexes if not is_temporary(each.definition.name, each.comment))
@@ -141,7 +142,7 @@ class Live:
         refuse_without_copies(self._connection)
         owner = owner_for_copy(self._connection, wanted.schema, wanted.table)
         with _discarded(self._connection):
-            self._row("online/write_setting", {"name": "standard_conforming_strings", "value": "on"})
+            self._print_backslashes_alike()
             try:
                 build_beside(self._connection, wanted.schema, wanted.table, owner, ddl)
             except DriverError as error:
@@ -150,6 +151,10 @@ class Live:
                 raise InputError(str(error)) from None
             self._row("session/trust_names")
             yield
+
+    def _print_backslashes_alike(self) -> None:
+        """Have what exists printed as what is built, whatever the role or the database has set."""
+        self._row("online/write_setting", {"name": "standard_conforming_strings", "value": "on"})
 
     def _read_indexes(self, relations: Sequence[int]) -> list[dict[str, Any]]:
         self._rows("capture/fix_session")

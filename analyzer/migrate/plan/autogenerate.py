@@ -29,6 +29,7 @@ from analyzer.migrate.hazards import refused_codes
 from analyzer.migrate.plan.alembic_catalog import Live, tables_named
 from analyzer.migrate.plan.environment import Environment
 from analyzer.migrate.plan.read_environment import INDEX_SPECS
+from analyzer.migrate.plan.removal_log import tell_removals
 from analyzer.migrate.plan.revision import operations_of, planned
 from analyzer.migrate.plan.split_revision import keep_apart
 from analyzer.objects.index import IndexDef
@@ -55,6 +56,7 @@ def compare_specs(context: AutogenContext, upgrade_ops: UpgradeOps) -> PriorityD
             raise
         except (TwindexError, DriverError) as error:
             raise DeployError(str(error)) from error
+    tell_removals({name.name for _, name in _drops(context, upgrade_ops)})
     return PriorityDispatchResult.CONTINUE
 
 

@@ -26,7 +26,7 @@ from analyzer.migrate.operations import (
     beside_each_other,
     render_operation,
 )
-from analyzer.migrate.plan.across_schemas import merged
+from analyzer.migrate.plan.across_schemas import general_names, merged
 from analyzer.migrate.plan.environment import Environment
 from analyzer.migrate.plan.read_environment import alembic_config
 from analyzer.migrate.plan.revision_ids import following
@@ -104,8 +104,8 @@ def planned(
     Raises InputError for what a model declares as well, and as `changes` does.
     """
     seen, hidden = environment.seen(specs)
-    for table in sorted({each.full_table for each in hidden}):
-        LOG.warning("the specs of %s are left out, for env.py leaves out the table", ident(*table))
+    for tables in general_names((each.full_table for each in hidden), specs.patterns):
+        LOG.warning("the specs of %s are left out, for env.py leaves out the table", tables)
     for spec, problem in declared_twice(environment.models, environment.constraints, seen, canonical, rows):
         raise InputError(f"{spec.where}: {problem}")
     return changes(
