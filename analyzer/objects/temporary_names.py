@@ -20,7 +20,8 @@ _SENTENCES: dict[Word, str] = {
 
 #: What follows in the comment of a replaced index that is kept for a while.
 KEPT = "; kept until "
-_KEPT = re.compile(re.escape(KEPT) + r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)\+00\Z")
+_KEPT = re.compile(re.escape(KEPT) + r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00)\Z")
+_TIME = "%Y-%m-%d %H:%M:%S+00"
 
 
 def temporary_name(name: str, word: Word) -> str:
@@ -35,7 +36,7 @@ def mark(schema: str, name: str, word: Word) -> str:
 
 def kept_mark(schema: str, name: str, until: datetime) -> str:
     """Return the comment of a replaced index that is kept until a time."""
-    return f"{mark(schema, name, 'old')}{KEPT}{until.astimezone(UTC):%Y-%m-%d %H:%M:%S}+00"
+    return mark(schema, name, "old") + KEPT + until.astimezone(UTC).strftime(_TIME)
 
 
 def kept_until(comment: str | None) -> datetime | None:
@@ -44,7 +45,7 @@ def kept_until(comment: str | None) -> datetime | None:
     if found is None or not is_replaced(comment):
         return None
     try:
-        return datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
+        return datetime.strptime(found[1], _TIME).replace(tzinfo=UTC)
     except ValueError:
         return None
 
