@@ -17,7 +17,7 @@ import psycopg
 
 from analyzer.db import connect
 from tests.server.deploy_events import How, Orders, terminate
-from tests.server.deploys import PARTITIONED, ROWS, Deploy, Host, Outcome, ended, held, new_project
+from tests.server.deploys import PARTITIONED, ROWS, Deploy, Host, Outcome, ended, held, new_project, run
 from tests.server.spec_project import SCHEMA, Fact, SpecProject
 
 #: The short budget, and what a slow machine adds to it.
@@ -45,6 +45,8 @@ _DDL = (
     "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS more int", "ANALYZE {table}", "VACUUM other",
     "CREATE INDEX IF NOT EXISTS theirs ON other (a)", "COMMENT ON TABLE {table} IS 'theirs'",
 )  # fmt: skip
+#: What of it no model knows, and Alembic would undo.
+_UNDONE = ("ALTER TABLE {table} DROP COLUMN IF EXISTS more", "COMMENT ON TABLE {table} IS NULL")
 _RUNNING = """
 SELECT pid FROM pg_catalog.pg_stat_activity
 WHERE datname = pg_catalog.current_database() AND state = 'active'
@@ -212,6 +214,7 @@ class Schedule:
             left = [row["name"] for row in connection.execute(_LEFT).fetchall()]
         if left:
             yield f"left behind: {left}"
+        run(project.url, *(each.format(table=self.table) for each in _UNDONE))
         theirs = {name: fact for name, fact in project.facts().items() if name == "theirs"}
         if again := project.check():
             yield f"not as wanted: {again}"
