@@ -86,9 +86,14 @@ class Schedule:
     def _specs(self) -> tuple[str, str]:
         facts = {"k": "k" if self.table == "p" else "b", "unique": str(self.table == "t").lower()}
         before, after = ([f"{{name: ix_a, {each.format(**facts)}}}"] for each in self.chance.sample(_SERVING, 2))
+        used: set[str] = set()
         for number in range(self.chance.randrange(3)):
             name, (old, new) = f"ix_{number}", (each.format(**facts) for each in self.chance.sample(_OTHERS, 2))
-            match self.chance.choice(("build", "retire", "replace", "rename")):
+            verb = self.chance.choice(("build", "retire", "replace", "rename"))
+            if not used.isdisjoint((old, new)):
+                continue  # of two alike, either may be the one that is renamed
+            used |= {old, new}
+            match verb:
                 case "build":
                     after.append(f"{{name: {name}, {new}}}")
                 case "retire":
