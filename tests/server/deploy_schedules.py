@@ -17,7 +17,7 @@ import psycopg
 
 from analyzer.db import connect
 from tests.server.deploy_events import How, Orders, terminate
-from tests.server.deploys import PARTITIONED, ROWS, Deploy, Host, Outcome, ended, held, new_project
+from tests.server.deploys import PARTITIONED, ROWS, Deploy, Host, Outcome, ended, held, new_project, run
 from tests.server.spec_project import SCHEMA, Fact, SpecProject
 
 #: The short budget, and what a slow machine adds to it.
@@ -45,6 +45,8 @@ _DDL = (
     "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS more int", "ANALYZE {table}", "VACUUM other",
     "CREATE INDEX IF NOT EXISTS theirs ON other (a)", "COMMENT ON TABLE {table} IS 'theirs'",
 )  # fmt: skip
+#: What of it no model knows, and Alembic would undo.
+_UNDONE = ("ALTER TABLE {table} DROP COLUMN IF EXISTS more", "COMMENT ON TABLE {table} IS NULL")
 _RUNNING = """
 SELECT pid FROM pg_catalog.pg_stat_activity
 WHERE datname = pg_catalog.current_database() AND state = 'active'
@@ -84,9 +86,14 @@ class Schedule:
     def _specs(self) -> tuple[str, str]:
         facts = {"k": "k" if self.table == "p" else "b", "unique": str(self.table == "t").lower()}
         before, after = ([f"{{name: ix_a, {each.format(**facts)}}}"] for each in self.chance.sample(_SERVING, 2))
+        used: set[str] = set()
         for number in range(self.chance.randrange(3)):
             name, (old, new) = f"ix_{number}", (each.format(**facts) for each in self.chance.sample(_OTHERS, 2))
-            match self.chance.choice(("build", "retire", "replace", "rename")):
+            verb = self.chance.choice(("build", "retire", "replace", "rename"))
+            if not used.isdisjoint((old, new)):
+                continue  # of two alike, either may be the one that is renamed
+            used |= {old, new}
+            match verb:
                 case "build":
                     after.append(f"{{name: {name}, {new}}}")
                 case "retire":
@@ -212,6 +219,7 @@ class Schedule:
             left = [row["name"] for row in connection.execute(_LEFT).fetchall()]
         if left:
             yield f"left behind: {left}"
+        run(project.url, *(each.format(table=self.table) for each in _UNDONE))
         theirs = {name: fact for name, fact in project.facts().items() if name == "theirs"}
         if again := project.check():
             yield f"not as wanted: {again}"

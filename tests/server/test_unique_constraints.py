@@ -98,9 +98,9 @@ def test_a_constraint_is_built_and_dropped(project: SpecProject, spec: str, text
     [
         (UX, "{name: ux, keys: [a, b], unique: constraint}", "replace_unique_constraint"),
         (UX, "{name: ux, keys: [a], unique: constraint, deferrable: true}", "replace_unique_constraint"),
-        (  # so long that the revision breaks its line
-            "{name: ux_of_many_words, keys: [a], unique: constraint, deferrable: true}",
-            "{name: ux_of_many_words, keys: [a], unique: constraint, deferrable: initially deferred}",
+        (  # the revision breaks the line before DEFERRED
+            "{name: ux_a, keys: [a], unique: constraint, deferrable: true}",
+            "{name: ux_a, keys: [a], unique: constraint, deferrable: initially deferred}",
             "replace_unique_constraint",
         ),
         ("{name: ux, keys: [a], unique: true, comment: was}", UX, "replace_unique_constraint"),
