@@ -73,7 +73,10 @@ def alembic_config(file: Path, section: str | None = None) -> Config:
     if not is_file(file):
         raise InputError(f"{file} does not exist; run in the project's directory or use --config FILE")
     quiet = argparse.Namespace(quiet=True)
-    return Config(file, toml_file=file.parent / "pyproject.toml", ini_section=section or "alembic", cmd_opts=quiet)
+    config = Config(file, toml_file=file.parent / "pyproject.toml", ini_section=section or "alembic", cmd_opts=quiet)
+    if section is not None and not config.file_config.has_section(section):
+        raise InputError(f"{file} has no section [{section}]; name another with -n")
+    return config
 
 
 def read_environment(config: Config, specs: Path) -> Environment:
