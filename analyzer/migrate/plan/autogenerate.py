@@ -111,7 +111,7 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
         patterns=specs.patterns,
     )
     environment = _environment(context)
-    live = Live(connection, waiting.specs)
+    live = Live(connection, waiting.specs, waiting.managed)
     found = planned(environment, waiting, live.objects(), live.canonical, live.rows)
     partitioned = {name for name, table in live.tables.items() if table.kind == "p"}
     for change in found:
