@@ -38,10 +38,10 @@ class _Hit:
     rewrite: str
 
 
-def examine_environment(config: Path) -> EnvironmentCheck:
-    """Look at the env.py of an Alembic project; what cannot be read is skipped, and why is said."""
+def examine_environment(config: Path, section: str | None = None) -> EnvironmentCheck:
+    """Look at the env.py that a section of an Alembic file names; what cannot be read is skipped, and why is said."""
     try:
-        project = Config(config, toml_file=config.parent / "pyproject.toml")
+        project = Config(config, toml_file=config.parent / "pyproject.toml", ini_section=section or "alembic")
         script = ScriptDirectory.from_config(project) if is_file(config) else None
     except CommandError as error:
         return _skipped(" ".join(str(error).split()))

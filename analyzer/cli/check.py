@@ -62,7 +62,15 @@ def command(
         project=project,
     )
     with progress(quiet=output.quiet) as tell:
-        document = check(snapshot, declared, alembic, environment=rules, choice=choice, progress=tell)
+        document = check(
+            snapshot,
+            declared,
+            alembic,
+            section=project.section,
+            environment=rules,
+            choice=choice,
+            progress=tell,
+        )
     emit(document, output)
     if document.reaches(fail_on):
         sys.exit(1)

@@ -22,20 +22,21 @@ def check(
     specs: SpecSet,
     alembic: Path,
     *,
+    section: str | None = None,
     environment: Environment | None = None,
     choice: PlannerChoice | None = None,
     progress: Progress = silent,
 ) -> FindingsDocument:
     """Say where specs and database differ; definitions that are not the same as written, as a twin prints them.
 
-    `environment` are the rules of the project's env.py.
+    `section` is that of the Alembic file, `environment` are the rules of the project's env.py.
     """
     expanded_specs = expanded(specs, tables_of(snapshot))
     expected = undecided(expanded_specs, existing_objects(snapshot), Catalog(snapshot).indexed_rows)
     with open_definitions(snapshot, expected, wanted=choice, progress=progress) as definitions:
         drift = find_drift(specs, snapshot, definitions.canonical, environment=environment)
         planner = definitions.planner
-    env = examine_environment(alembic)
+    env = examine_environment(alembic, section)
     printed = f", definitions as a {planner} prints them" if planner is not None else ""
     return FindingsDocument(
         command="check",

@@ -55,6 +55,15 @@ class Project:
         assert said.status == status, said.out + said.err
         return said
 
+    def documented(self, said: Said) -> Said:
+        """Hold that the page about the reader's own database shows each line of this."""
+        page = {line.strip() for line in (HERE.parents[1] / "docs" / "your-database.md").read_text().splitlines()}
+        with connect(self.url) as connection:
+            name = connection.info.dbname
+        written = (said.out + said.err).replace(f"database {name}", "database app").splitlines()
+        assert [line for line in written if line.strip() not in page] == []
+        return said
+
     def spec(self, table: str) -> Path:
         """Return the file of a table's specs."""
         return self.directory / "index_specs" / f"{table}.yaml"
@@ -79,12 +88,13 @@ class Project:
     @contextlib.contextmanager
     def stray_index(self, name: str, on: str) -> Generator[None]:
         """Have an index for a while that somebody made."""
+        schema = on[: on.index(".") + 1] if "." in on else ""
         with connect(self.url, autocommit=True) as connection:
             connection.execute(f"CREATE INDEX {name} ON {on}".encode())
             try:
                 yield
             finally:
-                connection.execute(f"DROP INDEX IF EXISTS {name}".encode())
+                connection.execute(f"DROP INDEX IF EXISTS {schema}{name}".encode())
 
     def indexes(self) -> dict[str, str]:
         """Return the definition of each index by its qualified name, all of them valid."""

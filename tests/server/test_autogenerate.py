@@ -129,6 +129,14 @@ def test_managed_indexes_are_no_drops_and_those_of_models_still_are(project: Spe
     assert (diff[0], diff[1].name) == ("remove_index", "ix_model")
 
 
+def test_manage_all_without_any_spec_finds_what_check_finds(latest: SpecProject) -> None:
+    latest.run("CREATE INDEX ix_stray ON t (a)")
+    latest.declare("", head="manage: all\n")
+    path = latest.autogenerate()
+    assert path is not None
+    assert 'op.drop_index_online(\n        "ix_stray"' in path.read_text()
+
+
 def test_manage_all_takes_the_place_of_alembics_drops(latest: SpecProject) -> None:
     latest.run("CREATE INDEX ix_stray ON t (a)")
     latest.declare("{name: ix_kept, keys: [b]}", head="manage: all\n")

@@ -8,6 +8,7 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
+from analyzer.checks.environment import examine_environment
 from analyzer.cli.metadata import load_tables
 from analyzer.errors import InputError
 from analyzer.migrate.plan.environment import Environment
@@ -98,3 +99,17 @@ def test_a_metadata_that_cannot_be_had_is_one_line(
     (tmp_path / f"{name}.py").write_text(module)
     with pytest.raises(InputError, match=said):
         load_tables(name)
+
+
+def test_a_section_has_its_own_env_py_and_has_to_exist(tmp_path: Path) -> None:
+    initialised(tmp_path, "generic", "target_metadata = None", MODELS)
+    ini = tmp_path / "alembic.ini"
+    ini.write_text(ini.read_text() + "[other]\nscript_location = %(here)s/elsewhere\n")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "env.py").write_text("from alembic import context\ncontext.configure()\n")
+    other = read_environment(alembic_config(ini, "other"), tmp_path / "index_specs")
+    assert (other.unknown, other.owned) == (None, frozenset())
+    (finding,) = examine_environment(ini, "other").findings
+    assert str(finding.file).endswith("elsewhere/env.py")
+    with pytest.raises(InputError, match=r"has no section \[third\]; name another with -n"):
+        alembic_config(ini, "third")

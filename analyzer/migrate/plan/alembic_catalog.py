@@ -59,15 +59,21 @@ def tables_named(connection: Connection, names: Collection[str]) -> frozenset[Qu
 class Live:
     """A database as Alembic's connection sees it."""
 
-    def __init__(self, connection: Connection, specs: Sequence[DeclaredSpec[Spec]]) -> None:
+    def __init__(
+        self, connection: Connection, specs: Sequence[DeclaredSpec[Spec]], managed: Collection[QualifiedName] = ()
+    ) -> None:
         self._connection = connection
         self._major = int(self._row("online/read_setting", {"name": "server_version_num"})["value"]) // 10_000
-        bind = {
+        tables = [*(spec.full_table for spec in specs), *managed]
+        self._names = {
             "schemas": [spec.schema for spec in specs],
-            "tables": [spec.table for spec in specs],
-            "indexes": [spec.spec.name for spec in specs],
+            "names": [spec.spec.name for spec in specs],
         }
-        self._names = {"schemas": bind["schemas"], "names": bind["indexes"]}
+        bind = {
+            "schemas": [table.schema for table in tables],
+            "tables": [table.name for table in tables],
+            "indexes": self._names["names"],
+        }
         with _discarded(connection):
             self._row("session/trust_names")
             self._search_path = list(self._row("capture/former_search_path")["schemas"])

@@ -113,7 +113,7 @@ def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, up
         patterns=specs.patterns,
     )
     environment = _environment(context)
-    live = Live(connection, waiting.specs)
+    live = Live(connection, waiting.specs, waiting.managed)
     found = planned(environment, waiting, live.objects(), live.canonical, live.rows, own_tablespace=live.own_tablespace)
     partitioned = {name for name, table in live.tables.items() if table.kind == "p"}
     for change in found:

@@ -75,7 +75,10 @@ def alembic_config(file: Path, section: str | None = None, x: Sequence[str] = ()
     name = section or "alembic"
     words = ["--quiet", "--name", name, *(word for each in x for word in ("-x", each)), "upgrade", "--sql", "head"]
     options = CommandLine("alembic").parser.parse_args(words)
-    return Config(file, toml_file=file.parent / "pyproject.toml", ini_section=name, cmd_opts=options)
+    config = Config(file, toml_file=file.parent / "pyproject.toml", ini_section=name, cmd_opts=options)
+    if section is not None and not config.file_config.has_section(section):
+        raise InputError(f"{file} has no section [{section}]; name another with -n")
+    return config
 
 
 def read_environment(config: Config, specs: Path) -> Environment:
