@@ -10,6 +10,7 @@ from analyzer.cli.options import (
     Project,
     Source,
     database_option,
+    no_env_option,
     project_options,
     quiet_option,
     specs_option,
@@ -30,6 +31,7 @@ from analyzer.workflows.revise import revise
 @database_option
 @specs_option
 @project_options
+@no_env_option
 @click.option(
     "--refuse-hazard",
     "refuse",
@@ -52,6 +54,7 @@ def command(
     database: Database,
     specs: Path | None,
     project: Project,
+    no_env: bool,
     refuse: tuple[str, ...],
     allow: tuple[str, ...],
     choice: PlannerChoice,
@@ -67,7 +70,7 @@ def command(
     declared = load_specs(directory)  # report unreadable files before connecting
     file = in_project(config, project).alembic
     settings = project_config(file, project.section, project.x)
-    rules = project_environment(file, project.section, project.x, directory, run=True)
+    rules = project_environment(file, project.section, project.x, directory, run=not no_env)
     snapshot = resolve_snapshot(
         Source(database=database),
         quiet=quiet,
