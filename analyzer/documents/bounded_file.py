@@ -82,7 +82,7 @@ def parse_document(path: Path) -> dict[str, object]:
     """
     raw = read_bounded(path)
     try:
-        parsed: object = from_json(raw, cache_strings="keys")
+        parsed: object = from_json(raw)
     except ValueError as error:
         reason = str(error)
         if "EOF" in reason:

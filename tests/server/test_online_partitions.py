@@ -211,6 +211,27 @@ def test_a_partitioned_index_is_rebuilt(url: str, context: MigrationContext) -> 
     assert all(valid for _, valid in tree(url).values())
 
 
+def test_the_rebuild_of_one_partition_does_not_hold_up_the_writers_of_another(
+    url: str, context: MigrationContext
+) -> None:
+    build_index(context, P)
+    reindexed = threading.Thread(
+        target=reindex_index, args=(context, replace(P, sql="REINDEX INDEX CONCURRENTLY public.ix_p"))
+    )
+    with connect(url) as writer:
+        writer.execute("UPDATE p_1 SET a = a + 1")
+        reindexed.start()
+        time.sleep(1)
+        assert reindexed.is_alive()
+        with connect(url) as other:
+            other.execute("SET lock_timeout = '1s'")
+            other.execute("UPDATE p SET a = a + 1 WHERE k = 1")
+            other.execute("INSERT INTO p VALUES (1, 0, 'x')")
+    reindexed.join(30)
+    assert not reindexed.is_alive()
+    assert all(valid for _, valid in tree(url).values())
+
+
 def test_the_offline_script_makes_the_same_in_psql_and_may_be_repeated(
     url: str, request: pytest.FixtureRequest
 ) -> None:

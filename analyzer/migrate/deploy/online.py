@@ -15,7 +15,7 @@ from analyzer.migrate.deploy.catalog import State, read_state, read_table, refus
 from analyzer.migrate.deploy.create_index import is_concurrent, is_concurrent_drop, parse_create
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.options import read_options
-from analyzer.migrate.deploy.partitions import ensure_partitioned
+from analyzer.migrate.deploy.partitions import ensure_partitioned, rebuild_parts
 from analyzer.migrate.deploy.serving import await_serving
 from analyzer.migrate.deploy.session import LOG, execute, row, transaction
 from analyzer.migrate.deploy.target import DeployError, Target
@@ -181,10 +181,13 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         remedy = (
             f"{target.qualified_name} is as it was; run alembic again, it drops what this attempt left and repeats it"
         )
-        deploy.build(
-            target.sql, what=f"rebuilding {target.qualified_name}", remedy=remedy,
-            clear=lambda: sweep(deploy, target, table),
-        )  # fmt: skip
+        if table is not None and state.partitioned:
+            rebuild_parts(deploy, target, table, state)
+        else:
+            deploy.build(
+                target.sql, what=f"rebuilding {target.qualified_name}", remedy=remedy,
+                clear=lambda: sweep(deploy, target, table),
+            )  # fmt: skip
         after = read_state(deploy.connection, target)
         if after is None or not (after.valid or state.partitioned):
             raise DeployError(f"{target.qualified_name} is not valid after the rebuild; {_AGAIN}")

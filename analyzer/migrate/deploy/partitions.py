@@ -118,14 +118,38 @@ def _complete(deploy: Deploy, target: Target, tree: Sequence[Node], whole: State
             yield from _attach(deploy, whole, part)
 
 
+def rebuild_parts(deploy: Deploy, target: Target, table: Table, whole: State) -> None:
+    """Rebuild the index of each partition, one after the other.
+
+    REINDEX of the partitioned index would first take SHARE on all of them: it waits for every writer, and new writers
+    wait for it.
+    """
+    tree = tuple(Node(**each) for each in rows(deploy.connection, "read_partitions", table=table.oid))
+    for part in _leaves(deploy, tree, whole):
+        _rebuild(deploy, target, part)
+
+
+def _leaves(deploy: Deploy, tree: Sequence[Node], whole: State) -> Iterator[State]:
+    for node in tree:
+        if node.parent_oid != whole.table_oid:
+            continue
+        for part in read_indexes(deploy.connection, [node.oid]):
+            if part.parent_oid == whole.oid:
+                yield from _leaves(deploy, tree, part) if part.partitioned else (part,)
+
+
 def _repair(deploy: Deploy, target: Target, part: State) -> Iterator[str]:
     """Rebuild an INVALID index that cannot be dropped, because it is attached."""
+    _rebuild(deploy, target, part)
+    yield part.name
+
+
+def _rebuild(deploy: Deploy, target: Target, part: State) -> None:
     sql = render_text("online/reindex_index", schema=part.schema, name=part.name)
     deploy.build(
         sql, what=f"rebuilding {part.qualified_name}", remedy=_FINISH,
         clear=lambda: sweep(deploy, target, read_table(deploy.connection, target)),
     )  # fmt: skip
-    yield part.name
 
 
 def _attach(deploy: Deploy, whole: State, part: State) -> Iterator[str]:
