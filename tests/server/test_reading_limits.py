@@ -244,6 +244,7 @@ def test_every_command_that_reads_a_server_refuses_a_superuser(
     directory = tmp_path_factory.mktemp("project")
     monkeypatch.chdir(directory)
     (directory / "alembic.ini").write_text("[alembic]\nscript_location = .\n")
+    (directory / "env.py").write_text("from alembic import context\ncontext.configure(dialect_name='postgresql')\n")
     with connect(database, autocommit=True) as connection:
         run(connection, "CREATE EXTENSION pg_stat_statements")
     main_status(["capture", "-d", database, "-o", "app.snapshot", "--allow-superuser", "--quiet"], expected=0)

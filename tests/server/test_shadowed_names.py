@@ -52,8 +52,8 @@ UNGUARDED = {
 }  # fmt: skip
 #: psql runs these, and sets the search_path for them itself.
 OFFLINE = {
-    "online/write_partition_attachments", "online/write_partition_builds", "online/write_partition_parents",
-    "online/trust_path", "online/return_path", "online/write_for_each_schema",
+    "online/write_kept_comment", "online/write_partition_attachments", "online/write_partition_builds",
+    "online/write_partition_parents", "online/trust_path", "online/return_path", "online/write_for_each_schema",
 }  # fmt: skip
 
 SHADOWS = """
@@ -203,14 +203,15 @@ def values(shadowed: str) -> dict[str, Any]:
         "value": "4MB", "schema": "public", "table": "t", "column": "a", "index": oids["t_pkey"], "enough": 5,
         "seconds": 0.0, "page_cost": "1", "operator_cost": "1", "tuple_cost": "1", "seq_page_cost": "1",
         "statement_timeout": "0", "lock_timeout": "0", "client_encoding": "UTF8", "schemas": ["public"],
-        "names": ["t_statistics"], "prefix": "twindex",
+        "names": ["t_statistics"], "prefix": "twindex", "own": [1], "tablespace": "pg_default",
     }  # fmt: skip
 
 
 NAMES: dict[str, dict[str, Any]] = {
     "capture/btree_heights": {"schema": "public"},
     "capture/gin_metapages": {"schema": "public", "block_type": "pg_catalog.int8"},
-    "capture/statements": {"schema": "public"},
+    "capture/statements": {"schema": "public", "without_text": False},
+    "capture/statements_elsewhere": {"schema": "public"},
     "capture/statements_info": {"schema": "public"},
     "capture/extended_data": {"direct": False},
     "capture/extended_expressions": {"direct": False},

@@ -75,7 +75,9 @@ def test_no_file_takes_the_place_of_a_closed_stream(closing: str, tmp_path: Path
 
 
 def test_a_module_that_prints_while_it_is_imported_leaves_the_document_whole(tmp_path: Path) -> None:
-    (tmp_path / "models.py").write_text("import sqlalchemy\nprint('noise')\nmetadata = sqlalchemy.MetaData()\n")
+    (tmp_path / "models.py").write_text(
+        "import sqlalchemy\nprint('noise')\nmetadata = sqlalchemy.MetaData()\nsqlalchemy.Table('t', metadata)\n"
+    )
     (tmp_path / "t.yaml").write_text("table: public.t\nindexes:\n  - {name: ix_t, keys: [a]}\n")
     done = subprocess.run(
         [sys.executable, "-m", "analyzer", "lint", "t.yaml", "--metadata", "models", "--format", "json"],
