@@ -19,10 +19,10 @@ def find_leftovers(indexes: Sequence[Index], snapshot: Snapshot) -> Iterator[tup
             continue
         if is_kept(index, snapshot):
             continue
-        why = _why(index)
+        table = snapshot.relation(*definition.full_table)
+        concurrently = table is None or table.kind != "p"
+        why = _why(index, partitioned=not concurrently)
         if why is not None:
-            table = snapshot.relation(*definition.full_table)
-            concurrently = table is None or table.kind != "p"
             drop = render_text(
                 "index/drop_index", schema=definition.schema, name=definition.name, concurrently=concurrently
             )
@@ -35,10 +35,12 @@ def is_kept(index: Index, snapshot: Snapshot) -> bool:
     return until is not None and index.valid and snapshot.captured_at < until
 
 
-def _why(index: Index) -> str | None:
+def _why(index: Index, *, partitioned: bool) -> str | None:
     marked = index.comment is not None and index.comment.startswith(MARK)
     if marked:
         return f"was left by a deploy ({index.comment})"
+    if not index.valid and partitioned:
+        return "is INVALID until ALTER INDEX … ATTACH PARTITION has attached to it an index of every partition"
     if not index.valid:
         return "is INVALID, left by an interrupted build or drop, or another session is building it now"
     if has_temporary_name(index.definition.name):

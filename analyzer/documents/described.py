@@ -105,7 +105,8 @@ class TypeDef(SnapshotRecord):
     checks: tuple[tuple[Name, Text], ...] = ()
     #: Attributes of a composite type: (name, type).
     attributes: Annotated[tuple[tuple[Name, TypeName], ...], Field(max_length=1600)] = ()
-    #: Options of a range type other than its subtype, as CREATE TYPE takes them: (option, SQL).
+    #: Of a range type its options but the subtype, as CREATE TYPE takes them: (option, SQL). Of a domain, `collation`
+    #: and of a composite type, each attribute whose collation is not that of its type: (attribute, collation).
     options: tuple[tuple[Name, Text], ...] = ()
 
 

@@ -10,7 +10,7 @@ TABLES = (
     "CREATE TYPE odd.mood AS ENUM ('sad', 'so ''so''', 'happy')",
     "CREATE DOMAIN odd.positive AS integer CHECK (VALUE > 0)",
     "CREATE DOMAIN odd.code AS varchar(12) COLLATE \"C\" NOT NULL DEFAULT 'x'",
-    "CREATE TYPE odd.address AS (street text, number integer)",
+    'CREATE TYPE odd.address AS (street text COLLATE "C", number integer)',
     "CREATE TYPE odd.span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi, MULTIRANGE_TYPE_NAME = odd.spans)",
     """CREATE TABLE odd.typed (
            id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, mood odd.mood, size odd.positive, code odd.code,

@@ -89,3 +89,9 @@ def test_an_invalid_part_of_a_partitioned_index_is_to_be_rebuilt(declared: SpecP
     assert (
         message == "public.p_1_n_idx is an INVALID part of public.ix_p; run REINDEX INDEX CONCURRENTLY public.p_1_n_idx"
     )
+
+
+def test_a_partitioned_index_that_lacks_parts_is_told_so(declared: SpecProject) -> None:
+    declared.run("CREATE INDEX ix_p ON ONLY p (n)")
+    (message,) = leftovers(declared).values()
+    assert "is INVALID until ALTER INDEX … ATTACH PARTITION has attached to it an index of every partition" in message

@@ -90,5 +90,14 @@ def test_what_has_no_record_of_its_own_is_captured_by_its_definition(captured: S
     assert not {gap.what for gap in captured.not_examined if "odd." in gap.what} - {"foreign table odd.remote"}
 
 
+def test_domains_and_composite_types_have_their_collations(captured: Snapshot, twin: Twin) -> None:
+    options = {each.name: each.options for each in captured.types}
+    assert (options["code"], options["address"]) == (
+        (("collation", 'pg_catalog."C"'),), (("street", 'pg_catalog."C"'),),
+    )  # fmt: skip
+    (index,) = twin.parse_ddl(['CREATE INDEX x ON odd.typed (code COLLATE "C", ((home).street) COLLATE "C")'])
+    assert "COLLATE" not in twin.server_ddl(index)
+
+
 def test_a_statement_that_reads_a_foreign_table_is_not_examined(twin: Twin) -> None:
     assert twin.obstacle("SELECT note FROM odd.remote WHERE id = 5") == FOREIGN
