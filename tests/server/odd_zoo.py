@@ -8,6 +8,9 @@ TABLES = (
     "CREATE SCHEMA odd",
     # Types
     "CREATE TYPE odd.mood AS ENUM ('sad', 'so ''so''', 'happy')",
+    "CREATE FUNCTION odd.less(integer, integer) RETURNS boolean LANGUAGE internal IMMUTABLE STRICT AS 'int4lt'",
+    """CREATE FUNCTION odd.more(integer, integer) RETURNS boolean LANGUAGE internal IMMUTABLE COST 7
+       SET work_mem = '8MB' AS 'int4gt'""",
     "CREATE DOMAIN odd.positive AS integer CHECK (VALUE > 0)",
     "CREATE DOMAIN odd.code AS varchar(12) COLLATE \"C\" NOT NULL DEFAULT 'x'",
     'CREATE TYPE odd.address AS (street text COLLATE "C", number integer)',
@@ -149,6 +152,8 @@ VIRTUAL = (
 _QUOTED = '"Odd Schöma"."Täble ""quoted"" %s"'
 STATEMENTS = {
     "partitions with an identity": "SELECT count(*) FROM odd.numbered WHERE a = 5",
+    "function in C": "SELECT id FROM odd.typed WHERE odd.less(size, 7)",
+    "function in C with a cost": "SELECT id FROM odd.typed WHERE odd.more(size, 7)",
     "enum": "SELECT id FROM odd.typed WHERE mood = 'sad' AND size = 7",
     "enum range": "SELECT id FROM odd.typed WHERE mood < 'happy' AND size < $1",
     "domain": "SELECT id FROM odd.typed WHERE code = 'code17'",

@@ -36,15 +36,18 @@ def found(document: dict[str, Any]) -> set[tuple[str, str]]:
 
 def test_every_row_of_the_matrix_is_found_and_none_churns(project: SpecProject) -> None:
     same = [f"{{name: same_{name}, {spec}}}" for name, spec in UNCHANGED]
-    project.declare("\n".join([*same, *(f"{{name: {name}, {before}}}" for name, before, _ in CHANGED)]))
+    with connect(project.url) as connection:
+        older = connection.info.server_version < 150_000
+    changed = [row for row in CHANGED if not (older and "nulls_not_distinct" in row[2])]
+    project.declare("\n".join([*same, *(f"{{name: {name}, {before}}}" for name, before, _ in changed)]))
     project.build()
     assert found(check(project)) == set()
-    project.declare("\n".join([*same, *(f"{{name: {name}, {after}}}" for name, _, after in CHANGED)]))
+    project.declare("\n".join([*same, *(f"{{name: {name}, {after}}}" for name, _, after in changed)]))
     before = project.facts()
     document = check(project)
-    assert found(document) == {("TX302", ident("public", name)) for name, _, _ in CHANGED}
+    assert found(document) == {("TX302", ident("public", name)) for name, _, _ in changed}
     count = next(count for count in document["checks"] if count["code"] == "TX302")
-    assert (count["examined"], count["skipped"], count["flagged"]) == (len(CHANGED) + len(UNCHANGED), 0, len(CHANGED))
+    assert (count["examined"], count["skipped"], count["flagged"]) == (len(changed) + len(UNCHANGED), 0, len(changed))
     assert project.facts() == before
 
 

@@ -49,9 +49,10 @@ def _restore(sessions: Sessions, statistics: ExtendedStatistics, oid: int, colum
     numbers = [*columns, *(-position for position in range(1, len(statistics.expressions) + 1))]
     major = sessions.major
     sessions.superuser.execute(render("twin/clear_extended"), {"oid": oid})
-    for data in statistics.data:
-        if major < 15 and data.inherited:
-            continue  # one row an object, which holds what is not inherited
+    found = statistics.data
+    if major < 15 and len(found) > 1:  # one row an object: of a partitioned table what is inherited, else what is not
+        found = tuple(data for data in found if not data.inherited)
+    for data in found:
         distinct = [(tuple(numbers[key] for key in item.keys), item.distinct) for item in data.distinct or ()]
         dependencies = [(tuple(numbers[key] for key in item.keys), item.degree) for item in data.dependencies or ()]
         most_common = _gather(sessions, statistics, data.most_common) if data.most_common else None

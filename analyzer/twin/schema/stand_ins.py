@@ -20,6 +20,7 @@ from analyzer.twin.schema.missing import Flat, Lost
 #: The modifier and the array brackets of a type, as format_type prints them behind its name.
 _SUFFIX = re.compile(r"\([^)]*\)|\[\]")
 _LANGUAGE = re.compile(r"^ LANGUAGE (?P<name>\S+)", re.MULTILINE)
+_COST = re.compile(r"^ (?!SET ).*\bCOST [0-9]", re.MULTILINE)
 _INEXACT = "the twin has simple in its place; estimates that depend on it are inexact"
 #: What stands for an object of a kind in place of the part of its definition below, and what that means.
 _REPLACED: dict[ObjectKind, tuple[str, str]] = {
@@ -150,7 +151,10 @@ def _without_body(definition: str) -> str:
     body = _BODY.search(definition, language.end() if language else 0)
     if language is None or body is None:
         return definition
-    header = f"{definition[: language.start()]} LANGUAGE plpgsql{definition[language.end() : body.start()]}"
+    properties = definition[language.end() : body.start()]
+    # pg_get_functiondef leaves out the cost that is usual in a language: 1 in these, 100 in others.
+    cost = " COST 1" if language["name"] in {"c", "internal"} and not _COST.search(properties) else ""
+    header = f"{definition[: language.start()]} LANGUAGE plpgsql{cost}{properties}"
     raising = f"the twin has no body of this function ({language['name']})"
     return f"{header}AS $twindex$ BEGIN RAISE EXCEPTION '{raising}'; END $twindex$"
 
