@@ -122,6 +122,9 @@ def _opened(url: str, application: str, limits: Mapping[str, str]) -> Connection
         try:
             check_version(connection.info.server_version, url)
             _begin(connection, limits)
+            if startup and "transaction_timeout" not in startup and _has_transaction_timeout(connection):
+                connection.close()  # it won this race, and would run one at the beginning of every transaction
+                continue
         except psycopg.Error as error:
             failure = _broken_off(url, error)
             connection.close()
@@ -131,6 +134,11 @@ def _opened(url: str, application: str, limits: Mapping[str, str]) -> Connection
         else:
             return connection
     raise failure or UnreachableError(f"{describe(url)} does not accept connections")
+
+
+def _has_transaction_timeout(connection: Connection) -> bool:
+    (row,) = connection.execute(_marked("session/has_transaction_timeout")).fetchall()
+    return bool(row["limited"])
 
 
 def _startups(url: str, limits: Mapping[str, str]) -> Iterator[dict[str, str]]:
