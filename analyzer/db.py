@@ -125,7 +125,7 @@ def _opened(url: str, application: str, limits: Mapping[str, str]) -> Connection
             check_version(connection.info.server_version, url)
             _begin(connection, limits)
             if startup and "transaction_timeout" not in startup and _has_transaction_timeout(connection):
-                connection.close()  # it won this race, and would run one at the beginning of every transaction
+                connection.close()  # each of its transactions would begin with that, and may end before a statement
                 continue
         except psycopg.Error as error:
             failure = _broken_off(url, error)
@@ -139,6 +139,8 @@ def _opened(url: str, application: str, limits: Mapping[str, str]) -> Connection
 
 
 def _has_transaction_timeout(connection: Connection) -> bool:
+    if connection.info.server_version < 170_000:
+        return False
     (row,) = connection.execute(_marked("session/has_transaction_timeout")).fetchall()
     return bool(row["limited"])
 
@@ -146,8 +148,8 @@ def _has_transaction_timeout(connection: Connection) -> bool:
 def _startups(url: str, limits: Mapping[str, str]) -> Iterator[dict[str, str]]:
     """Yield what to set at the start, best first; the first statement sets all of it as well.
 
-    Only where a transaction is ended before its first statement, that comes too late: before 17 nothing does that, and
-    a server before 17 refuses the name and writes so into its log.
+    Where a transaction may be ended before its first statement, that comes too late. Before 17 nothing does that, and a
+    server refuses the name transaction_timeout and writes so into its log: so it is set only where it is needed.
     """
     parts = _parts(url)
     if "service" not in parts and "PGSERVICE" not in os.environ:  # its own options would be lost

@@ -77,6 +77,18 @@ def test_a_setting_of_the_role_does_not_end_a_capture(database: str, setting: st
     assert [each.column for each in snapshot.extremes] == ["id"]
 
 
+def test_no_transaction_of_a_session_begins_with_a_timeout_of_the_role(database: str) -> None:
+    with connect(database) as connection:
+        if connection.info.server_version < 170_000:
+            pytest.skip("transaction_timeout came with PostgreSQL 17")
+    with new_role(database, *READS) as role:
+        with connect(database, autocommit=True) as connection:
+            run(connection, f"ALTER ROLE {role} SET transaction_timeout = '5s'")
+        with reading(as_role(database, role)) as connection:
+            connection.rollback()
+            assert run(connection, "SHOW transaction_timeout") == [{"transaction_timeout": "0"}]
+
+
 def test_a_session_that_is_ended_meanwhile_is_one_line(database: str) -> None:
     def read() -> None:
         with reading(database) as connection:
