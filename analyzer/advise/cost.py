@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import psycopg
@@ -207,6 +207,10 @@ class CostModel:
     _relevance: Relevance = field(init=False)
     #: Of an index among the twin's.
     _places: dict[TwinIndex, int] = field(default_factory=dict[TwinIndex, int])
+    #: By the tables of a statement: the twin's indexes of these, and the base's among them.
+    _own: dict[frozenset[QualifiedName], tuple[Configuration, Configuration]] = field(
+        default_factory=dict[frozenset[QualifiedName], tuple[Configuration, Configuration]]
+    )
     #: Costs of a query under a configuration that were asked for, and how many the planner was asked for them.
     answered: int = 0
     questions: int = 0
@@ -292,8 +296,7 @@ class CostModel:
         known.learn(Answer(used=used, visible=visible, costs=planned.costs))
 
     def _question(self, item: PricedStatement, visible: Configuration) -> _Question:
-        for place in range(len(self._places), len(self.twin.added)):
-            self._places[self.twin.added[place]] = place
+        self._look_at_added()
         return _Question(
             execution=item.execution,
             tables=item.tables,
@@ -317,8 +320,20 @@ class CostModel:
         written = [(item.statement, item.shape) for item in self.statements if item.shape is not None]
         return upkeep(index, written, others, self.twin.snapshot)
 
-    def _relevant(self, item: PricedStatement, configuration: Collection[TwinIndex]) -> Configuration:
-        wanted = self.base | frozenset(configuration)
+    def _relevant(self, item: PricedStatement, configuration: Configuration) -> Configuration:
+        """Return the part of a configuration, with the base, that is about the tables of a statement."""
         if item.tables is None:
-            return wanted
-        return frozenset(index for index in wanted if index.index.full_table in item.tables)
+            return self.base | configuration
+        self._look_at_added()
+        if (known := self._own.get(item.tables)) is None:
+            own = frozenset(each for each in self._places if each.index.full_table in item.tables)
+            known = self._own[item.tables] = own, self.base & own
+        own, base = known
+        return base | (configuration & own)
+
+    def _look_at_added(self) -> None:
+        """Take note of indexes that were added to the twin since."""
+        added = self.twin.added
+        if len(added) > len(self._places):
+            self._own.clear()
+            self._places |= {added[place]: place for place in range(len(self._places), len(added))}

@@ -125,7 +125,8 @@ def propose(
     shares = shares_of_time(workload.statements)
     priced, gaps = _price(twin, served, pool, shares)
     progress("advise: candidates")
-    standing = [each for each in declared if each.holds(snapshot.captured_at.date())]
+    today = snapshot.captured_at.date()
+    standing = [each for each in declared if each.holds(today)]
     base = frozenset(_pending(twin, standing))
     built, refused = _candidates(twin, priced, declared, standing)
     model = CostModel(twin=twin, statements=priced, base=base, candidates=frozenset(built), pool=pool)
@@ -134,7 +135,7 @@ def propose(
     if not selection.complete:
         reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
         gaps.append(NotExamined(what="the rest of the candidates", reason=reason))
-    again = _again(twin, selection.chosen, [each for each in declared if each not in standing])
+    again = _again(twin, selection.chosen, [each for each in declared if not each.holds(today)])
     proposals = tuple(_evidence(model, selection.chosen, built, again, shares))
     progress("advise: done")
     return Advice(

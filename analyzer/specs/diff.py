@@ -292,7 +292,12 @@ def _refuse_foreign(spec: DeclaredSpec[Spec], current: Existing) -> None:
 def _refuse_foreign_index(spec: DeclaredSpec[Spec], current: Index) -> None:
     table = current.definition.qualified_table
     if current.constraint is not None and (current.unique_constraint is None or _timing(spec) is None):
-        otherwise = ", or write unique: constraint" if current.unique_constraint is not None else ""
+        otherwise = ""
+        if current.unique_constraint is not None:
+            otherwise = (
+                ", or write unique: constraint; for a unique index in its place, declare one of another name, and "
+                "retire this one (unique: constraint, state: retired)"
+            )
         exclusion = current.unique_constraint is None and not current.primary and not current.definition.unique
         kind = "exclusion constraint" if exclusion else "constraint"
         why = ", which PostgreSQL cannot build concurrently" if exclusion else ""

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from analyzer.cli.check import command as check_command
+from analyzer.cli.lint import command as lint_command
 from analyzer.cli.pull import command as pull_command
 from analyzer.db import connect
 from analyzer.errors import InputError
@@ -32,6 +33,8 @@ MORE = (
     "CREATE UNIQUE INDEX i_moods ON sales.moods (mood)",
     "CREATE INDEX ON sales.event_2025 (what, at)",
     'CREATE INDEX "i.dot ted" ON "Odd Schema"."Mixed ""Case" (abs("per%cent"))',
+    'CREATE INDEX "sales.i_dotted" ON sales.customer (born, id)',
+    'CREATE STATISTICS sales."sales.s_dotted" ON born, name FROM sales.customer',
     'CREATE TABLE sales."a(b)" ("x (y)" int, "true" bool, "null" int, "1" int)',
     'CREATE INDEX "(i)" ON sales."a(b)" ("x (y)", "true", "null", "1")',
     "CREATE INDEX i_comment ON sales.cat (name) WHERE name <> '-- # : {' AND name !~ '^\\s*;'",
@@ -62,7 +65,7 @@ def zoo(request: pytest.FixtureRequest) -> Iterator[str]:
 
 def twindex(command: str, url: str, specs: Path, *more: str) -> Result:
     """Run a command and let nothing but its exit status pass."""
-    commands = {"pull": pull_command, "check": check_command}
+    commands = {"pull": pull_command, "check": check_command, "lint": lint_command}
     return CliRunner().invoke(
         commands[command], ["-d", url, "--allow-superuser", "--specs", str(specs), *more], catch_exceptions=False
     )
@@ -84,6 +87,8 @@ def test_check_finds_nothing_after_pull_and_a_second_pull_writes_nothing(zoo: st
     assert {"ix_日本", 'ix_Größe "x"', "i_whole", "i_event_expression"} <= names
     assert not {"code_once", "event_2025_what_idx", "customer_pkey"} & names
     assert all(check["examined"] == len(names) for check in document["checks"] if check["code"] == "TX302")
+    linted = json.loads(twindex("lint", zoo, specs, "--format", "json").stdout)
+    assert not {"TX114", "TX135"} & {finding["code"] for finding in linted["findings"]}
     before = {path: path.read_bytes() for path in specs.iterdir()}
     again = twindex("pull", zoo, specs)
     assert again.stdout == ""

@@ -262,6 +262,12 @@ def test_a_plain_spec_of_a_constraint(project: SpecProject) -> None:
     assert project.check() == []
     assert drift(project) == []
     assert project.revise() is None
+    # As the message says.
+    project.declare("{name: uy, keys: [a], unique: true}\n{name: ux, keys: [a], unique: constraint, state: retired}")
+    assert project.revise() is not None
+    project.upgrade()
+    assert project.facts()["uy"].ddl == "CREATE UNIQUE INDEX uy ON public.t USING btree (a)"
+    assert drift(project) == []
 
 
 def test_models_and_specs_know_each_other(project: SpecProject) -> None:

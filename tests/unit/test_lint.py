@@ -87,6 +87,17 @@ class TestFiles:
         assert only(document, "TX104").fix == "keys: [{expression: lower(b)}, c]\n"
         assert document.objects == 4
 
+    @pytest.mark.parametrize("name", ["v2.ix", "ix.2026", ".ix", "ix.", "public.there"])
+    def test_a_name_may_contain_a_dot_unless_a_schema_is_before_it(self, tmp_path: Path, name: str) -> None:
+        text = text_of(f"name: {name}\nkeys: [a]")
+        there = IndexDef(schema="public", table="item", name="public.there", method="btree", keys=(Key(column="s"),))
+        known = knows([ITEM], indexes=[Index(definition=there, ddl="")])
+        assert "TX114" not in [code for code, _ in found(linted(tmp_path, text, known=known))]
+        captured = known.catalog.snapshot.model_copy(update={"schemas": ("public", "v2")})
+        qualified = found(linted(tmp_path, text, known=known_of(Catalog(captured))))
+        assert ("TX114" in [code for code, _ in qualified]) == (name == "v2.ix")
+        assert "TX114" in [code for code, _ in found(linted(tmp_path, text_of("name: public.ix\nkeys: [a]")))]
+
     @pytest.mark.parametrize(
         ("entry", "message"),
         [

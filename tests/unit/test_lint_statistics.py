@@ -35,6 +35,10 @@ def knows(*existing: ExtendedStatistics) -> Known:
     return known_of(Catalog(captured))
 
 
+def replace_schemas(known: Known, *schemas: str) -> Known:
+    return known_of(Catalog(known.catalog.snapshot.model_copy(update={"schemas": schemas})))
+
+
 def exists(name: str, definition: str, columns: tuple[str, ...], relation: str = "item") -> ExtendedStatistics:
     return ExtendedStatistics(
         schema_name="public", name=name, table_schema="public", table=relation, definition=definition, columns=columns
@@ -51,7 +55,7 @@ def exists(name: str, definition: str, columns: tuple[str, ...], relation: str =
         ("{name: st, columns: [a, ctid]}", "TX131"),
         ("{name: st, kinds: [mcv], expressions: [lower(s)]}", "TX133"),
         ("{name: st, kinds: [histogram], columns: [a, b]}", "TX133"),
-        ("{name: s.st, columns: [a, b]}", "TX135"),
+        ("{name: public.st, columns: [a, b]}", "TX135"),
         (f"{{name: {'x' * 64}, columns: [a, b]}}", "TX135"),
         ("{name: st, columns: [a], expressions: [d - current_date]}", "TX218"),
         ("{name: st, columns: [a, b], target: 10001}", "TX100"),
@@ -78,6 +82,16 @@ def test_a_captured_table_shows_it(tmp_path: Path, entry: str, code: str) -> Non
     )
     assert code not in [each for each, _ in found(linted(tmp_path, entry))]
     assert (code, 3) in found(linted(tmp_path, entry, known=known))
+
+
+@pytest.mark.parametrize("name", ["shop.st", "st.2026", ".st", "st.", "public.there"])
+def test_a_name_may_contain_a_dot_unless_a_schema_is_before_it(tmp_path: Path, name: str) -> None:
+    there = exists("public.there", 'CREATE STATISTICS public."public.there" ON x, y FROM public.item', ("x", "y"))
+    known = knows(there)
+    assert found(linted(tmp_path, f"{{name: {name}, columns: [a, b]}}", known=known)) == []
+    schemas = replace_schemas(known, "public", "shop")
+    qualified = found(linted(tmp_path, f"{{name: {name}, columns: [a, b]}}", known=schemas))
+    assert qualified == ([("TX135", 3)] if name == "shop.st" else [])
 
 
 def test_good_ones_pass_and_every_rule_accounts_for_each(tmp_path: Path) -> None:

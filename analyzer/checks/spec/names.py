@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Violation
+from analyzer.checks.rule import NEEDS_TABLE, Answer, Known, Rule, Subject, Violation
 from analyzer.documents.snapshot import Relation
+from analyzer.objects.definition import Definition
 from analyzer.postgres.columns import SYSTEM_COLUMNS
 from analyzer.postgres.identifiers import MOST_KEYS
 
@@ -51,15 +52,18 @@ def _existing(subject: Subject) -> Iterator[Violation]:
             yield Violation(message=f"{table} has no column {name}", at=at, rewrite=rewrite)
 
 
+def unqualified(definition: Definition, known: Known | None) -> str | None:
+    """Return a name without the schema that it begins with; None for any other name, which may contain a dot."""
+    schema, dot, name = definition.name.partition(".")
+    schemas = {definition.schema, *(known.catalog.snapshot.schemas if known is not None else ())}
+    return name if dot and name and schema in schemas else None
+
+
 def _name(subject: Subject) -> Iterator[Answer]:
     index = subject.index
-    if "." in index.name:
-        message = (
-            f"the name {index.name} contains a dot; an index is always in the schema of its table and is not "
-            "schema-qualified"
-        )
-        fix = index.renamed(index.name.rpartition(".")[2])
-        yield Violation(message=message, at=("name",), rewrite=f"name: {fix.name}", fix=fix)
+    if subject.existing is None and (short := unqualified(index, subject.known)) is not None:
+        message = f"the name {index.name} is schema-qualified; an index is always in the schema of its table"
+        yield Violation(message=message, at=("name",), rewrite=f"name: {short}", fix=index.renamed(short))
     if subject.known is None:
         yield NEEDS_TABLE
         return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Known, Rule, Subject, Unknown, Violation
-from analyzer.checks.spec.names import similar_column
+from analyzer.checks.spec.names import similar_column, unqualified
 from analyzer.checks.spec.volatility import RULES as VOLATILITY
 from analyzer.documents.snapshot import Relation
 from analyzer.errors import InputError, RejectedError, TwinLacksError
@@ -195,18 +195,17 @@ def _kinds(subject: StatisticsSubject) -> Iterator[Answer]:
 
 
 def _name(subject: StatisticsSubject) -> Iterator[Answer]:
-    wanted = subject.definition
-    if "." in wanted.name:
-        short = wanted.name.rpartition(".")[2]
-        message = f"the name {wanted.name} holds a dot; statistics are in the schema of their table"
+    wanted, known = subject.definition, subject.known
+    there = known.catalog.snapshot.extended_statistics if known is not None else ()
+    alike = [each for each in there if (each.schema_name, each.name) == (wanted.schema, wanted.name)]
+    if not alike and (short := unqualified(wanted, known)) is not None:
+        message = f"the name {wanted.name} is schema-qualified; statistics are in the schema of their table"
         yield Violation(message=message, at=("name",), rewrite=f"name: {short}", fix_keys={"name": short})
-    if subject.known is None:
+    if known is None:
         yield NEEDS_TABLE
         return
-    for each in subject.known.catalog.snapshot.extended_statistics:
-        owner = (each.table_schema, each.table)
-        taken = (each.schema_name, each.name) == (wanted.schema, wanted.name)
-        if taken and owner != (wanted.schema, wanted.table):
+    for each in alike:
+        if (each.table_schema, each.table) != (wanted.schema, wanted.table):
             table = existing_statistics(each).qualified_table
             message = f"{wanted.qualified_name} is the name of statistics on {table} already"
             yield Violation(message=message, at=("name",), rewrite="choose another name")
