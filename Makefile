@@ -93,8 +93,8 @@ zoo: $(VENV)/.made-dev  ## databases grown of whatever the catalog lists; SECOND
 matrix: $(VENV)/.made-dev  ## the laws and a selection of the server tests on PostgreSQL 14 to 18; MAJORS="14 17"
 	TWINDEX_TEST_MAJORS="$(or $(MAJORS),14 15 16 17 18)" $(BIN)/python -m pytest -m slow -rs tests/server/test_majors.py
 
-fuzz-deploy: $(VENV)/.made-dev  ## random schedules of deploys; SECONDS=600 for how long, TWINDEX_FUZZ_SEED=N from there
-	TWINDEX_FUZZ_SEED=$${TWINDEX_FUZZ_SEED:-$$(date +%s)} TWINDEX_FUZZ_DEPLOY_SECONDS=$(or $(SECONDS),120) \
+fuzz-deploy: $(VENV)/.made-dev  ## random schedules of deploys; SECONDS=600 for how long, SEED=N for that one alone
+	TWINDEX_FUZZ_SEED=$(or $(SEED),$$(date +%s)) TWINDEX_FUZZ_DEPLOY_SECONDS=$(or $(SECONDS),$(if $(SEED),,120)) \
 	    $(BIN)/python -m pytest -s -m slow tests/server/test_deploy_fuzz.py -k every_schedule
 
 format: $(VENV)/.made-dev

@@ -24,7 +24,7 @@ def read_database(
     allow_superuser: bool = False,
     progress: Progress = silent,
 ) -> Snapshot:
-    """Capture a database as `capture` does; raises UnreachableError also if the connection is lost."""
+    """Capture a database as `capture` does; raises UnreachableError also if the server ends it."""
     try:
         return capture(
             url,
@@ -40,7 +40,7 @@ def read_database(
     except (psycopg.OperationalError, psycopg.DataError) as error:
         reason = without_secrets(str(error), url)
         raise UnreachableError(
-            f"{describe(url)}: connection lost while reading ({reason}); run the command again"
+            f"{describe(url)}: reading was ended by the server ({reason}); run the command again"
         ) from None
 
 

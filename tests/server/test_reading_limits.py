@@ -23,6 +23,7 @@ from analyzer.documents.snapshot import dump, load
 from analyzer.errors import InputError, UnreachableError
 from analyzer.specs.pull import pull
 from analyzer.twin.twin import open_twin
+from analyzer.workflows.capture import read_database
 from tests.server.capture_zoo import as_role, build, new_role, run
 
 READS = ("pg_monitor", "pg_read_all_data")
@@ -111,6 +112,12 @@ def test_an_idle_session_that_the_server_ends_is_one_line(database: str) -> None
 
     with pytest.raises(UnreachableError, match="connection lost while reading"):
         read()
+
+
+def test_a_limit_of_the_server_is_not_called_a_lost_connection(database: str) -> None:
+    url = make_conninfo(database, options="-c temp_file_limit=0 -c work_mem=64kB")
+    with pytest.raises(UnreachableError, match=r"ended by the server \(.*temp_file_limit.*\); run the command again$"):
+        read_database(url, allow_superuser=True)
 
 
 def test_options_of_the_connection_string_stay(database: str) -> None:
