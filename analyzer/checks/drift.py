@@ -228,10 +228,14 @@ def _say(change: Change, spec: DeclaredSpec[Spec], comparison: Comparison) -> It
         return
     if current is None:
         table = change.definition.qualified_table
-        yield codes.missing, f"{name} does not exist on {table}; twindex revise writes its {made}"
+        remedy = f"run alembic upgrade head if a revision has its {made}, else twindex revise"
+        yield codes.missing, f"{name} does not exist on {table}; {remedy}"
         return
     if not current.valid and codes.invalid is not None:
-        yield codes.invalid, f"{name} is INVALID after a failed build; twindex revise writes the build"
+        yield (
+            codes.invalid,
+            f"{name} is INVALID after a failed build; run alembic upgrade head again, or else twindex revise",
+        )
         return
     if change.kind == "rename":
         yield codes.renamed, f"{name} exists as {current.definition.name}; twindex revise writes the rename"

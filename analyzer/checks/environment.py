@@ -98,18 +98,20 @@ def _imported_by_revision(script: ScriptDirectory) -> bool:
 
 def _in_transaction(tree: ast.Module) -> Iterator[_Hit]:
     for call, name in _configured(tree):
-        open_since: ast.AST | None = None
+        open_since: ast.Call | None = None
         for node in sorted(_on_connection(tree, name), key=lambda node: (node.lineno, node.col_offset)):
             if node.lineno >= call.lineno:
                 break
-            open_since = None if _method(node) in _ENDS else node
-        if isinstance(open_since, ast.Call):
+            if open_since is None or _is_method_of(open_since, name):  # the block of engine.begin() outlasts commit()
+                open_since = None if _method(node) in _ENDS else node
+        if open_since is not None:
             yield _Hit(
                 rule=TRANSACTION_OPEN,
                 line=open_since.lineno,
                 message=f"`{ast.unparse(open_since)[:60]}` starts a transaction before context.configure(), in which "
                 "no index can be built concurrently; alembic upgrade would fail at the first index step",
-                rewrite="engine.connect() instead of begin(); no statement before configure(), or a commit() after it",
+                rewrite="use engine.connect() instead of begin(), and after a statement before configure() also "
+                "connection.commit()",
             )
 
 
@@ -129,14 +131,17 @@ def _on_connection(tree: ast.Module, name: str | None) -> Iterator[ast.Call]:
         yield from (call for call in calls if _method(call) in {"begin", "begin_twophase"})
         return
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            owner = node.func.value
-            if isinstance(owner, ast.Name) and owner.id == name and node.func.attr in _RUNS | _ENDS:
-                yield node
+        if isinstance(node, ast.Call) and _is_method_of(node, name) and _method(node) in _RUNS | _ENDS:
+            yield node
         elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Name):
             made = node.context_expr
             if node.optional_vars.id == name and isinstance(made, ast.Call) and _method(made) == "begin":
                 yield made
+
+
+def _is_method_of(call: ast.Call, name: str | None) -> bool:
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    return isinstance(owner, ast.Name) and owner.id == name
 
 
 def _method(call: ast.Call) -> str:

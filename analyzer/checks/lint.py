@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from analyzer.checks.across_schemas import Found, general_name
 from analyzer.checks.lint_findings import LintFindings, apply_suppressions, rule_counts
 from analyzer.checks.registry import (
@@ -38,7 +40,7 @@ from analyzer.objects.statistics import StatisticsDef
 from analyzer.postgres.identifiers import MOST_BYTES, fits
 from analyzer.specs.diff import Canonical
 from analyzer.specs.edits import edits_of
-from analyzer.specs.index import spec_entry
+from analyzer.specs.index import IndexSpec, spec_entry
 from analyzer.specs.spec_file import Spec
 from analyzer.specs.statistics import StatisticsSpec
 from analyzer.specs.tolerant import Entry, Problem, Source
@@ -247,7 +249,18 @@ def fixed_entry(subject: AnySubject, hit: Violation) -> dict[str, Any] | None:
     parameters: dict[str, Any] = changed.get("with") or {}
     if subject.spec.parameters.get("lists") == "auto" and "lists" in parameters:
         changed["with"] = parameters | {"lists": "auto"}
-    return changed | dict(hit.fix_keys)
+    changed |= hit.fix_keys
+    return changed if _is_possible(subject.spec, changed) else None
+
+
+def _is_possible(spec: IndexSpec, changed: Mapping[str, Any]) -> bool:
+    """Say whether a spec may say what a fix makes of it: a unique constraint takes no collation, for one."""
+    written: dict[str, Any] = spec.model_dump(mode="json", by_alias=True, exclude_unset=True) | dict(changed)
+    try:
+        IndexSpec.model_validate({name: value for name, value in written.items() if value is not None})
+    except ValidationError:
+        return False
+    return True
 
 
 def _fix(changed: Mapping[str, Any]) -> str | None:

@@ -69,7 +69,10 @@ def command(
     rules = project_environment(alembic, project.section, project.x, directory, run=metadata is None and not no_env)
     models = rules.declarations if metadata is None else declarations(*load_tables(metadata))
     if metadata is None and not no_env and rules.unknown is not None:
-        tell(visible(f"twindex: the models are unknown: {rules.unknown}; use --metadata MODULE:ATTRIBUTE"))
+        raise InputError(
+            f"the models are unknown: {rules.unknown}; name them with --metadata MODULE:ATTRIBUTE, or write specs of "
+            "their indexes as well with --no-env"
+        )
     wanted = frozenset(_table(text) for text in tables)
     snapshot = resolve_snapshot(
         Source(database=database), quiet=quiet, statements=False, planning=False, project=project

@@ -7,7 +7,7 @@ from typing import Literal, Protocol, cast
 import psycopg
 
 from analyzer.documents.snapshot import Index
-from analyzer.errors import ConflictError, InputError, TwinLacksError
+from analyzer.errors import ConflictError, InputError, RejectedError, TwinLacksError
 from analyzer.objects.definition import D, Definition, kind_of
 from analyzer.objects.index import IndexDef, Timing
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
@@ -217,6 +217,10 @@ class Comparison:
             return self._print(_without_tablespace(wanted))
         except TwinLacksError as error:
             raise TwinLacksError(f"{spec.where}: {wanted.name}", error.lacks) from None
+        except RejectedError as error:  # its statement has a name of ours
+            raise InputError(
+                f"{spec.where}: {wanted.name} cannot be built, the server rejects it: {error.message}; fix the spec"
+            ) from None
         except (InputError, psycopg.Error) as error:
             reason = error.diag.message_primary if isinstance(error, psycopg.Error) else error
             text = " ".join(str(reason or error).split())

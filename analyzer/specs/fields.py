@@ -18,6 +18,9 @@ State = Literal["proposed", "approved", "rejected", "retired"]
 #: Estimated rows of a table, by schema and name; None if unknown.
 Rows = Callable[[str, str], float | None]
 
+#: Sizes and durations as a spec writes them.
+SIZE_PATTERN, DURATION_PATTERN = r"^\d+ ?(kB|MB|GB)$", r"^\d{1,5} ?(min|h|d)$"
+
 _NAME = r'(?:[a-z_][a-z0-9_$]*|"(?:[^"]|"")+")'
 _TABLE = re.compile(rf"(?P<schema>{_NAME})\.(?P<table>{_NAME})\Z")
 _TABLES = re.compile(rf"(?P<schemas>{PATTERN})\.(?P<table>{_NAME})\Z")

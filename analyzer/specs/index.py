@@ -12,7 +12,19 @@ from analyzer.objects.index import IndexDef, Key, Timing
 from analyzer.postgres.access_methods import MethodName
 from analyzer.postgres.pgvector import advised_lists
 from analyzer.postgres.schema_patterns import specialized
-from analyzer.specs.fields import Expression, Name, ObjectSpec, Parameter, State, Strict, Text, WrittenAs, shown
+from analyzer.specs.fields import (
+    DURATION_PATTERN,
+    SIZE_PATTERN,
+    Expression,
+    Name,
+    ObjectSpec,
+    Parameter,
+    State,
+    Strict,
+    Text,
+    WrittenAs,
+    shown,
+)
 from analyzer.sql import conforming
 
 _TIMINGS: Mapping[bool, Timing] = {False: "not deferrable", True: "deferrable"}
@@ -67,7 +79,7 @@ KeyItem = Annotated[KeySpec, BeforeValidator(_key), WrittenAs("string")]
 class Build(Strict):
     """Settings for the building session."""
 
-    maintenance_work_mem: Annotated[str, Field(pattern=r"^\d+ ?(kB|MB|GB)$")] | None = Field(
+    maintenance_work_mem: Annotated[str, Field(pattern=SIZE_PATTERN)] | None = Field(
         default=None, description="Memory of the build, such as 2GB."
     )
     parallel_workers: Annotated[int, Field(ge=0, le=1024)] | None = None
@@ -99,7 +111,7 @@ class IndexSpec(ObjectSpec):
     tablespace: Name | None = Field(default=None, description="Without one the database's own.")
     comment: Text | None = Field(default=None, description="What COMMENT ON INDEX says on the server.")
     build: Build = Build()
-    keep_old: Annotated[str, Field(pattern=r"^\d{1,5} ?(min|h|d)$")] | None = Field(
+    keep_old: Annotated[str, Field(pattern=DURATION_PATTERN)] | None = Field(
         default=None, description="How long an index that this one replaces stays for the way back, such as 1d."
     )
 

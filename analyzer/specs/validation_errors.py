@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from analyzer.specs.fields import DURATION_PATTERN, SIZE_PATTERN
 from analyzer.specs.yaml_tree import MOST_SHOWN
 from analyzer.sql import shortened
 
@@ -17,12 +18,16 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "string_type": ("must be a string", "put it in quotes"),
     "string_too_short": ("empty", "write a value, or omit the key"),
     "string_too_long": ("too long", "shorten it"),
-    "string_pattern_mismatch": ("must be a size with kB, MB or GB", "write it as 2GB"),
     "model_type": ("must be a mapping", "write its keys in braces, such as {column: a, order: desc}"),
     "date_type": ("must be a date (YYYY-MM-DD)", "write it as 2027-01-31"),
     "date_parsing": ("must be a date (YYYY-MM-DD)", "write it as 2027-01-31"),
     "date_from_datetime_parsing": ("must be a date (YYYY-MM-DD)", "write it as 2027-01-31"),
     "date_from_datetime_inexact": ("must be a date (YYYY-MM-DD)", "write it as 2027-01-31"),
+}
+#: What a text must be that does not match a pattern.
+_PATTERNS: Mapping[str, tuple[str, str]] = {
+    SIZE_PATTERN: ("must be a size with kB, MB or GB", "write it as 2GB"),
+    DURATION_PATTERN: ("must be a duration with min, h or d", "write it as 90min, 12h or 1d"),
 }
 
 
@@ -52,7 +57,8 @@ def mistakes(error: ValidationError) -> Iterator[Mistake]:
         inner = any(other["loc"][: len(location)] == location != other["loc"] for other in found)
         if each["type"] == "too_short" and inner:
             continue
-        what, remedy = _WORDS.get(each["type"], ("", ""))
+        pattern = each.get("ctx", {}).get("pattern", "")
+        what, remedy = _WORDS.get(each["type"]) or _PATTERNS.get(pattern) or ("", "")
         if not what:
             what, _, remedy = each["msg"].removeprefix("Value error, ").partition("; ")
         yield Mistake(

@@ -97,6 +97,7 @@ def test_every_kind_of_drift_has_its_code_and_says_where(latest: SpecProject, tm
         expected = "manage" if finding["code"] == "TX304" else finding["object"].removeprefix("public.")
         assert expected in lines[finding["line"] - 1]
     messages = {finding["code"]: finding["message"] for finding in document["findings"]}
+    assert messages["TX310"].startswith("ix_impossible cannot be built, the server rejects it: ")
     assert messages["TX306"] == "ix_comment has another comment: spec 'wanted', database 'found'"
     assert messages["TX309"].startswith("ix_new_name exists as ix_old_name")
 

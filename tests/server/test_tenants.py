@@ -147,6 +147,22 @@ def test_a_new_schema_is_caught_up(project: SpecProject, twin: bool) -> None:
     assert indexes(project) == of("tenant_1", "tenant_2", "tenant_3")
 
 
+def test_one_schema_that_another_database_lacks(project: SpecProject) -> None:
+    tenants(project, "tenant_1", "tenant_2")
+    project.declare("{name: ix_day, keys: [day]}", table="tenant_*.orders")
+    project.autogenerate()
+    project.upgrade()
+    tenants(project, "tenant_3")
+    written = project.autogenerate()
+    assert written is not None
+    assert 'schemas="tenant_3"' in written.read_text()
+    project.run("DROP SCHEMA tenant_3 CASCADE")
+    project.upgrade()
+    assert drift(project) == []
+    project.downgrade()
+    assert indexes(project) == of("tenant_1", "tenant_2")
+
+
 def test_the_deploy_takes_in_what_it_finds(project: SpecProject) -> None:
     """A schema created after the revision is written, one dropped, and one that has the index already."""
     tenants(project, "tenant_1", "tenant_2")
@@ -166,7 +182,7 @@ def test_a_schema_apart_gets_its_own_step(project: SpecProject) -> None:
     project.run("CREATE INDEX ix_day ON tenant_2.orders (day, id)")
     project.declare("{name: ix_day, keys: [day]}", table="tenant_*.orders")
     text = obey(project)
-    assert 'op.replace_index(\n        "ix_day",\n        "orders",\n        schema="tenant_2"' in text
+    assert 'op.replace_index(\n        "ix_day",\n        "orders",\n        schemas="tenant_2"' in text
     project.downgrade()
     assert project.facts()["tenant_2.ix_day"].ddl.endswith("(day, id)")
 

@@ -50,6 +50,7 @@ def test_every_template_of_alembic_lacks_the_import_and_multidb_begins(template:
     [
         ("connect", "pass", "", []),
         ("begin", "pass", "", [("TX312", 4)]),
+        ("begin", "connection.execute(text('SET a = 1')); connection.commit()", "", [("TX312", 4)]),
         ("connect", "connection.execute(text('SET search_path TO a'))", "", [("TX312", 5)]),
         ("connect", "connection.execute(text('SET search_path TO a')); connection.commit()", "", []),
         ("connect", "pass", ", autogenerate_plugins=['alembic.autogenerate.*', 'mine.*']", []),

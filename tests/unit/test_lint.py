@@ -115,6 +115,10 @@ class TestFiles:
                 "build.maintenance_work_mem: must be a size with kB, MB or GB; write it as 2GB",
             ),
             (
+                "{name: i, keys: [a], keep_old: 1 week}",
+                "keep_old: must be a duration with min, h or d; write it as 90min, 12h or 1d",
+            ),
+            (
                 "{name: i, keys: [a], state: aproved}",
                 "state: it should be 'proposed', 'approved', 'rejected' or 'retired'" + SEE_SCHEMA,
             ),
@@ -454,6 +458,12 @@ class TestWarnings:
     def test_unique_in_the_order_of_a_collation(self, tmp_path: Path) -> None:
         spec = "name: i\nunique: true\nkeys: [{column: s, collation: C}]"
         self._both(tmp_path, "TX216", "name: i\nunique: true\nkeys: [s]", spec, knows([ITEM]))
+
+    def test_a_fix_that_no_spec_can_say_is_not_offered(self, tmp_path: Path) -> None:
+        document = linted(tmp_path, text_of("name: i\nunique: constraint\nkeys: [s]"), known=knows([ITEM]))
+        finding = only(document, "TX216")
+        assert (finding.fix, finding.edits) == (None, ())
+        assert (finding.rewrite or "").startswith('COLLATE "C" of the column when')
 
 
 def _index(name: str, *keys: Key, **more: Any) -> IndexDef:

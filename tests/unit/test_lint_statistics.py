@@ -132,7 +132,7 @@ def test_a_finding_is_suppressed_and_a_name_with_a_schema_is_fixed(tmp_path: Pat
     document = linted(tmp_path, ignored)
     assert found(document) == []
     assert [each.code for each in document.suppressed] == ["TX130"]
-    (finding,) = linted(tmp_path, "{name: s.st, columns: [a, b]}").findings
+    (finding,) = linted(tmp_path, "{name: public.st, columns: [a, b]}").findings
     assert finding.fix == "name: st\n"
     (edit,) = finding.edits
     assert (edit.line, edit.text) == (3, "name: st")

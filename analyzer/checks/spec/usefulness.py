@@ -220,6 +220,7 @@ def _collated(subject: Subject) -> Iterator[Answer]:
     if subject.known is None:
         yield NEEDS_TABLE
         return
+    where = "collation: C" if subject.spec.timing is None else 'COLLATE "C" of the column'
     for number, key in enumerate(index.keys):
         column = subject.column(key.column)
         by_bytes = column is not None and subject.known.catalog.is_c_collation(column)
@@ -229,7 +230,7 @@ def _collated(subject: Subject) -> Iterator[Answer]:
                 message=f"{key.column} is unique in the order of a collation of the operating system or ICU: a new "
                 "version of it can let duplicates in",
                 at=("keys", number),
-                rewrite="collation: C when no text order is asked for; else REINDEX after every upgrade of it",
+                rewrite=f"{where} when no text order is asked for; else REINDEX after every upgrade of it",
                 fix=subject.with_key(number, collation="C"),
             )
 

@@ -43,8 +43,6 @@ def _merged(
     if schemas is None:
         return found[0]
     if any(known == schemas and table.name == step.table and table not in tables for table, known in patterns.items()):
-        if len(found) == 1:
-            return found[0]
         schemas = Schemas.named(table.schema for table in tables)
     return replace(step, schemas=schemas)
 

@@ -1,14 +1,14 @@
 """Write an Alembic revision from the specs: their steps and nothing else."""
 
 import configparser
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from alembic.config import Config, MessagingOptions
 from alembic.operations import MigrateOperation
-from alembic.script import ScriptDirectory
+from alembic.script import Script, ScriptDirectory
 from alembic.util import CommandError, format_as_comma
 
 from analyzer import stdout
@@ -147,7 +147,38 @@ def write_revision(
         raise InputError(f"Alembic cannot write a revision: {error}") from error
     if script is None:
         raise InputError("Alembic wrote a revision that it cannot read back; check script.py.mako")
+    for earlier, name in _written_before(directory, script, operations):
+        LOG.warning(
+            "revision %s builds %s too; if it is not applied to this database yet, delete the new revision and run "
+            "alembic upgrade head",
+            earlier, name,
+        )  # fmt: skip
     return Path(script.path)
+
+
+def _written_before(
+    directory: ScriptDirectory, written: Script, operations: Sequence[MigrateOperation]
+) -> Iterator[tuple[str, str]]:
+    """Find the last revision before the one written that builds the same, and the name of what it builds."""
+    remaining = {
+        _begun(render_operation(each)): each.name
+        for each in operations
+        if isinstance(each, ObjectOperation) and each.verb.startswith(("build_", "create_"))
+    }
+    for script in directory.walk_revisions():
+        if script.revision != written.revision and remaining:
+            text = _packed(Path(script.path).read_text(encoding="utf-8", errors="replace"))
+            for found in [begun for begun in remaining if begun in text]:
+                yield script.revision, remaining.pop(found)
+
+
+def _begun(operation: str) -> str:
+    """Return a call of an operation up to the schema: what it is called on and not how."""
+    return _packed(operation).partition(",sql=")[0]
+
+
+def _packed(code: str) -> str:
+    return "".join(code.split())
 
 
 def operations_of(
