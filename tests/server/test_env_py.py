@@ -7,6 +7,7 @@ import pytest
 from alembic.util import CommandError
 
 from analyzer.db import connect
+from analyzer.workflows.project import project_environment
 from tests.server.executor import upgrade
 from tests.server.spec_project import SpecProject
 from tests.server.squawked import offline
@@ -76,3 +77,38 @@ def test_the_short_timeout_of_a_run_stands_in_its_script(tmp_path: Path, databas
     assert "SET lock_timeout = '10min'" in script
     assert "SET lock_timeout = '110ms'" in script
     assert "SET lock_timeout = '5s'" not in script
+
+
+@pytest.mark.parametrize("elsewhere", ['"/"', "Path(__file__).parent"])
+def test_a_change_of_directory_in_env_py_hides_no_spec(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, elsewhere: str
+) -> None:
+    """Alembic's own comparison would drop the index of a spec that is not found; check's files stay where they are."""
+    changing = f"import os\nfrom pathlib import Path\nos.chdir({elsewhere})"
+    project = SpecProject(tmp_path, database, env={"options": changing})
+    project.declare("{name: ix_a, keys: [a]}")
+    project.build()
+    monkeypatch.chdir(tmp_path)
+    project.ini = Path("alembic.ini")
+    assert project.check() == []
+    monkeypatch.chdir(tmp_path)
+    assert project.autogenerate() is None
+    monkeypatch.chdir(tmp_path)
+    assert project_environment(project.ini, None, (), project.specs, run=True).unknown is None
+    assert Path.cwd() == tmp_path
+
+
+@pytest.mark.parametrize("style", ["German, DMY", "Postgres, MDY"])
+def test_a_datestyle_of_the_database(tmp_path: Path, database: str, style: str) -> None:
+    project = SpecProject(tmp_path, database)
+    with connect(database, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} SET datestyle = '{style}'".encode())
+    project.declare("{name: ix_a, keys: [a]}")
+    assert project.autogenerate() is not None
+    project.upgrade()
+    project.declare("{name: ix_a, keys: [a, b], keep_old: 1d}")
+    assert project.autogenerate() is not None
+    project.upgrade()
+    assert {"ix_a", "ix_a_twindex_old"} <= set(project.facts())
+    project.downgrade()
+    assert project.facts()["ix_a"].ddl.endswith("(a)")

@@ -242,6 +242,15 @@ def test_options_come_from_the_file_and_from_the_command_line(tmp_path: Path, da
     project = project_of(tmp_path, database)
     for argument, message in (
         ("twindex_tries=3", "unknown option twindex_tries; the options are twindex_lock_timeout, "),
+        (
+            "twindex_lock_timeout=0",
+            "the option twindex_lock_timeout=0: must be a time greater than zero, such as 500ms",
+        ),
+        ("twindex_lock_timeout=00 s", "must be a time greater than zero"),
+        (
+            "twindex_lock_pause_seconds=inf",
+            "the option twindex_lock_pause_seconds=inf: Input should be a finite number",
+        ),
         ("twindex_lock_attempts=0", "the option twindex_lock_attempts=0: Input should be greater than or equal to 1"),
     ):
         process = upgrade(project, "-x", argument)

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Collection, Generator
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from sqlalchemy.engine import Connection
 
@@ -57,8 +56,8 @@ class State:
     clustered: bool
     #: Backend that builds or drops it now, when it is INVALID.
     busy_pid: int | None
-    #: By the server's clock.
-    read_at: datetime
+    #: By the server's clock, in seconds since 1970.
+    read_at: float
 
     @property
     def qualified_name(self) -> str:
@@ -69,7 +68,7 @@ class State:
     def kept(self) -> bool:
         """Say whether it has been replaced and is kept, now and for some time, for the way back."""
         until = kept_until(self.comment)
-        return until is not None and self.valid and self.read_at < until
+        return until is not None and self.valid and self.read_at < until.timestamp()
 
     @property
     def partitioned(self) -> bool:

@@ -6,6 +6,7 @@ Every verb may be repeated after any failure. What was set for the session is re
 import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from alembic.runtime.migration import MigrationContext
 
@@ -265,7 +266,7 @@ def _swap(deploy: Deploy, target: Target, beside: Target) -> None:
     """Exchange the names in one short transaction, comments and statistics targets with them."""
     comment = mark(target.schema, target.name, "old")
     if target.keep_old is not None:
-        now = row(deploy.connection, "read_clock")["now"]
+        now = datetime.fromtimestamp(row(deploy.connection, "read_clock")["now"], UTC)
         comment = kept_mark(target.schema, target.name, now + target.keep_old)
     old = temporary_name(target.name, "old")
     exchange(deploy, target, tuple(offline.swap_statements(target, old, beside.name, comment)))

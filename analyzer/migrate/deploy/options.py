@@ -20,6 +20,9 @@ def _interval(value: object) -> object:
     return parse_interval(value) if isinstance(value, str) else value
 
 
+#: Zero would be no limit.
+_NO_TIMEOUT = "must be a time greater than zero, such as 500ms, 5s or 2min"
+
 Interval = Annotated[timedelta, BeforeValidator(_interval)]
 
 
@@ -29,11 +32,11 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: What swaps, attachments and drops wait for locks in each attempt; where given, the revision's own yields to it.
-    lock_timeout: str = Field(default="5s", pattern=r"^\d+ ?(ms|s|min|h)?$")
+    lock_timeout: str = Field(default="5s", pattern=r"^0*[1-9]\d* ?(ms|s|min|h)?$")
     #: How often such a step is tried before the deploy gives up.
     lock_attempts: int = Field(default=10, ge=1)
     #: Longest pause between two attempts; pauses grow from half a second, by chance to spread deployers.
-    lock_pause_seconds: float = Field(default=15.0, ge=0)
+    lock_pause_seconds: float = Field(default=15.0, ge=0, allow_inf_nan=False)
     #: How long to wait for another deploy of the same database.
     deploy_wait_seconds: float = Field(default=600.0, ge=0)
     #: Largest table whose index is built plainly, not concurrently; 0 for an empty one.
@@ -82,6 +85,7 @@ def options_of(config: Config, arguments: Mapping[str, str | list[str]]) -> Opti
         if first["type"] == "extra_forbidden":
             known = ", ".join(PREFIX + each for each in Options.model_fields)
             raise DeployError(f"unknown option {name}; the options are {known}") from None
-        raise DeployError(f"the option {name}={first['input']}: {first['msg']}; fix alembic.ini or -x") from None
+        message = _NO_TIMEOUT if first["loc"] == ("lock_timeout",) else first["msg"].removeprefix("Value error, ")
+        raise DeployError(f"the option {name}={first['input']}: {message}; fix alembic.ini or -x") from None
     quiet = getattr(config.cmd_opts, "quiet", False)
     return options.model_copy(update={"progress": "off"}) if quiet and "progress" not in given else options

@@ -94,8 +94,10 @@ def specs_directory(context: AutogenContext) -> Path | None:
 
 def _settings(context: AutogenContext) -> Config:
     alembic = context.migration_context.environment_context
-    file = alembic.config.config_file_name if alembic is not None else None
-    return load_config(Path(file).parent if file is not None else None)
+    if alembic is None or alembic.config.config_file_name is None:
+        return load_config()
+    # Where Alembic read its file: env.py may have changed the directory since.
+    return load_config(Path(alembic.config.get_main_option("here") or Path(alembic.config.config_file_name).parent))
 
 
 def _compare(context: AutogenContext, connection: Connection, specs: SpecSet, upgrade_ops: UpgradeOps) -> None:

@@ -52,7 +52,7 @@ _Recorder.create_module_class_proxy(context.__dict__, {})
 
 @contextlib.contextmanager
 def _offline() -> Generator[None]:
-    """Let no engine connect, and neither Alembic log nor env.py configure logging: only a run of Alembic's may."""
+    """Let no engine connect, neither Alembic log nor env.py configure logging, and stay in this directory."""
 
     def refuse(*_: object) -> NoReturn:
         raise CommandError("it connects to a database")
@@ -61,7 +61,7 @@ def _offline() -> Generator[None]:
     event.listen(Engine, "do_connect", refuse)
     logging.disable(logging.INFO)
     try:
-        with patch("logging.config.fileConfig"), patch("logging.config.dictConfig"):
+        with patch("logging.config.fileConfig"), patch("logging.config.dictConfig"), contextlib.chdir(Path()):
             yield
     finally:
         logging.disable(threshold)
