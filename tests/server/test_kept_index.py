@@ -170,6 +170,16 @@ def test_the_script_for_psql_keeps_it_too(project: SpecProject) -> None:
     assert kept_until(old.comment) is not None
     assert oid(project, "ix_twindex_old") == before
     assert set(findings(project)) == {"TX320"}
+    project.declare("{name: ix, keys: [a, b, s], keep_old: 1d}")
+    project.autogenerate("third")
+    (second,) = project.versions.glob("*second.py")
+    numbers = (second.stem.partition("_")[0], project.heads())
+    replaced = oid(project, "ix")
+    psql(project.url, offline(project.config, ":".join(numbers)))
+    assert oid(project, "ix_twindex_old") == replaced
+    psql(project.url, offline(project.config, ":".join(reversed(numbers)), down=True))
+    assert project.facts()["ix"].ddl.endswith("(a, b)")
+    assert "ix_twindex_new" not in project.facts()
 
 
 @pytest.mark.parametrize("keep", ["1 week", "-1d", "1", "d"])

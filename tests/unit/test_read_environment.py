@@ -52,6 +52,16 @@ def test_every_template_of_alembic_tells_its_models_and_logs_nothing(
     assert not logging.getLogger("analyzer.migrate.plan.revision").disabled
 
 
+@pytest.mark.parametrize("rule", ["include_name", "include_object"])
+def test_a_rule_that_fails_is_one_line(tmp_path: Path, rule: str) -> None:
+    changed = f"context.configure(\n        {rule}=lambda *_: 1 / 0,"
+    initialised(tmp_path, "generic", "context.configure(", changed)
+    with pytest.raises(
+        InputError, match=rf"^{rule} of env\.py failed \(ZeroDivisionError: division by zero\); fix it$"
+    ):
+        read(tmp_path).includes(QualifiedName("public", "t"))
+
+
 def test_of_several_databases_the_one_with_these_specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # offline, the template writes a file for each database
     env = initialised(

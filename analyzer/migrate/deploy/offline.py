@@ -57,12 +57,14 @@ def replacement(target: Target, beside: Target) -> Iterator[str]:
     old = temporary_name(target.name, "old")
     create = parse_create(target.sql)
     only = create is not None and create.only
+    drop_old = tuple(drop(render_text("index/drop_index", schema=target.schema, name=old, concurrently=not only)))
+    yield from drop_old  # an index that the last replacement has kept
     yield from build(beside)
     if target.keep_old is not None:
         yield from _keeping_swap(target, old, beside.name, target.keep_old)
         return
     yield swap(target, old, beside.name)
-    yield from drop(render_text("index/drop_index", schema=target.schema, name=old, concurrently=not only))
+    yield from drop_old
 
 
 def drop(sql: str) -> Iterator[str]:

@@ -13,13 +13,16 @@ from sqlalchemy import Column, MetaData, Table
 from sqlalchemy import Index as ModelIndex
 from sqlalchemy.types import NullType
 
+from analyzer.console import without_passwords
 from analyzer.documents.snapshot import Index
+from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.specs.existing import Existing, key_of
 from analyzer.specs.file import DeclaredSpec, SpecSet
 from analyzer.specs.spec_file import Spec
 from analyzer.specs.sqlalchemy_indexes import declarations, model_constraints, model_indexes, owned_names
+from analyzer.visible import one_line
 
 #: The keywords of context.configure() that matter here.
 KEYWORDS = (
@@ -41,6 +44,19 @@ class _Rules:
     default_schema: str = "public"
 
 
+def _answering(name: str, function: Callable[..., bool]) -> Callable[..., bool]:
+    """Return a rule of the project that fails in one line; raises InputError."""
+
+    def answer(*arguments: Any) -> bool:
+        try:
+            return function(*arguments)
+        except Exception as error:  # noqa: BLE001 - the project's own code
+            reason = one_line(without_passwords(f"{type(error).__name__}: {error}"))
+            raise InputError(f"{name} of env.py failed ({reason}); fix it") from None
+
+    return answer
+
+
 @dataclass(frozen=True, kw_only=True)
 class Environment:
     """What env.py tells Alembic; without any, there are no models and nothing is left out."""
@@ -57,6 +73,7 @@ class Environment:
         several = cast("Iterable[MetaData | None]", metadata if isinstance(metadata, Sequence) else [metadata])
         tables = tuple(table for each in several if each is not None for table in each.sorted_tables)
         given.setdefault("include_schemas", False)
+        given |= {name: _answering(name, given[name]) for name in ("include_name", "include_object") if name in given}
         return cls(rules=_Rules(tables=tables, default_schema=default_schema, **given))
 
     @cached_property
