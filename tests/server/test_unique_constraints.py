@@ -295,3 +295,55 @@ def test_constraints_of_tenants(project: SpecProject) -> None:
     project.declare(UX, table="'*.o'")
     text = obey(project, twin=True)
     assert text.count('ALTER TABLE "*".o') == 2
+
+
+@pytest.mark.parametrize(
+    ("made", "table", "refused"),
+    [
+        ("ALTER TABLE t ADD CONSTRAINT ux CHECK (a > 0)", "t", r"another constraint of public\.t, CHECK \(\(a > 0\)\)"),
+        (
+            "ALTER TABLE t ADD CONSTRAINT ux FOREIGN KEY (b) REFERENCES t",
+            "t",
+            r"another constraint of public\.t, FOREIGN",
+        ),
+        (
+            "CREATE MATERIALIZED VIEW mv AS SELECT id, a FROM t",
+            "mv",
+            r"public\.mv is a materialized view, which has no",
+        ),
+    ],
+)
+def test_what_prevents_the_constraint_is_told_before_the_build(
+    project: SpecProject, made: str, table: str, refused: str
+) -> None:
+    project.run(made)
+    project.declare(UX, table=f"public.{table}")
+    assert project.autogenerate() is not None
+    with pytest.raises(DeployError, match=refused):
+        project.upgrade()
+    assert "ux" not in project.facts()
+
+
+@pytest.mark.parametrize(
+    "dependent",
+    [
+        "CREATE FUNCTION f() RETURNS void LANGUAGE sql BEGIN ATOMIC INSERT INTO t (id, a) VALUES (1, 1) "
+        "ON CONFLICT ON CONSTRAINT ux DO NOTHING; END",
+        "CREATE VIEW v AS SELECT id FROM t;\nCREATE RULE r AS ON INSERT TO v DO INSTEAD "
+        "INSERT INTO t (id, a) VALUES (1, 1) ON CONFLICT ON CONSTRAINT ux DO NOTHING",
+    ],
+)
+def test_what_depends_on_the_constraint_is_told_before_the_build(project: SpecProject, dependent: str) -> None:
+    project.run("ALTER TABLE t ADD CONSTRAINT ux UNIQUE (a)")
+    project.run(dependent)
+    for changed in ("{name: ux, keys: [a, b], unique: constraint}", UX.replace("}", ", state: retired}")):
+        project.declare(changed)
+        written = project.autogenerate()
+        assert written is not None
+        with pytest.raises(
+            DeployError, match=r"depends on the constraint public\.ux of public\.t; drop or change that"
+        ):
+            project.upgrade()
+        assert set(constraints(project)) == {"ux"}
+        assert "ux_twindex_new" not in project.facts()
+        written.unlink()

@@ -14,8 +14,8 @@ from analyzer.migrate.deploy.build import conflict, drop, settled, sweep
 from analyzer.migrate.deploy.catalog import State, read_table, refuse_needed, refuse_undeclarable, same
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.online import exchange, make, make_room, set_attributes, under_name
-from analyzer.migrate.deploy.session import LOG
-from analyzer.migrate.deploy.target import Target
+from analyzer.migrate.deploy.session import LOG, rows
+from analyzer.migrate.deploy.target import DeployError, Target
 from analyzer.objects.index import Timing
 from analyzer.objects.temporary_names import mark, temporary_name
 from analyzer.postgres.lex import lex, significant
@@ -35,6 +35,7 @@ def build_unique_constraint(context: MigrationContext, target: Target) -> None:
     with deploying(context, target) as deploy:
         table, state = read_table(deploy.connection, target), _settled(deploy, target)
         if state is None or state.constraint_timing is None:
+            _refuse_obstacles(deploy, target)
             make(deploy, target)
             _add(deploy, target)
         elif not _as_wanted(deploy, target, state):
@@ -60,6 +61,7 @@ def replace_unique_constraint(context: MigrationContext, target: Target) -> None
     with deploying(context, target) as deploy:
         table, state = read_table(deploy.connection, target), _settled(deploy, target)
         if state is None or not state.valid or _takes_over(deploy, target, state):
+            _refuse_obstacles(deploy, target)
             make(deploy, target)
             _add(deploy, target)
             set_attributes(deploy, replace(target, attributes=tuple(_attributes(target))))
@@ -68,6 +70,7 @@ def replace_unique_constraint(context: MigrationContext, target: Target) -> None
             set_attributes(deploy, replace(target, attributes=tuple(_attributes(target))))
         else:
             refuse_needed(target, state, replaces=True)
+            _refuse_obstacles(deploy, target)
             make_room(deploy, target, beside)
             make(deploy, beside, comment=mark(target.schema, target.name, "new"))
             exchange(deploy, target, tuple(_exchange(target, beside)))
@@ -88,12 +91,36 @@ def drop_unique_constraint(context: MigrationContext, target: Target) -> None:
             LOG.info("%s is gone already", target.qualified_name)
         else:
             refuse_needed(target, state, replaces=False)
+            _refuse_obstacles(deploy, target)
             if state.constraint_timing is None:
                 drop(deploy, state)
             else:
                 what = f"dropping {target.qualified_name}"
                 deploy.short_sql(target.sql, what=what, remedy=_AGAIN, lock_timeout=target.lock_timeout)
         sweep(deploy, target, table)
+
+
+def _refuse_obstacles(deploy: Deploy, target: Target) -> None:
+    """Refuse, before anything is built, what the last statement of the step would fail at."""
+    name, table = target.qualified_name, target.qualified_table
+    for found in rows(
+        deploy.connection, "read_constraint_obstacles", schema=target.schema, table=target.table, name=target.name
+    ):
+        if found["dependent"] is not None:
+            raise DeployError(
+                f"{found['dependent']} depends on the constraint {name} of {table}; drop or change that first, and create "
+                "it again afterwards"
+            )
+        if target.constraint is None:
+            continue
+        if found["table_kind"] == "m":
+            raise DeployError(
+                f"{table} is a materialized view, which has no constraints; write unique: true in the spec"
+            )
+        if found["namesake"] is not None:
+            raise DeployError(
+                f"{name} is the name of another constraint of {table}, {found['namesake']}; choose another name in the spec"
+            )
 
 
 def _settled(deploy: Deploy, target: Target) -> State | None:
