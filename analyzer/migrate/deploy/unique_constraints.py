@@ -103,14 +103,11 @@ def drop_unique_constraint(context: MigrationContext, target: Target) -> None:
 def _refuse_obstacles(deploy: Deploy, target: Target) -> None:
     """Refuse, before anything is built, what the last statement of the step would fail at."""
     name, table = target.qualified_name, target.qualified_table
-    for found in rows(
-        deploy.connection, "read_constraint_obstacles", schema=target.schema, table=target.table, name=target.name
-    ):
+    names = {"schema": target.schema, "table": target.table, "name": target.name}
+    for found in rows(deploy.connection, "read_constraint_obstacles", **names):
         if found["dependent"] is not None:
-            raise DeployError(
-                f"{found['dependent']} depends on the constraint {name} of {table}; drop or change that first, and create "
-                "it again afterwards"
-            )
+            remedy = "drop or change that first, and create it again afterwards"
+            raise DeployError(f"{found['dependent']} depends on the constraint {name} of {table}; {remedy}")
         if target.constraint is None:
             continue
         if found["table_kind"] == "m":
@@ -118,9 +115,8 @@ def _refuse_obstacles(deploy: Deploy, target: Target) -> None:
                 f"{table} is a materialized view, which has no constraints; write unique: true in the spec"
             )
         if found["namesake"] is not None:
-            raise DeployError(
-                f"{name} is the name of another constraint of {table}, {found['namesake']}; choose another name in the spec"
-            )
+            remedy = "choose another name in the spec"
+            raise DeployError(f"{name} is the name of another constraint of {table}, {found['namesake']}; {remedy}")
 
 
 def _settled(deploy: Deploy, target: Target) -> State | None:
