@@ -10,6 +10,7 @@ from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocum
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.report import Report
 from analyzer.documents.schema import Document
+from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.verification import VerifiedStatement
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.render import units
@@ -17,6 +18,7 @@ from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
 from analyzer.render.table_rows import Row, headline, without_table, workload_rows
 from analyzer.terminal import page
+from analyzer.visible import visible
 
 #: Statements the terminal shows; the other formats show them all.
 _MOST_STATEMENTS = 20
@@ -31,6 +33,8 @@ def render_text(document: Document, *, width: int = 120, colour: bool = False) -
     with console.capture() as captured:
         if isinstance(document, WhatifDocument):
             _whatif(console, document)
+        elif isinstance(document, StatementsDocument):
+            _recorded(console, document)
         else:
             _report(console, as_report(document) if isinstance(document, ProposeDocument) else document)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
@@ -226,6 +230,38 @@ def _node(console: Console, node: Node) -> None:
     console.print(Padding(label, (0, 0, 0, indent)))
     for name, text in node.details:
         console.print(Padding(Text(units.one_line(f"{name}: {text}"), style="dim"), (0, 0, 0, indent + 4)))
+
+
+def _recorded(console: Console, document: StatementsDocument) -> None:
+    _provenance(console, document.provenance)
+    if document.selected:
+        for statement in document.statements:
+            _whole(console, statement)
+        return
+    _heading(console, f"Statements by time ({len(document.statements):,})")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("ID", no_wrap=True)
+    for name in ("Calls", "Mean", "Total", "Share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("Statement", overflow="ellipsis", no_wrap=True, min_width=_LEAST_QUERY)
+    for each in document.statements:
+        times = units.duration(each.mean_ms), units.duration(each.total_ms), units.share(each.share_of_time)
+        cells = each.id, units.count(each.calls), *times, units.one_line(each.query, at_most=200)
+        table.add_row(*(Text(cell) for cell in cells), style="dim" if each.obstacle else "")
+    console.print(table)
+    _blind_spots(console, blind_spots(document))
+
+
+def _whole(console: Console, statement: RecordedStatement) -> None:
+    calls = f"{units.plural(statement.calls, 'call')}, {units.share(statement.share_of_time)} of the recorded time"
+    times = f"mean {units.duration(statement.mean_ms)}, total {units.duration(statement.total_ms)}"
+    _heading(console, statement.id)
+    console.print(Text(f"   {calls}; {times}; {units.plural(statement.rows, 'row')}"))
+    console.print(Text(f"   queryid {', '.join(statement.queryids)}", style="dim"))
+    if statement.obstacle is not None:
+        console.print(Text(f"   not planned: {units.one_line(statement.obstacle)}", style="red"))
+    for line in statement.query.splitlines():
+        console.print(Text(f"   {visible(line)}", style="cyan"), soft_wrap=True)
 
 
 def _heading(console: Console, text: str) -> None:
