@@ -21,7 +21,7 @@ from analyzer.postgres.lex import IncompleteError, TooLongError, lex, significan
 QueryText = Literal["full", "normalised", "hash"]
 
 D = TypeVar("D", bound=Document)
-S = TypeVar("S", Statement, HelpedStatement, VerifiedStatement, WhatifStatement, RecordedStatement)
+S = TypeVar("S", bound=Statement | HelpedStatement | VerifiedStatement | WhatifStatement | RecordedStatement)
 
 _PLAN_NUMBERS = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width", "Workers Planned", "Planned Partitions")
 #: What of a plan comes from the catalog or from the planner, and not from the text of the query.

@@ -1,5 +1,7 @@
 """Render documents for a terminal."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -59,9 +61,10 @@ def _report(console: Console, report: Report) -> None:
 
 def _provenance(console: Console, source: Provenance) -> None:
     since = units.moment(source.statements_since)
+    planner = f"; planner: {source.planner}" if source.planner else ""
     where = f"{source.database} on {units.server(source.server_version)} ({source.server_role})"
     console.print(Text(units.one_line(f"{where}, captured {units.moment(source.captured_at)} by {source.captured_by}")))
-    console.print(Text(units.one_line(f"statements since {since}; planner: {source.planner}"), style="dim"))
+    console.print(Text(units.one_line(f"statements since {since}{planner}"), style="dim"))
 
 
 def _totals(console: Console, report: Report) -> None:
@@ -155,12 +158,7 @@ def _statements(console: Console, report: Report) -> None:
     names = ("Calls", "Mean", "Total", "Share", "Mean after", "Predicted", "Measured")
     shown = names if report.verification is not None else names[:-1]
     cells_of = [_cells(row)[: len(shown) + 1] for row in rows[:_MOST_STATEMENTS]]
-    widths = [max(len(cells[n]) for cells in (("", *shown), *cells_of)) for n in range(1, len(shown) + 1)]
-    left = max(_LEAST_QUERY, console.width - sum(widths) - 2 * len(widths))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Statement", overflow="ellipsis", no_wrap=True, width=left)
-    for name, width in zip(shown, widths, strict=True):
-        table.add_column(name, justify="right", no_wrap=True, width=width)
+    table = _table(console, ("Statement", *shown), cells_of)
     for row, cells in zip(rows, cells_of, strict=False):
         table.add_row(*(Text(cell) for cell in cells), style="red" if row.regressed else "")
     console.print(table)
@@ -168,6 +166,21 @@ def _statements(console: Console, report: Report) -> None:
         console.print(Text(f"and {len(rows) - _MOST_STATEMENTS:,} more, in the other formats", style="dim"))
     if report.tableless:
         console.print(Text(without_table(report.tableless), style="dim"))
+
+
+def _table(console: Console, names: Sequence[str], cells_of: Sequence[Sequence[str]]) -> Table:
+    """Begin a table whose column of statements has what the others, as wide as their longest cells, leave."""
+    widths = {
+        name: max(len(cells[n]) for cells in (names, *cells_of)) for n, name in enumerate(names) if name != "Statement"
+    }
+    left = max(_LEAST_QUERY, console.width - sum(widths.values()) - 2 * len(widths))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in names:
+        if name == "Statement":
+            table.add_column(name, overflow="ellipsis", no_wrap=True, width=left)
+        else:
+            table.add_column(name, justify="left" if name == "ID" else "right", no_wrap=True, width=widths[name])
+    return table
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -239,14 +252,15 @@ def _recorded(console: Console, document: StatementsDocument) -> None:
             _whole(console, statement)
         return
     _heading(console, f"Statements by time ({len(document.statements):,})")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("ID", no_wrap=True)
-    for name in ("Calls", "Mean", "Total", "Share"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("Statement", overflow="ellipsis", no_wrap=True, min_width=_LEAST_QUERY)
-    for each in document.statements:
-        times = units.duration(each.mean_ms), units.duration(each.total_ms), units.share(each.share_of_time)
-        cells = each.id, units.count(each.calls), *times, units.one_line(each.query, at_most=200)
+    cells_of = [
+        (
+            each.id, units.count(each.calls), units.duration(each.mean_ms), units.duration(each.total_ms),
+            units.share(each.share_of_time), units.one_line(each.query, at_most=200),
+        )
+        for each in document.statements
+    ]  # fmt: skip
+    table = _table(console, ("ID", "Calls", "Mean", "Total", "Share", "Statement"), cells_of)
+    for each, cells in zip(document.statements, cells_of, strict=True):
         table.add_row(*(Text(cell) for cell in cells), style="dim" if each.obstacle else "")
     console.print(table)
     _blind_spots(console, blind_spots(document))

@@ -24,7 +24,7 @@ def list_statements(snapshot: Snapshot, ids: Sequence[str] = ()) -> StatementsDo
         if not any(_is(each, wanted) for each in statements):
             raise InputError(f"no recorded statement has the ID {wanted}; omit it for a list of all statements")
     return StatementsDocument(
-        provenance=describe_source(snapshot, planner="none"),
+        provenance=describe_source(snapshot, planner=""),
         statements=tuple(
             sorted(
                 (each for each in statements if not ids or any(_is(each, wanted) for wanted in ids)),
