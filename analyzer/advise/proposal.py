@@ -18,7 +18,7 @@ from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Plan, Twin, TwinIndex
-from analyzer.workload.parse import Statement, Workload
+from analyzer.workload.parse import Statement, Workload, describe, quoted
 from analyzer.workload.system_statements import tableless
 
 #: States of a spec that will be built: it counts as there.
@@ -172,18 +172,20 @@ def _price(
             if isinstance(shaped, NotExamined):
                 reason = f"planned, but no candidate is drawn from it: {shaped.reason}"
                 missed[reason].append(statement)
-    return priced, [NotExamined(what=_named(each, shares), reason=reason) for reason, each in missed.items()]
+    return priced, [_missed(each, reason, shares) for reason, each in missed.items()]
 
 
-def _named(statements: Sequence[Statement], shares: Mapping[Statement, float]) -> str:
+def _missed(statements: Sequence[Statement], reason: str, shares: Mapping[Statement, float]) -> NotExamined:
     """Name the statements that one reason concerns, and what they take of the recorded time."""
     if len(statements) == 1:
-        return f"the statement {statements[0].id}"
+        (only,) = statements
+        return NotExamined(what=describe(only.id, shares[only]), reason=reason, query=quoted(only.text))
     longest = sorted(statements, key=lambda each: (-shares[each], each.id))
     more = f" and {len(longest) - _MOST_NAMED} more" if len(longest) > _MOST_NAMED else ""
     share = sum(shares[each] for each in statements)
     named = ", ".join(each.id for each in longest[:_MOST_NAMED])
-    return f"{len(statements)} statements with {share:.1%} of the recorded time: {named}{more}"
+    what = f"{len(statements)} statements with {share:.1%} of the recorded time: {named}{more}"
+    return NotExamined(what=what, reason=reason)
 
 
 def _fresh(

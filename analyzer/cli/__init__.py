@@ -24,6 +24,7 @@ from analyzer.paths import reason_of
 COMMANDS = {
     "demo": "analyzer.cli.demo",
     "capture": "analyzer.cli.capture",
+    "statements": "analyzer.cli.statements",
     "propose": "analyzer.cli.propose",
     "whatif": "analyzer.cli.whatif",
     "lint": "analyzer.cli.lint",

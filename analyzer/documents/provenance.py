@@ -32,6 +32,6 @@ class Provenance(Record):
     statements_since: datetime | None
     #: Entries pg_stat_statements dropped in that window; None when the server cannot say.
     statements_evicted: int | None
-    #: Who answered the what-if questions, such as "PostgreSQL 18.6 twin (same major)".
+    #: Who answered the what-if questions, such as "PostgreSQL 18.6 twin (same major)"; empty without any.
     planner: str
     capabilities: tuple[Capability, ...] = ()

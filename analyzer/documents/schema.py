@@ -9,16 +9,20 @@ from pydantic import BaseModel
 from analyzer.documents.findings import FindingsDocument
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.report import Report
+from analyzer.documents.statements import StatementsDocument
 from analyzer.documents.whatif import WhatifDocument
 
+#: What a planner answered.
+Answer = ProposeDocument | WhatifDocument | Report
 #: What says where its facts come from and can quote statements.
-Document = ProposeDocument | WhatifDocument | Report
+Document = Answer | StatementsDocument
 AnyDocument = Document | FindingsDocument
 
 _DOCUMENTS: dict[str, type[BaseModel]] = {
     "propose": ProposeDocument,
     "whatif": WhatifDocument,
     "report": Report,
+    "statements": StatementsDocument,
     "lint": FindingsDocument,
 }
 

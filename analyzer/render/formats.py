@@ -9,7 +9,7 @@ from analyzer.checks.registry import pages
 from analyzer.documents.findings import FindingsDocument
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.report import Report
-from analyzer.documents.schema import AnyDocument, Document
+from analyzer.documents.schema import Answer, AnyDocument, Document
 from analyzer.errors import InputError
 from analyzer.render.findings_text import render_findings_text
 from analyzer.render.github import render_github
@@ -48,7 +48,7 @@ def _text(document: AnyDocument, page: Page) -> str:
     return render_text(document, width=page.width, colour=page.colour)
 
 
-def _markdown(document: Document, _: Page) -> str:
+def _markdown(document: Answer, _: Page) -> str:
     return render_markdown(document)
 
 
@@ -73,7 +73,7 @@ _DOCUMENTS: tuple[type[AnyDocument], ...] = get_args(Document)
 #: Every format there is; what `-o`, `--format`, its help and its completion offer is read off this table.
 FORMATS: Mapping[Format, Rendering] = {
     "text": Rendering(suffixes=(".txt",), render=_text, documents=(*_DOCUMENTS, FindingsDocument)),
-    "markdown": Rendering(suffixes=(".md", ".markdown"), render=_markdown, documents=_DOCUMENTS),
+    "markdown": Rendering(suffixes=(".md", ".markdown"), render=_markdown, documents=get_args(Answer)),
     "json": Rendering(suffixes=(".json",), render=_json, documents=(*_DOCUMENTS, FindingsDocument)),
     "html": Rendering(suffixes=(".html", ".htm"), render=_html, documents=(ProposeDocument, Report)),
     "sarif": Rendering(suffixes=(".sarif",), render=_sarif, documents=(FindingsDocument,)),

@@ -9,7 +9,7 @@ from typing import Any
 import jinja2
 
 from analyzer.documents.proposals import ProposeDocument
-from analyzer.documents.schema import Document
+from analyzer.documents.schema import Answer
 from analyzer.documents.whatif import WhatifDocument
 from analyzer.render import units
 from analyzer.render.plan import Node, compare_plans
@@ -27,7 +27,7 @@ class Markdown(str):
     __slots__ = ()
 
 
-def render_markdown(document: Document) -> str:
+def render_markdown(document: Answer) -> str:
     """Render a document; the same document gives the same bytes."""
     environment = _environment()
     if isinstance(document, WhatifDocument):

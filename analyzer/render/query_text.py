@@ -12,6 +12,7 @@ from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
 from analyzer.documents.report import Report, Statement
 from analyzer.documents.schema import Document
+from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.verification import Verification, VerifiedStatement
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.postgres.lex import IncompleteError, TooLongError, lex, significant
@@ -20,7 +21,7 @@ from analyzer.postgres.lex import IncompleteError, TooLongError, lex, significan
 QueryText = Literal["full", "normalised", "hash"]
 
 D = TypeVar("D", bound=Document)
-S = TypeVar("S", Statement, HelpedStatement, VerifiedStatement, WhatifStatement)
+S = TypeVar("S", bound=Statement | HelpedStatement | VerifiedStatement | WhatifStatement | RecordedStatement)
 
 _PLAN_NUMBERS = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width", "Workers Planned", "Planned Partitions")
 #: What of a plan comes from the catalog or from the planner, and not from the text of the query.
@@ -87,7 +88,7 @@ class _Redactor:
         update: dict[str, object] = {
             "not_examined": tuple(self._gap(gap) for gap in document.not_examined),
         }
-        if isinstance(document, WhatifDocument):
+        if isinstance(document, WhatifDocument | StatementsDocument):
             update["statements"] = tuple(self._statement(statement) for statement in document.statements)
         else:
             update["proposals"] = tuple(self._proposal(proposal) for proposal in document.proposals)
@@ -185,7 +186,7 @@ def _statements(document: Document) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     if not isinstance(document, ProposeDocument):
         found += [(statement.id, statement.query) for statement in document.statements]
-    if not isinstance(document, WhatifDocument):
+    if isinstance(document, ProposeDocument | Report):
         found += [(s.id, s.query) for proposal in document.proposals for s in proposal.statements]
     if isinstance(document, Report) and document.verification is not None:
         found += [(statement.id, statement.query) for statement in document.verification.statements]

@@ -1,5 +1,7 @@
 """Render documents for a terminal."""
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -10,6 +12,7 @@ from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocum
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.report import Report
 from analyzer.documents.schema import Document
+from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.verification import VerifiedStatement
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.render import units
@@ -17,6 +20,7 @@ from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
 from analyzer.render.table_rows import Row, headline, without_table, workload_rows
 from analyzer.terminal import page
+from analyzer.visible import visible
 
 #: Statements the terminal shows; the other formats show them all.
 _MOST_STATEMENTS = 20
@@ -31,6 +35,8 @@ def render_text(document: Document, *, width: int = 120, colour: bool = False) -
     with console.capture() as captured:
         if isinstance(document, WhatifDocument):
             _whatif(console, document)
+        elif isinstance(document, StatementsDocument):
+            _recorded(console, document)
         else:
             _report(console, as_report(document) if isinstance(document, ProposeDocument) else document)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
@@ -55,9 +61,10 @@ def _report(console: Console, report: Report) -> None:
 
 def _provenance(console: Console, source: Provenance) -> None:
     since = units.moment(source.statements_since)
+    planner = f"; planner: {source.planner}" if source.planner else ""
     where = f"{source.database} on {units.server(source.server_version)} ({source.server_role})"
     console.print(Text(units.one_line(f"{where}, captured {units.moment(source.captured_at)} by {source.captured_by}")))
-    console.print(Text(units.one_line(f"statements since {since}; planner: {source.planner}"), style="dim"))
+    console.print(Text(units.one_line(f"statements since {since}{planner}"), style="dim"))
 
 
 def _totals(console: Console, report: Report) -> None:
@@ -151,12 +158,7 @@ def _statements(console: Console, report: Report) -> None:
     names = ("Calls", "Mean", "Total", "Share", "Mean after", "Predicted", "Measured")
     shown = names if report.verification is not None else names[:-1]
     cells_of = [_cells(row)[: len(shown) + 1] for row in rows[:_MOST_STATEMENTS]]
-    widths = [max(len(cells[n]) for cells in (("", *shown), *cells_of)) for n in range(1, len(shown) + 1)]
-    left = max(_LEAST_QUERY, console.width - sum(widths) - 2 * len(widths))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("Statement", overflow="ellipsis", no_wrap=True, width=left)
-    for name, width in zip(shown, widths, strict=True):
-        table.add_column(name, justify="right", no_wrap=True, width=width)
+    table = _table(console, ("Statement", *shown), cells_of)
     for row, cells in zip(rows, cells_of, strict=False):
         table.add_row(*(Text(cell) for cell in cells), style="red" if row.regressed else "")
     console.print(table)
@@ -164,6 +166,21 @@ def _statements(console: Console, report: Report) -> None:
         console.print(Text(f"and {len(rows) - _MOST_STATEMENTS:,} more, in the other formats", style="dim"))
     if report.tableless:
         console.print(Text(without_table(report.tableless), style="dim"))
+
+
+def _table(console: Console, names: Sequence[str], cells_of: Sequence[Sequence[str]]) -> Table:
+    """Begin a table whose column of statements has what the others, as wide as their longest cells, leave."""
+    widths = {
+        name: max(len(cells[n]) for cells in (names, *cells_of)) for n, name in enumerate(names) if name != "Statement"
+    }
+    left = max(_LEAST_QUERY, console.width - sum(widths.values()) - 2 * len(widths))
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in names:
+        if name == "Statement":
+            table.add_column(name, overflow="ellipsis", no_wrap=True, width=left)
+        else:
+            table.add_column(name, justify="left" if name == "ID" else "right", no_wrap=True, width=widths[name])
+    return table
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -226,6 +243,39 @@ def _node(console: Console, node: Node) -> None:
     console.print(Padding(label, (0, 0, 0, indent)))
     for name, text in node.details:
         console.print(Padding(Text(units.one_line(f"{name}: {text}"), style="dim"), (0, 0, 0, indent + 4)))
+
+
+def _recorded(console: Console, document: StatementsDocument) -> None:
+    _provenance(console, document.provenance)
+    if document.selected:
+        for statement in document.statements:
+            _whole(console, statement)
+        return
+    _heading(console, f"Statements by time ({len(document.statements):,})")
+    cells_of = [
+        (
+            each.id, units.count(each.calls), units.duration(each.mean_ms), units.duration(each.total_ms),
+            units.share(each.share_of_time), units.one_line(each.query, at_most=200),
+        )
+        for each in document.statements
+    ]  # fmt: skip
+    table = _table(console, ("ID", "Calls", "Mean", "Total", "Share", "Statement"), cells_of)
+    for each, cells in zip(document.statements, cells_of, strict=True):
+        table.add_row(*(Text(cell) for cell in cells), style="dim" if each.obstacle else "")
+    console.print(table)
+    _blind_spots(console, blind_spots(document))
+
+
+def _whole(console: Console, statement: RecordedStatement) -> None:
+    calls = f"{units.plural(statement.calls, 'call')}, {units.share(statement.share_of_time)} of the recorded time"
+    times = f"mean {units.duration(statement.mean_ms)}, total {units.duration(statement.total_ms)}"
+    _heading(console, statement.id)
+    console.print(Text(f"   {calls}; {times}; {units.plural(statement.rows, 'row')}"))
+    console.print(Text(f"   queryid {', '.join(statement.queryids)}", style="dim"))
+    if statement.obstacle is not None:
+        console.print(Text(f"   not planned: {units.one_line(statement.obstacle)}", style="red"))
+    for line in statement.query.splitlines():
+        console.print(Text(f"   {visible(line)}", style="cyan"), soft_wrap=True)
 
 
 def _heading(console: Console, text: str) -> None:

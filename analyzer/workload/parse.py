@@ -6,12 +6,13 @@ A statement's identity is twindex's own, since queryid changes between major ver
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
-from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, TooLongError, lex, significant, tokens_of
+from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, lex, significant, tokens_of
+from analyzer.sql import shortened
 from analyzer.workload.fingerprint import fingerprint
 from analyzer.workload.plannable import closing, make_plannable, repair
 
@@ -27,6 +28,8 @@ _KINDS: dict[str, StatementKind] = {
     "delete": "delete",
     "merge": "merge",
 }
+#: Characters of a statement that was not examined; all of it is in the snapshot.
+_MOST_QUOTED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +65,9 @@ class Statement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnparsedStatement:
-    """A statement of a file that cannot be planned, and the reason."""
+    """A statement that cannot be planned, and the reason."""
 
+    #: Of this very text, which has no fingerprint.
     id: str
     text: str
     reason: str
@@ -79,8 +83,33 @@ class Workload:
 
 def parse_statements(snapshot: Snapshot) -> Workload:
     """Read the statements that a snapshot recorded, merged by fingerprint, heaviest first."""
+    merged: dict[str, Statement] = {}
+    not_examined: list[NotExamined] = []
     total_ms = sum(entry.total_ms for entry in snapshot.statements)
-    return _workload(_recorded(entry, total_ms) for entry in snapshot.statements)
+    for entry, each in parse_recorded(snapshot):
+        if isinstance(each, UnparsedStatement):
+            what = describe(each.id, entry.total_ms / total_ms if total_ms else 0.0)
+            not_examined.append(NotExamined(what=what, reason=each.reason, query=quoted(each.text)))
+        else:
+            merged[each.id] = _merge(merged[each.id], each) if each.id in merged else each
+    ordered = sorted(merged.values(), key=lambda statement: (-statement.weight, statement.id))
+    return Workload(statements=tuple(ordered), not_examined=tuple(not_examined))
+
+
+def parse_recorded(snapshot: Snapshot) -> Iterator[tuple[StatementCounters, Statement | UnparsedStatement]]:
+    """Read each entry of pg_stat_statements that a snapshot holds, in the order of the snapshot."""
+    for entry in snapshot.statements:
+        yield entry, _recorded(entry)
+
+
+def quoted(text: str) -> str:
+    """Return as much of a statement as a reader needs to know it."""
+    return shortened(text, _MOST_QUOTED)
+
+
+def describe(identity: str, share_of_time: float) -> str:
+    """Name a recorded statement that was not examined, with what is lost with it."""
+    return f"the statement {identity} with {share_of_time:.1%} of the recorded time"
 
 
 def parse_file(text: str) -> Workload:
@@ -89,7 +118,7 @@ def parse_file(text: str) -> Workload:
     return Workload(
         statements=tuple(each for _, each in listed if isinstance(each, Statement)),
         not_examined=tuple(
-            NotExamined(what=f"the statement in line {line}", reason=each.reason)
+            NotExamined(what=f"the statement in line {line}", reason=each.reason, query=quoted(each.text))
             for line, each in listed
             if isinstance(each, UnparsedStatement)
         ),
@@ -110,26 +139,13 @@ def _listed(text: str) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
     found: list[tuple[int, Statement | UnparsedStatement]] = []
     line, counted = 1, 0
     for start, piece in pieces:
-        each = _statement(piece, what="")
         line, counted = line + text.count("\n", counted, start), start
-        found.append((line, _unread(piece, each.reason) if isinstance(each, NotExamined) else each))
+        found.append((line, _statement(piece)))
     return tuple(found)
 
 
 def _unread(text: str, reason: str) -> UnparsedStatement:
     return UnparsedStatement(id=f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text, reason=reason)
-
-
-def _workload(parsed: Iterable[Statement | NotExamined]) -> Workload:
-    merged: dict[str, Statement] = {}
-    not_examined: list[NotExamined] = []
-    for each in parsed:
-        if isinstance(each, NotExamined):
-            not_examined.append(each)
-        else:
-            merged[each.id] = _merge(merged[each.id], each) if each.id in merged else each
-    ordered = sorted(merged.values(), key=lambda statement: (-statement.weight, statement.id))
-    return Workload(statements=tuple(ordered), not_examined=tuple(not_examined))
 
 
 def _merge(first: Statement, second: Statement) -> Statement:
@@ -174,18 +190,9 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
         yield piece[0].start, text[piece[0].start : piece[-1].end]
 
 
-def _recorded(entry: StatementCounters, total_ms: float) -> Statement | NotExamined:
-    what = f"the statement with queryid {entry.queryid}"
-    try:
-        lex(entry.query)
-    except TooLongError as error:
-        share = f"{entry.total_ms / total_ms:.1%}" if total_ms else "none"
-        return NotExamined(what=what, reason=f"{error}; {share} of the recorded time")
-    except IncompleteError as error:
-        return NotExamined(what=what, reason=str(error))
+def _recorded(entry: StatementCounters) -> Statement | UnparsedStatement:
     return _statement(
         entry.query,
-        what=what,
         queryid=entry.queryid,
         calls=entry.calls,
         total_ms=entry.total_ms,
@@ -198,30 +205,29 @@ def _recorded(entry: StatementCounters, total_ms: float) -> Statement | NotExami
 def _statement(
     text: str,
     *,
-    what: str,
     queryid: str | None = None,
     calls: float = 1,
     total_ms: float | None = None,
     rows: int | None = None,
     stddev_ms: float | None = None,
     blocks_read: int | None = None,
-) -> Statement | NotExamined:
+) -> Statement | UnparsedStatement:
     try:
         tokens = lex(text)
         reason = _obstacle(significant(tokens))
         if reason is not None:
-            return NotExamined(what=what, reason=reason)
+            return _unread(text, reason)
         explained = _without_cursor(text.rstrip().rstrip(";"))
         plain = significant(lex(explained))
         if not plain:
-            return NotExamined(what=what, reason="it is empty")
+            return _unread(text, "it is empty")
         kind = _kind(plain)
         if kind is None:
-            return NotExamined(what=what, reason=f"{plain[0].text.upper()} is a utility statement, which has no plan")
+            return _unread(text, f"{plain[0].text.upper()} is a utility statement, which has no plan")
         per_call = rows / calls if rows is not None and calls > 0 and kind == "select" else None
         plannable = make_plannable(explained, rows_per_call=per_call)
     except IncompleteError as error:
-        return NotExamined(what=what, reason=str(error))
+        return _unread(text, str(error))
     return Statement(
         id=fingerprint(plain),
         queryid=queryid,

@@ -14,6 +14,7 @@ from analyzer.documents.findings import FindingsDocument
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.report import Report
 from analyzer.documents.schema import AnyDocument
+from analyzer.documents.statements import StatementsDocument
 from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
 from analyzer.render.formats import FORMATS, Format, alternatives, format_of, formats_of, suffixes_of
@@ -25,6 +26,7 @@ BAR = r"\|"
 PAGES = Path(__file__).parents[2] / "docs" / "commands"
 GIVES: dict[str, type[AnyDocument]] = {
     "propose": ProposeDocument,
+    "statements": StatementsDocument,
     "whatif": WhatifDocument,
     "report": Report,
     "verify": Report,
@@ -34,6 +36,7 @@ GIVES: dict[str, type[AnyDocument]] = {
 SAMPLES: tuple[AnyDocument, ...] = (
     propose_document(),
     whatif_document(),
+    StatementsDocument(provenance=whatif_document().provenance, statements=()),
     sample(),
     FindingsDocument(command="lint", basis="nothing", objects=0),
 )
@@ -76,7 +79,9 @@ def test_a_document_is_rendered_in_its_formats_and_refused_in_the_others(documen
     if name in formats_of(type(document)):
         assert render(document, name).strip()
         return
-    with pytest.raises(InputError, match=rf"^--format {name} is not supported by this command; use text, .* or \w+$"):
+    with pytest.raises(
+        InputError, match=rf"^--format {name} is not supported by this command; use text(, .*)? or \w+$"
+    ):
         render(document, name)
 
 

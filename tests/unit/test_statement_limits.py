@@ -136,9 +136,10 @@ def test_what_is_not_read_is_named_with_its_share_of_the_time(text: str, says: s
     bad = catalogs.recorded(text, queryid="2", total_ms=250)
     workload = parse_statements(CATALOG.model_copy(update={"statements": (good, bad)}))
     assert [each.queryid for each in workload.statements] == ["1"]
-    assert says in workload.not_examined[0].reason
-    if "more than" in says or "longer" in says:
-        assert "25.0% of the recorded time" in workload.not_examined[0].reason
+    (gap,) = workload.not_examined
+    assert says in gap.reason
+    assert gap.what.endswith(" with 25.0% of the recorded time")
+    assert gap.query == (text if len(text) <= 10_000 else f"{text[:10_000]}…")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,36 @@
+"""The document of `statements`."""
+
+from typing import Literal
+
+from analyzer.documents.not_examined import Gaps
+from analyzer.documents.provenance import Provenance
+from analyzer.documents.record import Record
+
+
+class RecordedStatement(Record):
+    """What pg_stat_statements recorded of one statement, under all of its queryids."""
+
+    #: twindex's own fingerprint; of the very text where that cannot be parsed.
+    id: str
+    queryids: tuple[str, ...]
+    #: That of the entry with the most time.
+    query: str
+    calls: int
+    total_ms: float
+    mean_ms: float
+    rows: int
+    share_of_time: float
+    #: Why it cannot be planned; None if it can be parsed.
+    obstacle: str | None = None
+
+
+class StatementsDocument(Record):
+    """What `twindex statements` says; by share of time, the largest first."""
+
+    format: Literal["twindex-statements"] = "twindex-statements"
+    version: Literal[1] = 1
+    provenance: Provenance
+    statements: tuple[RecordedStatement, ...]
+    #: Whether some were asked for by their ID: these are shown whole.
+    selected: bool = False
+    not_examined: Gaps = ()

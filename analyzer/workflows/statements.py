@@ -1,0 +1,57 @@
+"""List the statements that a snapshot recorded."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from analyzer.documents.snapshot import Snapshot, StatementCounters
+from analyzer.documents.statements import RecordedStatement, StatementsDocument
+from analyzer.errors import InputError
+from analyzer.render.provenance import describe_source
+from analyzer.workload.parse import UnparsedStatement, parse_recorded
+
+
+def list_statements(snapshot: Snapshot, ids: Sequence[str] = ()) -> StatementsDocument:
+    """List all statements, or those of some IDs or queryids; raises InputError for one that no statement has."""
+    entries: defaultdict[str, list[StatementCounters]] = defaultdict(list)
+    obstacles: dict[str, str] = {}
+    for entry, parsed in parse_recorded(snapshot):
+        entries[parsed.id].append(entry)
+        if isinstance(parsed, UnparsedStatement):
+            obstacles[parsed.id] = parsed.reason
+    total_ms = sum(entry.total_ms for entry in snapshot.statements)
+    statements = [_recorded(each, entries[each], obstacles.get(each), total_ms) for each in entries]
+    for wanted in ids:
+        if not any(_is(each, wanted) for each in statements):
+            raise InputError(f"no recorded statement has the ID {wanted}; omit it for a list of all statements")
+    return StatementsDocument(
+        provenance=describe_source(snapshot, planner=""),
+        statements=tuple(
+            sorted(
+                (each for each in statements if not ids or any(_is(each, wanted) for wanted in ids)),
+                key=lambda each: (-each.share_of_time, each.id),
+            )
+        ),
+        selected=bool(ids),
+        not_examined=snapshot.not_examined,
+    )
+
+
+def _is(statement: RecordedStatement, wanted: str) -> bool:
+    return wanted == statement.id or wanted in statement.queryids
+
+
+def _recorded(
+    identity: str, entries: Sequence[StatementCounters], obstacle: str | None, total_ms: float
+) -> RecordedStatement:
+    calls, own_ms = sum(entry.calls for entry in entries), sum(entry.total_ms for entry in entries)
+    return RecordedStatement(
+        id=identity,
+        queryids=tuple(dict.fromkeys(entry.queryid for entry in entries)),
+        query=max(entries, key=lambda entry: entry.total_ms).query,
+        calls=round(calls),
+        total_ms=own_ms,
+        mean_ms=own_ms / calls if calls else 0.0,
+        rows=sum(entry.rows for entry in entries),
+        share_of_time=own_ms / total_ms if total_ms else 0.0,
+        obstacle=obstacle,
+    )
