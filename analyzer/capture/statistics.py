@@ -123,11 +123,16 @@ def read_statistics(
     refused: list[NotExamined] = []
     for row in rows:
         try:
-            found.append(ColumnStatistics(**{name: value for name, value in row.items() if name != "oid"}))
+            found.append(as_column_statistics(row))
         except ValidationError as error:  # since 18 a table's owner can write any number
             what = f"statistics of {ident(row['schema_name'], row['relation'])} ({ident(row['column'])})"
             refused.append(NotExamined(what=what, reason=breach(error)))
     return tuple(found), tuple(refused)
+
+
+def as_column_statistics(row: DictRow) -> ColumnStatistics:
+    """Turn a row of `capture/column_statistics` into a record."""
+    return ColumnStatistics(**{name: value for name, value in row.items() if name != "oid"})
 
 
 def read_extremes(
