@@ -2,7 +2,7 @@
 
 One read-only repeatable-read transaction for the catalog; then one that sees the present, for the questions that plan
 on a table or read its rows: the planner sees it anyway, and so must who watches that nothing of a user's runs. What
-another session holds, or the role may not see, is named in the snapshot and does not stop the rest.
+another session holds or changes, or the role may not see, is named in the snapshot and does not stop the rest.
 """
 
 from collections.abc import Mapping, Sequence

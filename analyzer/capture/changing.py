@@ -1,4 +1,4 @@
-"""What happens to a capture when other sessions create, alter and drop objects meanwhile.
+"""Capture a database while other sessions create, alter and drop objects in it.
 
 The transaction shows the catalog as it was when it began, but what prints an object looks at the newest one: of an
 object dropped since, or of what it was made of, it returns NULL or ???, or it fails. Such an object is left out and

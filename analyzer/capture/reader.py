@@ -55,13 +55,13 @@ class Reader:
     major: int
     #: What read text that is not UTF-8, of a database that says nothing of its encoding.
     other_bytes: set[str] = field(default_factory=set[str])
-    #: What other sessions changed meanwhile, and how that showed.
+    #: Objects that other sessions changed since the transaction began, and how that showed.
     changed: dict[str, str] = field(default_factory=dict[str, str])
     #: Watches the tables that are asked about; without one, anything that hangs on them may run.
     guard: Guard | None = None
 
     def not_examined(self) -> list[NotExamined]:
-        """List what changed meanwhile, and say what no encoding is known of."""
+        """List what other sessions changed, and say what no encoding is known of."""
         reason = (
             f"the encoding of the database is unknown (SQL_ASCII), and its {', '.join(sorted(self.other_bytes))} hold "
             "bytes that are not UTF-8; the twin orders them otherwise, so that estimates of text ranges are inexact"
@@ -91,7 +91,7 @@ class Reader:
         required: str | None = None,
         **names: object,
     ) -> list[DictRow]:
-        """Ask `capture/<template>`, which prints objects; one that was changed meanwhile is left out and noted.
+        """Ask `capture/<template>`, which prints objects; one that was changed since is left out and noted.
 
         `what` names an object by the columns `naming`, whose first tells one from another. Without the `required`
         column, an object no longer exists.
