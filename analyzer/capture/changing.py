@@ -63,7 +63,10 @@ def printed_wrongly(error: ValidationError) -> str:
 
 def failed(error: Exception) -> str:
     """Return why an object cannot be printed."""
-    return f"it changed during the capture ({first_line(error)}); capture again"
+    return (
+        f"the server cannot print it ({first_line(error)}): it changed during the capture, or the catalog is damaged; "
+        "capture again"
+    )
 
 
 def first_line(error: Exception) -> str:
