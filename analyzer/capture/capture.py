@@ -2,25 +2,25 @@
 
 One read-only repeatable-read transaction for the catalog; then one that sees the present, for the questions that plan
 on a table or read its rows: the planner sees it anyway, and so must who watches that nothing of a user's runs. What
-another session holds, or the role may not see, is named in the snapshot and does not stop the rest.
+another session holds or changes, or the role may not see, is named in the snapshot and does not stop the rest.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer import __version__
 from analyzer.capture.btree_levels import read_heights
 from analyzer.capture.catalog import ServerCatalog, read_catalog, read_settings
+from analyzer.capture.changing import from_the_start
 from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages
 from analyzer.capture.guard import Guard
 from analyzer.capture.indexes import as_indexes, read_index_activity, read_index_rows
 from analyzer.capture.objects import read_dependencies, read_objects
 from analyzer.capture.reader import Reader
-from analyzer.capture.relations import Blocked, read_blocked, read_relations
+from analyzer.capture.relations import label, note_dropped, read_blocked, read_relations
 from analyzer.capture.replicas import Oids, add_replicas, check_servers
 from analyzer.capture.row_security import read_row_security, read_tablespaces
 from analyzer.capture.samples import Samples, read_samples
@@ -28,13 +28,9 @@ from analyzer.capture.statements import Statements, read_statements
 from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, read_statistics, read_unreadable
 from analyzer.capture.user_code import UserCode, read_user_code
 from analyzer.capture.without_values import without_values
-from analyzer.db import reading, see_the_present
-from analyzer.documents.snapshot import Index, NotExamined, ObjectDef, Relation, Snapshot
-from analyzer.errors import NotExaminableError
+from analyzer.db import describe, reading, see_the_present
+from analyzer.documents.snapshot import Index, NotExamined, ObjectDef, Relation, RowSecurity, Snapshot
 from analyzer.progress import Progress, silent
-
-#: How often to look for locks again when somebody took one between the look and the reading.
-_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +41,7 @@ class _Tables:
     #: Of `capture/indexes`, and the counters of each by its oid.
     index_rows: Sequence[DictRow]
     activity: Mapping[int, DictRow]
+    row_security: tuple[RowSecurity, ...]
     unreadable: Unreadable
     #: Tables on which nothing may be planned, and how to see that the others are unchanged.
     user_code: UserCode
@@ -104,18 +101,22 @@ def capture(
     query can run a user-defined function.
 
     Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements`
-    cannot be read, and ConflictError if a replica is not one.
+    cannot be read, NotExaminableError if other sessions change too much, and ConflictError if a replica is not one.
     """
     if replicas:
         check_servers((url, *replicas), allow_superuser=allow_superuser)
     limits = {"statement_timeout_ms": statement_timeout_ms}
-    with reading(url, application="twindex capture", allow_superuser=allow_superuser, **limits) as connection:
-        reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
-        wanted = _Wanted(
-            values=values, statements=statements, planning=planning, sample_rows=sample_rows if values else 0,
-            statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code,
-        )  # fmt: skip
-        snapshot, tables = _read(reader, wanted, progress)
+    wanted = _Wanted(
+        values=values, statements=statements, planning=planning, sample_rows=sample_rows if values else 0,
+        statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code,
+    )  # fmt: skip
+
+    def read() -> tuple[Snapshot, _Tables]:
+        with reading(url, application="twindex capture", allow_superuser=allow_superuser, **limits) as connection:
+            reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
+            return _read(reader, wanted, progress)
+
+    snapshot, tables = from_the_start(read, database=describe(url))
     if replicas:
         progress("replicas")
         oids = Oids(relations=tuple(tables.relations), indexes=tables.index_oids)
@@ -133,12 +134,11 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
     reader.fix_session()
     catalog = read_catalog(reader)
     counted = _read_statements(reader, catalog, values=values, tell=tell) if wanted.statements else Statements()
-    tables = _read_tables(reader, catalog, search_path, wanted, tell)
+    tables = _read_tables(reader, search_path, wanted, tell)
     tell("statistics")
     columns, refused = read_statistics(reader, tuple(tables.relations), tables.index_oids, values=values)
     extended = read_extended(reader, tuple(tables.relations), values=values)
     objects = read_objects(reader, tuple(tables.relations))
-    row_security = read_row_security(reader, tuple(tables.relations))
     tablespaces = read_tablespaces(reader, tuple(tables.relations))
     asked = _ask(reader, catalog, tables, wanted, tell) if wanted.planning else _unasked(tables)
     snapshot = Snapshot(
@@ -159,7 +159,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         extended_statistics=extended.statistics,
         extremes=asked.extremes.extremes,
         samples=asked.samples.samples,
-        row_security=row_security,
+        row_security=tables.row_security,
         tablespaces=tablespaces,
         statements=counted.statements,
         statements_reset=counted.reset,
@@ -229,24 +229,14 @@ def _read_extremes(reader: Reader, tables: _Tables, indexes: Sequence[Index], *,
     return read_extremes(reader, tables.to_plan_on, indexes, tables.unreadable)
 
 
-def _read_tables(
-    reader: Reader, catalog: ServerCatalog, search_path: list[str], wanted: _Wanted, tell: Progress
-) -> _Tables:
+def _read_tables(reader: Reader, search_path: list[str], wanted: _Wanted, tell: Progress) -> _Tables:
     tell("relations")
-    for _ in range(_ATTEMPTS):
-        blocked = read_blocked(reader)
-        try:
-            return _read_unblocked(reader, search_path, wanted, blocked=blocked)
-        except errors.LockNotAvailable:
-            continue
-    raise NotExaminableError(
-        f"database {catalog.server.database} cannot be read because other sessions keep taking exclusive locks; "
-        "capture again when no schema change is running"
-    )
-
-
-def _read_unblocked(reader: Reader, search_path: list[str], wanted: _Wanted, *, blocked: Blocked) -> _Tables:
+    blocked = read_blocked(reader)
     relations = read_relations(reader, blocked)
+    names = {oid: label(each.kind, each.schema_name, each.name) for oid, each in relations.items()}
+    row_security = read_row_security(reader, names)
+    note_dropped(reader, names)
+    relations = {oid: relation for oid, relation in relations.items() if names[oid] not in reader.changed}
     oids = tuple(relations)
     rows = read_index_rows(reader, oids, blocked, search_path)
     unreadable = read_unreadable(reader, oids)
@@ -256,6 +246,7 @@ def _read_unblocked(reader: Reader, search_path: list[str], wanted: _Wanted, *, 
         relations=relations,
         index_rows=rows,
         activity=read_index_activity(reader, oids),
+        row_security=tuple(found for oid, found in row_security.items() if oid in relations),
         unreadable=unreadable,
         user_code=user_code,
         not_examined=(*blocked.not_examined, *unreadable.not_examined, *user_code.not_examined),

@@ -31,14 +31,13 @@ def read_settings(reader: Reader) -> dict[str, str]:
 def read_catalog(reader: Reader) -> ServerCatalog:
     """Read server, extensions, schemas, types and functions."""
     facts = reader.row("server")
-    functions = [row for row in reader.rows("functions") if row["definition"] is not None]
     return ServerCatalog(
         server=as_server(facts),
         captured_at=facts["captured_at"],
         extensions=read_extensions(reader),
         schemas=tuple(row["name"] for row in reader.rows("schemas")),
-        types=tuple(TypeDef(**row) for row in reader.rows("types")),
-        functions=tuple(FunctionDef(**row) for row in functions),
+        types=reader.records("type", TypeDef, "types"),
+        functions=reader.records("function", FunctionDef, "functions"),
         not_examined=tuple(
             NotExamined(what=f"{row['what']} {row['name']}", reason="not supported in snapshots")
             for row in reader.rows("uncaptured")

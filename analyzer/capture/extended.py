@@ -8,11 +8,12 @@ import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from psycopg.rows import DictRow
 
-from analyzer.capture.reader import REFUSALS, Reader, grouped, refusal
+from analyzer.capture.reader import REFUSALS, Reader, grouped, name_of, refusal
 from analyzer.documents.measured import (
     ColumnStatistics,
     CommonCombination,
@@ -49,14 +50,17 @@ class _Data:
 
 def read_extended(reader: Reader, relations: Sequence[int], *, values: bool) -> Extended:
     """Read the extended statistics of relations; without `values`, no value of a row leaves the server."""
-    rows = reader.rows("extended_statistics", {"relations": list(relations)})
+    what = partial(name_of, "extended statistics")
+    bind = {"relations": list(relations)}
+    rows = reader.printed("extended_statistics", bind, what=what, required="definition")
     if not rows:
         return Extended()
     direct = bool(rows[0]["readable"])
-    bind = {"statistics": [row["oid"] for row in rows], "values": values}
+    names = {row["oid"]: what(row) for row in rows}
+    bind = {"statistics": list(names), "values": values}
+    ask = partial(reader.printed, what=lambda row: names[row["oid"]], naming=("oid",), direct=direct)
     try:
-        data = grouped(reader.rows("extended_data", bind, direct=direct))
-        expressions = grouped(reader.rows("extended_expressions", bind, direct=direct))
+        data, expressions = grouped(ask("extended_data", bind)), grouped(ask("extended_expressions", bind))
     except REFUSALS as error:
         return Extended(
             statistics=tuple(as_extended(row, ()) for row in rows),

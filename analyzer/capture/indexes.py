@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from psycopg.rows import DictRow
 
-from analyzer.capture.reader import Reader
+from analyzer.capture.reader import Reader, name_of
 from analyzer.capture.relations import Blocked
 from analyzer.documents.snapshot import GinPages, Index
 from analyzer.objects.index import IndexDef, Key
@@ -23,7 +24,7 @@ def read_index_rows(
 ) -> list[DictRow]:
     """Read the indexes of the given relations as the catalog has them, one row each."""
     bind = {"relations": list(relations), "blocked": list(blocked.oids), "search_path": list(search_path)}
-    return [row for row in reader.rows("indexes", bind) if row["ddl"] is not None]
+    return reader.printed("indexes", bind, what=partial(name_of, "index"), required="ddl")
 
 
 def read_index_activity(reader: Reader, relations: Sequence[int]) -> dict[int, DictRow]:

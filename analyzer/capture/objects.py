@@ -1,6 +1,7 @@
 """Read the objects of users that plans and definitions can rest on beside types, functions and relations."""
 
 from collections.abc import Collection, Iterator
+from functools import partial
 from typing import Final
 
 from analyzer.capture.reader import Reader
@@ -29,8 +30,7 @@ def read_objects(reader: Reader, relations: Collection[int]) -> tuple[ObjectDef,
 def _read(reader: Reader, relations: Collection[int]) -> Iterator[ObjectDef]:
     for kind, template in _TEMPLATES.items():
         bind = {"relations": list(relations)} if kind == "rule" else None
-        for row in reader.rows(template, bind):
-            yield ObjectDef(kind=kind, **row)
+        yield from reader.records(kind, partial(ObjectDef, kind=kind), template, bind)
 
 
 def read_dependencies(reader: Reader, known: frozenset[int]) -> tuple[tuple[int, int], ...]:

@@ -4,20 +4,26 @@ The rollback releases the locks of the query, so that a capture holds none betwe
 """
 
 import contextlib
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, LiteralString, cast
+from functools import partial
+from typing import Any, LiteralString, TypeVar, cast
 
 import psycopg
 from psycopg import ClientCursor, errors, sql
 from psycopg.rows import DictRow
+from pydantic import ValidationError
 
+from analyzer.capture.changing import CHANGED, CHANGES, failed, first_line, named, printed_wrongly
 from analyzer.capture.guard import ChangedError, Guard
 from analyzer.db import MARKER, Connection, decoded, encoded
+from analyzer.documents.record import Record
 from analyzer.documents.snapshot import NotExamined
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.sql_ascii import has_other_bytes
-from analyzer.sql import render
+from analyzer.sql import ident, render
+
+R = TypeVar("R", bound=Record)
 
 #: Why one object may refuse to be read while the rest of the database can: a change of it, lock or statement timeout,
 #: and what the server says of a question: no privilege, no operator for its type, a concurrent DROP, damage, a limit.
@@ -49,16 +55,19 @@ class Reader:
     major: int
     #: What read text that is not UTF-8, of a database that says nothing of its encoding.
     other_bytes: set[str] = field(default_factory=set[str])
+    #: Objects that other sessions changed since the transaction began, and how that showed.
+    changed: dict[str, str] = field(default_factory=dict[str, str])
     #: Watches the tables that are asked about; without one, anything that hangs on them may run.
     guard: Guard | None = None
 
     def not_examined(self) -> list[NotExamined]:
-        """Say what no encoding is known of."""
+        """List what other sessions changed, and say what no encoding is known of."""
         reason = (
             f"the encoding of the database is unknown (SQL_ASCII), and its {', '.join(sorted(self.other_bytes))} hold "
             "bytes that are not UTF-8; the twin orders them otherwise, so that estimates of text ranges are inexact"
         )
-        return [NotExamined(what="encoding of text", reason=reason)] if self.other_bytes else []
+        gaps = list(named(self.changed))
+        return [*gaps, NotExamined(what="encoding of text", reason=reason)] if self.other_bytes else gaps
 
     def rows(self, template: str, bind: Mapping[str, object] | None = None, /, **names: object) -> list[DictRow]:
         """Ask `capture/<template>`; `bind` are bound values, `names` go into the template."""
@@ -70,6 +79,69 @@ class Reader:
         rows = self.rows(template, bind, **names)
         (row,) = rows
         return row
+
+    def printed(
+        self,
+        template: str,
+        bind: Mapping[str, object] | None = None,
+        /,
+        *,
+        what: Callable[[DictRow], str],
+        naming: Sequence[str] = ("oid", "schema_name", "name"),
+        required: str | None = None,
+        **names: object,
+    ) -> list[DictRow]:
+        """Ask `capture/<template>`, which prints objects; one that was changed since is left out and noted.
+
+        `what` names an object by the columns `naming`, whose first tells one from another. Without the `required`
+        column, an object no longer exists.
+        """
+        try:
+            rows = self.rows(template, bind, **names)
+        except CHANGES:
+            names = {**names, "template": template, "naming": naming}
+            objects = {row[naming[0]]: row for row in self.rows("some", bind, chosen=False, **names)}
+            rows = self._halved(bind or {}, names, objects, what)
+        if required is None:
+            return rows
+        self.changed.update({what(row): CHANGED for row in rows if row[required] is None})
+        return [row for row in rows if row[required] is not None]
+
+    def _halved(
+        self,
+        bind: Mapping[str, object],
+        names: Mapping[str, object],
+        objects: Mapping[int, DictRow],
+        what: Callable[[DictRow], str],
+    ) -> list[DictRow]:
+        """Ask about ever fewer objects, down to those that cannot be printed."""
+        if not objects:
+            return []
+        try:
+            return self.rows("some", {**bind, "chosen": list(objects)}, chosen=True, **names)
+        except CHANGES as error:
+            if len(objects) == 1:
+                self.changed.update({what(row): failed(error) for row in objects.values()})
+                return []
+        listed = list(objects.items())
+        middle = len(listed) // 2
+        halves = (dict(listed[:middle]), dict(listed[middle:]))
+        return [row for half in halves for row in self._halved(bind, names, half, what)]
+
+    def record(self, what: str, model: Callable[..., R], /, **fields: object) -> Iterator[R]:
+        """Yield the record of an object, or note that it cannot be made of what the server printed."""
+        try:
+            yield model(**fields)
+        except ValidationError as error:
+            self.changed[what] = printed_wrongly(error)
+
+    def records(
+        self, kind: str, model: Callable[..., R], template: str, bind: Mapping[str, object] | None = None, /
+    ) -> tuple[R, ...]:
+        """Ask `capture/<template>` about objects of a kind, and return their records."""
+        what = partial(name_of, kind)
+        rows = self.printed(template, bind, what=what)
+        return tuple(found for row in rows for found in self.record(what(row), model, **row))
 
     def rows_by_index(
         self, template: str, /, *, about: Sequence[QualifiedName], seq_page_cost: int = 1, **names: object
@@ -154,6 +226,12 @@ class Reader:
         return rows
 
 
+def name_of(kind: str, row: DictRow) -> str:
+    """Name an object by its kind and a row about it; a cast has no name."""
+    names = [name for name in (row["schema_name"], row["name"]) if name is not None]
+    return f"{kind} {ident(*names)}" if names else f"{kind} with OID {row['oid']}"
+
+
 def _has_other_bytes(value: object) -> bool:
     if isinstance(value, str):
         return has_other_bytes(value)
@@ -174,7 +252,7 @@ def refusal(error: Exception) -> str:
         case errors.InsufficientPrivilege():
             return "the role may not SELECT from it; grant SELECT on it, or pg_read_all_data"
         case _:
-            return str(error).splitlines()[0]
+            return first_line(error)
 
 
 def grouped(rows: list[DictRow], key: str = "oid") -> dict[int, list[dict[str, Any]]]:

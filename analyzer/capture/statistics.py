@@ -114,16 +114,25 @@ def read_statistics(
 
     Without `values`, no value leaves the server.
     """
-    rows = reader.rows("column_statistics", {"relations": [*relations, *indexes], "values": values})
+    rows = reader.printed(
+        "column_statistics", {"relations": [*relations, *indexes], "values": values},
+        what=lambda row: f"statistics of {ident(row['schema_name'], row['relation'])}",
+        naming=("oid", "schema_name", "relation"),
+    )  # fmt: skip
     found: list[ColumnStatistics] = []
     refused: list[NotExamined] = []
     for row in rows:
         try:
-            found.append(ColumnStatistics(**row))
+            found.append(as_column_statistics(row))
         except ValidationError as error:  # since 18 a table's owner can write any number
             what = f"statistics of {ident(row['schema_name'], row['relation'])} ({ident(row['column'])})"
             refused.append(NotExamined(what=what, reason=breach(error)))
     return tuple(found), tuple(refused)
+
+
+def as_column_statistics(row: DictRow) -> ColumnStatistics:
+    """Turn a row of `capture/column_statistics` into a record."""
+    return ColumnStatistics(**{name: value for name, value in row.items() if name != "oid"})
 
 
 def read_extremes(

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import psycopg
 
 from analyzer.capture.reader import Reader
+from analyzer.capture.statistics import as_column_statistics
 from analyzer.db import Connection
 from analyzer.documents.snapshot import ColumnStatistics, Relation, Sample, Snapshot
 from analyzer.objects.index import IndexDef
@@ -143,7 +144,7 @@ def _probe(subject: _Subject, total_rows: float) -> tuple[LearntKey, ...]:
     columns = connection.execute(render("twin/read_probe_sample")).fetchall()
     reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
     found = reader.rows("column_statistics", {"relations": [columns[0]["oid"]], "values": True})
-    analysed = {row["column"]: ColumnStatistics(**row) for row in found}
+    analysed = {row["column"]: as_column_statistics(row) for row in found}
     probed = tuple(
         LearntKey(
             number=number,
