@@ -106,3 +106,36 @@ def test_what_a_snapshot_has_no_place_for_is_said(empty: str) -> None:
     )
     snapshot = capture(empty, statements=False)
     assert [gap.what for gap in snapshot.not_examined] == ["access method mine", "type public.odd"]
+
+
+def test_functions_keep_what_only_a_superuser_gives_them(empty: str) -> None:
+    execute(
+        empty,
+        "CREATE SCHEMA s",
+        """CREATE FUNCTION s."Of "(integer, b text DEFAULT ' LANGUAGE x LEAKPROOF') RETURNS integer LANGUAGE plpgsql
+           IMMUTABLE LEAKPROOF STRICT COST 7 AS 'BEGIN RETURN $1; END'""",
+        "CREATE FUNCTION s.plain(integer) RETURNS integer LANGUAGE sql LEAKPROOF IMMUTABLE AS 'SELECT $1'",
+        "CREATE FUNCTION s.loud(integer) RETURNS boolean LANGUAGE plpgsql COST 0.1 AS 'BEGIN RETURN $1 > 7; END'",
+        "CREATE FUNCTION s.loud(bigint) RETURNS boolean LANGUAGE plpgsql COST 0.1 LEAKPROOF AS 'BEGIN RETURN $1>7; END'",
+        """CREATE FUNCTION s.series(integer, integer) RETURNS SETOF integer LANGUAGE internal IMMUTABLE STRICT
+           SUPPORT generate_series_int4_support AS 'generate_series_int4'""",
+        """CREATE FUNCTION s.few(integer) RETURNS SETOF integer LANGUAGE plpgsql SUPPORT generate_series_int4_support
+           AS 'BEGIN RETURN; END'""",
+        'CREATE TABLE t (a integer, b bigint, c integer GENERATED ALWAYS AS (s."Of "(1)) STORED)',
+        'CREATE INDEX ON t (s."Of "(a))',
+        "CREATE VIEW guarded WITH (security_barrier) AS SELECT a, b FROM t WHERE s.loud(a)",
+        "INSERT INTO t SELECT i, i FROM generate_series(1, 3000) AS i",
+        "VACUUM ANALYZE t",
+    )
+    with open_twin(capture(empty, statements=False)) as twin:
+        found = {gap.what: gap.reason for gap in lacking(twin)}
+        assert found.keys() <= {"function s.few(integer)", "function s.series(integer, integer)", "public.t"}
+        assert "the twin lacks its support function" in found["function s.few(integer)"]
+        for statement in (
+            'SELECT a FROM t WHERE s."Of "(a) = 7',
+            "SELECT a FROM t WHERE s.plain(a) = 7",
+            "SELECT a FROM guarded WHERE s.loud(b)",
+            "SELECT a FROM guarded WHERE a = 7",
+            "SELECT * FROM s.series(3, 40)",
+        ):
+            assert_same(twin.plan(statement), Live(url=empty, role="postgres").plan(statement, as_owner=True))

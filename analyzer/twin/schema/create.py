@@ -24,9 +24,10 @@ from analyzer.twin.schema.creations import (
 )
 from analyzer.twin.schema.function_bodies import close_ways_out, take_bodies, without_effects
 from analyzer.twin.schema.impostors import without_impostors
-from analyzer.twin.schema.missing import Failed, Flat, described, foreign_tables, impostors
+from analyzer.twin.schema.missing import Failed, Flat, described, foreign_tables, impostors, unsupported
 from analyzer.twin.schema.row_security import create_roles
 from analyzer.twin.schema.stand_ins import redefine, simplify, stub
+from analyzer.twin.schema.trusted_options import give_trusted_options
 from analyzer.twin.server.containment import APPLICATION, CAPTURED
 from analyzer.twin.server.sessions import Sessions
 
@@ -57,6 +58,7 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
             fitted = fitted.model_copy(update={"types": tuple(without_effects(superuser, fitted.types))})
         failed += refused
         flat += made
+    flat += unsupported(give_trusted_options(superuser, fitted.functions))
     superuser.execute(render("twin/mark_populated"))
     if fitted.row_security:
         for schema in fitted.schemas:

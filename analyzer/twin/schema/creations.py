@@ -21,6 +21,7 @@ from analyzer.sql import render
 from analyzer.twin.schema.clock import freeze_clock
 from analyzer.twin.schema.order import in_order, referenced_by
 from analyzer.twin.schema.row_security import policy_statements
+from analyzer.twin.schema.trusted_options import without_trusted_options
 from analyzer.twin.server.containment import CAPTURED
 
 #: A default that draws from a sequence, as pg_get_expr prints it.
@@ -109,7 +110,7 @@ def _described(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
     own = [_object(item) for item in snapshot.objects if item.kind != "rule"]
     yield from (each for each in own if not each[1].is_privileged)
     for function in snapshot.functions:
-        query = render("twin/create_function", function=function)
+        query = render("twin/create_function", definition=without_trusted_options(function.definition))
         yield function.oid, Creation(what=called(function), queries=(query,), source=function)
     yield from (each for each in own if each[1].is_privileged)
 

@@ -7,7 +7,7 @@ from typing import Self
 
 import psycopg
 
-from analyzer.documents.snapshot import Extension, Index, NotExamined, ObjectDef, Relation, Snapshot
+from analyzer.documents.snapshot import Extension, FunctionDef, Index, NotExamined, ObjectDef, Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import IncompleteError, lex, significant, words
 from analyzer.twin.schema.creations import Creation, Source, called
@@ -85,6 +85,12 @@ def foreign_tables(snapshot: Snapshot) -> Flat:
         not_examined=tuple(NotExamined(what=f"foreign table {called(each)}", reason=reason) for each in foreign),
         lost=tuple(replace(each, is_replaced=True) for each in lost),
     )
+
+
+def unsupported(functions: Iterable[FunctionDef]) -> Flat:
+    """Describe functions that are estimated without their support functions."""
+    reason = "the twin lacks its support function; estimates that depend on it are inexact"
+    return Flat(not_examined=tuple(NotExamined(what=called(each), reason=reason) for each in functions))
 
 
 def described(failed: Sequence[Failed], snapshot: Snapshot) -> Flat:
