@@ -116,7 +116,7 @@ def test_functions_keep_what_only_a_superuser_gives_them(empty: str) -> None:
            IMMUTABLE LEAKPROOF STRICT COST 7 AS 'BEGIN RETURN $1; END'""",
         "CREATE FUNCTION s.plain(integer) RETURNS integer LANGUAGE sql LEAKPROOF IMMUTABLE AS 'SELECT $1'",
         "CREATE FUNCTION s.loud(integer) RETURNS boolean LANGUAGE plpgsql COST 0.1 AS 'BEGIN RETURN $1 > 7; END'",
-        "CREATE FUNCTION s.loud(bigint) RETURNS boolean LANGUAGE plpgsql COST 0.1 LEAKPROOF AS 'BEGIN RETURN $1>7; END'",
+        "CREATE FUNCTION s.loud(bigint) RETURNS boolean LANGUAGE plpgsql COST 0.1 LEAKPROOF AS 'BEGIN RETURN 1; END'",
         """CREATE FUNCTION s.series(integer, integer) RETURNS SETOF integer LANGUAGE internal IMMUTABLE STRICT
            SUPPORT generate_series_int4_support AS 'generate_series_int4'""",
         """CREATE FUNCTION s.few(integer) RETURNS SETOF integer LANGUAGE plpgsql SUPPORT generate_series_int4_support

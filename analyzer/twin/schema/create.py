@@ -7,7 +7,7 @@ from functools import partial
 
 import psycopg
 
-from analyzer.db import Connection, execute_one
+from analyzer.db import Connection
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError
 from analyzer.sql import render
@@ -107,12 +107,13 @@ def _create_all(sessions: Sessions, creations: tuple[Creation, ...], *, has_bodi
     pending, patience = list(creations), _Patience()
     while pending:
         failed: list[tuple[Creation, psycopg.Error]] = []
-        for (privileged, functions), group in itertools.groupby(
-            pending, key=lambda item: (item.is_privileged, item.has_body)
+        for (privileged, functions, alone), group in itertools.groupby(
+            pending, key=lambda item: (item.is_privileged, item.has_body, item.is_alone)
         ):
             items, connection = list(group), sessions.superuser if privileged else sessions.captured
-            for start in range(0, len(items), _AT_ONCE):
-                failed += _create(connection, items[start : start + _AT_ONCE], patience)
+            at_once = 1 if alone else _AT_ONCE
+            for start in range(0, len(items), at_once):
+                failed += _create(connection, items[start : start + at_once], patience)
             if functions and not has_bodies:
                 take_bodies(sessions.superuser)
         if len(failed) == len(pending):
@@ -141,23 +142,24 @@ def _create(
     connection: Connection, creations: list[Creation], patience: _Patience
 ) -> Iterator[tuple[Creation, psycopg.Error]]:
     """Create objects at once, or one by one where one of them cannot be; yield those and why."""
+    error = _refusal(connection, creations)
+    if error is not None and len(creations) > 1:
+        for item in creations:
+            yield from _create(connection, [item], patience)
+    elif error is not None:
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            patience.use(creations[0].what)
+        yield creations[0], error
+
+
+def _refusal(connection: Connection, creations: list[Creation]) -> psycopg.Error | None:
+    """Create objects in one transaction; return why that is refused."""
     try:
         with connection.pipeline():  # in which a text can only be one statement
             for query in itertools.chain.from_iterable(item.queries for item in creations):
                 connection.execute(query)
-    except psycopg.Error:
-        if connection.closed:
+    except psycopg.Error as error:
+        if connection.closed or isinstance(error, psycopg.errors.DiskFull):
             raise
-        for item in creations:
-            try:
-                with connection.transaction():
-                    for query in item.queries:
-                        execute_one(connection, query)
-            except psycopg.errors.DiskFull:
-                raise
-            except psycopg.Error as error:
-                if connection.closed:
-                    raise
-                if isinstance(error, psycopg.errors.QueryCanceled):
-                    patience.use(item.what)
-                yield item, error
+        return error
+    return None

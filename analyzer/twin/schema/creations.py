@@ -46,6 +46,8 @@ class Creation:
     also: tuple[Relation, ...] = ()
     #: Whether only a superuser can create it; its text then holds names and constants alone.
     is_privileged: bool = False
+    #: Whether it is created by one statement that cannot be in a transaction with others.
+    is_alone: bool = False
 
     @property
     def has_body(self) -> bool:
@@ -235,7 +237,8 @@ def tablespaces(snapshot: Snapshot) -> Iterator[Creation]:
         queries = [render("twin/set_tablespace_costs", name=name, options=options) for name in names if options]
         if not tablespace.name.startswith("pg_"):
             made = render("twin/create_tablespace", tablespace=tablespace)
-            queries = [made, *queries, render("twin/grant_tablespace", name=tablespace.name, role=CAPTURED)]
+            yield Creation(what=what, queries=(made,), is_privileged=True, is_alone=True)
+            queries.append(render("twin/grant_tablespace", name=tablespace.name, role=CAPTURED))
         for query in queries:
             yield Creation(what=what, queries=(query,), is_privileged=True)
         for relation in tablespace.relations:
