@@ -10,6 +10,7 @@ from analyzer.twin.twin import open_twin
 from tests.conftest import fresh_database, lacking
 from tests.server.capture_zoo import run
 from tests.server.live_plans import Live, assert_same
+from tests.server.test_twin_lacking import error
 
 
 @pytest.fixture
@@ -139,3 +140,66 @@ def test_functions_keep_what_only_a_superuser_gives_them(empty: str) -> None:
             "SELECT * FROM s.series(3, 40)",
         ):
             assert_same(twin.plan(statement), Live(url=empty, role="postgres").plan(statement, as_owner=True))
+
+
+def test_views_with_triggers_of_their_own_are_changed_by_these(empty: str) -> None:
+    execute(
+        empty,
+        "CREATE SCHEMA s",
+        "CREATE TABLE t (id integer PRIMARY KEY, u integer)",
+        "CREATE TABLE r (id integer, note text)",
+        "CREATE VIEW joined AS SELECT t.id, u, note FROM t JOIN r USING (id)",
+        "CREATE VIEW summed AS SELECT u, count(*) AS n FROM t GROUP BY u",
+        "CREATE VIEW simple AS SELECT id, u FROM t WHERE u > 7",
+        """CREATE FUNCTION s."Do it"() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+           AS 'BEGIN DELETE FROM t; RETURN NEW; END'""",
+        *(
+            f"""CREATE TRIGGER "of {view}" INSTEAD OF INSERT OR UPDATE OR DELETE ON {view}
+                FOR EACH ROW EXECUTE FUNCTION s."Do it"('it''s')"""
+            for view in ("joined", "summed", "simple")
+        ),
+        'CREATE TRIGGER x BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION s."Do it"()',
+        "INSERT INTO t SELECT i, i % 50 FROM generate_series(1, 3000) AS i",
+        "INSERT INTO r SELECT i, i FROM generate_series(1, 300) AS i",
+        "VACUUM ANALYZE t, r",
+    )
+    statements = (
+        "UPDATE joined SET id = 5 WHERE u = 9",
+        "DELETE FROM joined WHERE note = $1",
+        "INSERT INTO joined VALUES (1, 2, 'c')",
+        "DELETE FROM summed WHERE u = 9",
+        "UPDATE simple SET u = 9 WHERE id = 7",
+        "DELETE FROM simple WHERE id = 7",
+        "INSERT INTO simple SELECT id, 8 FROM r",
+    )
+    snapshot = capture(empty, statements=False)
+    assert [each.identity for each in snapshot.objects if each.kind == "trigger"] == [
+        f'"of {view}" on public.{view}' for view in ("joined", "summed", "simple")
+    ]
+    for held in (None, statements):
+        with open_twin(snapshot, statements=held) as twin:
+            assert not lacking(twin)
+            for statement in statements:
+                live = Live(url=empty, role="postgres").plan(statement, as_owner=True)
+                assert_same(twin.plan(statement), live)
+    without = tuple(
+        each.model_copy(update={"definition": ("CREATE TRIGGER odd BEFORE UPDATE",)}) for each in snapshot.objects
+    )
+    with open_twin(snapshot.model_copy(update={"objects": without})) as twin:
+        assert {gap.what for gap in lacking(twin)} >= {'trigger "of simple" on public.simple'}
+
+
+def test_a_trigger_that_the_twin_lacks_is_needed_by_changes_of_its_view(empty: str) -> None:
+    execute(
+        empty,
+        "CREATE TABLE t (id integer PRIMARY KEY, u integer)",
+        "CREATE VIEW simple AS SELECT id, u FROM t",
+        "CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'",
+        "CREATE TRIGGER x INSTEAD OF DELETE ON simple FOR EACH ROW EXECUTE FUNCTION f()",
+    )
+    snapshot = capture(empty, statements=False)
+    with open_twin(snapshot.model_copy(update={"functions": ()})) as twin:
+        found = error(twin, "DELETE FROM simple WHERE id = 7")
+        assert found is not None
+        assert found.startswith("it may need what the twin lacks: trigger x on public.simple (")
+        assert error(twin, "SELECT id FROM simple WHERE id = 7") is None

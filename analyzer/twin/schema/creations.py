@@ -109,7 +109,7 @@ def objects(snapshot: Snapshot) -> Iterator[Creation]:
 def _described(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
     for item in snapshot.types:
         yield item.oid, Creation(what=called(item), queries=(render("twin/create_type", type=item),), source=item)
-    own = [_object(item) for item in snapshot.objects if item.kind != "rule"]
+    own = [_object(item) for item in snapshot.objects if item.table is None]
     yield from (each for each in own if not each[1].is_privileged)
     for function in snapshot.functions:
         query = render("twin/create_function", definition=without_trusted_options(function.definition))
@@ -148,7 +148,7 @@ def _sequences(relation: Relation) -> Iterator[str]:
 
 
 def _on_tables(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
-    """Yield checks, then constraints with an index, indexes, views and rules in the captured order."""
+    """Yield checks, then constraints with an index, indexes, views, rules and triggers in the captured order."""
     made = [*_constraints(snapshot)]
     for index in snapshot.indexes:
         if index.constraint is None and index.valid:
@@ -158,7 +158,7 @@ def _on_tables(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
         if relation.kind in "vm":
             query = render("twin/create_view", relation=relation, body=freeze_clock(relation.definition or ""))
             made.append((relation.oid, Creation(what=called(relation), queries=(query,), source=relation)))
-    made += [_object(item) for item in snapshot.objects if item.kind == "rule"]
+    made += [_object(item) for item in snapshot.objects if item.table is not None]
     return iter(sorted(made, key=lambda each: each[0]))
 
 

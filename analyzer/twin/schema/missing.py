@@ -14,7 +14,7 @@ from analyzer.twin.schema.creations import Creation, Source, called
 from analyzer.twin.schema.named import named_in, words_led_to
 from analyzer.twin.schema.order import causes, referenced_by
 
-#: What changes the rows of a table, and so meets its rules.
+#: What changes the rows of a table or view, and so meets its rules and triggers.
 _CHANGING = frozenset({"insert", "update", "delete", "merge"})
 _NO_DEFAULT = "no default operator class"
 
@@ -144,7 +144,7 @@ def _lost(source: Source, root: str, reason: str, snapshot: Snapshot) -> Lost:
             return replace(lost, table=source.definition.table, columns=_columns(source, snapshot))
         case Extension():
             return replace(lost, names=frozenset(source.members))
-        case ObjectDef() if source.kind == "rule" and source.table is not None:
+        case ObjectDef() if source.table is not None:
             return replace(lost, table=source.table[1], columns=_CHANGING)
         case ObjectDef() if source.name is None:
             return replace(lost, names=words(source.identity) - {"as"})
