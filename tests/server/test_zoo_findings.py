@@ -203,3 +203,38 @@ def test_a_trigger_that_the_twin_lacks_is_needed_by_changes_of_its_view(empty: s
         assert found is not None
         assert found.startswith("it may need what the twin lacks: trigger x on public.simple (")
         assert error(twin, "SELECT id FROM simple WHERE id = 7") is None
+
+
+def test_a_column_of_a_domain_has_the_statistics_of_its_base_type(empty: str) -> None:
+    with connect(empty) as connection:
+        shows_ranges = connection.info.server_version >= 170_000
+    execute(
+        empty,
+        'CREATE SCHEMA "s.Odd"',
+        "CREATE TYPE span AS RANGE (SUBTYPE = float8, SUBTYPE_DIFF = float8mi)",
+        'CREATE DOMAIN "s.Odd"."Stay" AS int4range NOT NULL',
+        'CREATE DOMAIN further AS "s.Odd"."Stay" CHECK (NOT isempty(VALUE))',
+        "CREATE DOMAIN stays AS int4multirange",
+        "CREATE DOMAIN own AS span",
+        "CREATE DOMAIN words AS tsvector",
+        "CREATE DOMAIN many AS integer[]",
+        'CREATE DOMAIN label AS varchar(20) COLLATE "C"',
+        'CREATE TABLE t (r "s.Odd"."Stay", f further, m stays, o own, w words, a many, l label)',
+        """INSERT INTO t SELECT int4range(i, i + 2500), int4range(i, i + 2500), int4multirange(int4range(i, i + 2500)),
+               span(i, i + 2500), to_tsvector('simple', 'w' || i % 2), ARRAY[i % 3], 'l' || i
+           FROM generate_series(1, 5000) AS i""",
+        "ANALYZE t",
+    )
+    statements = [
+        "SELECT 1 FROM t WHERE w @@ to_tsquery('simple', 'w1')", "SELECT 1 FROM t WHERE a @> ARRAY[2]",
+        "SELECT 1 FROM t WHERE l < 'l3'",
+    ]  # fmt: skip
+    if shows_ranges:
+        statements += [f"SELECT 1 FROM t WHERE {column} @> 3000" for column in ("r", "f", "m")]
+        statements.append("SELECT 1 FROM t WHERE o @> 3000.0::float8")
+    with open_twin(capture(empty, statements=False)) as twin:
+        assert {gap.what for gap in lacking(twin)} == (
+            set() if shows_ranges else {f"statistics of public.t.{column}" for column in "rfmo"}
+        )
+        for statement in statements:
+            assert_same(twin.plan(statement), Live(url=empty, role="postgres").plan(statement, as_owner=True))
