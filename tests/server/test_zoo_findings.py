@@ -238,3 +238,39 @@ def test_a_column_of_a_domain_has_the_statistics_of_its_base_type(empty: str) ->
         )
         for statement in statements:
             assert_same(twin.plan(statement), Live(url=empty, role="postgres").plan(statement, as_owner=True))
+
+
+def test_what_an_extension_no_longer_has_is_on_the_twin_by_the_extension(empty: str) -> None:
+    execute(
+        empty,
+        "CREATE SCHEMA ext",
+        "CREATE EXTENSION citext SCHEMA ext",
+        "CREATE EXTENSION pg_trgm SCHEMA ext",
+        *(
+            f"ALTER EXTENSION citext DROP {member}"
+            for member in (
+                "FUNCTION ext.citext_larger(ext.citext, ext.citext)", "FUNCTION ext.citext_eq(ext.citext, ext.citext)",
+                "OPERATOR FAMILY ext.citext_ops USING btree", "OPERATOR CLASS ext.citext_ops USING btree",
+                "OPERATOR ext.<(ext.citext, ext.citext)", "CAST (ext.citext AS text)", "AGGREGATE ext.max(ext.citext)",
+            )
+        ),
+        "ALTER EXTENSION pg_trgm DROP OPERATOR CLASS ext.gin_trgm_ops USING gin",
+        "ALTER EXTENSION pg_trgm DROP FUNCTION ext.similarity(text, text)",
+        "ALTER FUNCTION ext.similarity(text, text) COST 777",
+        "CREATE TABLE t (c ext.citext PRIMARY KEY, d text)",
+        "CREATE INDEX ON t USING gin (d ext.gin_trgm_ops)",
+        "INSERT INTO t SELECT i, i FROM generate_series(1, 3000) AS i",
+        "VACUUM ANALYZE t",
+    )  # fmt: skip
+    statements = (
+        "SELECT d FROM t WHERE c = 'X'", "SELECT d FROM t WHERE c < 'X' ORDER BY c", "SELECT ext.max(c) FROM t",
+        "SELECT c FROM t WHERE d LIKE '%777%'", "SELECT 1 FROM t WHERE ext.citext_larger(c, 'a') = 'B'",
+    )  # fmt: skip
+    snapshot = capture(empty, statements=False)
+    for held in (None, statements):
+        with open_twin(snapshot, statements=held) as twin:
+            # It is not what the extension made it.
+            expected = {"function ext.similarity(text, text)"} if held is None else set[str]()
+            assert {gap.what for gap in lacking(twin)} == expected
+            for statement in statements:
+                assert_same(twin.plan(statement), Live(url=empty, role="postgres").plan(statement, as_owner=True))

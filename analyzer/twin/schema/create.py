@@ -24,6 +24,7 @@ from analyzer.twin.schema.creations import (
 )
 from analyzer.twin.schema.function_bodies import close_ways_out, take_bodies, without_effects
 from analyzer.twin.schema.impostors import without_impostors
+from analyzer.twin.schema.members import without_members
 from analyzer.twin.schema.missing import Failed, Flat, described, foreign_tables, impostors, unsupported
 from analyzer.twin.schema.row_security import create_roles
 from analyzer.twin.schema.stand_ins import redefine, simplify, stub
@@ -52,6 +53,8 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
     for stage in (schemas_and_extensions, objects, parents, foreign_keys, own_policies, tablespaces):
         with sessions.building():
             refused, made = _create_stage(sessions, stage, fitted, has_bodies=has_bodies)
+        if stage is schemas_and_extensions:
+            fitted = without_members(superuser, fitted)
         if stage is schemas_and_extensions and not is_open:
             close_ways_out(superuser)
         if stage is schemas_and_extensions and not has_bodies:
