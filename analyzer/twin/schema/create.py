@@ -55,10 +55,10 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
             refused, made = _create_stage(sessions, stage, fitted, has_bodies=has_bodies)
         if stage is schemas_and_extensions:
             fitted = without_members(superuser, fitted)
-        if stage is schemas_and_extensions and not is_open:
-            close_ways_out(superuser)
-        if stage is schemas_and_extensions and not has_bodies:
-            fitted = fitted.model_copy(update={"types": tuple(without_effects(superuser, fitted.types))})
+            if not is_open:
+                close_ways_out(superuser)
+            if not has_bodies:
+                fitted = fitted.model_copy(update={"types": tuple(without_effects(superuser, fitted.types))})
         failed += refused
         flat += made
     flat += unsupported(give_trusted_options(superuser, fitted.functions))
