@@ -58,7 +58,7 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
         return NotExamined(what=f"the statement {statement.id}", reason=obstacle)
     for _ in range(_MOST_REPAIRS):
         try:
-            twin.plan(text)
+            plan = twin.plan(text)
         except psycopg.Error as error:
             mended = repair(text, error)
             if mended is None:
@@ -75,6 +75,8 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
             break
     else:
         return NotExamined(what=f"the statement {statement.id}", reason="too many of its parameters have no type")
+    if (lacks := twin.replaced_in(plan)) is not None:
+        return NotExamined(what=f"the statement {statement.id}", reason=f"it needs what the twin lacks: {lacks}")
     bound = tuple(_bound(text, statement, shape, twin)) if shape else ()
     triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
     tables = None

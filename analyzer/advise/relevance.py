@@ -6,7 +6,7 @@ from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.lex import words
 from analyzer.twin.predict.key_statistics import named_columns
-from analyzer.twin.schema.named import named_in, view_words
+from analyzer.twin.schema.named import named_in, words_led_to
 
 
 class Relevance:
@@ -14,7 +14,7 @@ class Relevance:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._views = view_words(snapshot)
+        self._led_to = words_led_to(snapshot)
         self._functions = frozenset(function.name for function in snapshot.functions)
         #: By table: the words that plans on it can have without the statement's saying them.
         self._implied = {name: frozenset[str]().union(*map(words, texts)) for name, texts in self._texts()}
@@ -32,7 +32,7 @@ class Relevance:
 
     def named(self, texts: Iterable[str]) -> frozenset[str]:
         """Return all that some statements name, by themselves, through views, policies or generated columns."""
-        found = frozenset[str]().union(*(named_in(text, self._views) for text in texts))
+        found = frozenset[str]().union(*(named_in(text, self._led_to) for text in texts))
         return found.union(*(self._implied[name] for name in found & self._implied.keys()))
 
     def can_change(self, index: IndexDef, named: frozenset[str]) -> bool:

@@ -19,17 +19,18 @@ _TEMPLATES: Final[dict[ObjectKind, str]] = {
     "aggregate": "aggregates",
     "cast": "casts",
     "rule": "rules",
+    "trigger": "triggers",
 }
 
 
 def read_objects(reader: Reader, relations: Collection[int]) -> tuple[ObjectDef, ...]:
-    """Read them, and the rules of the given relations, by kind and in the order of their OIDs."""
+    """Read them, and rules and INSTEAD OF triggers of the given relations, by kind and in the order of their OIDs."""
     return tuple(_read(reader, relations))
 
 
 def _read(reader: Reader, relations: Collection[int]) -> Iterator[ObjectDef]:
     for kind, template in _TEMPLATES.items():
-        bind = {"relations": list(relations)} if kind == "rule" else None
+        bind = {"relations": list(relations)} if kind in {"rule", "trigger"} else None
         yield from reader.records(kind, partial(ObjectDef, kind=kind), template, bind)
 
 

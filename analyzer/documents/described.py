@@ -135,6 +135,7 @@ ObjectKind = Literal[
     "aggregate",
     "cast",
     "rule",
+    "trigger",
 ]
 
 
@@ -150,7 +151,7 @@ class ObjectDef(SnapshotRecord):
     identity: Text
     #: The statements that create it, in their order.
     definition: Annotated[tuple[Text, ...], Field(min_length=1)]
-    #: Table or view of a rule.
+    #: Table or view of a rule, view of an INSTEAD OF trigger.
     table: NameInSchema | None = None
 
 

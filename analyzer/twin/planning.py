@@ -30,6 +30,11 @@ class Plan:
         """Return the names of the indexes the plan uses."""
         return frozenset(str(node["Index Name"]) for node in walk(self.tree) if "Index Name" in node)
 
+    @property
+    def relations(self) -> frozenset[str]:
+        """Return the names of the tables the plan reads or changes."""
+        return frozenset(str(node["Relation Name"]) for node in walk(self.tree) if "Relation Name" in node)
+
 
 class Planner:
     """The planner of a twin under one configuration of indexes after the other."""

@@ -98,6 +98,10 @@ class Survivor(Generic[B_co]):
         """Say what the server did not find because the twin lacks it."""
         return self._losses.lacked(sqlstate, message)
 
+    def read_by(self, relations: Iterable[str]) -> str | None:
+        """Say which of the relations in a plan stands in another one's place."""
+        return self._losses.read_by(relations)
+
     def surviving(self, ask: Callable[[], T]) -> T:
         """Ask, and once more on a new server when the old one died of it, or before."""
         try:

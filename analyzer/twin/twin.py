@@ -120,6 +120,10 @@ class Twin:
         """Say what the planner did not find because the twin lacks it; None when it refuses something else."""
         return self._server.lacked(sqlstate, message)
 
+    def replaced_in(self, plan: Plan) -> str | None:
+        """Say in place of which table another one is in a plan, whose cost is then not the captured server's."""
+        return self._server.read_by(plan.relations)
+
     def plan(self, statement: str, *, generic: bool = True) -> Plan:
         """Plan one statement as EXPLAIN does, at the moment of the capture; `generic` admits parameters without values.
 

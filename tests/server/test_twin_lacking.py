@@ -163,7 +163,11 @@ def test_what_views_are_made_of_is_missed_with_them(database: str) -> None:
 def test_tablespace_costs_are_the_captured_ones(server: str) -> None:
     with new_database(server) as url, connect(url, autocommit=True) as connection:
         run(connection, "SET allow_in_place_tablespaces = on")
-        run(connection, "CREATE TABLESPACE \"Slow disk\" LOCATION '' WITH (random_page_cost = 40, seq_page_cost = 9)")
+        for name, cost in (("a fast disk", 1), ("Slow disk", 40), ("another", 3)):
+            run(
+                connection,
+                f"CREATE TABLESPACE \"{name}\" LOCATION '' WITH (random_page_cost = {cost}, seq_page_cost = 9)",
+            )
         try:
             run(connection, 'CREATE TABLE t (i integer) TABLESPACE "Slow disk"')
             run(connection, "CREATE TABLE fast (i integer)")
@@ -181,7 +185,8 @@ def test_tablespace_costs_are_the_captured_ones(server: str) -> None:
                         assert twin.plan(statement).cost == expected["QUERY PLAN"][0]["Plan"]["Total Cost"]
         finally:
             run(connection, "DROP TABLE IF EXISTS t")
-            run(connection, 'DROP TABLESPACE "Slow disk"')
+            for name in ("a fast disk", "Slow disk", "another"):
+                run(connection, f'DROP TABLESPACE "{name}"')
 
 
 def test_an_extension_that_plans_do_not_depend_on_may_be_missing(database: str) -> None:

@@ -13,9 +13,10 @@ from tests.server import odd_zoo
 from tests.server.capture_zoo import as_role, new_database, new_role, run
 from tests.server.live_plans import Live, assert_same
 from tests.server.servers import VERSIONS, server_of
+from tests.server.test_twin_lacking import error
 
 FOREIGN = (
-    "it may need what the twin lacks: foreign table odd.remote (it is a foreign table, whose costs only its "
+    "it needs what the twin lacks: foreign table odd.remote (it is a foreign table, whose costs only its "
     "foreign-data wrapper knows)"
 )
 
@@ -101,4 +102,4 @@ def test_domains_and_composite_types_have_their_collations(captured: Snapshot, t
 
 
 def test_a_statement_that_reads_a_foreign_table_is_not_examined(twin: Twin) -> None:
-    assert twin.obstacle("SELECT note FROM odd.remote WHERE id = 5") == FOREIGN
+    assert error(twin, "SELECT note FROM odd.remote WHERE id = 5") == FOREIGN

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import psycopg
 from psycopg.rows import DictRow
+from psycopg.sql import SQL
 
 from analyzer.db import Connection
 from analyzer.documents.snapshot import Column, ColumnStatistics, Extreme, NotExamined, Relation, Snapshot
@@ -33,10 +34,21 @@ _RANGES = frozenset(
 class _Restoration:
     """One row of pg_class or of pg_stats to restore."""
 
-    #: A table's or an index's own row, or one of a column's statistics.
-    kind: Literal["relation", "column"]
+    #: A table's or an index's own row, one of a column's statistics, or of a column's that has a domain.
+    kind: Literal["relation", "column", "domain"]
     values: Mapping[str, Any]
     what: str
+
+    @property
+    def by_insertion(self) -> bool:
+        """Whether pg_restore_attribute_stats() may refuse a part of it: it takes a domain over a range for no range."""
+        return self.kind == "domain"
+
+    def query(self, major: int) -> SQL:
+        """Return what restores it on that version."""
+        if self.by_insertion:
+            return render("twin/insert_column_statistics")
+        return render(f"twin/restore_{self.kind}_statistics", pg=major)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +81,10 @@ class _Extremes:
 def restore_statistics(sessions: Sessions, snapshot: Snapshot) -> tuple[NotExamined, ...]:
     """Restore pg_class and pg_statistic of everything captured; return what the server would not take."""
     failures: list[NotExamined] = []
-    for restorations in (_relations(snapshot), _columns(snapshot)):
+    for restorations in (_relations(snapshot), _columns(snapshot, "column"), _columns(snapshot, "domain")):
         while batch := tuple(itertools.islice(restorations, _AT_ONCE)):
             try:
-                with sessions.restoring() as connection:
+                with sessions.restoring(by_insertion=batch[0].by_insertion) as connection:
                     done = _restore_at_once(connection, batch)
                 failures += [_refused(each) for place, each in enumerate(batch, 1) if place not in done]
             except psycopg.Error:
@@ -94,10 +106,15 @@ def _relations(snapshot: Snapshot) -> Iterator[_Restoration]:
             yield _Restoration(kind="relation", values=name | sizes, what=f"index {'.'.join(name.values())}")
 
 
-def _columns(snapshot: Snapshot) -> Iterator[_Restoration]:
+def _columns(snapshot: Snapshot, kind: Literal["column", "domain"]) -> Iterator[_Restoration]:
+    domains = {ident(each.schema_name, each.name) for each in snapshot.types if each.kind == "d"}
     for row in snapshot.statistics:
-        what = f"statistics of {row.schema_name}.{row.relation}.{row.column}"
-        yield _Restoration(kind="column", values=restorable(row), what=what)
+        relation = snapshot.relation(row.schema_name, row.relation)
+        column = relation and relation.column(row.column)
+        has_domain = column is not None and column.type in domains
+        if has_domain == (kind == "domain"):
+            what = f"statistics of {row.schema_name}.{row.relation}.{row.column}"
+            yield _Restoration(kind=kind, values=restorable(row), what=what)
 
 
 def _restore_at_once(connection: Connection, batch: Sequence[_Restoration]) -> set[int]:
@@ -107,11 +124,11 @@ def _restore_at_once(connection: Connection, batch: Sequence[_Restoration]) -> s
     if batch[0].kind == "relation":
         bind = {name: [row[name] for row in rows] for name in rows[0]}
         found = connection.execute(render("twin/restore_relations", pg=major), bind)
-    elif major >= _MANY_COLUMNS:
+    elif batch[0].kind == "column" and major >= _MANY_COLUMNS:
         bind = {"rows": json.dumps(rows, ensure_ascii=False)}
         found = connection.execute(render("twin/restore_columns"), bind)
     else:
-        query = render("twin/restore_column_statistics", pg=major)
+        query = batch[0].query(major)
         with connection.pipeline():
             answers = [connection.execute(query, row) for row in rows]
         return {place for place, answer in enumerate(answers, 1) if _is_done(answer)}
@@ -119,10 +136,9 @@ def _restore_at_once(connection: Connection, batch: Sequence[_Restoration]) -> s
 
 
 def _restore(sessions: Sessions, each: _Restoration) -> list[NotExamined]:
-    query = render(f"twin/restore_{each.kind}_statistics", pg=sessions.major)
     try:
-        with sessions.restoring() as connection:
-            answer = connection.execute(query, each.values)
+        with sessions.restoring(by_insertion=each.by_insertion) as connection:
+            answer = connection.execute(each.query(sessions.major), each.values)
     except psycopg.Error as error:
         if sessions.is_broken or isinstance(error, psycopg.errors.DiskFull):
             raise

@@ -7,7 +7,7 @@ from functools import partial
 
 import psycopg
 
-from analyzer.db import Connection, execute_one
+from analyzer.db import Connection
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError
 from analyzer.sql import render
@@ -24,9 +24,11 @@ from analyzer.twin.schema.creations import (
 )
 from analyzer.twin.schema.function_bodies import close_ways_out, take_bodies, without_effects
 from analyzer.twin.schema.impostors import without_impostors
-from analyzer.twin.schema.missing import Failed, Flat, described, foreign_tables, impostors
+from analyzer.twin.schema.members import without_members
+from analyzer.twin.schema.missing import Failed, Flat, described, foreign_tables, impostors, unsupported
 from analyzer.twin.schema.row_security import create_roles
 from analyzer.twin.schema.stand_ins import redefine, simplify, stub
+from analyzer.twin.schema.trusted_options import give_trusted_options
 from analyzer.twin.server.containment import APPLICATION, CAPTURED
 from analyzer.twin.server.sessions import Sessions
 
@@ -51,12 +53,15 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
     for stage in (schemas_and_extensions, objects, parents, foreign_keys, own_policies, tablespaces):
         with sessions.building():
             refused, made = _create_stage(sessions, stage, fitted, has_bodies=has_bodies)
-        if stage is schemas_and_extensions and not is_open:
-            close_ways_out(superuser)
-        if stage is schemas_and_extensions and not has_bodies:
-            fitted = fitted.model_copy(update={"types": tuple(without_effects(superuser, fitted.types))})
+        if stage is schemas_and_extensions:
+            fitted = without_members(superuser, fitted)
+            if not is_open:
+                close_ways_out(superuser)
+            if not has_bodies:
+                fitted = fitted.model_copy(update={"types": tuple(without_effects(superuser, fitted.types))})
         failed += refused
         flat += made
+    flat += unsupported(give_trusted_options(superuser, fitted.functions))
     superuser.execute(render("twin/mark_populated"))
     if fitted.row_security:
         for schema in fitted.schemas:
@@ -105,12 +110,13 @@ def _create_all(sessions: Sessions, creations: tuple[Creation, ...], *, has_bodi
     pending, patience = list(creations), _Patience()
     while pending:
         failed: list[tuple[Creation, psycopg.Error]] = []
-        for (privileged, functions), group in itertools.groupby(
-            pending, key=lambda item: (item.is_privileged, item.has_body)
+        for (privileged, functions, alone), group in itertools.groupby(
+            pending, key=lambda item: (item.is_privileged, item.has_body, item.is_alone)
         ):
             items, connection = list(group), sessions.superuser if privileged else sessions.captured
-            for start in range(0, len(items), _AT_ONCE):
-                failed += _create(connection, items[start : start + _AT_ONCE], patience)
+            at_once = 1 if alone else _AT_ONCE
+            for start in range(0, len(items), at_once):
+                failed += _create(connection, items[start : start + at_once], patience)
             if functions and not has_bodies:
                 take_bodies(sessions.superuser)
         if len(failed) == len(pending):
@@ -139,23 +145,24 @@ def _create(
     connection: Connection, creations: list[Creation], patience: _Patience
 ) -> Iterator[tuple[Creation, psycopg.Error]]:
     """Create objects at once, or one by one where one of them cannot be; yield those and why."""
+    error = _refusal(connection, creations)
+    if error is not None and len(creations) > 1:
+        for item in creations:
+            yield from _create(connection, [item], patience)
+    elif error is not None:
+        if isinstance(error, psycopg.errors.QueryCanceled):
+            patience.use(creations[0].what)
+        yield creations[0], error
+
+
+def _refusal(connection: Connection, creations: list[Creation]) -> psycopg.Error | None:
+    """Create objects in one transaction; return why that is refused."""
     try:
         with connection.pipeline():  # in which a text can only be one statement
             for query in itertools.chain.from_iterable(item.queries for item in creations):
                 connection.execute(query)
-    except psycopg.Error:
-        if connection.closed:
+    except psycopg.Error as error:
+        if connection.closed or isinstance(error, psycopg.errors.DiskFull):
             raise
-        for item in creations:
-            try:
-                with connection.transaction():
-                    for query in item.queries:
-                        execute_one(connection, query)
-            except psycopg.errors.DiskFull:
-                raise
-            except psycopg.Error as error:
-                if connection.closed:
-                    raise
-                if isinstance(error, psycopg.errors.QueryCanceled):
-                    patience.use(item.what)
-                yield item, error
+        return error
+    return None

@@ -21,6 +21,7 @@ from analyzer.sql import render
 from analyzer.twin.schema.clock import freeze_clock
 from analyzer.twin.schema.order import in_order, referenced_by
 from analyzer.twin.schema.row_security import policy_statements
+from analyzer.twin.schema.trusted_options import without_trusted_options
 from analyzer.twin.server.containment import CAPTURED
 
 #: A default that draws from a sequence, as pg_get_expr prints it.
@@ -45,6 +46,8 @@ class Creation:
     also: tuple[Relation, ...] = ()
     #: Whether only a superuser can create it; its text then holds names and constants alone.
     is_privileged: bool = False
+    #: Whether it is created by one statement that cannot be in a transaction with others.
+    is_alone: bool = False
 
     @property
     def has_body(self) -> bool:
@@ -106,10 +109,10 @@ def objects(snapshot: Snapshot) -> Iterator[Creation]:
 def _described(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
     for item in snapshot.types:
         yield item.oid, Creation(what=called(item), queries=(render("twin/create_type", type=item),), source=item)
-    own = [_object(item) for item in snapshot.objects if item.kind != "rule"]
+    own = [_object(item) for item in snapshot.objects if item.table is None]
     yield from (each for each in own if not each[1].is_privileged)
     for function in snapshot.functions:
-        query = render("twin/create_function", function=function)
+        query = render("twin/create_function", definition=without_trusted_options(function.definition))
         yield function.oid, Creation(what=called(function), queries=(query,), source=function)
     yield from (each for each in own if each[1].is_privileged)
 
@@ -145,7 +148,7 @@ def _sequences(relation: Relation) -> Iterator[str]:
 
 
 def _on_tables(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
-    """Yield checks, then constraints with an index, indexes, views and rules in the captured order."""
+    """Yield checks, then constraints with an index, indexes, views, rules and triggers in the captured order."""
     made = [*_constraints(snapshot)]
     for index in snapshot.indexes:
         if index.constraint is None and index.valid:
@@ -155,7 +158,7 @@ def _on_tables(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
         if relation.kind in "vm":
             query = render("twin/create_view", relation=relation, body=freeze_clock(relation.definition or ""))
             made.append((relation.oid, Creation(what=called(relation), queries=(query,), source=relation)))
-    made += [_object(item) for item in snapshot.objects if item.kind == "rule"]
+    made += [_object(item) for item in snapshot.objects if item.table is not None]
     return iter(sorted(made, key=lambda each: each[0]))
 
 
@@ -234,7 +237,8 @@ def tablespaces(snapshot: Snapshot) -> Iterator[Creation]:
         queries = [render("twin/set_tablespace_costs", name=name, options=options) for name in names if options]
         if not tablespace.name.startswith("pg_"):
             made = render("twin/create_tablespace", tablespace=tablespace)
-            queries = [made, *queries, render("twin/grant_tablespace", name=tablespace.name, role=CAPTURED)]
+            yield Creation(what=what, queries=(made,), is_privileged=True, is_alone=True)
+            queries.append(render("twin/grant_tablespace", name=tablespace.name, role=CAPTURED))
         for query in queries:
             yield Creation(what=what, queries=(query,), is_privileged=True)
         for relation in tablespace.relations:

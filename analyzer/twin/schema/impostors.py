@@ -66,6 +66,8 @@ def _is_own_definition(item: ObjectDef) -> bool:
         return False
     elif item.kind == "rule":
         begins = (f"CREATE RULE {ident(item.name)} AS",)
+    elif item.kind == "trigger":
+        begins = (f"CREATE TRIGGER {ident(item.name)} INSTEAD OF ",)
     elif item.kind == "operator":
         begins = (f"CREATE OPERATOR {ident(item.schema_name)}.{item.name} (",)
     else:

@@ -7,14 +7,14 @@ from typing import Self
 
 import psycopg
 
-from analyzer.documents.snapshot import Extension, Index, NotExamined, ObjectDef, Relation, Snapshot
+from analyzer.documents.snapshot import Extension, FunctionDef, Index, NotExamined, ObjectDef, Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import IncompleteError, lex, significant, words
 from analyzer.twin.schema.creations import Creation, Source, called
-from analyzer.twin.schema.named import named_in, view_words
+from analyzer.twin.schema.named import named_in, words_led_to
 from analyzer.twin.schema.order import causes, referenced_by
 
-#: What changes the rows of a table, and so meets its rules.
+#: What changes the rows of a table or view, and so meets its rules and triggers.
 _CHANGING = frozenset({"insert", "update", "delete", "merge"})
 _NO_DEFAULT = "no default operator class"
 
@@ -40,6 +40,8 @@ class Lost:
     columns: frozenset[str] = frozenset()
     #: What the server calls it by where it does not find it.
     names: frozenset[str] = frozenset()
+    #: Whether another table has its place: then its plans alone tell whether a statement reads it.
+    is_replaced: bool = False
 
     @property
     def cause(self) -> str:
@@ -78,10 +80,17 @@ def foreign_tables(snapshot: Snapshot) -> Flat:
     """Describe foreign tables, which stand on the twin as plain ones, for what reads through them."""
     foreign = [relation for relation in snapshot.relations if relation.kind == "f"]
     reason = "it is a foreign table, whose costs only its foreign-data wrapper knows"
+    lost = (_lost(each, f"foreign table {called(each)}", reason, snapshot) for each in foreign)
     return Flat(
         not_examined=tuple(NotExamined(what=f"foreign table {called(each)}", reason=reason) for each in foreign),
-        lost=tuple(_lost(each, f"foreign table {called(each)}", reason, snapshot) for each in foreign),
+        lost=tuple(replace(each, is_replaced=True) for each in lost),
     )
+
+
+def unsupported(functions: Iterable[FunctionDef]) -> Flat:
+    """Describe functions that are estimated without their support functions."""
+    reason = "the twin lacks its support function; estimates that depend on it are inexact"
+    return Flat(not_examined=tuple(NotExamined(what=called(each), reason=reason) for each in functions))
 
 
 def described(failed: Sequence[Failed], snapshot: Snapshot) -> Flat:
@@ -135,7 +144,7 @@ def _lost(source: Source, root: str, reason: str, snapshot: Snapshot) -> Lost:
             return replace(lost, table=source.definition.table, columns=_columns(source, snapshot))
         case Extension():
             return replace(lost, names=frozenset(source.members))
-        case ObjectDef() if source.kind == "rule" and source.table is not None:
+        case ObjectDef() if source.table is not None:
             return replace(lost, table=source.table[1], columns=_CHANGING)
         case ObjectDef() if source.name is None:
             return replace(lost, names=words(source.identity) - {"as"})
@@ -177,15 +186,21 @@ class Losses:
 
     def __init__(self, missing: Iterable[Lost], snapshot: Snapshot) -> None:
         self._lost = tuple(missing)
-        self._views = view_words(snapshot)
+        self._replaced = {each.table: each for each in self._lost if each.is_replaced}
+        self._led_to = words_led_to(snapshot)
 
     def obstacle(self, statement: str) -> str | None:
         """Say what a statement would need of what was lost; None when nothing."""
         if not self._lost:
             return None
-        named = named_in(statement, self._views)
-        found = next((each for each in self._lost if _concerns(each, named)), None)
+        named = named_in(statement, self._led_to)
+        found = next((each for each in self._lost if not each.is_replaced and _concerns(each, named)), None)
         return None if found is None else f"it may need what the twin lacks: {found.cause}"
+
+    def read_by(self, relations: Iterable[str]) -> str | None:
+        """Say which of the relations in a plan stands in another one's place; None when none does."""
+        found = next((self._replaced[name] for name in relations if name in self._replaced), None)
+        return found and found.cause
 
     def lacked(self, sqlstate: str, message: str) -> str | None:
         """Say what the server did not find because the twin lacks it; None when it refuses something else."""

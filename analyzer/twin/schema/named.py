@@ -1,25 +1,31 @@
-"""Which names a statement holds, by itself and through the views it reads."""
+"""Which names a statement holds, by itself and through the views, partitions and children it reads."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 
 from analyzer.documents.snapshot import Snapshot
 from analyzer.postgres.lex import words
 
 
-def view_words(snapshot: Snapshot) -> dict[str, frozenset[str]]:
-    """Return the names in each view's definition, by its name."""
-    views = (relation for relation in snapshot.relations if relation.kind == "v")
-    return {view.name: words(view.definition or "") for view in views}
+def words_led_to(snapshot: Snapshot) -> dict[str, frozenset[str]]:
+    """Return the names in a view's definition, and those of a table's partitions or children, by its name."""
+    found: defaultdict[str, frozenset[str]] = defaultdict(frozenset)
+    for relation in snapshot.relations:
+        if relation.kind == "v":
+            found[relation.name] |= words(relation.definition or "")
+        for _, parent in relation.parents:
+            found[parent] |= {relation.name}
+    return dict(found)
 
 
-def named_in(statement: str, views: dict[str, frozenset[str]]) -> frozenset[str]:
-    """Return all a statement names, by itself or through views."""
+def named_in(statement: str, led_to: Mapping[str, frozenset[str]]) -> frozenset[str]:
+    """Return all a statement names, by itself or through what it names."""
     named = words(statement)
-    while more := frozenset(_through(named, views)) - named:
+    while more := frozenset(_through(named, led_to)) - named:
         named |= more
     return named
 
 
-def _through(named: frozenset[str], views: dict[str, frozenset[str]]) -> Iterator[str]:
-    for view in named & views.keys():
-        yield from views[view]
+def _through(named: frozenset[str], led_to: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    for name in named & led_to.keys():
+        yield from led_to[name]

@@ -45,12 +45,12 @@ class Sessions:
                 self.captured.execute(render("twin/set_building", building=False))
 
     @contextlib.contextmanager
-    def restoring(self) -> Generator[Connection]:
-        """Yield the session that can restore statistics: before 18 a superuser's, in a transaction.
+    def restoring(self, *, by_insertion: bool = False) -> Generator[Connection]:
+        """Yield the session that can restore statistics: before 18 or `by_insertion` a superuser's, in a transaction.
 
         Values pass through their types' input functions there, but through no check of a domain.
         """
-        if self.major >= RESTORES:
+        if self.major >= RESTORES and not by_insertion:
             with self.building() as connection:
                 yield connection
             return
