@@ -70,7 +70,7 @@ def _create_stage(
     sessions: Sessions, stage: Stage, snapshot: Snapshot, *, has_bodies: bool
 ) -> tuple[tuple[Failed, ...], Flat]:
     """Create the objects of a stage, with stand-ins for what is missing here, and what tables can do without."""
-    failed = _create_all(sessions, tuple(stage(snapshot)), has_bodies=has_bodies)
+    failed = _create_all(sessions, snapshot, tuple(stage(snapshot)), has_bodies=has_bodies)
     made = Flat()
     for fit in (stub, redefine, simplify) if stage is objects else ():
         if not failed:
@@ -78,7 +78,7 @@ def _create_stage(
         wanted = {item.what for item, _ in failed}
         snapshot, stood_in = fit(sessions.superuser, snapshot, frozenset(wanted))
         again = tuple(item for item in stage(snapshot) if item.what in wanted)
-        failed = _create_all(sessions, again, has_bodies=has_bodies)
+        failed = _create_all(sessions, snapshot, again, has_bodies=has_bodies)
         made += stood_in.without(item.what for item, _ in failed)
     return failed, made
 
@@ -96,27 +96,45 @@ def _prepare(sessions: Sessions, snapshot: Snapshot) -> None:
         superuser.execute(render("twin/allow_tablespaces"))
 
 
-def _create_all(sessions: Sessions, creations: tuple[Creation, ...], *, has_bodies: bool) -> tuple[Failed, ...]:
+def _create_all(
+    sessions: Sessions, snapshot: Snapshot, creations: tuple[Creation, ...], *, has_bodies: bool
+) -> tuple[Failed, ...]:
     """Create what can be created, again and again, until nothing more succeeds; return the rest and why.
 
-    Functions lose their bodies before anything is created that could run them: to make a partitioned table or a
-    generated column folds its expression.
+    Captured text is qualified, the bodies of functions that it calls are not.
     """
     pending, patience = list(creations), _Patience()
     while pending:
-        failed: list[tuple[Creation, psycopg.Error]] = []
-        for (privileged, functions), group in itertools.groupby(
-            pending, key=lambda item: (item.is_privileged, item.has_body)
-        ):
-            items, connection = list(group), sessions.superuser if privileged else sessions.captured
-            for start in range(0, len(items), _AT_ONCE):
-                failed += _create(connection, items[start : start + _AT_ONCE], patience)
-            if functions and not has_bodies:
-                take_bodies(sessions.superuser)
+        failed = _create_once(sessions, pending, patience, has_bodies=has_bodies)
+        if len(failed) == len(pending):
+            within = [item for item, error in failed if error.diag.context]
+            with sessions.finding_names_of(snapshot):
+                refused = _create_once(sessions, within, patience, has_bodies=has_bodies)
+            failed = [each for each in failed if not each[1].diag.context] + refused
         if len(failed) == len(pending):
             return tuple(failed)
         pending = [item for item, _ in failed]
     return ()
+
+
+def _create_once(
+    sessions: Sessions, creations: list[Creation], patience: "_Patience", *, has_bodies: bool
+) -> list[Failed]:
+    """Try to create each of them; return the rest and why.
+
+    Functions lose their bodies before anything is created that could run them: to make a partitioned table or a
+    generated column folds its expression.
+    """
+    failed: list[Failed] = []
+    for (privileged, functions), group in itertools.groupby(
+        creations, key=lambda item: (item.is_privileged, item.has_body)
+    ):
+        items, connection = list(group), sessions.superuser if privileged else sessions.captured
+        for start in range(0, len(items), _AT_ONCE):
+            failed += _create(connection, items[start : start + _AT_ONCE], patience)
+        if functions and not has_bodies:
+            take_bodies(sessions.superuser)
+    return failed
 
 
 class _Patience:
