@@ -24,7 +24,7 @@ from analyzer.twin.schema.creations import (
 )
 from analyzer.twin.schema.function_bodies import close_ways_out, take_bodies, without_effects
 from analyzer.twin.schema.impostors import without_impostors
-from analyzer.twin.schema.missing import Failed, Flat, described, foreign_tables, impostors
+from analyzer.twin.schema.missing import Failed, Flat, described, extension_tables, foreign_tables, impostors
 from analyzer.twin.schema.row_security import create_roles
 from analyzer.twin.schema.stand_ins import redefine, simplify, stub
 from analyzer.twin.server.containment import APPLICATION, CAPTURED
@@ -45,12 +45,16 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
     superuser = sessions.superuser
     _prepare(sessions, snapshot)
     fitted, notes, indexes = without_impostors(snapshot)
-    flat = Flat(not_examined=notes) + impostors(indexes, snapshot) + foreign_tables(snapshot)
+    flat = (
+        Flat(not_examined=notes) + impostors(indexes, snapshot) + foreign_tables(snapshot) + extension_tables(snapshot)
+    )
     failed: list[Failed] = []
     own_policies = partial(policies, roles=create_roles(superuser, fitted))
     for stage in (schemas_and_extensions, objects, parents, foreign_keys, own_policies, tablespaces):
         with sessions.building():
             refused, made = _create_stage(sessions, stage, fitted, has_bodies=has_bodies)
+        if stage is schemas_and_extensions:
+            superuser.execute(render("twin/close_extension_tables"))
         if stage is schemas_and_extensions and not is_open:
             close_ways_out(superuser)
         if stage is schemas_and_extensions and not has_bodies:

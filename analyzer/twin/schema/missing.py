@@ -7,16 +7,19 @@ from typing import Self
 
 import psycopg
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Extension, Index, NotExamined, ObjectDef, Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import IncompleteError, lex, significant, words
 from analyzer.twin.schema.creations import Creation, Source, called
-from analyzer.twin.schema.named import named_in, view_words
+from analyzer.twin.schema.named import Mention, mentions, named_in, view_words
 from analyzer.twin.schema.order import causes, referenced_by
 
 #: What changes the rows of a table, and so meets its rules.
 _CHANGING = frozenset({"insert", "update", "delete", "merge"})
 _NO_DEFAULT = "no default operator class"
+#: What the server says of a table that it does not find, or that may not be read.
+_OF_TABLES = frozenset({"42P01", "42501"})
 
 
 #: How many objects one entry names.
@@ -36,6 +39,8 @@ class Lost:
     reason: str
     #: Name of the table, view or foreign table that may not be planned, without its schema.
     table: str | None = None
+    #: Its schema, where another table of that name is not concerned.
+    schema: str | None = None
     #: A statement that names the table is concerned when it names one of these too; without any, all are.
     columns: frozenset[str] = frozenset()
     #: What the server calls it by where it does not find it.
@@ -82,6 +87,20 @@ def foreign_tables(snapshot: Snapshot) -> Flat:
         not_examined=tuple(NotExamined(what=f"foreign table {called(each)}", reason=reason) for each in foreign),
         lost=tuple(_lost(each, f"foreign table {called(each)}", reason, snapshot) for each in foreign),
     )
+
+
+def extension_tables(snapshot: Snapshot) -> Flat:
+    """Describe the tables of extensions, which stand on the twin as their scripts make them: empty."""
+    return Flat(
+        lost=tuple(
+            Lost(
+                what=f"table {schema}.{name}", root=f"table {schema}.{name}", table=name, schema=schema,
+                reason=f"it belongs to extension {each.name}", names=frozenset({name}),
+            )
+            for each in snapshot.extensions
+            for schema, name in each.tables
+        )
+    )  # fmt: skip
 
 
 def described(failed: Sequence[Failed], snapshot: Snapshot) -> Flat:
@@ -178,21 +197,37 @@ class Losses:
     def __init__(self, missing: Iterable[Lost], snapshot: Snapshot) -> None:
         self._lost = tuple(missing)
         self._views = view_words(snapshot)
+        self._catalog = Catalog(snapshot)
 
     def obstacle(self, statement: str) -> str | None:
         """Say what a statement would need of what was lost; None when nothing."""
         if not self._lost:
             return None
         named = named_in(statement, self._views)
-        found = next((each for each in self._lost if _concerns(each, named)), None)
+        concerning = (each for each in self._lost if _concerns(each, named))
+        found = next((each for each in concerning if each.schema is None or self._means(each, statement, named)), None)
         return None if found is None else f"it may need what the twin lacks: {found.cause}"
+
+    def _means(self, each: Lost, statement: str, named: Collection[str]) -> bool:
+        """Say whether a name in a statement, or in a view that it reads, means that very table."""
+        views = (view.definition or "" for view in self._catalog.snapshot.relations if view.name in named)
+        found = (mention for text in (statement, *views) for mention in mentions(text) if mention.name == each.table)
+        return any(self._schema(mention) == each.schema for mention in found)
+
+    def _schema(self, mention: Mention) -> str | None:
+        """Return the schema in which a table is found by a name: a captured one, or another one of the path."""
+        if mention.qualifier is not None:
+            return mention.qualifier
+        held = {(each.schema, each.table) for each in self._lost} | self._catalog.relations.keys()
+        return next((schema for schema in self._catalog.search_path if (schema, mention.name) in held), None)
 
     def lacked(self, sqlstate: str, message: str) -> str | None:
         """Say what the server did not find because the twin lacks it; None when it refuses something else."""
         if not self._lost or not sqlstate.startswith("42"):
             return None
         named = frozenset(_names(message))
-        found = next((each for each in self._lost if not named.isdisjoint(each.names)), None)
+        meant = (each for each in self._lost if each.schema is None or sqlstate in _OF_TABLES)
+        found = next((each for each in meant if not named.isdisjoint(each.names)), None)
         if found is None:
             # It may bring a default operator class, and an old snapshot does not say what it brings.
             extensions = (each for each in self._lost if each.what.startswith("extension "))
