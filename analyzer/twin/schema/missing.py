@@ -210,7 +210,8 @@ class Losses:
 
     def _means(self, each: Lost, statement: str, named: Collection[str]) -> bool:
         """Say whether a name in a statement, or in a view that it reads, means that very table."""
-        views = (view.definition or "" for view in self._catalog.snapshot.relations if view.name in named)
+        relations = self._catalog.snapshot.relations
+        views = (view.definition or "" for view in relations if view.kind == "v" and view.name in named)
         found = (mention for text in (statement, *views) for mention in mentions(text) if mention.name == each.table)
         return any(self._schema(mention) == each.schema for mention in found)
 
@@ -219,7 +220,8 @@ class Losses:
         if mention.qualifier is not None:
             return mention.qualifier
         held = {(each.schema, each.table) for each in self._lost} | self._catalog.relations.keys()
-        return next((schema for schema in self._catalog.search_path if (schema, mention.name) in held), None)
+        path = ("pg_catalog", *self._catalog.search_path)
+        return next((schema for schema in path if (schema, mention.name) in held), None)
 
     def lacked(self, sqlstate: str, message: str) -> str | None:
         """Say what the server did not find because the twin lacks it; None when it refuses something else."""
