@@ -15,7 +15,7 @@ from analyzer.capture.btree_levels import read_heights
 from analyzer.capture.catalog import ServerCatalog, read_catalog, read_settings
 from analyzer.capture.changing import from_the_start
 from analyzer.capture.extended import read_extended
-from analyzer.capture.gin import read_gin_pages
+from analyzer.capture.gin import read_gin_pages, unknown_pages
 from analyzer.capture.guard import Guard
 from analyzer.capture.indexes import as_indexes, read_index_activity, read_index_rows
 from analyzer.capture.objects import read_dependencies, read_objects
@@ -65,7 +65,8 @@ class _Asked:
     indexes: tuple[Index, ...]
     extremes: Extremes
     samples: Samples
-    changed: tuple[NotExamined, ...]
+    #: Beside what extremes and samples say of themselves.
+    not_examined: tuple[NotExamined, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +167,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         statements_evicted=counted.evicted,
         not_examined=(
             *catalog.not_examined, *tables.not_examined, *extended.not_examined, *asked.extremes.not_examined,
-            *counted.not_examined, *refused, *asked.samples.not_examined, *asked.changed, *reader.not_examined(),
+            *counted.not_examined, *refused, *asked.samples.not_examined, *asked.not_examined, *reader.not_examined(),
         ),
     )  # fmt: skip
     return snapshot, tables
@@ -200,13 +201,16 @@ def _ask(reader: Reader, catalog: ServerCatalog, tables: _Tables, wanted: _Wante
         )  # fmt: skip
     if guard is not None:
         guard.release()
-    changed = tuple(guard.not_examined()) if guard is not None else ()
-    return _Asked(indexes=indexes, extremes=extremes, samples=samples, changed=changed)
+    unknown = (
+        *unknown_pages(rows, gin_pages, closed),
+        *(guard.not_examined() if guard is not None else ()),
+    )
+    return _Asked(indexes=indexes, extremes=extremes, samples=samples, not_examined=unknown)
 
 
 def _unasked(tables: _Tables) -> _Asked:
     indexes = as_indexes(tables.index_rows, tables.activity, {}, {})
-    return _Asked(indexes=indexes, extremes=Extremes(extremes=(), not_examined=()), samples=Samples(), changed=())
+    return _Asked(indexes=indexes, extremes=Extremes(extremes=(), not_examined=()), samples=Samples())
 
 
 def _guard(reader: Reader, tables: _Tables) -> Guard:

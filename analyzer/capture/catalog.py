@@ -1,6 +1,7 @@
 """Read everything but relations: server, settings, extensions, schemas, types and functions."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,11 +39,19 @@ def read_catalog(reader: Reader) -> ServerCatalog:
         schemas=tuple(row["name"] for row in reader.rows("schemas")),
         types=reader.records("type", TypeDef, "types"),
         functions=reader.records("function", FunctionDef, "functions"),
-        not_examined=tuple(
-            NotExamined(what=f"{row['what']} {row['name']}", reason="not supported in snapshots")
-            for row in reader.rows("uncaptured")
-        ),
+        not_examined=(*_uncaptured(reader), *_extension_indexes(reader)),
     )
+
+
+def _uncaptured(reader: Reader) -> Iterator[NotExamined]:
+    for row in reader.rows("uncaptured"):
+        yield NotExamined(what=f"{row['what']} {row['name']}", reason="not supported in snapshots")
+
+
+def _extension_indexes(reader: Reader) -> Iterator[NotExamined]:
+    for row in reader.rows("extension_indexes"):
+        reason = f"its table {row['of_table']} belongs to extension {row['extension']}"
+        yield NotExamined(what=f"index {row['name']}", reason=reason)
 
 
 def as_server(facts: DictRow) -> Server:

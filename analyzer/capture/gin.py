@@ -7,7 +7,7 @@ solution; before, the planner charges no operators and part of it stays a guess.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from psycopg.rows import DictRow
 from analyzer.capture.catalog import version_numbers
 from analyzer.capture.indexes import collates
 from analyzer.capture.reader import REFUSALS, Reader
-from analyzer.documents.snapshot import Extension, GinPages, Server
+from analyzer.documents.snapshot import Extension, GinPages, NotExamined, Server
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident
 
@@ -107,7 +107,7 @@ def read_gin_pages(
     unreadable: frozenset[int],
 ) -> dict[int, GinPages]:
     """Read the page counts of the GIN indexes among `rows`, by OID; those that cannot be read are omitted."""
-    gins = [row for row in rows if row["method"] == "gin" and row["size_bytes"] is not None and row["is_valid"]]
+    gins = _gins(rows)
     pages = {row["oid"]: row["size_bytes"] // server.block_size_bytes for row in gins}
     pageinspect = next((extension for extension in extensions if extension.name == "pageinspect"), None)
     seen: dict[int, GinPages] = {}
@@ -117,6 +117,23 @@ def read_gin_pages(
     operators = _read_operators(reader, [row["oid"] for row in asked])
     planned = {row["oid"]: _from_plans(reader, row, operators, pages[row["oid"]]) for row in asked}
     return seen | {oid: found for oid, found in planned.items() if found is not None}
+
+
+def unknown_pages(
+    rows: Sequence[DictRow], found: Mapping[int, GinPages], unreadable: frozenset[int]
+) -> Iterator[NotExamined]:
+    """Yield the GIN indexes among `rows` whose page counts nothing told; what is `unreadable` is named as a table."""
+    reason = (
+        "the planner shows them in no scan by its operators, so that costs of its scans are inexact; a superuser with "
+        "pageinspect reads them"
+    )
+    for row in _gins(rows):
+        if row["oid"] not in found and row["table_oid"] not in unreadable:
+            yield NotExamined(what=f"page counts of index {ident(row['schema_name'], row['name'])}", reason=reason)
+
+
+def _gins(rows: Sequence[DictRow]) -> list[DictRow]:
+    return [row for row in rows if row["method"] == "gin" and row["size_bytes"] is not None and row["is_valid"]]
 
 
 def _from_metapages(reader: Reader, pages: dict[int, int], pageinspect: Extension) -> dict[int, GinPages]:

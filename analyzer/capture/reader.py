@@ -251,6 +251,12 @@ def refusal(error: Exception) -> str:
             return "reading it took longer than the statement timeout"
         case errors.InsufficientPrivilege():
             return "the role may not SELECT from it; grant SELECT on it, or pg_read_all_data"
+        case psycopg.ProgrammingError() if error.diag.context:
+            within = error.diag.context.splitlines()[0]
+            return (
+                f"{error.diag.message_primary} ({within}): a capture finds names in pg_catalog only; write the schema "
+                "before the names in that function"
+            )
         case _:
             return first_line(error)
 

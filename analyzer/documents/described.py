@@ -85,6 +85,8 @@ class Extension(SnapshotRecord):
     oid: Oid = 0
     #: Names of its functions, types, operators and their like.
     members: tuple[Name, ...] = ()
+    #: Its tables, and those of its views that read them: (schema, name). What they hold is not captured.
+    tables: tuple[NameInSchema, ...] = ()
 
 
 class TypeDef(SnapshotRecord):

@@ -107,6 +107,7 @@ def building(
         inflated = stack.enter_context(opened(host, "twin"))
         storage = stack.enter_context(contextlib.closing(host.storage(inflated.superuser)))
         progress("twin: statistics and sizes")
+        inflated.find_names_of(snapshot)
         notes += inflate(inflated, storage, without_lost(snapshot, made.lost))
         inflated.apply_settings(snapshot)
         apart = None

@@ -25,7 +25,15 @@ from analyzer.twin.schema.creations import (
 from analyzer.twin.schema.function_bodies import close_ways_out, take_bodies, without_effects
 from analyzer.twin.schema.impostors import without_impostors
 from analyzer.twin.schema.members import without_members
-from analyzer.twin.schema.missing import Failed, Flat, described, foreign_tables, impostors, unsupported
+from analyzer.twin.schema.missing import (
+    Failed,
+    Flat,
+    described,
+    extension_tables,
+    foreign_tables,
+    impostors,
+    unsupported,
+)
 from analyzer.twin.schema.row_security import create_roles
 from analyzer.twin.schema.stand_ins import redefine, simplify, stub
 from analyzer.twin.schema.trusted_options import give_trusted_options
@@ -47,13 +55,16 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
     superuser = sessions.superuser
     _prepare(sessions, snapshot)
     fitted, notes, indexes = without_impostors(snapshot)
-    flat = Flat(not_examined=notes) + impostors(indexes, snapshot) + foreign_tables(snapshot)
+    flat = (
+        Flat(not_examined=notes) + impostors(indexes, snapshot) + foreign_tables(snapshot) + extension_tables(snapshot)
+    )
     failed: list[Failed] = []
     own_policies = partial(policies, roles=create_roles(superuser, fitted))
     for stage in (schemas_and_extensions, objects, parents, foreign_keys, own_policies, tablespaces):
         with sessions.building():
             refused, made = _create_stage(sessions, stage, fitted, has_bodies=has_bodies)
         if stage is schemas_and_extensions:
+            superuser.execute(render("twin/close_extension_tables"))
             fitted = without_members(superuser, fitted)
             if not is_open:
                 close_ways_out(superuser)
@@ -75,7 +86,7 @@ def _create_stage(
     sessions: Sessions, stage: Stage, snapshot: Snapshot, *, has_bodies: bool
 ) -> tuple[tuple[Failed, ...], Flat]:
     """Create the objects of a stage, with stand-ins for what is missing here, and what tables can do without."""
-    failed = _create_all(sessions, tuple(stage(snapshot)), has_bodies=has_bodies)
+    failed = _create_all(sessions, snapshot, tuple(stage(snapshot)), has_bodies=has_bodies)
     made = Flat()
     for fit in (stub, redefine, simplify) if stage is objects else ():
         if not failed:
@@ -83,7 +94,7 @@ def _create_stage(
         wanted = {item.what for item, _ in failed}
         snapshot, stood_in = fit(sessions.superuser, snapshot, frozenset(wanted))
         again = tuple(item for item in stage(snapshot) if item.what in wanted)
-        failed = _create_all(sessions, again, has_bodies=has_bodies)
+        failed = _create_all(sessions, snapshot, again, has_bodies=has_bodies)
         made += stood_in.without(item.what for item, _ in failed)
     return failed, made
 
@@ -101,28 +112,46 @@ def _prepare(sessions: Sessions, snapshot: Snapshot) -> None:
         superuser.execute(render("twin/allow_tablespaces"))
 
 
-def _create_all(sessions: Sessions, creations: tuple[Creation, ...], *, has_bodies: bool) -> tuple[Failed, ...]:
+def _create_all(
+    sessions: Sessions, snapshot: Snapshot, creations: tuple[Creation, ...], *, has_bodies: bool
+) -> tuple[Failed, ...]:
     """Create what can be created, again and again, until nothing more succeeds; return the rest and why.
 
-    Functions lose their bodies before anything is created that could run them: to make a partitioned table or a
-    generated column folds its expression.
+    Captured text is qualified, the bodies of functions that it calls are not.
     """
     pending, patience = list(creations), _Patience()
     while pending:
-        failed: list[tuple[Creation, psycopg.Error]] = []
-        for (privileged, functions, alone), group in itertools.groupby(
-            pending, key=lambda item: (item.is_privileged, item.has_body, item.is_alone)
-        ):
-            items, connection = list(group), sessions.superuser if privileged else sessions.captured
-            at_once = 1 if alone else _AT_ONCE
-            for start in range(0, len(items), at_once):
-                failed += _create(connection, items[start : start + at_once], patience)
-            if functions and not has_bodies:
-                take_bodies(sessions.superuser)
+        failed = _create_once(sessions, pending, patience, has_bodies=has_bodies)
+        if len(failed) == len(pending):
+            within = [item for item, error in failed if error.diag.context]
+            with sessions.finding_names_of(snapshot):
+                refused = _create_once(sessions, within, patience, has_bodies=has_bodies)
+            failed = [each for each in failed if not each[1].diag.context] + refused
         if len(failed) == len(pending):
             return tuple(failed)
         pending = [item for item, _ in failed]
     return ()
+
+
+def _create_once(
+    sessions: Sessions, creations: list[Creation], patience: "_Patience", *, has_bodies: bool
+) -> list[Failed]:
+    """Try to create each of them; return the rest and why.
+
+    Functions lose their bodies before anything is created that could run them: to make a partitioned table or a
+    generated column folds its expression.
+    """
+    failed: list[Failed] = []
+    for (privileged, functions, alone), group in itertools.groupby(
+        creations, key=lambda item: (item.is_privileged, item.has_body, item.is_alone)
+    ):
+        items, connection = list(group), sessions.superuser if privileged else sessions.captured
+        at_once = 1 if alone else _AT_ONCE
+        for start in range(0, len(items), at_once):
+            failed += _create(connection, items[start : start + at_once], patience)
+        if functions and not has_bodies:
+            take_bodies(sessions.superuser)
+    return failed
 
 
 class _Patience:

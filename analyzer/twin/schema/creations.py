@@ -166,13 +166,15 @@ def _constraints(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
     behind = {(each.definition.schema, each.constraint): each for each in snapshot.indexes if each.constraint}
     for relation in snapshot.relations:
         for constraint in relation.constraints:
-            if constraint.kind != "f":
+            found = behind.get((relation.schema_name, constraint.name)) if constraint.kind in "pux" else None
+            # Tables that are attached to one would get an index that they do not have.
+            waits = found is not None and not found.valid
+            if constraint.kind != "f" and not waits:
                 only = relation.kind == "p" and constraint.kind in "pux"
                 query = render("twin/add_constraint", relation=relation, constraint=constraint, only=only)
                 what = f"constraint {constraint.name} of {called(relation)}"
-                source = behind.get((relation.schema_name, constraint.name)) if constraint.kind != "c" else None
-                made = Creation(what=what, queries=(query,), source=source, of=_oids(relation))
-                yield source.oid if source else 0, made
+                made = Creation(what=what, queries=(query,), source=found, of=_oids(relation))
+                yield found.oid if found else 0, made
 
 
 def parents(snapshot: Snapshot) -> Iterator[Creation]:
@@ -184,11 +186,12 @@ def parents(snapshot: Snapshot) -> Iterator[Creation]:
             above = tuple(_ancestors(relation, snapshot))
             of = _oids(relation, snapshot.relation(*parent))
             yield Creation(what=f"parent of {called(relation)}", queries=(query,), of=of, also=above)
-    indexes = {(each.definition.schema, each.definition.name): each for each in snapshot.indexes}
+    # One that waits for more partitions is in no plan, nor does it lend its partitions anything.
+    valid = {(each.definition.schema, each.definition.name): each for each in snapshot.indexes if each.valid}
     for index in snapshot.indexes:
-        if index.parent is not None and index.valid:
+        if index.parent in valid and index.valid:
             query = render("twin/attach_index", index=index, parent=index.parent)
-            of = _oids(index, indexes.get(index.parent))
+            of = _oids(index, valid[index.parent])
             yield Creation(what=f"parent of {called(index)}", queries=(query,), source=index, of=of)
 
 

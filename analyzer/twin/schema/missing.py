@@ -7,16 +7,19 @@ from typing import Self
 
 import psycopg
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Extension, FunctionDef, Index, NotExamined, ObjectDef, Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import IncompleteError, lex, significant, words
 from analyzer.twin.schema.creations import Creation, Source, called
-from analyzer.twin.schema.named import named_in, words_led_to
+from analyzer.twin.schema.named import Mention, mentions, named_in, words_led_to
 from analyzer.twin.schema.order import causes, referenced_by
 
 #: What changes the rows of a table or view, and so meets its rules and triggers.
 _CHANGING = frozenset({"insert", "update", "delete", "merge"})
 _NO_DEFAULT = "no default operator class"
+#: What the server says of a table that it does not find, or that may not be read.
+_OF_TABLES = frozenset({"42P01", "42501"})
 
 
 #: How many objects one entry names.
@@ -36,6 +39,8 @@ class Lost:
     reason: str
     #: Name of the table, view or foreign table that may not be planned, without its schema.
     table: str | None = None
+    #: Its schema, where another table of that name is not concerned.
+    schema: str | None = None
     #: A statement that names the table is concerned when it names one of these too; without any, all are.
     columns: frozenset[str] = frozenset()
     #: What the server calls it by where it does not find it.
@@ -91,6 +96,20 @@ def unsupported(functions: Iterable[FunctionDef]) -> Flat:
     """Describe functions that are estimated without their support functions."""
     reason = "the twin lacks its support function; estimates that depend on it are inexact"
     return Flat(not_examined=tuple(NotExamined(what=called(each), reason=reason) for each in functions))
+
+
+def extension_tables(snapshot: Snapshot) -> Flat:
+    """Describe the tables of extensions, which stand on the twin as their scripts make them: empty."""
+    return Flat(
+        lost=tuple(
+            Lost(
+                what=f"table {schema}.{name}", root=f"table {schema}.{name}", table=name, schema=schema,
+                reason=f"it belongs to extension {each.name}", names=frozenset({name}),
+            )
+            for each in snapshot.extensions
+            for schema, name in each.tables
+        )
+    )  # fmt: skip
 
 
 def described(failed: Sequence[Failed], snapshot: Snapshot) -> Flat:
@@ -188,13 +207,15 @@ class Losses:
         self._lost = tuple(missing)
         self._replaced = {each.table: each for each in self._lost if each.is_replaced}
         self._led_to = words_led_to(snapshot)
+        self._catalog = Catalog(snapshot)
 
     def obstacle(self, statement: str) -> str | None:
         """Say what a statement would need of what was lost; None when nothing."""
         if not self._lost:
             return None
         named = named_in(statement, self._led_to)
-        found = next((each for each in self._lost if not each.is_replaced and _concerns(each, named)), None)
+        concerning = (each for each in self._lost if not each.is_replaced and _concerns(each, named))
+        found = next((each for each in concerning if each.schema is None or self._means(each, statement, named)), None)
         return None if found is None else f"it may need what the twin lacks: {found.cause}"
 
     def read_by(self, relations: Iterable[str]) -> str | None:
@@ -202,12 +223,28 @@ class Losses:
         found = next((self._replaced[name] for name in relations if name in self._replaced), None)
         return found and found.cause
 
+    def _means(self, each: Lost, statement: str, named: Collection[str]) -> bool:
+        """Say whether a name in a statement, or in a view that it reads, means that very table."""
+        relations = self._catalog.snapshot.relations
+        views = (view.definition or "" for view in relations if view.kind == "v" and view.name in named)
+        found = (mention for text in (statement, *views) for mention in mentions(text) if mention.name == each.table)
+        return any(self._schema(mention) == each.schema for mention in found)
+
+    def _schema(self, mention: Mention) -> str | None:
+        """Return the schema in which a table is found by a name: a captured one, or another one of the path."""
+        if mention.qualifier is not None:
+            return mention.qualifier
+        held = {(each.schema, each.table) for each in self._lost} | self._catalog.relations.keys()
+        path = ("pg_catalog", *self._catalog.search_path)
+        return next((schema for schema in path if (schema, mention.name) in held), None)
+
     def lacked(self, sqlstate: str, message: str) -> str | None:
         """Say what the server did not find because the twin lacks it; None when it refuses something else."""
         if not self._lost or not sqlstate.startswith("42"):
             return None
         named = frozenset(_names(message))
-        found = next((each for each in self._lost if not named.isdisjoint(each.names)), None)
+        meant = (each for each in self._lost if each.schema is None or sqlstate in _OF_TABLES)
+        found = next((each for each in meant if not named.isdisjoint(each.names)), None)
         if found is None:
             # It may bring a default operator class, and an old snapshot does not say what it brings.
             extensions = (each for each in self._lost if each.what.startswith("extension "))

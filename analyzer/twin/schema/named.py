@@ -1,10 +1,23 @@
 """Which names a statement holds, by itself and through the views, partitions and children it reads."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from analyzer.documents.snapshot import Snapshot
-from analyzer.postgres.lex import words
+from analyzer.postgres.lex import IncompleteError, lex, significant, words
+
+_WORD = re.compile(r"[^\W\d]\w*")
+_OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A name in a text, with what stands before its dot."""
+
+    qualifier: str | None
+    name: str
 
 
 def words_led_to(snapshot: Snapshot) -> dict[str, frozenset[str]]:
@@ -29,3 +42,21 @@ def named_in(statement: str, led_to: Mapping[str, frozenset[str]]) -> frozenset[
 def _through(named: frozenset[str], led_to: Mapping[str, frozenset[str]]) -> Iterator[str]:
     for name in named & led_to.keys():
         yield from led_to[name]
+
+
+def mentions(text: str) -> Iterator[Mention]:
+    """Yield the names in a text, in its strings too; of what cannot be read, every word."""
+    try:
+        tokens = significant(lex(text))
+    except IncompleteError:
+        yield from (Mention(None, word) for found in _WORD.findall(text) for word in {found, found.lower()})
+        return
+    for at, token in enumerate(tokens):
+        if token.kind == "string":
+            opening = _OPENING.match(token.text)
+            start = opening.end() if opening else 0
+            end = len(token.text) - (1 if token.text.endswith("'") else start)
+            yield from mentions(token.text[start:end])
+        elif name := token.name:
+            is_qualified = at > 1 and tokens[at - 1].text == "."
+            yield Mention(tokens[at - 2].name if is_qualified else None, name)

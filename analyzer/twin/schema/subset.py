@@ -7,30 +7,18 @@ its schema.
 """
 
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, FunctionDef, Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
-from analyzer.postgres.lex import IncompleteError, lex, significant
 from analyzer.twin.schema.creations import NEXTVAL
+from analyzer.twin.schema.named import Mention, mentions
 from analyzer.twin.schema.order import reached, referenced_by
 
-_WORD = re.compile(r"[^\W\d]\w*")
-_OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
 #: Statements that look for rows that refer to theirs.
 _CHECKED = frozenset({"delete", "update", "merge", "truncate"})
-
-
-@dataclass(frozen=True, slots=True)
-class _Mention:
-    """A name in a text, with what stands before its dot."""
-
-    qualifier: str | None
-    name: str
 
 
 def for_definitions(snapshot: Snapshot) -> Snapshot:
@@ -73,7 +61,7 @@ class Reach:
         for text in unread:
             self.statements.add(text)
             found = self._follow([text])
-            if not _CHECKED.isdisjoint(mention.name for mention in _mentions(text)):
+            if not _CHECKED.isdisjoint(mention.name for mention in mentions(text)):
                 self._refer(found)
         return (len(self._tables), len(self._functions)) != before
 
@@ -93,7 +81,7 @@ class Reach:
         pending = list(texts)
         first, tables = len(pending), set[QualifiedName]()
         for place, text in enumerate(pending):  # which grows during the loop
-            for mention in _mentions(text):
+            for mention in mentions(text):
                 self._words.add(mention.name)
                 pending += self._enter_functions(mention.name)
                 found = self._names.tables(mention, anywhere=place >= first and "search_path" in text)
@@ -210,13 +198,13 @@ class _Names:
         self._tables[relation.name].add(table)
         for column in relation.columns:
             for match in NEXTVAL.finditer(column.default or ""):
-                for mention in _mentions(match[1]):
+                for mention in mentions(match[1]):
                     self._tables[mention.name].add(table)
         for parent in itertools.starmap(QualifiedName, relation.parents):
             self.relatives[table].append(parent)
             self.relatives[parent].append(table)
 
-    def tables(self, mention: _Mention, *, anywhere: bool) -> set[QualifiedName]:
+    def tables(self, mention: Mention, *, anywhere: bool) -> set[QualifiedName]:
         """Return the tables a mention can mean: of its schema, else of the search path, else `anywhere`."""
         found = self._tables.get(mention.name, set[QualifiedName]())
         if mention.qualifier is None:
@@ -232,21 +220,3 @@ class _Names:
         texts += [text for column in relation.columns for text in (column.type, column.default or "")]
         texts += [each.definition for each in relation.constraints if each.kind != "f"]
         return texts + self._more_texts.get(table, [])
-
-
-def _mentions(text: str) -> Iterator[_Mention]:
-    """Yield the names in a text, in its strings too; of what cannot be read, every word."""
-    try:
-        tokens = significant(lex(text))
-    except IncompleteError:
-        yield from (_Mention(None, word) for found in _WORD.findall(text) for word in {found, found.lower()})
-        return
-    for at, token in enumerate(tokens):
-        if token.kind == "string":
-            opening = _OPENING.match(token.text)
-            start = opening.end() if opening else 0
-            end = len(token.text) - (1 if token.text.endswith("'") else start)
-            yield from _mentions(token.text[start:end])
-        elif name := token.name:
-            is_qualified = at > 1 and tokens[at - 1].text == "."
-            yield _Mention(tokens[at - 2].name if is_qualified else None, name)

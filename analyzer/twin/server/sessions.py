@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import psycopg
 
+from analyzer.catalog import Catalog
 from analyzer.db import Connection
 from analyzer.documents.snapshot import Snapshot
+from analyzer.postgres.identifiers import quote
 from analyzer.sql import render
 from analyzer.twin.server.binaries import major_of
 from analyzer.twin.server.choose import Host
@@ -60,6 +62,24 @@ class Sessions:
             yield self.superuser
             self.superuser.execute(render("twin/resume_domains"))
 
+    @contextlib.contextmanager
+    def finding_names_of(self, snapshot: Snapshot) -> Generator[None]:
+        """Let the captured session find names as sessions of the captured database do, while the block runs.
+
+        Bodies of functions are read when they are planned, and name what they call as their author did.
+        """
+        self.find_names_of(snapshot)
+        try:
+            yield
+        finally:
+            if not self.captured.closed:
+                self.captured.execute(render("twin/prepare_session"))
+
+    def find_names_of(self, snapshot: Snapshot) -> None:
+        """Let the captured session find names as sessions of the captured database do."""
+        path = {"name": "search_path", "value": _search_path(snapshot)}
+        self.captured.execute(render("twin/set_setting"), path)
+
     def apply_settings(self, snapshot: Snapshot, *, to: Connection | None = None) -> None:
         """Give the captured session, or another one, what the snapshot says that sessions begin with.
 
@@ -69,13 +89,18 @@ class Sessions:
         rows = self.superuser.execute(render("twin/read_planner_settings")).fetchall()
         taken = {str(row["name"]) for row in rows}
         query = render("twin/set_setting")
-        for name, value in sorted(snapshot.settings.items()):
+        for name, value in sorted((snapshot.settings | {"search_path": _search_path(snapshot)}).items()):
             if name in taken:
                 # A setting that this major version no longer has, or fixes at start.
                 with contextlib.suppress(psycopg.Error):
                     connection.execute(query, {"name": name, "value": value})
         # What explain() needs before 16, and nothing else is affected by.
         connection.execute(query, {"name": "plan_cache_mode", "value": "force_generic_plan"})
+
+
+def _search_path(snapshot: Snapshot) -> str:
+    """Return the search path of the captured sessions; "$user" would be a role of the twin's here."""
+    return ", ".join(map(quote, Catalog(snapshot).search_path))
 
 
 @contextlib.contextmanager
