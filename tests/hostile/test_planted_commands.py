@@ -122,7 +122,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "check": ("check", "-d", READS),
     "lint": ("lint", "--snapshot", "hostile.snapshot", "index_specs"),
     "verify": ("verify", "-d", READS, "--against", "hostile.snapshot"),
-    "pull": ("pull", "-d", READS, "--specs", "pulled"),
+    "pull": ("pull", "-d", READS, "--specs", "pulled", "--no-env"),
     "revise": ("revise", "-m", "hostile", "-d", READS),
 }
 

@@ -1,5 +1,6 @@
 """`alembic upgrade --sql` writes what psql runs and squawk has nothing against, but for what we do on purpose."""
 
+import re
 import subprocess
 from io import StringIO
 from pathlib import Path
@@ -30,7 +31,10 @@ def psql(url: str, sql: str) -> None:
     program = cluster.find_binaries().bin_dir / "psql"
     arguments = [program, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", libpq_url(url), "-f", "-"]
     done = subprocess.run(arguments, input=sql, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr.replace("NOTICE", "")) == (0, ""), done.stderr
+    told = [
+        line for line in done.stderr.splitlines() if not re.search(r'NOTICE:  index "\w+_twindex_old" does not', line)
+    ]
+    assert (done.returncode, told) == (0, []), done.stderr
 
 
 @pytest.fixture
