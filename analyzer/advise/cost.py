@@ -30,7 +30,8 @@ from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.twin import Asked, Plan, Twin, TwinIndex, walk
 from analyzer.workload.bindings import bindings, bound_text
-from analyzer.workload.parse import Statement, repair
+from analyzer.workload.parse import Statement
+from analyzer.workload.repair import repair
 from analyzer.workload.shapes import Shape, shape
 
 #: How many parameters of one statement may need a cast before it is given up.

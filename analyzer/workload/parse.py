@@ -14,9 +14,9 @@ from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
 from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, lex, significant, tokens_of
 from analyzer.sql import shortened
 from analyzer.workload.fingerprint import fingerprint
-from analyzer.workload.plannable import closing, make_plannable, repair
+from analyzer.workload.plannable import closing, make_plannable
 
-__all__ = ["Statement", "Workload", "parse_file", "parse_statements", "repair"]
+__all__ = ["Statement", "Workload", "parse_file", "parse_statements"]
 
 StatementKind = Literal["select", "insert", "update", "delete", "merge"]
 _KINDS: dict[str, StatementKind] = {

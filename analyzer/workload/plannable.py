@@ -11,8 +11,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import psycopg
-
 from analyzer.postgres.lex import Token, lex, significant
 
 #: Stands for the field of an EXTRACT whose name was replaced by a parameter; every date and time type has it.
@@ -87,8 +85,6 @@ BEFORE_EXPRESSION = frozenset(
 _UNITS = frozenset(["year", "month", "day", "hour", "minute", "second"])
 #: What is added to or taken from a date or a timestamp, when the text no longer says.
 _DISTANCES = {"date": "integer", "timestamp": "interval", "timestamptz": "interval"}
-#: Date and time functions that cannot be resolved without the type of their last argument.
-_TIME_FUNCTIONS = frozenset({"date_trunc", "date_part", "extract", "age", "date_bin"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,96 +119,12 @@ def make_plannable(text: str, *, rows_per_call: float | None) -> str:
     return apply(text, edits)
 
 
-def repair(text: str, error: psycopg.Error, *, offset: int = 0) -> str | None:
-    """Cast the parameter whose type the server could not determine; None when the error is another.
-
-    `offset` counts the characters sent before the text, such as `EXPLAIN (GENERIC_PLAN) `. Without it the place is
-    found by the message alone.
-    """
-    message = error.diag.message_primary or ""
-    position = int(error.diag.statement_position or 0) - 1 - offset
-    tokens = significant(lex(text))
-    edit: Edit | None = None
-    if found := re.search(r"could not determine data type of parameter \$(\d+)", message):
-        edit = _cast(_bare(tokens, f"${found[1]}", position), "text")
-    elif found := re.search(r"operator is not unique: .*?(\S+) unknown$", message):
-        edit = _cast(_operand(tokens, found[1], position), "integer")
-    elif found := re.search(r"function (?:\w+\.)?(\w+)\(.*\) is not unique", message):
-        kind = "timestamptz" if found[1] in _TIME_FUNCTIONS else "numeric"
-        edit = _cast(_last_argument(tokens, found[1], position), kind)
-    elif found := re.search(r"operator does not exist: (.+) (\S+) (.+)$", message):
-        at = _nearest([token for token in tokens if token.text == found[2]], position)
-        kind = found[3] if found[1] == "text" else found[1]
-        edit = (
-            None if at is None else _cast(_listed(tokens, tokens.index(at) + (-1 if found[1] == "text" else 1)), kind)
-        )
-    elif found := re.search(r'column ".*" is of type (.+) but expression is of type text', message):
-        at = _nearest(tokens, position)
-        edit = None if at is None else _cast(_listed(tokens, tokens.index(at)), found[1])
-    return None if edit is None else apply(text, [edit])
-
-
-def _cast(token: Token | None, kind: str) -> Edit | None:
-    return None if token is None else Edit(token.end, token.end, f"::{kind}")
-
-
 def _is_bare(tokens: Sequence[Token], index: int) -> bool:
     return (
         0 <= index < len(tokens)
         and tokens[index].kind == "parameter"
         and (index + 1 == len(tokens) or tokens[index + 1].text != "::")
     )
-
-
-def _nearest(tokens: Sequence[Token], position: int) -> Token | None:
-    return min(tokens, key=lambda token: (abs(token.start - position), token.start), default=None)
-
-
-def _bare(tokens: Sequence[Token], text: str, position: int) -> Token | None:
-    found = [token for index, token in enumerate(tokens) if token.text == text and _is_bare(tokens, index)]
-    return _nearest(found, position)
-
-
-def _operand(tokens: Sequence[Token], operator: str, position: int) -> Token | None:
-    """Find the operator with an uncast parameter beside it, and return the parameter, the right one first."""
-    beside: dict[int, Token] = {}
-    for index, token in enumerate(tokens):
-        if token.text == operator and (side := next((i for i in (index + 1, index - 1) if _is_bare(tokens, i)), None)):
-            beside[token.start] = tokens[side]
-    return beside[min(beside, key=lambda start: (abs(start - position), start))] if beside else None
-
-
-def _last_argument(tokens: Sequence[Token], function: str, position: int) -> Token | None:
-    calls = [
-        index
-        for index, token in enumerate(tokens)
-        if token.word == function and index + 1 < len(tokens) and tokens[index + 1].text == "("
-    ]
-    arguments = {
-        tokens[call].start: bare
-        for call in calls
-        if (bare := [i for i in range(call + 2, closing(tokens, call + 1)) if _is_bare(tokens, i)])
-    }
-    if not arguments:
-        return None
-    return tokens[arguments[min(arguments, key=lambda start: (abs(start - position), start))][-1]]
-
-
-def _listed(tokens: Sequence[Token], index: int) -> Token | None:
-    """Return the first row's parameter behind a column of `(VALUES …) v (a, b)`, whose type the server took as text."""
-    while index + 2 < len(tokens) and tokens[index + 1].text == ".":
-        index += 2
-    name = tokens[index].text.lower() if 0 <= index < len(tokens) else ""
-    for start, token in enumerate(tokens):
-        if token.word != "values" or start == 0 or tokens[start - 1].text != "(":
-            continue
-        after = closing(tokens, start - 1) + 1
-        after += after < len(tokens) and tokens[after].word == "as"
-        names = [each.text.lower() for each in tokens[after + 2 : closing(tokens, after + 1)] if each.text != ","]
-        row = [i for i in range(start + 2, closing(tokens, start + 1)) if tokens[i].kind == "parameter"]
-        if name in names and len(row) == len(names) and _is_bare(tokens, row[names.index(name)]):
-            return tokens[row[names.index(name)]]
-    return None
 
 
 def closing(tokens: Sequence[Token], opening: int) -> int:

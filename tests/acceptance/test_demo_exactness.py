@@ -18,7 +18,8 @@ from analyzer.demo.story import SCHEMA_REVISION
 from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import render
 from analyzer.twin.twin import PlanTree, Twin, open_twin, walk
-from analyzer.workload.parse import Statement, parse_statements, repair
+from analyzer.workload.parse import Statement, parse_statements
+from analyzer.workload.repair import repair
 from analyzer.workload.shapes import shape
 from tests.conftest import fresh_database
 

@@ -5,13 +5,14 @@ import pytest
 from psycopg import sql
 
 from analyzer.capture.capture import capture
-from analyzer.workload.parse import Statement, parse_statements, repair
+from analyzer.workload.parse import Statement, parse_statements
+from analyzer.workload.repair import repair
 
 EXPLAIN = "EXPLAIN (GENERIC_PLAN) "
 REPAIRS = 20
 
 SCHEMA = """
-CREATE TABLE item (id int, d date, at timestamptz, n numeric, x text, j jsonb, tags text[]);
+CREATE TABLE item (id int, d date, at timestamptz, n numeric, x text, j jsonb, tags text[], nums int[]);
 CREATE TABLE part (id int, item_id int, f float8)
 """
 STATEMENTS = (
@@ -43,6 +44,31 @@ STATEMENTS = (
     "WITH w AS (SELECT id FROM item WHERE n > 5) SELECT count(*) FROM w WHERE id < 100",
     "SELECT id FROM item TABLESAMPLE system (10) WHERE (id, n) > (1, 2.5)",
     "VALUES (1, 'a'), (2, 'b')",
+    "SELECT id FROM item WHERE id IN (VALUES (1), (2))",
+    "SELECT p.id FROM unnest(ARRAY[1, 2]) u(k) JOIN part p ON p.id = u.k",
+    "SELECT p.id FROM unnest(ARRAY[1, 2]) k JOIN part p ON k = p.id",
+    "SELECT id FROM item WHERE nums && ARRAY[1, 2] OR nums @> ARRAY[3] OR ARRAY[4, 5] <@ nums OR nums = ARRAY[1]",
+    "SELECT id FROM item WHERE id = ANY (ARRAY[1, 2])",
+    "UPDATE part SET item_id = CASE id WHEN 1 THEN 2 WHEN 3 THEN 4 END",
+    "UPDATE part SET item_id = CASE WHEN id = 1 THEN 2 WHEN id = 3 THEN CASE WHEN f > 1 THEN 4 ELSE 5 END END",
+    "INSERT INTO part (id, item_id) SELECT 1, 2 UNION ALL SELECT 3, 4",
+    "INSERT INTO part (id, item_id) SELECT 1, 2",
+    "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT count(*) FROM t",
+    "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t WHERE n < 5) SELECT n FROM t JOIN part ON id = n",
+    "SELECT id FROM item WHERE id = coalesce(NULL, 5) AND n > greatest(1, 2.5) AND id <> nullif(1, 2)",
+    "SELECT id FROM item WHERE id = (SELECT 7) AND (SELECT 8) > id OR (id, n) IN (VALUES (1, 2), (3, 4.5))",
+    "UPDATE part SET f = v.r FROM (VALUES (1, 2.5), (2, 3.5)) v(id, r) WHERE part.id = v.id",
+    "UPDATE part SET f = r FROM (SELECT 1 AS key, 2.5 AS r) AS v WHERE part.id = key",
+    "SELECT sum(CASE WHEN x = 'a' THEN 1 ELSE 0 END), avg(CASE WHEN x = 'a' THEN 1.5 END) FROM item",
+    "SELECT g FROM generate_series(1, 10) g JOIN part ON part.id = g",
+    "WITH w (a, b) AS (VALUES (1, 'x'), (2, 'y')) SELECT i.id FROM w JOIN item i ON i.id = w.a AND i.x = w.b",
+    "WITH w AS (SELECT 1 AS a) SELECT i.id FROM w, item i WHERE w.a = i.id",
+    "SELECT id FROM item WHERE (id, n) = (1, 2.5) OR (id, d) > (2, '2020-01-01')",
+    "SELECT CASE WHEN n > 1 THEN n ELSE 0 END + 1, coalesce(n, 0), coalesce(id, 0) + 1 FROM item",
+    "SELECT id, 'part' AS kind FROM part UNION ALL SELECT 5, 'none' ORDER BY 1",
+    "SELECT id FROM item WHERE id BETWEEN least(1, 2) AND (SELECT max(9))",
+    "MERGE INTO part USING (VALUES (1, 2), (3, 4)) v (a, b) ON id = a WHEN NOT MATCHED THEN INSERT VALUES (a, b)",
+    "INSERT INTO part (id, f) VALUES (1, 1.5) ON CONFLICT DO NOTHING",
 )
 
 
