@@ -14,6 +14,7 @@ from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
 from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, lex, significant, tokens_of
 from analyzer.sql import shortened
 from analyzer.workload.fingerprint import fingerprint
+from analyzer.workload.kept_constants import put_back
 from analyzer.workload.plannable import closing, make_plannable
 
 __all__ = ["Statement", "Workload", "parse_file", "parse_statements"]
@@ -225,7 +226,7 @@ def _statement(
         if kind is None:
             return _unread(text, f"{plain[0].text.upper()} is a utility statement, which has no plan")
         per_call = rows / calls if rows is not None and calls > 0 and kind == "select" else None
-        plannable = make_plannable(explained, rows_per_call=per_call)
+        plannable = make_plannable(put_back(explained), rows_per_call=per_call)
     except IncompleteError as error:
         return _unread(text, str(error))
     return Statement(

@@ -69,6 +69,19 @@ STATEMENTS = (
     "SELECT id FROM item WHERE id BETWEEN least(1, 2) AND (SELECT max(9))",
     "MERGE INTO part USING (VALUES (1, 2), (3, 4)) v (a, b) ON id = a WHEN NOT MATCHED THEN INSERT VALUES (a, b)",
     "INSERT INTO part (id, f) VALUES (1, 1.5) ON CONFLICT DO NOTHING",
+    "SELECT date_trunc('month', at), count(*) FROM item GROUP BY date_trunc('month', at)",
+    "SELECT DISTINCT date_trunc('day', at) FROM item ORDER BY date_trunc('day', at)",
+    "SELECT j ->> 'a', count(*) FROM item GROUP BY j ->> 'a'",
+    "SELECT n + 1, max(id) FROM item GROUP BY n + 1 ORDER BY n + 1",
+    "SELECT coalesce(x, 'none') AS c, count(*) FROM item GROUP BY coalesce(x, 'none') HAVING count(*) > 5",
+    "SELECT id / 10 * 10 FROM item GROUP BY id / 10 * 10",
+    "SELECT CASE WHEN n > 1 THEN 'a' ELSE 'b' END, count(*) FROM item GROUP BY CASE WHEN n > 1 THEN 'a' ELSE 'b' END",
+    "SELECT count(*) FILTER (WHERE n > 5), extract(year FROM d) FROM item WHERE id > 7 GROUP BY extract(year FROM d)",
+    "SELECT DISTINCT ON (date_trunc('day', at)) id, date_trunc('day', at) FROM item ORDER BY date_trunc('day', at), id",
+    "SELECT x || 'a' AS k, sum(n) FROM item GROUP BY k ORDER BY x || 'a'",
+    "SELECT to_char(at, 'MM'), count(*) FROM item GROUP BY to_char(at, 'MM') ORDER BY to_char(at, 'MM') DESC LIMIT 5",
+    "SELECT 1 AS a, 'x' AS b, count(*) FROM item GROUP BY a, b",
+    "SELECT substring(x FROM 1 FOR 2), count(*) FROM item GROUP BY substring(x FROM 1 FOR 2)",
 )
 
 

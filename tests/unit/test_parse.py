@@ -171,3 +171,25 @@ def test_entries_of_the_same_statement_are_one_and_the_heaviest_come_first() -> 
     first, second = parse_statements(snapshot(statements=entries)).statements
     assert (first.queryid, first.total_ms, first.calls, first.rows) == ("3", 100, 3, 4)
     assert second.queryid == "2"
+
+
+@pytest.mark.parametrize(
+    ("recorded_text", "planned"),
+    [
+        (
+            "SELECT date_trunc($1, at), $2 FROM t GROUP BY Date_Trunc('month', at), b",
+            "SELECT date_trunc('month', at), $2 FROM t GROUP BY Date_Trunc('month', at), b",
+        ),
+        ("SELECT a + $1, a + $2 FROM t ORDER BY a + 1 DESC", "SELECT a + 1, a + 1 FROM t ORDER BY a + 1 DESC"),
+        ("SELECT a, $1 FROM t GROUP BY 1 ORDER BY 2", "SELECT a, $1 FROM t GROUP BY 1 ORDER BY 2"),
+        ("SELECT a + $1 b, (a + $2) FROM t GROUP BY a + 7", "SELECT a + 7 b, (a + $2) FROM t GROUP BY a + 7"),
+        ("SELECT a - $1 FROM t GROUP BY a + 1", "SELECT a - $1 FROM t GROUP BY a + 1"),
+        (
+            "SELECT a FROM t GROUP BY GROUPING SETS ((b || 'x'), ()) HAVING max(b || $1) > $2",
+            "SELECT a FROM t GROUP BY GROUPING SETS ((b || 'x'), ()) HAVING max(b || $1) > $2",
+        ),
+    ],
+)
+def test_constants_that_the_text_keeps_are_put_back(recorded_text: str, planned: str) -> None:
+    (statement,) = parse_statements(snapshot(statements=[recorded(recorded_text)])).statements
+    assert statement.plannable == planned
