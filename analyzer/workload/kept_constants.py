@@ -48,49 +48,46 @@ def _shape(expression: Sequence[Token]) -> tuple[str, ...]:
 
 
 def _expressions(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
-    """Yield the expressions of select lists, GROUP BY, ORDER BY and DISTINCT ON."""
+    """Yield the expressions of select lists, GROUP BY, ORDER BY and DISTINCT ON, in one pass."""
+    #: Where the expression began that is open in each bracket; None outside of such lists.
+    begun: list[int | None] = [None]
+    of_distinct = [False]
     for index, token in enumerate(tokens):
         before = tokens[index - 1].word if index else ""
-        after = index + 1
-        if token.word == "select":
-            while after < len(tokens) and tokens[after].word in ("all", "distinct"):
-                after += 1
-            if after + 1 < len(tokens) and tokens[after].word == "on" and tokens[after + 1].text == "(":
-                yield from _listed(tokens, after + 2)
-                after = _behind(tokens, after + 1)
-            yield from _listed(tokens, after)
-        elif (token.word == "by" and before in ("group", "order")) or (token.text == "(" and before in _SETS):
-            yield from _listed(tokens, after)
+        if token.text in ("(", "["):
+            of_distinct.append(_is_distinct_on(tokens, index))
+            begun.append(index + 1 if before in _SETS or of_distinct[-1] else None)
+            continue
+        closes = token.text in (")", "]")
+        if closes or token.text == "," or token.word in _ENDS:
+            yield from _trimmed(tokens, begun[-1], index)
+            begun[-1] = None if begun[-1] is None or token.text != "," else index + 1
+        if closes and len(begun) > 1:
+            begun.pop()
+            if of_distinct.pop():
+                begun[-1] = index + 1
+        begins = token.word == "select" or (token.word == "by" and before in ("group", "order"))
+        if begins or (begun[-1] == index and token.word in ("all", "distinct")):
+            begun[-1] = index + 1
+    yield from _trimmed(tokens, begun[-1], len(tokens))
 
 
-def _behind(tokens: Sequence[Token], opening: int) -> int:
-    level = 0
-    for index in range(opening, len(tokens)):
-        level += (tokens[index].text in ("(", "[")) - (tokens[index].text in (")", "]"))
-        if level == 0:
-            return index + 1
-    return len(tokens)
+def _is_distinct_on(tokens: Sequence[Token], opening: int) -> bool:
+    return opening > 1 and [token.word for token in tokens[opening - 2 : opening]] == ["distinct", "on"]
 
 
-def _listed(tokens: Sequence[Token], start: int) -> Iterator[tuple[int, int]]:
-    level, begun = 0, start
-    for index in range(start, len(tokens) + 1):
-        token = tokens[index] if index < len(tokens) else None
-        level += 0 if token is None else (token.text in ("(", "[")) - (token.text in (")", "]"))
-        ends = token is None or level < 0 or (level == 0 and token.word in _ENDS)
-        if ends or (level == 0 and token is not None and token.text == ","):
-            end = index
-            while end > begun and tokens[end - 1].word in _DIRECTIONS:
-                end -= 1
-            if end - begun > 2 and tokens[end - 2].word == "as":
-                end -= 2
-            if end > begun:
-                yield begun, end
-            if end - begun > 2 and tokens[end - 1].name and _ends_operand(tokens[end - 2]):  # an alias without AS
-                yield begun, end - 1
-            begun = index + 1
-        if ends:
-            return
+def _trimmed(tokens: Sequence[Token], begun: int | None, end: int) -> Iterator[tuple[int, int]]:
+    """Yield an expression without its direction or alias; one with a last word that may be an alias both ways."""
+    if begun is None:
+        return
+    while end > begun and tokens[end - 1].word in _DIRECTIONS:
+        end -= 1
+    if end - begun > 2 and tokens[end - 2].word == "as":
+        end -= 2
+    if end > begun:
+        yield begun, end
+    if end - begun > 2 and tokens[end - 1].name and _ends_operand(tokens[end - 2]):
+        yield begun, end - 1
 
 
 def _is_replaceable(expression: Sequence[Token], index: int) -> bool:

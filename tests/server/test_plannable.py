@@ -137,7 +137,8 @@ def test_a_gap_in_the_parameters_does_not_disturb_the_planner(recorded: tuple[st
         ("SELECT - $1", "SELECT - $1::integer"),
         (
             "UPDATE item SET n = v.n FROM (VALUES ($1, $2), ($3, $4)) v (id, n) WHERE item.id = v.id",
-            "UPDATE item SET n = v.n FROM (VALUES ($1::integer, $2::numeric), ($3, $4)) v (id, n) WHERE item.id = v.id",
+            "UPDATE item SET n = v.n FROM (VALUES ($1::integer, $2::numeric), ($3::integer, $4::numeric)) v (id, n) "
+            "WHERE item.id = v.id",
         ),
     ],
 )
