@@ -136,9 +136,8 @@ def test_a_gap_in_the_parameters_does_not_disturb_the_planner(recorded: tuple[st
         ("SELECT date_trunc($1, $2)", "SELECT date_trunc($1, $2::timestamptz)"),
         ("SELECT - $1", "SELECT - $1::integer"),
         (
-            "UPDATE item SET n = v.n FROM (VALUES ($1, $2), ($3, $4)) v (id, n) WHERE item.id = v.id",
-            "UPDATE item SET n = v.n FROM (VALUES ($1::integer, $2::numeric), ($3::integer, $4::numeric)) v (id, n) "
-            "WHERE item.id = v.id",
+            "UPDATE item SET n = m FROM (VALUES ($1), ($2)) v (m)",
+            "UPDATE item SET n = m FROM (VALUES ($1::numeric), ($2::numeric)) v (m)",
         ),
     ],
 )
