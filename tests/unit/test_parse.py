@@ -171,3 +171,8 @@ def test_entries_of_the_same_statement_are_one_and_the_heaviest_come_first() -> 
     first, second = parse_statements(snapshot(statements=entries)).statements
     assert (first.queryid, first.total_ms, first.calls, first.rows) == ("3", 100, 3, 4)
     assert second.queryid == "2"
+
+
+def test_a_null_byte_of_a_file_is_replaced_where_it_is_quoted() -> None:
+    (gap,) = parse_file("SELECT '\0").not_examined
+    assert gap.query == "SELECT '\ufffd"
