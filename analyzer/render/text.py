@@ -1,5 +1,6 @@
 """Render documents for a terminal."""
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -20,7 +21,7 @@ from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
 from analyzer.render.table_rows import Row, headline, without_table, workload_rows
 from analyzer.terminal import page
-from analyzer.visible import visible
+from analyzer.visible import visible_block
 
 #: Statements the terminal shows; the other formats show them all.
 _MOST_STATEMENTS = 20
@@ -274,8 +275,7 @@ def _whole(console: Console, statement: RecordedStatement) -> None:
     console.print(Text(f"   queryid {', '.join(statement.queryids)}", style="dim"))
     if statement.obstacle is not None:
         console.print(Text(f"   not planned: {units.one_line(statement.obstacle)}", style="red"))
-    for line in statement.query.splitlines():
-        console.print(Text(f"   {visible(line)}", style="cyan"), soft_wrap=True)
+    console.print(Text(textwrap.indent(visible_block(statement.query), "   "), style="cyan"), soft_wrap=True)
 
 
 def _heading(console: Console, text: str) -> None:

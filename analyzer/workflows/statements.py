@@ -20,24 +20,17 @@ def list_statements(snapshot: Snapshot, ids: Sequence[str] = ()) -> StatementsDo
             obstacles[parsed.id] = parsed.reason
     total_ms = sum(entry.total_ms for entry in snapshot.statements)
     statements = [_recorded(each, entries[each], obstacles.get(each), total_ms) for each in entries]
+    by_name = {name: each for each in statements for name in (each.id, *each.queryids)}
     for wanted in ids:
-        if not any(_is(each, wanted) for each in statements):
+        if wanted not in by_name:
             raise InputError(f"no recorded statement has the ID {wanted}; omit it for a list of all statements")
+    chosen = {by_name[wanted].id: by_name[wanted] for wanted in ids}.values() if ids else statements
     return StatementsDocument(
         provenance=describe_source(snapshot, planner=""),
-        statements=tuple(
-            sorted(
-                (each for each in statements if not ids or any(_is(each, wanted) for wanted in ids)),
-                key=lambda each: (-each.share_of_time, each.id),
-            )
-        ),
+        statements=tuple(sorted(chosen, key=lambda each: (-each.share_of_time, each.id))),
         selected=bool(ids),
         not_examined=snapshot.not_examined,
     )
-
-
-def _is(statement: RecordedStatement, wanted: str) -> bool:
-    return wanted == statement.id or wanted in statement.queryids
 
 
 def _recorded(

@@ -104,8 +104,8 @@ def parse_recorded(snapshot: Snapshot) -> Iterator[tuple[StatementCounters, Stat
 
 
 def quoted(text: str) -> str:
-    """Return as much of a statement as a reader needs to know it."""
-    return shortened(text, _MOST_QUOTED)
+    """Return as much of a statement as a reader needs to know it; a NUL, which no document holds, is replaced."""
+    return shortened(text.replace("\0", "\N{REPLACEMENT CHARACTER}"), _MOST_QUOTED)
 
 
 def describe(identity: str, share_of_time: float) -> str:

@@ -1,6 +1,7 @@
 """A live server to plan on, and what it means that a twin plans the same."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from analyzer.db import connect
 from analyzer.sql import render
 from analyzer.twin.hypothetical.explain import PlanTree, explain
 from analyzer.twin.twin import Plan
-from tests.server.capture_zoo import as_role, run
+from tests.server.capture_zoo import as_role, new_database, new_role, run
 
 #: Costs are printed with two decimals.
 EXACT = 1e-6
@@ -40,6 +41,16 @@ class Live:
     def major(version_number: int) -> int:
         """Return the major version of a server."""
         return version_number // 10_000
+
+
+@contextlib.contextmanager
+def live_database(server: str, statements: Sequence[str]) -> Generator[Live]:
+    """Make a database of some statements, and a role that may read its statistics and rows."""
+    with new_database(server) as url, new_role(url, "pg_read_all_data") as role:
+        with connect(url, autocommit=True) as connection:
+            for statement in statements:
+                run(connection, statement)
+        yield Live(url=url, role=role)
 
 
 def outline(tree: PlanTree) -> tuple[Any, ...]:

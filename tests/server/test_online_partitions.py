@@ -124,17 +124,27 @@ def test_a_build_goes_on_from_wherever_it_ended(url: str, context: MigrationCont
 
 
 def test_an_index_of_a_partition_that_matches_is_attached_and_one_that_does_not_keeps_its_name(
-    url: str, context: MigrationContext
+    url: str, context: MigrationContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     run(url, f"CREATE INDEX by_hand ON p_1 {REST};\nCREATE INDEX p_3_0_lower_a_k_idx ON p_3_0 (a)")
     by_hand = state(url, "by_hand")
     build_index(context, P)
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == "public.by_hand becomes a part of public.ix_p, and is dropped with it, in a downgrade too"
     found = tree(url)
     assert found["by_hand"] == ("ix_p", True)
     assert state(url, "by_hand") == by_hand
     assert found["p_3_0_lower_a_k_idx"] == (None, True)
     assert found["p_3_0_lower_a_k_idx1"] == ("p_3_lower_a_k_idx", True)
     assert found["ix_p"] == (None, True)
+
+
+def test_an_index_that_postgresql_named_is_told_as_well(
+    url: str, context: MigrationContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(url, f"CREATE INDEX ON p_1 {REST}")
+    build_index(context, P)
+    assert "public.p_1_lower_a_k_idx becomes a part of public.ix_p" in caplog.text
 
 
 def test_a_partitioned_index_is_replaced_whole_and_the_old_one_goes_whole(url: str, context: MigrationContext) -> None:

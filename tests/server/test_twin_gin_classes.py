@@ -8,8 +8,8 @@ from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import lacking
-from tests.server.capture_zoo import as_role, new_database, new_role, run
-from tests.server.live_plans import Live, assert_same
+from tests.server.capture_zoo import as_role, new_database, run
+from tests.server.live_plans import Live, assert_same, live_database
 
 _CLASS = """CREATE OPERATOR CLASS {name} FOR TYPE {type} USING gin AS
     OPERATOR 1 &&({of}), OPERATOR 2 @>({of}), OPERATOR 3 <@({of}), OPERATOR 4 =({of}),
@@ -45,11 +45,8 @@ STATEMENTS = (
 
 @pytest.fixture(scope="module")
 def live(any_server: str) -> Iterator[Live]:
-    with new_database(any_server) as url, new_role(url, "pg_read_all_data") as role:
-        with connect(url, autocommit=True) as connection:
-            for statement in OBJECTS:
-                run(connection, statement)
-        yield Live(url=url, role=role)
+    with live_database(any_server, OBJECTS) as database:
+        yield database
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from analyzer.capture.capture import capture
-from analyzer.db import connect
 from analyzer.twin.twin import Twin, open_twin
 from tests.conftest import lacking
-from tests.server.capture_zoo import as_role, new_database, new_role, run
-from tests.server.live_plans import Live, assert_same
+from tests.server.capture_zoo import as_role
+from tests.server.live_plans import Live, assert_same, live_database
 
 OBJECTS = (
     "CREATE TABLE sale (id integer NOT NULL, city text, day integer) PARTITION BY RANGE (id)",
@@ -43,11 +42,8 @@ STATEMENTS = (
 
 @pytest.fixture(scope="module")
 def live(any_server: str) -> Iterator[Live]:
-    with new_database(any_server) as url, new_role(url, "pg_read_all_data") as role:
-        with connect(url, autocommit=True) as connection:
-            for statement in OBJECTS:
-                run(connection, statement)
-        yield Live(url=url, role=role)
+    with live_database(any_server, OBJECTS) as database:
+        yield database
 
 
 @pytest.fixture(scope="module")

@@ -193,3 +193,8 @@ def test_entries_of_the_same_statement_are_one_and_the_heaviest_come_first() -> 
 def test_constants_that_the_text_keeps_are_put_back(recorded_text: str, planned: str) -> None:
     (statement,) = parse_statements(snapshot(statements=[recorded(recorded_text)])).statements
     assert statement.plannable == planned
+
+
+def test_a_null_byte_of_a_file_is_replaced_where_it_is_quoted() -> None:
+    (gap,) = parse_file("SELECT '\0").not_examined
+    assert gap.query == "SELECT '\ufffd"

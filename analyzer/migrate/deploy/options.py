@@ -1,17 +1,19 @@
 """How a deploy goes about its steps: `twindex_…` in alembic.ini, or for one run `alembic -x twindex_…=value`."""
 
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
 
 from analyzer.migrate.deploy.target import DeployError
 from analyzer.postgres.intervals import parse_interval
 
 PREFIX = "twindex_"
+_TIMEOUT = re.compile(r"0*[1-9]\d* ?(ms|s|min|h)?")
 #: Largest table whose index is built plainly: its writers wait for about as long as this takes to read.
 PLAIN_BUILD_BYTES = 16 * 1024**2
 
@@ -20,10 +22,15 @@ def _interval(value: object) -> object:
     return parse_interval(value) if isinstance(value, str) else value
 
 
-#: Zero would be no limit.
-_NO_TIMEOUT = "must be a time greater than zero, such as 500ms, 5s or 2min"
+def _limits(value: str) -> str:
+    if _TIMEOUT.fullmatch(value) is None:
+        raise ValueError("must be a time greater than zero, such as 500ms, 5s or 2min")
+    return value
+
 
 Interval = Annotated[timedelta, BeforeValidator(_interval)]
+#: As PostgreSQL reads it; zero would be no limit.
+Timeout = Annotated[str, AfterValidator(_limits)]
 
 
 class Options(BaseModel):
@@ -32,7 +39,7 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     #: What swaps, attachments and drops wait for locks in each attempt; where given, the revision's own yields to it.
-    lock_timeout: str = Field(default="5s", pattern=r"^0*[1-9]\d* ?(ms|s|min|h)?$")
+    lock_timeout: Timeout = "5s"
     #: How often such a step is tried before the deploy gives up.
     lock_attempts: int = Field(default=10, ge=1)
     #: Longest pause between two attempts; pauses grow from half a second, by chance to spread deployers.
@@ -85,7 +92,7 @@ def options_of(config: Config, arguments: Mapping[str, str | list[str]]) -> Opti
         if first["type"] == "extra_forbidden":
             known = ", ".join(PREFIX + each for each in Options.model_fields)
             raise DeployError(f"unknown option {name}; the options are {known}") from None
-        message = _NO_TIMEOUT if first["loc"] == ("lock_timeout",) else first["msg"].removeprefix("Value error, ")
+        message = first["msg"].removeprefix("Value error, ")
         raise DeployError(f"the option {name}={first['input']}: {message}; fix alembic.ini or -x") from None
     quiet = getattr(config.cmd_opts, "quiet", False)
     return options.model_copy(update={"progress": "off"}) if quiet and "progress" not in given else options

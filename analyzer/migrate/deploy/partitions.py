@@ -5,7 +5,6 @@ built concurrently and attached, one that matches is attached as it is, and with
 Every round reads the catalog again: it goes on from wherever an earlier attempt ended, and takes in new partitions.
 """
 
-import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +22,6 @@ from analyzer.objects.temporary_names import partition_names
 from analyzer.sql import ident, render_text
 
 _FINISH = "run alembic again to continue"
-#: Of the names that a part may have, those that are taken for ours.
-_MOST_NAMES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +57,7 @@ def ensure_partitioned(deploy: Deploy, target: Target, table: Table, *, comment:
                 return False
             _refuse_foreign_tables(deploy, target, table)
             _create_parent(deploy, target, comment)
+            _tell_others(deploy, target, table)
     started = time.monotonic()
     while tuple(_round(deploy, target, table)):
         pass
@@ -87,6 +85,18 @@ def _create_parent(deploy: Deploy, target: Target, comment: str | None) -> None:
                 plain(deploy.connection, statement)
 
     deploy.short(step, what=what)
+
+
+def _tell_others(deploy: Deploy, target: Target, table: Table) -> None:
+    """Warn of indexes of partitions that are going to be parts of a new index, whose fate they then share."""
+    whole = read_state(deploy.connection, target)
+    if whole is None:
+        return
+    tree = [Node(**each) for each in rows(deploy.connection, "read_partitions", table=table.oid)]
+    for state in read_indexes(deploy.connection, [node.oid for node in tree]):
+        if state.oid != whole.oid and (state.valid or state.partitioned) and _matches(state, whole):
+            own, parent = state.qualified_name, whole.qualified_name
+            LOG.warning("%s becomes a part of %s, and is dropped with it, in a downgrade too", own, parent)
 
 
 def _round(deploy: Deploy, target: Target, table: Table) -> Iterator[str]:
@@ -168,9 +178,6 @@ def _match_or_build(deploy: Deploy, target: Target, node: Node, whole: State, fo
     """Return an index of a partition that can be attached, else a new one; None if the partition no longer exists."""
     alike = tuple(state for state in found if _matches(state, whole))
     part = next((state for state in alike if state.valid or state.partitioned), None)
-    if part is not None and part.name not in itertools.islice(_names(deploy, node, whole), _MOST_NAMES):
-        own, parent = part.qualified_name, whole.qualified_name
-        LOG.warning("%s becomes a part of %s, and is dropped with it, in a downgrade too", own, parent)
     return part or _built(deploy, target, node, whole, {state.name: state for state in alike})
 
 
@@ -197,7 +204,8 @@ def _built(deploy: Deploy, target: Target, node: Node, parent: State, invalid: M
 
 def _part(deploy: Deploy, target: Target, node: Node, parent: State, invalid: Mapping[str, State]) -> Target:
     """Choose the name: the first that is free, or that an earlier attempt's INVALID index of this definition has."""
-    for name in _names(deploy, node, parent):
+    columns = tuple(each["name"] for each in rows(deploy.connection, "read_index_columns", index=parent.oid))
+    for name in partition_names(node.name, columns):
         part = replace(
             target, schema=node.schema_name, table=node.name, name=name, definition=None, attributes=(),
             sql=_for_partition(target, node, name, parent),
@@ -206,12 +214,6 @@ def _part(deploy: Deploy, target: Target, node: Node, parent: State, invalid: Ma
         if state is None or name in invalid:
             return part
     raise AssertionError  # names do not end
-
-
-def _names(deploy: Deploy, node: Node, parent: State) -> Iterator[str]:
-    """Yield the names that the part of one partition may have."""
-    columns = tuple(each["name"] for each in rows(deploy.connection, "read_index_columns", index=parent.oid))
-    return partition_names(node.name, columns)
 
 
 def _for_partition(target: Target, node: Node, name: str, parent: State) -> str:

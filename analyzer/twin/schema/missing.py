@@ -207,7 +207,10 @@ class Losses:
         self._lost = tuple(missing)
         self._replaced = {each.table: each for each in self._lost if each.is_replaced}
         self._led_to = words_led_to(snapshot)
-        self._catalog = Catalog(snapshot)
+        catalog = Catalog(snapshot)
+        self._snapshot = snapshot
+        self._path = ("pg_catalog", *catalog.search_path)
+        self._tables = {(each.schema, each.table) for each in self._lost} | catalog.relations.keys()
 
     def obstacle(self, statement: str) -> str | None:
         """Say what a statement would need of what was lost; None when nothing."""
@@ -225,7 +228,7 @@ class Losses:
 
     def _means(self, each: Lost, statement: str, named: Collection[str]) -> bool:
         """Say whether a name in a statement, or in a view that it reads, means that very table."""
-        relations = self._catalog.snapshot.relations
+        relations = self._snapshot.relations
         views = (view.definition or "" for view in relations if view.kind == "v" and view.name in named)
         found = (mention for text in (statement, *views) for mention in mentions(text) if mention.name == each.table)
         return any(self._schema(mention) == each.schema for mention in found)
@@ -234,9 +237,7 @@ class Losses:
         """Return the schema in which a table is found by a name: a captured one, or another one of the path."""
         if mention.qualifier is not None:
             return mention.qualifier
-        held = {(each.schema, each.table) for each in self._lost} | self._catalog.relations.keys()
-        path = ("pg_catalog", *self._catalog.search_path)
-        return next((schema for schema in path if (schema, mention.name) in held), None)
+        return next((schema for schema in self._path if (schema, mention.name) in self._tables), None)
 
     def lacked(self, sqlstate: str, message: str) -> str | None:
         """Say what the server did not find because the twin lacks it; None when it refuses something else."""
