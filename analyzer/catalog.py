@@ -74,13 +74,25 @@ def dimensions(kind: str) -> int | None:
 class Catalog:
     """One look-up over a snapshot: relations found as the server finds them, and what is known of each."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, search_path: tuple[str, ...] | None = None) -> None:
         self.snapshot = snapshot
         self.relations = snapshot.relations_by_name
+        self._search_path = search_path
+        self._others: dict[tuple[str, ...], Catalog] = {}
+
+    def under(self, search_path: tuple[str, ...] | None) -> "Catalog":
+        """Return the look-up under another search path; None is that of the capturing session."""
+        if search_path is None:
+            return self
+        if search_path not in self._others:
+            self._others[search_path] = Catalog(self.snapshot, search_path)
+        return self._others[search_path]
 
     @cached_property
     def search_path(self) -> tuple[str, ...]:
         """Schemas in which a name without one is looked up, after pg_catalog."""
+        if self._search_path is not None:
+            return self._search_path
         names = listed_names(self.snapshot.settings.get("search_path", '"$user", public'))
         return tuple(self.snapshot.server.role if name == "$user" else name for name in names if name)
 

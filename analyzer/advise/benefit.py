@@ -41,6 +41,8 @@ class Execution:
     queries: tuple[Query, ...]
     #: What its foreign-key triggers run, which EXPLAIN leaves out.
     triggered: tuple[Query, ...] = ()
+    #: Where its names are looked up; None as the capturing session does.
+    search_path: tuple[str, ...] | None = None
 
     @property
     def asked(self) -> tuple[Query, ...]:
@@ -81,7 +83,8 @@ def statement_cost(twin: Twin, execution: Execution, hypothetical: Iterable[Twin
 
     Raises psycopg.Error when the server cannot plan it.
     """
-    plans = twin.plan_all([Asked(text=query.text, generic=query.generic) for query in execution.asked])
+    asked = [Asked(text=query.text, generic=query.generic) for query in execution.asked]
+    plans = twin.plan_all(asked, search_path=execution.search_path)
     names = frozenset[str]().union(*(index.names for index in hypothetical))
     own = len(execution.queries)
     cost = sum(
@@ -148,9 +151,3 @@ def gain(changes: Iterable[Change], upkeep: float) -> Gain:
         return Gain()
     ratio = helped_before / helped_after if helped_after else float("inf")
     return Gain(saving=helped_before - helped_after - hurt - upkeep, ratio=ratio)
-
-
-def shares_of_time(statements: Sequence[Statement]) -> Mapping[Statement, float]:
-    """Return what share of the workload's time each statement takes; of its calls where nothing was measured."""
-    total = sum(statement.weight for statement in statements)
-    return {statement: statement.weight / total if total else 0.0 for statement in statements}

@@ -59,7 +59,7 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
         return NotExamined(what=f"the statement {statement.id}", reason=obstacle)
     for _ in range(_MOST_REPAIRS):
         try:
-            plan = twin.plan(text)
+            plan = twin.plan(text, search_path=statement.search_path)
         except psycopg.Error as error:
             mended = repair(text, error)
             if mended is None:
@@ -88,7 +88,9 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
         shape=shape,
         generic=text,
         execution=Execution(
-            queries=bound or (Query(text=text, times=1.0),), triggered=tuple(query for _, query in triggered)
+            queries=bound or (Query(text=text, times=1.0),),
+            triggered=tuple(query for _, query in triggered),
+            search_path=statement.search_path,
         ),
         tables=tables,
     )
@@ -116,7 +118,7 @@ def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterato
     if not bound:
         return
     try:
-        twin.plan_all([Asked(text=query, generic=False) for query, _ in bound])
+        twin.plan_all([Asked(text=query, generic=False) for query, _ in bound], search_path=statement.search_path)
     except psycopg.Error:
         return
     for query, weight in bound:
@@ -314,7 +316,7 @@ class CostModel:
         """Return the plan to show to people: the generic one, or of the first binding where that is what is priced."""
         self.twin.show(self._relevant(item, configuration), without=self.without, tables=item.tables)
         query = item.execution.queries[0]
-        return self.twin.plan(query.text, generic=query.generic)
+        return self.twin.plan(query.text, generic=query.generic, search_path=item.execution.search_path)
 
     def upkeep(self, index: TwinIndex, beside: Configuration) -> float:
         """Return what the workload's own writes pay for an index among the existing ones and those beside it."""

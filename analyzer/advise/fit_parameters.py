@@ -34,7 +34,9 @@ def calibrate(text: str, statement: Statement, shape: Shape, twin: Twin) -> tupl
     if not queries:
         return ()
     try:
-        planned = twin.plan_all([Asked(text=query, generic=False) for query in queries])
+        planned = twin.plan_all(
+            [Asked(text=query, generic=False) for query in queries], search_path=statement.search_path
+        )
     except psycopg.Error:
         return ()
     plans = [(plan.tree, query) for plan, query in zip(planned, queries, strict=True)]

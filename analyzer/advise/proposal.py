@@ -1,12 +1,11 @@
 """Propose indexes for a workload, each with its evidence."""
 
 import contextlib
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analyzer.advise.benefit import LEAST_SHARE, shares_of_time
+from analyzer.advise.benefit import LEAST_SHARE
 from analyzer.advise.candidates import Candidate, candidates, serves, signature
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
 from analyzer.advise.select import Limits, Refused, select
@@ -18,15 +17,14 @@ from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Plan, Twin, TwinIndex
-from analyzer.workload.parse import Statement, Workload, describe, quoted
+from analyzer.workload.gaps import Missed, gaps
+from analyzer.workload.parse import Statement, Workload
 from analyzer.workload.system_statements import tableless
 
 #: States of a spec that will be built: it counts as there.
 _WANTED = frozenset({"approved", "proposed"})
 #: Refused candidates that are named one by one.
 _MOST_REFUSED = 5
-#: Statements named one by one where several have the same reason not to be examined.
-_MOST_NAMED = 5
 #: Leaves room for a number; generated names are ASCII.
 _NAME_LENGTH = MOST_BYTES - 5
 
@@ -122,8 +120,8 @@ def propose(
     progress("advise: statements")
     without_table = tableless(workload.statements, snapshot)
     served = [statement for statement in workload.statements if statement not in without_table]
-    shares = shares_of_time(workload.statements)
-    priced, gaps = _price(twin, served, pool, shares)
+    shares = workload.shares
+    priced, missed = _price(twin, served, pool, shares)
     progress("advise: candidates")
     today = snapshot.captured_at.date()
     standing = [each for each in declared if each.holds(today)]
@@ -131,10 +129,10 @@ def propose(
     built, refused = _candidates(twin, priced, declared, standing)
     model = CostModel(twin=twin, statements=priced, base=base, candidates=frozenset(built), pool=pool)
     selection = select(model, list(built), bounds, progress=progress)
-    gaps += _homeless(declared, snapshot)
+    missed += _homeless(declared, snapshot)
     if not selection.complete:
         reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
-        gaps.append(NotExamined(what="the rest of the candidates", reason=reason))
+        missed.append(NotExamined(what="the rest of the candidates", reason=reason))
     again = _again(twin, selection.chosen, [each for each in declared if not each.holds(today)])
     proposals = tuple(_evidence(model, selection.chosen, built, again, shares))
     progress("advise: done")
@@ -144,7 +142,7 @@ def propose(
         proposals=proposals,
         not_proposed=(*refused, *_refusals(selection.refused, bounds)),
         tableless=tuple(statement for statement in workload.statements if statement in without_table),
-        not_examined=(*snapshot.not_examined, *workload.not_examined, *gaps, *twin.not_examined),
+        not_examined=(*snapshot.not_examined, *workload.not_examined, *missed, *twin.not_examined),
     )
 
 
@@ -162,30 +160,20 @@ def _price(
     twin: Twin, statements: Sequence[Statement], pool: TwinPool | None, shares: Mapping[Statement, float]
 ) -> tuple[list[PricedStatement], list[NotExamined]]:
     priced: list[PricedStatement] = []
-    missed: defaultdict[str, list[Statement]] = defaultdict(list)
+    missed: list[Missed] = []
     found = pool.map(shaped_and_priced, statements) if pool else (shaped_and_priced(twin, each) for each in statements)
     for statement, (shaped, item) in zip(statements, found, strict=True):
+        reason = None
         if isinstance(item, NotExamined):
-            missed[item.reason].append(statement)
+            reason = item.reason
         else:
             priced.append(item)
             if isinstance(shaped, NotExamined):
                 reason = f"planned, but no candidate is drawn from it: {shaped.reason}"
-                missed[reason].append(statement)
-    return priced, [_missed(each, reason, shares) for reason, each in missed.items()]
-
-
-def _missed(statements: Sequence[Statement], reason: str, shares: Mapping[Statement, float]) -> NotExamined:
-    """Name the statements that one reason concerns, and what they take of the recorded time."""
-    if len(statements) == 1:
-        (only,) = statements
-        return NotExamined(what=describe(only.id, shares[only]), reason=reason, query=quoted(only.text))
-    longest = sorted(statements, key=lambda each: (-shares[each], each.id))
-    more = f" and {len(longest) - _MOST_NAMED} more" if len(longest) > _MOST_NAMED else ""
-    share = sum(shares[each] for each in statements)
-    named = ", ".join(each.id for each in longest[:_MOST_NAMED])
-    what = f"{len(statements)} statements with {share:.1%} of the recorded time: {named}{more}"
-    return NotExamined(what=what, reason=reason)
+        if reason is not None:
+            share = shares[statement]
+            missed.append(Missed(id=statement.id, text=statement.text, share_of_time=share, reason=reason))
+    return priced, list(gaps(missed))
 
 
 def _fresh(

@@ -73,4 +73,6 @@ def _try(
 
 
 def _ask(twin: Twin, item: PricedStatement, shown: Sequence[TwinIndex]) -> tuple[float, Plan]:
-    return statement_cost(twin, item.execution, shown).total, twin.plan(item.generic)
+    return statement_cost(twin, item.execution, shown).total, twin.plan(
+        item.generic, search_path=item.execution.search_path
+    )

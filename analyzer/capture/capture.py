@@ -134,7 +134,17 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
     search_path = reader.row("former_search_path")["schemas"]
     reader.fix_session()
     catalog = read_catalog(reader)
-    counted = _read_statements(reader, catalog, values=values, tell=tell) if wanted.statements else Statements()
+    counted = Statements()
+    if wanted.statements:
+        tell("statements")
+        counted = read_statements(
+            reader,
+            server=catalog.server,
+            extensions=catalog.extensions,
+            values=values,
+            search_path=settings["search_path"],
+            schemas=catalog.schemas,
+        )
     tables = _read_tables(reader, search_path, wanted, tell)
     tell("statistics")
     columns, refused = read_statistics(reader, tuple(tables.relations), tables.index_oids, values=values)
@@ -219,11 +229,6 @@ def _guard(reader: Reader, tables: _Tables) -> Guard:
     guard = Guard(connection=reader.connection, known=known)
     guard.prepare()
     return guard
-
-
-def _read_statements(reader: Reader, catalog: ServerCatalog, *, values: bool, tell: Progress) -> Statements:
-    tell("statements")
-    return read_statements(reader, server=catalog.server, extensions=catalog.extensions, values=values)
 
 
 def _read_extremes(reader: Reader, tables: _Tables, indexes: Sequence[Index], *, values: bool) -> Extremes:

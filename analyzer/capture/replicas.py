@@ -4,7 +4,6 @@ A physical replica has the primary's catalog and statistics, oids included, and 
 indexes it scanned. An index that is unused on the primary may be essential on a replica.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from psycopg.rows import DictRow
 
 from analyzer.capture.catalog import as_server, read_extensions
 from analyzer.capture.reader import Reader
-from analyzer.capture.statements import Statements, read_statements
+from analyzer.capture.statements import Statements, read_statements, summed
 from analyzer.db import describe, reading
 from analyzer.documents.measured import IndexUse, ServerCounters, StatementCounters, StatementUse
 from analyzer.documents.snapshot import Index, NotExamined, Relation, Server, Snapshot, TableActivity
@@ -86,15 +85,18 @@ def add_replicas(
 
     `urls` begin with the primary's; `check_servers` has seen them.
     """
-    wanted = {"values": snapshot.values, "statements": statements, "allow_superuser": allow_superuser}
-    counted = [_read_counted(url, oids, **wanted) for url in urls[1:]]
+    counted = [
+        _read_counted(url, oids, snapshot, statements=statements, allow_superuser=allow_superuser) for url in urls[1:]
+    ]
     first = snapshot.server
     starts = [each.server.stats_reset for each in counted]
     return snapshot.model_copy(
         update={
             # Nothing is known of the time before the last of the windows began.
             "server": first.model_copy(update={"stats_reset": _latest(first.stats_reset, *starts)}),
-            "statements": _summed(snapshot.statements, *(each.statements.statements for each in counted)),
+            "statements": summed(
+                (*snapshot.statements, *(found for each in counted for found in each.statements.statements))
+            ),
             "relations": tuple(
                 _with_table_scans(relation, [each.relations.get(oid) for each in counted])
                 for oid, relation in zip(oids.relations, snapshot.relations, strict=True)
@@ -112,7 +114,7 @@ def add_replicas(
     )
 
 
-def _read_counted(url: str, oids: Oids, *, values: bool, statements: bool, allow_superuser: bool) -> _Counted:
+def _read_counted(url: str, oids: Oids, primary: Snapshot, *, statements: bool, allow_superuser: bool) -> _Counted:
     name = describe(url)
     with reading(url, application="twindex capture", allow_superuser=allow_superuser) as connection:
         reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
@@ -121,7 +123,14 @@ def _read_counted(url: str, oids: Oids, *, values: bool, statements: bool, allow
         counted, gaps = Statements(), tuple[NotExamined, ...]()
         if statements:
             try:
-                counted = read_statements(reader, server=server, extensions=read_extensions(reader), values=values)
+                counted = read_statements(
+                    reader,
+                    server=server,
+                    extensions=read_extensions(reader),
+                    values=primary.values,
+                    search_path=primary.settings["search_path"],
+                    schemas=primary.schemas,
+                )
             except CapabilityError as error:
                 gaps = (NotExamined(what=f"statements of {name}", reason=str(error)),)
             else:
@@ -139,33 +148,6 @@ def _read_counted(url: str, oids: Oids, *, values: bool, statements: bool, allow
 
 def _latest(*moments: datetime | None) -> datetime | None:
     return max((moment for moment in moments if moment is not None), default=None)
-
-
-def _summed(*servers: Iterable[StatementCounters]) -> tuple[StatementCounters, ...]:
-    found: dict[str, list[StatementCounters]] = {}
-    for statements in servers:
-        for statement in statements:
-            found.setdefault(statement.queryid, []).append(statement)
-    return tuple(_pooled(parts) for _, parts in sorted(found.items()))
-
-
-def _pooled(parts: Sequence[StatementCounters]) -> StatementCounters:
-    """Sum counters of one statement; the deviation is that of all its calls together."""
-    if len(parts) == 1:
-        return parts[0]
-    calls, total_ms = sum(part.calls for part in parts), sum(part.total_ms for part in parts)
-    mean_ms = total_ms / calls
-    squares = sum(part.calls * (part.stddev_ms**2 + part.mean_ms**2) for part in parts) / calls
-    sums = ("rows", "shared_blocks_hit", "shared_blocks_read", "temp_blocks")
-    return parts[0].model_copy(
-        update={
-            "calls": calls,
-            "total_ms": total_ms,
-            "mean_ms": mean_ms,
-            "stddev_ms": math.sqrt(max(0.0, squares - mean_ms**2)),
-            **{name: sum(getattr(part, name) for part in parts) for name in sums},
-        }
-    )
 
 
 def _with_scans(index: Index, rows: Sequence[DictRow | None]) -> Index:

@@ -1,7 +1,9 @@
 """Read pg_stat_statements: the statements of this database with their counters."""
 
+import math
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +14,7 @@ from psycopg.rows import DictRow
 from analyzer.capture.catalog import version_numbers
 from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.capture.reader import Reader, refusal
+from analyzer.capture.statement_paths import read_search_paths
 from analyzer.db import MARKER
 from analyzer.documents.snapshot import Extension, NotExamined, Server, StatementCounters
 from analyzer.errors import CapabilityError
@@ -41,15 +44,23 @@ class Statements:
     not_examined: tuple[NotExamined, ...] = ()
 
 
-def read_statements(reader: Reader, *, server: Server, extensions: Sequence[Extension], values: bool) -> Statements:
+def read_statements(
+    reader: Reader,
+    *,
+    server: Server,
+    extensions: Sequence[Extension],
+    values: bool,
+    search_path: str,
+    schemas: Sequence[str],
+) -> Statements:
     """Read the plannable statements of this database.
 
-    Raises CapabilityError when the extension is missing, not preloaded or too old, or hides every statement. Where it
+    `search_path` is the setting of the capturing session, `schemas` those that exist. Raises CapabilityError when the extension is missing, not preloaded or too old, or hides every statement. Where it
     cannot show text because of another database's, the statements are not examined.
     """
     extension = _extension(server, extensions)
     try:
-        rows = reader.rows("statements", schema=extension.schema_name, without_text=False)
+        rows = _rows(reader, extension, without_text=False)
     except errors.ObjectNotInPrerequisiteState:
         raise CapabilityError(
             need="pg_stat_statements",
@@ -68,14 +79,21 @@ def read_statements(reader: Reader, *, server: Server, extensions: Sequence[Exte
             found=f"role {server.role} sees none of {hidden}",
             remedy=f"GRANT pg_read_all_stats (or pg_monitor) TO {server.role}",
         )
-    kept, dropped = _kept(seen, values=values)
+    roles = frozenset(row["user_oid"] for row in seen)
+    paths = read_search_paths(reader, roles, setting=search_path, schemas=schemas)
+    kept, dropped = _kept(seen, paths, values=values)
     info = _info(reader, extension)
     return Statements(
-        statements=tuple(kept),
+        statements=summed(kept),
         reset=info["reset"] if info else None,
         evicted=info["evicted"] if info else None,
         not_examined=(*_hidden(hidden, server), *_lost(lost), *dropped, *_carriers(seen), *_none(seen)),
     )
+
+
+def _rows(reader: Reader, extension: Extension, *, without_text: bool) -> list[DictRow]:
+    has_toplevel = version_numbers(extension) >= (1, 9)
+    return reader.rows("statements", schema=extension.schema_name, without_text=without_text, has_toplevel=has_toplevel)
 
 
 def _extension(server: Server, extensions: Sequence[Extension]) -> Extension:
@@ -97,7 +115,7 @@ def _extension(server: Server, extensions: Sequence[Extension]) -> Extension:
 
 def _without_text(reader: Reader, extension: Extension, error: psycopg.Error) -> Statements:
     """Count what can only be read without its text."""
-    rows = reader.rows("statements", schema=extension.schema_name, without_text=True)
+    rows = _rows(reader, extension, without_text=True)
     others = reader.rows("statements_elsewhere", schema=extension.schema_name)
     named = ", ".join(f"{row['name']} ({row['encoding']})" for row in others)
     reason = (
@@ -117,7 +135,9 @@ def _info(reader: Reader, extension: Extension) -> DictRow | None:
     return reader.row("statements_info", schema=extension.schema_name) if version_numbers(extension) >= (1, 9) else None
 
 
-def _kept(rows: Sequence[DictRow], *, values: bool) -> tuple[list[StatementCounters], list[NotExamined]]:
+def _kept(
+    rows: Sequence[DictRow], paths: Mapping[int, tuple[str, ...]], *, values: bool
+) -> tuple[list[StatementCounters], list[NotExamined]]:
     kept: list[StatementCounters] = []
     dropped: list[NotExamined] = []
     for row in rows:
@@ -129,13 +149,40 @@ def _kept(rows: Sequence[DictRow], *, values: bool) -> tuple[list[StatementCount
             what = f"the statement with queryid {row['queryid']}"
             dropped.append(NotExamined(what=what, reason=f"its literals cannot be removed: {error}"))
         else:
-            kept.append(_counters(row, query))
+            kept.append(_counters(row, query, paths.get(row["user_oid"])))
     return kept, dropped
 
 
-def _counters(row: DictRow, query: str) -> StatementCounters:
-    counters = {name: value for name, value in row.items() if name not in {"entries", "query"}}
-    return StatementCounters(query=query, **counters)
+def _counters(row: DictRow, query: str, search_path: tuple[str, ...] | None) -> StatementCounters:
+    counters = {name: value for name, value in row.items() if name not in {"entries", "query", "user_oid"}}
+    return StatementCounters(query=query, search_path=search_path, **counters)
+
+
+def summed(statements: Iterable[StatementCounters]) -> tuple[StatementCounters, ...]:
+    """Sum the counters of the same statement, in an order that does not depend on who counted first."""
+    found: defaultdict[tuple[str, bool, tuple[str, ...]], list[StatementCounters]] = defaultdict(list)
+    for each in statements:
+        found[each.queryid, not each.toplevel, each.search_path or ()].append(each)
+    return tuple(_pooled(found[key]) for key in sorted(found))
+
+
+def _pooled(parts: Sequence[StatementCounters]) -> StatementCounters:
+    """Sum counters of one statement; the deviation is that of all its calls together."""
+    if len(parts) == 1:
+        return parts[0]
+    calls, total_ms = sum(part.calls for part in parts), sum(part.total_ms for part in parts)
+    mean_ms = total_ms / calls
+    squares = sum(part.calls * (part.stddev_ms**2 + part.mean_ms**2) for part in parts) / calls
+    sums = ("rows", "shared_blocks_hit", "shared_blocks_read", "temp_blocks")
+    return parts[0].model_copy(
+        update={
+            "calls": calls,
+            "total_ms": total_ms,
+            "mean_ms": mean_ms,
+            "stddev_ms": math.sqrt(max(0.0, squares - mean_ms**2)),
+            **{name: sum(getattr(part, name) for part in parts) for name in sums},
+        }
+    )
 
 
 def _hidden(count: int, server: Server) -> list[NotExamined]:

@@ -126,7 +126,7 @@ class Sample(SnapshotRecord):
 
 
 class StatementCounters(SnapshotRecord):
-    """One entry of pg_stat_statements, summed over roles."""
+    """A statement of pg_stat_statements, summed over the roles that find the same tables by its names."""
 
     #: A string: an int64 is more than a JSON reader can be trusted with.
     queryid: Name
@@ -139,6 +139,10 @@ class StatementCounters(SnapshotRecord):
     shared_blocks_hit: Count
     shared_blocks_read: Count
     temp_blocks: Count
+    #: False for a statement that a function ran; its time is also in that of the statement which called the function.
+    toplevel: bool = True
+    #: Schemas in which its names are looked up; None where they are those of the capturing session.
+    search_path: tuple[Name, ...] | None = None
 
 
 class StatementUse(SnapshotRecord):

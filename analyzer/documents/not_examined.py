@@ -16,6 +16,8 @@ class NotExamined(Record):
     reason: Text
     #: Not in a snapshot, whose statements stand apart.
     query: Text | None = None
+    #: Of the recorded time, where it is a statement or several; not in a snapshot either.
+    share_of_time: float | None = None
 
 
 def _by_what(gaps: tuple[NotExamined, ...]) -> tuple[NotExamined, ...]:

@@ -141,7 +141,7 @@ def dump(snapshot: Snapshot, path: Path) -> None:
 
     Raises InputError for one that is larger than `load` reads, OSError for a file that cannot be written.
     """
-    text = snapshot.model_dump_json(exclude={"not_examined": {"__all__": {"query"}}}).encode()
+    text = snapshot.model_dump_json(exclude={"not_examined": {"__all__": {"query", "share_of_time"}}}).encode()
     payload = gzip.compress(text, compresslevel=6, mtime=0)
     if len(text) > MOST_BYTES or len(payload) > MOST_COMPRESSED_BYTES:
         raise too_large(path)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import psycopg
 
 from analyzer.db import Connection
+from analyzer.sql import render
 from analyzer.twin.build import Built
 from analyzer.twin.exposure import Exposure
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain, explain_together, walk
 from analyzer.twin.schema.clock import asks_clock, freeze_clock, thaw_clock
 from analyzer.twin.server.roles import LIMITS, limit
+from analyzer.twin.server.sessions import finding_names_in
 from analyzer.twin.survivor import Survivor
 
 #: Statements that may take all the time there is; others have the short one from then on.
@@ -51,22 +53,22 @@ class Planner:
     def _connection(self) -> Connection:
         return self._server.built.inflated.captured
 
-    def plan_all(self, asked: Sequence[Asked]) -> tuple[Plan, ...]:
-        """Plan statements under one configuration, in one round trip where that can be.
+    def plan_all(self, asked: Sequence[Asked], search_path: tuple[str, ...] | None) -> tuple[Plan, ...]:
+        """Plan statements under one configuration and search path, in one round trip where that can be.
 
         Raises psycopg.Error when the server cannot plan one of them.
         """
         self._server.hold(*(each.text for each in asked))
         try:
-            return self._server.surviving(lambda: self._plan_all(asked))
+            return self._server.surviving(lambda: self._plan_all(asked, search_path))
         except psycopg.errors.QueryCanceled:
             self._lose_patience()
             raise
 
-    def _plan_all(self, asked: Sequence[Asked]) -> tuple[Plan, ...]:
+    def _plan_all(self, asked: Sequence[Asked], search_path: tuple[str, ...] | None) -> tuple[Plan, ...]:
         self._settle()
         standing = [Asked(text=freeze_clock(each.text), generic=each.generic) for each in asked]
-        trees = self._planned_together(standing) or self._planned_alone(standing)
+        trees = self._planned_together(standing, search_path) or self._planned_alone(standing, search_path)
         plans: list[Plan] = []
         for each, still, tree in zip(asked, standing, trees, strict=True):
             seen = thaw_clock(tree) if still.text != each.text or self._asks_clock else tree
@@ -99,14 +101,17 @@ class Planner:
             ):
                 limit(connection, statement_timeout=self._timeout)
 
-    def _planned_together(self, asked: Sequence[Asked]) -> list[PlanTree] | None:
+    def _planned_together(
+        self, asked: Sequence[Asked], search_path: tuple[str, ...] | None
+    ) -> list[PlanTree] | None:
         """Plan in one round trip; None where that cannot be, or an error is to be told apart from the others."""
         if any(self._server.built.restricted.applies(each.text) for each in asked):
             return None
+        before = [] if search_path is None else [render("twin/set_search_path", schemas=search_path)]
+        if (change := self._exposure.pending()) is not None:
+            before.append(change)
         try:
-            trees = explain_together(
-                self._connection, asked, before=self._exposure.pending(), major=self._server.built.major
-            )
+            trees = explain_together(self._connection, asked, before=before, major=self._server.built.major)
         except psycopg.Error as error:
             if self._connection.closed or (len(asked) == 1 and isinstance(error, psycopg.errors.QueryCanceled)):
                 raise
@@ -115,7 +120,7 @@ class Planner:
             self._exposure.settled()
         return trees
 
-    def _planned_alone(self, asked: Sequence[Asked]) -> list[PlanTree]:
+    def _planned_alone(self, asked: Sequence[Asked], search_path: tuple[str, ...] | None) -> list[PlanTree]:
         if (change := self._exposure.pending()) is not None:
             self._connection.execute(change, prepare=False)
             self._exposure.settled()
@@ -124,5 +129,6 @@ class Planner:
             connection = self._connection
             if self._server.built.restricted.applies(each.text):
                 connection = self._server.built.restricted.connection or connection
-            trees.append(explain(connection, each.text, generic=each.generic, major=self._server.built.major))
+            with finding_names_in(connection, search_path, self._server.snapshot):
+                trees.append(explain(connection, each.text, generic=each.generic, major=self._server.built.major))
         return trees

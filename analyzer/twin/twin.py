@@ -124,19 +124,19 @@ class Twin:
         """Say in place of which table another one is in a plan, whose cost is then not the captured server's."""
         return self._server.read_by(plan.relations)
 
-    def plan(self, statement: str, *, generic: bool = True) -> Plan:
+    def plan(self, statement: str, *, generic: bool = True, search_path: tuple[str, ...] | None = None) -> Plan:
         """Plan one statement as EXPLAIN does, at the moment of the capture; `generic` admits parameters without values.
 
-        Raises psycopg.Error when the server cannot plan it.
+        Without a `search_path` names are found as the capturing session found them. Raises psycopg.Error when the server cannot plan it.
         """
-        return self.plan_all((Asked(text=statement, generic=generic),))[0]
+        return self.plan_all((Asked(text=statement, generic=generic),), search_path=search_path)[0]
 
-    def plan_all(self, asked: Sequence[Asked]) -> tuple[Plan, ...]:
-        """Plan statements under one configuration, in one round trip where that can be.
+    def plan_all(self, asked: Sequence[Asked], *, search_path: tuple[str, ...] | None = None) -> tuple[Plan, ...]:
+        """Plan statements under one configuration and search path, in one round trip where that can be.
 
         Raises psycopg.Error when the server cannot plan one of them.
         """
-        return self._planner.plan_all(asked)
+        return self._planner.plan_all(asked, search_path)
 
     def add(self, indexes: Sequence[IndexDef]) -> tuple[TwinIndex, ...]:
         """Build indexes on the twin at their predicted sizes, hidden until `show`; takes milliseconds each.

@@ -20,6 +20,7 @@ from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document
 from analyzer.workflows.declared import declared
 from analyzer.workload.parse import Workload
+from analyzer.workload.shapes import needed_by
 
 #: Of fewer statements, unless they are hard to plan, most are priced before another planner is ready.
 MANY = 1_000
@@ -61,7 +62,7 @@ def _needed(workload: Workload, known: Sequence[Declared], snapshot: Snapshot) -
     """List what the twin is asked about: the statements, and the declared indexes that do not exist."""
     existing = {(each.definition.schema, each.definition.name) for each in snapshot.indexes}
     pending = (each.index for each in known if (each.index.schema, each.index.name) not in existing)
-    return [*(each.plannable for each in workload.statements), *(index.ddl() for index in pending)]
+    return [*needed_by(workload.statements, snapshot), *(index.ddl() for index in pending)]
 
 
 def write_proposals(directory: Path, advice: Advice) -> tuple[Path, ...]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from analyzer.advise.benefit import shares_of_time
 from analyzer.advise.verification import Expected, measure
 from analyzer.advise.verification import compare as compare_with_twin
 from analyzer.checks.registry import REGRESSION
@@ -42,14 +41,15 @@ def verify(
         progress("verify")
         found = compare_with_twin(measured, before, after, twin, basis=BASIS)
         planner, lacking = twin.planner, twin.not_examined
-    recorded = parse_statements(before).statements
+    workload = parse_statements(before)
+    recorded = workload.statements
     without_table = tableless(recorded, before)
     listed = [statement for statement in recorded if statement not in without_table]
     seen = {each.before.id for each in measured}
     unseen = sum(statement.id not in seen for statement in listed)
     return Report(
         provenance=describe_source(after, planner=planner),
-        statements=tuple(_statements(listed, shares_of_time(recorded), found.expected)),
+        statements=tuple(_statements(listed, workload.shares, found.expected)),
         verification=found.verification,
         findings=tuple(_findings(found.verification)),
         checks=(_check(found.verification, unseen),),

@@ -10,6 +10,7 @@ from analyzer.progress import Progress, silent
 from analyzer.render.provenance import describe_source
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workload.parse import Statement, UnparsedStatement
+from analyzer.workload.shapes import needed_by
 
 
 def whatif(
@@ -26,7 +27,8 @@ def whatif(
 
     `not_examined` are recorded statements that could not be read. Raises InputError for a change the server rejects.
     """
-    needed = [each.plannable for each in statements if isinstance(each, Statement)] + [*create, *drop]
+    planned = (each for each in statements if isinstance(each, Statement))
+    needed = [*needed_by(planned, snapshot), *create, *drop]
     with open_twin(snapshot, statements=needed, wanted=choice, progress=progress) as twin:
         progress("what-if")
         trials = try_indexes(twin, statements, create=create, drop=drop)

@@ -13,9 +13,14 @@ _ENDS_LIST = frozenset(
 )
 
 
-def fingerprint(tokens: tuple[Token, ...]) -> str:
-    """Hash the tokens of one statement to `s` and 12 hexadecimal digits."""
+def fingerprint(tokens: tuple[Token, ...], search_path: Sequence[str] | None = None) -> str:
+    """Hash the tokens of one statement to `s` and 12 hexadecimal digits.
+
+    With a search path of its own it is another statement than the same text without.
+    """
     words = _squash(_normalised(significant(tokens)))
+    if search_path is not None:
+        words += ["--", *search_path]
     return "s" + hashlib.sha256(" ".join(words).encode()).hexdigest()[:12]
 
 

@@ -6,16 +6,17 @@ A statement's identity is twindex's own, since queryid changes between major ver
 import hashlib
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
 from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, lex, significant, tokens_of
-from analyzer.sql import shortened
 from analyzer.workload.fingerprint import fingerprint
+from analyzer.workload.gaps import Missed, gaps, quoted
 from analyzer.workload.kept_constants import put_back
 from analyzer.workload.plannable import closing, make_plannable
+from analyzer.workload.search_paths import AmbiguousNameError, SearchPaths
 
 __all__ = ["Statement", "Workload", "parse_file", "parse_statements"]
 
@@ -29,8 +30,6 @@ _KINDS: dict[str, StatementKind] = {
     "delete": "delete",
     "merge": "merge",
 }
-#: Characters of a statement that was not examined; all of it is in the snapshot.
-_MOST_QUOTED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +56,8 @@ class Statement:
     kind: StatementKind
     #: Highest parameter number in `plannable`.
     parameters: int
+    #: Schemas in which its tables are looked up; None where they are those of the capturing session.
+    search_path: tuple[str, ...] | None = None
 
     @property
     def weight(self) -> float:
@@ -72,6 +73,8 @@ class UnparsedStatement:
     id: str
     text: str
     reason: str
+    #: As that of a statement.
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,37 +83,43 @@ class Workload:
 
     statements: tuple[Statement, ...]
     not_examined: tuple[NotExamined, ...] = ()
+    #: Of the recorded statements that were not examined.
+    unread_weight: float = 0.0
+
+    @property
+    def shares(self) -> Mapping[Statement, float]:
+        """Return what share of all recorded time each statement takes; of calls where nothing was measured."""
+        total = sum(statement.weight for statement in self.statements) + self.unread_weight
+        return {each: each.weight / total if total else 0.0 for each in self.statements}
 
 
 def parse_statements(snapshot: Snapshot) -> Workload:
     """Read the statements that a snapshot recorded, merged by fingerprint, heaviest first."""
     merged: dict[str, Statement] = {}
-    not_examined: list[NotExamined] = []
-    total_ms = sum(entry.total_ms for entry in snapshot.statements)
-    for entry, each in parse_recorded(snapshot):
+    unread: list[UnparsedStatement] = []
+    for _, each in parse_recorded(snapshot):
         if isinstance(each, UnparsedStatement):
-            what = describe(each.id, entry.total_ms / total_ms if total_ms else 0.0)
-            not_examined.append(NotExamined(what=what, reason=each.reason, query=quoted(each.text)))
+            unread.append(each)
         else:
             merged[each.id] = _merge(merged[each.id], each) if each.id in merged else each
-    ordered = sorted(merged.values(), key=lambda statement: (-statement.weight, statement.id))
-    return Workload(statements=tuple(ordered), not_examined=tuple(not_examined))
+    unread_weight = sum(each.weight for each in unread)
+    total = sum(each.weight for each in merged.values()) + unread_weight
+    return Workload(
+        statements=tuple(sorted(merged.values(), key=lambda statement: (-statement.weight, statement.id))),
+        not_examined=tuple(gaps(_missed(each, each.weight / total if total else 0.0) for each in unread)),
+        unread_weight=unread_weight,
+    )
+
+
+def _missed(statement: UnparsedStatement, share_of_time: float) -> Missed:
+    return Missed(id=statement.id, text=statement.text, share_of_time=share_of_time, reason=statement.reason)
 
 
 def parse_recorded(snapshot: Snapshot) -> Iterator[tuple[StatementCounters, Statement | UnparsedStatement]]:
     """Read each entry of pg_stat_statements that a snapshot holds, in the order of the snapshot."""
+    paths = SearchPaths(snapshot)
     for entry in snapshot.statements:
-        yield entry, _recorded(entry)
-
-
-def quoted(text: str) -> str:
-    """Return as much of a statement as a reader needs to know it; a NUL, which no document holds, is replaced."""
-    return shortened(text.replace("\0", "\N{REPLACEMENT CHARACTER}"), _MOST_QUOTED)
-
-
-def describe(identity: str, share_of_time: float) -> str:
-    """Name a recorded statement that was not examined, with what is lost with it."""
-    return f"the statement {identity} with {share_of_time:.1%} of the recorded time"
+        yield entry, _recorded(entry, paths)
 
 
 def parse_file(text: str) -> Workload:
@@ -145,8 +154,9 @@ def _listed(text: str) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
     return tuple(found)
 
 
-def _unread(text: str, reason: str) -> UnparsedStatement:
-    return UnparsedStatement(id=f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}", text=text, reason=reason)
+def _unread(text: str, reason: str, *, weight: float = 1.0) -> UnparsedStatement:
+    identity = f"s{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    return UnparsedStatement(id=identity, text=text, reason=reason, weight=weight)
 
 
 def _merge(first: Statement, second: Statement) -> Statement:
@@ -191,28 +201,29 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
         yield piece[0].start, text[piece[0].start : piece[-1].end]
 
 
-def _recorded(entry: StatementCounters) -> Statement | UnparsedStatement:
-    return _statement(
-        entry.query,
+def _recorded(entry: StatementCounters, paths: SearchPaths) -> Statement | UnparsedStatement:
+    per_call = entry.rows / entry.calls if entry.calls > 0 else None
+    read = _statement(entry.query, rows_per_call=per_call)
+    if isinstance(read, UnparsedStatement):
+        return replace(read, weight=entry.total_ms)
+    try:
+        search_path = paths.find(read.plannable, entry.search_path)
+    except AmbiguousNameError as error:
+        return _unread(entry.query, str(error), weight=entry.total_ms)
+    return replace(
+        read,
+        id=read.id if search_path is None else fingerprint(lex(read.text), search_path),
         queryid=entry.queryid,
         calls=entry.calls,
         total_ms=entry.total_ms,
         rows=entry.rows,
         stddev_ms=entry.stddev_ms,
         blocks_read=entry.shared_blocks_read,
+        search_path=search_path,
     )
 
 
-def _statement(
-    text: str,
-    *,
-    queryid: str | None = None,
-    calls: float = 1,
-    total_ms: float | None = None,
-    rows: int | None = None,
-    stddev_ms: float | None = None,
-    blocks_read: int | None = None,
-) -> Statement | UnparsedStatement:
+def _statement(text: str, *, rows_per_call: float | None = None) -> Statement | UnparsedStatement:
     try:
         tokens = lex(text)
         reason = _obstacle(significant(tokens))
@@ -225,20 +236,17 @@ def _statement(
         kind = _kind(plain)
         if kind is None:
             return _unread(text, f"{plain[0].text.upper()} is a utility statement, which has no plan")
-        per_call = rows / calls if rows is not None and calls > 0 and kind == "select" else None
-        plannable = make_plannable(put_back(explained), rows_per_call=per_call)
+        plannable = make_plannable(put_back(explained), rows_per_call=rows_per_call if kind == "select" else None)
     except IncompleteError as error:
         return _unread(text, str(error))
     return Statement(
         id=fingerprint(plain),
-        queryid=queryid,
+        queryid=None,
         text=text,
         plannable=plannable,
-        calls=calls,
-        total_ms=total_ms,
-        rows=rows,
-        stddev_ms=stddev_ms,
-        blocks_read=blocks_read,
+        calls=1,
+        total_ms=None,
+        rows=None,
         kind=kind,
         parameters=max((int(t.text[1:]) for t in lex(plannable) if t.kind == "parameter"), default=0),
     )

@@ -4,10 +4,11 @@ A shape holds what an index can serve, resolved to the table's own columns. What
 twin's to say.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import NotExamined, Snapshot
+from analyzer.sql import ident
 from analyzer.workload.parse import Statement
 from analyzer.workload.scopes import Resolved, resolve
 from analyzer.workload.shape_reader import ShapeReader
@@ -28,6 +29,7 @@ __all__ = [
     "OperatorPredicate",
     "Shape",
     "TableShape",
+    "needed_by",
     "shape",
     "shapes",
 ]
@@ -38,7 +40,7 @@ def shape(statement: Statement, catalog: Catalog | Snapshot) -> Shape | NotExami
     found = catalog if isinstance(catalog, Catalog) else Catalog(catalog)
     what = f"the statement {statement.id}"
     try:
-        resolved = resolve(statement.plannable, found)
+        resolved = resolve(statement.plannable, found.under(statement.search_path))
         return _shape(statement, resolved, what)
     except UnreadableError as error:
         return NotExamined(what=what, reason=str(error))
@@ -62,3 +64,13 @@ def shapes(statements: Iterable[Statement], snapshot: Snapshot) -> tuple[tuple[S
         tuple(each for each in found if isinstance(each, Shape)),
         tuple(each for each in found if isinstance(each, NotExamined)),
     )
+
+
+def needed_by(statements: Iterable[Statement], snapshot: Snapshot) -> Iterator[str]:
+    """Yield the texts that say what a twin needs for statements; of one with a search path of its own, its tables too."""
+    catalog = Catalog(snapshot)
+    for statement in statements:
+        yield statement.plannable
+        shaped = None if statement.search_path is None else shape(statement, catalog)
+        if isinstance(shaped, Shape):
+            yield from (ident(table.schema, table.table) for table in shaped.tables)

@@ -22,7 +22,7 @@ def tableless(statements: Iterable[Statement], snapshot: Snapshot) -> frozenset[
 
 def _reads_none(statement: Statement, catalog: Catalog, functions: frozenset[str]) -> bool:
     try:
-        resolved = resolve(statement.plannable, catalog)
+        resolved = resolve(statement.plannable, catalog.under(statement.search_path))
     except UnreadableError:
         return False
     if resolved.occurrences or not all(map(_is_system, resolved.unknown)):

@@ -68,7 +68,7 @@ def explain(connection: Connection, statement: str, *, generic: bool, major: int
 
 
 def explain_together(
-    connection: Connection, asked: Sequence[Asked], *, before: SQL | None, major: int
+    connection: Connection, asked: Sequence[Asked], *, before: Sequence[SQL], major: int
 ) -> list[PlanTree] | None:
     """Plan statements in one round trip and one transaction, `before` run first; None where one takes more than one.
 
@@ -77,7 +77,7 @@ def explain_together(
     questions = [_asked(each.text, generic=each.generic, major=major) for each in asked]
     if any(question.prepare is not None for question in questions):
         return None
-    queries = [question.query for question in questions] if before is None else [before, *(q.query for q in questions)]
+    queries = [*before, *(question.query for question in questions)]
     cursor = connection.execute(SQL("\n;\n").join(queries), prepare=False)
     trees: list[PlanTree] = []
     while True:

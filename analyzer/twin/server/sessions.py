@@ -5,7 +5,7 @@ captured table or expression. All that is captured, and all that names it, runs 
 """
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 
 import psycopg
@@ -77,8 +77,7 @@ class Sessions:
 
     def find_names_of(self, snapshot: Snapshot) -> None:
         """Let the captured session find names as sessions of the captured database do."""
-        path = {"name": "search_path", "value": _search_path(snapshot)}
-        self.captured.execute(render("twin/set_setting"), path)
+        _find_names(self.captured, Catalog(snapshot).search_path)
 
     def apply_settings(self, snapshot: Snapshot, *, to: Connection | None = None) -> None:
         """Give the captured session, or another one, what the snapshot says that sessions begin with.
@@ -89,7 +88,8 @@ class Sessions:
         rows = self.superuser.execute(render("twin/read_planner_settings")).fetchall()
         taken = {str(row["name"]) for row in rows}
         query = render("twin/set_setting")
-        for name, value in sorted((snapshot.settings | {"search_path": _search_path(snapshot)}).items()):
+        own = {"search_path": _listed(Catalog(snapshot).search_path)}
+        for name, value in sorted((snapshot.settings | own).items()):
             if name in taken:
                 # A setting that this major version no longer has, or fixes at start.
                 with contextlib.suppress(psycopg.Error):
@@ -98,9 +98,29 @@ class Sessions:
         connection.execute(query, {"name": "plan_cache_mode", "value": "force_generic_plan"})
 
 
-def _search_path(snapshot: Snapshot) -> str:
-    """Return the search path of the captured sessions; "$user" would be a role of the twin's here."""
-    return ", ".join(map(quote, Catalog(snapshot).search_path))
+@contextlib.contextmanager
+def finding_names_in(
+    connection: Connection, schemas: tuple[str, ...] | None, snapshot: Snapshot
+) -> Generator[None]:
+    """Let a session find names in some schemas while the block runs, and then as the captured sessions do again."""
+    if schemas is None:
+        yield
+        return
+    _find_names(connection, schemas)
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            _find_names(connection, Catalog(snapshot).search_path)
+
+
+def _find_names(connection: Connection, schemas: Iterable[str]) -> None:
+    connection.execute(render("twin/set_setting"), {"name": "search_path", "value": _listed(schemas)})
+
+
+def _listed(schemas: Iterable[str]) -> str:
+    """Write a search path, in which "$user" is not: it would be a role of the twin's here."""
+    return ", ".join(map(quote, schemas))
 
 
 @contextlib.contextmanager
