@@ -174,9 +174,9 @@ class Addition:
 
 def read_trees(connection: Connection, names: Sequence[str]) -> list[list[DictRow]]:
     """Read, for each index, itself and its leaves where its table is partitioned; nothing for one that is not there."""
-    trees: list[list[DictRow]] = [[] for _ in names]
+    trees = [list[DictRow]() for _ in names]
     for row in connection.execute(render("twin/read_index_tree"), {"indexes": list(names)}).fetchall():
-        trees[row["root"] - 1].append(row)
+        trees[int(row["root"]) - 1].append(row)
     return trees
 
 
