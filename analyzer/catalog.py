@@ -136,7 +136,11 @@ class Catalog:
 
     def indexes(self, relation: Relation) -> list[Index]:
         """Return the indexes of a table."""
-        return self._indexes.get((relation.schema_name, relation.name), [])
+        return self.indexes_of(relation.full_name)
+
+    def indexes_of(self, table: tuple[str, str]) -> list[Index]:
+        """Return the indexes of a table by its name; none where it was not captured."""
+        return self._indexes.get(table, [])
 
     def referencing(self, schema: str, table: str) -> Sequence[tuple[Relation, Constraint]]:
         """Return the foreign keys that refer to a table, each with the table that has it."""

@@ -4,7 +4,7 @@ The cost is the planner's, with two corrections. EXPLAIN leaves out what foreign
 LIMIT that stops a filtering scan of a hypothetical index early is not believed (`limit_cost`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from analyzer.advise.limit_cost import cautious_cost

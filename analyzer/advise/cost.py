@@ -210,6 +210,7 @@ class CostModel:
     pool: TwinPool | None = None
     _answers: dict[Statement, PlanCache] = field(default_factory=dict[Statement, PlanCache])
     _relevance: Relevance = field(init=False)
+    _catalog: Catalog = field(init=False)
     #: Of an index among the twin's.
     _places: dict[TwinIndex, int] = field(default_factory=dict[TwinIndex, int])
     #: By the tables of a statement: the twin's indexes of these, and the base's among them.
@@ -222,6 +223,7 @@ class CostModel:
 
     def __post_init__(self) -> None:
         self._relevance = Relevance(self.twin.snapshot)
+        self._catalog = Catalog(self.twin.snapshot)
 
     def total(self, configuration: Configuration) -> float:
         """Return the cost of the whole workload: the sum over statements of calls times cost."""
@@ -320,9 +322,10 @@ class CostModel:
 
     def upkeep(self, index: TwinIndex, beside: Configuration) -> float:
         """Return what the workload's own writes pay for an index among the existing ones and those beside it."""
-        existing = [each.definition for each in self.twin.snapshot.indexes if each.valid]
-        others = existing + [each.index for each in self.base | beside if each != index]
-        written = [(item.statement, item.shape) for item in self.statements if item.shape is not None]
+        table = index.index.full_table
+        others = [each.definition for each in self._catalog.indexes_of(table) if each.valid]
+        others += [each.index for each in self.base | beside if each != index]
+        written = [(item.statement, item.shape) for item in self.affected(table) if item.shape is not None]
         return upkeep(index, written, others, self.twin.snapshot)
 
     def _relevant(self, item: PricedStatement, configuration: Configuration) -> Configuration:

@@ -1,6 +1,5 @@
 """Propose indexes for a workload, each with its evidence."""
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -10,7 +9,6 @@ from analyzer.advise.candidates import Candidate, candidates, serves, signature
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
 from analyzer.advise.select import Limits, Refused, select
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
-from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.access_methods import METHODS
 from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
@@ -234,13 +232,15 @@ def _pending(twin: Twin, declared: Sequence[Declared]) -> list[TwinIndex]:
     snapshot = twin.snapshot
     existing = {(index.definition.schema, index.definition.name) for index in snapshot.indexes}
     tables = {(relation.schema_name, relation.name) for relation in snapshot.relations}
-    built: list[TwinIndex] = []
-    for each in declared:
-        deployed = (each.index.schema, each.index.name) in existing
-        if each.state in _WANTED and not deployed and each.index.full_table in tables:
-            with contextlib.suppress(InputError):  # a spec that cannot be built is lint's to report
-                built += twin.add([each.index])
-    return built
+    pending = [
+        each.index
+        for each in declared
+        if each.state in _WANTED
+        and (each.index.schema, each.index.name) not in existing
+        and each.index.full_table in tables
+    ]
+    built, _ = twin.try_add(pending)  # a spec that cannot be built is lint's to report
+    return list(built)
 
 
 def _homeless(declared: Sequence[Declared], snapshot: Snapshot) -> Iterator[NotExamined]:

@@ -55,7 +55,9 @@ def read_statements(
 ) -> Statements:
     """Read the plannable statements of this database.
 
-    `search_path` is the setting of the capturing session, `schemas` those that exist. Raises CapabilityError when the extension is missing, not preloaded or too old, or hides every statement. Where it
+    `search_path` is the setting of the capturing session, `schemas` those that exist.
+
+    Raises CapabilityError when the extension is missing, not preloaded or too old, or hides every statement. Where it
     cannot show text because of another database's, the statements are not examined.
     """
     extension = _extension(server, extensions)

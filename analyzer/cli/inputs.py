@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from collections.abc import Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.paths import is_directory
 from analyzer.progress import Progress
+from analyzer.specs.file import SpecSet, load_specs
 from analyzer.terminal import Description, is_terminal, of_stderr
 from analyzer.twin.server import cluster
 from analyzer.twin.server.connection import forget_variables
@@ -87,6 +89,13 @@ def resolve_snapshot(
             allow_superuser=found.allow_superuser,
             progress=tell,
         )
+
+
+@contextlib.contextmanager
+def reading_specs(directory: Path) -> Generator[Future[SpecSet]]:
+    """Read the spec files, if the directory exists, while the block waits for a server."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        yield reader.submit(lambda: load_specs(directory) if is_directory(directory) else SpecSet(specs=()))
 
 
 def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:

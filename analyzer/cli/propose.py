@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from analyzer.advise.select import Limits
-from analyzer.cli.inputs import progress, resolve_snapshot, resolve_workload, specs_directory
+from analyzer.cli.inputs import progress, reading_specs, resolve_snapshot, resolve_workload, specs_directory
 from analyzer.cli.options import (
     Output,
     Size,
@@ -57,13 +57,14 @@ def command(
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
     directory = specs_directory(specs, new=write_specs)
-    snapshot = resolve_snapshot(
-        source, quiet=output.quiet, statements=workload_file is None, run_user_code=choice.run_user_code
-    )
+    with reading_specs(directory) as declared:
+        snapshot = resolve_snapshot(
+            source, quiet=output.quiet, statements=workload_file is None, run_user_code=choice.run_user_code
+        )
     workload = resolve_workload(workload_file, snapshot)
     limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
     with progress(quiet=output.quiet) as shown:
-        found = propose(snapshot, workload, directory, limits=limits, choice=choice, jobs=jobs, progress=shown)
+        found = propose(snapshot, workload, declared.result(), limits=limits, choice=choice, jobs=jobs, progress=shown)
     if write_specs:
         for path in write_proposals(directory, found.advice):
             if not output.quiet:

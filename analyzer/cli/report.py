@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import progress, resolve_snapshot, specs_directory
+from analyzer.cli.inputs import progress, reading_specs, resolve_snapshot, specs_directory
 from analyzer.cli.options import Output, Source, emit, output_options, source_options, specs_option, twin_options
 from analyzer.documents.report import Report
 from analyzer.twin.server.choose import PlannerChoice
@@ -22,7 +22,8 @@ def command(*, source: Source, specs: Path | None, choice: PlannerChoice, output
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
     directory = specs_directory(specs)
-    snapshot = resolve_snapshot(source, quiet=output.quiet, run_user_code=choice.run_user_code)
+    with reading_specs(directory) as declared:
+        snapshot = resolve_snapshot(source, quiet=output.quiet, run_user_code=choice.run_user_code)
     with progress(quiet=output.quiet) as tell:
-        document = report(snapshot, directory, choice=choice, progress=tell)
+        document = report(snapshot, declared.result(), choice=choice, progress=tell)
     emit(document, output)

@@ -147,7 +147,7 @@ def _capture(path: Path, running: Cluster, progress: Progress) -> Snapshot:
 def _propose(directory: Path, before: Snapshot, progress: Progress) -> Advice:
     progress("twin and proposals", None)
     specs = directory / "index_specs"
-    advice = propose(before, parse_statements(before), specs, choice=_OURS).advice
+    advice = propose(before, parse_statements(before), load_specs(specs), choice=_OURS).advice
     write_proposals(specs, advice)
     progress("twin and proposals", 1)
     return advice

@@ -8,9 +8,8 @@ from release to release, which would change every statement's fingerprint.
 import itertools
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from analyzer.errors import InputError
 from analyzer.postgres.identifiers import MOST_BYTES, unquote
@@ -22,6 +21,7 @@ _START: Final = r"A-Za-z_\u0080-\U0010ffff"
 #: What the scanner skips; \v since PostgreSQL 16.
 WHITE_SPACE: Final = " \t\n\r\f\v"
 
+_SPACE: Final = re.compile(f"[{WHITE_SPACE}]*")
 #: What may stand between the pieces of one string, if a line break is in it.
 _BETWEEN_PIECES: Final = re.compile(r"[ \t\n\r\f\v]+|--[^\r\n]*")
 _LINE_BREAKS: Final = frozenset("\n\r")
@@ -55,6 +55,8 @@ _LONGEST_OPERATOR: Final = MOST_BYTES
 MOST_TOKENS: Final = 250_000
 #: Nor one of more text.
 MOST_CHARACTERS: Final = 8 * 1024**2
+#: Of a text whose tokens are kept for a while: several readers look at each.
+_SHORT: Final = 4096
 
 
 class IncompleteError(InputError):
@@ -65,8 +67,7 @@ class TooLongError(IncompleteError):
     """The text is longer than a statement may be."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token; `start` and `end` are positions in the text."""
 
     kind: Kind
@@ -89,12 +90,21 @@ class Token:
         return unquote(self.text) if self.kind == "quoted" else self.word
 
 
-@lru_cache(maxsize=2)
 def lex(text: str) -> tuple[Token, ...]:
     """Cut a statement into tokens, comments among them.
 
     Raises IncompleteError when it is cut short, TooLongError when it is longer than a statement may be.
     """
+    return (_short if len(text) <= _SHORT else _long)(text)
+
+
+@lru_cache(maxsize=128)
+def _short(text: str) -> tuple[Token, ...]:
+    return tuple(tokens_of(text))
+
+
+@lru_cache(maxsize=2)
+def _long(text: str) -> tuple[Token, ...]:
     if len(text) > MOST_CHARACTERS:
         raise TooLongError(f"its text is longer than {MOST_CHARACTERS // 1024**2} MB")
     tokens = tuple(itertools.islice(tokens_of(text), MOST_TOKENS + 1))
@@ -110,27 +120,28 @@ def significant(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
 
 def tokens_of(text: str) -> Iterator[Token]:
     """Cut a text of any length into tokens, one after another; raises IncompleteError when it is cut short."""
-    position = 0
-    while True:
-        while position < len(text) and text[position] in WHITE_SPACE:
-            position += 1
-        if position == len(text):
-            return
+    position = _skip_space(text, 0)
+    while position < len(text):
         token = _next(text, position)
         yield token
-        position = token.end
+        position = _skip_space(text, token.end)
+
+
+def _skip_space(text: str, position: int) -> int:
+    space = _SPACE.match(text, position)
+    return space.end() if space else position
 
 
 def _next(text: str, position: int) -> Token:
-    if text.startswith("/*", position):
-        return Token("comment", text[position : _comment_end(text, position)], position)
     match = _TOKEN.match(text, position)
     if match is None:
         raise _incomplete(position)
     kind = _KINDS[match.lastgroup or ""]
-    if kind == "operator":
-        return Token(kind, _operator(match[0], position), position)
     end = match.end()
+    if kind == "operator":
+        if text.startswith("/*", position):
+            return Token("comment", text[position : _comment_end(text, position)], position)
+        return Token(kind, _operator(match[0], position), position)
     if kind == "quoted":
         end = _quoted_end(text, end)
     elif kind == "string" and text[position] != "$":

@@ -101,9 +101,7 @@ class Planner:
             ):
                 limit(connection, statement_timeout=self._timeout)
 
-    def _planned_together(
-        self, asked: Sequence[Asked], search_path: tuple[str, ...] | None
-    ) -> list[PlanTree] | None:
+    def _planned_together(self, asked: Sequence[Asked], search_path: tuple[str, ...] | None) -> list[PlanTree] | None:
         """Plan in one round trip; None where that cannot be, or an error is to be told apart from the others."""
         if any(self._server.built.restricted.applies(each.text) for each in asked):
             return None

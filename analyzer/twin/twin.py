@@ -127,7 +127,9 @@ class Twin:
     def plan(self, statement: str, *, generic: bool = True, search_path: tuple[str, ...] | None = None) -> Plan:
         """Plan one statement as EXPLAIN does, at the moment of the capture; `generic` admits parameters without values.
 
-        Without a `search_path` names are found as the capturing session found them. Raises psycopg.Error when the server cannot plan it.
+        Without a `search_path` names are found as the capturing session found them.
+
+        Raises psycopg.Error when the server cannot plan it.
         """
         return self.plan_all((Asked(text=statement, generic=generic),), search_path=search_path)[0]
 

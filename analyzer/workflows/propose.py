@@ -11,9 +11,8 @@ from analyzer.advise.select import Limits
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
-from analyzer.paths import is_directory
 from analyzer.progress import Progress, silent
-from analyzer.specs.file import append_proposals, load_specs, set_state
+from analyzer.specs.file import SpecSet, append_proposals, set_state
 from analyzer.specs.spec_file import write_schema
 from analyzer.twin.pool import parallel_twins, usable_cores
 from analyzer.twin.twin import PlannerChoice, open_twin
@@ -37,18 +36,18 @@ class Proposed:
 def propose(
     snapshot: Snapshot,
     workload: Workload,
-    specs: Path,
+    specs: SpecSet,
     *,
     limits: Limits | None = None,
     choice: PlannerChoice | None = None,
     jobs: int | None = None,
     progress: Progress = silent,
 ) -> Proposed:
-    """Build a twin and propose on it what the specs, if the directory exists, do not declare yet.
+    """Build a twin and propose on it what the specs do not declare yet.
 
     `jobs` planners run in parallel; None means one, or with many statements one a core.
     """
-    known = declared(load_specs(specs), snapshot) if is_directory(specs) else ()
+    known = declared(specs, snapshot)
     workers = jobs or (usable_cores() if len(workload.statements) >= MANY else 1)
     with contextlib.ExitStack() as stack:
         needed = _needed(workload, known, snapshot)

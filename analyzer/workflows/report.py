@@ -1,10 +1,9 @@
 """Write the index report: the statements by share of time, and what would make them cheaper."""
 
-from pathlib import Path
-
 from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
 from analyzer.progress import Progress, silent
+from analyzer.specs.file import SpecSet
 from analyzer.twin.twin import PlannerChoice
 from analyzer.workflows.advice import report_document
 from analyzer.workflows.propose import propose
@@ -12,7 +11,7 @@ from analyzer.workload.parse import parse_statements
 
 
 def report(
-    snapshot: Snapshot, specs: Path, *, choice: PlannerChoice | None = None, progress: Progress = silent
+    snapshot: Snapshot, specs: SpecSet, *, choice: PlannerChoice | None = None, progress: Progress = silent
 ) -> Report:
     """Report what the server recorded, with proposals beside what the specs declare."""
     found = propose(snapshot, parse_statements(snapshot), specs, choice=choice, progress=progress)

@@ -35,7 +35,7 @@ class SearchPaths:
             self._schemas[relation.name].add(relation.schema_name)
 
     def find(self, text: str, own: Sequence[str] | None) -> tuple[str, ...] | None:
-        """Return the search path of a statement, of which `own` is known; None where that of the session finds the same.
+        """Return the search path of a statement whose role has `own`; None where that of the session finds the same.
 
         Raises AmbiguousNameError.
         """

@@ -67,7 +67,7 @@ def shapes(statements: Iterable[Statement], snapshot: Snapshot) -> tuple[tuple[S
 
 
 def needed_by(statements: Iterable[Statement], snapshot: Snapshot) -> Iterator[str]:
-    """Yield the texts that say what a twin needs for statements; of one with a search path of its own, its tables too."""
+    """Yield texts that say what a twin needs for statements: of one with a search path of its own, its tables too."""
     catalog = Catalog(snapshot)
     for statement in statements:
         yield statement.plannable

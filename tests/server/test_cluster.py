@@ -22,6 +22,7 @@ from analyzer.twin.server import cluster
 from analyzer.twin.server.binaries import Binaries, find_binaries
 from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.server.containment import server_limits
+from analyzer.twin.server.directories import own_dir
 from tests.server.servers import DEBIAN_15
 
 pytestmark = pytest.mark.usefixtures("own_initdb")
@@ -435,6 +436,18 @@ def test_somebody_else_who_has_all_our_places_is_one_line(place: Path, kind: str
         r"it",
     ):
         cluster.temporary().__enter__()
+
+
+def test_clusters_are_spread_over_the_file_system(place: Path) -> None:
+    lsattr = shutil.which("lsattr")
+    if lsattr is None or subprocess.run([lsattr, "-d", place], capture_output=True, check=False).returncode:
+        pytest.skip("lsattr is not installed, or the file system of TMPDIR has no attributes")
+    own = own_dir(place)
+    assert own_dir(place) == own
+    flags, _, _ = subprocess.run([lsattr, "-d", own], capture_output=True, text=True, check=True).stdout.partition(" ")
+    if "e" not in flags:
+        pytest.skip(f"the file system of TMPDIR is not ext4 ({flags})")
+    assert "T" in flags
 
 
 def test_a_directory_that_cannot_be_made_is_one_line(place: Path) -> None:

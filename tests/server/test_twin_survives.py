@@ -167,7 +167,7 @@ def test_what_kills_the_server_again_is_an_error_and_the_next_question_is_answer
         before = twin.plan(BY_ID)
 
         def deadly(
-            connection: Connection, asked: Sequence[Asked], *, before: SQL | None, major: int
+            connection: Connection, asked: Sequence[Asked], *, before: Sequence[SQL], major: int
         ) -> list[PlanTree] | None:
             end(twin, crash_backend)
             return explain_together(connection, asked, before=before, major=major)

@@ -1,6 +1,5 @@
 """Add indexes to an inflated twin: build them over nothing, predict their sizes, make them look that large."""
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -91,10 +90,9 @@ class Addition:
     def run(self, indexes: Sequence[IndexDef]) -> tuple[TwinIndex, ...]:
         """Build the indexes that the server accepts, hidden; `rejected` has the reasons for the others."""
         trees: dict[IndexDef, list[DictRow]] = {}
-        for _, group in itertools.groupby(sorted(indexes, key=_table), key=_table):
-            of_table = list(group)
-            for start in range(0, len(of_table), _AT_ONCE):
-                trees |= self._build(of_table[start : start + _AT_ONCE])
+        by_table = sorted(indexes, key=_table)
+        for start in range(0, len(by_table), _AT_ONCE):
+            trees |= self._build(by_table[start : start + _AT_ONCE])
         self._superuser.execute(render("twin/checkpoint"))
         files = RelationFiles(self._superuser, self.built.storage)
         added = tuple(self._sized(index, trees[index], files) for index in dict.fromkeys(indexes) if index in trees)
@@ -176,8 +174,10 @@ class Addition:
 
 def read_trees(connection: Connection, names: Sequence[str]) -> list[list[DictRow]]:
     """Read, for each index, itself and its leaves where its table is partitioned; nothing for one that is not there."""
-    rows = connection.execute(render("twin/read_index_tree"), {"indexes": list(names)}).fetchall()
-    return [[row for row in rows if row["root"] == root] for root in range(1, len(names) + 1)]
+    trees = [list[DictRow]() for _ in names]
+    for row in connection.execute(render("twin/read_index_tree"), {"indexes": list(names)}).fetchall():
+        trees[int(row["root"]) - 1].append(row)
+    return trees
 
 
 def rejection(statement: str, error: psycopg.Error) -> RejectedError:

@@ -1,4 +1,4 @@
-"""Build an index on an inflated table in milliseconds: while it is built, the table is parked on another file.
+"""Build indexes on inflated tables in milliseconds: while they are built, the tables are parked on other files.
 
 The other file holds what the table's first page does, the rows with its extremes, in the same places. So the new index
 knows the extremes as well: the planner asks the newest index that leads with a column, and an empty one has no answer.
@@ -16,7 +16,7 @@ from analyzer.twin.server.sessions import Sessions
 
 
 def build_parked(sessions: Sessions, indexes: Sequence[IndexDef]) -> Iterator[tuple[IndexDef, psycopg.Error | None]]:
-    """Build indexes of one table, in their order; yield each with what the server has against it.
+    """Build indexes, in their order; yield each with what the server has against it.
 
     One is built over nothing where the rows with the extremes are in its way.
     """
@@ -26,8 +26,9 @@ def build_parked(sessions: Sessions, indexes: Sequence[IndexDef]) -> Iterator[tu
         if sessions.is_broken:
             raise
         if len(indexes) > 1:
-            for index in indexes:
-                yield from build_parked(sessions, (index,))
+            middle = len(indexes) // 2
+            yield from build_parked(sessions, indexes[:middle])
+            yield from build_parked(sessions, indexes[middle:])
         else:
             # Two rows that are alike where no two may be, or a value that an expression of the index cannot take.
             yield indexes[0], _build_over_nothing(sessions, indexes)
@@ -46,9 +47,9 @@ def _build_over_nothing(sessions: Sessions, indexes: Sequence[IndexDef]) -> psyc
 
 
 def _build(sessions: Sessions, indexes: Sequence[IndexDef], *, with_rows: bool) -> None:
-    table = {"table": ident(indexes[0].schema, indexes[0].table)}
     superuser, captured = sessions.superuser, sessions.captured
-    tables = superuser.execute(render("twin/read_parked"), table).fetchall()
+    wanted = list(dict.fromkeys(ident(index.schema, index.table) for index in indexes))
+    tables = superuser.execute(render("twin/read_parked"), {"tables": wanted}).fetchall()
     oids = [row["oid"] for row in tables]
     parkings = [_parking(captured, row) if with_rows else "twindex_own.parking" for row in tables]
     superuser.execute(render("twin/park"), {"oids": oids, "parkings": parkings})

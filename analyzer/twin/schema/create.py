@@ -60,9 +60,12 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
     )
     failed: list[Failed] = []
     own_policies = partial(policies, roles=create_roles(superuser, fitted))
-    for stage in (schemas_and_extensions, objects, parents, foreign_keys, own_policies, tablespaces):
+    own_objects = partial(objects, major=sessions.major)
+    for stage in (schemas_and_extensions, own_objects, parents, foreign_keys, own_policies, tablespaces):
         with sessions.building():
-            refused, made = _create_stage(sessions, stage, fitted, has_bodies=has_bodies)
+            refused, made = _create_stage(
+                sessions, stage, fitted, has_bodies=has_bodies, stands_in=stage is own_objects
+            )
         if stage is schemas_and_extensions:
             superuser.execute(render("twin/close_extension_tables"))
             fitted = without_members(superuser, fitted)
@@ -74,6 +77,7 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
         flat += made
     flat += unsupported(give_trusted_options(superuser, fitted.functions))
     superuser.execute(render("twin/mark_populated"))
+    superuser.execute(render("twin/restore_storage"))
     if fitted.row_security:
         for schema in fitted.schemas:
             # A schema that could not be made, or that an extension's tables are in.
@@ -83,12 +87,12 @@ def build_flat(sessions: Sessions, snapshot: Snapshot, *, has_bodies: bool, is_o
 
 
 def _create_stage(
-    sessions: Sessions, stage: Stage, snapshot: Snapshot, *, has_bodies: bool
+    sessions: Sessions, stage: Stage, snapshot: Snapshot, *, has_bodies: bool, stands_in: bool
 ) -> tuple[tuple[Failed, ...], Flat]:
-    """Create the objects of a stage, with stand-ins for what is missing here, and what tables can do without."""
+    """Create the objects of a stage; if it `stands_in`, with stand-ins for what tables lack or can do without."""
     failed = _create_all(sessions, snapshot, tuple(stage(snapshot)), has_bodies=has_bodies)
     made = Flat()
-    for fit in (stub, redefine, simplify) if stage is objects else ():
+    for fit in (stub, redefine, simplify) if stands_in else ():
         if not failed:
             break
         wanted = {item.what for item, _ in failed}

@@ -1,6 +1,7 @@
 """List what creates each captured object, in the order in which they are created."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from analyzer.documents.snapshot import (
     Snapshot,
     TypeDef,
 )
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE
 from analyzer.sql import render
 from analyzer.twin.schema.clock import freeze_clock
@@ -28,6 +31,10 @@ from analyzer.twin.server.containment import CAPTURED
 NEXTVAL = re.compile(r"nextval\('((?:[^']|'')+)'::regclass\)")
 #: Kinds that only a superuser creates.
 _PRIVILEGED = frozenset({"text search parser", "text search template", "operator family", "operator class"})
+#: CREATE TABLE takes the storage of a column since then.
+_STORAGE = 16
+#: Characters of a row that fits into a page in any encoding.
+_NARROW = BLOCK_BYTES // 8
 
 Source = Extension | TypeDef | FunctionDef | ObjectDef | Relation | Index
 
@@ -89,14 +96,16 @@ def schemas_and_extensions(snapshot: Snapshot) -> Iterator[Creation]:
             yield Creation(what=called(extension), queries=(query,), source=extension, is_privileged=True)
 
 
-def objects(snapshot: Snapshot) -> Iterator[Creation]:
+def objects(snapshot: Snapshot, *, major: int) -> Iterator[Creation]:
     """Yield everything that has a definition of its own, each behind what it depends on.
 
-    Beyond that: tables in the order of their OIDs, in which the planner takes children, and likewise indexes, of which
-    the first one wins where two cost the same.
+    `major` is that of the server that creates it. Beyond that order: tables in the order of their OIDs, in which the
+    planner takes children, and likewise indexes, of which the first one wins where two cost the same.
     """
     found = dict[int, Creation]()
-    for place, (oid, creation) in enumerate((*_described(snapshot), *_tables(snapshot), *_on_tables(snapshot)), 1):
+    for place, (oid, creation) in enumerate(
+        (*_described(snapshot), *_tables(snapshot, major), *_on_tables(snapshot)), 1
+    ):
         found[oid if oid and oid not in found else -place] = creation
     for oid in in_order(found, referenced_by(snapshot.dependencies)):
         yield found[oid]
@@ -132,13 +141,23 @@ def _is_privileged(item: ObjectDef) -> bool:
     )
 
 
-def _tables(snapshot: Snapshot) -> Iterator[tuple[int, Creation]]:
+def _tables(snapshot: Snapshot, major: int) -> Iterator[tuple[int, Creation]]:
+    wide = _with_wide_rows(snapshot)
     for name in sorted({name for relation in snapshot.relations for name in _sequences(relation)}):
         yield 0, Creation(what=f"sequence {name}", queries=(render("twin/create_sequence", name=name),))
     for relation in sorted(snapshot.relations, key=lambda each: each.oid):
         if relation.kind not in "vm":
-            query = render("twin/create_table", relation=relation)
+            is_plain = major >= _STORAGE and relation.full_name not in wide
+            query = render("twin/create_table", relation=relation, is_plain=is_plain)
             yield relation.oid, Creation(what=called(relation), queries=(query,), source=relation)
+
+
+def _with_wide_rows(snapshot: Snapshot) -> frozenset[QualifiedName]:
+    """Return the tables whose rows with the extremes may not fit into a page without a TOAST table."""
+    found = Counter[QualifiedName]()
+    for each in snapshot.extremes:
+        found[QualifiedName(each.schema_name, each.table)] += max(len(each.minimum or ""), len(each.maximum or ""))
+    return frozenset(table for table, characters in found.items() if characters > _NARROW)
 
 
 def _sequences(relation: Relation) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from analyzer.documents.snapshot import Snapshot
 from analyzer.postgres.lex import IncompleteError, lex, significant, words
@@ -12,8 +12,7 @@ _WORD = re.compile(r"[^\W\d]\w*")
 _OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
 
 
-@dataclass(frozen=True, slots=True)
-class Mention:
+class Mention(NamedTuple):
     """A name in a text, with what stands before its dot."""
 
     qualifier: str | None

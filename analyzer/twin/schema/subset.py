@@ -56,13 +56,15 @@ class Reach:
 
     def grow(self, statements: Iterable[str]) -> bool:
         """Add what statements need; return whether that is more than before."""
-        unread = [text for text in statements if text not in self.statements]
         before = len(self._tables), len(self._functions)
-        for text in unread:
-            self.statements.add(text)
-            found = self._follow([text])
-            if not _CHECKED.isdisjoint(mention.name for mention in mentions(text)):
-                self._refer(found)
+        for text in statements:
+            if text not in self.statements:
+                self.statements.add(text)
+                named = frozenset(mentions(text))
+                tables, further = self._enter(named, anywhere=False)
+                self._follow(further)
+                if not _CHECKED.isdisjoint(mention.name for mention in named):
+                    self._refer(tables)
         return (len(self._tables), len(self._functions)) != before
 
     def _refer(self, tables: Iterable[QualifiedName]) -> None:
@@ -76,19 +78,22 @@ class Reach:
                     pending.append(table)
         self._follow(list(self._enter_tables(seen)))
 
-    def _follow(self, texts: Iterable[str]) -> set[QualifiedName]:
-        """Add what texts mention and all that leads to; return the tables they mention themselves."""
+    def _follow(self, texts: Iterable[str]) -> None:
+        """Add what texts mention and all that leads to."""
         pending = list(texts)
-        first, tables = len(pending), set[QualifiedName]()
-        for place, text in enumerate(pending):  # which grows during the loop
-            for mention in mentions(text):
-                self._words.add(mention.name)
-                pending += self._enter_functions(mention.name)
-                found = self._names.tables(mention, anywhere=place >= first and "search_path" in text)
-                pending += self._enter_tables(found)
-                if place < first:
-                    tables |= found
-        return tables
+        for text in pending:  # which grows during the loop
+            _, further = self._enter(frozenset(mentions(text)), anywhere="search_path" in text)
+            pending += further
+
+    def _enter(self, named: frozenset[Mention], *, anywhere: bool) -> tuple[set[QualifiedName], list[str]]:
+        """Add what is mentioned; return the tables among it, and the texts of what was not there before."""
+        tables, further = set[QualifiedName](), list[str]()
+        for mention in named:
+            self._words.add(mention.name)
+            further += self._enter_functions(mention.name)
+            tables |= self._names.tables(mention, anywhere=anywhere)
+        further += self._enter_tables(tables)
+        return tables, further
 
     def _enter_referenced(self, objects: Iterable[int]) -> None:
         """Add the functions and tables that objects depend on, which their texts need not name."""

@@ -8,6 +8,7 @@ import os
 import pwd
 import random
 import stat
+import struct
 import tempfile
 from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _ROOM_BYTES = 160 * 1024 * 1024
 _LONGEST_SOCKET_DIR = 85
 #: Names that are tried for a directory of our own.
 _NAMES = 100
+#: FS_IOC_GETFLAGS, FS_IOC_SETFLAGS and FS_TOPDIR_FL of <linux/fs.h>.
+_GET_FLAGS, _SET_FLAGS, _TOP_OF_HIERARCHIES = 0x80086601, 0x40086602, 0x00020000
 #: Users that systems hand out for a while and never give a person (those of systemd's DynamicUser).
 _PRIVATE = range(61184, 65520)
 
@@ -151,12 +154,30 @@ def own_dir(root: Path) -> Path:
                 path.chmod(0o711)
             found = path.lstat()
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid():
+            _spread(path)
             return path
     raise CapabilityError(
         need=f"{first}, a directory of our own",
         found=f"another user owns it, and the {_NAMES - 1} names after it are taken",
         remedy="remove them, or set TMPDIR to a directory that only you can write to",
     )
+
+
+def _spread(path: Path) -> None:
+    """Let ext4 place each directory in this one in a block group of its own, as `chattr +T` does; others refuse.
+
+    It does not use an inode again for minutes after a file was removed, and looks at all of those in a group whenever
+    it creates a file there. So behind a cluster that was just removed the next one took twenty times as long.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            flags = bytearray(struct.calcsize("l"))
+            fcntl.ioctl(descriptor, _GET_FLAGS, flags)
+            (current,) = struct.unpack("l", flags)
+            fcntl.ioctl(descriptor, _SET_FLAGS, struct.pack("l", current | _TOP_OF_HIERARCHIES))
+    finally:
+        os.close(descriptor)
 
 
 def can_reach(path: Path, account: Account | None) -> bool:
@@ -178,8 +199,7 @@ def can_reach(path: Path, account: Account | None) -> bool:
 
 
 def is_runtime_dir(path: Path) -> bool:
-    """Say whether a path is that of a directory of ours, as it is or as it was: no other account can have created "
-    "it."""
+    """Say whether a path is that of a directory of ours, as it is or as it was, which no other account can create."""
     if not path.name.startswith(f"twindex-{os.geteuid()}"):
         return False
     with contextlib.suppress(FileNotFoundError):

@@ -99,9 +99,7 @@ class Sessions:
 
 
 @contextlib.contextmanager
-def finding_names_in(
-    connection: Connection, schemas: tuple[str, ...] | None, snapshot: Snapshot
-) -> Generator[None]:
+def finding_names_in(connection: Connection, schemas: tuple[str, ...] | None, snapshot: Snapshot) -> Generator[None]:
     """Let a session find names in some schemas while the block runs, and then as the captured sessions do again."""
     if schemas is None:
         yield
