@@ -10,7 +10,8 @@ from pathlib import Path
 from psycopg.sql import SQL
 
 from analyzer.advise.benefit import PricedStatement
-from analyzer.advise.cost import Configuration, CostModel, shaped_and_priced
+from analyzer.advise.cost import Configuration, CostModel
+from analyzer.advise.price import shaped_and_priced
 from analyzer.advise.select import select
 from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined

@@ -1,12 +1,9 @@
 """What the workload costs under a configuration of indexes, asked of the twin and remembered."""
 
 import math
-import re
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-
-import psycopg
 
 from analyzer.advise.benefit import (
     Change,
@@ -14,155 +11,18 @@ from analyzer.advise.benefit import (
     Execution,
     Gain,
     PricedStatement,
-    Query,
     gain,
     recorded_cost,
     statement_cost,
 )
-from analyzer.advise.fit_parameters import calibrate
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
 from analyzer.catalog import Catalog
-from analyzer.documents.snapshot import Constraint, NotExamined, Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
-from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
-from analyzer.twin.twin import Asked, Plan, Twin, TwinIndex, walk
-from analyzer.workload.bindings import bindings, bound_text
+from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement
-from analyzer.workload.repair import repair
-from analyzer.workload.shapes import Shape, shape
-
-#: How many parameters of one statement may need a cast before it is given up.
-_MOST_REPAIRS = 25
-#: How the server names a table without a schema that it does not find.
-_MISSING = re.compile(r'relation "(.+)" does not exist')
-#: A chain of ON DELETE CASCADE is followed so far.
-_MOST_CASCADES = 4
-
-
-def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
-    """Resolve a statement to tables, and make it plannable whether or not that can be done."""
-    shaped = shape(statement, twin.snapshot)
-    try:
-        return shaped, price(statement, None if isinstance(shaped, NotExamined) else shaped, twin)
-    except RecursionError:  # each level of a plan is two of the JSON it comes in
-        reason = "its plan is nested too deeply"
-        return shaped, NotExamined(what=f"the statement {statement.id}", reason=reason)
-
-
-def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatement | NotExamined:
-    """Make a statement plannable, adding types to parameters where the server asks for them."""
-    text = statement.plannable
-    if (obstacle := twin.obstacle(text)) is not None:
-        return NotExamined(what=f"the statement {statement.id}", reason=obstacle)
-    for _ in range(_MOST_REPAIRS):
-        try:
-            plan = twin.plan(text, search_path=statement.search_path)
-        except psycopg.Error as error:
-            mended = repair(text, error)
-            if mended is None:
-                message = error.diag.message_primary or str(error).splitlines()[0]
-                lacks = twin.lacked(error.sqlstate or "", message)
-                reason = (
-                    f"the planner rejects it: {message}" if lacks is None else f"it needs what the twin lacks: {lacks}"
-                )
-                if lacks is None and isinstance(error, psycopg.errors.UndefinedTable):
-                    reason = _elsewhere(message, twin.snapshot) or reason
-                return NotExamined(what=f"the statement {statement.id}", reason=reason)
-            text = mended
-        else:
-            break
-    else:
-        return NotExamined(what=f"the statement {statement.id}", reason="too many of its parameters have no type")
-    if (lacks := twin.replaced_in(plan)) is not None:
-        return NotExamined(what=f"the statement {statement.id}", reason=f"it needs what the twin lacks: {lacks}")
-    bound = tuple(_bound(text, statement, shape, twin)) if shape else ()
-    triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
-    tables = None
-    if shape:
-        tables = frozenset(QualifiedName(t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
-    return PricedStatement(
-        statement=statement,
-        shape=shape,
-        generic=text,
-        execution=Execution(
-            queries=bound or (Query(text=text, times=1.0),),
-            triggered=tuple(query for _, query in triggered),
-            search_path=statement.search_path,
-        ),
-        tables=tables,
-    )
-
-
-def _elsewhere(message: str, snapshot: Snapshot) -> str | None:
-    """Say that a table which the server does not find is only in schemas outside the search_path."""
-    missing = _MISSING.search(message)
-    found = sorted({each.schema_name for each in snapshot.relations if missing and each.name == missing[1]})
-    if not missing or not found:
-        return None
-    return (
-        f"the search_path of role {snapshot.server.role} does not include the schema of its table {missing[1]} "
-        f"({', '.join(found)}); capture with the search_path of the application, as a role that has it"
-    )
-
-
-def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterator[Query]:
-    fitted = calibrate(text, statement, shape, twin)
-    if fitted:
-        for query in fitted:
-            yield Query(text=query, times=1 / len(fitted), generic=False)
-        return
-    bound = tuple((bound_text(text, each), each.weight) for each in bindings(statement, shape, twin.snapshot))
-    if not bound:
-        return
-    try:
-        twin.plan_all([Asked(text=query, generic=False) for query, _ in bound], search_path=statement.search_path)
-    except psycopg.Error:
-        return
-    for query, weight in bound:
-        yield Query(text=query, times=weight, generic=False)
-
-
-def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple[QualifiedName, Query]]:
-    """Yield what deleting a row of a referenced table, or changing its key, runs on each referencing table."""
-    known = statement.rows is not None and statement.calls > 0 and statement.kind != "select"
-    per_call = (statement.rows or 0) / statement.calls if known else 1.0
-    catalog = Catalog(twin.snapshot)
-    for table in shape.tables:
-        if table.target == "delete":
-            yield from _deleted(QualifiedName(table.schema, table.table), per_call, (), twin, catalog)
-        elif table.target in ("update", "merge"):
-            for relation, constraint in catalog.referencing(table.schema, table.table):
-                if set(constraint.referenced_columns) & set(table.written):
-                    text = _look_up("check_delete", relation, constraint)
-                    yield relation.full_name, Query(text=text, times=per_call)
-
-
-def _deleted(
-    deleted: QualifiedName, times: float, above: tuple[QualifiedName, ...], twin: Twin, catalog: Catalog
-) -> Iterator[tuple[QualifiedName, Query]]:
-    """Follow a delete through its foreign keys; a cascade goes on from the rows that the planner expects it to hit."""
-    if len(above) >= _MOST_CASCADES or deleted in above:
-        return
-    for relation, constraint in catalog.referencing(*deleted):
-        cascades = constraint.on_delete == "c"
-        text = _look_up("cascade_delete" if cascades else "check_delete", relation, constraint)
-        table = relation.full_name
-        yield table, Query(text=text, times=times)
-        if cascades:
-            rows = _scanned_rows(twin.plan(text))
-            yield from _deleted(table, times * rows, (*above, deleted), twin, catalog)
-
-
-def _look_up(template: str, relation: Relation, constraint: Constraint) -> str:
-    return render_text(f"advise/{template}", relation=relation, columns=list(enumerate(constraint.columns, 1)))
-
-
-def _scanned_rows(plan: Plan) -> float:
-    """Return how many rows the scan below a DELETE is expected to find; the DELETE itself returns none."""
-    return max((float(node.get("Plan Rows", 0)) for node in walk(plan.tree)), default=0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,8 @@ from datetime import date
 
 from analyzer.advise.benefit import LEAST_SHARE
 from analyzer.advise.candidates import Candidate, candidates, serves, signature
-from analyzer.advise.cost import Configuration, CostModel, PricedStatement, shaped_and_priced
+from analyzer.advise.cost import Configuration, CostModel, PricedStatement
+from analyzer.advise.price import shaped_and_priced
 from analyzer.advise.select import Limits, Refused, select
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.objects.index import IndexDef
@@ -161,16 +162,21 @@ def _price(
     missed: list[Missed] = []
     found = pool.map(shaped_and_priced, statements) if pool else (shaped_and_priced(twin, each) for each in statements)
     for statement, (shaped, item) in zip(statements, found, strict=True):
-        reason = None
-        if isinstance(item, NotExamined):
-            reason = item.reason
-        else:
+        if not isinstance(item, NotExamined):
             priced.append(item)
-            if isinstance(shaped, NotExamined):
-                reason = f"planned, but no candidate is drawn from it: {shaped.reason}"
-        if reason is not None:
-            share = shares[statement]
-            missed.append(Missed(id=statement.id, text=statement.text, share_of_time=share, reason=reason))
+        gap = item if isinstance(item, NotExamined) else shaped if isinstance(shaped, NotExamined) else None
+        if gap is not None:
+            is_priced = gap is shaped
+            reason = f"planned, but no candidate is drawn from it: {gap.reason}" if is_priced else gap.reason
+            missed.append(
+                Missed(
+                    id=statement.id,
+                    text=statement.text,
+                    share_of_time=shares[statement],
+                    reason=reason,
+                    is_priced=is_priced,
+                )
+            )
     return priced, list(gaps(missed))
 
 

@@ -6,8 +6,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from analyzer.advise.benefit import PricedStatement
-from analyzer.advise.cost import CostModel, shaped_and_priced
+from analyzer.advise.cost import CostModel
 from analyzer.advise.limit_cost import cautious_cost
+from analyzer.advise.price import shaped_and_priced
 from analyzer.advise.timing import expected_ms, learn_times
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 
 from analyzer.advise.benefit import PricedStatement, statement_cost
-from analyzer.advise.cost import shaped_and_priced
+from analyzer.advise.price import shaped_and_priced
 from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import InputError
 from analyzer.twin.twin import Plan, Twin, TwinIndex

@@ -18,17 +18,16 @@ from analyzer.capture.statement_paths import read_search_paths
 from analyzer.db import MARKER
 from analyzer.documents.snapshot import Extension, NotExamined, Server, StatementCounters
 from analyzer.errors import CapabilityError
+from analyzer.postgres.carried_queries import CALLS, carried_query, refreshed_view
+from analyzer.postgres.lex import IncompleteError, lex, significant
 
 _START = r"^(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*"
 #: What a planner can plan: queries, and not EXPLAIN, COMMIT, SET and their like.
 _PLANNABLE = re.compile(_START + r"(select|insert|update|delete|merge|with|values|table)\b", re.IGNORECASE | re.DOTALL)
-#: Utility statements that have a query inside, whose price is recorded with them.
-_CARRIER = re.compile(
-    _START
-    + r"(?:(?:copy|declare|refresh|call|do|execute)\b"
-    + r"|create\s+(?:\w+\s+)*?(?:table|materialized\s+view)\b.*\bas\s*\(?\s*(?:select|with|values|table|execute)\b)",
-    re.IGNORECASE | re.DOTALL,
-)
+#: Utility statements that may run a query.
+_CARRIER = re.compile(_START + r"(?:copy|declare|prepare|explain|refresh|call|do|create)\b", re.IGNORECASE | re.DOTALL)
+#: In an expression of a function.
+_SUBQUERY = re.compile(r"\bselect\b", re.IGNORECASE)
 #: Text of another database that has no conversion to the encoding of this one: a character, or all of it.
 _UNCONVERTED = (errors.CharacterNotInRepertoire, errors.UntranslatableCharacter, errors.UndefinedFunction)
 
@@ -89,7 +88,7 @@ def read_statements(
         statements=summed(kept),
         reset=info["reset"] if info else None,
         evicted=info["evicted"] if info else None,
-        not_examined=(*_hidden(hidden, server), *_lost(lost), *dropped, *_carriers(seen), *_none(seen)),
+        not_examined=(*_hidden(hidden, server), *_lost(lost), *dropped, *_none(seen)),
     )
 
 
@@ -143,7 +142,7 @@ def _kept(
     kept: list[StatementCounters] = []
     dropped: list[NotExamined] = []
     for row in rows:
-        if not _PLANNABLE.match(row["query"]):
+        if not _runs_queries(row["query"], toplevel=row["toplevel"]):
             continue
         try:
             query = row["query"] if values else without_literals(row["query"])
@@ -153,6 +152,18 @@ def _kept(
         else:
             kept.append(_counters(row, query, paths.get(row["user_oid"])))
     return kept, dropped
+
+
+def _runs_queries(text: str, *, toplevel: bool) -> bool:
+    if _PLANNABLE.match(text):
+        return True
+    if not _CARRIER.match(text):
+        return not toplevel and _SUBQUERY.search(text) is not None
+    try:
+        first = next(iter(significant(lex(text))))
+        return first.word in CALLS or carried_query(text) is not None or refreshed_view(text) is not None
+    except IncompleteError:
+        return True  # it is truncated
 
 
 def _counters(row: DictRow, query: str, search_path: tuple[str, ...] | None) -> StatementCounters:
@@ -196,12 +207,6 @@ def _hidden(count: int, server: Server) -> list[NotExamined]:
 def _lost(count: int) -> list[NotExamined]:
     reason = "the server no longer has their text; run pg_stat_statements_reset() to record them again"
     return [NotExamined(what=f"{count} statements", reason=reason)] if count else []
-
-
-def _carriers(rows: Sequence[DictRow]) -> list[NotExamined]:
-    count = sum(1 for row in rows if _CARRIER.match(row["query"]))
-    reason = "COPY, DECLARE, CREATE TABLE AS, REFRESH, CALL, DO and EXECUTE cannot be planned as they were recorded"
-    return [NotExamined(what=f"{count} utility statements that may run queries", reason=reason)] if count else []
 
 
 def _none(rows: Sequence[DictRow]) -> list[NotExamined]:

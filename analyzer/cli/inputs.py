@@ -15,9 +15,12 @@ from analyzer.config import Config, configured_url, load_config
 from analyzer.console import tell
 from analyzer.db import has_password
 from analyzer.documents import snapshot as snapshots
+from analyzer.documents.proposals import ProposeDocument
+from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
-from analyzer.errors import InputError
+from analyzer.errors import InputError, NotExaminableError
 from analyzer.paths import is_directory
+from analyzer.postgres.identifiers import listed_names
 from analyzer.progress import Progress
 from analyzer.specs.file import SpecSet, load_specs
 from analyzer.terminal import Description, is_terminal, of_stderr
@@ -27,6 +30,8 @@ from analyzer.workflows.capture import read_database
 from analyzer.workload.parse import Workload, parse_file, parse_statements
 
 DEVELOPMENT_DATABASE = "platform"
+#: Of the recorded time.
+_MOST_NOT_EXAMINED = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,10 +83,10 @@ def resolve_snapshot(
     if source.snapshot is not None:
         if source.database.url is not None:
             raise InputError(f"{source.snapshot} and -d cannot be used together; specify one source")
-        return snapshots.load(source.snapshot)
+        return _under(snapshots.load(source.snapshot), source.search_path)
     warn_of_superuser(source.database, run_user_code=run_user_code)
     with resolve_database(source.database, project=project) as found, progress(quiet=quiet) as tell:
-        return read_database(
+        captured = read_database(
             found.url,
             statements=statements,
             planning=planning,
@@ -89,6 +94,25 @@ def resolve_snapshot(
             allow_superuser=found.allow_superuser,
             progress=tell,
         )
+    return _under(captured, source.search_path)
+
+
+def _under(snapshot: Snapshot, search_path: str | None) -> Snapshot:
+    """Let statements find their tables as they would had the capturing session had another search_path."""
+    if search_path is None:
+        return snapshot
+    names = [name for name in listed_names(search_path) if name != "$user"]
+    if unknown := sorted({*names} - {*snapshot.schemas, "pg_catalog"}):
+        raise InputError(f"--search-path: the database has no schema {', '.join(unknown)}; check the name")
+    return snapshot.model_copy(update={"settings": snapshot.settings | {"search_path": search_path}})
+
+
+def check_examined(document: ProposeDocument | Report) -> None:
+    """Raise NotExaminableError where nothing is proposed and most of the recorded time was not examined."""
+    share = document.share_not_examined
+    if share > _MOST_NOT_EXAMINED and not document.proposals:
+        heaviest = max(document.not_examined, key=lambda gap: gap.share_of_time or 0.0)
+        raise NotExaminableError(f"{share:.1%} of the recorded time was not examined: {heaviest.reason}")
 
 
 @contextlib.contextmanager

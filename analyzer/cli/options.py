@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -59,6 +59,8 @@ class Source:
 
     database: Database
     snapshot: Path | None = None
+    #: Where statements find their tables whose role has no setting of its own.
+    search_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +219,22 @@ def twin_options(function: F) -> F:
 def quiet_option(function: F) -> F:
     """Add `--quiet`."""
     return click.option("--quiet", is_flag=True, help="Do not show progress on stderr.")(function)
+
+
+def statements_options(function: F) -> F:
+    """Add `source_options`, and `--search-path` for the recorded statements."""
+
+    @functools.wraps(function)
+    def command(*args: Any, source: Source, search_path: str | None, **options: Any) -> Any:
+        return function(*args, source=replace(source, search_path=search_path), **options)
+
+    named = click.option(
+        "--search-path",
+        metavar="SCHEMAS",
+        help="search_path of the recorded statements whose role has no setting of its own, such as 'shop, public'  "
+        "[default: that of the capturing session]",
+    )
+    return source_options(named(cast("F", command)))
 
 
 def fail_on_option(function: F) -> F:

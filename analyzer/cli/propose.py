@@ -5,15 +5,22 @@ from pathlib import Path
 import click
 
 from analyzer.advise.select import Limits
-from analyzer.cli.inputs import progress, reading_specs, resolve_snapshot, resolve_workload, specs_directory
+from analyzer.cli.inputs import (
+    check_examined,
+    progress,
+    reading_specs,
+    resolve_snapshot,
+    resolve_workload,
+    specs_directory,
+)
 from analyzer.cli.options import (
     Output,
     Size,
     Source,
     emit,
     output_options,
-    source_options,
     specs_option,
+    statements_options,
     twin_options,
     workload_option,
 )
@@ -24,7 +31,7 @@ from analyzer.workflows.propose import MANY, propose, write_proposals
 
 
 @click.command(short_help="Propose indexes, with evidence.")
-@source_options
+@statements_options
 @workload_option
 @click.option("--budget", type=Size(), metavar="SIZE", help="Total size limit for all proposals, e.g. 2GB.")
 @click.option("--max", "most", type=click.IntRange(1), help="Maximum number of proposals.")
@@ -70,3 +77,4 @@ def command(
             if not output.quiet:
                 tell(f"wrote {path}")
     emit(found.document, output)
+    check_examined(found.document)

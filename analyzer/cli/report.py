@@ -4,15 +4,15 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import progress, reading_specs, resolve_snapshot, specs_directory
-from analyzer.cli.options import Output, Source, emit, output_options, source_options, specs_option, twin_options
+from analyzer.cli.inputs import check_examined, progress, reading_specs, resolve_snapshot, specs_directory
+from analyzer.cli.options import Output, Source, emit, output_options, specs_option, statements_options, twin_options
 from analyzer.documents.report import Report
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.report import report
 
 
 @click.command(short_help="Write the index report (HTML, Markdown, text, JSON).")
-@source_options
+@statements_options
 @specs_option
 @twin_options
 @output_options(Report)
@@ -27,3 +27,4 @@ def command(*, source: Source, specs: Path | None, choice: PlannerChoice, output
     with progress(quiet=output.quiet) as tell:
         document = report(snapshot, declared.result(), choice=choice, progress=tell)
     emit(document, output)
+    check_examined(document)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from analyzer.cli.inputs import progress, read_text, resolve_snapshot
-from analyzer.cli.options import Output, Source, emit, output_options, source_options, twin_options
+from analyzer.cli.options import Output, Source, emit, output_options, statements_options, twin_options
 from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
 from analyzer.twin.server.choose import PlannerChoice
@@ -14,7 +14,7 @@ from analyzer.workload.parse import Workload, parse_listed, parse_statements
 
 
 @click.command(short_help="Plan statements with indexes added or dropped.")
-@source_options
+@statements_options
 @click.option(
     "-q", "--queries", metavar="FILE", help="File of SQL statements, or - for stdin  [default: the recorded ones]"
 )

@@ -1,5 +1,6 @@
 """What was not looked at, as every document says it: the snapshot, the proposals, the findings, the report."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator
@@ -18,6 +19,11 @@ class NotExamined(Record):
     query: Text | None = None
     #: Of the recorded time, where it is a statement or several; not in a snapshot either.
     share_of_time: float | None = None
+
+
+def share_of(gaps: Iterable[NotExamined]) -> float:
+    """Return what share of the recorded time some gaps take together."""
+    return sum(gap.share_of_time or 0.0 for gap in gaps)
 
 
 def _by_what(gaps: tuple[NotExamined, ...]) -> tuple[NotExamined, ...]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue, computed_field
 
-from analyzer.documents.not_examined import Gaps
+from analyzer.documents.not_examined import Gaps, share_of
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record, ratio
 
@@ -187,3 +187,9 @@ class ProposeDocument(Record):
     def totals(self) -> Totals:
         """Add up the proposals."""
         return add_up(self.proposals)
+
+    @computed_field
+    @property
+    def share_not_examined(self) -> float:
+        """Return what share of the recorded time is that of statements that were not examined."""
+        return share_of(self.not_examined)

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, computed_field
 
 from analyzer.documents.findings import SEVERITIES, CheckCount, Finding
-from analyzer.documents.not_examined import Gaps
+from analyzer.documents.not_examined import Gaps, share_of
 from analyzer.documents.proposals import NotProposed, Proposal, Totals, add_up
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
@@ -72,3 +72,9 @@ class Report(Record):
     def totals(self) -> Totals:
         """Add up the proposals."""
         return add_up(self.proposals)
+
+    @computed_field
+    @property
+    def share_not_examined(self) -> float:
+        """Return what share of the recorded time is that of statements that were not examined."""
+        return share_of(self.not_examined)

@@ -7,7 +7,7 @@ from release to release, which would change every statement's fingerprint.
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
@@ -210,6 +210,19 @@ def _comment_end(text: str, position: int) -> int:
         if depth == 0:
             return edge.end()
     raise IncompleteError(f"the comment at character {position + 1} does not end; is the text truncated?")
+
+
+def closing(tokens: Sequence[Token], opening: int) -> int:
+    """Return the index of the bracket that closes the one at `opening`, or the number of tokens."""
+    depth = 0
+    for index in range(opening, len(tokens)):
+        if tokens[index].text in ("(", "["):
+            depth += 1
+        elif tokens[index].text in (")", "]"):
+            depth -= 1
+            if depth == 0:
+                return index
+    return len(tokens)
 
 
 @lru_cache(maxsize=4096)

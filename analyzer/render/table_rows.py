@@ -42,6 +42,10 @@ class Row:
         return None if self.mean_ms_after is None else self.mean_ms_after * self.calls
 
 
+#: Of the recorded time; a headline does not speak of less.
+_LEAST_SHARE = 0.001
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One bar of the waterfall; the numbers are shares of today's cost."""
@@ -55,7 +59,13 @@ class Step:
 
 
 def headline(report: Report) -> str:
-    """Say in one sentence what the report comes to."""
+    """Say in one sentence what the report comes to, and how much of the workload that is not of."""
+    share = report.share_not_examined
+    missed = f"; {units.share(share)} of the recorded time was not examined" if share >= _LEAST_SHARE else ""
+    return _outcome(report) + missed
+
+
+def _outcome(report: Report) -> str:
     totals, checked = report.totals, report.verification
     if checked is not None and checked.speed_up is not None:
         number = totals.proposals or len(checked.indexes_added)

@@ -3,8 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
-from analyzer.postgres.lex import Token, significant
-from analyzer.workload.plannable import BEFORE_EXPRESSION, closing
+from analyzer.postgres.lex import Token, closing, significant
+from analyzer.workload.plannable import BEFORE_EXPRESSION
 
 _CONSTANT = "?"
 #: Keywords that end the list of an ORDER BY or GROUP BY, in which a number is the place of a column, not a constant.

@@ -21,6 +21,8 @@ class Missed:
     text: str
     share_of_time: float
     reason: str
+    #: Whether it was priced all the same.
+    is_priced: bool = False
 
 
 def gaps(missed: Iterable[Missed]) -> Iterator[NotExamined]:
@@ -39,7 +41,8 @@ def gaps(missed: Iterable[Missed]) -> Iterator[NotExamined]:
             more = f" and {len(longest) - _MOST_NAMED} more" if len(longest) > _MOST_NAMED else ""
             named = ", ".join(each.id for each in longest[:_MOST_NAMED])
             what, query = f"{len(statements)} statements {taken}: {named}{more}", None
-        yield NotExamined(what=what, reason=reason, query=query, share_of_time=share)
+        unpriced = None if all(each.is_priced for each in statements) else share
+        yield NotExamined(what=what, reason=reason, query=query, share_of_time=unpriced)
 
 
 def quoted(text: str) -> str:

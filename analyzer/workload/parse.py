@@ -4,18 +4,19 @@ A statement's identity is twindex's own, since queryid changes between major ver
 """
 
 import hashlib
-import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
-from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, lex, significant, tokens_of
+from analyzer.postgres.carried_queries import CALLS, Carried, carried_query, is_query, refreshed_view
+from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, closing, lex, significant, tokens_of
 from analyzer.workload.fingerprint import fingerprint
 from analyzer.workload.gaps import Missed, gaps, quoted
 from analyzer.workload.kept_constants import put_back
-from analyzer.workload.plannable import closing, make_plannable
+from analyzer.workload.nested import nested_times
+from analyzer.workload.plannable import Edit, apply, make_plannable
 from analyzer.workload.search_paths import AmbiguousNameError, SearchPaths
 
 __all__ = ["Statement", "Workload", "parse_file", "parse_statements"]
@@ -58,11 +59,15 @@ class Statement:
     parameters: int
     #: Schemas in which its tables are looked up; None where they are those of the capturing session.
     search_path: tuple[str, ...] | None = None
+    #: False for one that a function runs; what is no column in it is a variable.
+    toplevel: bool = True
+    #: Of its time, that of statements which its functions run and which are counted themselves.
+    nested_ms: float = 0.0
 
     @property
     def weight(self) -> float:
-        """The weight of the statement: its time if it was measured, else its calls."""
-        return self.calls if self.total_ms is None else self.total_ms
+        """The weight of the statement: its own time if it was measured, else its calls."""
+        return self.calls if self.total_ms is None else max(0.0, self.total_ms - self.nested_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,10 +121,17 @@ def _missed(statement: UnparsedStatement, share_of_time: float) -> Missed:
 
 
 def parse_recorded(snapshot: Snapshot) -> Iterator[tuple[StatementCounters, Statement | UnparsedStatement]]:
-    """Read each entry of pg_stat_statements that a snapshot holds, in the order of the snapshot."""
-    paths = SearchPaths(snapshot)
-    for entry in snapshot.statements:
-        yield entry, _recorded(entry, paths)
+    """Read each entry of pg_stat_statements that a snapshot holds, in the order of the snapshot.
+
+    A statement that carries a query which is recorded as nested in it is left out.
+    """
+    paths, nested_ms = SearchPaths(snapshot), nested_times(snapshot)
+    read = [(entry, _recorded(entry, paths, nested_ms[at])) for at, entry in enumerate(snapshot.statements)]
+    nested = {each.id for entry, each in read if not entry.toplevel}
+    for entry, each in read:
+        if entry.toplevel and each.id in nested and _carried(entry.query, paths) is not None:
+            continue
+        yield entry, each
 
 
 def parse_file(text: str) -> Workload:
@@ -150,8 +162,15 @@ def _listed(text: str) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
     line, counted = 1, 0
     for start, piece in pieces:
         line, counted = line + text.count("\n", counted, start), start
-        found.append((line, _statement(piece)))
+        found.append((line, _listed_one(piece)))
     return tuple(found)
+
+
+def _listed_one(text: str) -> Statement | UnparsedStatement:
+    try:
+        return _statement(text, carried_query(text))
+    except IncompleteError as error:
+        return _unread(text, str(error))
 
 
 def _unread(text: str, reason: str, *, weight: float = 1.0) -> UnparsedStatement:
@@ -170,6 +189,8 @@ def _merge(first: Statement, second: Statement) -> Statement:
         blocks_read=None
         if first.blocks_read is None or second.blocks_read is None
         else first.blocks_read + second.blocks_read,
+        toplevel=first.toplevel and second.toplevel,
+        nested_ms=first.nested_ms + second.nested_ms,
     )
 
 
@@ -201,18 +222,25 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
         yield piece[0].start, text[piece[0].start : piece[-1].end]
 
 
-def _recorded(entry: StatementCounters, paths: SearchPaths) -> Statement | UnparsedStatement:
+def _recorded(entry: StatementCounters, paths: SearchPaths, nested_ms: float) -> Statement | UnparsedStatement:
     per_call = entry.rows / entry.calls if entry.calls > 0 else None
-    read = _statement(entry.query, rows_per_call=per_call)
+    weight = max(0.0, entry.total_ms - nested_ms)
+    try:
+        carried = _carried(entry.query, paths)
+        if carried is None and not entry.toplevel:
+            carried = _expression(entry.query)
+    except IncompleteError as error:
+        return _unread(entry.query, str(error), weight=weight)
+    read = _statement(entry.query, carried, rows_per_call=per_call)
     if isinstance(read, UnparsedStatement):
-        return replace(read, weight=entry.total_ms)
+        return replace(read, weight=weight)
     try:
         search_path = paths.find(read.plannable, entry.search_path)
     except AmbiguousNameError as error:
-        return _unread(entry.query, str(error), weight=entry.total_ms)
+        return _unread(entry.query, str(error), weight=weight)
     return replace(
         read,
-        id=read.id if search_path is None else fingerprint(lex(read.text), search_path),
+        id=read.id if search_path is None else fingerprint(lex(carried.text if carried else read.text), search_path),
         queryid=entry.queryid,
         calls=entry.calls,
         total_ms=entry.total_ms,
@@ -220,23 +248,47 @@ def _recorded(entry: StatementCounters, paths: SearchPaths) -> Statement | Unpar
         stddev_ms=entry.stddev_ms,
         blocks_read=entry.shared_blocks_read,
         search_path=search_path,
+        toplevel=entry.toplevel,
+        nested_ms=nested_ms,
     )
 
 
-def _statement(text: str, *, rows_per_call: float | None = None) -> Statement | UnparsedStatement:
+def _carried(text: str, paths: SearchPaths) -> Carried | None:
+    """Return the query that a statement runs, if it is none itself."""
+    view = refreshed_view(text)
+    definition = paths.definition(*view) if view is not None else None
+    return carried_query(text) if definition is None else Carried(text=definition)
+
+
+def _expression(text: str) -> Carried | None:
+    """Return an expression of PL/pgSQL that holds a query as one: `x := (SELECT …)`, the condition of an IF."""
+    tokens = significant(lex(text))
+    if not tokens or is_query(tokens) or all(token.word != "select" for token in tokens):
+        return None
+    assigned = next((at for at, token in enumerate(tokens) if token.text in (":=", "=", "(")), 0)
+    start = assigned + 1 if tokens[assigned].text in (":=", "=") else 0
+    return Carried(text=f"SELECT {text[tokens[start].start :]}")
+
+
+def _statement(
+    text: str, carried: Carried | None = None, *, rows_per_call: float | None = None
+) -> Statement | UnparsedStatement:
+    """Read a statement; of one that carries a query, that query."""
     try:
         tokens = lex(text)
         reason = _obstacle(significant(tokens))
         if reason is not None:
             return _unread(text, reason)
-        explained = _without_cursor(text.rstrip().rstrip(";"))
+        explained = (text if carried is None else carried.text).rstrip().rstrip(";")
         plain = significant(lex(explained))
         if not plain:
             return _unread(text, "it is empty")
         kind = _kind(plain)
         if kind is None:
-            return _unread(text, f"{plain[0].text.upper()} is a utility statement, which has no plan")
+            return _unread(text, _utility(plain[0].text.upper()))
         plannable = make_plannable(put_back(explained), rows_per_call=rows_per_call if kind == "select" else None)
+        if carried is not None:
+            plannable = _typed(plannable, carried.types)
     except IncompleteError as error:
         return _unread(text, str(error))
     return Statement(
@@ -274,15 +326,17 @@ def _number(parameter: Token) -> int:
     return int(parameter.text[1:12])
 
 
-def _without_cursor(text: str) -> str:
-    """A cursor's query is what is planned: DECLARE name … CURSOR … FOR query."""
-    tokens = significant(lex(text))
-    if tokens and tokens[0].word == "declare":
-        cursor = next((index for index, token in enumerate(tokens) if token.word == "cursor"), len(tokens))
-        for token, query in itertools.pairwise(tokens[cursor:]):
-            if token.word == "for":
-                return text[query.start :]
-    return text
+def _utility(word: str) -> str:
+    if word.lower() in CALLS:
+        return f"{word} runs statements that are not in its text; record them with pg_stat_statements.track = 'all'"
+    return f"{word} is a utility statement, which has no plan"
+
+
+def _typed(text: str, types: Sequence[str]) -> str:
+    """Cast the parameters whose types PREPARE declares."""
+    parameters = (token for token in lex(text) if token.kind == "parameter" and 0 < _number(token) <= len(types))
+    edits = [Edit(each.end, each.end, f"::{types[_number(each) - 1]}") for each in parameters]
+    return apply(text, edits) if edits else text
 
 
 def _kind(tokens: Sequence[Token]) -> StatementKind | None:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from analyzer.postgres.lex import Token, lex, significant
+from analyzer.postgres.lex import Token, closing, lex, significant
 
 #: Stands for the field of an EXTRACT whose name was replaced by a parameter; every date and time type has it.
 UNKNOWN_FIELD = "'epoch'"
@@ -125,19 +125,6 @@ def _is_bare(tokens: Sequence[Token], index: int) -> bool:
         and tokens[index].kind == "parameter"
         and (index + 1 == len(tokens) or tokens[index + 1].text != "::")
     )
-
-
-def closing(tokens: Sequence[Token], opening: int) -> int:
-    """Return the index of the bracket that closes the one at `opening`, or the number of tokens."""
-    depth = 0
-    for index in range(opening, len(tokens)):
-        if tokens[index].text in ("(", "["):
-            depth += 1
-        elif tokens[index].text in (")", "]"):
-            depth -= 1
-            if depth == 0:
-                return index
-    return len(tokens)
 
 
 def _squashed_lists(tokens: Sequence[Token]) -> Iterator[Edit]:

@@ -48,6 +48,11 @@ class SearchPaths:
         differs = any(self._first(name, path) != self._first(name, here) for name in names)
         return path if differs else None
 
+    def definition(self, schema: str | None, view: str) -> str | None:
+        """Return the query of a materialised view, if it was captured."""
+        relation = self._catalog.find(schema, view)
+        return relation.definition if relation is not None and relation.kind == "m" else None
+
     def _bare_names(self, text: str) -> Iterator[str]:
         tokens = significant(lex(text))
         for at, token in enumerate(tokens):

@@ -8,7 +8,8 @@ import pytest
 from psycopg import sql
 
 from analyzer.advise.benefit import PricedStatement
-from analyzer.advise.cost import Configuration, CostModel, shaped_and_priced
+from analyzer.advise.cost import Configuration, CostModel
+from analyzer.advise.price import shaped_and_priced
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined

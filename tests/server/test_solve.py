@@ -5,8 +5,9 @@ import itertools
 from psycopg import sql
 
 from analyzer.advise.benefit import PricedStatement
-from analyzer.advise.cost import CostModel, shaped_and_priced
+from analyzer.advise.cost import CostModel
 from analyzer.advise.integer_program import solve
+from analyzer.advise.price import shaped_and_priced
 from analyzer.advise.select import Limits, select
 from analyzer.capture.capture import capture
 from analyzer.db import connect

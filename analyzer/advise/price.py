@@ -1,0 +1,164 @@
+"""Make statements plannable and price them: with values for their parameters, and with what their triggers run."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import psycopg
+
+from analyzer.advise.benefit import Execution, PricedStatement, Query
+from analyzer.advise.fit_parameters import calibrate
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Constraint, NotExamined, Relation, Snapshot
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.sql import render_text
+from analyzer.twin.twin import Asked, Plan, Twin, walk
+from analyzer.workload.bindings import bindings, bound_text
+from analyzer.workload.parse import Statement
+from analyzer.workload.repair import repair
+from analyzer.workload.shapes import Shape, shape
+from analyzer.workload.variables import without_variables
+
+#: How many parameters of one statement may need a cast before it is given up.
+_MOST_REPAIRS = 25
+#: How the server names a table without a schema that it does not find.
+_MISSING = re.compile(r'relation "(.+)" does not exist')
+#: A chain of ON DELETE CASCADE is followed so far.
+_MOST_CASCADES = 4
+
+
+def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
+    """Resolve a statement to tables, and make it plannable whether or not that can be done."""
+    text = _plannable(statement, twin)
+    # Of a function's statement the text has its variables as parameters now.
+    read = statement if isinstance(text, NotExamined) or statement.toplevel else replace(statement, plannable=text)
+    shaped = shape(read, twin.snapshot)
+    if isinstance(text, NotExamined):
+        return shaped, text
+    try:
+        return shaped, _price(text, read, None if isinstance(shaped, NotExamined) else shaped, twin, statement)
+    except RecursionError:  # each level of a plan is two of the JSON it comes in
+        return shaped, _unplanned(statement, "its plan is nested too deeply")
+
+
+def _unplanned(statement: Statement, reason: str) -> NotExamined:
+    return NotExamined(what=f"the statement {statement.id}", reason=reason)
+
+
+def _plannable(statement: Statement, twin: Twin) -> str | NotExamined:
+    """Return the text that the planner takes, with types for parameters where the server asks for them."""
+    text = statement.plannable
+    if (obstacle := twin.obstacle(text)) is not None:
+        return _unplanned(statement, obstacle)
+    for _ in range(_MOST_REPAIRS):
+        try:
+            plan = twin.plan(text, search_path=statement.search_path)
+        except psycopg.Error as error:
+            mended = repair(text, error)
+            if mended is None and not statement.toplevel:
+                mended = without_variables(text, error)
+            if mended is None:
+                return _unplanned(statement, _rejection(error, twin))
+            text = mended
+        except RecursionError:
+            return _unplanned(statement, "its plan is nested too deeply")
+        else:
+            lacks = twin.replaced_in(plan)
+            return text if lacks is None else _unplanned(statement, f"it needs what the twin lacks: {lacks}")
+    return _unplanned(statement, "too many of its parameters have no type")
+
+
+def _rejection(error: psycopg.Error, twin: Twin) -> str:
+    message = error.diag.message_primary or str(error).splitlines()[0]
+    if (lacks := twin.lacked(error.sqlstate or "", message)) is not None:
+        return f"it needs what the twin lacks: {lacks}"
+    elsewhere = _elsewhere(message, twin.snapshot) if isinstance(error, psycopg.errors.UndefinedTable) else None
+    return elsewhere or f"the planner rejects it: {message}"
+
+
+def _price(text: str, read: Statement, shape: Shape | None, twin: Twin, statement: Statement) -> PricedStatement:
+    bound = tuple(_bound(text, read, shape, twin)) if shape else ()
+    triggered = tuple(_triggered(read, shape, twin)) if shape else ()
+    tables = None
+    if shape:
+        tables = frozenset(QualifiedName(t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
+    return PricedStatement(
+        statement=statement,
+        shape=shape,
+        generic=text,
+        execution=Execution(
+            queries=bound or (Query(text=text, times=1.0),),
+            triggered=tuple(query for _, query in triggered),
+            search_path=statement.search_path,
+        ),
+        tables=tables,
+    )
+
+
+def _elsewhere(message: str, snapshot: Snapshot) -> str | None:
+    """Say that a table which the server does not find is only in schemas outside the search_path."""
+    missing = _MISSING.search(message)
+    found = sorted({each.schema_name for each in snapshot.relations if missing and each.name == missing[1]})
+    if not missing or not found:
+        return None
+    return (
+        f"the search_path of role {snapshot.server.role} does not include the schema of its table {missing[1]} "
+        f"({', '.join(found)}); capture with the search_path of the application, as a role that has it"
+    )
+
+
+def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterator[Query]:
+    fitted = calibrate(text, statement, shape, twin)
+    if fitted:
+        for query in fitted:
+            yield Query(text=query, times=1 / len(fitted), generic=False)
+        return
+    bound = tuple((bound_text(text, each), each.weight) for each in bindings(statement, shape, twin.snapshot))
+    if not bound:
+        return
+    try:
+        twin.plan_all([Asked(text=query, generic=False) for query, _ in bound], search_path=statement.search_path)
+    except psycopg.Error:
+        return
+    for query, weight in bound:
+        yield Query(text=query, times=weight, generic=False)
+
+
+def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple[QualifiedName, Query]]:
+    """Yield what deleting a row of a referenced table, or changing its key, runs on each referencing table."""
+    known = statement.rows is not None and statement.calls > 0 and statement.kind != "select"
+    per_call = (statement.rows or 0) / statement.calls if known else 1.0
+    catalog = Catalog(twin.snapshot)
+    for table in shape.tables:
+        if table.target == "delete":
+            yield from _deleted(QualifiedName(table.schema, table.table), per_call, (), twin, catalog)
+        elif table.target in ("update", "merge"):
+            for relation, constraint in catalog.referencing(table.schema, table.table):
+                if set(constraint.referenced_columns) & set(table.written):
+                    text = _look_up("check_delete", relation, constraint)
+                    yield relation.full_name, Query(text=text, times=per_call)
+
+
+def _deleted(
+    deleted: QualifiedName, times: float, above: tuple[QualifiedName, ...], twin: Twin, catalog: Catalog
+) -> Iterator[tuple[QualifiedName, Query]]:
+    """Follow a delete through its foreign keys; a cascade goes on from the rows that the planner expects it to hit."""
+    if len(above) >= _MOST_CASCADES or deleted in above:
+        return
+    for relation, constraint in catalog.referencing(*deleted):
+        cascades = constraint.on_delete == "c"
+        text = _look_up("cascade_delete" if cascades else "check_delete", relation, constraint)
+        table = relation.full_name
+        yield table, Query(text=text, times=times)
+        if cascades:
+            rows = _scanned_rows(twin.plan(text))
+            yield from _deleted(table, times * rows, (*above, deleted), twin, catalog)
+
+
+def _look_up(template: str, relation: Relation, constraint: Constraint) -> str:
+    return render_text(f"advise/{template}", relation=relation, columns=list(enumerate(constraint.columns, 1)))
+
+
+def _scanned_rows(plan: Plan) -> float:
+    """Return how many rows the scan below a DELETE is expected to find; the DELETE itself returns none."""
+    return max((float(node.get("Plan Rows", 0)) for node in walk(plan.tree)), default=0.0)
