@@ -141,7 +141,7 @@ def _opened(url: str, application: str, limits: Mapping[str, str]) -> Connection
 def _has_transaction_timeout(connection: Connection) -> bool:
     if connection.info.server_version < 170_000:
         return False
-    (row,) = connection.execute(_marked("session/has_transaction_timeout")).fetchall()
+    (row,) = connection.execute(marked("session/has_transaction_timeout")).fetchall()
     return bool(row["limited"])
 
 
@@ -177,14 +177,14 @@ def _begin(
     pg = connection.info.server_version // 10_000
     any_bytes = connection.info.parameter_status("server_encoding") == "SQL_ASCII"  # to which it converts nothing
     encoding = {"client_encoding": "SQL_ASCII" if any_bytes else "UTF8"}
-    connection.execute(_marked("session/set_limits", pg=pg), {**limits, **encoding})
+    connection.execute(marked("session/set_limits", pg=pg), {**limits, **encoding})
     if any_bytes:
         _take_any_bytes(connection)
-    connection.execute(_marked("session/trust_names"))
+    connection.execute(marked("session/trust_names"))
 
 
 def _refuse_rights(connection: Connection, url: str) -> None:
-    for row in connection.execute(_marked("session/read_rights")).fetchall():
+    for row in connection.execute(marked("session/read_rights")).fetchall():
         rights = "is a superuser" if row["is_superuser"] else f"is a member of {', '.join(row['memberships'])}"
         if row["is_superuser"] or row["memberships"]:
             raise InputError(
@@ -193,7 +193,8 @@ def _refuse_rights(connection: Connection, url: str) -> None:
             )
 
 
-def _marked(template: str, /, **names: object) -> sql.Composed:
+def marked(template: str, /, **names: object) -> sql.Composed:
+    """Render a query of ours with its mark."""
     return render(template, **names) + sql.SQL(" " + MARKER)
 
 

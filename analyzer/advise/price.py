@@ -1,6 +1,5 @@
 """Make statements plannable and price them: with values for their parameters, and with what their triggers run."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -9,7 +8,7 @@ import psycopg
 from analyzer.advise.benefit import Execution, PricedStatement, Query
 from analyzer.advise.fit_parameters import calibrate
 from analyzer.catalog import Catalog
-from analyzer.documents.snapshot import Constraint, NotExamined, Relation, Snapshot
+from analyzer.documents.snapshot import Constraint, NotExamined, Relation
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.twin import Asked, Plan, Twin, walk
@@ -21,8 +20,6 @@ from analyzer.workload.variables import without_variables
 
 #: How many parameters of one statement may need a cast before it is given up.
 _MOST_REPAIRS = 25
-#: How the server names a table without a schema that it does not find.
-_MISSING = re.compile(r'relation "(.+)" does not exist')
 #: A chain of ON DELETE CASCADE is followed so far.
 _MOST_CASCADES = 4
 
@@ -72,8 +69,7 @@ def _rejection(error: psycopg.Error, twin: Twin) -> str:
     message = error.diag.message_primary or str(error).splitlines()[0]
     if (lacks := twin.lacked(error.sqlstate or "", message)) is not None:
         return f"it needs what the twin lacks: {lacks}"
-    elsewhere = _elsewhere(message, twin.snapshot) if isinstance(error, psycopg.errors.UndefinedTable) else None
-    return elsewhere or f"the planner rejects it: {message}"
+    return f"the planner rejects it: {message}"
 
 
 def _price(text: str, read: Statement, shape: Shape | None, twin: Twin, statement: Statement) -> PricedStatement:
@@ -92,18 +88,6 @@ def _price(text: str, read: Statement, shape: Shape | None, twin: Twin, statemen
             search_path=statement.search_path,
         ),
         tables=tables,
-    )
-
-
-def _elsewhere(message: str, snapshot: Snapshot) -> str | None:
-    """Say that a table which the server does not find is only in schemas outside the search_path."""
-    missing = _MISSING.search(message)
-    found = sorted({each.schema_name for each in snapshot.relations if missing and each.name == missing[1]})
-    if not missing or not found:
-        return None
-    return (
-        f"the search_path of role {snapshot.server.role} does not include the schema of its table {missing[1]} "
-        f"({', '.join(found)}); capture with the search_path of the application, as a role that has it"
     )
 
 

@@ -19,7 +19,7 @@ from psycopg.abc import PQGen
 from psycopg.rows import DictRow
 from psycopg.waiting import Ready, Wait
 
-from analyzer.db import Connection, encoded
+from analyzer.db import Connection, encoded, marked
 from analyzer.documents.snapshot import NotExamined
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident, render
@@ -55,7 +55,7 @@ class Guard:
         # psycopg would deallocate all after each ROLLBACK TO had it prepared statements of its own.
         self.connection.prepare_threshold = None
         self.connection.execute(render("capture/plan_once"))
-        self.connection.execute(render("capture/fingerprints", name=self._look_name).as_string(None).encode())
+        self.connection.execute(marked("capture/fingerprints", name=self._look_name).as_string(None).encode())
 
     def release(self) -> None:
         """Deallocate the prepared statements, because a pooler may share the session."""

@@ -16,12 +16,12 @@ from pydantic import ValidationError
 
 from analyzer.capture.changing import CHANGED, CHANGES, failed, first_line, named, printed_wrongly
 from analyzer.capture.guard import ChangedError, Guard
-from analyzer.db import MARKER, Connection, decoded, encoded
+from analyzer.db import Connection, decoded, encoded, marked
 from analyzer.documents.record import Record
 from analyzer.documents.snapshot import NotExamined
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.sql_ascii import has_other_bytes
-from analyzer.sql import ident, render
+from analyzer.sql import ident
 
 R = TypeVar("R", bound=Record)
 
@@ -212,7 +212,7 @@ class Reader:
             self._ask("stop_counting", None, {})
 
     def _query(self, template: str, names: Mapping[str, object]) -> bytes:
-        query = render(f"capture/{template}", pg=self.major, **names) + sql.SQL(" " + MARKER)
+        query = marked(f"capture/{template}", pg=self.major, **names)
         return encoded(self.connection, query.as_string(None))
 
     def _ask(self, template: str, bind: Mapping[str, object] | None, names: Mapping[str, object]) -> list[DictRow]:

@@ -254,7 +254,7 @@ def _recorded(entry: StatementCounters, paths: SearchPaths, nested_ms: float) ->
 
 
 def _carried(text: str, paths: SearchPaths) -> Carried | None:
-    """Return the query that a statement runs, if it is none itself."""
+    """Return the query inside a statement that is not a query."""
     view = refreshed_view(text)
     definition = paths.definition(*view) if view is not None else None
     return carried_query(text) if definition is None else Carried(text=definition)

@@ -39,7 +39,7 @@ def without_variables(text: str, error: psycopg.Error) -> str | None:
 
 
 def _bare(tokens: Sequence[Token], name: str) -> Iterator[tuple[int, int]]:
-    """Yield the places of a name that has no qualifier, is none, and is no function."""
+    """Yield the places of a name without a qualifier that is neither a qualifier nor a function."""
     for at, token in enumerate(tokens):
         before = tokens[at - 1] if at else None
         after = tokens[at + 1].text if at + 1 < len(tokens) else ""
