@@ -1,7 +1,7 @@
 """Make statements plannable and price them: with values for their parameters, and with what their triggers run."""
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -24,18 +24,46 @@ _MOST_REPAIRS = 25
 _MOST_CASCADES = 4
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """A text that a statement stands for: itself, or with one of several keys in the place of a parameter."""
+
+    #: As it is to be resolved and bound.
+    statement: Statement
+    #: As the planner takes it.
+    text: str
+    shape: Shape | NotExamined
+
+
 def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
     """Resolve a statement to tables, and make it plannable whether or not that can be done."""
-    text = _plannable(statement, twin)
-    # Of a function's statement the text has its variables as parameters now.
-    read = statement if isinstance(text, NotExamined) or statement.toplevel else replace(statement, plannable=text)
-    shaped = shape(read, twin.snapshot)
-    if isinstance(text, NotExamined):
-        return shaped, text
+    own = _reading(statement, twin)
+    if isinstance(own, NotExamined):
+        return shape(statement, twin.snapshot), own
+    variants = [_reading(replace(statement, plannable=text), twin) for text in statement.variants]
+    readings = [each for each in variants if isinstance(each, _Reading)] or [own]
+    shaped = _united([each.shape for each in readings])
     try:
-        return shaped, _price(text, read, None if isinstance(shaped, NotExamined) else shaped, twin, statement)
+        return shaped, _price(statement, own.text, readings, None if isinstance(shaped, NotExamined) else shaped, twin)
     except RecursionError:  # each level of a plan is two of the JSON it comes in
         return shaped, _unplanned(statement, "its plan is nested too deeply")
+
+
+def _reading(statement: Statement, twin: Twin) -> _Reading | NotExamined:
+    text = _plannable(statement, twin)
+    if isinstance(text, NotExamined):
+        return text
+    # Of a function's statement the text has its variables as parameters now.
+    read = statement if statement.toplevel else replace(statement, plannable=text)
+    return _Reading(statement=read, text=text, shape=shape(read, twin.snapshot))
+
+
+def _united(shapes: Sequence[Shape | NotExamined]) -> Shape | NotExamined:
+    """Return what the texts of one statement ask together."""
+    known = [each for each in shapes if isinstance(each, Shape)]
+    if not known:
+        return shapes[0]
+    return replace(known[0], tables=tuple(dict.fromkeys(table for each in known for table in each.tables)))
 
 
 def _unplanned(statement: Statement, reason: str) -> NotExamined:
@@ -72,23 +100,31 @@ def _rejection(error: psycopg.Error, twin: Twin) -> str:
     return f"the planner rejects it: {message}"
 
 
-def _price(text: str, read: Statement, shape: Shape | None, twin: Twin, statement: Statement) -> PricedStatement:
-    bound = tuple(_bound(text, read, shape, twin)) if shape else ()
-    triggered = tuple(_triggered(read, shape, twin)) if shape else ()
+def _price(
+    statement: Statement, generic: str, readings: Sequence[_Reading], shape: Shape | None, twin: Twin
+) -> PricedStatement:
+    queries = [replace(query, times=query.times / len(readings)) for each in readings for query in _queries(each, twin)]
+    triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
     tables = None
     if shape:
         tables = frozenset(QualifiedName(t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
     return PricedStatement(
         statement=statement,
         shape=shape,
-        generic=text,
+        generic=generic,
         execution=Execution(
-            queries=bound or (Query(text=text, times=1.0),),
+            queries=tuple(queries),
             triggered=tuple(query for _, query in triggered),
             search_path=statement.search_path,
         ),
         tables=tables,
     )
+
+
+def _queries(reading: _Reading, twin: Twin) -> tuple[Query, ...]:
+    shaped = reading.shape
+    bound = tuple(_bound(reading.text, reading.statement, shaped, twin)) if isinstance(shaped, Shape) else ()
+    return bound or (Query(text=reading.text, times=1.0),)
 
 
 def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterator[Query]:

@@ -18,6 +18,7 @@ from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.parse import Statement, Workload
+from analyzer.workload.shapes import Shape
 from analyzer.workload.system_statements import tableless
 
 #: States of a spec that will be built: it counts as there.
@@ -164,10 +165,8 @@ def _price(
     for statement, (shaped, item) in zip(statements, found, strict=True):
         if not isinstance(item, NotExamined):
             priced.append(item)
-        gap = item if isinstance(item, NotExamined) else shaped if isinstance(shaped, NotExamined) else None
-        if gap is not None:
-            is_priced = gap is shaped
-            reason = f"planned, but no candidate is drawn from it: {gap.reason}" if is_priced else gap.reason
+        reason, is_priced = _gap(statement, shaped, item)
+        if reason is not None:
             missed.append(
                 Missed(
                     id=statement.id,
@@ -178,6 +177,24 @@ def _price(
                 )
             )
     return priced, list(gaps(missed))
+
+
+def _gap(
+    statement: Statement, shaped: Shape | NotExamined, item: PricedStatement | NotExamined
+) -> tuple[str | None, bool]:
+    """Return what was not examined of a statement, and whether it was priced all the same."""
+    if isinstance(item, NotExamined):
+        return item.reason, False
+    if isinstance(shaped, NotExamined):
+        return f"planned, but no candidate is drawn from it: {shaped.reason}", True
+    if statement.unknown_keys:
+        columns = ", ".join(statement.unknown_keys)
+        reason = (
+            f"planned, but no candidate is drawn from its conditions on keys of {columns}: the keys are parameters, "
+            "and no function, view, index or other statement names any"
+        )
+        return reason, True
+    return None, True
 
 
 def _fresh(

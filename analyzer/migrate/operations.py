@@ -58,7 +58,7 @@ class ObjectOperation(MigrateOperation):
         table_name: str,
         *,
         lock_timeout: str,
-        schema: str = OWN,
+        schema: str | None = None,
         schemas: str | Sequence[str] = (),
         except_schemas: str | Sequence[str] = (),
         sql: str = "",
@@ -78,11 +78,11 @@ class ObjectOperation(MigrateOperation):
         it replaces stays; `hazards` are for reading. With `schemas`,
         patterns, it is done in each schema that has the table when it runs, and `"*".` in a statement is that schema.
         """
-        if (schema == OWN) != bool(schemas):
+        if (schema is None) != bool(schemas):
             raise TypeError(f"op.{self.verb} of {name} takes either schema or schemas")
         self.name = name
         self.table_name = table_name
-        self.schema = schema
+        self.schema = OWN if schema is None else schema
         self.schemas = (schemas,) if isinstance(schemas, str) else tuple(schemas)
         self.except_schemas = (except_schemas,) if isinstance(except_schemas, str) else tuple(except_schemas)
         self.sql = sql

@@ -14,6 +14,7 @@ from analyzer.postgres.carried_queries import CALLS, Carried, carried_query, is_
 from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, closing, lex, significant, tokens_of
 from analyzer.workload.fingerprint import fingerprint
 from analyzer.workload.gaps import Missed, gaps, quoted
+from analyzer.workload.json_keys import JsonKeys
 from analyzer.workload.kept_constants import put_back
 from analyzer.workload.nested import nested_times
 from analyzer.workload.plannable import Edit, apply, make_plannable
@@ -63,6 +64,10 @@ class Statement:
     toplevel: bool = True
     #: Of its time, that of statements which its functions run and which are counted themselves.
     nested_ms: float = 0.0
+    #: What `plannable` is with known keys of JSON columns in the place of its parameters for keys.
+    variants: tuple[str, ...] = ()
+    #: Columns of whose keys nothing is known.
+    unknown_keys: tuple[str, ...] = ()
 
     @property
     def weight(self) -> float:
@@ -125,8 +130,8 @@ def parse_recorded(snapshot: Snapshot) -> Iterator[tuple[StatementCounters, Stat
 
     A statement that carries a query which is recorded as nested in it is left out.
     """
-    paths, nested_ms = SearchPaths(snapshot), nested_times(snapshot)
-    read = [(entry, _recorded(entry, paths, nested_ms[at])) for at, entry in enumerate(snapshot.statements)]
+    paths, nested_ms, keys = SearchPaths(snapshot), nested_times(snapshot), JsonKeys(snapshot)
+    read = [(entry, _recorded(entry, paths, keys, nested_ms[at])) for at, entry in enumerate(snapshot.statements)]
     nested = {each.id for entry, each in read if not entry.toplevel}
     for entry, each in read:
         if entry.toplevel and each.id in nested and _carried(entry.query, paths) is not None:
@@ -222,7 +227,9 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
         yield piece[0].start, text[piece[0].start : piece[-1].end]
 
 
-def _recorded(entry: StatementCounters, paths: SearchPaths, nested_ms: float) -> Statement | UnparsedStatement:
+def _recorded(
+    entry: StatementCounters, paths: SearchPaths, keys: JsonKeys, nested_ms: float
+) -> Statement | UnparsedStatement:
     per_call = entry.rows / entry.calls if entry.calls > 0 else None
     weight = max(0.0, entry.total_ms - nested_ms)
     try:
@@ -238,6 +245,7 @@ def _recorded(entry: StatementCounters, paths: SearchPaths, nested_ms: float) ->
         search_path = paths.find(read.plannable, entry.search_path)
     except AmbiguousNameError as error:
         return _unread(entry.query, str(error), weight=weight)
+    variants = keys.variants(read.plannable)
     return replace(
         read,
         id=read.id if search_path is None else fingerprint(lex(carried.text if carried else read.text), search_path),
@@ -250,6 +258,8 @@ def _recorded(entry: StatementCounters, paths: SearchPaths, nested_ms: float) ->
         search_path=search_path,
         toplevel=entry.toplevel,
         nested_ms=nested_ms,
+        variants=variants.texts,
+        unknown_keys=variants.unknown,
     )
 
 

@@ -1,6 +1,7 @@
 """Each recorded statement is resolved as the session of its role resolved it, or not at all."""
 
 import contextlib
+import json
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from analyzer.capture.capture import capture
+from analyzer.cli import main
 from analyzer.db import connect
-from analyzer.documents.snapshot import Snapshot, dump
+from analyzer.documents.snapshot import Snapshot, dump, load
 from analyzer.specs.file import SpecSet
 from analyzer.workflows.propose import Proposed, propose
 from analyzer.workload.parse import Workload, parse_statements
@@ -173,8 +175,47 @@ def test_a_path_that_makes_no_difference_is_no_other_statement(shop: _Shop) -> N
     assert [s.id for s in parse_statements(other).statements] == [s.id for s in parse_statements(plain).statements]
 
 
+@pytest.fixture(scope="module")
+def of_tenants(shop: _Shop, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A snapshot whose only statement names a table of two schemas."""
+    path = tmp_path_factory.mktemp("tenants") / "shop.snapshot"
+    dump(shop.recorded(BILLS, session="tenant_1"), path)
+    return path
+
+
+@pytest.mark.parametrize("command", ["propose", "report"])
+def test_what_was_not_examined_is_in_the_headline_and_the_exit(
+    of_tenants: Path, command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as leaving:
+        main([command, str(of_tenants), "--quiet"])
+    said = capsys.readouterr()
+    assert leaving.value.code == 3
+    assert said.out.startswith("No index is proposed; 100 % of the recorded time was not examined\n")
+    assert said.err.startswith("twindex: 100.0% of the recorded time was not examined: 2 schemas have its table bill")
+    assert said.err.count("\n") == 1
+
+
+def test_an_option_says_where_the_tables_are(
+    of_tenants: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["propose", str(of_tenants), "--quiet", "--format", "json", "--search-path"]
+    with pytest.raises(SystemExit) as leaving:
+        main([*arguments, '"$user", tenant_1'])
+    assert leaving.value.code == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [each["table"] for each in document["proposals"]] == ["tenant_1.bill"]
+    assert document["share_not_examined"] == 0
+    with pytest.raises(SystemExit) as leaving:
+        main([*arguments, "tenant_9"])
+    assert leaving.value.code == 2
+    assert "--search-path: the database has no schema tenant_9; check the name" in capsys.readouterr().err
+
+
 def test_a_snapshot_file_holds_the_path(shop: _Shop, tmp_path: Path) -> None:
     with setting(shop, f"ROLE {shop.application}", "shop"):
         snapshot = shop.recorded(ORDERS)
-    dump(snapshot, tmp_path / "s")
-    assert b"search_path" in snapshot.model_dump_json().encode()
+    dump(snapshot, tmp_path / "shop.snapshot")
+    assert tables(proposed(load(tmp_path / "shop.snapshot"))) == ["shop.orders"]

@@ -289,7 +289,7 @@ def _operation(step: Step, action: Action, reverse: ObjectOperation | None = Non
     return OPERATIONS[action.verb](
         action.name,
         step.table,
-        schema=step.schema,
+        schema=step.schema if step.schemas is None else None,
         schemas=() if step.schemas is None else step.schemas.patterns,
         except_schemas=() if step.schemas is None else step.schemas.exceptions,
         sql=action.sql,
