@@ -1,5 +1,6 @@
 """Find the query inside a statement that runs one: of a cursor, of PREPARE, of EXPLAIN ANALYZE, of COPY."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,19 +68,26 @@ def refreshed_view(text: str) -> tuple[str | None, str] | None:
 
 
 def _prepared(text: str, tokens: Sequence[Token]) -> Carried | None:
-    at, types = 2, list[str]()
+    at, types = 2, tuple[str, ...]()
     if len(tokens) > at and tokens[at].text == "(":
         end = closing(tokens, at)
-        start, depth = at + 1, 0
-        for index, token in enumerate(tokens[start:end], start):
-            depth += _LISTS.get(token.text, 0)
-            if depth == 0 and token.text == ",":
-                types.append(text[tokens[start].start : token.start].strip())
-                start = index + 1
-        types.append(text[tokens[start].start : tokens[end - 1].end])
+        if end == len(tokens):
+            return None
+        types = _listed(text, tokens, at, end)
         at = end + 1
     query = _behind(text, tokens, _next_word(tokens, "as", at))
-    return None if query is None else Carried(text=query.text, types=tuple(types))
+    return None if query is None else Carried(text=query.text, types=types)
+
+
+def _listed(text: str, tokens: Sequence[Token], opening: int, end: int) -> tuple[str, ...]:
+    """Return the texts between the commas of a list."""
+    depth, separators = 0, [opening]
+    for index in range(opening + 1, end):
+        depth += _LISTS.get(tokens[index].text, 0)
+        if depth == 0 and tokens[index].text == ",":
+            separators.append(index)
+    pairs = itertools.pairwise([*separators, end])
+    return tuple(text[tokens[first].end : tokens[last].start].strip() for first, last in pairs)
 
 
 def _explained(text: str, tokens: Sequence[Token]) -> Carried | None:
