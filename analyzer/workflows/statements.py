@@ -13,13 +13,16 @@ from analyzer.workload.parse import UnparsedStatement, parse_recorded
 def list_statements(snapshot: Snapshot, ids: Sequence[str] = ()) -> StatementsDocument:
     """List all statements, or those of some IDs or queryids; raises InputError for one that no statement has."""
     entries: defaultdict[str, list[StatementCounters]] = defaultdict(list)
+    weights: defaultdict[str, float] = defaultdict(float)
     obstacles: dict[str, str] = {}
     for entry, parsed in parse_recorded(snapshot):
         entries[parsed.id].append(entry)
+        weights[parsed.id] += parsed.weight
         if isinstance(parsed, UnparsedStatement):
             obstacles[parsed.id] = parsed.reason
-    total_ms = sum(entry.total_ms for entry in snapshot.statements)
-    statements = [_recorded(each, entries[each], obstacles.get(each), total_ms) for each in entries]
+    total = sum(weights.values())
+    shares = {identity: weight / total if total else 0.0 for identity, weight in weights.items()}
+    statements = [_recorded(each, entries[each], obstacles.get(each), shares[each]) for each in entries]
     by_name = {name: each for each in statements for name in (each.id, *each.queryids)}
     for wanted in ids:
         if wanted not in by_name:
@@ -34,17 +37,17 @@ def list_statements(snapshot: Snapshot, ids: Sequence[str] = ()) -> StatementsDo
 
 
 def _recorded(
-    identity: str, entries: Sequence[StatementCounters], obstacle: str | None, total_ms: float
+    identity: str, entries: Sequence[StatementCounters], obstacle: str | None, share_of_time: float
 ) -> RecordedStatement:
-    calls, own_ms = sum(entry.calls for entry in entries), sum(entry.total_ms for entry in entries)
+    calls, total_ms = sum(entry.calls for entry in entries), sum(entry.total_ms for entry in entries)
     return RecordedStatement(
         id=identity,
         queryids=tuple(dict.fromkeys(entry.queryid for entry in entries)),
         query=max(entries, key=lambda entry: entry.total_ms).query,
         calls=round(calls),
-        total_ms=own_ms,
-        mean_ms=own_ms / calls if calls else 0.0,
+        total_ms=total_ms,
+        mean_ms=total_ms / calls if calls else 0.0,
         rows=sum(entry.rows for entry in entries),
-        share_of_time=own_ms / total_ms if total_ms else 0.0,
+        share_of_time=share_of_time,
         obstacle=obstacle,
     )

@@ -6,17 +6,18 @@ and those that name the function share its time.
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
-from analyzer.documents.snapshot import FunctionDef, Snapshot, StatementCounters
+from analyzer.documents.snapshot import Snapshot
 from analyzer.postgres.lex import IncompleteError, Token, lex, significant, words
 
 #: Languages whose functions run the texts of their bodies.
 _LANGUAGES = frozenset({"plpgsql", "sql"})
 #: Strings within a body that are read as SQL of their own, such as that of EXECUTE: what is shorter is a constant.
 _SHORTEST_QUERY = 12
+#: Bodies that are looked through for one statement.
+_MOST_BODIES = 100
 _CONSTANTS = frozenset({"string", "number", "parameter"})
 
 
@@ -30,62 +31,67 @@ class _Body:
     outline: str
 
 
-class _Holders:
-    """The bodies that statements can stand in."""
+class _Bodies:
+    """The bodies that statements can stand in, and the entries and functions that name a function."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
+        functions = [each for each in snapshot.functions if each.language in _LANGUAGES]
+        names = frozenset(each.name for each in functions)
+        self._bodies = [
+            *(_Body(function=each.name, caller=None, outline=_outlines(each.definition)) for each in functions),
+            *(
+                _Body(function=None, caller=at, outline=_outlines(entry.query))
+                for at, entry in enumerate(snapshot.statements)
+                if entry.query.lstrip()[:2].lower() == "do"
+            ),
+        ]
+        self._by_word: defaultdict[str, set[int]] = defaultdict(set)
+        #: By the name of a function: the others that name it, and the entries.
+        self._functions: defaultdict[str, set[str]] = defaultdict(set)
+        self._entries: defaultdict[str, set[int]] = defaultdict(set)
+        for place, body in enumerate(self._bodies):
+            for word in set(body.outline.split(" ")):
+                self._by_word[word].add(place)
+                if word in names and body.function is not None and word != body.function:
+                    self._functions[word].add(body.function)
+        for at, entry in enumerate(snapshot.statements):
+            for name in names & words(entry.query):
+                self._entries[name].add(at)
 
-    @cached_property
-    def bodies(self) -> Sequence[_Body]:
-        functions = (each for each in self._snapshot.functions if each.language in _LANGUAGES)
-        own = [_Body(function=each.name, caller=None, outline=_of_function(each)) for each in functions]
-        blocks = (
-            _Body(function=None, caller=at, outline=_outlines(entry.query))
-            for at, entry in enumerate(self._snapshot.statements)
-            if entry.query.lstrip()[:2].lower() == "do"
-        )
-        return [*own, *blocks]
+    def callers(self, query: str) -> set[int]:
+        """Return the entries that can have run a statement: by a function that they name, or one that calls it."""
+        holding = self._holding(_outline(query))
+        blocks = {body.caller for body in holding if body.caller is not None}
+        return blocks | self._calling({body.function for body in holding if body.function is not None})
 
-    def holding(self, query: str) -> list[_Body]:
-        outline = _outline(query)
-        return [body for body in self.bodies if outline and outline in body.outline]
+    def _holding(self, outline: str) -> list[_Body]:
+        sought = [self._by_word.get(word, set[int]()) for word in set(outline.split(" "))]
+        likely = sorted(min(sought, key=len)) if outline else []
+        return [self._bodies[place] for place in likely[:_MOST_BODIES] if outline in self._bodies[place].outline]
+
+    def _calling(self, functions: Collection[str]) -> set[int]:
+        named, seen = set(functions), set(functions)
+        while named:
+            if found := set[int]().union(*(self._entries.get(name, ()) for name in named)):
+                return found
+            named = set[str]().union(*(self._functions.get(name, ()) for name in named)) - seen
+            seen |= named
+        return set()
 
 
-def nested_times(snapshot: Snapshot) -> Mapping[int, float]:
-    """Return how many ms of each entry, by its place, are those of nested entries."""
+def nested_times(snapshot: Snapshot) -> Sequence[float]:
+    """Return how many ms of each entry of pg_stat_statements are those of nested ones."""
     entries = snapshot.statements
-    holders, found = _Holders(snapshot), defaultdict[int, float](float)
+    found = [0.0] * len(entries)
+    if all(entry.toplevel for entry in entries):
+        return found
+    bodies = _Bodies(snapshot)
     for at, entry in enumerate(entries):
-        if entry.toplevel:
-            continue
-        holding = holders.holding(entry.query)
-        callers = {body.caller for body in holding if body.caller is not None}
-        callers |= _calling({body.function for body in holding if body.function is not None}, holders, entries) - {at}
+        callers = set[int]() if entry.toplevel else bodies.callers(entry.query) - {at}
         total = math.fsum(entries[caller].total_ms for caller in callers)
         for caller in callers if total else ():
             found[caller] += entry.total_ms * entries[caller].total_ms / total
     return found
-
-
-def _calling(functions: Collection[str], holders: _Holders, entries: Sequence[StatementCounters]) -> set[int]:
-    """Return the entries that name a function; where none does, those that name one which calls it."""
-    named, seen = set(functions), set(functions)
-    while named:
-        callers = {at for at, entry in enumerate(entries) if not named.isdisjoint(words(entry.query))}
-        if callers:
-            return callers
-        named = {
-            body.function
-            for body in holders.bodies
-            if body.function is not None and not named.isdisjoint(body.outline.split(" "))
-        } - seen
-        seen |= named
-    return set()
-
-
-def _of_function(function: FunctionDef) -> str:
-    return _outlines(function.definition)
 
 
 def _outlines(text: str) -> str:
