@@ -66,9 +66,16 @@ def _is_special(path: Path) -> bool:
     """Say whether there is something that is no regular file, such as /dev/stdout, however it is redirected."""
     try:
         found = path.stat().st_mode
+        return not (stat.S_ISREG(found) or stat.S_ISDIR(found)) or _is_descriptor(path)
     except OSError:
         return False
-    return not (stat.S_ISREG(found) or stat.S_ISDIR(found)) or path.absolute().parts[1:2] in (("dev",), ("proc",))
+
+
+def _is_descriptor(path: Path) -> bool:
+    """Say whether a path is an open file of a process: /dev/stdout, /dev/fd/1, /proc/self/fd/1."""
+    if not path.is_symlink():
+        return False
+    return any(each.parts[1:2] == ("proc",) for each in (path.parent.resolve(), path.readlink()))
 
 
 def _synchronise(directory: Path) -> None:

@@ -193,7 +193,7 @@ def treasure() -> Iterator[Path]:
     """A file that only root can read or write, in a directory that only root can enter."""
     if os.geteuid() != 0:
         pytest.skip("only root has something that a server's account has not")
-    directory = Path(tempfile.mkdtemp(prefix="tr", dir="/tmp"))
+    directory = Path(tempfile.mkdtemp(prefix="tr"))
     path = directory / "treasure"
     path.write_text("1\n/tmp\n")
     path.chmod(0o600)
