@@ -44,8 +44,7 @@ _BY_SIGNAL = 128
 _DEFECT = 70
 #: Maximum length of an unexpected error's text.
 _MOST_OF_AN_ERROR = 300
-#: Python's garbage collector looks at all that there is for every so many new objects: plans and trees of statements come by
-#: the hundred thousand and are freed without it. Its defaults cost 15 % of the time of a report.
+#: Thresholds of the garbage collector: trees of statements and plans are many, and are freed without it.
 _COLLECTED = (50_000, 20, 100)
 
 
