@@ -98,6 +98,8 @@ def _texts(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _paths(text: str, depth: int) -> Iterator[_Path]:
+    if "->" not in text and "#>" not in text:
+        return
     try:
         tokens = significant(lex(text))
     except IncompleteError:
