@@ -27,7 +27,8 @@ from analyzer.terminal import Description, is_terminal, of_stderr
 from analyzer.twin.server import cluster
 from analyzer.twin.server.connection import forget_variables
 from analyzer.workflows.capture import read_database
-from analyzer.workload.parse import Workload, parse_file, parse_statements
+from analyzer.workload.exports import read_workload
+from analyzer.workload.parse import Workload, parse_statements
 
 DEVELOPMENT_DATABASE = "platform"
 #: Of the recorded time.
@@ -132,10 +133,10 @@ def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:
 
 
 def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload:
-    """Read the statements of the file, or those of the snapshot."""
+    """Read the statements of a file or a directory, or those of the snapshot."""
     if workload_file is None:
         return parse_statements(snapshot)
-    workload = parse_file(read_text(workload_file))
+    workload = read_workload(workload_file, read_text, snapshot)
     if not workload.statements:
         first = next((f" ({gap.what}: {gap.reason})" for gap in workload.not_examined), "")
         raise InputError(

@@ -142,12 +142,14 @@ def source_options(function: F) -> F:
 
 
 def workload_option(function: F) -> F:
-    """Add `--workload FILE.sql`."""
+    """Add `--workload FILE|DIR`."""
     return click.option(
         "--workload",
         "workload_file",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="Read the statements from this .sql file, each with weight 1, instead of the snapshot.",
+        type=click.Path(path_type=Path),
+        metavar="FILE|DIR",
+        help="Read the statements from a file or a directory instead of the snapshot: SQL or a pgbench script, each "
+        "statement with weight 1, or a .csv or .json export of pg_stat_statements with its calls and times.",
     )(function)
 
 
