@@ -1,6 +1,5 @@
 """Parse the JSON, YAML and XML formats of EXPLAIN, from the place in a text where one begins."""
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -10,8 +9,8 @@ from pydantic_core import from_json
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from analyzer.workload.plan_properties import Properties, typed
-from analyzer.workload.plan_text import MOST_LEVELS, MOST_NODES, MalformedPlanError
+from analyzer.workload.plan_properties import typed
+from analyzer.workload.plan_tree import MOST_LEVELS, MalformedPlanError, Properties
 
 #: Characters of one plan.
 MOST_CHARACTERS = 16 * 1024**2
@@ -159,7 +158,6 @@ class _XmlBuilder:
             return _XML_EMPTY.get(name, text)
         return text if name == "Item" or within == "Settings" else typed(name, text)
 
-
     @staticmethod
     def _group(name: str, children: list[tuple[str, Any]]) -> Properties:
         """Name the groups of an incremental sort, which XML calls all alike."""
@@ -201,53 +199,3 @@ def texts_in(value: Any) -> Iterator[str]:
             pending += reversed(list(cast("Properties", current).values()))
         elif isinstance(current, str) and "\n" in current:
             yield current
-
-
-def checked_tree(plan: object) -> Properties:
-    """Return a plan without what no server prints: nodes without a type, numbers that are none, NUL characters.
-
-    Raises MalformedPlanError for one that is too deep or too large.
-    """
-    if not isinstance(plan, dict) or not isinstance(cast("Properties", plan).get("Node Type"), str):
-        raise MalformedPlanError("it has no node")
-    root: Properties = {}
-    pending: list[tuple[Properties, Properties, int]] = [(cast("Properties", plan), root, 1)]
-    nodes = 0
-    while pending:
-        source, node, level = pending.pop()
-        nodes += 1
-        if level > MOST_LEVELS or nodes > MOST_NODES:
-            raise MalformedPlanError(f"it has more than {MOST_LEVELS} levels or {MOST_NODES:,} nodes")
-        for name, value in source.items():
-            if name != "Plans":
-                node[name] = _plain(value, 0)
-        below = source.get("Plans")
-        for child in cast("list[Any]", below) if isinstance(below, list) else ():
-            if isinstance(child, dict) and isinstance(cast("Properties", child).get("Node Type"), str):
-                copy: Properties = {}
-                node.setdefault("Plans", []).append(copy)
-                pending.append((cast("Properties", child), copy, level + 1))
-    return root
-
-
-def _plain(value: Any, level: int) -> Any:
-    """Copy a property's value, of which PostgreSQL nests none more than a few levels."""
-    if isinstance(value, str):
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    if isinstance(value, bool) or value is None:
-        return value
-    if isinstance(value, int | float):
-        return value if math.isfinite(value) and abs(value) < 1e30 else None
-    if level > 4:
-        return None
-    if isinstance(value, list):
-        return [_plain(each, level + 1) for each in cast("list[Any]", value)]
-    if isinstance(value, dict):
-        return {str(name): _plain(each, level + 1) for name, each in cast("dict[Any, Any]", value).items()}
-    return str(value)
-
-
-def number(node: Properties, name: str) -> float | None:
-    """Return a property that must be a number; None if it is missing or is none."""
-    value = node.get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

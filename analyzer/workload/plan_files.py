@@ -12,9 +12,7 @@ from analyzer.errors import InputError
 from analyzer.visible import one_line
 from analyzer.workload.plan_documents import (
     XML_END,
-    checked_tree,
     json_end,
-    number,
     parse_json,
     parse_xml,
     parse_yaml,
@@ -23,8 +21,8 @@ from analyzer.workload.plan_documents import (
     yaml_end,
 )
 from analyzer.workload.plan_lines import HEADER, RULE, cleaned
-from analyzer.workload.plan_properties import Properties
-from analyzer.workload.plan_text import MalformedPlanError, is_arrow, is_bare_node, is_node, parse_text
+from analyzer.workload.plan_text import is_arrow, is_bare_node, is_node, parse_text
+from analyzer.workload.plan_tree import MalformedPlanError, PlanNode, Properties, checked_tree, number
 from analyzer.workload.statement_above import statement_above
 
 #: Of one file; the rest of a larger one is not read.
@@ -52,7 +50,7 @@ class ExplainedPlan:
 
     #: File and line.
     where: str
-    tree: Mapping[str, Any]
+    tree: PlanNode
     #: The text of the statement, from auto_explain or above the plan.
     query: str | None = None
     #: As auto_explain prints them: `$1 = '5', $2 = NULL`.
@@ -70,6 +68,11 @@ class ReadPlans:
 
     plans: tuple[ExplainedPlan, ...]
     not_examined: tuple[NotExamined, ...] = ()
+
+    @property
+    def asks_recorded(self) -> bool:
+        """Say whether recorded statements are needed: a plan has a queryid, and no text."""
+        return any(plan.queryid is not None and plan.query is None for plan in self.plans)
 
 
 def read_plans(paths: Sequence[Path]) -> ReadPlans:
@@ -182,20 +185,20 @@ class _Finder:
         stripped = line.lstrip()
         if not stripped:
             return at + 1
+        end = at + 1
         if logged := _LOGGED.search(line):
             self._entry = _Entry(duration_ms=float(logged["ms"]))
-            return at + 1
-        if stripped[0] in "[{":
-            return self._json(at)
-        if stripped.startswith("<explain"):
-            return self._xml(at)
-        if _YAML_START.fullmatch(line):
-            return self._yaml(at)
-        if query := _QUERY_TEXT.match(line):
-            return self._query(at, query["text"])
-        if self._is_top(at):
-            return self._plain(at)
-        return at + 1
+        elif stripped[0] in "[{":
+            end = self._json(at)
+        elif stripped.startswith("<explain"):
+            end = self._xml(at)
+        elif _YAML_START.fullmatch(line):
+            end = self._yaml(at)
+        elif query := _QUERY_TEXT.match(line):
+            end = self._query(at, query["text"])
+        elif self._is_top(at):
+            end = self._plain(at)
+        return end
 
     def _is_top(self, at: int) -> bool:
         """Say whether a plan in the text format begins in a line."""

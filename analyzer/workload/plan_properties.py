@@ -9,9 +9,7 @@ from typing import Any
 
 from analyzer.postgres.identifiers import listed_names
 from analyzer.postgres.lex import IncompleteError, tokens_of
-
-#: A node, or any other group of properties.
-Properties = dict[str, Any]
+from analyzer.workload.plan_tree import Properties
 
 #: Their values are SQL or names, and stay text even if they look like numbers.
 TEXTS = frozenset((

@@ -6,18 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer.postgres.identifiers import PART, unquote
-from analyzer.workload.plan_properties import Properties, is_known, read_property, settle_grouping, typed
+from analyzer.workload.plan_properties import is_known, read_property, settle_grouping, typed
+from analyzer.workload.plan_tree import MOST_LEVELS, MOST_NODES, MalformedPlanError, Properties
 
-#: Deeper plans are refused: each level is two of the JSON that other commands write it in.
-MOST_LEVELS = 90
-#: Nodes of one plan.
-MOST_NODES = 20_000
 #: Lines that one condition may be wrapped to.
 _MOST_WRAPPED = 200
-
-
-class MalformedPlanError(ValueError):
-    """Text that begins as a plan does and goes on otherwise."""
 
 
 _NODE_TYPES = frozenset((

@@ -1,11 +1,11 @@
 """Find the statement that stands above a plan: after EXPLAIN, or in a block of its own."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from analyzer.postgres.lex import IncompleteError, tokens_of, words
 from analyzer.workload.plan_lines import FENCE, HEADER, RULE
+from analyzer.workload.plan_tree import PlanNode, relation_names
 
 #: Lines above a plan that are looked through.
 _MOST_LINES = 2_000
@@ -17,7 +17,7 @@ _EXPLAIN = re.compile(rf"explain{_OPTIONS}\s*(?={_FIRST_WORDS}\b|\()", re.IGNORE
 _STATEMENT = re.compile(r"(?:select|with|insert|update|delete|merge)\b", re.IGNORECASE)
 
 
-def statement_above(lines: Sequence[str], tree: Mapping[str, Any]) -> str | None:
+def statement_above(lines: Sequence[str], tree: PlanNode) -> str | None:
     """Return the statement that lines end with, above a plan; None if there is none."""
     above = list(lines[-_MOST_LINES:])
     while above and (RULE.fullmatch(above[-1]) or HEADER.match(above[-1])):
@@ -39,9 +39,9 @@ def _without_prompts(lines: Sequence[str], first: re.Match[str] | None) -> Seque
     return [prompt.sub("", line, count=1) for line in lines]
 
 
-def _own_block(above: Sequence[str], tree: Mapping[str, Any]) -> str | None:
+def _own_block(above: Sequence[str], tree: PlanNode) -> str | None:
     """Return a statement without EXPLAIN, if it names a table of the plan."""
-    tables = _tables(tree)
+    tables = relation_names(tree)
     for place in range(len(above) - 1, -1, -1):
         if _STATEMENT.match(above[place].lstrip()) and (
             place == 0 or not above[place - 1].strip() or _is_edge(above[place - 1])
@@ -75,13 +75,3 @@ def _first_statement(text: str) -> str | None:
     else:
         text = text[:position]
     return text.strip() or None
-
-
-def _tables(tree: Mapping[str, Any]) -> frozenset[str]:
-    found, pending = set[str](), [tree]
-    while pending:
-        node = pending.pop()
-        if isinstance(name := node.get("Relation Name"), str):
-            found.add(name)
-        pending += node.get("Plans", ())
-    return frozenset(found)

@@ -60,7 +60,7 @@ CASES: Sequence[Case] = (
     case(f"SELECT at FROM {_ITEMS} WHERE at > '2026-10-01'", enable_seqscan="off", enable_bitmapscan="off"),
     case(f'SELECT * FROM {_ITEMS} ORDER BY "Größe" DESC NULLS LAST, lower("Größe"), amount', work_mem="64kB"),
     case(f"SELECT * FROM {_ITEMS} ORDER BY at, amount LIMIT 50", enable_seqscan="off"),
-    case(f"SELECT * FROM {_ITEMS} i JOIN customer c ON c.id = i.customer AND c.name <> i.\"Größe\"", work_mem="64kB"),
+    case(f'SELECT * FROM {_ITEMS} i JOIN customer c ON c.id = i.customer AND c.name <> i."Größe"', work_mem="64kB"),
     case(f"SELECT * FROM {_ITEMS} i LEFT JOIN customer c ON c.id = i.customer", enable_hashjoin="off"),
     case(f"SELECT * FROM customer c JOIN {_ITEMS} i ON c.id = i.customer WHERE c.id < 3"),
     case(
@@ -82,7 +82,7 @@ CASES: Sequence[Case] = (
     case("SELECT * FROM child WHERE id = (SELECT min(parent) FROM child) OR id IN (SELECT id FROM customer)"),
     case("SELECT * FROM child WHERE parent NOT IN (SELECT id FROM customer WHERE id > 690)"),
     case("SELECT name, row_number() OVER (PARTITION BY tags ORDER BY id), sum(id) OVER (ORDER BY name) FROM customer"),
-    case("SELECT * FROM (SELECT *, rank() OVER (ORDER BY name) AS r FROM customer) WHERE r < 5".replace(") WHERE", ") s WHERE")),
+    case("SELECT * FROM (SELECT *, rank() OVER (ORDER BY name) AS r FROM customer) AS s WHERE r < 5"),
     case("SELECT id FROM customer EXCEPT SELECT parent FROM child"),
     case("SELECT id FROM customer INTERSECT ALL SELECT parent FROM child", enable_hashagg="off"),
     case("SELECT id FROM customer UNION SELECT parent FROM child"),

@@ -1,0 +1,93 @@
+"""The tree of a plan, as EXPLAIN (FORMAT JSON) has it, whoever wrote it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+#: A node under construction, or any other group of properties.
+Properties = dict[str, Any]
+PlanNode = Mapping[str, Any]
+
+#: Deeper plans are refused: each level is two of the JSON that other commands write it in.
+MOST_LEVELS = 90
+#: Nodes of one plan.
+MOST_NODES = 20_000
+#: Levels of a property's value; PostgreSQL has three.
+_MOST_NESTED = 5
+#: Beyond any count or cost, within what the arithmetic on them takes.
+_LARGEST = 1e30
+
+
+class MalformedPlanError(ValueError):
+    """Text that begins as a plan does and goes on otherwise."""
+
+
+def children(node: PlanNode) -> Sequence[PlanNode]:
+    """Return the nodes below one."""
+    return node.get("Plans", ())
+
+
+def inputs(node: PlanNode) -> list[PlanNode]:
+    """Return the children whose rows a node takes: neither InitPlans nor SubPlans."""
+    return [each for each in children(node) if "Subplan Name" not in each]
+
+
+def walk(tree: PlanNode) -> Iterator[PlanNode]:
+    """Yield every node, parents first."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        pending += reversed(children(node))
+
+
+def relation_names(tree: PlanNode) -> frozenset[str]:
+    """Return the names of the relations that a plan reads or changes."""
+    names = (node.get("Relation Name") for node in walk(tree))
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def number(node: PlanNode, name: str) -> float | None:
+    """Return a property that must be a number; None if it is missing or is none."""
+    value = node.get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def checked_tree(plan: object) -> Properties:
+    """Return a plan without what no server prints: nodes without a type, numbers that are none, NUL characters.
+
+    Raises MalformedPlanError for one that is too deep or too large.
+    """
+    if not isinstance(plan, dict) or not isinstance(cast("Properties", plan).get("Node Type"), str):
+        raise MalformedPlanError("it has no node")
+    root: Properties = {}
+    pending: list[tuple[Properties, Properties, int]] = [(cast("Properties", plan), root, 1)]
+    nodes = 0
+    while pending:
+        source, node, level = pending.pop()
+        nodes += 1
+        if level > MOST_LEVELS or nodes > MOST_NODES:
+            raise MalformedPlanError(f"it has more than {MOST_LEVELS} levels or {MOST_NODES:,} nodes")
+        for name, value in source.items():
+            if name != "Plans":
+                node[name] = _plain(value, 0)
+        below = source.get("Plans")
+        for child in cast("list[Any]", below) if isinstance(below, list) else ():
+            if isinstance(child, dict) and isinstance(cast("Properties", child).get("Node Type"), str):
+                copy: Properties = {}
+                node.setdefault("Plans", []).append(copy)
+                pending.append((cast("Properties", child), copy, level + 1))
+    return root
+
+
+def _plain(value: Any, level: int) -> Any:
+    """Copy a property's value, of which PostgreSQL nests none more than a few levels."""
+    if isinstance(value, str):
+        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    if isinstance(value, list):
+        return [_plain(each, level + 1) for each in cast("list[Any]", value)] if level < _MOST_NESTED else None
+    if isinstance(value, dict):
+        pairs = cast("dict[Any, Any]", value).items()
+        return {str(name): _plain(each, level + 1) for name, each in pairs} if level < _MOST_NESTED else None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value if abs(value) < _LARGEST else None  # neither infinity nor NaN is less
+    return value if value is None or isinstance(value, bool) else str(value)
