@@ -39,25 +39,20 @@ _XML_EMPTY: dict[str, Any] = {"Settings": {}, "Planning": {}, "Group Key": [], "
 XML_END = "</explain>"
 
 
-def json_end(text: str, start: int) -> int | None:
-    """Return where the JSON value that opens at `start` ends; None if it does not, or is none."""
+def json_end(text: str, start: int) -> tuple[bool, int]:
+    """Return whether the JSON value that opens at `start` closes, and where; else before where no other one begins."""
     depth, position, most = 0, start, min(len(text), start + MOST_CHARACTERS)
     while position < most:
         piece = _JSON_PIECE.match(text, position, most)
-        if piece is None:
-            return None
-        if piece[0] in ("{", "["):
-            depth += 1
-        elif piece[0] in ("}", "]"):
-            depth -= 1
-        elif piece[0][0] != '"' and _JSON_BETWEEN.fullmatch(piece[0]) is None:
-            return None
+        if piece is None or (piece[0][0] not in '"[]{}' and _JSON_BETWEEN.fullmatch(piece[0]) is None):
+            return False, start
+        depth += (piece[0] in ("{", "[")) - (piece[0] in ("}", "]"))
         position = piece.end()
         if depth == 0:
-            return position
+            return True, position
         if depth > _MOST_BRACKETS:
-            return None
-    return None
+            return False, position
+    return False, start
 
 
 def parse_json(text: str) -> Any:

@@ -1,5 +1,6 @@
 """Find plans in files: in any format of EXPLAIN, pasted into prose, in logs of auto_explain, in JSON of any shape."""
 
+import bisect
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from analyzer.workload.plan_documents import (
     yaml_end,
 )
 from analyzer.workload.plan_lines import HEADER, RULE, cleaned
-from analyzer.workload.plan_text import is_arrow, is_bare_node, is_node, parse_text
+from analyzer.workload.plan_text import continues_plan, is_arrow, is_bare_node, is_node, parse_text
 from analyzer.workload.plan_tree import MalformedPlanError, PlanNode, Properties, checked_tree, number
 from analyzer.workload.statement_above import statement_above
 
@@ -242,7 +243,8 @@ class _Finder:
 
     def _skipped(self, at: int) -> int:
         """Go behind the lines of a plan that cannot be read."""
-        while at < len(self._lines) and (is_node(self._lines[at]) or is_arrow(self._lines[at])):
+        at += 1
+        while at < len(self._lines) and continues_plan(self._lines[at]):
             at += 1
         return at
 
@@ -259,13 +261,13 @@ class _Finder:
 
     def _json(self, at: int) -> int:
         line = self._lines[at]
-        end = json_end(self._text, self._starts[at] + len(line) - len(line.lstrip()))
-        if end is not None:
+        closed, end = json_end(self._text, self._starts[at] + len(line) - len(line.lstrip()))
+        if closed:
             return self._value(at, end, parse_json)
         if _LOOKS_LIKE_JSON_PLAN.search("\n".join(self._lines[at : at + 12])):
             self._fail(at, "its JSON is malformed or truncated")
             return self._behind_json(at)
-        return at + 1
+        return max(bisect.bisect_right(self._starts, end) - 1, at + 1)
 
     def _behind_json(self, at: int) -> int:
         """Go to the next line that is neither indented nor a bracket."""

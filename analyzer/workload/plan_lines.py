@@ -12,8 +12,10 @@ _CONTINUED = ("+", "↵")
 _CSV_RECORD = re.compile(r'\A\d{4}-\d\d-\d\d .*,"duration: [\d.]+ ms\s+plan:\Z')
 _CSV_END = re.compile(r'"(?=,|\Z)')
 _MEASURED = re.compile(r"\((?:cost=|actual )|QUERY PLAN")
+#: Between the rows of psql's expanded output.
+RECORD = re.compile(r"-\[ RECORD \d+ \][-+]*")
 #: What psql draws, or an empty line.
-RULE = re.compile(r"\s*(?:[-+|═─╔╗╠╣╦╩╬┌┐├┤┬┴┼:=]{3,}|-\[ RECORD \d+ \][-+]*)?\s*")
+RULE = re.compile(r"\s*(?:[-+|═─╔╗╠╣╦╩╬┌┐├┤┬┴┼:=]{3,})?\s*")
 HEADER = re.compile(r'\s*[|│║"]?\s*QUERY PLAN\b')
 #: Around a block in Markdown or a ticket.
 FENCE = re.compile(r"\s*(?:```|~~~|\{(?:code|noformat)|</?pre|</?code)")
@@ -41,7 +43,7 @@ def _out_of_table(lines: Sequence[str]) -> Iterator[str]:
             expanded = True
             yield _EXPANDED.sub("", line, count=1)
             continue
-        expanded = False
+        expanded = expanded and RECORD.fullmatch(line) is not None
         cell = _CELL.match(line)
         if cell and (bordered or HEADER.match(line)):
             bordered = True

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analyzer.postgres.identifiers import PART, unquote
+from analyzer.workload.plan_lines import RECORD
 from analyzer.workload.plan_properties import is_known, read_property, settle_grouping, typed
 from analyzer.workload.plan_tree import MOST_LEVELS, MOST_NODES, MalformedPlanError, Properties
 
@@ -35,14 +36,13 @@ _TARGETS = {
 _SCANS_WITH_DIRECTION = ("Index Scan", "Index Only Scan")
 _MEMBERS = ("Append", "Merge Append", "BitmapAnd", "BitmapOr")
 
+_REAL = r"[0-9]{1,20}(?:\.[0-9]{1,20})?"
 _COSTS = re.compile(
-    r"\s*\(cost=(?P<startup>[\d.]{1,40})\.\.(?P<total>[\d.]{1,40}) rows=(?P<rows>[\d.]{1,40}) "
-    r"width=(?P<width>\d{1,18})\)"
+    rf"\s*\(cost=(?P<startup>{_REAL})\.\.(?P<total>{_REAL}) rows=(?P<rows>{_REAL}) width=(?P<width>[0-9]{{1,18}})\)"
 )
-_ACTUAL = re.compile(
-    r"\s*\((?:never executed|actual (?:time=(?P<first>[\d.]{1,40})\.\.(?P<last>[\d.]{1,40}) ?)?"
-    r"(?:rows=(?P<rows>[\d.]{1,40}) loops=(?P<loops>\d{1,18}))?)\)"
-)
+_TIMES = rf"(?:time=(?P<first>{_REAL})\.\.(?P<last>{_REAL}) ?)?"
+_COUNTS = rf"rows=(?P<rows>{_REAL}) loops=(?P<loops>[0-9]{{1,18}})"
+_ACTUAL = re.compile(rf"\s*\((?:never executed|actual {_TIMES}(?:{_COUNTS})?)\)")
 _MEASURED = re.compile(r"\s*\((?:cost=|actual |never executed)")
 _WHAT = re.compile(
     r"(?P<kind>[A-Z][A-Za-z]*(?: (?!Backward)[A-Z][A-Za-z]*)*(?: \([^()]{1,100}\))?)(?P<backward> Backward)?"
@@ -50,14 +50,11 @@ _WHAT = re.compile(
 )
 _TARGET = re.compile(rf"(?:({PART})\.)?({PART})(?: ({PART}))?")
 _LABEL = re.compile(r"(InitPlan|SubPlan|CTE) [^:]{1,200}")
-_WORKER = re.compile(r"Worker (\d{1,6}):\s*(.*)")
-_WORKER_TIMES = re.compile(
-    r"actual (?:time=(?P<first>[\d.]{1,40})\.\.(?P<last>[\d.]{1,40}) )?"
-    r"rows=(?P<rows>[\d.]{1,40}) loops=(?P<loops>\d{1,18})"
-)
+_WORKER = re.compile(r"Worker ([0-9]{1,6}):\s*(.*)")
+_WORKER_TIMES = re.compile(rf"actual {_TIMES}{_COUNTS}")
 _TRIGGER = re.compile(
     rf"Trigger (?:for constraint (?P<constraint>{PART})|(?P<name>{PART}))(?: for constraint (?P<both>{PART}))?"
-    rf"(?: on (?P<relation>{PART}(?:\.{PART})?))?: (?:time=(?P<time>[\d.]{{1,40}}) )?calls=(?P<calls>\d{{1,18}})"
+    rf"(?: on (?P<relation>{PART}(?:\.{PART})?))?: (?:time=(?P<time>{_REAL}) )?calls=(?P<calls>[0-9]{{1,18}})"
 )
 #: Lines that stand after the nodes.
 _SUMMARY = re.compile(
@@ -77,6 +74,12 @@ def is_bare_node(line: str) -> bool:
     """Say whether a line could show a node without costs and times, as EXPLAIN (COSTS OFF) does."""
     node = parse_node(_ARROW.sub("", line.strip(), count=1))
     return node is not None and "Total Cost" not in node
+
+
+def continues_plan(line: str) -> bool:
+    """Say whether a line belongs to the plan that began above it, as far as the line alone shows."""
+    text = line.strip()
+    return is_arrow(text) or is_known(text) or _SUMMARY.match(text) is not None or is_node(text)
 
 
 def is_arrow(line: str) -> bool:
@@ -302,9 +305,10 @@ def parse_text(lines: Sequence[str], start: int = 0) -> tuple[Properties, int]:
     Raises MalformedPlanError.
     """
     reader, position = _Reader(), start
+    width = max(map(len, lines[start : start + _MOST_WRAPPED]), default=0)
     while position < len(lines):
-        line, taken = _whole(lines, position)
-        if not line.strip() or not reader.add(line):
+        line, taken = _whole(lines, position, width)
+        if not RECORD.fullmatch(line) and (not line.strip() or not reader.add(line)):
             break
         position += taken
     if not reader.nodes:
@@ -314,14 +318,18 @@ def parse_text(lines: Sequence[str], start: int = 0) -> tuple[Properties, int]:
     return reader.document, position
 
 
-def _whole(lines: Sequence[str], position: int) -> tuple[str, int]:
-    """Put a line together that a terminal or a mail has wrapped, or a string in it has broken."""
+def _whole(lines: Sequence[str], position: int, width: int) -> tuple[str, int]:
+    """Put a line together that a mail or a terminal of that width has wrapped, or a string in it has broken."""
     line, taken, (quote, depth) = lines[position], 1, _open_at_end(lines[position], "", 0)
     while (quote or depth > 0) and taken < _MOST_WRAPPED and position + taken < len(lines):
         following = lines[position + taken]
         if not following.strip() or is_arrow(following) or _SUMMARY.match(following.strip()):
             break
-        line = f"{line}\n{following}" if quote == "'" else f"{line.rstrip()} {following.strip()}"
+        if quote == "'":
+            line = f"{line}\n{following}"
+        else:  # mails wrap at blanks, terminals anywhere
+            blank = "" if len(lines[position + taken - 1]) == width else " "
+            line = f"{line.rstrip()}{blank}{following.strip()}"
         quote, depth = _open_at_end(following, quote, depth)
         taken += 1
     return (lines[position], 1) if quote or depth > 0 else (line, taken)
