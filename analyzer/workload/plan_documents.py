@@ -135,13 +135,10 @@ class _XmlBuilder:
     def end(self, _: str) -> None:
         tag, children, text = self._open.pop()
         name = _XML_NAMES.get(tag, tag.replace("-", " "))
-        value = self._value(name, children, "".join(text))
-        if name == "explain":
-            return
         if self._open:
-            self._open[-1][1].append((name, value))
-        if len(self._open) == 1 and isinstance(value, dict):
-            self.queries.append(value)
+            self._open[-1][1].append((name, self._value(name, children, "".join(text))))
+        else:  # auto_explain leaves the level of queries out
+            self.queries = [value for label, value in children if label == "Query"] or [dict(children)]
 
     def _value(self, name: str, children: list[tuple[str, Any]], text: str) -> Any:
         if name in _XML_LISTS or (children and all(child == "Item" for child, _ in children)):

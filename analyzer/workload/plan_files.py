@@ -319,7 +319,7 @@ class _Finder:
             self._fail(at, str(error))
             return
         entry = self._entry
-        query = plan.query or ("\n".join(entry.query).strip() if entry.query else None)
+        query = (plan.query or "\n".join(entry.query or ())).strip() or None
         if query is None:
             query = statement_above(self._lines[self._after : at], plan.tree)
         self.plans.append(

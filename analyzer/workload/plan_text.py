@@ -325,11 +325,10 @@ def _whole(lines: Sequence[str], position: int, width: int) -> tuple[str, int]:
         following = lines[position + taken]
         if not following.strip() or is_arrow(following) or _SUMMARY.match(following.strip()):
             break
-        if quote == "'":
-            line = f"{line}\n{following}"
-        else:  # mails wrap at blanks, terminals anywhere
-            blank = "" if len(lines[position + taken - 1]) == width else " "
-            line = f"{line.rstrip()}{blank}{following.strip()}"
+        if len(lines[position + taken - 1]) == width:  # terminals wrap anywhere, mails at blanks
+            line += following
+        else:
+            line = f"{line}\n{following}" if quote == "'" else f"{line.rstrip()} {following.strip()}"
         quote, depth = _open_at_end(following, quote, depth)
         taken += 1
     return (lines[position], 1) if quote or depth > 0 else (line, taken)

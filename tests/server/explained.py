@@ -83,6 +83,10 @@ CASES: Sequence[Case] = (
     case("SELECT * FROM child WHERE parent NOT IN (SELECT id FROM customer WHERE id > 690)"),
     case("SELECT name, row_number() OVER (PARTITION BY tags ORDER BY id), sum(id) OVER (ORDER BY name) FROM customer"),
     case("SELECT * FROM (SELECT *, rank() OVER (ORDER BY name) AS r FROM customer) AS s WHERE r < 5"),
+    case("SELECT * FROM customer a JOIN child b ON a.id < b.id WHERE a.id < 5"),
+    case("SELECT * FROM customer a CROSS JOIN child b LIMIT 10", enable_indexscan="off"),
+    case("SELECT * FROM customer a JOIN child b ON a.id = b.id", enable_hashjoin="off", enable_nestloop="off"),
+    case("SELECT * FROM (SELECT *, row_number() OVER (ORDER BY id) AS n FROM customer) AS s WHERE n % 2 = 0"),
     case("SELECT id FROM customer EXCEPT SELECT parent FROM child"),
     case("SELECT id FROM customer INTERSECT ALL SELECT parent FROM child", enable_hashagg="off"),
     case("SELECT id FROM customer UNION SELECT parent FROM child"),
@@ -121,8 +125,6 @@ CASES: Sequence[Case] = (
 OPTIONS = (
     "",
     "COSTS OFF",
-    "VERBOSE",
-    "ANALYZE, BUFFERS, SETTINGS",
     "ANALYZE, BUFFERS, WAL, VERBOSE, SETTINGS",
     "ANALYZE, TIMING OFF, SUMMARY OFF, COSTS OFF",
 )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analyzer.errors import InputError
 from analyzer.workload.plan_files import ExplainedPlan, find_plans, read_plans
-from analyzer.workload.plan_tree import MOST_LEVELS
+from analyzer.workload.plan_tree import MOST_LEVELS, PlanNode, children
 
 PLAN = """\
 Sort  (cost=10.50..10.60 rows=7 width=12) (actual time=0.030..0.040 rows=8 loops=1)
@@ -17,7 +17,7 @@ Sort  (cost=10.50..10.60 rows=7 width=12) (actual time=0.030..0.040 rows=8 loops
   Sort Method: external merge  Disk: 256kB
   Buffers: shared hit=12 read=3, temp read=32 written=33
   ->  Nested Loop  (cost=0.29..10.40 rows=7 width=12) (actual time=0.010..0.020 rows=8 loops=1)
-        ->  Index Scan Backward using "By customer" on public."Order Items" o (cost=0.29..8.3 rows=1 width=8) (never executed)
+        ->  Index Scan Backward using "By customer" on shop."Order Items" o  (cost=0..8 rows=1 width=8) (never executed)
               Index Cond: (customer = 7)
               Filter: ((status)::text = 'it''s (new'::text)
               Rows Removed by Filter: 12
@@ -33,10 +33,9 @@ WIDTH = max(map(len, LINES)) + 2
 def tree_of(plan: ExplainedPlan) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
 
-    def walk(node: object, depth: int) -> None:
-        assert isinstance(node, dict)
+    def walk(node: PlanNode, depth: int) -> None:
         found.append((depth, str(node["Node Type"])))
-        for child in node.get("Plans", ()):
+        for child in children(node):
             walk(child, depth + 1)
 
     walk(plan.tree, 0)
@@ -90,7 +89,7 @@ PASTES = {
     ),
     "auto_explain in csvlog": "\n".join(
         [
-            '2026-11-29 10:00:00.000 UTC,"app","shop",4711,"[local]",65,1,,,3/1,0,LOG,00000,"duration: 12.500 ms  plan:',
+            '2026-11-29 10:00:00.000 UTC,"app","shop",4711,"[local]",65,1,,,3/1,,LOG,00000,"duration: 12.500 ms  plan:',
             "Query Text: SELECT *",
             *(line.replace('"', '""') for line in LINES[:-3]),
             LINES[-3] + '",,,,,,,,,"psql","client backend",,0',
@@ -116,7 +115,7 @@ def test_a_plan_is_found_in(name: str) -> None:
     assert plan.tree["Temp Written Blocks"] == 33
     scan = plan.tree["Plans"][0]["Plans"][0]
     assert scan["Index Name"] == "By customer"
-    assert (scan["Schema"], scan["Relation Name"], scan["Alias"]) == ("public", "Order Items", "o")
+    assert (scan["Schema"], scan["Relation Name"], scan["Alias"]) == ("shop", "Order Items", "o")
     assert scan["Filter"] == "((status)::text = 'it''s (new'::text)"
     assert (scan["Rows Removed by Filter"], scan["Actual Loops"]) == (12, 0)
     assert plan.queryid == "-4412345678901234567"
