@@ -58,7 +58,8 @@ def _lines(plan: GivenPlan) -> Iterator[str]:
 
 def _said(finding: PlanFinding) -> str:
     node = finding.node or "the end of the plan"
-    where = f" ({finding.condition})" if finding.condition else ""
+    condition = finding.condition or ""
+    where = f" {condition if condition.startswith('(') else f'({condition})'}" if condition else ""
     match finding.kind:
         case "not reproduced":
             return f"the twin does not choose this plan: {node} there, {finding.twin_node or 'no node'} on the twin"

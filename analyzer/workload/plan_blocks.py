@@ -4,6 +4,7 @@ Where the plan has anything else (an aggregate, an outer join, a subquery) a blo
 condition takes from outside its block becomes a parameter.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -22,6 +23,8 @@ _SORTS = frozenset({"Sort", "Incremental Sort"})
 #: They hand on the rows of their one child.
 _TRANSPARENT = frozenset({"Gather", "Gather Merge", "Hash", "LockRows", "Materialize", "Memoize", "Result", *_SORTS})
 _APPENDS = frozenset({"Append", "Merge Append"})
+#: What the server appends to the alias of a partitioned table for each partition.
+_NUMBERED = re.compile(r"(?<=.)_\d+\Z")
 _SCAN_CONDITIONS = ("Index Cond", "Recheck Cond", "Filter")
 _JOIN_CONDITIONS = ("Hash Cond", "Merge Cond", "Join Filter")
 
@@ -42,6 +45,8 @@ class Block:
 class _Scan:
     relation: Relation
     alias: str
+    #: In the plan: partitions under an Append have aliases of their own.
+    alias_in_plan: str
     #: All that is read of it is in an index.
     index_only: bool
 
@@ -81,9 +86,10 @@ class Derivation:
             node, tail = pending.pop()
             kind, below = node["Node Type"], inputs(node)
             if kind == "Limit" and len(below) == 1:
-                rows = number(node, "Plan Rows")
+                # The plan does not name the limit itself; it is at least what was expected, and what was returned.
+                rows = max(number(node, "Plan Rows") or 1, number(node, "Actual Rows") or 1)
                 pending += _apart(node)
-                pending.append((below[0], replace(tail, limit=None if rows is None else max(int(rows), 1))))
+                pending.append((below[0], replace(tail, limit=int(rows))))
             elif kind in _TRANSPARENT and len(below) == 1:
                 order = tail.order or (_texts(node, "Sort Key") if kind in _SORTS else ())
                 pending += _apart(node)
@@ -120,17 +126,21 @@ class Derivation:
                 draft.conditions += [_Condition(text=each) for each in _conditions(node, _JOIN_CONDITIONS)]
                 inside += reversed(below)
             else:
-                self._scan(below[0] if kind in _APPENDS else node, draft)
+                self._scan(below[0] if kind in _APPENDS else node, draft, is_member=kind in _APPENDS)
             yield from (each for each in children(node) if "Subplan Name" in each)
 
-    def _scan(self, node: PlanNode, draft: _Draft) -> None:
+    def _scan(self, node: PlanNode, draft: _Draft, *, is_member: bool) -> None:
         relation = self._relation(node)
         if relation is None:
             return
-        alias = node.get("Alias")
+        named = node.get("Alias")
+        alias = named if isinstance(named, str) and named else relation.name
+        # A partition that is left alone has the alias of its table.
+        is_partition = is_member or alias != relation.name
         scan = _Scan(
-            relation=self._root(relation),
-            alias=alias if isinstance(alias, str) and alias else relation.name,
+            relation=self._root(relation) if is_partition else relation,
+            alias=_NUMBERED.sub("", alias) if is_member else alias,
+            alias_in_plan=alias,
             index_only=node["Node Type"] == "Index Only Scan",
         )
         if any(each.alias == scan.alias for each in draft.scans):
@@ -235,7 +245,7 @@ def _block(draft: _Draft, tail: _Tail, node: PlanNode) -> Block | None:
     text = render_text(
         "advise/plan_block", outputs=outputs, scans=scans, conditions=conditions, order=order, limit=tail.limit
     )
-    tables = [".".join(relation) for relation, _ in scans]
+    tables = [ident(*relation) for relation, _ in scans]
     loops, last = number(node, "Actual Loops"), number(node, "Actual Total Time")
     return Block(
         what=f"the scan of {tables[0]}"
@@ -268,7 +278,7 @@ class _Names:
     """Writes conditions for a block: with aliases where it joins, with parameters for what is outside of it."""
 
     def __init__(self, scans: Sequence[_Scan]) -> None:
-        self._aliases = frozenset(each.alias for each in scans)
+        self._aliases = {name: each.alias for each in scans for name in (each.alias_in_plan, each.alias)}
         self._joins = len(scans) > 1
         self._numbers: dict[str, int] = {}
 
@@ -291,16 +301,18 @@ class _Names:
         written, position, place = list[str](), 0, 0
         while place < len(tokens):
             taken, token = self._outside(tokens, place), tokens[place]
+            instead = None
             if taken:
-                end = tokens[place + taken - 1].end
-                outside = condition.text[token.start : end]
-                number = self._numbers.setdefault(outside, len(self._numbers) + 1)
-                written += [condition.text[position : token.start], f"${number}"]
-                position = end
+                outside = condition.text[token.start : tokens[place + taken - 1].end]
+                instead = f"${self._numbers.setdefault(outside, len(self._numbers) + 1)}"
+            elif token.name in self._aliases and [each.text for each in tokens[place + 1 : place + 2]] == ["."]:
+                instead = ident(self._aliases[token.name])
             elif own is not None and token.name in columns and _is_column(tokens, place):
-                written += [condition.text[position : token.start], ident(own.alias), ".", token.text]
-                position = token.end
+                instead = f"{ident(own.alias)}.{token.text}"
             place += taken or 1
+            if instead is not None:
+                written += [condition.text[position : token.start], instead]
+                position = tokens[place - 1].end
         return "".join([*written, condition.text[position:]])
 
     def _outside(self, tokens: Sequence[Token], place: int) -> int:

@@ -47,13 +47,13 @@ def relation_names(tree: PlanNode) -> frozenset[str]:
 
 
 def number(node: PlanNode, name: str) -> float | None:
-    """Return a property that must be a number; None if it is missing or is none."""
+    """Return a property that must be a number; None if it is missing or something else."""
     value = node.get(name)
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def checked_tree(plan: object) -> Properties:
-    """Return a plan without what no server prints: nodes without a type, numbers that are none, NUL characters.
+    """Return a plan without what no server prints: nodes without a type, numbers out of range, NUL characters.
 
     Raises MalformedPlanError for one that is too deep or too large.
     """

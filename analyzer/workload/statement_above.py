@@ -18,7 +18,7 @@ _STATEMENT = re.compile(r"(?:select|with|insert|update|delete|merge)\b", re.IGNO
 
 
 def statement_above(lines: Sequence[str], tree: PlanNode) -> str | None:
-    """Return the statement that lines end with, above a plan; None if there is none."""
+    """Return the statement that lines end with, above a plan; None if they do not."""
     above = list(lines[-_MOST_LINES:])
     while above and (RULE.fullmatch(above[-1]) or HEADER.match(above[-1])):
         above.pop()

@@ -31,7 +31,10 @@ def url(any_server: str) -> Iterator[str]:
             connection.execute(statement.encode())
         connection.execute("CREATE TABLE wide AS SELECT i, i % 100 AS a, i % 100 AS b FROM generate_series(1, 40000) i")
         connection.execute("CREATE INDEX ON wide (a) WHERE b > 50")
-        connection.execute("VACUUM ANALYZE wide")
+        rows = "SELECT i, i % 100 AS a FROM generate_series(1, 40000) i"
+        connection.execute(f"CREATE TABLE sparse WITH (fillfactor = 10) AS {rows}".encode())
+        connection.execute("CREATE INDEX ON sparse (a)")
+        connection.execute("VACUUM ANALYZE wide, sparse")
         yield found
 
 
@@ -59,25 +62,21 @@ def matched(text: str, snapshot: Snapshot) -> PlannedWorkload:
 
 def test_a_ticket_becomes_a_proposal_in_one_command(url: str, snapshot: Snapshot, tmp_path: Path) -> None:
     dump(snapshot, tmp_path / "prod.snapshot")
-    sql = f"SELECT i.id FROM {ITEMS} i JOIN customer c ON c.id = i.customer WHERE i.\"Größe\" = 'g7' AND c.name = 'customer 7'"
+    join = f"{ITEMS} i JOIN customer c ON c.id = i.customer"
+    sql = f"SELECT i.id FROM {join} WHERE i.\"Größe\" = 'g7' AND c.name = 'customer 7'"
     plan = explained(url, sql)
     (tmp_path / "ticket.txt").write_text(f"Hello,\nthis is slow since Monday:\n\n{plan}\nThanks!\n")
     said = twindex("whatif", "prod.snapshot", "--plans", "ticket.txt", "--format", "json", cwd=tmp_path)
     assert (said.status, said.err) == (0, "")
     document = json.loads(said.out)
-    assert (
-        'ON "My Shop"."Order Items" USING btree ("Größe"'
-        in document["proposals"][0]["ddl"] + document["proposals"][-1]["ddl"]
-    )
+    assert document["proposals"]
     assert document["total_after"] < document["total_before"] / 2
     (statement,) = document["statements"]
     (given,) = document["plans"]
     assert given["origin"] == "derived"
-    assert given["statements"] == [
-        {"id": statement["id"], "derived_from": "the join of public.customer and My Shop.Order Items"}
-    ] or given["statements"] == [
-        {"id": statement["id"], "derived_from": "the join of My Shop.Order Items and public.customer"}
-    ]
+    (derived,) = given["statements"]
+    assert derived["id"] == statement["id"]
+    assert derived["derived_from"].startswith("the join of ")
     assert "filtered" in {finding["kind"] for finding in given["findings"]}
     proposed = twindex("propose", "prod.snapshot", "--plans", "ticket.txt", "--format", "json", cwd=tmp_path)
     assert [each["ddl"] for each in json.loads(proposed.out)["proposals"]] == [
@@ -116,6 +115,9 @@ def test_the_input_is_refused_in_one_line(tmp_path: Path) -> None:
         f"SELECT * FROM {ITEMS} i JOIN customer c ON c.id = i.customer WHERE c.id < 3 AND i.id > 5 ORDER BY i.amount",
         f'SELECT * FROM {ITEMS} i JOIN customer c ON c.id = i.customer AND c.name <> i."Größe"',
         "SELECT * FROM event WHERE at BETWEEN '2026-01-30' AND '2026-02-03' ORDER BY kind",
+        "SELECT * FROM event e WHERE at = '2026-02-03' AND kind = 'k1'",
+        "SELECT * FROM event_2 WHERE at = '2026-02-03' AND kind = 'k1'",
+        "SELECT * FROM event e JOIN customer c ON e.id = c.id WHERE e.kind = 'k1' AND c.name = 'x'",
         "SELECT * FROM wide WHERE a = 3 AND b > 50",
         "SELECT * FROM customer a, child b, child c WHERE a.id = b.parent AND b.id = c.id AND a.name = 'customer 3'",
         "SELECT * FROM customer WHERE name = ANY ('{a,b}') AND tags @> '{b1}' AND id IS NOT NULL",
@@ -140,7 +142,7 @@ def test_the_derived_statement_has_the_plan_it_is_derived_from(url: str, snapsho
     [
         (  # an aggregate ends a block, and its sort is none of the scan's
             "SELECT kind, count(*) FROM event WHERE kind > 'k1' GROUP BY kind ORDER BY count(*)",
-            ["SELECT event FROM public.event AS event WHERE ((event.kind)::text > 'k1'::text)"],
+            ["SELECT event FROM public.event AS event WHERE (kind > 'k1'::text)"],
         ),
         (
             "SELECT (SELECT name FROM customer WHERE id = c.id) FROM child c WHERE parent > 690",
@@ -164,14 +166,8 @@ def test_each_part_of_a_plan_has_a_statement_of_its_own(
     url: str, snapshot: Snapshot, sql: str, texts: list[str]
 ) -> None:
     found = matched(explained(url, sql, "COSTS ON"), snapshot)
-    written = [
-        " ".join(each.text.replace("(event.kind)::text", "event.kind").split()) for each in found.workload.statements
-    ]
-    for text in texts:
-        assert text.replace("(event.kind)::text", "event.kind").replace("event_1", "event") in [
-            each.replace("event_1", "event") for each in written
-        ]
-    assert len(written) == len(texts)
+    written = [" ".join(each.text.split()) for each in found.workload.statements]
+    assert sorted(written) == sorted(texts)
     assert bool(found.workload.not_examined) == (not texts)
 
 
@@ -204,24 +200,23 @@ def test_what_an_executed_plan_shows(url: str) -> None:
     assert estimated["misestimate"] == "Seq Scan on wide | ((a = 3) AND (b = 3))"
     assert estimated["filtered"] == "Seq Scan on wide | ((a = 3) AND (b = 3))"
     sorted_ = kinds(explained(url, "SELECT * FROM wide ORDER BY b, i", work_mem="64kB"))
-    assert sorted_ == {"spill": "Sort | wide.b, wide.i"} or sorted_ == {"spill": "Sort | b, i"}
+    assert sorted_ == {"spill": "Sort | b, i"}
     hashed = kinds(
         explained(url, "SELECT * FROM wide x JOIN wide y USING (i)", work_mem="64kB", enable_mergejoin="off")
     )
     assert hashed["spill"].startswith("Hash")
     lossy = kinds(
         explained(
-            url, f"SELECT amount FROM {ITEMS} WHERE customer < 600", work_mem="64kB",
-            enable_seqscan="off", enable_indexscan="off",
+            url, "SELECT i FROM sparse WHERE a < 50", work_mem="64kB", enable_seqscan="off", enable_indexscan="off"
         )
-    )  # fmt: skip
-    assert lossy.get("lossy") == "Bitmap Heap Scan on Order Items | (customer < 600)" or "lossy" not in lossy
+    )
+    assert lossy["lossy"] == "Bitmap Heap Scan on sparse | (a < 50)"
     assert kinds(explained(url, "SELECT * FROM wide WHERE a < 50 LIMIT 1")) == {}
     assert kinds(explained(url, "SELECT * FROM wide WHERE a = 3 AND b = 3", "COSTS ON")) == {}
 
 
 def test_a_plan_that_the_twin_does_not_choose_is_named_with_the_first_difference(url: str, snapshot: Snapshot) -> None:
-    sql = f"SELECT count(*) FROM {ITEMS} WHERE customer = 7"
+    sql = f"SELECT amount FROM {ITEMS} WHERE customer = 7"
     usual = f"EXPLAIN {sql};\n{explained(url, sql, 'COSTS ON')}"
     listed = f"EXPLAIN {sql};\n{explained(url, sql, 'SETTINGS', enable_bitmapscan='off', enable_indexscan='off')}"
     silent = f"EXPLAIN {sql};\n{explained(url, sql, 'COSTS ON', enable_bitmapscan='off')}"
@@ -232,10 +227,8 @@ def test_a_plan_that_the_twin_does_not_choose_is_named_with_the_first_difference
     assert [each.reproduced for each in given] == [True, True, False, None]
     assert given[3].not_compared == "the text of its statement is unknown"
     (difference,) = given[2].findings
-    assert (difference.kind, difference.node) == ("not reproduced", "Index Scan using By customer on Order Items") or (
-        difference.node or ""
-    ).startswith("Index Only Scan")
-    assert (difference.twin_node or "").startswith("Bitmap Heap Scan")
+    assert (difference.kind, difference.node) == ("not reproduced", "Index Scan using By customer on Order Items")
+    assert difference.twin_node == "Bitmap Heap Scan on Order Items"
     assert "Bitmap Heap Scan" in str(again.tree), "the settings of a plan are gone after it"
 
 
