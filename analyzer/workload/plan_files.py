@@ -23,8 +23,8 @@ from analyzer.workload.plan_documents import (
 )
 from analyzer.workload.plan_lines import HEADER, RULE, cleaned
 from analyzer.workload.plan_text import continues_plan, is_arrow, is_bare_node, is_node, parse_text
-from analyzer.workload.plan_tree import MalformedPlanError, PlanNode, Properties, checked_tree, number
-from analyzer.workload.statement_above import statement_above
+from analyzer.workload.plan_tree import MalformedPlanError, PlanNode, Properties, checked_tree, number, plain_text
+from analyzer.workload.statement_above import statement_above, without_explain
 
 #: Of one file; the rest of a larger one is not read.
 MOST_BYTES = 64 * 1024**2
@@ -109,9 +109,11 @@ def _files(path: Path) -> list[tuple[str, Path]]:
     """List the files under a path, each with the name that it is called by; a link out of a directory is left out."""
     try:
         if not path.is_dir():
-            return [(path.name, path)]
+            return [(one_line(path.name), path)]
         inside = sorted(each for each in path.rglob("*") if not each.name.startswith("."))
-        return [(str(each.relative_to(path)), each) for each in inside if each.is_file() and not each.is_symlink()]
+        return [
+            (one_line(str(each.relative_to(path))), each) for each in inside if each.is_file() and not each.is_symlink()
+        ]
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give a file or a directory of plans") from None
 
@@ -325,7 +327,7 @@ class _Finder:
         self.plans.append(
             replace(
                 plan,
-                query=query,
+                query=None if query is None else without_explain(query),
                 parameters=plan.parameters or entry.parameters,
                 execution_ms=entry.duration_ms if plan.execution_ms is None else plan.execution_ms,
             )
@@ -342,7 +344,7 @@ def _explained(document: Properties, where: str) -> ExplainedPlan:
         query=_string(document, "Query Text"),
         parameters=_string(document, "Query Parameters"),
         queryid=str(queryid) if isinstance(queryid, int | str) and re.fullmatch(r"-?\d{1,20}", str(queryid)) else None,
-        settings={str(name): str(value) for name, value in cast("Properties", settings).items()}
+        settings={plain_text(str(name)): plain_text(str(value)) for name, value in cast("Properties", settings).items()}
         if isinstance(settings, dict)
         else None,
         planning_ms=number(document, "Planning Time"),
@@ -352,4 +354,4 @@ def _explained(document: Properties, where: str) -> ExplainedPlan:
 
 def _string(document: Properties, name: str) -> str | None:
     value = document.get(name)
-    return value.replace("\0", "\N{REPLACEMENT CHARACTER}") if isinstance(value, str) else None
+    return plain_text(value) if isinstance(value, str) else None

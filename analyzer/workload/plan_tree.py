@@ -69,7 +69,7 @@ def checked_tree(plan: object) -> Properties:
             raise MalformedPlanError(f"it has more than {MOST_LEVELS} levels or {MOST_NODES:,} nodes")
         for name, value in source.items():
             if name != "Plans":
-                node[name] = _plain(value, 0)
+                node[plain_text(name)] = _plain(value, 0)
         below = source.get("Plans")
         for child in cast("list[Any]", below) if isinstance(below, list) else ():
             if isinstance(child, dict) and isinstance(cast("Properties", child).get("Node Type"), str):
@@ -79,15 +79,22 @@ def checked_tree(plan: object) -> Properties:
     return root
 
 
+def plain_text(text: str) -> str:
+    """Return text that a server and a document can hold: without NUL and halves of surrogate pairs."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
+
+
 def _plain(value: Any, level: int) -> Any:
     """Copy a property's value, of which PostgreSQL nests none more than a few levels."""
     if isinstance(value, str):
-        return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+        return plain_text(value)
     if isinstance(value, list):
         return [_plain(each, level + 1) for each in cast("list[Any]", value)] if level < _MOST_NESTED else None
     if isinstance(value, dict):
         pairs = cast("dict[Any, Any]", value).items()
-        return {str(name): _plain(each, level + 1) for name, each in pairs} if level < _MOST_NESTED else None
+        return (
+            {plain_text(str(name)): _plain(each, level + 1) for name, each in pairs} if level < _MOST_NESTED else None
+        )
     if isinstance(value, int | float) and not isinstance(value, bool):
         return value if abs(value) < _LARGEST else None  # neither infinity nor NaN is less
     return value if value is None or isinstance(value, bool) else str(value)

@@ -26,9 +26,15 @@ def statement_above(lines: Sequence[str], tree: PlanNode) -> str | None:
         prompt = _PROMPT.match(above[place])
         if above[place][prompt.end() if prompt else 0 :].lstrip()[:7].lower() == "explain":
             text = "\n".join(_without_prompts(above[place:], prompt)).lstrip()
-            if explain := _EXPLAIN.match(text):
-                return _first_statement(text[explain.end() :])
+            if _EXPLAIN.match(text):
+                return _first_statement(text)
     return _own_block(above, tree)
+
+
+def without_explain(query: str) -> str:
+    """Return the statement that an EXPLAIN explains; another statement stays as it is."""
+    explain = _EXPLAIN.match(query)
+    return query[explain.end() :] if explain else query
 
 
 def _without_prompts(lines: Sequence[str], first: re.Match[str] | None) -> Sequence[str]:

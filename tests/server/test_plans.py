@@ -17,6 +17,7 @@ from analyzer.workload.plan_files import find_plans
 from analyzer.workload.plan_findings import facts
 from analyzer.workload.plan_statements import PlannedWorkload, match_plans
 from tests.acceptance.command_line import twindex
+from tests.acceptance.document_schema import follows
 from tests.conftest import fresh_database
 from tests.server.explained import SCHEMA
 
@@ -69,6 +70,7 @@ def test_a_ticket_becomes_a_proposal_in_one_command(url: str, snapshot: Snapshot
     said = twindex("whatif", "prod.snapshot", "--plans", "ticket.txt", "--format", "json", cwd=tmp_path)
     assert (said.status, said.err) == (0, "")
     document = json.loads(said.out)
+    follows(document, "whatif")
     assert document["proposals"]
     assert document["total_after"] < document["total_before"] / 2
     (statement,) = document["statements"]
@@ -83,6 +85,7 @@ def test_a_ticket_becomes_a_proposal_in_one_command(url: str, snapshot: Snapshot
         each["ddl"] for each in document["proposals"]
     ]
     assert json.loads(proposed.out)["plans"] == document["plans"]
+    follows(json.loads(proposed.out), "propose")
     hidden = twindex(
         "whatif", "prod.snapshot", "--plans", "ticket.txt", "--query-text", "hash", "-o", "a.json", "-o", "a.md",
         "-o", "a.txt", cwd=tmp_path,
