@@ -23,7 +23,15 @@ from analyzer.workload.plan_documents import (
 )
 from analyzer.workload.plan_lines import HEADER, RULE, cleaned
 from analyzer.workload.plan_text import continues_plan, is_arrow, is_bare_node, is_node, parse_text
-from analyzer.workload.plan_tree import MalformedPlanError, PlanNode, Properties, checked_tree, number, plain_text
+from analyzer.workload.plan_tree import (
+    MalformedPlanError,
+    PlanNode,
+    Properties,
+    checked_tree,
+    incomplete,
+    number,
+    plain_text,
+)
 from analyzer.workload.statement_above import statement_above, without_explain
 
 #: Of one file; the rest of a larger one is not read.
@@ -241,6 +249,9 @@ class _Finder:
             self._fail(at, str(error))
             return self._skipped(at)
         self._found(document, at, end)
+        if (node := incomplete(document["Plan"])) is not None:
+            reason = f"its {node['Node Type']} lacks an input, in this line or after it"
+            self.failed.append((f"a part of the plan in {self._where(at)}", reason))
         return end
 
     def _skipped(self, at: int) -> int:

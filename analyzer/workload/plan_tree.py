@@ -17,6 +17,14 @@ _MOST_NESTED = 5
 _LARGEST = 1e30
 
 
+#: How many inputs nodes have that always have some.
+_INPUTS = {
+    "Hash Join": 2, "Merge Join": 2, "Nested Loop": 2, "Recursive Union": 2, "Aggregate": 1, "Bitmap Heap Scan": 1,
+    "Gather": 1, "Gather Merge": 1, "Group": 1, "Hash": 1, "Incremental Sort": 1, "Limit": 1, "LockRows": 1,
+    "Materialize": 1, "Memoize": 1, "ProjectSet": 1, "Sort": 1, "Subquery Scan": 1, "Unique": 1, "WindowAgg": 1,
+}  # fmt: skip
+
+
 class MalformedPlanError(ValueError):
     """Text that begins as a plan does and goes on otherwise."""
 
@@ -44,6 +52,11 @@ def relation_names(tree: PlanNode) -> frozenset[str]:
     """Return the names of the relations that a plan reads or changes."""
     names = (node.get("Relation Name") for node in walk(tree))
     return frozenset(name for name in names if isinstance(name, str))
+
+
+def incomplete(tree: PlanNode) -> PlanNode | None:
+    """Return the first node that lacks an input, because a part of the plan is missing."""
+    return next((node for node in walk(tree) if len(inputs(node)) < _INPUTS.get(node["Node Type"], 0)), None)
 
 
 def number(node: PlanNode, name: str) -> float | None:

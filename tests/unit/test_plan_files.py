@@ -215,6 +215,21 @@ def test_what_cannot_be_read_is_named(text: str, reason: str) -> None:
     assert reason in found.not_examined[0].reason
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(LINES[:9]),
+        PLAN.replace("->  Seq Scan on customer c", "->  Seq Sc@n on customer c"),
+        PLAN.replace("        ->  Seq Scan on customer c", "Seq Scan on customer c"),
+    ],
+)
+def test_a_plan_that_lacks_a_part_is_read_and_the_part_is_named(text: str) -> None:
+    found = find_plans(text, "x")
+    assert tree_of(found.plans[0])[:2] == EXPECTED[:2]
+    assert [gap.what for gap in found.not_examined] == ["a part of the plan in x:1"]
+    assert "Nested Loop lacks an input" in found.not_examined[0].reason
+
+
 def test_many_failures_are_counted() -> None:
     found = find_plans(f"{JSON[:-12]}\n\nnext\n" * 50, "x")
     assert len(found.not_examined) == 21
