@@ -8,12 +8,13 @@ from typing import Any
 from analyzer.postgres.identifiers import PART, unquote
 from analyzer.workload.plan_lines import RECORD
 from analyzer.workload.plan_properties import is_known, read_property, settle_grouping, typed
-from analyzer.workload.plan_tree import MOST_LEVELS, MOST_NODES, MalformedPlanError, Properties
+from analyzer.workload.plan_tree import MOST_LEVELS, MOST_NODES, MalformedPlanError, Properties, inputs, most_inputs
 
 #: Lines that one condition may be wrapped to.
 _MOST_WRAPPED = 200
 
 
+_LOST = "its indentation is lost"
 _NODE_TYPES = frozenset((
     "Append", "Bitmap Heap Scan", "Bitmap Index Scan", "BitmapAnd", "BitmapOr", "CTE Scan", "Custom Scan",
     "Foreign Scan", "Function Scan", "Gather", "Gather Merge", "Group", "Hash", "Incremental Sort", "Index Only Scan",
@@ -172,7 +173,9 @@ class _Reader:
     """Builds the tree of one plan, line by line."""
 
     document: Properties = field(default_factory=dict[str, Any])
-    #: From the top to the node read last, each with the column its text begins in.
+    #: Where the text of the top begins.
+    column: int = 0
+    #: From the top to the node read last, each with the column of its arrow.
     path: list[tuple[int, Properties]] = field(default_factory=list[tuple[int, Properties]])
     nodes: list[Properties] = field(default_factory=list[Properties])
     #: What the next node is for its parent, if the line before says so.
@@ -190,10 +193,10 @@ class _Reader:
         if not self.nodes:
             return self._top(column, text, arrow)
         if arrow:
-            return self._child(column, column + arrow.end(), text[arrow.end() :])
-        if _SUMMARY.match(text):
+            return self._child(column, text[arrow.end() :])
+        if _SUMMARY.match(text) and column <= self.column + 1:  # a paste may begin behind the first blank
             return self._summary(text)
-        if column <= self.path[0][0] and not is_known(text):
+        if column <= self.column and not is_known(text):
             return False
         return self._property(column, text) if self.section is None else read_property(self.section, text)
 
@@ -201,27 +204,27 @@ class _Reader:
         start = arrow.end() if arrow else 0
         if (node := parse_node(text[start:])) is None:
             return False
-        self.path, self.nodes, self.is_fragment = [(column + start, node)], [node], arrow is not None
+        self.column, self.path, self.nodes, self.is_fragment = column + start, [(-1, node)], [node], arrow is not None
         self.document["Plan"] = node
         return True
 
-    def _child(self, arrow: int, column: int, text: str) -> bool:
+    def _child(self, arrow: int, text: str) -> bool:
         node = parse_node(text)
         if node is None or self.section is not None:
             return False
-        while len(self.path) > 1 and self.path[-1][0] >= arrow:
-            self.path.pop()
-        if self.path[-1][0] >= arrow:
+        if arrow <= self.column:
             if self.is_fragment:
                 return False
-            raise MalformedPlanError("its indentation is lost")
+            raise MalformedPlanError(_LOST)
+        while self.path[-1][0] >= arrow:
+            self.path.pop()
         if len(self.path) >= MOST_LEVELS or len(self.nodes) >= MOST_NODES:
             raise MalformedPlanError(f"it has more than {MOST_LEVELS} levels or {MOST_NODES:,} nodes")
         parent = self.path[-1][1]
         children: list[Properties] = parent.setdefault("Plans", [])
         node = {"Node Type": node["Node Type"], **self._relationship(parent, children), **node}
         children.append(node)
-        self.path.append((column, node))
+        self.path.append((arrow, node))
         self.nodes.append(node)
         self.label = self.worker = None
         return True
@@ -247,7 +250,9 @@ class _Reader:
             name, _, value = text.partition(":")
             value = value.strip().removesuffix(" ms")
             if name in ("Settings", "Serialization"):
-                return read_property(self.document, text)
+                read_property(self.document, text)
+                self.section = self.document["Serialization"] if name == "Serialization" else None
+                return True
             self.document[name] = typed(name, value)
         return True
 
@@ -261,7 +266,7 @@ class _Reader:
             return self._worker_line(self.worker[1], text)
         if _LABEL.fullmatch(text):
             self.label = text
-            while len(self.path) > 1 and self.path[-1][0] >= column:
+            while self.path[-1][0] >= column > 0:
                 self.path.pop()
             return True
         if node["Node Type"] == "ModifyTable" and (target := parse_node(text)) is not None:
@@ -313,6 +318,8 @@ def parse_text(lines: Sequence[str], start: int = 0) -> tuple[Properties, int]:
         position += taken
     if not reader.nodes:
         raise MalformedPlanError("its first line is not a node")
+    if any(len(inputs(node)) > most_inputs(node) for node in reader.nodes):
+        raise MalformedPlanError(_LOST)
     for node in reader.nodes:
         settle_grouping(node)
     return reader.document, position

@@ -17,8 +17,10 @@ _MOST_NESTED = 5
 _LARGEST = 1e30
 
 
-#: How many inputs nodes have that always have some.
+#: How many inputs nodes have that always have the same number.
 _INPUTS = {
+    "Bitmap Index Scan": 0, "CTE Scan": 0, "Function Scan": 0, "Index Only Scan": 0, "Index Scan": 0, "Seq Scan": 0,
+    "Values Scan": 0, "WorkTable Scan": 0,
     "Hash Join": 2, "Merge Join": 2, "Nested Loop": 2, "Recursive Union": 2, "Aggregate": 1, "Bitmap Heap Scan": 1,
     "Gather": 1, "Gather Merge": 1, "Group": 1, "Hash": 1, "Incremental Sort": 1, "Limit": 1, "LockRows": 1,
     "Materialize": 1, "Memoize": 1, "ProjectSet": 1, "Sort": 1, "Subquery Scan": 1, "Unique": 1, "WindowAgg": 1,
@@ -57,6 +59,11 @@ def relation_names(tree: PlanNode) -> frozenset[str]:
 def incomplete(tree: PlanNode) -> PlanNode | None:
     """Return the first node that lacks an input, because a part of the plan is missing."""
     return next((node for node in walk(tree) if len(inputs(node)) < _INPUTS.get(node["Node Type"], 0)), None)
+
+
+def most_inputs(node: PlanNode) -> float:
+    """Return how many inputs a node can have."""
+    return _INPUTS.get(node["Node Type"], float("inf"))
 
 
 def number(node: PlanNode, name: str) -> float | None:

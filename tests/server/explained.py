@@ -105,6 +105,7 @@ CASES: Sequence[Case] = (
     case(f"SELECT count(*) FROM {_ITEMS}", **_PARALLEL),
     case(f"SELECT * FROM {_ITEMS} ORDER BY amount, id", **_PARALLEL, work_mem="256kB"),
     case(f"SELECT count(*) FROM {_ITEMS} i JOIN customer c ON c.id = i.customer", **_PARALLEL),
+    case(f"SELECT count(*) FROM {_ITEMS} WHERE amount > 3", **_PARALLEL, jit="on", jit_above_cost="0"),
     case(
         f"SELECT sum(amount) FROM {_ITEMS} WHERE customer < 400",
         jit="on", jit_above_cost="0", jit_optimize_above_cost="0",

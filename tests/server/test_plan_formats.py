@@ -98,6 +98,17 @@ def test_what_stands_beside_the_plan_is_the_same_in_every_format(connection: psy
         assert plan.execution_ms
 
 
+def test_the_time_of_serialisation_is_not_a_property_of_the_plan(connection: psycopg.Connection[Any]) -> None:
+    if connection.info.server_version < 170_000:
+        pytest.skip("EXPLAIN (SERIALIZE) came with 17")
+    case = next(each for each in CASES if "Order Items" in each.sql)
+    text = explain(connection, case, "ANALYZE, SERIALIZE, BUFFERS, MEMORY", "TEXT")
+    assert "Serialization: time=" in text
+    (plan,) = find_plans(text, "x").plans
+    assert plan.execution_ms
+    assert not [name for name in plan.tree if name.startswith(("Memory", "Serialization"))]
+
+
 @pytest.mark.parametrize("output", ["text", "json", "yaml", "xml"])
 def test_the_log_of_auto_explain_is_read(connection: psycopg.Connection[Any], output: str) -> None:
     connection.execute("LOAD 'auto_explain'")

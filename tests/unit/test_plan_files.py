@@ -75,6 +75,8 @@ PASTES = {
     "Markdown": f"We see this:\n\n```\n{PLAN}\n```\n\nand it is slow.",
     "quoted mail": "\n".join(["> Hello,", ">", *(f"> {line}" for line in LINES), "> bye"]),
     "list item": "\n".join(["1. The plan:", *(f"    {line}" for line in LINES), "2. Next"]),
+    "narrow": "\n".join(f"{' ' * ((len(line) - len(line.lstrip())) // 2)}{line.lstrip()}" for line in LINES),
+    "wide": "\n".join(f"{' ' * (2 * (len(line) - len(line.lstrip())))}{line.lstrip()}" for line in LINES),
     "carriage returns": PLAN.replace("\n", "\r\n"),
     "no-break spaces": PLAN.replace("  ", "\N{NO-BREAK SPACE} "),
     "terminal of 90 columns": WRAPPED,
@@ -191,6 +193,7 @@ def test_the_query_of_auto_explain_ends_where_its_plan_begins() -> None:
     [
         (JSON[:-12], "malformed or truncated"),
         ("\n".join(line.lstrip() for line in LINES), "indentation"),
+        ("\n".join(" " * line.startswith(" ") + line.lstrip() for line in LINES), "indentation"),
         ("<explain><Query><Plan><Node-Type>Result</Node-Type>", "truncated"),
         (
             '<!DOCTYPE a [<!ENTITY b "c">]>\n<explain><Query><Plan><Node-Type>&b;</Node-Type></Plan></Query></explain>',
