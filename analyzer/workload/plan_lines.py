@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from analyzer.postgres.identifiers import unquote
+
 _BACKGROUND = re.compile(r"\A(?:\s{0,3}> ?)+")
 _SYSLOG = re.compile(r"\A\w{3}\s+\d{1,2} [\d:]{8} \S+ \S+\[\d+\]: \[\d+-\d+\] ?(?:#011|\t)?")
 _EXPANDED = re.compile(r"\A(?:QUERY PLAN| {10})\s*[|│] ?")
@@ -10,6 +12,7 @@ _CELL = re.compile(r"\A\s?[|│║] ?(.*?)\s*[|│║]?\Z")
 _CONTINUED = ("+", "↵")
 #: A record of csvlog, in which quotes are doubled and more fields follow.
 _CSV_RECORD = re.compile(r'\A\d{4}-\d\d-\d\d .*,"duration: [\d.]+ ms\s+plan:\Z')
+_CSV_QUOTE = re.compile('""')
 _CSV_END = re.compile(r'"(?=,|\Z)')
 _MEASURED = re.compile(r"\((?:cost=|actual )|QUERY PLAN")
 #: Between the rows of psql's expanded output.
@@ -63,7 +66,7 @@ def _unquoted(lines: Iterator[str]) -> list[str]:
             block.append(line)
             continue
         plan = any(_MEASURED.search(each) for each in block)
-        found += [each[1:-1].replace('""', '"') if plan else each for each in block]
+        found += map(unquote, block) if plan else block
         block = []
         found.append(line)
     return found[:-1]
@@ -87,6 +90,6 @@ def _out_of_csv(lines: Sequence[str]) -> Iterator[str]:
             inside = _CSV_RECORD.match(line) is not None
             yield line
             continue
-        end = _CSV_END.search(line.replace('""', "\0\0"))
-        yield (line if end is None else line[: end.start()]).replace('""', '"')
+        end = _CSV_END.search(_CSV_QUOTE.sub("\0\0", line))
+        yield _CSV_QUOTE.sub('"', line if end is None else line[: end.start()])
         inside = end is None
