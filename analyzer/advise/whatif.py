@@ -35,13 +35,15 @@ def try_indexes(
     statements: Sequence[Statement | UnparsedStatement],
     *,
     create: Sequence[str] = (),
+    added: Sequence[TwinIndex] = (),
     drop: Collection[str] = (),
 ) -> tuple[Trial, ...]:
     """Plan the statements, in their order, without and with the given changes.
 
-    `create` are CREATE INDEX statements, `drop` names as `schema.name`. Raises InputError for one the server rejects.
+    `create` are CREATE INDEX statements, `added` indexes that the twin has beyond the captured ones, `drop` names as
+    `schema.name`. Raises InputError for one the server rejects.
     """
-    added = twin.add(twin.parse_ddl(create))
+    added = (*added, *twin.add(twin.parse_ddl(create)))
     try:  # a name to drop that does not exist fails before anything is planned
         twin.show(added, without=drop)
     except psycopg.Error as error:

@@ -153,6 +153,17 @@ def workload_option(function: F) -> F:
     )(function)
 
 
+def plans_option(function: F) -> F:
+    """Add `--plans FILE|DIR`."""
+    return click.option(
+        "--plans",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE|DIR",
+        help="Take the statements from plans: output of EXPLAIN in any format, in a file of any kind; repeatable.",
+    )(function)
+
+
 def specs_option(function: F) -> F:
     """Add `--specs DIR`."""
     return click.option(

@@ -19,6 +19,7 @@ from analyzer.cli.options import (
     Source,
     emit,
     output_options,
+    plans_option,
     specs_option,
     statements_options,
     twin_options,
@@ -26,13 +27,17 @@ from analyzer.cli.options import (
 )
 from analyzer.console import tell
 from analyzer.documents.proposals import ProposeDocument
+from analyzer.errors import InputError
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.propose import MANY, propose, write_proposals
+from analyzer.workload.plan_files import read_plans
+from analyzer.workload.plan_statements import match_plans
 
 
 @click.command(short_help="Propose indexes, with evidence.")
 @statements_options
 @workload_option
+@plans_option
 @click.option("--budget", type=Size(), metavar="SIZE", help="Total size limit for all proposals, e.g. 2GB.")
 @click.option("--max", "most", type=click.IntRange(1), help="Maximum number of proposals.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time limit for the search, in seconds.")
@@ -50,6 +55,7 @@ def command(
     *,
     source: Source,
     workload_file: Path | None,
+    plans: tuple[Path, ...],
     budget: int | None,
     most: int | None,
     seconds: float | None,
@@ -63,15 +69,23 @@ def command(
 
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
+    if plans and workload_file is not None:
+        raise InputError("--plans and --workload cannot be used together; specify one source of statements")
     directory = specs_directory(specs, new=write_specs)
+    read = read_plans(plans) if plans else None
+    recording = read.asks_recorded if read else workload_file is None
     with reading_specs(directory) as declared:
         snapshot = resolve_snapshot(
-            source, quiet=output.quiet, statements=workload_file is None, run_user_code=choice.run_user_code
+            source, quiet=output.quiet, statements=recording, run_user_code=choice.run_user_code
         )
-    workload = resolve_workload(workload_file, snapshot)
+    planned = match_plans(read, snapshot) if read else None
+    workload = planned.workload if planned else resolve_workload(workload_file, snapshot)
+    given = planned.plans if planned else ()
     limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
     with progress(quiet=output.quiet) as shown:
-        found = propose(snapshot, workload, declared.result(), limits=limits, choice=choice, jobs=jobs, progress=shown)
+        found = propose(
+            snapshot, workload, declared.result(), limits=limits, choice=choice, jobs=jobs, plans=given, progress=shown
+        )
     if write_specs:
         for path in write_proposals(directory, found.advice):
             if not output.quiet:

@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from analyzer.cli.inputs import progress, read_text, resolve_snapshot
-from analyzer.cli.options import Output, Source, emit, output_options, statements_options, twin_options
+from analyzer.cli.options import Output, Source, emit, output_options, plans_option, statements_options, twin_options
 from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.whatif import whatif
 from analyzer.workload.parse import Workload, parse_listed, parse_statements
+from analyzer.workload.plan_files import read_plans
+from analyzer.workload.plan_statements import match_plans
 
 
 @click.command(short_help="Plan statements with indexes added or dropped.")
@@ -18,6 +20,7 @@ from analyzer.workload.parse import Workload, parse_listed, parse_statements
 @click.option(
     "-q", "--queries", metavar="FILE", help="File of SQL statements, or - for stdin  [default: the recorded ones]"
 )
+@plans_option
 @click.option("--create", multiple=True, metavar="DDL", help="CREATE INDEX statement to try; repeatable.")
 @click.option("--drop", multiple=True, metavar="NAME", help="Index to plan without, as schema.name; repeatable.")
 @twin_options
@@ -26,6 +29,7 @@ def command(
     *,
     source: Source,
     queries: str | None,
+    plans: tuple[Path, ...],
     create: tuple[str, ...],
     drop: tuple[str, ...],
     choice: PlannerChoice,
@@ -33,13 +37,20 @@ def command(
 ) -> None:
     """Plan statements before and after indexes are added or dropped; indexes are built on the twin only.
 
+    With --plans, and without --create and --drop, the indexes that `twindex propose` would propose are tried.
+
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
+    if plans and queries is not None:
+        raise InputError("--plans and -q cannot be used together; specify one source of statements")
     text = None if queries is None else read_text(None if queries == "-" else Path(queries))
-    snapshot = resolve_snapshot(source, quiet=output.quiet, statements=text is None, run_user_code=choice.run_user_code)
-    recorded = parse_statements(snapshot) if text is None else Workload(statements=())
+    read = read_plans(plans) if plans else None
+    recording = read.asks_recorded if read else text is None
+    snapshot = resolve_snapshot(source, quiet=output.quiet, statements=recording, run_user_code=choice.run_user_code)
+    planned = match_plans(read, snapshot) if read else None
+    recorded = planned.workload if planned else parse_statements(snapshot) if text is None else Workload(statements=())
     statements = recorded.statements if text is None else parse_listed(text)
-    if not statements:
+    if not statements and planned is None:
         where = f"{queries} contains" if queries is not None else "pg_stat_statements has recorded"
         raise InputError(f"{where} no statement to plan; give some with -q FILE")
     with progress(quiet=output.quiet) as tell:
@@ -49,6 +60,7 @@ def command(
             create=create,
             drop=drop,
             choice=choice,
+            plans=planned.plans if planned else (),
             not_examined=recorded.not_examined,
             progress=tell,
         )

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import JsonValue, computed_field
 
 from analyzer.documents.not_examined import Gaps, share_of
+from analyzer.documents.plans import GivenPlan
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record, ratio
 
@@ -180,6 +181,8 @@ class ProposeDocument(Record):
     not_proposed: tuple[NotProposed, ...] = ()
     #: Recorded statements that read no table, such as SELECT 1 and a driver's looks into the catalog; listed nowhere.
     tableless: int = 0
+    #: Plans that the statements come from.
+    plans: tuple[GivenPlan, ...] = ()
     not_examined: Gaps = ()
 
     @computed_field

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, computed_field
 
 from analyzer.documents.findings import SEVERITIES, CheckCount, Finding
 from analyzer.documents.not_examined import Gaps, share_of
+from analyzer.documents.plans import GivenPlan
 from analyzer.documents.proposals import NotProposed, Proposal, Totals, add_up
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
@@ -65,6 +66,8 @@ class Report(Record):
     not_proposed: tuple[NotProposed, ...] = ()
     #: Recorded statements that read no table, such as SELECT 1 and a driver's looks into the catalog; listed nowhere.
     tableless: int = 0
+    #: Plans that the statements come from.
+    plans: tuple[GivenPlan, ...] = ()
     not_examined: Gaps = ()
 
     @computed_field

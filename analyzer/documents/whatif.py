@@ -5,6 +5,8 @@ from typing import Literal
 from pydantic import JsonValue
 
 from analyzer.documents.not_examined import Gaps
+from analyzer.documents.plans import GivenPlan
+from analyzer.documents.proposals import NotProposed, Proposal
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
 
@@ -31,4 +33,9 @@ class WhatifDocument(Record):
     #: Sums over the statements that could be planned both ways.
     total_before: float
     total_after: float
+    #: Plans that the statements come from.
+    plans: tuple[GivenPlan, ...] = ()
+    #: Indexes that were tried because the plans suggest them, in the order of application.
+    proposals: tuple[Proposal, ...] = ()
+    not_proposed: tuple[NotProposed, ...] = ()
     not_examined: Gaps = ()

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from analyzer.documents.proposals import HelpedStatement
 from analyzer.documents.report import Report
 from analyzer.render import units
+from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import blind_spots
 from analyzer.render.table_rows import Row, headline, waterfall, without_table, workload_rows
@@ -64,6 +65,8 @@ def render_html(report: Report) -> str:
         shown_rows=rows[:MOST_ROWS],
         row_ids={row.id for row in rows[:MOST_ROWS]},
         left_off=max(0, len(rows) - MOST_ROWS),
+        plans=plan_lines(report.plans),
+        plans_left_off=left_off(report.plans),
         blind_spots=blind_spots(report),
         style=Markup(style),  # noqa: S704 - our own file
         script=Markup(script),  # noqa: S704 - our own file

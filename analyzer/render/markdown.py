@@ -12,6 +12,7 @@ from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.schema import Answer
 from analyzer.documents.whatif import WhatifDocument
 from analyzer.render import units
+from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
 from analyzer.render.table_rows import headline, without_table, workload_rows
@@ -31,7 +32,12 @@ def render_markdown(document: Answer) -> str:
     """Render a document; the same document gives the same bytes."""
     environment = _environment()
     if isinstance(document, WhatifDocument):
-        text = environment.get_template("whatif.md.jinja").render(document=document, blind_spots=blind_spots(document))
+        text = environment.get_template("whatif.md.jinja").render(
+            document=document,
+            plans=plan_lines(document.plans),
+            plans_left_off=left_off(document.plans),
+            blind_spots=blind_spots(document),
+        )
         return text.strip() + "\n"
     report = as_report(document) if isinstance(document, ProposeDocument) else document
     checked = report.verification
@@ -43,6 +49,8 @@ def render_markdown(document: Answer) -> str:
         regressions=[verified[identity] for identity in checked.regressions] if checked else [],
         within_noise=[verified[identity] for identity in checked.within_noise] if checked else [],
         without_table=without_table(report.tableless),
+        plans=plan_lines(report.plans),
+        plans_left_off=left_off(report.plans),
         blind_spots=blind_spots(report),
     )
     return text.strip() + "\n"

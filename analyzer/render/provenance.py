@@ -82,6 +82,7 @@ def as_report(document: ProposeDocument) -> Report:
         proposals=document.proposals,
         not_proposed=document.not_proposed,
         tableless=document.tableless,
+        plans=document.plans,
         not_examined=document.not_examined,
     )
 

@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from analyzer.capture.literals import UnreadableStatementError, check_strings
 from analyzer.documents.findings import Finding
 from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.plans import GivenPlan
 from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
 from analyzer.documents.report import Report, Statement
 from analyzer.documents.schema import Document
@@ -88,9 +89,11 @@ class _Redactor:
         update: dict[str, object] = {
             "not_examined": tuple(self._gap(gap) for gap in document.not_examined),
         }
+        if not isinstance(document, StatementsDocument):
+            update["plans"] = tuple(self._given_plan(plan) for plan in document.plans)
         if isinstance(document, WhatifDocument | StatementsDocument):
             update["statements"] = tuple(self._statement(statement) for statement in document.statements)
-        else:
+        if not isinstance(document, StatementsDocument):
             update["proposals"] = tuple(self._proposal(proposal) for proposal in document.proposals)
             update["not_proposed"] = tuple(
                 refused.model_copy(update={"reason": self._prose(refused.reason)}) for refused in document.not_proposed
@@ -127,6 +130,17 @@ class _Redactor:
             return None
         statements = tuple(self._statement(statement) for statement in verification.statements)
         return verification.model_copy(update={"statements": statements})
+
+    def _given_plan(self, plan: GivenPlan) -> GivenPlan:
+        """Show the conditions of a plan as far as the statements."""
+        findings = tuple(
+            each.model_copy(update={"condition": _normalise_expression(each.condition) if self._normalised else None})
+            if each.condition is not None
+            else each
+            for each in plan.findings
+        )
+        reason = None if plan.not_compared is None else self._server_message(plan.not_compared)
+        return plan.model_copy(update={"findings": findings, "not_compared": reason})
 
     def _finding(self, finding: Finding) -> Finding:
         return finding.model_copy(update={"message": self._prose(finding.message)})
@@ -186,7 +200,7 @@ def _statements(document: Document) -> tuple[tuple[str, str], ...]:
     found: list[tuple[str, str]] = []
     if not isinstance(document, ProposeDocument):
         found += [(statement.id, statement.query) for statement in document.statements]
-    if isinstance(document, ProposeDocument | Report):
+    if not isinstance(document, StatementsDocument):
         found += [(s.id, s.query) for proposal in document.proposals for s in proposal.statements]
     if isinstance(document, Report) and document.verification is not None:
         found += [(statement.id, statement.query) for statement in document.verification.statements]

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from analyzer.documents.not_examined import NotExamined
-from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
+from analyzer.documents.plans import GivenPlan
+from analyzer.documents.proposals import HelpedStatement, NotProposed, Proposal, ProposeDocument
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.report import Report
 from analyzer.documents.schema import Document
@@ -17,6 +18,7 @@ from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.verification import VerifiedStatement
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.render import units
+from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
 from analyzer.render.table_rows import Row, headline, without_table, workload_rows
@@ -50,14 +52,23 @@ def _report(console: Console, report: Report) -> None:
     _regressions(console, report)
     for position, proposal in enumerate(report.proposals, 1):
         _proposal(console, position, proposal)
-    if report.not_proposed:
-        _heading(console, f"Examined and not proposed ({len(report.not_proposed):,})")
-        for refused in report.not_proposed:
-            ddl = f"{units.one_line(refused.ddl)}: " if refused.ddl else ""
-            _item(console, f"{ddl}{units.one_line(refused.reason)}")
+    _not_proposed(console, report.not_proposed)
     _statements(console, report)
     _findings(console, report)
+    _plans(console, report.plans)
     _blind_spots(console, blind_spots(report))
+
+
+def _plans(console: Console, plans: tuple[GivenPlan, ...]) -> None:
+    if not plans:
+        return
+    _heading(console, f"Plans ({len(plans):,})")
+    for plan in plan_lines(plans):
+        console.print(Text(plan.heading))
+        for line in plan.lines:
+            _item(console, line, indent=3)
+    if (more := left_off(plans)) is not None:
+        console.print(Text(more, style="dim"))
 
 
 def _provenance(console: Console, source: Provenance) -> None:
@@ -151,6 +162,15 @@ def _helped(console: Console, statement: HelpedStatement) -> None:
     _item(console, f"{statement.id} ({calls}; {costs}) {units.one_line(statement.query, at_most=240)}", indent=3)
 
 
+def _not_proposed(console: Console, refusals: tuple[NotProposed, ...]) -> None:
+    if not refusals:
+        return
+    _heading(console, f"Examined and not proposed ({len(refusals):,})")
+    for refused in refusals:
+        ddl = f"{units.one_line(refused.ddl)}: " if refused.ddl else ""
+        _item(console, f"{ddl}{units.one_line(refused.reason)}")
+
+
 def _statements(console: Console, report: Report) -> None:
     rows = workload_rows(report)
     if not rows:
@@ -219,8 +239,12 @@ def _whatif(console: Console, document: WhatifDocument) -> None:
     change = units.cheaper(before / after) if before and after else "withheld"
     console.print(Text(f"Total cost {units.cost(before)} → {units.cost(after)}, {change}", style="bold"))
     _provenance(console, document.provenance)
+    for position, proposal in enumerate(document.proposals, 1):
+        _proposal(console, position, proposal)
+    _not_proposed(console, document.not_proposed)
     for statement in document.statements:
         _tried(console, statement)
+    _plans(console, document.plans)
     _blind_spots(console, blind_spots(document))
 
 

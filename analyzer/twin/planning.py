@@ -1,6 +1,6 @@
 """Ask the planner of a twin, at the moment of the capture, and with patience."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -64,6 +64,22 @@ class Planner:
         except psycopg.errors.QueryCanceled:
             self._lose_patience()
             raise
+
+    def plan_under(self, settings: Mapping[str, str], asked: Asked, search_path: tuple[str, ...] | None) -> Plan:
+        """Plan a statement as a session with these settings would, as far as the planner reads them.
+
+        The search path stays. Raises psycopg.Error when the server cannot plan it.
+        """
+        changed = {name: value for name, value in settings.items() if name != "search_path"}
+        self._server.hold(asked.text)
+        try:
+            for connection in self._planning:
+                self._server.built.inflated.change_settings(changed, to=connection)
+            return self.plan_all((asked,), search_path)[0]
+        finally:
+            for connection in self._planning:
+                if not connection.closed:
+                    self._server.built.inflated.apply_settings(self._server.snapshot, to=connection)
 
     def _plan_all(self, asked: Sequence[Asked], search_path: tuple[str, ...] | None) -> tuple[Plan, ...]:
         self._settle()

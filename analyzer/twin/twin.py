@@ -6,7 +6,7 @@ planned there.
 """
 
 import contextlib
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from analyzer.documents.snapshot import NotExamined, Snapshot
@@ -139,6 +139,15 @@ class Twin:
         Raises psycopg.Error when the server cannot plan one of them.
         """
         return self._planner.plan_all(asked, search_path)
+
+    def plan_under(
+        self, settings: Mapping[str, str], statement: str, *, search_path: tuple[str, ...] | None = None
+    ) -> Plan:
+        """Plan one statement as a session with these settings would, as far as the planner reads them.
+
+        Raises psycopg.Error when the server cannot plan it.
+        """
+        return self._planner.plan_under(settings, Asked(text=statement), search_path)
 
     def add(self, indexes: Sequence[IndexDef]) -> tuple[TwinIndex, ...]:
         """Build indexes on the twin at their predicted sizes, hidden until `show`; takes milliseconds each.

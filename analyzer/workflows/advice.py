@@ -5,20 +5,24 @@ from collections.abc import Iterator
 from analyzer.advise.proposal import Advice, Effect, Proposal
 from analyzer.advise.timing import Times, expected_ms, learn_times
 from analyzer.documents import proposals, report
+from analyzer.documents.plans import GivenPlan
 from analyzer.documents.snapshot import Snapshot
 from analyzer.render.provenance import describe_source, describe_statement
 from analyzer.specs.file import NewSpec
 from analyzer.sql import render_text
 
 
-def propose_document(advice: Advice, snapshot: Snapshot) -> proposals.ProposeDocument:
-    """Put the advice into the document of `twindex propose`."""
+def propose_document(
+    advice: Advice, snapshot: Snapshot, plans: tuple[GivenPlan, ...] = ()
+) -> proposals.ProposeDocument:
+    """Put the advice, and the plans that it rests on, into the document of `twindex propose`."""
     times = _times(advice)
     return proposals.ProposeDocument(
         provenance=describe_source(snapshot, planner=advice.planner),
         proposals=tuple(_proposal(proposal, times) for proposal in advice.proposals),
         not_proposed=tuple(proposals.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
         tableless=len(advice.tableless),
+        plans=plans,
         not_examined=advice.not_examined,
     )
 

@@ -18,7 +18,9 @@ from analyzer.twin.pool import parallel_twins, usable_cores
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document
 from analyzer.workflows.declared import declared
+from analyzer.workflows.plans import describe_plans
 from analyzer.workload.parse import Workload
+from analyzer.workload.plan_statements import MatchedPlan
 from analyzer.workload.shapes import needed_by
 
 #: Of fewer statements, unless they are hard to plan, most are priced before another planner is ready.
@@ -41,9 +43,12 @@ def propose(
     limits: Limits | None = None,
     choice: PlannerChoice | None = None,
     jobs: int | None = None,
+    plans: Sequence[MatchedPlan] = (),
     progress: Progress = silent,
 ) -> Proposed:
     """Build a twin and propose on it what the specs do not declare yet.
+
+    `plans` are those that the workload comes from.
 
     `jobs` planners run in parallel; None means one, or with many statements one a core.
     """
@@ -53,8 +58,9 @@ def propose(
         needed = _needed(workload, known, snapshot)
         twin = stack.enter_context(open_twin(snapshot, statements=needed, wanted=choice, progress=progress))
         pool = stack.enter_context(parallel_twins(twin, workers)) if workers > 1 else None
+        given = describe_plans(twin, plans, progress)
         advice = ask_advisor(twin, workload, declared=known, limits=limits, pool=pool, progress=progress)
-    return Proposed(advice=advice, document=propose_document(advice, snapshot))
+    return Proposed(advice=advice, document=propose_document(advice, snapshot, given))
 
 
 def _needed(workload: Workload, known: Sequence[Declared], snapshot: Snapshot) -> list[str]:

@@ -5,7 +5,7 @@ captured table or expression. All that is captured, and all that names it, runs 
 """
 
 import contextlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 
 import psycopg
@@ -84,12 +84,15 @@ class Sessions:
 
         That is what the planner reads: any other setting could end or hold up the twin's own work.
         """
+        self.change_settings(snapshot.settings | {"search_path": _listed(Catalog(snapshot).search_path)}, to=to)
+
+    def change_settings(self, settings: Mapping[str, str], *, to: Connection | None = None) -> None:
+        """Give the captured session, or another one, some settings, as far as the planner reads them."""
         connection = to or self.captured
         rows = self.superuser.execute(render("twin/read_planner_settings")).fetchall()
         taken = {str(row["name"]) for row in rows}
         query = render("twin/set_setting")
-        own = {"search_path": _listed(Catalog(snapshot).search_path)}
-        for name, value in sorted((snapshot.settings | own).items()):
+        for name, value in sorted(settings.items()):
             if name in taken:
                 # A setting that this major version no longer has, or fixes at start.
                 with contextlib.suppress(psycopg.Error):
