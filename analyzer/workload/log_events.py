@@ -1,0 +1,215 @@
+"""What a record of a server's log says: how long a statement took and with which values, or what happened to it."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from analyzer.documents.server_log import EventKind
+from analyzer.workload.log_lines import FAILURES, LogRecord, Tally
+
+Phase = Literal["parse", "bind", "execute"]
+
+#: Statements begun whose duration has not been logged yet, one a process.
+_MOST_BEGUN: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A statement that ran, or a phase of it that the extended query protocol times apart."""
+
+    text: str
+    #: None when the log has no duration of it.
+    ms: float | None
+    phase: Phase = "execute"
+    #: `$1 = '…', $2 = NULL`, as logged.
+    parameters: str | None = None
+    #: It is a named prepared statement.
+    named: bool = False
+    #: It goes on where the one before it, of the same portal, ended.
+    continued: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedPlan:
+    """What auto_explain wrote: a plan in any of EXPLAIN's formats, with its Query Text."""
+
+    text: str
+    ms: float
+    query_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What happened to a statement."""
+
+    kind: EventKind
+    detail: str
+    statement: str | None
+    #: Bytes or milliseconds.
+    amount: float = 0.0
+    #: How often it counts: the end of a wait adds its time to the event that its beginning was.
+    count: int = 1
+
+
+Event = Execution | LoggedPlan | Incident
+
+_DURATION = re.compile(
+    r"duration: ([\d.]{1,20}) ms"
+    r"(?:  (?:(?P<simple>statement): |(?P<phase>parse|bind|execute) (?P<fetch>fetch from )?(?P<name>[^\n]{0,200}?): "
+    r"|(?P<plan>plan):\n))?"
+)
+_BEGUN = re.compile(r"(?:statement|execute (?P<fetch>fetch from )?(?P<name>[^\n]{0,200}?)): ")
+_TEMPORARY = re.compile(r'temporary file: path "[^\n]{1,4096}", size (\d{1,18})$')
+_WAIT = re.compile(
+    r"process \d+ (?P<state>still waiting for|acquired) (?P<mode>\w+) on "
+    r"(?P<object>[a-z ]+?)(?: [\d(][^\n]*?)?(?: of relation (?P<of>\d+))?(?: of database \d+)? "
+    r"after (?P<ms>[\d.]{1,20}) ms$"
+)
+_RELATION = re.compile(r"on relation (\d+) of database")
+_PARAMETERS = re.compile(r"[Pp]arameters: ")
+_PREPARE = re.compile(r"prepare: PREPARE\s.*?\sAS\s+(?P<query>.*)", re.DOTALL | re.IGNORECASE)
+_ARGUMENTS = re.compile(
+    r'EXECUTE\s+(?:\w+|"(?:[^"]|"")+")\s*(?:\((?P<arguments>.*)\))?\s*;?\s*$', re.DOTALL | re.IGNORECASE
+)
+_UNNAMED: Final = "<unnamed>"
+
+#: Messages that tell their SQLSTATE where the log does not, and the incident that each is.
+_MESSAGES: Final[tuple[tuple[str, str, EventKind, str], ...]] = (
+    ("canceling statement due to statement timeout", "57014", "canceled statement", "statement_timeout"),
+    ("canceling statement due to user request", "57014", "canceled statement", "user request"),
+    ("canceling statement due to lock timeout", "55P03", "canceled statement", "lock_timeout"),
+    ("canceling autovacuum task", "57014", "canceled statement", "autovacuum"),
+    ("canceling statement due to conflict with recovery", "40001", "replication conflict", ""),
+    ("terminating connection due to conflict with recovery", "40001", "replication conflict", ""),
+    ("deadlock detected", "40P01", "deadlock", ""),
+    ("duplicate key value violates unique constraint", "23505", "error", "23505"),
+    ("could not serialize access", "40001", "error", "40001"),
+)
+
+
+@dataclass(slots=True)
+class EventReader:
+    """Reads events out of records, in their order; it remembers which statement a process began."""
+
+    tally: Tally
+    _begun: OrderedDict[str, tuple[LogRecord, Execution]] = field(
+        default_factory=OrderedDict[str, "tuple[LogRecord, Execution]"]
+    )
+
+    def events(self, record: LogRecord) -> Iterator[tuple[LogRecord, Event]]:
+        """Yield what a record says, with the record that says of whom."""
+        if record.severity in FAILURES:
+            yield record, _failure(record)
+            return
+        message = record.message
+        if message.startswith("duration: "):
+            yield from self._timed(record)
+        elif message.startswith("process "):
+            if (wait := _wait(message, record.statement)) is not None:
+                yield record, wait
+        elif message.startswith("temporary file: "):
+            if (found := _TEMPORARY.match(message)) is not None:
+                yield record, Incident("temporary file", "", record.statement, float(found[1]))
+        elif (found := _BEGUN.match(message)) is not None:
+            yield from self._begin(record, found)
+
+    def rest(self) -> Iterator[tuple[LogRecord, Event]]:
+        """Yield the statements that have no duration."""
+        yield from self._begun.values()
+        self._begun.clear()
+
+    def _timed(self, record: LogRecord) -> Iterator[tuple[LogRecord, Event]]:
+        found = _DURATION.match(record.message)
+        if found is None:
+            self.tally.skipped["durations that cannot be read"] += 1
+            return
+        ms = float(found[1]) if found[1].replace(".", "", 1).isdigit() else 0.0
+        text = record.message[found.end() :]
+        if found["simple"]:
+            yield record, _simple(text, ms, record.detail)
+        elif found["phase"]:
+            yield record, _extended(text, ms, found["phase"], found["name"], record.detail, fetch=found["fetch"])
+        elif found["plan"]:
+            yield record, LoggedPlan(text, ms, record.query_id)
+        elif (begun := self._begun.pop(record.process or "", None)) is not None:
+            first, execution = begun
+            yield (
+                first,
+                Execution(execution.text, ms, "execute", execution.parameters, execution.named, execution.continued),
+            )
+        elif not text:
+            self.tally.skipped["durations without a statement (log_duration)"] += 1
+        else:
+            self.tally.skipped["durations that cannot be read"] += 1
+
+    def _begin(self, record: LogRecord, found: re.Match[str]) -> Iterator[tuple[LogRecord, Event]]:
+        process = record.process or ""
+        if (before := self._begun.pop(process, None)) is not None:
+            yield before
+        text = record.message[found.end() :]
+        self._begun[process] = (
+            record,
+            (
+                _simple(text, None, record.detail)
+                if found["name"] is None
+                else _extended(text, None, "execute", found["name"], record.detail, fetch=found["fetch"])
+            ),
+        )
+        if len(self._begun) > _MOST_BEGUN:
+            yield self._begun.popitem(last=False)[1]
+
+
+def _simple(text: str, ms: float | None, detail: str | None) -> Execution:
+    """Read a statement of the simple query protocol; of an EXECUTE, what was prepared."""
+    prepared = _PREPARE.match(detail) if detail else None
+    arguments = _ARGUMENTS.match(text) if prepared is not None else None
+    if prepared is None or arguments is None:
+        return Execution(text, ms)
+    return Execution(prepared["query"], ms, parameters=_numbered(arguments["arguments"] or ""), named=True)
+
+
+def _numbered(arguments: str) -> str | None:
+    """Write the arguments of an EXECUTE as parameters are logged; None unless each is one constant."""
+    values = _ARGUMENT.findall(arguments)
+    if _ARGUMENT.sub("", arguments).strip(" ,\n\t"):
+        return None
+    quoted = (value if value[0] == "'" or value.upper() == "NULL" else f"'{value}'" for value in values)
+    return ", ".join(f"${number} = {value}" for number, value in enumerate(quoted, 1))
+
+
+_ARGUMENT = re.compile(r"'(?:[^']|'')*'|-?\d[\d.eE+-]*|\b(?:true|false|null)\b", re.IGNORECASE)
+
+
+def _extended(
+    text: str, ms: float | None, phase: str, name: str, detail: str | None, *, fetch: str | None
+) -> Execution:
+    found = _PARAMETERS.match(detail) if detail else None
+    return Execution(
+        text,
+        ms,
+        "parse" if phase == "parse" else "bind" if phase == "bind" else "execute",
+        detail[found.end() :] if detail and found else None,
+        not name.startswith(_UNNAMED),
+        bool(fetch),
+    )
+
+
+def _wait(message: str, statement: str | None) -> Incident | None:
+    found = _WAIT.match(message)
+    if found is None:
+        return None
+    ms = float(found["ms"]) if found["ms"].replace(".", "", 1).isdigit() else 0.0
+    relation = _RELATION.search(message)
+    on = found["of"] or (relation[1] if relation else None)
+    detail = f"{found['mode']} on {found['object']}{f' {on}' if on else ''}"
+    is_over = found["state"] == "acquired"
+    return Incident("lock wait", detail, statement, ms if is_over else 0.0, 0 if is_over else 1)
+
+
+def _failure(record: LogRecord) -> Incident:
+    for begins, sqlstate, kind, detail in _MESSAGES:
+        if record.message.startswith(begins) and record.sqlstate in (None, sqlstate):
+            return Incident(kind, detail, record.statement)
+    return Incident("error", record.sqlstate or "", record.statement)
