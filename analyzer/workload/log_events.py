@@ -2,8 +2,8 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from analyzer.documents.server_log import EventKind
@@ -61,11 +61,11 @@ _DURATION = re.compile(
     r"|(?P<plan>plan):\n))?"
 )
 _BEGUN = re.compile(r"(?:statement|execute (?P<fetch>fetch from )?(?P<name>[^\n]{0,200}?)): ")
-_TEMPORARY = re.compile(r'temporary file: path "[^\n]{1,4096}", size (\d{1,18})$')
+_TEMPORARY = re.compile(r'temporary file: path "[^\n]{1,4096}", size (\d{1,18})(?: at character \d+)?$')
 _WAIT = re.compile(
     r"process \d+ (?P<state>still waiting for|acquired) (?P<mode>\w+) on "
     r"(?P<object>[a-z ]+?)(?: [\d(][^\n]*?)?(?: of relation (?P<of>\d+))?(?: of database \d+)? "
-    r"after (?P<ms>[\d.]{1,20}) ms$"
+    r"after (?P<ms>[\d.]{1,20}) ms(?: at character \d+)?$"
 )
 _RELATION = re.compile(r"on relation (\d+) of database")
 _PARAMETERS = re.compile(r"[Pp]arameters: ")
@@ -98,57 +98,51 @@ class EventReader:
         default_factory=OrderedDict[str, "tuple[LogRecord, Execution]"]
     )
 
-    def events(self, record: LogRecord) -> Iterator[tuple[LogRecord, Event]]:
-        """Yield what a record says, with the record that says of whom."""
-        if record.severity in FAILURES:
-            yield record, _failure(record)
-            return
+    def events(self, record: LogRecord) -> Sequence[tuple[LogRecord, Event]]:
+        """Return what a record says, with the record that says of whom."""
         message = record.message
+        if record.severity in FAILURES:
+            return ((record, _failure(record)),)
         if message.startswith("duration: "):
-            yield from self._timed(record)
-        elif message.startswith("process "):
-            if (wait := _wait(message, record.statement)) is not None:
-                yield record, wait
-        elif message.startswith("temporary file: "):
-            if (found := _TEMPORARY.match(message)) is not None:
-                yield record, Incident("temporary file", "", record.statement, float(found[1]))
-        elif (found := _BEGUN.match(message)) is not None:
-            yield from self._begin(record, found)
+            return self._timed(record)
+        if message.startswith("process "):
+            wait = _wait(message, record.statement)
+            return ((record, wait),) if wait is not None else ()
+        if message.startswith("temporary file: "):
+            found = _TEMPORARY.match(message)
+            return ((record, Incident("temporary file", "", record.statement, float(found[1]))),) if found else ()
+        begun = _BEGUN.match(message)
+        return self._begin(record, begun) if begun is not None else ()
 
-    def rest(self) -> Iterator[tuple[LogRecord, Event]]:
-        """Yield the statements that have no duration."""
-        yield from self._begun.values()
+    def rest(self) -> Sequence[tuple[LogRecord, Event]]:
+        """Return the statements that have no duration."""
+        rest = tuple(self._begun.values())
         self._begun.clear()
+        return rest
 
-    def _timed(self, record: LogRecord) -> Iterator[tuple[LogRecord, Event]]:
+    def _timed(self, record: LogRecord) -> Sequence[tuple[LogRecord, Event]]:
         found = _DURATION.match(record.message)
         if found is None:
             self.tally.skipped["durations that cannot be read"] += 1
-            return
-        ms = float(found[1]) if found[1].replace(".", "", 1).isdigit() else 0.0
-        text = record.message[found.end() :]
-        if found["simple"]:
-            yield record, _simple(text, ms, record.detail)
-        elif found["phase"]:
-            yield record, _extended(text, ms, found["phase"], found["name"], record.detail, fetch=found["fetch"])
-        elif found["plan"]:
-            yield record, LoggedPlan(text, ms, record.query_id)
-        elif (begun := self._begun.pop(record.process or "", None)) is not None:
+            return ()
+        number, is_simple, phase, fetch, name, is_plan = found.groups()
+        ms, text = _number(number), record.message[found.end() :]
+        if phase:
+            return ((record, _extended(text, ms, phase, name, record.detail, fetch=fetch)),)
+        if is_simple:
+            return ((record, _simple(text, ms, record.detail)),)
+        if is_plan:
+            return ((record, LoggedPlan(text, ms, record.query_id)),)
+        if (begun := self._begun.pop(record.process or "", None)) is not None:
             first, execution = begun
-            yield (
-                first,
-                Execution(execution.text, ms, "execute", execution.parameters, execution.named, execution.continued),
-            )
-        elif not text:
-            self.tally.skipped["durations without a statement (log_duration)"] += 1
-        else:
-            self.tally.skipped["durations that cannot be read"] += 1
+            return ((first, replace(execution, ms=ms)),)
+        reason = "durations that cannot be read" if text else "durations without a statement (log_duration)"
+        self.tally.skipped[reason] += 1
+        return ()
 
-    def _begin(self, record: LogRecord, found: re.Match[str]) -> Iterator[tuple[LogRecord, Event]]:
-        process = record.process or ""
-        if (before := self._begun.pop(process, None)) is not None:
-            yield before
-        text = record.message[found.end() :]
+    def _begin(self, record: LogRecord, found: re.Match[str]) -> Sequence[tuple[LogRecord, Event]]:
+        process, text = record.process or "", record.message[found.end() :]
+        before = self._begun.pop(process, None)
         self._begun[process] = (
             record,
             (
@@ -158,7 +152,12 @@ class EventReader:
             ),
         )
         if len(self._begun) > _MOST_BEGUN:
-            yield self._begun.popitem(last=False)[1]
+            return (self._begun.popitem(last=False)[1],)
+        return (before,) if before is not None else ()
+
+
+def _number(text: str) -> float:
+    return float(text) if text.count(".") < 2 and text != "." else 0.0
 
 
 def _simple(text: str, ms: float | None, detail: str | None) -> Execution:
@@ -200,12 +199,11 @@ def _wait(message: str, statement: str | None) -> Incident | None:
     found = _WAIT.match(message)
     if found is None:
         return None
-    ms = float(found["ms"]) if found["ms"].replace(".", "", 1).isdigit() else 0.0
     relation = _RELATION.search(message)
     on = found["of"] or (relation[1] if relation else None)
     detail = f"{found['mode']} on {found['object']}{f' {on}' if on else ''}"
     is_over = found["state"] == "acquired"
-    return Incident("lock wait", detail, statement, ms if is_over else 0.0, 0 if is_over else 1)
+    return Incident("lock wait", detail, statement, _number(found["ms"]) if is_over else 0.0, 0 if is_over else 1)
 
 
 def _failure(record: LogRecord) -> Incident:

@@ -109,14 +109,14 @@ def _tells(severity: str, message: str) -> bool:
 _PARTS: Final = frozenset(PARTS)
 #: Words before a colon and two spaces that are not English.
 _OTHER_LANGUAGE = re.compile(r"^[^\t\n][^\n]*?[^\W\d]+:  ", re.MULTILINE)
-_FIELDS: Final = ("time", "process", "user", "database", "application", "sqlstate", "query_id")
+_FIELDS: Final = ("time", "pid", "user", "database", "application", "sqlstate", "query_id")
 
 
 def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> Iterator[LogRecord]:
     groups = pattern.groupindex
-    places = [groups.get("pid" if name == "process" else name, 0) or 0 for name in _FIELDS]
-    places[1] = places[1] or groups.get("session", 0)
-    word_place, text_place = groups["word"], groups["text"]
+    # Of what the prefix does not have, the place behind the groups, where there is nothing.
+    time_at, process_at, *others_at = [groups.get(name, 0) - 1 for name in _FIELDS]
+    process_at = process_at if process_at >= 0 else groups.get("session", 0) - 1
     record: LogRecord | None = None
     process: str | None = None
     known = False
@@ -133,10 +133,8 @@ def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> It
             if found.start() - end > 1:
                 _count_strange(text[end : found.start()], tally)
             end = found.end()
-            word, content = found.group(word_place, text_place)
-            time, own, user, database, application, sqlstate, query_id = [
-                found.group(place) if place else None for place in places
-            ]
+            held = (*found.groups(), None)
+            word, content, own = found["word"], found["text"], held[process_at]
             if word in _PARTS:
                 if own != process or not known:
                     tally.skipped["parts of records whose beginning is missing"] += 1
@@ -146,10 +144,11 @@ def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> It
             if record is not None:
                 yield record
                 record = None
+            time = held[time_at]
             tally.see(time)
             process, known = own, True
             if _tells(word, content):
-                record = LogRecord(word, _joined(content), time, own, user, database, application, sqlstate, query_id)
+                record = LogRecord(word, _joined(content), time, own, *(held[place] for place in others_at))
         if cut - end > 1:
             _count_strange(text[end:cut], tally)
         rest = text[cut:]

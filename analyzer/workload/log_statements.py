@@ -45,7 +45,11 @@ _CONSTANT = re.compile(
 
 def spelling(text: str) -> str:
     """Return a statement without its constants; two that come out alike have the same fingerprint."""
-    return _CONSTANT.sub(r"\1?", text)
+    return _CONSTANT.sub(_kept, text)
+
+
+def _kept(found: re.Match[str]) -> str:
+    return found[1] or "?"
 
 
 @dataclass(slots=True)
@@ -243,14 +247,14 @@ class StatementTable:
 
     def _see(self, totals: StatementTotals, record: LogRecord) -> None:
         totals.first_seen, totals.last_seen = _span(totals.first_seen, totals.last_seen, record.time)
-        for names, name in (
-            (totals.users, record.user),
-            (totals.databases, record.database),
-            (totals.applications, record.application),
-            (totals.queryids, record.query_id),
-        ):
-            if name and name not in names and len(names) < MOST_NAMES:
-                names[name] = None
+        if record.user not in totals.users:
+            _add_name(totals.users, record.user)
+        if record.database not in totals.databases:
+            _add_name(totals.databases, record.database)
+        if record.application not in totals.applications:
+            _add_name(totals.applications, record.application)
+        if record.query_id not in totals.queryids:
+            _add_name(totals.queryids, record.query_id)
 
     def _remember(self, totals: StatementTotals, execution: Execution, ms: float) -> None:
         key = execution.parameters or execution.text
@@ -295,6 +299,11 @@ class StatementTable:
             del self.statements[totals.id]
             self._size -= totals.size
             self.skipped["statements beyond the most that are kept, the cheapest"] += 1
+
+
+def _add_name(names: dict[str, None], name: str | None) -> None:
+    if name and len(names) < MOST_NAMES:
+        names[name] = None
 
 
 def _span(first: str | None, last: str | None, time: str | None) -> tuple[str | None, str | None]:
