@@ -29,7 +29,7 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.twin import Asked, Plan, Twin, TwinIndex, walk
-from analyzer.workload.bindings import bindings, bound_text
+from analyzer.workload.bindings import bindings, bound_text, logged_bindings
 from analyzer.workload.parse import Statement
 from analyzer.workload.repair import repair
 from analyzer.workload.shapes import Shape, shape
@@ -78,7 +78,7 @@ def price(statement: Statement, shape: Shape | None, twin: Twin) -> PricedStatem
         return NotExamined(what=f"the statement {statement.id}", reason="too many of its parameters have no type")
     if (lacks := twin.replaced_in(plan)) is not None:
         return NotExamined(what=f"the statement {statement.id}", reason=f"it needs what the twin lacks: {lacks}")
-    bound = tuple(_bound(text, statement, shape, twin)) if shape else ()
+    bound = _logged(text, statement, twin) or (tuple(_bound(text, statement, shape, twin)) if shape else ())
     triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
     tables = None
     if shape:
@@ -104,6 +104,27 @@ def _elsewhere(message: str, snapshot: Snapshot) -> str | None:
         f"the search_path of role {snapshot.server.role} does not include the schema of its table {missing[1]} "
         f"({', '.join(found)}); capture with the search_path of the application, as a role that has it"
     )
+
+
+def _logged(text: str, statement: Statement, twin: Twin) -> tuple[Query, ...]:
+    """Ask for a statement as the log has it: with the values it ran with, and where it was prepared without any."""
+    bound = [(bound_text(text, each), each.weight) for each in logged_bindings(statement)]
+    planned = [(query, weight) for query, weight in bound if _is_planned(twin, query)]
+    if not planned:
+        return ()
+    is_generic = statement.logged is not None and statement.logged.prepared > 0 and len(planned) > 1
+    rest = 1 / (len(planned) + is_generic)
+    generic = (Query(text=text, times=rest),) if is_generic else ()
+    scale = (1 - rest if is_generic else 1) / sum(weight for _, weight in planned)
+    return (*generic, *(Query(text=query, times=scale * weight, generic=False) for query, weight in planned))
+
+
+def _is_planned(twin: Twin, query: str) -> bool:
+    try:
+        twin.plan(query, generic=False)
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _bound(text: str, statement: Statement, shape: Shape, twin: Twin) -> Iterator[Query]:

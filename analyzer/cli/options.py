@@ -62,6 +62,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logs:
+    """Files of the server's log."""
+
+    paths: tuple[Path, ...] = ()
+    #: None to find it.
+    prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """An Alembic project."""
 
@@ -147,6 +156,26 @@ def workload_option(function: F) -> F:
         type=click.Path(path_type=Path, dir_okay=False),
         help="Read the statements from this .sql file, each with weight 1, instead of the snapshot.",
     )(function)
+
+
+def log_options(function: F) -> F:
+    """Add `--logs PATH` and `--log-line-prefix`; the command gets both as `logs`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, log_paths: tuple[Path, ...], log_line_prefix: str | None, **options: Any) -> Any:
+        return function(*args, logs=Logs(paths=log_paths, prefix=log_line_prefix), **options)
+
+    prefix = click.option(
+        "--log-line-prefix", metavar="TEXT", help="log_line_prefix of the log  [default: found in the log]"
+    )
+    paths = click.option(
+        "--logs",
+        "log_paths",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Server log (stderr, csvlog or jsonlog, also compressed), or a directory of such files; repeatable.",
+    )
+    return paths(prefix(cast("F", command)))
 
 
 def specs_option(function: F) -> F:

@@ -5,12 +5,14 @@ from pathlib import Path
 import click
 
 from analyzer.advise.select import Limits
-from analyzer.cli.inputs import progress, resolve_snapshot, resolve_workload, specs_directory
+from analyzer.cli.inputs import add_logs, progress, resolve_snapshot, resolve_workload, specs_directory
 from analyzer.cli.options import (
+    Logs,
     Output,
     Size,
     Source,
     emit,
+    log_options,
     output_options,
     source_options,
     specs_option,
@@ -26,6 +28,7 @@ from analyzer.workflows.propose import MANY, propose, write_proposals
 @click.command(short_help="Propose indexes, with evidence.")
 @source_options
 @workload_option
+@log_options
 @click.option("--budget", type=Size(), metavar="SIZE", help="Total size limit for all proposals, e.g. 2GB.")
 @click.option("--max", "most", type=click.IntRange(1), help="Maximum number of proposals.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time limit for the search, in seconds.")
@@ -43,6 +46,7 @@ def command(
     *,
     source: Source,
     workload_file: Path | None,
+    logs: Logs,
     budget: int | None,
     most: int | None,
     seconds: float | None,
@@ -60,6 +64,7 @@ def command(
     snapshot = resolve_snapshot(
         source, quiet=output.quiet, statements=workload_file is None, run_user_code=choice.run_user_code
     )
+    snapshot = add_logs(snapshot, logs, quiet=output.quiet)
     workload = resolve_workload(workload_file, snapshot)
     limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
     with progress(quiet=output.quiet) as shown:

@@ -4,8 +4,18 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import progress, resolve_snapshot, specs_directory
-from analyzer.cli.options import Output, Source, emit, output_options, source_options, specs_option, twin_options
+from analyzer.cli.inputs import add_logs, progress, resolve_snapshot, specs_directory
+from analyzer.cli.options import (
+    Logs,
+    Output,
+    Source,
+    emit,
+    log_options,
+    output_options,
+    source_options,
+    specs_option,
+    twin_options,
+)
 from analyzer.documents.report import Report
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.report import report
@@ -13,16 +23,18 @@ from analyzer.workflows.report import report
 
 @click.command(short_help="Write the index report (HTML, Markdown, text, JSON).")
 @source_options
+@log_options
 @specs_option
 @twin_options
 @output_options(Report)
-def command(*, source: Source, specs: Path | None, choice: PlannerChoice, output: Output) -> None:
+def command(*, source: Source, logs: Logs, specs: Path | None, choice: PlannerChoice, output: Output) -> None:
     """Report the most expensive statements and the indexes that would make them cheaper.
 
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
     directory = specs_directory(specs)
     snapshot = resolve_snapshot(source, quiet=output.quiet, run_user_code=choice.run_user_code)
+    snapshot = add_logs(snapshot, logs, quiet=output.quiet)
     with progress(quiet=output.quiet) as tell:
         document = report(snapshot, directory, choice=choice, progress=tell)
     emit(document, output)

@@ -10,7 +10,8 @@ from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.whatif import whatif
-from analyzer.workload.parse import Workload, parse_listed, parse_statements
+from analyzer.workload.log_workload import recorded_workload
+from analyzer.workload.parse import Workload, parse_listed
 
 
 @click.command(short_help="Plan statements with indexes added or dropped.")
@@ -37,7 +38,7 @@ def command(
     """
     text = None if queries is None else read_text(None if queries == "-" else Path(queries))
     snapshot = resolve_snapshot(source, quiet=output.quiet, statements=text is None, run_user_code=choice.run_user_code)
-    recorded = parse_statements(snapshot) if text is None else Workload(statements=())
+    recorded = recorded_workload(snapshot) if text is None else Workload(statements=())
     statements = recorded.statements if text is None else parse_listed(text)
     if not statements:
         where = f"{queries} contains" if queries is not None else "pg_stat_statements has recorded"

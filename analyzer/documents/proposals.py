@@ -9,6 +9,7 @@ from pydantic import JsonValue, computed_field
 from analyzer.documents.not_examined import Gaps
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record, ratio
+from analyzer.documents.server_log import LogSection
 
 Evidence = Literal["planner estimate", "measured", "withheld"]
 
@@ -180,6 +181,8 @@ class ProposeDocument(Record):
     not_proposed: tuple[NotProposed, ...] = ()
     #: Recorded statements that read no table, such as SELECT 1 and a driver's looks into the catalog; listed nowhere.
     tableless: int = 0
+    #: What files of the server's log told; None where none were given.
+    log: LogSection | None = None
     not_examined: Gaps = ()
 
     @computed_field

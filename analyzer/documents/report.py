@@ -14,6 +14,7 @@ from analyzer.documents.not_examined import Gaps
 from analyzer.documents.proposals import NotProposed, Proposal, Totals, add_up
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
+from analyzer.documents.server_log import LogSection
 from analyzer.documents.verification import Verification
 
 
@@ -33,6 +34,8 @@ class Statement(Record):
     cost: float | None
     #: Of one execution with everything proposed; None when nothing was tried.
     cost_after: float | None = None
+    #: Whether the server's log has it and pg_stat_statements has not.
+    only_logged: bool = False
 
 
 def _by_share(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
@@ -65,6 +68,8 @@ class Report(Record):
     not_proposed: tuple[NotProposed, ...] = ()
     #: Recorded statements that read no table, such as SELECT 1 and a driver's looks into the catalog; listed nowhere.
     tableless: int = 0
+    #: What files of the server's log told; None where none were given.
+    log: LogSection | None = None
     not_examined: Gaps = ()
 
     @computed_field

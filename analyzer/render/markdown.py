@@ -14,6 +14,7 @@ from analyzer.documents.whatif import WhatifDocument
 from analyzer.render import units
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
+from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import headline, without_table, workload_rows
 from analyzer.visible import visible, visible_block
 
@@ -43,6 +44,9 @@ def render_markdown(document: Answer) -> str:
         regressions=[verified[identity] for identity in checked.regressions] if checked else [],
         within_noise=[verified[identity] for identity in checked.within_noise] if checked else [],
         without_table=without_table(report.tableless),
+        log_headline=log_headline,
+        log_coverage=log_coverage,
+        log_event=log_event,
         blind_spots=blind_spots(report),
     )
     return text.strip() + "\n"

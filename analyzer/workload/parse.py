@@ -7,10 +7,10 @@ import hashlib
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
+from analyzer.documents.snapshot import LoggedStatement, NotExamined, Snapshot, StatementCounters
 from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, lex, significant, tokens_of
 from analyzer.sql import shortened
 from analyzer.workload.fingerprint import fingerprint
@@ -57,6 +57,10 @@ class Statement:
     kind: StatementKind
     #: Highest parameter number in `plannable`.
     parameters: int
+    #: What the server's log tells of it, with bindings for the parameters of this text.
+    logged: LoggedStatement | None = field(default=None, compare=False)
+    #: Whether the log alone has it.
+    only_logged: bool = False
 
     @property
     def weight(self) -> float:
@@ -141,7 +145,7 @@ def _listed(text: str) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
     line, counted = 1, 0
     for start, piece in pieces:
         line, counted = line + text.count("\n", counted, start), start
-        found.append((line, _statement(piece)))
+        found.append((line, parse_statement(piece)))
     return tuple(found)
 
 
@@ -192,7 +196,7 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _recorded(entry: StatementCounters) -> Statement | UnparsedStatement:
-    return _statement(
+    return parse_statement(
         entry.query,
         queryid=entry.queryid,
         calls=entry.calls,
@@ -203,7 +207,7 @@ def _recorded(entry: StatementCounters) -> Statement | UnparsedStatement:
     )
 
 
-def _statement(
+def parse_statement(
     text: str,
     *,
     queryid: str | None = None,
@@ -213,6 +217,7 @@ def _statement(
     stddev_ms: float | None = None,
     blocks_read: int | None = None,
 ) -> Statement | UnparsedStatement:
+    """Read one statement, with what was counted of it."""
     try:
         tokens = lex(text)
         reason = _obstacle(significant(tokens))
