@@ -34,7 +34,7 @@ class Statement(Record):
     cost: float | None
     #: Of one execution with everything proposed; None when nothing was tried.
     cost_after: float | None = None
-    #: Whether the server's log has it and pg_stat_statements has not.
+    #: Whether it is in the server's log, but not in pg_stat_statements.
     only_logged: bool = False
 
 

@@ -220,7 +220,7 @@ def _moment(text: str | None, reading: _Reading) -> datetime | None:
             moment = datetime.fromtimestamp(float(text), UTC)  # %n
         else:
             day, clock, fraction, zone = found.groups()
-            moment = datetime.fromisoformat(f"{day}T{clock}{(fraction or '').ljust(7, '0') if fraction else ''}+00:00")
+            moment = datetime.fromisoformat(f"{day}T{clock}{(fraction or '.').ljust(7, '0')}").replace(tzinfo=UTC)
             offset = _OFFSET.fullmatch(zone)
             if offset is not None:
                 distance = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))

@@ -25,7 +25,7 @@ MOST_STATEMENTS: Final = 5_000
 _MOST_BYTES: Final = 64 * 1024**2
 _LONGEST_STATEMENT: Final = 100_000
 #: A longer text, or longer values, are no binding.
-_LONGEST_BINDING: Final = 8_192
+_LONGEST_BINDING: Final = 8_000
 #: Spellings of statements that are remembered, to be fingerprinted once.
 _MOST_SPELLINGS: Final = 20_000
 _LONGEST_SPELLING: Final = 4_096

@@ -24,7 +24,7 @@ Values = dict[int, str | None]
 
 
 class _NoValueError(Exception):
-    """A constant has no value that can be told."""
+    """A constant has no value that is known."""
 
 
 def logged_parameters(text: str) -> Values | None:
