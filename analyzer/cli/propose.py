@@ -21,6 +21,7 @@ from analyzer.cli.options import (
 )
 from analyzer.console import tell
 from analyzer.documents.proposals import ProposeDocument
+from analyzer.errors import InputError
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.propose import MANY, propose, write_proposals
 
@@ -60,6 +61,8 @@ def command(
 
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
+    if workload_file is not None and logs.paths:
+        raise InputError("--workload and --logs cannot be used together; a log adds to the recorded statements")
     directory = specs_directory(specs, new=write_specs)
     snapshot = resolve_snapshot(
         source, quiet=output.quiet, statements=workload_file is None, run_user_code=choice.run_user_code

@@ -70,9 +70,10 @@ _WAIT = re.compile(
 _RELATION = re.compile(r"on relation (\d+) of database")
 _PARAMETERS = re.compile(r"[Pp]arameters: ")
 _PREPARE = re.compile(r"prepare: PREPARE\s.*?\sAS\s+(?P<query>.*)", re.DOTALL | re.IGNORECASE)
-_ARGUMENTS = re.compile(
-    r'EXECUTE\s+(?:\w+|"(?:[^"]|"")+")\s*(?:\((?P<arguments>.*)\))?\s*;?\s*$', re.DOTALL | re.IGNORECASE
-)
+_ARGUMENTS = re.compile(r'EXECUTE\s+(?:\w+|"(?:[^"]|"")+")\s*(?:\((?P<arguments>.*)\))?$', re.DOTALL | re.IGNORECASE)
+#: Longer messages are not those of the server.
+_LONGEST_WAIT: Final = 1_000
+_LONGEST_EXECUTE: Final = 10_000
 _UNNAMED: Final = "<unnamed>"
 
 #: Messages that tell their SQLSTATE where the log does not, and the incident that each is.
@@ -162,8 +163,8 @@ def _number(text: str) -> float:
 
 def _simple(text: str, ms: float | None, detail: str | None) -> Execution:
     """Read a statement of the simple query protocol; of an EXECUTE, what was prepared."""
-    prepared = _PREPARE.match(detail) if detail else None
-    arguments = _ARGUMENTS.match(text) if prepared is not None else None
+    prepared = _PREPARE.match(detail) if detail and len(text) < _LONGEST_EXECUTE else None
+    arguments = _ARGUMENTS.match(text.strip(" \t\n;")) if prepared is not None else None
     if prepared is None or arguments is None:
         return Execution(text, ms)
     return Execution(prepared["query"], ms, parameters=_numbered(arguments["arguments"] or ""), named=True)
@@ -196,7 +197,7 @@ def _extended(
 
 
 def _wait(message: str, statement: str | None) -> Incident | None:
-    found = _WAIT.match(message)
+    found = _WAIT.match(message) if len(message) < _LONGEST_WAIT else None
     if found is None:
         return None
     relation = _RELATION.search(message)

@@ -108,7 +108,7 @@ def _tells(severity: str, message: str) -> bool:
 
 _PARTS: Final = frozenset(PARTS)
 #: Words before a colon and two spaces that are not English.
-_OTHER_LANGUAGE = re.compile(r"^[^\t\n][^\n]*?[^\W\d]+:  ", re.MULTILINE)
+_OTHER_LANGUAGE = re.compile(r"^[^\t\n][^\n]{0,200}?[^\W\d]{2,20}:  ", re.MULTILINE)
 _FIELDS: Final = ("time", "pid", "user", "database", "application", "sqlstate", "query_id")
 
 
@@ -201,10 +201,10 @@ def _count_strange(text: str, tally: Tally) -> None:
 
 _HEADER: Final = (
     r"(?:<\d+>)?(?:\d+ )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-][\d:]+)) "
-    r"\S+ [\w./-]*(?:postgres|pgsql)[\w./-]*\[(\d+)\]: "
+    r"\S{1,255} [\w./-]{0,64}?(?:postgres|pgsql)[\w./-]{0,64}\[(\d+)\]: "
 )
 _SYSLOG = re.compile(rf"\n{_HEADER}")
-_SYSLOG_LINE = re.compile(rf"\n{_HEADER}(?:\[\d+-(\d+)\] )?(?:(#011|\t))?")
+_SYSLOG_LINE = re.compile(rf"\n{_HEADER}(?:\[\d+-(\d+)\] )?((?:#011|\t)*)")
 
 
 def _without_syslog(block: str) -> str:
@@ -213,9 +213,9 @@ def _without_syslog(block: str) -> str:
 
 
 def _syslog_line(found: re.Match[str]) -> str:
-    process, piece, tab = found.groups()
-    if tab:
-        return "\n\t"
+    process, piece, tabs = found.groups()
+    if tabs:
+        return "\n" + tabs.replace("#011", "\t")
     return "" if piece is not None and piece != "1" and not _begins(found) else f"\n[{process}] "
 
 
@@ -276,7 +276,7 @@ def _row(text: str) -> list[str] | None:
 
 # jsonlog
 
-_JSON = re.compile(r'^\s*\{.*"(?:error_severity|state_code|log_time)"', re.MULTILINE)
+_JSON = re.compile(r'^ ?\{[^\n]{0,100000}?"(?:error_severity|state_code|log_time)"', re.MULTILINE)
 _JSON_TELLING = re.compile(rf'"(?:{"|".join(sorted(FAILURES))})"|"(?:{"|".join(TELLING)})')
 _JSON_TIME = re.compile(r'"(?:timestamp|log_time)":"([^"\\]+)"')
 #: What a record keeps by the keys of jsonlog, and by those of csvlog's columns, which operators write in JSON.

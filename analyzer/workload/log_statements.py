@@ -38,14 +38,15 @@ _DIRECTION: Final = r"(?:\s+(?:asc|desc|nulls|first|last))*"
 #: Constants and comments. What stands in a list of BY stays, because a number there is the place of a column.
 _CONSTANT = re.compile(
     rf"""[eE]'(?:[^'\\]|\\.|'')*'|'[^']*'|("[^"]*"|\bby\s+[\w."]+{_DIRECTION}(?:\s*,\s*[\w."]+{_DIRECTION})*)"""
-    r"|(?<![\w$.])\d[\w.]*|--[^\n]*|/\*[^*]*\*/|\$(\w*)\$.*?\$\2\$",
+    r"|(?<![\w$.])\d[\w.]*|--[^\n]*|/\*[^*]*\*/",
     re.IGNORECASE | re.DOTALL,
 )
+_DOLLAR_QUOTE = re.compile(r"\$(?:[^\W\d]\w{0,62})?\$")
 
 
 def spelling(text: str) -> str:
     """Return a statement without its constants; two that come out alike have the same fingerprint."""
-    return _CONSTANT.sub(_kept, text)
+    return text if _DOLLAR_QUOTE.search(text) else _CONSTANT.sub(_kept, text)
 
 
 def _kept(found: re.Match[str]) -> str:
@@ -129,6 +130,8 @@ class StatementTotals:
         for magnitude, calls in rest.items():
             least = min(abs(each - magnitude) for each in near)
             nearest = [place for place, each in enumerate(near) if abs(each - magnitude) == least]
+            rare = [place for place in nearest if runs[place].calls * _FREQUENT < self.calls]
+            nearest = rare or nearest
             for place in nearest:
                 weights[place] += calls / len(nearest)
         return [weight / sum(weights) for weight in weights]
@@ -218,7 +221,9 @@ class StatementTable:
     def _find(self, text: str, *, same_text: bool) -> StatementTotals | None:
         """Return the totals of a statement; None of what is no query, which is counted."""
         identity = self._spellings.get(text)
-        if identity is None:
+        if identity is None and len(text) > _LONGEST_STATEMENT:
+            identity = f"xstatements of more than {_LONGEST_STATEMENT:,} characters"
+        elif identity is None:
             spelt = spelling(text)
             identity = self._spellings.get(spelt)
             if identity is None:
@@ -314,8 +319,6 @@ def _span(first: str | None, last: str | None, time: str | None) -> tuple[str | 
 
 def _identity(text: str) -> str:
     """Return the fingerprint of a query; for anything else `u` and its first word, or `x` and why it is skipped."""
-    if len(text) > _LONGEST_STATEMENT:
-        return f"xstatements of more than {_LONGEST_STATEMENT:,} characters"
     if MARKER in text:
         return "xstatements of twindex"
     try:

@@ -17,8 +17,10 @@ _CUT: Final = "...'"
 _VALUE = re.compile(r"\$(\d{1,5}) = (NULL|'(?:[^']|'')*')(?:, |$)")
 _LISTS: Final = frozenset({"in", "array", "values"})
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
-_BACKSLASH = re.compile(r"\\([^0-7xuU])")
-_QUOTED = re.compile(r"(?P<prefix>[eEnN]?)'(?P<inside>(?:[^']|'')*)'")
+_BACKSLASH = re.compile(r"\\(.)", re.DOTALL)
+#: An escape that is a number.
+_CODE = re.compile(r"(?<!\\)(?:\\\\)*\\[0-7xuU]")
+_QUOTED = re.compile(r"[nN]?'(?P<plain>(?:[^']|'')*)'|[eE]'(?P<escaped>(?:[^'\\]|\\.|'')*)'", re.DOTALL)
 
 Values = dict[int, str | None]
 
@@ -163,10 +165,8 @@ def _string(text: str) -> str:
     found = _QUOTED.fullmatch(text)
     if found is None:
         raise _NoValueError
-    inside = found["inside"].replace("''", "'")
-    if found["prefix"] in ("e", "E") and "\\" in inside:
-        decoded = _BACKSLASH.sub(lambda escape: _ESCAPES.get(escape[1], escape[1]), inside)
-        if re.search(r"\\[0-7xuU]", inside):
-            raise _NoValueError
-        return decoded
-    return inside
+    if (plain := found["plain"]) is not None:
+        return plain.replace("''", "'")
+    if _CODE.search(found["escaped"]):
+        raise _NoValueError
+    return _BACKSLASH.sub(lambda escape: _ESCAPES.get(escape[1], escape[1]), found["escaped"].replace("''", "'"))
