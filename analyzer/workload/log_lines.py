@@ -4,6 +4,7 @@ What says nothing about statements is counted and skipped before it is taken apa
 """
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +21,8 @@ TELLING: Final = ("duration: ", "statement: ", "execute ", "temporary file: ", "
 FAILURES: Final = frozenset({"ERROR", "FATAL", "PANIC"})
 #: More of one record is not read.
 _LONGEST_RECORD: Final = 18 * 1024**2
-_SAMPLE: Final = 256 * 1024
+#: How much of each end of a block is looked at to find the format.
+_SAMPLE: Final = 64 * 1024
 
 
 @dataclass(slots=True)
@@ -73,31 +75,29 @@ class LogText:
     format: LogFormat | None = None
 
     def __iter__(self) -> Iterator[LogRecord]:
-        """Yield the records that tell of statements."""
-        first = next(self.blocks, "")
-        sample = first[:_SAMPLE]
-        blocks = _chained(first, self.blocks)
+        """Yield the records that tell of statements, from the first block in which a format is found."""
+        for block in self.blocks:
+            if (records := self._records(block)) is not None:
+                yield from records
+                return
+            _count_strange(block, self.tally)
+
+    def _records(self, first: str) -> Iterator[LogRecord] | None:
+        sample = first if len(first) <= 2 * _SAMPLE else f"{first[:_SAMPLE]}\n{first[-_SAMPLE:]}"
+        blocks = itertools.chain((first,), self.blocks)
         if _JSON.search(sample):
             self.format = "jsonlog"
-            yield from _jsonlog(blocks, self.tally)
-        elif _CSV.search("\n" + sample):
+            return _jsonlog(blocks, self.tally)
+        if _CSV.search("\n" + sample):
             self.format = "csvlog"
-            yield from _csvlog(blocks, self.tally)
-        else:
-            if _SYSLOG.search("\n" + sample):
-                blocks = map(_without_syslog, blocks)
-                sample = _without_syslog(sample)
-            prefix = find_prefix(sample) if self.prefix is None else self.prefix
-            if prefix is None:
-                self.tally.skipped["the file, in which no record of PostgreSQL is found"] += 1
-                return
-            self.format = "stderr"
-            yield from _stderr(blocks, record_pattern(prefix), self.tally)
-
-
-def _chained(first: str, rest: Iterable[str]) -> Iterator[str]:
-    yield first
-    yield from rest
+            return _csvlog(blocks, self.tally)
+        if _SYSLOG.search("\n" + sample):
+            blocks, sample = map(_without_syslog, blocks), _without_syslog(sample)
+        prefix = find_prefix(sample) if self.prefix is None else self.prefix
+        if prefix is None:
+            return None
+        self.format = "stderr"
+        return _stderr(blocks, record_pattern(prefix), self.tally)
 
 
 def _tells(severity: str, message: str) -> bool:

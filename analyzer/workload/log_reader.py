@@ -85,7 +85,9 @@ def _read_file(file: LogFileText, prefix: str | None, reading: _Reading) -> None
     for said in events.rest():
         _count(said, table, reading)
     tally = text.tally
-    if text.format is not None:
+    if text.format is None:
+        tally.skipped["the file, in which no record of PostgreSQL is found"] += 1
+    else:
         begin, end = _moment(tally.begin, reading), _moment(tally.end, reading)
         name = _plain(file.path.name)
         reading.files.append(LogFile(name=name, format=text.format, records=tally.records, begin=begin, end=end))

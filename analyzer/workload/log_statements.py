@@ -4,6 +4,7 @@ Of its values a statement keeps those that occur most (Misra and Gries, "Finding
 more than a 17th of the calls is found) and those of its slowest calls.
 """
 
+import hashlib
 import math
 import re
 from collections import Counter
@@ -45,12 +46,17 @@ _DOLLAR_QUOTE = re.compile(r"\$(?:[^\W\d]\w{0,62})?\$")
 
 
 def spelling(text: str) -> str:
-    """Return a statement without its constants; two that come out alike have the same fingerprint."""
+    """Return a statement without its constants and comments; two that come out alike have the same fingerprint."""
     return text if _DOLLAR_QUOTE.search(text) else _CONSTANT.sub(_kept, text)
 
 
+def _brief(text: str) -> str:
+    """Return a long text as its hash."""
+    return text if len(text) <= _LONGEST_SPELLING else hashlib.sha256(text.encode()).hexdigest()
+
+
 def _kept(found: re.Match[str]) -> str:
-    return found[1] or "?"
+    return found[1] or (" " if found[0][0] in "-/" else "?")
 
 
 @dataclass(slots=True)
@@ -224,12 +230,12 @@ class StatementTable:
         if identity is None and len(text) > _LONGEST_STATEMENT:
             identity = f"xstatements of more than {_LONGEST_STATEMENT:,} characters"
         elif identity is None:
-            spelt = spelling(text)
+            spelt = _brief(spelling(text))
             identity = self._spellings.get(spelt)
             if identity is None:
                 identity = _identity(text)
                 self._spell(spelt, identity)
-            if same_text or spelt == text:
+            if (same_text or spelt == text) and len(text) <= _LONGEST_SPELLING:
                 self._spell(text, identity)
         if identity[0] != "s":
             (self.utilities if identity[0] == "u" else self.skipped)[identity[1:]] += 1
@@ -243,8 +249,6 @@ class StatementTable:
         return totals
 
     def _spell(self, text: str, identity: str) -> None:
-        if len(text) > _LONGEST_SPELLING:
-            return
         if len(self._spellings) >= _MOST_SPELLINGS:
             for each in list(self._spellings)[: _MOST_SPELLINGS // 2]:
                 del self._spellings[each]

@@ -10,6 +10,7 @@ from analyzer.advise.benefit import PricedStatement
 from analyzer.advise.cost import price
 from analyzer.advise.proposal import Advice, propose
 from analyzer.capture.capture import capture
+from analyzer.cli import main
 from analyzer.db import connect
 from analyzer.documents.snapshot import Snapshot, dump, load
 from analyzer.render.output import render
@@ -17,7 +18,7 @@ from analyzer.twin.twin import open_twin
 from analyzer.workflows.advice import propose_document, report_document
 from analyzer.workflows.server_log import add_log
 from analyzer.workload.log_workload import recorded_workload
-from tests.conftest import fresh_database
+from tests.conftest import fresh_database, trusting
 
 #: Most tasks are done, and the application never asks for these.
 SCHEMA = """
@@ -135,3 +136,38 @@ def test_documents_say_what_the_log_told(snapshot: Snapshot, tmp_path: Path) -> 
     hidden = json.loads(render(report, "json", query_text="hash"))
     assert "task" not in hidden["log"]["events"][0]["query"]
     assert [each["only_logged"] for each in hidden["statements"]].count(True) == 1
+
+
+def test_the_commands_take_logs(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "logs").mkdir()
+    with fresh_database(server) as url:
+        with connect(url, autocommit=True) as connection:
+            for statement in SCHEMA.split(";\n"):
+                connection.execute(statement.encode())
+        database = str(url).split("?", maxsplit=1)[0].rsplit("/", maxsplit=1)[1]
+        log = tmp_path / "logs/postgresql.log"
+        text = "statement: " + ASKED.replace("%s", "'failed'")
+        log.write_text(LINE.format(minute=1, database=database, ms=9, text=text))
+        for more in (["--no-values"], []):
+            arguments = ["-d", url, "--allow-superuser", "-o", str(tmp_path / "x.snapshot"), *more]
+            assert run(["capture", *arguments, "--logs", str(tmp_path / "logs")]) == 0
+            kept = load(tmp_path / "x.snapshot")
+            assert [each.calls for each in kept.log_statements] == [1]
+            assert bool(kept.log_statements[0].bindings) == (not more)
+    source = [str(tmp_path / "x.snapshot"), "--specs", str(tmp_path / "specs"), "--logs", str(log), "--format", "json"]
+    for command in ("propose", "report"):
+        capsys.readouterr()
+        assert run([command, *source]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["log"]["added"] == 1
+        assert "state" in document["proposals"][0]["ddl"]
+    assert run(["propose", *source, "--workload", str(log)]) == 2
+    assert run(["report", *source, "--logs", str(tmp_path / "none")]) == 2
+
+
+def run(arguments: list[str]) -> int:
+    with pytest.raises(SystemExit) as leaving:
+        main(trusting(arguments))
+    assert isinstance(leaving.value.code, int)
+    return leaving.value.code
