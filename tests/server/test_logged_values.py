@@ -127,7 +127,7 @@ def test_documents_say_what_the_log_told(snapshot: Snapshot, tmp_path: Path) -> 
     report = report_document(advice, found)
     assert report.log is not None
     assert (report.log.added, report.log.bound) == (1, 2)
-    for output in ("text", "markdown"):
+    for output in ("text", "markdown", "html"):
         text = render(report, output)
         assert "1 canceled statement (statement" in text.replace("\\", "").replace("\n", " ")
         assert "secret" not in text
