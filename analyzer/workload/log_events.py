@@ -3,8 +3,8 @@
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
 
 from analyzer.documents.server_log import EventKind
 from analyzer.workload.log_lines import FAILURES, LogRecord, Tally
@@ -15,8 +15,7 @@ Phase = Literal["parse", "bind", "execute"]
 _MOST_BEGUN: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Execution:
+class Execution(NamedTuple):  # made a million times, three times as fast as a dataclass
     """A statement that ran, or a phase of it that the extended query protocol times apart."""
 
     text: str
@@ -31,8 +30,7 @@ class Execution:
     continued: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedPlan:
+class LoggedPlan(NamedTuple):
     """What auto_explain wrote: a plan in any of EXPLAIN's formats, with its Query Text."""
 
     text: str
@@ -40,8 +38,7 @@ class LoggedPlan:
     query_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
+class Incident(NamedTuple):
     """What happened to a statement."""
 
     kind: EventKind
@@ -50,7 +47,7 @@ class Incident:
     #: Bytes or milliseconds.
     amount: float = 0.0
     #: How often it counts: the end of a wait adds its time to the event that its beginning was.
-    count: int = 1
+    times: int = 1
 
 
 Event = Execution | LoggedPlan | Incident
@@ -136,7 +133,7 @@ class EventReader:
             return ((record, LoggedPlan(text, ms, record.query_id)),)
         if (begun := self._begun.pop(record.process or "", None)) is not None:
             first, execution = begun
-            return ((first, replace(execution, ms=ms)),)
+            return ((first, execution._replace(ms=ms)),)
         reason = "durations that cannot be read" if text else "durations without a statement (log_duration)"
         self.tally.skipped[reason] += 1
         return ()

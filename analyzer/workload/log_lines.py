@@ -115,7 +115,9 @@ _FIELDS: Final = ("time", "pid", "user", "database", "application", "sqlstate", 
 def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> Iterator[LogRecord]:
     groups = pattern.groupindex
     # Of what the prefix does not have, the place behind the groups, where there is nothing.
-    time_at, process_at, *others_at = [groups.get(name, 0) - 1 for name in _FIELDS]
+    time_at, process_at, user_at, database_at, application_at, sqlstate_at, query_id_at = (
+        groups.get(name, 0) - 1 for name in _FIELDS
+    )
     process_at = process_at if process_at >= 0 else groups.get("session", 0) - 1
     record: LogRecord | None = None
     process: str | None = None
@@ -147,8 +149,11 @@ def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> It
             time = held[time_at]
             tally.see(time)
             process, known = own, True
-            if _tells(word, content):
-                record = LogRecord(word, _joined(content), time, own, *(held[place] for place in others_at))
+            if word in FAILURES or content.startswith(TELLING):
+                record = LogRecord(
+                    word, _joined(content), time, own, held[user_at], held[database_at], held[application_at],
+                    held[sqlstate_at], held[query_id_at],
+                )  # fmt: skip
         if cut - end > 1:
             _count_strange(text[end:cut], tally)
         rest = text[cut:]

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from analyzer.documents.bounds import Moment
 from analyzer.documents.not_examined import NotExamined
-from analyzer.documents.server_log import EventKind, LogEvent, LogFile, LoggedBinding, LoggedStatement
+from analyzer.documents.server_log import MOST_NAMES, EventKind, LogEvent, LogFile, LoggedBinding, LoggedStatement
 from analyzer.postgres.identifiers import MOST_BYTES
 from analyzer.postgres.lex import lex
 from analyzer.progress import Progress, silent
@@ -159,7 +159,7 @@ def _logged(totals: StatementTotals, query: str, reading: _Reading, *, values: b
     timed = totals.timed
     return LoggedStatement(
         query=query,
-        queryids=_names(each for each in totals.queryids if each != "0"),
+        queryids=_names(each.query_id for each in totals.sessions if each.query_id != "0"),
         calls=totals.calls,
         total_ms=totals.total_ms / timed * totals.calls if timed else None,
         stddev_ms=totals.stddev_ms if timed else None,
@@ -170,9 +170,9 @@ def _logged(totals: StatementTotals, query: str, reading: _Reading, *, values: b
         prepared=totals.prepared,
         first_seen=_moment(totals.first_seen, reading),
         last_seen=_moment(totals.last_seen, reading),
-        users=_names(totals.users),
-        databases=_names(totals.databases),
-        applications=_names(totals.applications) if values else (),
+        users=_names(each.user for each in totals.sessions),
+        databases=_names(each.database for each in totals.sessions),
+        applications=_names(each.application for each in totals.sessions) if values else (),
         bindings=tuple(_bindings(totals, query)) if values else (),
         other_calls=totals.other_calls,
     )
@@ -184,8 +184,8 @@ def _bindings(totals: StatementTotals, query: str) -> Iterator[LoggedBinding]:
         yield LoggedBinding(values=tuple(found.get(number) for number in range(1, highest + 1)), share=share)
 
 
-def _names(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted({plain for each in names if (plain := _plain(each)[:MOST_BYTES])}))
+def _names(names: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({_plain(each)[:MOST_BYTES] for each in names if each})[:MOST_NAMES])
 
 
 def _plain(text: str) -> str:

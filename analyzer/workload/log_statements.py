@@ -10,11 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.db import MARKER
-from analyzer.documents.server_log import MOST_BINDINGS, MOST_NAMES
+from analyzer.documents.server_log import MOST_BINDINGS
 from analyzer.postgres.lex import IncompleteError, Token, lex, significant
 from analyzer.workload.fingerprint import fingerprint
 from analyzer.workload.log_events import Execution, Incident
@@ -33,6 +33,7 @@ _LONGEST_SPELLING: Final = 4_096
 _FREQUENT: Final = 16
 _SLOWEST: Final = 4
 _MOST_INCIDENTS: Final = 5_000
+_MOST_SESSIONS: Final = 64
 
 _QUERIES: Final = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
 _DIRECTION: Final = r"(?:\s+(?:asc|desc|nulls|first|last))*"
@@ -59,14 +60,25 @@ def _kept(found: re.Match[str]) -> str:
     return found[1] or (" " if found[0][0] in "-/" else "?")
 
 
+class Session(NamedTuple):
+    """What the log says of a session that ran a statement, and the queryid."""
+
+    user: str | None
+    database: str | None
+    application: str | None
+    query_id: str | None
+
+
 @dataclass(slots=True)
 class Run:
     """One spelling and its values, with the calls that had both."""
 
     text: str
     parameters: str | None
-    calls: int = 0
-    total_ms: float = 0.0
+    calls: int
+    total_ms: float
+    #: The counter of Misra and Gries.
+    credit: int = 1
 
     @property
     def size(self) -> int:
@@ -91,16 +103,12 @@ class StatementTotals:
     prepared: int = 0
     first_seen: str | None = None
     last_seen: str | None = None
-    queryids: dict[str, None] = field(default_factory=dict[str, None])
-    users: dict[str, None] = field(default_factory=dict[str, None])
-    databases: dict[str, None] = field(default_factory=dict[str, None])
-    applications: dict[str, None] = field(default_factory=dict[str, None])
+    #: Whose sessions ran it: the first ones.
+    sessions: set[Session] = field(default_factory=set[Session])
     #: Calls by the power of 2 of their microseconds.
     durations: Counter[int] = field(default_factory=Counter[int])
     #: By what differs: parameters as logged, or the text.
     frequent: dict[str, Run] = field(default_factory=dict[str, Run])
-    #: The counters of Misra and Gries.
-    credit: dict[str, int] = field(default_factory=dict[str, int])
     slowest: dict[str, tuple[float, Run]] = field(default_factory=dict[str, "tuple[float, Run]"])
     #: Milliseconds of the fastest of the slowest calls.
     slow: float = -1.0
@@ -190,7 +198,10 @@ class StatementTable:
             totals.binds += 1
             totals.bind_ms += ms or 0.0
             return
-        self._see(totals, record)
+        totals.first_seen, totals.last_seen = _span(totals.first_seen, totals.last_seen, record.time)
+        session = Session(record.user, record.database, record.application, record.query_id)
+        if session not in totals.sessions and len(totals.sessions) < _MOST_SESSIONS:
+            totals.sessions.add(session)
         if execution.continued:
             totals.total_ms += ms or 0.0
             return
@@ -214,7 +225,7 @@ class StatementTable:
         if key not in self.incidents and len(self.incidents) >= _MOST_INCIDENTS:
             key = incident.kind, incident.detail[:5], None
         found = self.incidents.setdefault(key, IncidentTotals())
-        found.count += incident.count
+        found.count += incident.times
         found.total += incident.amount
         found.first_seen, found.last_seen = _span(found.first_seen, found.last_seen, record.time)
 
@@ -242,7 +253,7 @@ class StatementTable:
             return None
         totals = self.statements.get(identity)
         if totals is None:
-            if len(self.statements) >= MOST_STATEMENTS:
+            if len(self.statements) >= MOST_STATEMENTS or self._size > _MOST_BYTES:
                 self._drop()
             totals = self.statements[identity] = StatementTotals(identity, text, size=len(text))
             self._size += totals.size
@@ -254,48 +265,38 @@ class StatementTable:
                 del self._spellings[each]
         self._spellings[text] = identity
 
-    def _see(self, totals: StatementTotals, record: LogRecord) -> None:
-        totals.first_seen, totals.last_seen = _span(totals.first_seen, totals.last_seen, record.time)
-        if record.user not in totals.users:
-            _add_name(totals.users, record.user)
-        if record.database not in totals.databases:
-            _add_name(totals.databases, record.database)
-        if record.application not in totals.applications:
-            _add_name(totals.applications, record.application)
-        if record.query_id not in totals.queryids:
-            _add_name(totals.queryids, record.query_id)
-
     def _remember(self, totals: StatementTotals, execution: Execution, ms: float) -> None:
         key = execution.parameters or execution.text
         if len(key) > _LONGEST_BINDING or len(execution.text) > _LONGEST_BINDING:
             return
         run = totals.frequent.get(key)
-        if run is None:
-            run = Run(execution.text, execution.parameters)
-            if len(totals.frequent) < _FREQUENT:
-                totals.frequent[key], totals.credit[key] = run, 0
-                self._grow(totals, run.size)
-            else:
-                self._make_room(totals)
-        run.calls += 1
-        run.total_ms += ms
-        if key in totals.credit:
-            totals.credit[key] += 1
-        if ms > totals.slow and key not in totals.slowest:
-            totals.slowest[key] = ms, run
+        if run is not None:
+            run.calls += 1
+            run.total_ms += ms
+            run.credit += 1
+        elif len(totals.frequent) < _FREQUENT:
+            run = totals.frequent[key] = Run(execution.text, execution.parameters, 1, ms)
             self._grow(totals, run.size)
-            if len(totals.slowest) > _SLOWEST:
-                fastest = min(totals.slowest, key=lambda each: (totals.slowest[each][0], each))
-                self._grow(totals, -totals.slowest.pop(fastest)[1].size)
-                totals.slow = min(each for each, _ in totals.slowest.values())
+        else:
+            self._make_room(totals)
+        if ms > totals.slow and key not in totals.slowest:
+            self._add_slow(totals, key, ms, run or Run(execution.text, execution.parameters, 1, ms))
 
     def _make_room(self, totals: StatementTotals) -> None:
         """Take one off every counter; what has none left is forgotten."""
-        for key in [*totals.credit]:
-            totals.credit[key] -= 1
-            if not totals.credit[key]:
-                del totals.credit[key]
-                self._grow(totals, -totals.frequent.pop(key).size)
+        for key, run in [*totals.frequent.items()]:
+            run.credit -= 1
+            if not run.credit:
+                del totals.frequent[key]
+                self._grow(totals, -run.size)
+
+    def _add_slow(self, totals: StatementTotals, key: str, ms: float, run: Run) -> None:
+        totals.slowest[key] = ms, run
+        self._grow(totals, run.size)
+        if len(totals.slowest) > _SLOWEST:
+            fastest = min(totals.slowest, key=lambda each: (totals.slowest[each][0], each))
+            self._grow(totals, -totals.slowest.pop(fastest)[1].size)
+            totals.slow = min(each for each, _ in totals.slowest.values())
 
     def _grow(self, totals: StatementTotals, size: int) -> None:
         totals.size += size
@@ -310,15 +311,12 @@ class StatementTable:
             self.skipped["statements beyond the most that are kept, the cheapest"] += 1
 
 
-def _add_name(names: dict[str, None], name: str | None) -> None:
-    if name and len(names) < MOST_NAMES:
-        names[name] = None
-
-
 def _span(first: str | None, last: str | None, time: str | None) -> tuple[str | None, str | None]:
     if time is None:
         return first, last
-    return (time if first is None or time < first else first), (time if last is None or time > last else last)
+    if first is None or last is None:
+        return time, time
+    return min(first, time), max(last, time)
 
 
 def _identity(text: str) -> str:
