@@ -14,7 +14,7 @@ from typing import Final, cast
 from pydantic_core import from_json
 
 from analyzer.documents.server_log import LogFormat
-from analyzer.workload.log_prefix import PARTS, find_prefix, record_pattern
+from analyzer.workload.log_prefix import FIELDS, PARTS, SEVERITIES, find_pattern, prefix_fields, record_pattern
 
 #: How the messages begin that tell of a statement; failures do by their severity.
 TELLING: Final = ("duration: ", "statement: ", "execute ", "temporary file: ", "process ")
@@ -93,11 +93,11 @@ class LogText:
             return _csvlog(blocks, self.tally)
         if _SYSLOG.search("\n" + sample):
             blocks, sample = map(_without_syslog, blocks), _without_syslog(sample)
-        prefix = find_prefix(sample) if self.prefix is None else self.prefix
-        if prefix is None:
+        pattern = find_pattern(sample) if self.prefix is None else record_pattern(self.prefix)
+        if pattern is None:
             return None
         self.format = "stderr"
-        return _stderr(blocks, record_pattern(prefix), self.tally)
+        return _stderr(blocks, pattern, self.tally)
 
 
 def _tells(severity: str, message: str) -> bool:
@@ -109,24 +109,55 @@ def _tells(severity: str, message: str) -> bool:
 _PARTS: Final = frozenset(PARTS)
 #: Words before a colon and two spaces that are not English.
 _OTHER_LANGUAGE = re.compile(r"^[^\t\n][^\n]{0,200}?[^\W\d]{2,20}:  ", re.MULTILINE)
-_FIELDS: Final = ("time", "pid", "user", "database", "application", "sqlstate", "query_id")
+#: How a duration begins in any language.
+_DURATION = re.compile(r'(?:^|[",])[^\W\d]{3,20} ?: [\d.,]{1,20} (?:ms|мс)\b')
+_FOREIGN: Final = "records that are not in English (lc_messages) or have another prefix"
 
 
 def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> Iterator[LogRecord]:
     groups = pattern.groupindex
+    is_known = "prefix" not in groups
     # Of what the prefix does not have, the place behind the groups, where there is nothing.
     time_at, process_at, user_at, database_at, application_at, sqlstate_at, query_id_at = (
-        groups.get(name, 0) - 1 for name in _FIELDS
+        (groups.get(name, 0) - 1 for name in FIELDS) if is_known else range(len(FIELDS))
     )
     process_at = process_at if process_at >= 0 else groups.get("session", 0) - 1
     record: LogRecord | None = None
     process: str | None = None
     known = False
+    for found in _parts(blocks, pattern, tally):
+        held = (*found.groups(), None) if is_known else prefix_fields(found["prefix"])
+        word, content, own = found["word"], found["text"], held[process_at]
+        if word in _PARTS:
+            if own != process or not known:
+                tally.skipped["parts of records whose beginning is missing"] += 1
+            elif record is not None:
+                _add_part(record, word, content)
+            continue
+        if record is not None:
+            yield record
+            record = None
+        time = held[time_at]
+        tally.see(time)
+        process, known = own, True
+        if word in FAILURES or content.startswith(TELLING):
+            record = LogRecord(
+                word, _joined(content), time, own, held[user_at], held[database_at], held[application_at],
+                held[sqlstate_at], held[query_id_at],
+            )  # fmt: skip
+        elif _DURATION.match(content):
+            tally.skipped[_FOREIGN] += 1
+    if record is not None:
+        yield record
+
+
+def _parts(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> Iterator[re.Match[str]]:
+    """Find the parts of records, also those that go on in the next block; count what is between them."""
     rest = ""
     for block, is_last in _marked(blocks):
         text = rest + block
         cut = len(text) if is_last else _last_part(text)
-        if not is_last and len(text) - cut > _LONGEST_RECORD:
+        if len(text) - cut > _LONGEST_RECORD:
             tally.skipped["records that are too long"] += 1
             rest = ""
             continue
@@ -135,30 +166,10 @@ def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> It
             if found.start() - end > 1:
                 _count_strange(text[end : found.start()], tally)
             end = found.end()
-            held = (*found.groups(), None)
-            word, content, own = found["word"], found["text"], held[process_at]
-            if word in _PARTS:
-                if own != process or not known:
-                    tally.skipped["parts of records whose beginning is missing"] += 1
-                elif record is not None:
-                    _add_part(record, word, content)
-                continue
-            if record is not None:
-                yield record
-                record = None
-            time = held[time_at]
-            tally.see(time)
-            process, known = own, True
-            if word in FAILURES or content.startswith(TELLING):
-                record = LogRecord(
-                    word, _joined(content), time, own, held[user_at], held[database_at], held[application_at],
-                    held[sqlstate_at], held[query_id_at],
-                )  # fmt: skip
+            yield found
         if cut - end > 1:
             _count_strange(text[end:cut], tally)
         rest = text[cut:]
-    if record is not None:
-        yield record
 
 
 def _marked(blocks: Iterable[str]) -> Iterator[tuple[str, bool]]:
@@ -197,7 +208,7 @@ def _count_strange(text: str, tally: Tally) -> None:
     foreign = len(_OTHER_LANGUAGE.findall(lines[:_SAMPLE]))
     others = lines.count("\n") + 1 - foreign
     if foreign:
-        tally.skipped["records that are not in English (lc_messages) or have another prefix"] += foreign
+        tally.skipped[_FOREIGN] += foreign
     if others > 0:
         tally.skipped["lines that are not part of a record"] += others
 
@@ -236,6 +247,7 @@ _CSV_START: Final = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [A-Za-z0-9+\-:_/]+,"
 _CSV = re.compile(rf"\n{_CSV_START}")
 _CSV_SPLIT = re.compile(rf"\n(?={_CSV_START})")
 _CSV_TELLING = re.compile(rf',"?(?:{"|".join(sorted(FAILURES))})"?,|,"?(?:{"|".join(TELLING)})')
+_CSV_SEVERITY = re.compile(r',"?([^,"\n]{2,20})"?,[0-9A-Z]{5},')
 #: Numbers of columns: 12, 13, since 14.
 _COLUMNS: Final = frozenset({23, 24, 26})
 _QUERY_ID_COLUMN: Final = 25
@@ -255,6 +267,7 @@ def _csvlog(blocks: Iterable[str], tally: Tally) -> Iterator[LogRecord]:
                 continue
             if not _CSV_TELLING.search(text):
                 tally.see(text[: text.find(",")])
+                _count_foreign(text, _CSV_SEVERITY, tally)
                 continue
             row = _row(text)
             if row is None:
@@ -271,6 +284,13 @@ def _csvlog(blocks: Iterable[str], tally: Tally) -> Iterator[LogRecord]:
                 yield record
 
 
+def _count_foreign(record: str, severity: re.Pattern[str], tally: Tally) -> None:
+    """Count a record in another language: its severity is not English, or what it says of a duration."""
+    word = severity.search(record)
+    if (word is not None and word[1] not in SEVERITIES) or _DURATION.search(record):
+        tally.skipped[_FOREIGN] += 1
+
+
 def _row(text: str) -> list[str] | None:
     try:
         rows = list(csv.reader((text,), strict=True))
@@ -283,6 +303,7 @@ def _row(text: str) -> list[str] | None:
 
 _JSON = re.compile(r'^ ?\{[^\n]{0,100000}?"(?:error_severity|state_code|log_time)"', re.MULTILINE)
 _JSON_TELLING = re.compile(rf'"(?:{"|".join(sorted(FAILURES))})"|"(?:{"|".join(TELLING)})')
+_JSON_SEVERITY = re.compile(r'"error_severity":"([^"]{2,20})"')
 _JSON_TIME = re.compile(r'"(?:timestamp|log_time)":"([^"\\]+)"')
 #: What a record keeps by the keys of jsonlog, and by those of csvlog's columns, which operators write in JSON.
 _KEYS: Final = {
@@ -307,6 +328,7 @@ def _jsonlog(blocks: Iterable[str], tally: Tally) -> Iterator[LogRecord]:
             if not _JSON_TELLING.search(line):
                 time = _JSON_TIME.search(line)
                 tally.see(time[1] if time else None)
+                _count_foreign(line, _JSON_SEVERITY, tally)
                 continue
             record = _json_record(line)
             if record is None:

@@ -58,6 +58,21 @@ _ESCAPES: Final[dict[str, tuple[str, str | None]]] = {
 _NAMES: Final = {
     "u": "user", "d": "database", "a": "application", "h": None, "L": None, "b": None, "i": None,
 }  # fmt: skip
+#: What a record keeps of its prefix.
+FIELDS: Final = ("time", "pid", "user", "database", "application", "sqlstate", "query_id")
+_LONGEST_PREFIX: Final = 300
+_USUAL: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(\d{{4}}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d{{1,6}})?(?: {_ZONE})?)",
+        r"(?:[\[(]|\bpid[=: ])(\d{1,10})\b",
+        r"(?:\buser[=:]|\bu=|(?=[\w.-]{1,63}@))([\w.-]{1,63})",
+        r"(?:\b(?:db|database)[=:]|\bd=|[\w.-]@)([\w.-]{1,63})",
+        r"\b(?:app|application|application_name)[=:]([^,;\]]{1,63})",
+        r"\b(?:sqlstate|state|e)[=:]([0-9A-Z]{5})\b",
+        r"\b(?:queryid|query_id|qid)[=:](-?\d{1,20})\b",
+    )
+)
 _NAME: Final = rf"[^\n]{{0,{MOST_BYTES}}}?"
 _ESCAPE = re.compile(r"%(-?\d+)?([a-zA-Z%])")
 
@@ -91,13 +106,30 @@ def _escape_pattern(letter: str, kept: set[str]) -> str:
     return f"(?P<{name}>{pattern})"
 
 
-def record_pattern(prefix: str) -> re.Pattern[str]:
+def record_pattern(prefix: str | None) -> re.Pattern[str]:
     """Return the pattern of a part of a record: prefix, severity or name of the part, and text with its further lines.
 
-    The server puts a tab before each further line.
+    The server puts a tab before each further line. Without a prefix, it is what stands before the first such word, as
+    the group `prefix`, see `prefix_fields`.
     """
     words = "|".join((*SEVERITIES, *PARTS))
-    return re.compile(rf"^{prefix_pattern(prefix)}(?P<word>{words}):  (?P<text>[^\n]*(?:\n\t[^\n]*)*)", re.MULTILINE)
+    before = rf"(?P<prefix>[^\t\n][^\n]{{0,{_LONGEST_PREFIX}}}?)" if prefix is None else prefix_pattern(prefix)
+    return re.compile(rf"^{before}(?P<word>{words}):  (?P<text>[^\n]*(?:\n\t[^\n]*)*)", re.MULTILINE)
+
+
+def prefix_fields(prefix: str) -> tuple[str | None, ...]:
+    """Find in a prefix of unknown form what a record keeps, in the order of FIELDS, by how it is usually written."""
+    return tuple(found[1] if (found := pattern.search(prefix)) else None for pattern in _USUAL)
+
+
+def find_pattern(sample: str) -> re.Pattern[str] | None:
+    """Return the pattern of a log's records: of a known prefix, or of any in which a time or a process is."""
+    prefix = find_prefix(sample)
+    if prefix is not None:
+        return record_pattern(prefix)
+    pattern = record_pattern(None)
+    is_log = any(any(prefix_fields(found["prefix"])[:2]) for found in pattern.finditer(sample))
+    return pattern if is_log else None
 
 
 def find_prefix(sample: str) -> str | None:

@@ -45,7 +45,9 @@ def with_log(workload: Workload, snapshot: Snapshot) -> Workload:
         parsed = _parsed(logged)
         identity = next((by_queryid[each] for each in logged.queryids if each in by_queryid), parsed.id)
         if identity in statements:
-            statements[identity] = _bound(statements[identity], logged)
+            known = statements[identity]
+            if known.logged is None or not known.logged.bindings:
+                statements[identity] = _bound(known, logged)
         elif identity != parsed.id or not logged.calls:
             continue  # it is among those that cannot be planned, or it has never run
         elif isinstance(parsed, UnparsedStatement) or (is_timed and logged.total_ms is None):

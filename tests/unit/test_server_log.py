@@ -127,7 +127,22 @@ def test_any_prefix_can_be_given(tmp_path: Path) -> None:
     log = read(tmp_path, stderr(WORK, prefix.replace("%-8u", "bob     ")), prefix=prefix)
     check_work(log)
     assert (the_query(log).users, the_query(log).queryids) == (("bob",), ("-7",))
-    assert read(tmp_path, stderr(WORK, prefix)).statements == ()
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "%m|%u@%d|%h|[%p] ",
+        "pid=%p db=%d user=%u app=%a time=%m ",
+        "[%m] (%p) {%u@%d} - ",
+        "<%t %p user:%u db:%d [%p]> ",
+    ],
+)
+def test_other_prefixes_are_understood(prefix: str, tmp_path: Path) -> None:
+    log = read(tmp_path, stderr(WORK, prefix))
+    check_work(log)
+    assert log.files[0].begin is not None
+    assert (the_query(log).users, the_query(log).databases) == (("bob",), ("shop",))
 
 
 def test_names_may_contain_what_stands_behind_them() -> None:
@@ -248,6 +263,14 @@ def test_messages_in_another_language_are_counted(tmp_path: Path) -> None:
     assert the_query(log).calls == 2
     assert not [each for each in log.events if each.kind == "canceled statement"]
     assert any("not in English" in each.what for each in log.not_examined)
+
+
+def test_durations_in_another_language_are_counted(tmp_path: Path) -> None:
+    german = [("LOG", "Dauer: 1.5 ms  Anweisung: SELECT 1", "", ""), ("FEHLER", "Verklemmung", "", "")]
+    for text in (stderr, csvlog, jsonlog):
+        log = read(tmp_path, text((*WORK, *german)))
+        assert the_query(log).calls == 2
+        assert next(each.what for each in log.not_examined if "English" in each.what).startswith("server.log: 2 of")
 
 
 def test_other_databases_are_counted_and_left_out(tmp_path: Path) -> None:
