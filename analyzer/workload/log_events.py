@@ -1,13 +1,13 @@
 """What a record of a server's log says: how long a statement took and with which values, or what happened to it."""
 
 import re
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from analyzer.documents.server_log import EventKind
-from analyzer.workload.log_lines import FAILURES, LogRecord, Tally
+from analyzer.workload.log_lines import FAILURES, LogRecord
 
 Phase = Literal["parse", "bind", "execute"]
 
@@ -91,7 +91,8 @@ _MESSAGES: Final[tuple[tuple[str, str, EventKind, str], ...]] = (
 class EventReader:
     """Reads events out of records, in their order; it remembers which statement a process began."""
 
-    tally: Tally
+    #: What is not understood, and how often; counted here.
+    skipped: Counter[str]
     _begun: OrderedDict[str, tuple[LogRecord, Execution]] = field(
         default_factory=OrderedDict[str, "tuple[LogRecord, Execution]"]
     )
@@ -121,7 +122,7 @@ class EventReader:
     def _timed(self, record: LogRecord) -> Sequence[tuple[LogRecord, Event]]:
         found = _DURATION.match(record.message)
         if found is None:
-            self.tally.skipped["durations that cannot be read"] += 1
+            self.skipped["durations that cannot be read"] += 1
             return ()
         number, is_simple, phase, fetch, name, is_plan = found.groups()
         ms, text = _number(number), record.message[found.end() :]
@@ -135,7 +136,7 @@ class EventReader:
             first, execution = begun
             return ((first, execution._replace(ms=ms)),)
         reason = "durations that cannot be read" if text else "durations without a statement (log_duration)"
-        self.tally.skipped[reason] += 1
+        self.skipped[reason] += 1
         return ()
 
     def _begin(self, record: LogRecord, found: re.Match[str]) -> Sequence[tuple[LogRecord, Event]]:

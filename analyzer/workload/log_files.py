@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import BinaryIO, Final, cast
 
 from analyzer.errors import InputError
 from analyzer.paths import files_of, is_directory, is_file, reason_of
@@ -24,7 +25,6 @@ _BLOCK_BYTES: Final = 2 * 1024**2
 _LONGEST_LINE: Final = 9 * 1024**2
 #: The text of a log is 5 to 100 times as long as its file; a file that grows by more is not a log.
 _MOST_EXPANSION, _ALWAYS_BYTES = 400, 256 * 1024**2
-_MOST_FILES: Final = 100_000
 
 _TIME = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?")
 _DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
@@ -48,26 +48,30 @@ class LogFileText:
         except _DAMAGED as error:
             self._stop(error)
 
-    def _checked(self, raw: IO[bytes]) -> Iterator[bytes]:
+    def _checked(self, raw: BufferedIOBase) -> Iterator[bytes]:
         """Yield the unpacked pieces; stop where the file is damaged, or grows beyond what a log does."""
-        unpacked, total = _unpacked(raw), 0
+        unpacked, total, piece = _unpacked(raw), 0, bytearray()
         while True:
             try:
-                piece = unpacked.read(_BLOCK_BYTES)
+                more = unpacked.read1(_BLOCK_BYTES)
             except _DAMAGED as error:
                 self._stop(error)
+                more = b""
+            piece += more
+            if len(piece) >= _BLOCK_BYTES or not more:
+                yield bytes(piece)
+                piece.clear()
+            total += len(more)
+            if not more:
                 return
-            if not piece:
-                return
-            yield piece
-            total += len(piece)
             if total > max(_ALWAYS_BYTES, _MOST_EXPANSION * max(raw.tell(), 1)):
-                self.skipped["the rest of the file, which unpacks to more than a log does"] += 1
+                self.skipped["files whose rest unpacks to more than a log does"] += 1
+                yield bytes(piece)
                 return
 
     def _stop(self, error: BaseException) -> None:
         reason = reason_of(error) if isinstance(error, OSError) and error.errno else "damaged or truncated"
-        self.skipped[f"the rest of the file ({reason})"] += 1
+        self.skipped[f"files whose rest cannot be read ({reason})"] += 1
 
 
 def log_files(paths: Iterable[Path]) -> list[LogFileText]:
@@ -81,7 +85,7 @@ def log_files(paths: Iterable[Path]) -> list[LogFileText]:
             inside = [each for each in files_of(path, "") if is_file(each) and not each.name.startswith(".")]
             if not inside:
                 raise InputError(f"{path} contains no files; give a log file, or a directory of log files")
-            found |= dict.fromkeys(_one_format(inside)[:_MOST_FILES])
+            found |= dict.fromkeys(_one_format(inside))
         elif is_file(path):
             found[path] = None
         else:
@@ -113,7 +117,7 @@ def _first_time(path: Path) -> bytes:
     return found[0].replace(b"T", b" ") if found else b"9"
 
 
-def _unpacked(raw: IO[bytes]) -> IO[bytes]:
+def _unpacked(raw: BufferedIOBase) -> BufferedIOBase:
     magic = raw.read(6)
     raw.seek(0)
     for start, opener in _OPENERS.items():
@@ -122,19 +126,19 @@ def _unpacked(raw: IO[bytes]) -> IO[bytes]:
     return raw
 
 
-def _zstd(raw: IO[bytes]) -> IO[bytes]:
+def _zstd(raw: BufferedIOBase) -> BufferedIOBase:
     """Python 3.14 has it; before, the package does."""
     if find_spec("compression") is not None:
-        return cast("IO[bytes]", import_module("compression.zstd").open(raw))
+        return cast("BufferedIOBase", import_module("compression.zstd").open(raw))
     if find_spec("zstandard") is not None:
-        return cast("IO[bytes]", import_module("zstandard").open(raw, "rb"))
+        return cast("BufferedIOBase", import_module("zstandard").open(raw, "rb"))
     raise OSError(95, "zstd needs Python 3.14 or the package zstandard")
 
 
-_OPENERS: Final[dict[bytes, Callable[[IO[bytes]], IO[bytes]]]] = {
-    b"\x1f\x8b": lambda raw: cast("IO[bytes]", gzip.GzipFile(fileobj=raw)),
-    b"BZh": lambda raw: cast("IO[bytes]", bz2.BZ2File(raw)),
-    b"\xfd7zXZ\0": lambda raw: cast("IO[bytes]", lzma.LZMAFile(raw)),  # noqa: SIM115 - the caller closes `raw`
+_OPENERS: Final[dict[bytes, Callable[[BufferedIOBase], BufferedIOBase]]] = {
+    b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
+    b"BZh": lambda raw: bz2.BZ2File(raw),
+    b"\xfd7zXZ\0": lambda raw: lzma.LZMAFile(cast("BinaryIO", raw)),  # noqa: SIM115 - the caller closes `raw`
     b"\x28\xb5\x2f\xfd": _zstd,
 }
 

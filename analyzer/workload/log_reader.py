@@ -1,6 +1,7 @@
 """Read a server's log: its statements with their times and values, and what went wrong, as parts of a snapshot."""
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ from analyzer.workload.log_files import LogFileText, log_files
 from analyzer.workload.log_lines import LogRecord, LogText
 from analyzer.workload.log_statements import StatementTable, StatementTotals, bindings_of, normalised, spelling
 
+#: Files that one reason names.
+_MOST_NAMED: Final = 5
 _MOST_PLANS: Final = 1_000
 _MOST_PLAN_BYTES: Final = 32 * 1024**2
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d{1,6})?\d*\s*(\S*)")
@@ -46,8 +49,10 @@ class _Reading:
     """What is read so far."""
 
     table: StatementTable
+    events: EventReader
     files: list[LogFile] = field(default_factory=list[LogFile])
-    gaps: list[NotExamined] = field(default_factory=list[NotExamined])
+    #: What was skipped, and how often, by file.
+    skipped: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict[str, Counter[str]](Counter))
     plans: dict[str, LoggedPlan] = field(default_factory=dict[str, LoggedPlan])
     plan_bytes: int = 0
     other_plans: int = 0
@@ -68,42 +73,37 @@ def read_log(
     Statements of other databases are left out where the log says so. Without a `prefix`, the `log_line_prefix` is
     found. Without `values`, no constant is kept. Raises InputError for a path that is neither a file nor a directory.
     """
-    reading = _Reading(StatementTable(database))
+    table = StatementTable(database)
+    reading = _Reading(table, EventReader(table.skipped))
     for file in log_files(paths):
         progress(f"log: {file.path.name}")
         _read_file(file, prefix, reading)
+    for said in reading.events.rest():
+        _count(said, reading)
     return _result(reading, values=values)
 
 
 def _read_file(file: LogFileText, prefix: str | None, reading: _Reading) -> None:
     text = LogText(iter(file), prefix)
-    events = EventReader(text.tally)
-    table = reading.table
     for record in text:
-        for said in events.events(record):
-            _count(said, table, reading)
-    for said in events.rest():
-        _count(said, table, reading)
-    tally = text.tally
+        for said in reading.events.events(record):
+            _count(said, reading)
+    tally, name = text.tally, _plain(file.path.name)
     if text.format is None:
-        tally.skipped["the file, in which no record of PostgreSQL is found"] += 1
+        tally.skipped["files in which no record of PostgreSQL is found"] += 1
     else:
         begin, end = _moment(tally.begin, reading), _moment(tally.end, reading)
-        name = _plain(file.path.name)
         reading.files.append(LogFile(name=name, format=text.format, records=tally.records, begin=begin, end=end))
-    for what, count in sorted((file.skipped + tally.skipped).items()):
-        reading.gaps.append(NotExamined(what=f"{_plain(file.path.name)}: {count:,} of {what}", reason=_SKIPPED))
+    for what, count in (file.skipped + tally.skipped).items():
+        reading.skipped[what][name] += count
 
 
-_SKIPPED: Final = "skipped while the server log was read"
-
-
-def _count(said: tuple[LogRecord, Event], table: StatementTable, reading: _Reading) -> None:
+def _count(said: tuple[LogRecord, Event], reading: _Reading) -> None:
     record, event = said
     if isinstance(event, Execution):
-        table.add(record, event)
+        reading.table.add(record, event)
     elif isinstance(event, Incident):
-        table.note(record, event)
+        reading.table.note(record, event)
     else:
         _keep_plan(event, reading)
 
@@ -193,10 +193,14 @@ def _plain(text: str) -> str:
 
 
 def _gaps(reading: _Reading) -> Iterator[NotExamined]:
-    yield from reading.gaps
     table = reading.table
+    for what, by_file in sorted(reading.skipped.items()):
+        names = ", ".join(sorted(by_file)[:_MOST_NAMED])
+        more = f" and {len(by_file) - _MOST_NAMED} more files" if len(by_file) > _MOST_NAMED else ""
+        reason = f"skipped while the log was read: {names}{more}"
+        yield NotExamined(what=f"server log: {by_file.total():,} {what}", reason=reason)
     for what, count in sorted(table.skipped.items()):
-        yield NotExamined(what=f"server log: {count:,} of {what}", reason=_SKIPPED)
+        yield NotExamined(what=f"server log: {count:,} {what}", reason="skipped while the log was read")
     if table.utilities:
         words = ", ".join(word or "other" for word in sorted(table.utilities)[:20])
         reason = f"they have no plan, and their texts are not kept: {_plain(words)}"
