@@ -137,7 +137,7 @@ def _zstd(raw: BufferedIOBase) -> BufferedIOBase:
 
 _OPENERS: Final[dict[bytes, Callable[[BufferedIOBase], BufferedIOBase]]] = {
     b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
-    b"BZh": lambda raw: bz2.BZ2File(raw),
+    b"BZh": bz2.BZ2File,
     b"\xfd7zXZ\0": lambda raw: lzma.LZMAFile(cast("BinaryIO", raw)),  # noqa: SIM115 - the caller closes `raw`
     b"\x28\xb5\x2f\xfd": _zstd,
 }
