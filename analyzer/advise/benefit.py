@@ -37,7 +37,7 @@ class Query:
 class Execution:
     """All that one execution of a statement runs."""
 
-    #: With parameters bound to values of the statistics where all of them can be, else just the generic text.
+    #: With parameters bound to values of the log, or of the statistics where all of them can be; else the generic text.
     queries: tuple[Query, ...]
     #: What its foreign-key triggers run, which EXPLAIN leaves out.
     triggered: tuple[Query, ...] = ()

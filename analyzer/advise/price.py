@@ -12,7 +12,7 @@ from analyzer.documents.snapshot import Constraint, NotExamined, Relation
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.twin import Asked, Plan, Twin, walk
-from analyzer.workload.bindings import bindings, bound_text
+from analyzer.workload.bindings import bindings, bound_text, logged_bindings
 from analyzer.workload.parse import Statement
 from analyzer.workload.repair import repair
 from analyzer.workload.shapes import Shape, shape
@@ -103,7 +103,9 @@ def _rejection(error: psycopg.Error, twin: Twin) -> str:
 def _price(
     statement: Statement, generic: str, readings: Sequence[_Reading], shape: Shape | None, twin: Twin
 ) -> PricedStatement:
-    queries = [replace(query, times=query.times / len(readings)) for each in readings for query in _queries(each, twin)]
+    queries = _logged(generic, statement, twin) or tuple(
+        replace(query, times=query.times / len(readings)) for each in readings for query in _queries(each, twin)
+    )
     triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
     tables = None
     if shape:
@@ -113,12 +115,33 @@ def _price(
         shape=shape,
         generic=generic,
         execution=Execution(
-            queries=tuple(queries),
+            queries=queries,
             triggered=tuple(query for _, query in triggered),
             search_path=statement.search_path,
         ),
         tables=tables,
     )
+
+
+def _logged(text: str, statement: Statement, twin: Twin) -> tuple[Query, ...]:
+    """Ask for a statement as the log has it: with the values it ran with, and where it was prepared without any."""
+    bound = [(bound_text(text, each), each.weight) for each in logged_bindings(statement)]
+    planned = [(query, weight) for query, weight in bound if _is_planned(twin, query, statement.search_path)]
+    if not planned:
+        return ()
+    is_generic = statement.logged is not None and statement.logged.prepared > 0 and len(planned) > 1
+    rest = 1 / (len(planned) + is_generic)
+    generic = (Query(text=text, times=rest),) if is_generic else ()
+    scale = (1 - rest if is_generic else 1) / sum(weight for _, weight in planned)
+    return (*generic, *(Query(text=query, times=scale * weight, generic=False) for query, weight in planned))
+
+
+def _is_planned(twin: Twin, query: str, search_path: tuple[str, ...] | None) -> bool:
+    try:
+        twin.plan(query, generic=False, search_path=search_path)
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _queries(reading: _Reading, twin: Twin) -> tuple[Query, ...]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import progress, resolve_database, warn_of_superuser
-from analyzer.cli.options import Database, superuser_option, user_code_option
+from analyzer.cli.inputs import add_logs, progress, resolve_database, warn_of_superuser
+from analyzer.cli.options import Database, Logs, log_options, superuser_option, user_code_option
 from analyzer.console import tell
 from analyzer.documents import snapshot as snapshots
 from analyzer.documents.snapshot import Snapshot
@@ -40,6 +40,7 @@ _REASONS_SHOWN = 3
     metavar="N",
     help="Sample N rows of each table, for better estimates of expressions, predicates and GIN indexes.",
 )
+@log_options
 @click.option("--no-values", is_flag=True, help="Exclude all column values and all literals of statements.")
 @user_code_option
 @superuser_option
@@ -49,6 +50,7 @@ def command(
     databases: tuple[str, ...],
     output: Path,
     sample_rows: int | None,
+    logs: Logs,
     no_values: bool,
     run_user_code: bool,
     allow_superuser: bool,
@@ -75,6 +77,7 @@ def command(
                 allow_superuser=primary.allow_superuser,
                 progress=shown,
             )
+    snapshot = add_logs(snapshot, logs, values=not no_values, quiet=quiet)
     try:
         snapshots.dump(snapshot, output)
     except OSError as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TimeElapsedColumn
 
-from analyzer.cli.options import Database, Project, Source
+from analyzer.cli.options import Database, Logs, Project, Source
 from analyzer.config import Config, configured_url, load_config
 from analyzer.console import tell
 from analyzer.db import has_password
@@ -27,8 +27,10 @@ from analyzer.terminal import Description, is_terminal, of_stderr
 from analyzer.twin.server import cluster
 from analyzer.twin.server.connection import forget_variables
 from analyzer.workflows.capture import read_database
+from analyzer.workflows.server_log import add_log
 from analyzer.workload.exports import read_workload
-from analyzer.workload.parse import Workload, parse_statements
+from analyzer.workload.log_workload import recorded_workload
+from analyzer.workload.parse import Workload
 
 DEVELOPMENT_DATABASE = "platform"
 #: Of the recorded time.
@@ -123,6 +125,14 @@ def reading_specs(directory: Path) -> Generator[Future[SpecSet]]:
         yield reader.submit(lambda: load_specs(directory) if is_directory(directory) else SpecSet(specs=()))
 
 
+def add_logs(snapshot: Snapshot, logs: Logs, *, values: bool = True, quiet: bool) -> Snapshot:
+    """Add what the log files that the options name tell to a snapshot."""
+    if not logs.paths:
+        return snapshot
+    with progress(quiet=quiet) as tell:
+        return add_log(snapshot, logs.paths, prefix=logs.prefix, values=values, progress=tell)
+
+
 def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:
     """Warn about the combination of the two options, even with --quiet."""
     if database.allow_superuser and run_user_code:
@@ -135,7 +145,7 @@ def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:
 def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload:
     """Read the statements of a file or a directory, or those of the snapshot."""
     if workload_file is None:
-        return parse_statements(snapshot)
+        return recorded_workload(snapshot)
     workload = read_workload(workload_file, read_text, snapshot)
     if not workload.statements:
         first = next((f" ({gap.what}: {gap.reason})" for gap in workload.not_examined), "")

@@ -64,6 +64,15 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Logs:
+    """Files of the server's log."""
+
+    paths: tuple[Path, ...] = ()
+    #: None to find it.
+    prefix: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """An Alembic project."""
 
@@ -162,6 +171,26 @@ def plans_option(function: F) -> F:
         metavar="FILE|DIR",
         help="Take the statements from plans: output of EXPLAIN in any format, in a file of any kind; repeatable.",
     )(function)
+
+
+def log_options(function: F) -> F:
+    """Add `--logs PATH` and `--log-line-prefix`; the command gets both as `logs`."""
+
+    @functools.wraps(function)
+    def command(*args: Any, log_paths: tuple[Path, ...], log_line_prefix: str | None, **options: Any) -> Any:
+        return function(*args, logs=Logs(paths=log_paths, prefix=log_line_prefix), **options)
+
+    prefix = click.option(
+        "--log-line-prefix", metavar="TEXT", help="log_line_prefix of the log  [default: found in the log]"
+    )
+    paths = click.option(
+        "--logs",
+        "log_paths",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Server log (stderr, csvlog or jsonlog, also compressed), or a directory of such files; repeatable.",
+    )
+    return paths(prefix(cast("F", command)))
 
 
 def specs_option(function: F) -> F:

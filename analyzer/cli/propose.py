@@ -6,6 +6,7 @@ import click
 
 from analyzer.advise.select import Limits
 from analyzer.cli.inputs import (
+    add_logs,
     check_examined,
     progress,
     reading_specs,
@@ -14,10 +15,12 @@ from analyzer.cli.inputs import (
     specs_directory,
 )
 from analyzer.cli.options import (
+    Logs,
     Output,
     Size,
     Source,
     emit,
+    log_options,
     output_options,
     plans_option,
     specs_option,
@@ -38,6 +41,7 @@ from analyzer.workload.plan_statements import match_plans
 @statements_options
 @workload_option
 @plans_option
+@log_options
 @click.option("--budget", type=Size(), metavar="SIZE", help="Total size limit for all proposals, e.g. 2GB.")
 @click.option("--max", "most", type=click.IntRange(1), help="Maximum number of proposals.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time limit for the search, in seconds.")
@@ -56,6 +60,7 @@ def command(
     source: Source,
     workload_file: Path | None,
     plans: tuple[Path, ...],
+    logs: Logs,
     budget: int | None,
     most: int | None,
     seconds: float | None,
@@ -71,6 +76,8 @@ def command(
     """
     if plans and workload_file is not None:
         raise InputError("--plans and --workload cannot be used together; specify one source of statements")
+    if workload_file is not None and logs.paths:
+        raise InputError("--workload and --logs cannot be used together; a log adds to the recorded statements")
     directory = specs_directory(specs, new=write_specs)
     read = read_plans(plans) if plans else None
     recording = read.asks_recorded if read else workload_file is None
@@ -78,6 +85,7 @@ def command(
         snapshot = resolve_snapshot(
             source, quiet=output.quiet, statements=recording, run_user_code=choice.run_user_code
         )
+        snapshot = add_logs(snapshot, logs, quiet=output.quiet)
     planned = match_plans(read, snapshot) if read else None
     workload = planned.workload if planned else resolve_workload(workload_file, snapshot)
     given = planned.plans if planned else ()

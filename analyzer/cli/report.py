@@ -4,8 +4,18 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import check_examined, progress, reading_specs, resolve_snapshot, specs_directory
-from analyzer.cli.options import Output, Source, emit, output_options, specs_option, statements_options, twin_options
+from analyzer.cli.inputs import add_logs, check_examined, progress, reading_specs, resolve_snapshot, specs_directory
+from analyzer.cli.options import (
+    Logs,
+    Output,
+    Source,
+    emit,
+    log_options,
+    output_options,
+    specs_option,
+    statements_options,
+    twin_options,
+)
 from analyzer.documents.report import Report
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.report import report
@@ -13,10 +23,11 @@ from analyzer.workflows.report import report
 
 @click.command(short_help="Write the index report (HTML, Markdown, text, JSON).")
 @statements_options
+@log_options
 @specs_option
 @twin_options
 @output_options(Report)
-def command(*, source: Source, specs: Path | None, choice: PlannerChoice, output: Output) -> None:
+def command(*, source: Source, logs: Logs, specs: Path | None, choice: PlannerChoice, output: Output) -> None:
     """Report the most expensive statements and the indexes that would make them cheaper.
 
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
@@ -24,6 +35,7 @@ def command(*, source: Source, specs: Path | None, choice: PlannerChoice, output
     directory = specs_directory(specs)
     with reading_specs(directory) as declared:
         snapshot = resolve_snapshot(source, quiet=output.quiet, run_user_code=choice.run_user_code)
+        snapshot = add_logs(snapshot, logs, quiet=output.quiet)
     with progress(quiet=output.quiet) as tell:
         document = report(snapshot, declared.result(), choice=choice, progress=tell)
     emit(document, output)

@@ -10,7 +10,8 @@ from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.whatif import whatif
-from analyzer.workload.parse import Workload, parse_listed, parse_statements
+from analyzer.workload.log_workload import recorded_workload
+from analyzer.workload.parse import Workload, parse_listed
 from analyzer.workload.plan_files import read_plans
 from analyzer.workload.plan_statements import match_plans
 
@@ -48,7 +49,7 @@ def command(
     recording = read.asks_recorded if read else text is None
     snapshot = resolve_snapshot(source, quiet=output.quiet, statements=recording, run_user_code=choice.run_user_code)
     planned = match_plans(read, snapshot) if read else None
-    recorded = planned.workload if planned else parse_statements(snapshot) if text is None else Workload(statements=())
+    recorded = planned.workload if planned else recorded_workload(snapshot) if text is None else Workload(statements=())
     statements = recorded.statements if text is None else parse_listed(text)
     if not statements and planned is None:
         where = f"{queries} contains" if queries is not None else "pg_stat_statements has recorded"

@@ -31,6 +31,7 @@ from analyzer.documents.measured import (
 )
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.record import Record
+from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.postgres.identifiers import QualifiedName
 
 R = TypeVar("R", bound=Record)
@@ -51,6 +52,9 @@ _KINDS: Final[Mapping[str, type[Record]]] = {
     "samples": Sample,
     "statements": StatementCounters,
     "servers": ServerCounters,
+    "log_files": LogFile,
+    "log_statements": LoggedStatement,
+    "log_events": LogEvent,
     "not_examined": NotExamined,
 }
 #: How many items of one kind are named one by one.

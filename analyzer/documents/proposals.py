@@ -10,6 +10,7 @@ from analyzer.documents.not_examined import Gaps, share_of
 from analyzer.documents.plans import GivenPlan
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record, ratio
+from analyzer.documents.server_log import LogSection
 
 Evidence = Literal["planner estimate", "measured", "withheld"]
 
@@ -183,6 +184,8 @@ class ProposeDocument(Record):
     tableless: int = 0
     #: Plans that the statements come from.
     plans: tuple[GivenPlan, ...] = ()
+    #: What files of the server's log told; None where none were given.
+    log: LogSection | None = None
     not_examined: Gaps = ()
 
     @computed_field

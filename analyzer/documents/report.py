@@ -15,6 +15,7 @@ from analyzer.documents.plans import GivenPlan
 from analyzer.documents.proposals import NotProposed, Proposal, Totals, add_up
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
+from analyzer.documents.server_log import LogSection
 from analyzer.documents.verification import Verification
 
 
@@ -34,6 +35,8 @@ class Statement(Record):
     cost: float | None
     #: Of one execution with everything proposed; None when nothing was tried.
     cost_after: float | None = None
+    #: Whether it is in the server's log, but not in pg_stat_statements.
+    only_logged: bool = False
 
 
 def _by_share(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:
@@ -68,6 +71,8 @@ class Report(Record):
     tableless: int = 0
     #: Plans that the statements come from.
     plans: tuple[GivenPlan, ...] = ()
+    #: What files of the server's log told; None where none were given.
+    log: LogSection | None = None
     not_examined: Gaps = ()
 
     @computed_field

@@ -42,6 +42,7 @@ from analyzer.documents.measured import (
 )
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.record import SnapshotRecord
+from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.errors import InputError
 
 __all__ = [
@@ -55,6 +56,9 @@ __all__ = [
     "FunctionDef",
     "GinPages",
     "Index",
+    "LogEvent",
+    "LogFile",
+    "LoggedStatement",
     "NotExamined",
     "ObjectDef",
     "Policy",
@@ -111,6 +115,10 @@ class Snapshot(SnapshotRecord):
     statements_evicted: Count | None = None
     #: The primary and its replicas, where several servers were captured; their counters are summed above.
     servers: tuple[ServerCounters, ...] = ()
+    #: What files of the server's log told, where some were given.
+    log_files: tuple[LogFile, ...] = ()
+    log_statements: tuple[LoggedStatement, ...] = ()
+    log_events: tuple[LogEvent, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
 
     @cached_property

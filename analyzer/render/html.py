@@ -20,6 +20,7 @@ from analyzer.render import units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import blind_spots
+from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import Row, headline, waterfall, without_table, workload_rows
 from analyzer.visible import visible_block
 
@@ -59,6 +60,9 @@ def render_html(report: Report) -> str:
         regressions=[verified[identity] for identity in checked.regressions] if checked else [],
         within_noise=[verified[identity] for identity in checked.within_noise] if checked else [],
         without_table=without_table(report.tableless),
+        log_headline=log_headline,
+        log_coverage=log_coverage,
+        log_event=log_event,
         bars=_bars(rows),
         steps=waterfall(report),
         rows=rows,

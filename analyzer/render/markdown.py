@@ -15,6 +15,7 @@ from analyzer.render import units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
+from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import headline, without_table, workload_rows
 from analyzer.visible import visible, visible_block
 
@@ -51,6 +52,9 @@ def render_markdown(document: Answer) -> str:
         without_table=without_table(report.tableless),
         plans=plan_lines(report.plans),
         plans_left_off=left_off(report.plans),
+        log_headline=log_headline,
+        log_coverage=log_coverage,
+        log_event=log_event,
         blind_spots=blind_spots(report),
     )
     return text.strip() + "\n"

@@ -50,6 +50,7 @@ def describe_statement(
         share_of_time=share_of_time,
         cost=cost_before,
         cost_after=cost_after,
+        only_logged=statement.only_logged,
     )
 
 
@@ -83,6 +84,7 @@ def as_report(document: ProposeDocument) -> Report:
         not_proposed=document.not_proposed,
         tableless=document.tableless,
         plans=document.plans,
+        log=document.log,
         not_examined=document.not_examined,
     )
 

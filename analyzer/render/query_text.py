@@ -13,6 +13,7 @@ from analyzer.documents.plans import GivenPlan
 from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
 from analyzer.documents.report import Report, Statement
 from analyzer.documents.schema import Document
+from analyzer.documents.server_log import LogSection
 from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.verification import Verification, VerifiedStatement
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
@@ -98,11 +99,22 @@ class _Redactor:
             update["not_proposed"] = tuple(
                 refused.model_copy(update={"reason": self._prose(refused.reason)}) for refused in document.not_proposed
             )
+        if isinstance(document, ProposeDocument | Report):
+            update["log"] = self._log(document.log)
         if isinstance(document, Report):
             update["statements"] = tuple(self._statement(statement) for statement in document.statements)
             update["verification"] = self._verification(document.verification)
             update["findings"] = tuple(self._finding(finding) for finding in document.findings)
         return document.model_copy(update=update)
+
+    def _log(self, log: LogSection | None) -> LogSection | None:
+        if log is None:
+            return None
+        events = tuple(
+            each.model_copy(update={"query": self._query(each.query, each.id or "")}) if each.query else each
+            for each in log.events
+        )
+        return log.model_copy(update={"events": events})
 
     def _query(self, query: str, identity: str) -> str:
         return normalise(query) if self._normalised else f"(statement {identity})"

@@ -21,12 +21,15 @@ from analyzer.render import units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
+from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import Row, headline, without_table, workload_rows
 from analyzer.terminal import page
 from analyzer.visible import visible_block
 
 #: Statements the terminal shows; the other formats show them all.
 _MOST_STATEMENTS = 20
+#: Kinds of events of the server's log that it shows.
+_MOST_EVENTS = 30
 #: Columns that are left to a statement's text, however narrow the terminal.
 _LEAST_QUERY = 24
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
@@ -54,6 +57,7 @@ def _report(console: Console, report: Report) -> None:
         _proposal(console, position, proposal)
     _not_proposed(console, report.not_proposed)
     _statements(console, report)
+    _log(console, report)
     _findings(console, report)
     _plans(console, report.plans)
     _blind_spots(console, blind_spots(report))
@@ -187,6 +191,18 @@ def _statements(console: Console, report: Report) -> None:
         console.print(Text(f"and {len(rows) - _MOST_STATEMENTS:,} more, in the other formats", style="dim"))
     if report.tableless:
         console.print(Text(without_table(report.tableless), style="dim"))
+
+
+def _log(console: Console, report: Report) -> None:
+    if report.log is None:
+        return
+    _heading(console, log_headline(report.log))
+    console.print(Text(log_coverage(report.log), style="dim"))
+    for event in report.log.events[:_MOST_EVENTS]:
+        query = f": {units.one_line(event.query, at_most=160)}" if event.query else ""
+        _item(console, f"{log_event(event)}{query}")
+    if len(report.log.events) > _MOST_EVENTS:
+        console.print(Text(f"and {len(report.log.events) - _MOST_EVENTS:,} more, in the other formats", style="dim"))
 
 
 def _table(console: Console, names: Sequence[str], cells_of: Sequence[Sequence[str]]) -> Table:

@@ -10,6 +10,7 @@ from analyzer.documents.snapshot import Snapshot
 from analyzer.render.provenance import describe_source, describe_statement
 from analyzer.specs.file import NewSpec
 from analyzer.sql import render_text
+from analyzer.workflows.server_log import log_section
 
 
 def propose_document(
@@ -23,6 +24,7 @@ def propose_document(
         not_proposed=tuple(proposals.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
         tableless=len(advice.tableless),
         plans=plans,
+        log=log_section(snapshot, [each.statement for each in advice.statements]),
         not_examined=advice.not_examined,
     )
 
@@ -36,6 +38,7 @@ def report_document(advice: Advice, snapshot: Snapshot) -> report.Report:
         proposals=document.proposals,
         not_proposed=document.not_proposed,
         tableless=document.tableless,
+        log=document.log,
         not_examined=document.not_examined,
     )
 

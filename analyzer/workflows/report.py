@@ -7,12 +7,12 @@ from analyzer.specs.file import SpecSet
 from analyzer.twin.twin import PlannerChoice
 from analyzer.workflows.advice import report_document
 from analyzer.workflows.propose import propose
-from analyzer.workload.parse import parse_statements
+from analyzer.workload.log_workload import recorded_workload
 
 
 def report(
     snapshot: Snapshot, specs: SpecSet, *, choice: PlannerChoice | None = None, progress: Progress = silent
 ) -> Report:
     """Report what the server recorded, with proposals beside what the specs declare."""
-    found = propose(snapshot, parse_statements(snapshot), specs, choice=choice, progress=progress)
+    found = propose(snapshot, recorded_workload(snapshot), specs, choice=choice, progress=progress)
     return report_document(found.advice, snapshot)

@@ -3,4 +3,8 @@
 `parse` cuts texts into statements, `plannable` makes a normalised text one that EXPLAIN takes, `shapes` finds filters,
 joins and sort keys (`shape_reader`) in what `scopes` resolves: writes, around `queries`, their `sources` and conditions
 (`resolved`). `bindings` draws values for parameters from the statistics.
+
+`log_reader` reads a server's log: `log_files` opens it, `log_lines` finds records behind their `log_prefix`,
+`log_events` says what each means, `log_statements` adds up, `log_values` finds the values of parameters; `log_workload`
+puts all that beside the recorded statements.
 """

@@ -76,6 +76,26 @@ def bindings(statement: Statement, shape: Shape, snapshot: Snapshot, count: int 
     return tuple(Binding(values=values, weight=weight) for values, weight in weights.items())
 
 
+def logged_bindings(statement: Statement) -> tuple[Binding, ...]:
+    """Return the bindings that the server's log has of a statement; none where a parameter has no value in it.
+
+    The values have no type, as the parameters have none: the server finds it in the same way.
+    """
+    wanted = {int(token.text[1:]) for token in lex(statement.plannable) if token.kind == "parameter"}
+    logged = statement.logged.bindings if wanted and statement.logged is not None else ()
+    return tuple(
+        Binding(
+            values=tuple(
+                Value(parameter=number, sql="NULL" if value is None else literal(value))
+                for number, value in enumerate(each.values, 1)
+            ),
+            weight=each.share,
+        )
+        for each in logged
+        if wanted <= set(range(1, len(each.values) + 1))
+    )
+
+
 def alternatives(statement: Statement, shape: Shape, snapshot: Snapshot) -> tuple[Binding, ...]:
     """Draw bindings that differ in how many rows their ranges, patterns and contained values let through.
 

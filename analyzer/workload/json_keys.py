@@ -12,6 +12,7 @@ from functools import cached_property
 
 from analyzer.documents.snapshot import Snapshot
 from analyzer.postgres.lex import IncompleteError, Token, lex, significant
+from analyzer.sql import literal
 from analyzer.workload.plannable import Edit, apply
 
 _OPERATORS = frozenset({"->", "->>", "#>", "#>>"})
@@ -74,6 +75,20 @@ class JsonKeys:
         for keys, _ in sorted(known.items(), key=lambda each: (-each[1], each[0])):
             if all(asked.kind == "parameter" or asked.text == key for asked, key in zip(path.keys, keys, strict=True)):
                 yield keys
+
+
+def key_variant(text: str, values: Sequence[str | None]) -> str | None:
+    """Return a statement with values of its parameters, from $1 on, in the place of those that stand for keys.
+
+    None where no parameter does, or one of these has no value.
+    """
+    asked = [key for path in _paths(text, 0) for key in path.keys if key.kind == "parameter"]
+    known = dict(enumerate(values, 1))
+    found = [known.get(int(key.text[1:])) for key in asked]
+    filled = [(key, value) for key, value in zip(asked, found, strict=True) if value is not None]
+    if not asked or len(filled) < len(asked):
+        return None
+    return apply(text, [Edit(key.start, key.end, literal(value)) for key, value in filled])
 
 
 def _filled(text: str, paths: Sequence[_Path], keys: Sequence[tuple[str, ...]]) -> str:

@@ -6,10 +6,10 @@ A statement's identity is twindex's own, since queryid changes between major ver
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
+from analyzer.documents.snapshot import LoggedStatement, NotExamined, Snapshot, StatementCounters
 from analyzer.postgres.carried_queries import CALLS, Carried, carried_query, is_query, refreshed_view
 from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, closing, lex, significant, tokens_of
 from analyzer.workload.fingerprint import fingerprint
@@ -20,7 +20,7 @@ from analyzer.workload.nested import nested_times
 from analyzer.workload.plannable import Edit, apply, make_plannable
 from analyzer.workload.search_paths import AmbiguousNameError, SearchPaths
 
-__all__ = ["Statement", "Workload", "parse_file", "parse_statements"]
+__all__ = ["Statement", "Workload", "parse_file", "parse_statement", "parse_statements"]
 
 StatementKind = Literal["select", "insert", "update", "delete", "merge"]
 _KINDS: dict[str, StatementKind] = {
@@ -68,6 +68,10 @@ class Statement:
     variants: tuple[str, ...] = ()
     #: Columns of whose keys nothing is known.
     unknown_keys: tuple[str, ...] = ()
+    #: What the server's log tells of it, with bindings for the parameters of this text.
+    logged: LoggedStatement | None = field(default=None, compare=False)
+    #: Whether the log alone has it.
+    only_logged: bool = False
 
     @property
     def weight(self) -> float:
@@ -173,7 +177,7 @@ def _listed(text: str) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
 
 def _listed_one(text: str) -> Statement | UnparsedStatement:
     try:
-        return _statement(text, carried_query(text))
+        return parse_statement(text, carried_query(text))
     except IncompleteError as error:
         return _unread(text, str(error))
 
@@ -238,7 +242,7 @@ def _recorded(
             carried = _expression(entry.query)
     except IncompleteError as error:
         return _unread(entry.query, str(error), weight=weight)
-    read = _statement(entry.query, carried, rows_per_call=per_call)
+    read = parse_statement(entry.query, carried, rows_per_call=per_call)
     if isinstance(read, UnparsedStatement):
         return replace(read, weight=weight)
     try:
@@ -280,10 +284,10 @@ def _expression(text: str) -> Carried | None:
     return Carried(text=f"SELECT {text[tokens[start].start :]}")
 
 
-def _statement(
+def parse_statement(
     text: str, carried: Carried | None = None, *, rows_per_call: float | None = None
 ) -> Statement | UnparsedStatement:
-    """Read a statement; of one that carries a query, that query."""
+    """Read a statement by its text alone; of one that carries a query, that query."""
     try:
         tokens = lex(text)
         reason = _obstacle(significant(tokens))

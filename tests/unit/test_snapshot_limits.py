@@ -15,6 +15,8 @@ import pytest
 from analyzer.documents.bounded_file import MOST_BYTES
 from analyzer.documents.snapshot import Snapshot, dump, load
 from analyzer.errors import InputError
+from analyzer.workflows.server_log import log_section
+from analyzer.workload.log_workload import recorded_workload
 from tests.fuzz.seeds import shop
 
 Change = Callable[[dict[str, Any]], object]
@@ -195,3 +197,24 @@ def test_many_bad_items_are_counted(tmp_path: Path) -> None:
     snapshot = load(changed(tmp_path, lambda d: d.update(statements=[{"x": 1}] * 10_000)))
     assert len(snapshot.not_examined) < 100
     assert "9950 more of the snapshot's statements" in told(snapshot)
+
+
+def test_parts_of_a_log_that_are_out_of_range_do_not_affect_the_others(tmp_path: Path) -> None:
+    good = {
+        "query": "SELECT 1 FROM t WHERE a = $1", "calls": 2, "total_ms": 3,
+        "bindings": [{"values": ["1", None], "share": 1.0}],
+    }  # fmt: skip
+    parts: dict[str, list[dict[str, Any]]] = {
+        "log_files": [
+            {"name": "a.log", "format": "stderr", "records": 1},
+            {"name": "b", "format": "xml", "records": 1},
+        ],
+        "log_statements": [good, good | {"calls": -1}, good | {"bindings": good["bindings"] * 9}],
+        "log_events": [{"kind": "error", "count": 1, "query": "'"}, {"kind": "meteor", "count": 1}],
+    }
+    snapshot = load(changed(tmp_path, lambda document: document.update(parts)))
+    assert [len(each) for each in (snapshot.log_files, snapshot.log_statements, snapshot.log_events)] == [1, 1, 1]
+    assert told(snapshot).count("log_") >= 4
+    statements = recorded_workload(snapshot).statements
+    assert [each.text for each in statements if each.only_logged] == [good["query"]]
+    assert log_section(snapshot, statements) is not None

@@ -2,7 +2,7 @@
 
 from analyzer.catalog import Catalog
 from analyzer.checks.rule import Known
-from analyzer.workload.parse import parse_statements
+from analyzer.workload.log_workload import recorded_workload
 from analyzer.workload.shapes import TableShape, shapes
 
 
@@ -10,7 +10,7 @@ def known_of(catalog: Catalog) -> Known:
     """Read the recorded statements of a snapshot by table."""
     if not catalog.snapshot.statements:
         return Known(catalog=catalog)
-    found, _ = shapes(parse_statements(catalog.snapshot).statements, catalog.snapshot)
+    found, _ = shapes(recorded_workload(catalog.snapshot).statements, catalog.snapshot)
     uses: dict[tuple[str, str], list[TableShape]] = {}
     for shape in found:
         for each in shape.tables:

@@ -1,0 +1,30 @@
+"""Say in words what the server's log told."""
+
+from analyzer.documents.server_log import LogSection, ReportedEvent
+from analyzer.render import units
+
+_MOST_FILES = 3
+
+
+def log_headline(log: LogSection) -> str:
+    """Name the files and the time that they cover."""
+    names = units.one_line(", ".join(log.files[:_MOST_FILES]))
+    more = f" and {len(log.files) - _MOST_FILES} more" if len(log.files) > _MOST_FILES else ""
+    return f"Server log ({names}{more}; {units.moment(log.begin)} to {units.moment(log.end)})"
+
+
+def log_coverage(log: LogSection) -> str:
+    """Say what it adds to the recorded statements."""
+    return (
+        f"{units.plural(log.statements, 'statement')}; {log.bound:,} priced with logged values, {log.added:,} not in "
+        "pg_stat_statements"
+    )
+
+
+def log_event(event: ReportedEvent) -> str:
+    """Say what happened, how often and how much of it."""
+    detail = f" ({units.one_line(event.detail)})" if event.detail else ""
+    rate = f", {event.per_hour:,.1f} per hour" if event.per_hour is not None else ""
+    size = f", {units.size(event.total_bytes)}" if event.total_bytes is not None else ""
+    waited = f", {units.duration(event.total_ms)}" if event.total_ms is not None else ""
+    return f"{units.plural(event.count, event.kind)}{detail}{size}{waited}{rate}"

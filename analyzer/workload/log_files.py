@@ -1,0 +1,168 @@
+"""Open the files of a server's log, in the order of time, as blocks of whole lines; whatever is in them.
+
+Memory is bounded by the block: a line that is longer is dropped, and compressed files are unpacked as they are read.
+"""
+
+import bz2
+import gzip
+import lzma
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from io import BufferedIOBase
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from analyzer.errors import InputError
+from analyzer.paths import files_of, is_directory, is_file, reason_of
+
+_BLOCK_BYTES: Final = 2 * 1024**2
+#: A longer line is no statement that would be read, see `analyzer.postgres.lex`.
+_LONGEST_LINE: Final = 9 * 1024**2
+#: The text of a log is 5 to 100 times as long as its file; a file that grows by more is not a log.
+_MOST_EXPANSION, _ALWAYS_BYTES = 400, 256 * 1024**2
+
+_TIME = re.compile(rb"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?")
+_DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
+#: Where a server writes its log in several formats at once, one file of them is read.
+_RICHEST: Final = (".json", ".csv", ".log")
+
+
+@dataclass(slots=True)
+class LogFileText:
+    """One file of a log; iterate over it once for its blocks of whole lines."""
+
+    path: Path
+    #: What was skipped, and how often: lines too long, a damaged end.
+    skipped: Counter[str] = field(default_factory=Counter[str])
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the text, as far as it can be read."""
+        try:
+            with self.path.open("rb") as raw:
+                yield from _lines(self._checked(raw), self.skipped)
+        except _DAMAGED as error:
+            self._stop(error)
+
+    def _checked(self, raw: BufferedIOBase) -> Iterator[bytes]:
+        """Yield the unpacked pieces; stop where the file is damaged, or grows beyond what a log does."""
+        unpacked, total, piece = _unpacked(raw), 0, bytearray()
+        while True:
+            try:
+                more = unpacked.read1(_BLOCK_BYTES)
+            except _DAMAGED as error:
+                self._stop(error)
+                more = b""
+            piece += more
+            if len(piece) >= _BLOCK_BYTES or not more:
+                yield bytes(piece)
+                piece.clear()
+            total += len(more)
+            if not more:
+                return
+            if total > max(_ALWAYS_BYTES, _MOST_EXPANSION * max(raw.tell(), 1)):
+                self.skipped["files whose rest unpacks to more than a log does"] += 1
+                yield bytes(piece)
+                return
+
+    def _stop(self, error: BaseException) -> None:
+        reason = reason_of(error) if isinstance(error, OSError) and error.errno else "damaged or truncated"
+        self.skipped[f"files whose rest cannot be read ({reason})"] += 1
+
+
+def log_files(paths: Iterable[Path]) -> list[LogFileText]:
+    """List the files that paths, or the directories among them, name, by the first time in them.
+
+    Raises InputError for a path that is neither, or a directory without files.
+    """
+    found: dict[Path, None] = {}
+    for path in paths:
+        if is_directory(path):
+            inside = [each for each in files_of(path, "") if is_file(each) and not each.name.startswith(".")]
+            if not inside:
+                raise InputError(f"{path} contains no files; give a log file, or a directory of log files")
+            found |= dict.fromkeys(_one_format(inside))
+        elif is_file(path):
+            found[path] = None
+        else:
+            raise InputError(f"{path} is not a file; give a log file, or a directory of log files")
+    return [LogFileText(path) for path in sorted(found, key=lambda path: (_first_time(path), path))]
+
+
+def _one_format(paths: list[Path]) -> list[Path]:
+    """Leave the richest of the files that differ in the suffix of their format alone."""
+    ranks: dict[tuple[str, ...], tuple[int, Path]] = {}
+    others: list[Path] = []
+    for path in paths:
+        format_suffix = next((each for each in path.suffixes if each in _RICHEST), None)
+        if format_suffix is None:
+            others.append(path)
+            continue
+        key = tuple(path.name.split(format_suffix, 1))
+        ranks[key] = min(ranks.get(key, (len(_RICHEST), path)), (_RICHEST.index(format_suffix), path))
+    return sorted([*others, *(path for _, path in ranks.values())])
+
+
+def _first_time(path: Path) -> bytes:
+    """Return the first time of a file as it is written; that of an unreadable one is last."""
+    try:
+        with path.open("rb") as raw:
+            found = _TIME.search(_unpacked(raw).read(64 * 1024))
+    except _DAMAGED:
+        return b"9"
+    return found[0].replace(b"T", b" ") if found else b"9"
+
+
+def _unpacked(raw: BufferedIOBase) -> BufferedIOBase:
+    magic = raw.read(6)
+    raw.seek(0)
+    for start, opener in _OPENERS.items():
+        if magic.startswith(start):
+            return opener(raw)
+    return raw
+
+
+def _zstd(raw: BufferedIOBase) -> BufferedIOBase:
+    """Python 3.14 has it; before, the package does."""
+    if find_spec("compression") is not None:
+        return cast("BufferedIOBase", import_module("compression.zstd").open(raw))
+    if find_spec("zstandard") is not None:
+        return cast("BufferedIOBase", import_module("zstandard").open(raw, "rb"))
+    raise OSError(95, "zstd needs Python 3.14 or the package zstandard")
+
+
+_OPENERS: Final[dict[bytes, Callable[[BufferedIOBase], BufferedIOBase]]] = {
+    b"\x1f\x8b": lambda raw: gzip.GzipFile(fileobj=raw),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\0": lambda raw: lzma.LZMAFile(cast("BinaryIO", raw)),  # noqa: SIM115 - the caller closes `raw`
+    b"\x28\xb5\x2f\xfd": _zstd,
+}
+
+
+def _lines(pieces: Iterable[bytes], skipped: Counter[str]) -> Iterator[str]:
+    """Cut pieces at ends of lines; bytes that are not UTF-8 become replacement characters."""
+    rest, dropping = b"", False
+    for piece in pieces:
+        start = piece.find(b"\n") + 1 if dropping else 0
+        if dropping and not start:
+            continue
+        dropping = False
+        end = piece.rfind(b"\n") + 1
+        if end > start:
+            yield _decoded(rest + piece[start:end])
+            rest = piece[end:]
+        else:
+            rest += piece[start:]
+        if len(rest) > _LONGEST_LINE:
+            skipped["lines that are too long"] += 1
+            rest, dropping = b"", True
+    if rest:
+        yield _decoded(rest)
+
+
+def _decoded(lines: bytes) -> str:
+    return lines.decode("utf-8", "replace").replace("\r\n", "\n")

@@ -1,0 +1,241 @@
+"""Read a server's log: its statements with their times and values, and what went wrong, as parts of a snapshot."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from analyzer.documents.bounds import Moment
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.server_log import MOST_NAMES, EventKind, LogEvent, LogFile, LoggedBinding, LoggedStatement
+from analyzer.postgres.identifiers import MOST_BYTES
+from analyzer.postgres.lex import lex
+from analyzer.progress import Progress, silent
+from analyzer.workload.log_events import Event, EventReader, Execution, Incident, LoggedPlan
+from analyzer.workload.log_files import LogFileText, log_files
+from analyzer.workload.log_lines import LogRecord, LogText
+from analyzer.workload.log_statements import StatementTable, StatementTotals, bindings_of, normalised, spelling
+
+#: Files that one reason names.
+_MOST_NAMED: Final = 5
+_MOST_PLANS: Final = 1_000
+_MOST_PLAN_BYTES: Final = 32 * 1024**2
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d{1,6})?\d*\s*(\S*)")
+_OFFSET = re.compile(r"([+-])(\d\d)(?::?(\d\d))?")
+_UTC: Final = frozenset({"UTC", "GMT", "Z", ""})
+_NULL_BYTE: Final = "\0"
+_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLog:
+    """What the files of a log told."""
+
+    files: tuple[LogFile, ...] = ()
+    statements: tuple[LoggedStatement, ...] = ()
+    events: tuple[LogEvent, ...] = ()
+    #: The most expensive of each shape, as auto_explain wrote them.
+    plans: tuple[LoggedPlan, ...] = ()
+    not_examined: tuple[NotExamined, ...] = ()
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What is read so far."""
+
+    table: StatementTable
+    events: EventReader
+    files: list[LogFile] = field(default_factory=list[LogFile])
+    #: What was skipped, and how often, by file.
+    skipped: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict[str, Counter[str]](Counter))
+    plans: dict[str, LoggedPlan] = field(default_factory=dict[str, LoggedPlan])
+    plan_bytes: int = 0
+    other_plans: int = 0
+    #: Time zones that are not known by their abbreviation.
+    zones: set[str] = field(default_factory=set[str])
+
+
+def read_log(
+    paths: Iterable[Path],
+    *,
+    database: str | None = None,
+    prefix: str | None = None,
+    values: bool = True,
+    progress: Progress = silent,
+) -> ServerLog:
+    """Read log files, or the files of directories, in the order of their times, as far as each can be read.
+
+    Statements of other databases are left out where the log says so. Without a `prefix`, the `log_line_prefix` is
+    found. Without `values`, no constant is kept. Raises InputError for a path that is neither a file nor a directory.
+    """
+    table = StatementTable(database)
+    reading = _Reading(table, EventReader(table.skipped))
+    for file in log_files(paths):
+        progress(f"log: {file.path.name}")
+        _read_file(file, prefix, reading)
+    for said in reading.events.rest():
+        _count(said, reading)
+    return _result(reading, values=values)
+
+
+def _read_file(file: LogFileText, prefix: str | None, reading: _Reading) -> None:
+    text = LogText(iter(file), prefix)
+    for record in text:
+        for said in reading.events.events(record):
+            _count(said, reading)
+    tally, name = text.tally, _plain(file.path.name)
+    if text.format is None:
+        tally.skipped["files in which no record of PostgreSQL is found"] += 1
+    else:
+        begin, end = _moment(tally.begin, reading), _moment(tally.end, reading)
+        reading.files.append(LogFile(name=name, format=text.format, records=tally.records, begin=begin, end=end))
+    for what, count in (file.skipped + tally.skipped).items():
+        reading.skipped[what][name] += count
+
+
+def _count(said: tuple[LogRecord, Event], reading: _Reading) -> None:
+    record, event = said
+    if isinstance(event, Execution):
+        reading.table.add(record, event)
+    elif isinstance(event, Incident):
+        reading.table.note(record, event)
+    else:
+        _keep_plan(event, reading)
+
+
+def _keep_plan(plan: LoggedPlan, reading: _Reading) -> None:
+    """Keep the most expensive plan of each shape."""
+    shape = spelling(plan.text)
+    known = reading.plans.get(shape)
+    size = len(plan.text) - (len(known.text) if known is not None else 0)
+    is_full = len(reading.plans) >= _MOST_PLANS and known is None
+    if is_full or reading.plan_bytes + size > _MOST_PLAN_BYTES:
+        reading.other_plans += 1
+    elif known is None or known.ms < plan.ms:
+        reading.plans[shape] = plan
+        reading.plan_bytes += size
+
+
+# What is kept of it
+
+
+def _result(reading: _Reading, *, values: bool) -> ServerLog:
+    table = reading.table
+    statements: list[LoggedStatement] = []
+    texts: dict[str, str] = {}
+    for totals in sorted(table.statements.values(), key=lambda each: (-each.total_ms, -each.calls, each.id)):
+        query = normalised(totals)
+        if query is None or _NULL_BYTE in query:
+            table.skipped["statements whose constants cannot be told apart"] += 1
+            continue
+        texts[totals.id] = query
+        if totals.calls or totals.parses or totals.binds:
+            statements.append(_logged(totals, query, reading, values=values))
+    events = tuple(
+        LogEvent(
+            kind=cast("EventKind", kind), detail=_plain(detail), query=texts.get(identity or ""), count=found.count,
+            total=found.total, first_seen=_moment(found.first_seen, reading),
+            last_seen=_moment(found.last_seen, reading),
+        )
+        for (kind, detail, identity), found in sorted(
+            table.incidents.items(), key=lambda each: (each[0][0], -each[1].count, each[0][1], each[0][2] or "")
+        )
+    )  # fmt: skip
+    return ServerLog(
+        files=tuple(reading.files),
+        statements=tuple(statements),
+        events=events,
+        plans=tuple(reading.plans.values()),
+        not_examined=tuple(_gaps(reading)),
+    )
+
+
+def _logged(totals: StatementTotals, query: str, reading: _Reading, *, values: bool) -> LoggedStatement:
+    timed = totals.timed
+    return LoggedStatement(
+        query=query,
+        queryids=_names(each.query_id for each in totals.sessions if each.query_id != "0"),
+        calls=totals.calls,
+        total_ms=totals.total_ms / timed * totals.calls if timed else None,
+        stddev_ms=totals.stddev_ms if timed else None,
+        parses=totals.parses,
+        parse_ms=totals.parse_ms,
+        binds=totals.binds,
+        bind_ms=totals.bind_ms,
+        prepared=totals.prepared,
+        first_seen=_moment(totals.first_seen, reading),
+        last_seen=_moment(totals.last_seen, reading),
+        users=_names(each.user for each in totals.sessions),
+        databases=_names(each.database for each in totals.sessions),
+        applications=_names(each.application for each in totals.sessions) if values else (),
+        bindings=tuple(_bindings(totals, query)) if values else (),
+        other_calls=totals.other_calls,
+    )
+
+
+def _bindings(totals: StatementTotals, query: str) -> Iterator[LoggedBinding]:
+    for found, share in bindings_of(totals, lex(query)):
+        highest = max(found)
+        yield LoggedBinding(values=tuple(found.get(number) for number in range(1, highest + 1)), share=share)
+
+
+def _names(names: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({_plain(each)[:MOST_BYTES] for each in names if each})[:MOST_NAMES])
+
+
+def _plain(text: str) -> str:
+    return text.replace(_NULL_BYTE, "\ufffd")
+
+
+def _gaps(reading: _Reading) -> Iterator[NotExamined]:
+    table = reading.table
+    for what, by_file in sorted(reading.skipped.items()):
+        names = ", ".join(sorted(by_file)[:_MOST_NAMED])
+        more = f" and {len(by_file) - _MOST_NAMED} more files" if len(by_file) > _MOST_NAMED else ""
+        reason = f"skipped while the log was read: {names}{more}"
+        yield NotExamined(what=f"server log: {by_file.total():,} {what}", reason=reason)
+    for what, count in sorted(table.skipped.items()):
+        yield NotExamined(what=f"server log: {count:,} {what}", reason="skipped while the log was read")
+    if table.utilities:
+        words = ", ".join(word or "other" for word in sorted(table.utilities)[:20])
+        reason = f"they have no plan, and their texts are not kept: {_plain(words)}"
+        yield NotExamined(what=f"server log: {table.utilities.total():,} utility statements", reason=reason)
+    if reading.other_plans:
+        reason = f"more than {_MOST_PLANS:,} plans of different shapes are not kept"
+        yield NotExamined(what=f"server log: {reading.other_plans:,} plans of auto_explain", reason=reason)
+    if reading.zones:
+        named = ", ".join(sorted(reading.zones)[:5])
+        reason = f"the abbreviation of a time zone says no offset ({_plain(named)}), and they are shown as UTC"
+        yield NotExamined(what="server log: the time zone of its times", reason=reason)
+
+
+# Times
+
+
+def _moment(text: str | None, reading: _Reading) -> datetime | None:
+    """Read a time of a log; one in a time zone whose abbreviation is not known is taken for UTC."""
+    if text is None:
+        return None
+    try:
+        if (found := _TIME.match(text)) is None:
+            moment = datetime.fromtimestamp(float(text), UTC)  # %n
+        else:
+            day, clock, fraction, zone = found.groups()
+            moment = datetime.fromisoformat(f"{day}T{clock}{(fraction or '.').ljust(7, '0')}").replace(tzinfo=UTC)
+            offset = _OFFSET.fullmatch(zone)
+            if offset is not None:
+                distance = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
+                moment -= distance if offset[1] == "+" else -distance
+            elif zone not in _UTC and len(reading.zones) < _MOST_ZONES:
+                reading.zones.add(zone[:20])
+        return _MOMENT.validate_python(moment)
+    except (ValueError, OverflowError, OSError, ValidationError):
+        return None
+
+
+_MOST_ZONES: Final = 20
