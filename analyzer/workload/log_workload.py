@@ -77,7 +77,7 @@ def _parsed(snapshot: Snapshot) -> Iterator[Statement | UnparsedStatement]:
 
 
 def _as_counters(logged: LoggedStatement) -> StatementCounters:
-    """Return counters without calls, for nobody counted the rows that they returned."""
+    """Return counters without calls: the rows that they returned were not counted."""
     return StatementCounters(
         queryid=next(iter(logged.queryids), "-"),
         query=logged.query,
