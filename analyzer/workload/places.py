@@ -13,6 +13,7 @@ _ENDS_ITEM = frozenset({
 })  # fmt: skip
 #: What stands before brackets and names no function.
 _NO_FUNCTION = BEFORE_EXPRESSION | {"join", "lateral", "materialized"}
+_BEGINS_ITEM = frozenset({"select", "all", "distinct"})
 _UNITES = frozenset({"union", "intersect", "except", "all", "distinct"})
 _QUANTIFIERS = frozenset({"any", "all", "some"})
 #: Expressions within each other that are looked into.
@@ -100,23 +101,32 @@ class Places:
         word, opens = self._tokens[start].word, self._text(start + 1)
         if self._text(start) == "(" and self._end(start) == end - 1:
             yield (start + 1, end - 1), kind
+        elif word == "array" and opens == "(":
+            yield (start + 2, self._end(start + 1)), kind.removesuffix("[]")
         elif word == "array" and opens == "[":
             yield from ((part, kind.removesuffix("[]")) for part in self._parts(start + 2, self._end(start + 1)))
         elif word == "case":
             yield from ((part, kind) for part in self._arms(start, end))
-        elif word == "values":
-            rows = list(self._rows(start, end))
+        elif word in ("values", "select"):
             # Of a comparison of rows the server names the first column that differs.
-            bare = (n for n, part in enumerate(rows[0]) if self._is_bare(part[0])) if rows else iter(())
-            yield from ((part, kind) for part in _nth(rows, next(bare, 0)))
-        elif word == "select":
-            yield from ((part, kind) for part in self._selected(start, end, 0))
+            columns = itertools.takewhile(bool, (list(self._listed(start, end, n)) for n in itertools.count()))
+            first: list[Place] = next(columns, [])
+            decided = (each for each in itertools.chain((first,), columns) if any(self._is_bare(at) for at, _ in each))
+            yield from ((part, kind) for part in next(decided, first))
         elif word in _PASSING and opens == "(":
             yield from ((part, kind) for part in self._parts(start + 2, self._end(start + 1)))
         elif word == "unnest" and opens == "(":
             yield (start + 2, self._end(start + 1)), f"{kind}[]"
         elif self._is_name(end - 1):
             yield from self._defined(self._tokens[end - 1].name, kind)
+
+    def _listed(self, start: int, end: int, column: int) -> Iterator[Place]:
+        """Yield one column of a query or of VALUES."""
+        return (
+            _nth(self._rows(start, end), column)
+            if self._word(start) == "values"
+            else self._selected(start, end, column)
+        )
 
     def _selected(self, start: int, end: int, column: int) -> Iterator[Place]:
         """Yield one column of a query, and of those that are united with it."""
@@ -163,10 +173,16 @@ class Places:
         for index, token in enumerate(self._tokens):
             if token.name != name:
                 continue
-            if self._word(index - 1) == "as" and self._is_bare(index - 2):
-                yield (index - 2, index - 1), kind
+            if self._word(index - 1) == "as" and (item := self._item(index - 1)) is not None:
+                yield item, kind
             elif (source := self._named_by(index)) is not None:
                 yield from self._column(*source, kind)
+
+    def _item(self, end: int) -> Place | None:
+        """Return the item of a select list that ends here, when it is one operand."""
+        place = self._left(end)
+        is_whole = place is not None and (self._word(place[0] - 1) in _BEGINS_ITEM or self._text(place[0] - 1) == ",")
+        return place if is_whole else None
 
     def _named_by(self, index: int) -> tuple[int, int, int] | None:
         """Return what a name in `(…) AS v (a, name)`, `f(…) AS name` or `v (a, name) AS (…)` names, and its column."""
@@ -197,10 +213,8 @@ class Places:
     def _column(self, start: int, end: int, column: int, kind: str) -> Iterator[tuple[Place, str]]:
         first = start + 1 if self._text(start) == "(" else start
         match self._word(first):
-            case "values":
-                yield from ((part, kind) for part in _nth(self._rows(first, end - 1), column))
-            case "select":
-                yield from ((part, kind) for part in self._selected(first, end - 1, column))
+            case "values" | "select":
+                yield from ((part, kind) for part in self._listed(first, end - 1, column))
             case "unnest":
                 arguments = list(self._parts(first + 2, self._end(first + 1)))
                 yield from ((part, f"{kind}[]") for part in arguments[column : column + 1])

@@ -61,6 +61,7 @@ class _Repair(Places):
             (r"column \".*\" is of type (.+) but expression is of type text", self._placed),
             (r"column \d+ has type text in non-recursive term but type (.+) overall", self._placed),
             (r"argument of .+ must be type (.+), not type text", self._placed),
+            (r"JOIN/USING types (.+) and (.+) cannot be matched", self._used),
             (r"(?:UNION|INTERSECT|EXCEPT) types (.+) and (.+) cannot be matched", self._united),
             (r"\w+ types (.+) and (.+) cannot be matched", self._matched),
         ):
