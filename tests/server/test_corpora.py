@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import psycopg
 import pytest
 
 from analyzer.advise.price import shaped_and_priced
@@ -64,6 +65,14 @@ def test_every_statement_is_read_once(sent: Sent, corpus: Corpus) -> None:
     queries = [text for text in sent.texts[corpus.name] if not text.startswith(NO_QUERIES)]
     assert len(of_corpus(sent, corpus)) == len(queries)
     assert sent.workloads[corpus.name].not_examined == ()
+
+
+def test_the_place_of_an_error_is_that_in_the_statement(sent: Sent) -> None:
+    text = "SELECT id FROM orders WHERE placed_at < now() AND placed_at > current_timestamp AND id = (SELECT $1)"
+    with pytest.raises(psycopg.errors.UndefinedFunction) as caught:
+        sent.twin.plan(text)
+    position = int(caught.value.diag.statement_position or 0)
+    assert position - 1 - sent.twin.offset(text, caught.value) == text.index("= (SELECT")
 
 
 def test_nearly_every_statement_is_plannable_and_none_is_of_the_wrong_table(sent: Sent) -> None:
