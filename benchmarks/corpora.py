@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
-
+from analyzer.db import Connection
 from analyzer.postgres.lex import Token, tokens_of
 
 DIRECTORY = Path(__file__).parent.parent / "tests" / "corpora"
@@ -40,7 +39,7 @@ def read_corpora() -> tuple[Corpus, ...]:
     return tuple(Corpus(name=file.stem, statements=_statements(file.read_text(encoding="utf-8"))) for file in files)
 
 
-def send(connection: psycopg.Connection, corpus: Corpus) -> tuple[str, ...]:
+def send(connection: Connection, corpus: Corpus) -> tuple[str, ...]:
     """Send a corpus in one transaction that is rolled back, and return what was sent."""
     texts = corpus.texts(connection.info.server_version // 10_000)
     with connection.transaction(force_rollback=True):

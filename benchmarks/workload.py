@@ -39,7 +39,7 @@ _WANTED = {"corpora": 0.98, "TPC": 0.99, "platform": 1.0}
 _LONGEST = 300
 _HEAD = """# Statements, measured
 
-Written by `make bench-workload`. Each workload is sent to a live server and captured as `pg_stat_statements` recorded;
+Written by `make bench-workload`. Each workload is sent to a live server, recorded by `pg_stat_statements` and captured;
 a statement is plannable when the planner of the twin takes it, with types for the parameters that replaced constants.
 The time is that of resolving a statement to tables, of making it plannable, and of pricing it. The corpora are the
 statements of `tests/corpora`, written after the shapes that object-relational mappers produce; TPC-H and TPC-DS are the
@@ -82,7 +82,13 @@ def measure(bin_dir: Path | None) -> tuple[Setting, tuple[Examined, ...]]:
             run(url)
             refused, seconds = _examined(url)
             found.append(
-                Examined(name=name, kind=kind, version=setting.server, seconds=tuple(seconds), refused=tuple(refused))
+                Examined(
+                    name=name,
+                    kind=kind,
+                    version=setting.server.split()[0],
+                    seconds=tuple(seconds),
+                    refused=tuple(refused),
+                )
             )
     return setting, tuple(found)
 
@@ -138,7 +144,9 @@ def _work(url: str) -> None:
 
 def _examined(url: str) -> tuple[list[tuple[str, str]], list[float]]:
     """Return what cannot be planned, with the reason, and how long each statement took."""
-    snapshot = capture(url, allow_superuser=True)
+    captured = capture(url, allow_superuser=True)
+    kept = tuple(each for each in captured.statements if "pg_stat_statements_reset" not in each.query)
+    snapshot = captured.model_copy(update={"statements": kept})
     parsed = parse_statements(snapshot)
     refused = [(each.reason, each.query or each.what) for each in parsed.not_examined]
     seconds = [0.0] * len(refused)

@@ -109,16 +109,23 @@ class Places:
             yield from ((part, kind) for part in self._arms(start, end))
         elif word in ("values", "select"):
             # Of a comparison of rows the server names the first column that differs.
-            columns = itertools.takewhile(bool, (list(self._listed(start, end, n)) for n in itertools.count()))
-            first: list[Place] = next(columns, [])
-            decided = (each for each in itertools.chain((first,), columns) if any(self._is_bare(at) for at, _ in each))
-            yield from ((part, kind) for part in next(decided, first))
+            yield from ((part, kind) for part in self._differing(start, end))
         elif word in _PASSING and opens == "(":
             yield from ((part, kind) for part in self._parts(start + 2, self._end(start + 1)))
         elif word == "unnest" and opens == "(":
             yield (start + 2, self._end(start + 1)), f"{kind}[]"
         elif self._is_name(end - 1):
             yield from self._defined(self._tokens[end - 1].name, kind)
+
+    def _differing(self, start: int, end: int) -> Sequence[Place]:
+        """Return the first column of a query or of VALUES that is a parameter somewhere, or else the first."""
+        first: list[Place] = []
+        for number in itertools.count():
+            column = list(self._listed(start, end, number))
+            first = first or column
+            if not column or any(self._is_bare(at) for at, _ in column):
+                return column or first
+        raise AssertionError
 
     def _listed(self, start: int, end: int, column: int) -> Iterator[Place]:
         """Yield one column of a query or of VALUES."""

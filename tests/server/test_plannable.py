@@ -95,7 +95,7 @@ STATEMENTS = (
     "(SELECT 1 AS a, 'x' AS b) UNION ALL (SELECT 2, 'y') UNION ALL (SELECT id, x FROM item)",
     "SELECT s.a FROM ((SELECT 1 AS a) UNION (SELECT 2) EXCEPT (SELECT id FROM item)) s",
     # A column of constants is a condition.
-    "WITH RECURSIVE t AS (SELECT id AS i, false AS g FROM item UNION SELECT i, true FROM t WHERE NOT g) SELECT g FROM t",
+    "WITH RECURSIVE t AS (SELECT id AS i, false AS g FROM item UNION SELECT i, true FROM t WHERE NOT g) TABLE t",
     "SELECT id FROM item WHERE NOT (CASE WHEN id = 1 THEN false ELSE true END)",
     # Joins without an operator to point at.
     "SELECT f FROM part JOIN (VALUES (1, 'a'), (2, 'b')) v (item_id, t) USING (item_id)",
