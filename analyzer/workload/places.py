@@ -1,6 +1,5 @@
 """The expressions in a statement's tokens: where each begins and ends, and which parameters decide its type."""
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.postgres.lex import Token
@@ -14,7 +13,7 @@ _ENDS_ITEM = frozenset({
 #: What stands before brackets and names no function.
 _NO_FUNCTION = BEFORE_EXPRESSION | {"join", "lateral", "materialized"}
 _BEGINS_ITEM = frozenset({"select", "all", "distinct"})
-_UNITES = frozenset({"union", "intersect", "except", "all", "distinct"})
+_UNITES = frozenset({"union", "intersect", "except"})
 _QUANTIFIERS = frozenset({"any", "all", "some"})
 #: Expressions within each other that are looked into.
 _DEEPEST = 20
@@ -119,49 +118,42 @@ class Places:
 
     def _differing(self, start: int, end: int) -> Sequence[Place]:
         """Return the first column of a query or of VALUES that is a parameter somewhere, or else the first."""
-        first: list[Place] = []
-        for number in itertools.count():
-            column = list(self._listed(start, end, number))
-            first = first or column
-            if not column or any(self._is_bare(at) for at, _ in column):
-                return column or first
-        raise AssertionError
+        columns = _columns(self._table(start, end))
+        return next((each for each in columns if any(self._is_bare(at) for at, _ in each)), next(iter(columns), ()))
 
-    def _listed(self, start: int, end: int, column: int) -> Iterator[Place]:
-        """Yield one column of a query or of VALUES."""
-        return (
-            _nth(self._rows(start, end), column)
-            if self._word(start) == "values"
-            else self._selected(start, end, column)
-        )
+    def _table(self, start: int, end: int) -> Iterator[Sequence[Place]]:
+        """Yield the columns of each arm of a query, or of each row of VALUES."""
+        return self._rows(start, end) if self._word(start) == "values" else self._selected(start, end)
 
-    def _selected(self, start: int, end: int, column: int) -> Iterator[Place]:
-        """Yield one column of a query, and of those that are united with it."""
-        level = 0
+    def _selected(self, start: int, end: int) -> Iterator[Sequence[Place]]:
+        """Yield the select list of a query, and of those that are united with it."""
+        level, begun = 0, start
+        closes = set[int]()
         for index in range(start, end):
-            if level == 0 and self._text(index) == "(" and self._is_arm(start, index):
-                yield from self._selected(index + 1, self._end(index), column)
-            level += self._level(index)
+            if level == 0 and self._text(index) == "(" and (index == begun or self._is_united(index - 1)):
+                begun = index + 1
+                closes.add(self._end(index))
+            elif index not in closes:
+                level += self._level(index)
             if level == 0 and self._word(index) == "select":
-                items = list(self._parts(index + 1, self._end_of_items(index + 1, end)))
-                for first, last in items[column : column + 1]:
-                    yield first, last - 2 if last - first > 2 and self._word(last - 2) == "as" else last
+                items = self._parts(index + 1, self._end_of_items(index + 1, end))
+                yield [(first, last - 2 * self._is_alias(first, last)) for first, last in items]
 
-    def _is_arm(self, start: int, opening: int) -> bool:
-        """Say whether brackets hold an arm of a set operation."""
-        return opening == start or self._word(opening - 1) in _UNITES
+    def _is_alias(self, first: int, last: int) -> bool:
+        return last - first > 2 and self._word(last - 2) == "as"
+
+    def _is_united(self, index: int) -> bool:
+        """Say whether a token is the last word of a set operation's, with an arm behind it."""
+        return self._word(index - (self._word(index) in ("all", "distinct"))) in _UNITES
 
     def _united_with(self, at: int) -> Sequence[Place]:
         """Return the places of the column that holds a token, in all arms of the set operation around it."""
         opening = self._around(at)
-        while opening is not None and (self._is_arm(0, opening) or self._word(self._end(opening) + 1) in _UNITES):
+        while opening is not None and (self._is_united(opening - 1) or self._word(self._end(opening) + 1) in _UNITES):
             opening = self._around(opening)
         start, end = (0, len(self._tokens)) if opening is None else (opening + 1, self._end(opening))
-        for column in itertools.count():
-            places = list(self._selected(start, end, column))
-            if not places or any(first <= at < last for first, last in places):
-                return places
-        raise AssertionError
+        columns = _columns(self._selected(start, end))
+        return next((each for each in columns if any(first <= at < last for first, last in each)), ())
 
     def _around(self, at: int) -> int | None:
         """Return the bracket that opened last before a token and is not closed there."""
@@ -221,7 +213,7 @@ class Places:
         first = start + 1 if self._text(start) == "(" else start
         match self._word(first):
             case "values" | "select":
-                yield from ((part, kind) for part in self._listed(first, end - 1, column))
+                yield from ((part, kind) for part in _nth(self._table(first, end - 1), column))
             case "unnest":
                 arguments = list(self._parts(first + 2, self._end(first + 1)))
                 yield from ((part, f"{kind}[]") for part in arguments[column : column + 1])
@@ -289,6 +281,11 @@ def _brackets(tokens: Sequence[Token]) -> tuple[dict[int, int], dict[int, int]]:
         elif token.text in (")", "]") and open_:
             closing[open_.pop()] = index
     return closing, {end: start for start, end in closing.items()}
+
+
+def _columns(rows: Iterable[Sequence[Place]]) -> Sequence[Sequence[Place]]:
+    """Turn rows into columns; the shortest row counts."""
+    return list(zip(*rows, strict=False))
 
 
 def _nth(rows: Iterable[Sequence[Place]], column: int) -> Iterator[Place]:
