@@ -68,7 +68,7 @@ def test_every_statement_is_read_once(sent: Sent, corpus: Corpus) -> None:
 
 
 def test_the_place_of_an_error_is_that_in_the_statement(sent: Sent) -> None:
-    text = "SELECT id FROM orders WHERE placed_at < now() AND placed_at > current_timestamp AND id = (SELECT $1)"
+    text = "SELECT id FROM orders WHERE placed_at < now() AND placed_at > current_timestamp AND id = (SELECT $1)\n"
     with pytest.raises(psycopg.errors.UndefinedFunction) as caught:
         sent.twin.plan(text)
     position = int(caught.value.diag.statement_position or 0)
