@@ -65,7 +65,8 @@ bench-twin: $(VENV)/.made-dev  ## the planner twin on TPC-H and TPC-DS; SCALE=0.
 bench-commands: $(VENV)/.made  ## the commands on the databases of large applications; OUT=FILE for a page
 	$(BIN)/python -m benchmarks.commands $(if $(OUT),-o $(OUT))
 
-bench-workload: $(VENV)/.made  ## how fast logs are read, and in how much memory; SIZE=100MB for a short look
+bench-workload: $(VENV)/.made-dev  ## what share of recorded statements can be planned (OUT=FILE for a page), and how fast logs are read
+	$(BIN)/python -m benchmarks.workload $(if $(OUT),-o $(OUT))
 	$(BIN)/python -m benchmarks.log_reader $(if $(SIZE),--size $(SIZE))
 
 unit: JOBS := 2

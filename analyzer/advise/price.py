@@ -79,7 +79,7 @@ def _plannable(statement: Statement, twin: Twin) -> str | NotExamined:
         try:
             plan = twin.plan(text, search_path=statement.search_path)
         except psycopg.Error as error:
-            mended = repair(text, error)
+            mended = repair(text, error, offset=twin.offset(text, error))
             if mended is None and not statement.toplevel:
                 mended = without_variables(text, error)
             if mended is None:

@@ -9,8 +9,8 @@ from analyzer.db import Connection
 from analyzer.sql import render
 from analyzer.twin.build import Built
 from analyzer.twin.exposure import Exposure
-from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain, explain_together, walk
-from analyzer.twin.schema.clock import asks_clock, freeze_clock, thaw_clock
+from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain, explain_together, sent_before, walk
+from analyzer.twin.schema.clock import added_before, asks_clock, freeze_clock, thaw_clock
 from analyzer.twin.server.roles import LIMITS, limit
 from analyzer.twin.server.sessions import finding_names_in
 from analyzer.twin.survivor import Survivor
@@ -80,6 +80,11 @@ class Planner:
             for connection in self._planning:
                 if not connection.closed:
                     self._server.built.inflated.apply_settings(self._server.snapshot, to=connection)
+
+    def offset(self, statement: str, error: psycopg.Error) -> int:
+        """Count the characters before the place of an error that were sent and are not of the statement."""
+        before = sent_before(freeze_clock(statement), major=self._server.built.major)
+        return before + added_before(statement, int(error.diag.statement_position or 0) - 1 - before)
 
     def _plan_all(self, asked: Sequence[Asked], search_path: tuple[str, ...] | None) -> tuple[Plan, ...]:
         self._settle()

@@ -9,6 +9,8 @@ import contextlib
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import psycopg
+
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.definition import D, Definition
@@ -132,6 +134,10 @@ class Twin:
         Raises psycopg.Error when the server cannot plan it.
         """
         return self.plan_all((Asked(text=statement, generic=generic),), search_path=search_path)[0]
+
+    def offset(self, statement: str, error: psycopg.Error) -> int:
+        """Return by how many characters an error of planning a statement counts its place too far."""
+        return self._planner.offset(statement, error)
 
     def plan_all(self, asked: Sequence[Asked], *, search_path: tuple[str, ...] | None = None) -> tuple[Plan, ...]:
         """Plan statements under one configuration and search path, in one round trip where that can be.

@@ -52,11 +52,14 @@ def _expressions(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
     #: Where the expression began that is open in each bracket; None outside of such lists.
     begun: list[int | None] = [None]
     of_distinct = [False]
+    of_sets = [False]
     for index, token in enumerate(tokens):
         before = tokens[index - 1].word if index else ""
         if token.text in ("(", "["):
             of_distinct.append(_is_distinct_on(tokens, index))
-            begun.append(index + 1 if before in _SETS or of_distinct[-1] else None)
+            is_set = before in _SETS or (of_sets[-1] and begun[-1] == index)
+            of_sets.append(is_set)
+            begun.append(index + 1 if is_set or of_distinct[-1] else None)
             continue
         closes = token.text in (")", "]")
         if closes or token.text == "," or token.word in _ENDS:
@@ -64,6 +67,7 @@ def _expressions(tokens: Sequence[Token]) -> Iterator[tuple[int, int]]:
             begun[-1] = None if begun[-1] is None or token.text != "," else index + 1
         if closes and len(begun) > 1:
             begun.pop()
+            of_sets.pop()
             if of_distinct.pop():
                 begun[-1] = index + 1
         begins = token.word == "select" or (token.word == "by" and before in ("group", "order"))

@@ -11,64 +11,59 @@ from collections.abc import Iterable, Iterator, Sequence
 import psycopg
 
 from analyzer.postgres.lex import Token, lex, significant
-from analyzer.workload.plannable import BEFORE_EXPRESSION, Edit, apply
+from analyzer.workload.places import Place, Places
+from analyzer.workload.plannable import Edit, apply
 
 #: What the server takes an unknown constant for, and an array of such.
 _UNTYPED = frozenset({"text", "text[]", "unknown"})
 #: Date and time functions that cannot be resolved without the type of their last argument.
 _TIME_FUNCTIONS = frozenset({"date_trunc", "date_part", "extract", "age", "date_bin"})
-#: Functions whose result has the type of their arguments.
-_PASSING = frozenset({"coalesce", "greatest", "least", "nullif", "min", "max", "any_value"})
-_ENDS_ITEM = frozenset({
-    "from", "where", "union", "except", "intersect", "group", "order", "limit", "offset", "having", "returning", "into",
-})  # fmt: skip
+_DATES = frozenset({"date", "timestamp without time zone", "timestamp with time zone"})
 _ARITHMETIC = frozenset("+-*/%")
 #: How a statement can write an operator, beside its name.
 _WRITTEN = {"=": frozenset({"in"}), "<>": frozenset({"in"}), ">=": frozenset({"between"}), "<=": frozenset({"between"})}
-#: What stands before brackets and names no function.
-_NO_FUNCTION = BEFORE_EXPRESSION | {"join", "lateral", "materialized"}
-_QUANTIFIERS = frozenset({"any", "all", "some"})
+#: Types of the arguments of functions that exist for several.
+_KINDS = {"generate_series": "integer"}
+#: Which argument of a function of any type is an element: by its place, from the end where that is negative.
+_ELEMENTS = {
+    "to_json": 0, "to_jsonb": 0, "array_fill": 0, "array_prepend": 0,
+    "array_append": -1, "array_remove": -1, "array_position": 1,
+}  # fmt: skip
 
 
 def repair(text: str, error: psycopg.Error, *, offset: int = 0) -> str | None:
     """Cast the parameters whose type the server could not determine; None when the error is another.
 
-    `offset` counts the characters sent before the text, such as `EXPLAIN (GENERIC_PLAN) `. Without it the place is
-    found by the message alone.
+    `offset` counts the characters sent before the place of the error that are not of the text, such as
+    `EXPLAIN (GENERIC_PLAN) `.
     """
     position = int(error.diag.statement_position or 0) - 1 - offset
     edits = _Repair(significant(lex(text)), position).edits(error.diag.message_primary or "")
     return apply(text, edits) if edits else None
 
 
-#: Types of the arguments of functions that exist for several.
-_KINDS = {"generate_series": "integer"}
-#: Expressions within each other that are looked into.
-_DEEPEST = 20
-
-#: Where an expression begins and ends, in tokens.
-_Place = tuple[int, int]
-
-
-class _Repair:
+class _Repair(Places):
     """One statement, and the place the server names."""
 
     def __init__(self, tokens: Sequence[Token], position: int) -> None:
-        self._tokens = tokens
+        super().__init__(tokens)
         self._position = position
-        self._closing, self._opening = _brackets(tokens)
 
     def edits(self, message: str) -> list[Edit]:
         """Return the casts that the message asks for."""
         for pattern, cast in (
             (r"could not determine data type of parameter (\$\d+)", self._undetermined),
+            (r"could not determine polymorphic (type)", self._polymorphic),
             (r"operator is not unique: .*?(\S+) unknown$", self._ambiguous_operator),
             (r"function (?:\w+\.)?(\w+)\(.*\) is not unique", self._ambiguous_function),
-            (r"function (?:\w+\.)?(sum|avg)\(text\) does not exist", self._summed),
+            (r"function (?:\w+\.)?(\w+)\((.+)\) does not exist", self._passed),
             (r"operator does not exist: (.+) (\S+) (.+)$", self._compared),
             (r"column \".*\" is of type (.+) but expression is of type text", self._placed),
             (r"column \d+ has type text in non-recursive term but type (.+) overall", self._placed),
-            (r"\w+ types (.+) and (.+) cannot be matched", self._united),
+            (r"argument of .+ must be type (.+), not type text", self._placed),
+            (r"JOIN/USING types (.+) and (.+) cannot be matched", self._used),
+            (r"(?:UNION|INTERSECT|EXCEPT) types (.+) and (.+) cannot be matched", self._united),
+            (r"\w+ types (.+) and (.+) cannot be matched", self._matched),
         ):
             if found := re.search(pattern, message):
                 return cast(*found.groups())
@@ -78,6 +73,16 @@ class _Repair:
         bare = (i for i, token in enumerate(self._tokens) if token.text == parameter and self._is_bare(i))
         return self._cast(self._nearest(bare), "text")
 
+    def _polymorphic(self, _: str) -> list[Edit]:
+        """Cast an element that decides a type; the server refuses a string there, so that it was a number."""
+        for index, token in enumerate(self._tokens):
+            if token.word in _ELEMENTS and self._text(index + 1) == "(":
+                arguments = list(self._parts(index + 2, self._end(index + 1)))
+                element = arguments[_ELEMENTS[token.word] :][:1]
+                if element and element[0][1] == element[0][0] + 1 and self._is_bare(element[0][0]):
+                    return self._cast(element[0][0], "integer")
+        return []
+
     def _ambiguous_operator(self, operator: str) -> list[Edit]:
         return self._cast(self._beside(operator), "integer")
 
@@ -85,22 +90,32 @@ class _Repair:
         kind = "timestamptz" if function in _TIME_FUNCTIONS else _KINDS.get(function, "numeric")
         return self._cast(self._last_argument(function), kind)
 
-    def _summed(self, function: str) -> list[Edit]:
+    def _passed(self, function: str, types: str) -> list[Edit]:
+        """Cast what is passed as text to a function that takes no text: it was made of numbers."""
         calls = (i for i, token in enumerate(self._tokens) if token.word == function and self._text(i + 1) == "(")
         at = self._nearest(calls)
-        return [] if at is None else self._edits((at + 2, self._end(at + 1)), "integer")
+        arguments = () if at is None else self._parts(at + 2, self._end(at + 1))
+        texts = (place for place, kind in zip(arguments, types.split(", "), strict=False) if kind in ("text", "text[]"))
+        return [edit for place in texts for edit in self._edits(place, "integer")]
 
     def _placed(self, kind: str) -> list[Edit]:
         at = self._nearest(range(len(self._tokens)))
         return [] if at is None else self._edits(self._operand(at), kind)
 
-    def _united(self, first: str, second: str) -> list[Edit]:
+    def _matched(self, first: str, second: str) -> list[Edit]:
         return self._placed(second if first in _UNTYPED else first)
+
+    def _united(self, first: str, second: str) -> list[Edit]:
+        """Cast a column in every arm of a set operation: two arms of unknown constants are text to a third."""
+        kind = second if first in _UNTYPED else first
+        at = self._nearest(range(len(self._tokens)))
+        column = () if at is None else self._united_with(at)
+        return [edit for place in column for edit in self._edits(place, kind)]
 
     def _cast(self, index: int | None, kind: str) -> list[Edit]:
         return [] if index is None else [Edit(self._tokens[index].end, self._tokens[index].end, f"::{kind}")]
 
-    def _edits(self, place: _Place | None, kind: str) -> list[Edit]:
+    def _edits(self, place: Place | None, kind: str) -> list[Edit]:
         """Cast every parameter that an expression takes its type from."""
         if place is None:
             return []
@@ -111,8 +126,12 @@ class _Repair:
         """Cast the side of a comparison that is taken for text; where both are, arithmetic wants a number."""
         words = _WRITTEN.get(operator, frozenset[str]())
         at = self._nearest(i for i, token in enumerate(self._tokens) if token.text == operator or token.word in words)
+        if operator == "=" and (at is None or not self._position_is(at)) and (edits := self._used(left, right)):
+            return edits
         if at is None:
             return []
+        if "integer" in (left, right) and {left, right} & _DATES:
+            return self._cast(self._nearest(self._subtracted()), "integer")
         if {left, right} <= _UNTYPED:
             return self._edits(self._left(at), "integer") if operator in _ARITHMETIC else []
         if right in _UNTYPED:
@@ -120,189 +139,21 @@ class _Repair:
             return [edit for place in self._rights(at) for edit in self._edits(place, kind)]
         return self._edits(self._left(at), _fitting(right, left)) if left in _UNTYPED else []
 
-    def _rights(self, operator: int) -> Iterator[_Place | None]:
-        """Yield what stands to the right of an operator; BETWEEN has two such."""
-        start = operator + 1
-        if self._word(start) in _QUANTIFIERS and self._text(start + 1) == "(":
-            start += 1
-        place = self._operand(start)
-        yield place
-        if self._word(operator) == "between" and place is not None and self._word(place[1]) == "and":
-            yield self._operand(place[1] + 1)
+    def _used(self, left: str, right: str) -> list[Edit]:
+        """Cast the column that a USING joins by, where the server has no `=` to point at."""
+        kind = right if left in _UNTYPED else left
+        at = self._nearest(i for i, token in enumerate(self._tokens) if token.word == "using")
+        if at is None or not {left, right} & _UNTYPED or self._text(at + 1) != "(":
+            return []
+        names = [self._tokens[start].name for start, _ in self._parts(at + 2, self._end(at + 1))]
+        return [edit for name in names for place, own in self._defined(name, kind) for edit in self._edits(place, own)]
 
-    def _left(self, operator: int) -> _Place | None:
-        start = operator - 1
-        if self._text(start) in (")", "]"):
-            start = self._opening.get(start, start)
-            if self._is_name(start - 1):
-                start -= 1
-        elif self._word(start) == "end":
-            start = self._start_of_case(start)
-        while self._text(start - 1) == "." and start > 1:
-            start -= 2
-        return (start, operator) if start >= 0 else None
+    def _subtracted(self) -> Iterator[int]:
+        """Yield the parameters that are taken from something; two dates would be a number of days apart."""
+        return (i for i in range(len(self._tokens)) if self._is_bare(i) and self._text(i - 1) == "-")
 
-    def _start_of_case(self, end: int) -> int:
-        depth = 0
-        for index in range(end, -1, -1):
-            depth += (self._word(index) == "end") - (self._word(index) == "case")
-            if depth == 0:
-                return index
-        return 0
-
-    def _operand(self, start: int) -> _Place | None:
-        """Return where the expression that begins here ends, as far as operators reach into it."""
-        tokens = self._tokens
-        if start >= len(tokens):
-            return None
-        if tokens[start].text == "(":
-            return start, self._end(start) + 1
-        if tokens[start].word == "array" and self._text(start + 1) == "[":
-            return start, self._end(start + 1) + 1
-        if tokens[start].word == "case":
-            return start, self._end_of_case(start)
-        end = start + 1
-        while self._text(end) == "." and end + 1 < len(tokens):
-            end += 2
-        if self._is_name(start) and self._text(end) == "(":
-            end = self._end(end) + 1
-        return start, end
-
-    def _end_of_case(self, start: int) -> int:
-        depth = 0
-        for index in range(start, len(self._tokens)):
-            depth += (self._word(index) == "case") - (self._word(index) == "end")
-            if depth == 0:
-                return index + 1
-        return len(self._tokens)
-
-    def _sources(self, start: int, end: int, kind: str, *, depth: int) -> Iterator[tuple[int, str]]:
-        """Yield the parameters that an expression takes its type from, each with the type that makes that `kind`."""
-        if start >= end or depth > _DEEPEST:
-            return
-        if end == start + 1 and self._is_bare(start):
-            yield start, kind
-            return
-        for (first, last), own in self._decisive(start, end, kind):
-            yield from self._sources(first, last, own, depth=depth + 1)
-
-    def _decisive(self, start: int, end: int, kind: str) -> Iterator[tuple[_Place, str]]:
-        """Yield the parts of an expression that decide its type, each with the type that makes that `kind`."""
-        word, opens = self._tokens[start].word, self._text(start + 1)
-        if self._text(start) == "(" and self._end(start) == end - 1:
-            yield (start + 1, end - 1), kind
-        elif word == "array" and opens == "[":
-            yield from ((part, kind.removesuffix("[]")) for part in self._parts(start + 2, self._end(start + 1)))
-        elif word == "case":
-            yield from ((part, kind) for part in self._arms(start, end))
-        elif word == "values":
-            rows = list(self._rows(start, end))
-            # Of a comparison of rows the server names the first column that differs.
-            bare = (n for n, part in enumerate(rows[0]) if self._is_bare(part[0])) if rows else iter(())
-            yield from ((part, kind) for part in _nth(rows, next(bare, 0)))
-        elif word == "select":
-            yield from ((part, kind) for part in self._selected(start, end, 0))
-        elif word in _PASSING and opens == "(":
-            yield from ((part, kind) for part in self._parts(start + 2, self._end(start + 1)))
-        elif word == "unnest" and opens == "(":
-            yield (start + 2, self._end(start + 1)), f"{kind}[]"
-        elif self._is_name(end - 1):
-            yield from self._defined(self._tokens[end - 1].name, kind)
-
-    def _selected(self, start: int, end: int, column: int) -> Iterator[_Place]:
-        """Yield one column of a query, and of those that are united with it."""
-        level = 0
-        for index in range(start, end):
-            level += self._level(index)
-            if level == 0 and self._word(index) == "select":
-                items = list(self._parts(index + 1, self._end_of_items(index + 1, end)))
-                for first, last in items[column : column + 1]:
-                    yield first, last - 2 if last - first > 2 and self._word(last - 2) == "as" else last
-
-    def _end_of_items(self, start: int, end: int) -> int:
-        level = 0
-        for index in range(start, end):
-            level += self._level(index)
-            if level < 0 or (level == 0 and self._word(index) in _ENDS_ITEM):
-                return index
-        return end
-
-    def _defined(self, name: str, kind: str) -> Iterator[tuple[_Place, str]]:
-        """Yield what a column is made of that the statement itself makes: of a list, a query or a function in FROM."""
-        for index, token in enumerate(self._tokens):
-            if token.name != name:
-                continue
-            if self._word(index - 1) == "as" and self._is_bare(index - 2):
-                yield (index - 2, index - 1), kind
-            elif (source := self._named_by(index)) is not None:
-                yield from self._column(*source, kind)
-
-    def _named_by(self, index: int) -> tuple[int, int, int] | None:
-        """Return what a name in `(…) AS v (a, name)`, `f(…) AS name` or `v (a, name) AS (…)` names, and its column."""
-        column, opening = 0, index - 1
-        while opening > 0 and self._text(opening) == "," and self._is_name(opening - 1):
-            column, opening = column + 1, opening - 2
-        if self._text(opening) == "(" and self._is_name(opening - 1):
-            after = self._end(opening) + 1
-            if self._word(after) == "as" and (query := self._bracket(after + 1)) is not None:
-                return (*query, column)
-            alias = opening - 1
-        else:
-            column, alias = 0, index
-        end = alias - (self._word(alias - 1) == "as")
-        if self._text(end - 1) != ")":
-            return None
-        start = self._opening.get(end - 1)
-        if start is None:
-            return None
-        return (start - 1 if self._is_name(start - 1) else start, end, column)
-
-    def _bracket(self, index: int) -> _Place | None:
-        while self._word(index) in ("not", "materialized"):
-            index += 1
-        return (index, self._end(index) + 1) if self._text(index) == "(" else None
-
-    def _column(self, start: int, end: int, column: int, kind: str) -> Iterator[tuple[_Place, str]]:
-        first = start + 1 if self._text(start) == "(" else start
-        match self._word(first):
-            case "values":
-                yield from ((part, kind) for part in _nth(self._rows(first, end - 1), column))
-            case "select":
-                yield from ((part, kind) for part in self._selected(first, end - 1, column))
-            case "unnest":
-                arguments = list(self._parts(first + 2, self._end(first + 1)))
-                yield from ((part, f"{kind}[]") for part in arguments[column : column + 1])
-            case _:
-                pass
-
-    def _rows(self, start: int, end: int) -> Iterator[list[_Place]]:
-        index = start + 1
-        while index < end and self._text(index) == "(":
-            after = self._end(index)
-            yield list(self._parts(index + 1, after))
-            index = after + 2
-
-    def _arms(self, start: int, end: int) -> Iterator[_Place]:
-        """Yield what a CASE can result in."""
-        level, begun = 0, None
-        for index in range(start, end):
-            word = self._word(index)
-            level += (word == "case") - (word == "end")
-            if begun is not None and (level == 0 or (level == 1 and word in ("when", "else"))):
-                yield begun, index
-                begun = None
-            if level == 1 and word in ("then", "else"):
-                begun = index + 1
-
-    def _parts(self, start: int, end: int) -> Iterator[_Place]:
-        level, begun = 0, start
-        for index in range(start, end):
-            level += self._level(index)
-            if level == 0 and self._text(index) == ",":
-                yield begun, index
-                begun = index + 1
-        if begun < end:
-            yield begun, end
+    def _position_is(self, at: int) -> bool:
+        return self._tokens[at].start == self._position
 
     def _beside(self, operator: str) -> int | None:
         """Find the operator with an uncast parameter beside it, and return the parameter, the right one first."""
@@ -328,43 +179,6 @@ class _Repair:
     def _nearest(self, places: Iterable[int]) -> int | None:
         starts = {index: self._tokens[index].start for index in places}
         return min(starts, key=lambda index: (abs(starts[index] - self._position), starts[index]), default=None)
-
-    def _end(self, opening: int) -> int:
-        """Return the index of the bracket that closes another one, or the number of tokens."""
-        return self._closing.get(opening, len(self._tokens))
-
-    def _is_bare(self, index: int) -> bool:
-        there = 0 <= index < len(self._tokens) and self._tokens[index].kind == "parameter"
-        return there and self._text(index + 1) != "::"
-
-    def _is_name(self, index: int) -> bool:
-        """Say whether a token is the name of a function, a column or an alias."""
-        return 0 <= index < len(self._tokens) and self._tokens[index].name not in {"", *_NO_FUNCTION}
-
-    def _level(self, index: int) -> int:
-        return (self._text(index) in ("(", "[")) - (self._text(index) in (")", "]"))
-
-    def _word(self, index: int) -> str:
-        return self._tokens[index].word if 0 <= index < len(self._tokens) else ""
-
-    def _text(self, index: int) -> str:
-        return self._tokens[index].text.lower() if 0 <= index < len(self._tokens) else ""
-
-
-def _brackets(tokens: Sequence[Token]) -> tuple[dict[int, int], dict[int, int]]:
-    """Match the brackets: where each closes, and where each opens."""
-    closing: dict[int, int] = {}
-    open_: list[int] = []
-    for index, token in enumerate(tokens):
-        if token.text in ("(", "["):
-            open_.append(index)
-        elif token.text in (")", "]") and open_:
-            closing[open_.pop()] = index
-    return closing, {end: start for start, end in closing.items()}
-
-
-def _nth(rows: Iterable[Sequence[_Place]], column: int) -> Iterator[_Place]:
-    return (row[column] for row in rows if column < len(row))
 
 
 def _fitting(other: str, own: str) -> str:

@@ -82,6 +82,36 @@ STATEMENTS = (
     "SELECT to_char(at, 'MM'), count(*) FROM item GROUP BY to_char(at, 'MM') ORDER BY to_char(at, 'MM') DESC LIMIT 5",
     "SELECT 1 AS a, 'x' AS b, count(*) FROM item GROUP BY a, b",
     "SELECT substring(x FROM 1 FOR 2), count(*) FROM item GROUP BY substring(x FROM 1 FOR 2)",
+    # An unknown constant decides a type of any kind.
+    "SELECT to_jsonb(5), to_json(id), json_build_object('a', to_json(1)) FROM item",
+    "SELECT array_fill(0, ARRAY[3, 4]), array_append('{1}', 2), array_append(nums, 3) FROM item",
+    "UPDATE item SET j = jsonb_set(j, '{a}', to_jsonb(25)), id = least(25, id + 1)",
+    # Text is passed to a function that takes numbers alone.
+    "SELECT percentile_cont(ARRAY[0.25, 0.75]) WITHIN GROUP (ORDER BY n) FROM item",
+    "SELECT sum(points) FROM (SELECT CASE WHEN n > 1 THEN 3 ELSE 1 END AS points FROM item) s WHERE points > 1",
+    "SELECT abs(a), round(a, 1) FROM (VALUES (1.5, 1), (2.5, 2)) v (a, b)",
+    # A third arm of a set operation has another type than two of constants.
+    "SELECT k, sum(c) FROM (SELECT 'a' AS k, 1 AS c UNION SELECT 'b', 2 UNION SELECT 'c', n FROM item) s GROUP BY k",
+    "(SELECT 1 AS a, 'x' AS b) UNION ALL (SELECT 2, 'y') UNION ALL (SELECT id, x FROM item)",
+    "SELECT s.a FROM ((SELECT 1 AS a) UNION (SELECT 2) EXCEPT (SELECT id FROM item)) s",
+    # A column of constants is a condition.
+    "WITH RECURSIVE t AS (SELECT id AS i, false AS g FROM item UNION SELECT i, true FROM t WHERE NOT g) TABLE t",
+    "SELECT id FROM item WHERE NOT (CASE WHEN id = 1 THEN false ELSE true END)",
+    # Joins without an operator to point at.
+    "SELECT f FROM part JOIN (VALUES (1, 'a'), (2, 'b')) v (item_id, t) USING (item_id)",
+    "SELECT f FROM (SELECT 1 AS id, 2 AS k) v JOIN part USING (id) JOIN item USING (id)",
+    "SELECT p.id FROM unnest(ARRAY[1, 2]) WITH ORDINALITY u (k, place) JOIN part p ON p.id = u.k",
+    "SELECT id FROM item WHERE id = ANY (ARRAY(SELECT 2)) OR (x, id) IN (SELECT x, 5 FROM item)",
+    "SELECT v.w FROM (SELECT coalesce(NULL, 5) AS w) v JOIN item ON id = w",
+    # A date less a number is a date, and less a date a number.
+    "SELECT id FROM item WHERE at > current_date - 30 AND d BETWEEN current_date - 7 AND current_date",
+    "SELECT id FROM item WHERE current_date - 30 < d",
+    # Names as often as people qualify them, and the place that is meant among many of the same operator.
+    'MERGE INTO part "p" USING (SELECT 1 AS "id", 2 AS "k") "s" ON "p"."id" = "s"."id" WHEN MATCHED THEN DELETE',
+    "UPDATE part SET (f, item_id) = (SELECT f * 1.1, 3 FROM part WHERE id = 2) WHERE id = 4",
+    # Lists of GROUPING SETS hold lists.
+    "SELECT coalesce(x, 'none'), count(*) FROM item GROUP BY GROUPING SETS ((coalesce(x, 'none'), id), ())",
+    "SELECT id, n + 1, count(*) FROM item GROUP BY ROLLUP ((id, n + 1))",
 )
 
 

@@ -67,6 +67,12 @@ def explain(connection: Connection, statement: str, *, generic: bool, major: int
     return _unpruned(connection, question, tree)
 
 
+def sent_before(statement: str, *, major: int) -> int:
+    """Return how many characters are sent before a statement with parameters, which the server's positions count."""
+    question = _asked(statement, generic=True, major=major)
+    return (question.prepare or question.query).as_string().rindex(statement.rstrip())
+
+
 def explain_together(
     connection: Connection, asked: Sequence[Asked], *, before: Sequence[SQL], major: int
 ) -> list[PlanTree] | None:

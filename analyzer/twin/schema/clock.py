@@ -58,6 +58,15 @@ def freeze_clock(text: str) -> str:
     return "".join(parts) + text[position:]
 
 
+def added_before(text: str, place: int) -> int:
+    """Return how many characters replacing the clock adds to a text before a place of what comes of it."""
+    added = 0
+    for start, end, replacement in _calls(significant(lex(text))):
+        if start + added < place:
+            added += len(replacement) - (end - start)
+    return added
+
+
 def asks_clock(snapshot: Snapshot) -> bool:
     """Say whether a view or a policy of a snapshot asks what time it is."""
     policies = [policy for security in snapshot.row_security for policy in security.policies]
