@@ -84,6 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = 0
     finally:
         console.abandon()
+    gc.freeze()  # the interpreter would look through all of it once more at its end
     sys.exit(status)
 
 
