@@ -5,7 +5,7 @@ on a table or read its rows: the planner sees it anyway, and so must who watches
 another session holds or changes, or the role may not see, is named in the snapshot and does not stop the rest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from psycopg.rows import DictRow
@@ -79,6 +79,8 @@ class _Wanted:
     sample_rows: int
     statement_timeout_ms: int
     run_user_code: bool
+    #: Told of the server as soon as it is known.
+    on_catalog: Callable[[ServerCatalog], None] | None
 
 
 def capture(
@@ -92,14 +94,15 @@ def capture(
     statement_timeout_ms: int = 30_000,
     run_user_code: bool = False,
     allow_superuser: bool = True,
+    on_catalog: Callable[[ServerCatalog], None] | None = None,
     progress: Progress = silent,
 ) -> Snapshot:
     """Read one database into a snapshot; without `values`, no value of a row and no literal of a statement.
 
     With values, `sample_rows` of each table are read as well. Without `planning`, no table is asked about, and what
-    only a planner needs is left out. Items that exceed the timeout are omitted and listed in
-    the snapshot. The counters of the `replicas` are added to those of the first server. Without `run_user_code`, no
-    query can run a user-defined function.
+    only a planner needs is left out. Items that exceed the timeout are omitted and listed in the snapshot. The counters
+    of the `replicas` are added to those of the first server. Without `run_user_code`, no query can run a user-defined
+    function. `on_catalog` is called while most is still to be read, perhaps more than once.
 
     Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements`
     cannot be read, NotExaminableError if other sessions change too much, and ConflictError if a replica is not one.
@@ -109,7 +112,7 @@ def capture(
     limits = {"statement_timeout_ms": statement_timeout_ms}
     wanted = _Wanted(
         values=values, statements=statements, planning=planning, sample_rows=sample_rows if values else 0,
-        statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code,
+        statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code, on_catalog=on_catalog,
     )  # fmt: skip
 
     def read() -> tuple[Snapshot, _Tables]:
@@ -134,6 +137,8 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
     search_path = reader.row("former_search_path")["schemas"]
     reader.fix_session()
     catalog = read_catalog(reader)
+    if wanted.on_catalog is not None:
+        wanted.on_catalog(catalog)
     counted = Statements()
     if wanted.statements:
         tell("statements")

@@ -25,6 +25,7 @@ from analyzer.progress import Progress
 from analyzer.specs.file import SpecSet, load_specs
 from analyzer.terminal import Description, is_terminal, of_stderr
 from analyzer.twin.server import cluster
+from analyzer.twin.server.choose import EarlyStart
 from analyzer.twin.server.connection import forget_variables
 from analyzer.workflows.capture import read_database
 from analyzer.workflows.server_log import add_log
@@ -81,12 +82,19 @@ def resolve_snapshot(
     planning: bool = True,
     run_user_code: bool = False,
     project: Project | None = None,
+    early: EarlyStart | None = None,
 ) -> Snapshot:
-    """Load the snapshot file, or capture the database if none is given; without `planning`, for definitions alone."""
+    """Load the snapshot file, or capture the database if none is given; without `planning`, for definitions alone.
+
+    The server of a twin is started `early`.
+    """
     if source.snapshot is not None:
         if source.database.url is not None:
             raise InputError(f"{source.snapshot} and -d cannot be used together; specify one source")
-        return _under(snapshots.load(source.snapshot), source.search_path)
+        loaded = snapshots.load(source.snapshot)
+        if early is not None:
+            early.begin(loaded)
+        return _under(loaded, source.search_path)
     warn_of_superuser(source.database, run_user_code=run_user_code)
     with resolve_database(source.database, project=project) as found, progress(quiet=quiet) as tell:
         captured = read_database(
@@ -95,6 +103,7 @@ def resolve_snapshot(
             planning=planning,
             run_user_code=run_user_code,
             allow_superuser=found.allow_superuser,
+            on_catalog=None if early is None else early.begin,
             progress=tell,
         )
     return _under(captured, source.search_path)

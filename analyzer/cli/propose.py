@@ -31,6 +31,7 @@ from analyzer.cli.options import (
 from analyzer.console import tell
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.errors import InputError
+from analyzer.twin.build import starting_early
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.propose import MANY, propose, write_proposals
 from analyzer.workload.plan_files import read_plans
@@ -81,19 +82,31 @@ def command(
     directory = specs_directory(specs, new=write_specs)
     read = read_plans(plans) if plans else None
     recording = read.asks_recorded if read else workload_file is None
-    with reading_specs(directory) as declared:
-        snapshot = resolve_snapshot(
-            source, quiet=output.quiet, statements=recording, run_user_code=choice.run_user_code
-        )
-        snapshot = add_logs(snapshot, logs, quiet=output.quiet)
-    planned = match_plans(read, snapshot) if read else None
-    workload = planned.workload if planned else resolve_workload(workload_file, snapshot)
-    given = planned.plans if planned else ()
-    limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
-    with progress(quiet=output.quiet) as shown:
-        found = propose(
-            snapshot, workload, declared.result(), limits=limits, choice=choice, jobs=jobs, plans=given, progress=shown
-        )
+    with starting_early(choice) as started:
+        with reading_specs(directory) as declared:
+            snapshot = resolve_snapshot(
+                source,
+                quiet=output.quiet,
+                statements=recording,
+                run_user_code=choice.run_user_code,
+                early=started.early,
+            )
+            snapshot = add_logs(snapshot, logs, quiet=output.quiet)
+        planned = match_plans(read, snapshot) if read else None
+        workload = planned.workload if planned else resolve_workload(workload_file, snapshot)
+        given = planned.plans if planned else ()
+        limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
+        with progress(quiet=output.quiet) as shown:
+            found = propose(
+                snapshot,
+                workload,
+                declared.result(),
+                limits=limits,
+                choice=started,
+                jobs=jobs,
+                plans=given,
+                progress=shown,
+            )
     if write_specs:
         for path in write_proposals(directory, found.advice):
             if not output.quiet:

@@ -17,6 +17,7 @@ from analyzer.cli.options import (
     twin_options,
 )
 from analyzer.documents.report import Report
+from analyzer.twin.build import starting_early
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.report import report
 
@@ -33,10 +34,13 @@ def command(*, source: Source, logs: Logs, specs: Path | None, choice: PlannerCh
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
     directory = specs_directory(specs)
-    with reading_specs(directory) as declared:
-        snapshot = resolve_snapshot(source, quiet=output.quiet, run_user_code=choice.run_user_code)
-        snapshot = add_logs(snapshot, logs, quiet=output.quiet)
-    with progress(quiet=output.quiet) as tell:
-        document = report(snapshot, declared.result(), choice=choice, progress=tell)
+    with starting_early(choice) as started:
+        with reading_specs(directory) as declared:
+            snapshot = resolve_snapshot(
+                source, quiet=output.quiet, run_user_code=choice.run_user_code, early=started.early
+            )
+            snapshot = add_logs(snapshot, logs, quiet=output.quiet)
+        with progress(quiet=output.quiet) as tell:
+            document = report(snapshot, declared.result(), choice=started, progress=tell)
     emit(document, output)
     check_examined(document)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from analyzer.documents.snapshot import NotExamined, Snapshot
@@ -14,7 +15,7 @@ from analyzer.twin.schema.missing import Lost, without_lost
 from analyzer.twin.schema.row_security import Restricted, choose_settings
 from analyzer.twin.schema.subset import for_definitions
 from analyzer.twin.server.binaries import major_of
-from analyzer.twin.server.choose import Host, PlannerChoice, describe_distance, hosting
+from analyzer.twin.server.choose import EarlyStart, Host, PlannerChoice, describe_distance, hosting
 from analyzer.twin.server.containment import APPLICATION
 from analyzer.twin.server.file_access import Storage
 from analyzer.twin.server.roles import create_captured_roles
@@ -33,6 +34,15 @@ _SETTINGS = {
     "max_locks_per_transaction": "1024",
     "maintenance_work_mem": "512MB",
 }
+
+
+@contextlib.contextmanager
+def starting_early(choice: PlannerChoice) -> Generator[PlannerChoice]:
+    """Yield a choice whose `early` server can be started, and is removed when the block ends."""
+    with contextlib.ExitStack() as stack, ThreadPoolExecutor(max_workers=1) as executor:
+        early = EarlyStart(choice, executor, _SETTINGS)
+        stack.callback(early.close)
+        yield replace(choice, early=early)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +140,8 @@ def building(
 def _schema(snapshot: Snapshot, asked: PlannerChoice, progress: Progress) -> Generator[tuple[Host, Flat]]:
     """Start a server and create the captured schema in its flat database, to which no session is left."""
     progress("twin: start")
-    with hosting(snapshot, asked, settings=_SETTINGS) as host:
+    early = asked.early.take() if asked.early is not None else None
+    with early or hosting(snapshot, asked, settings=_SETTINGS) as host:
         notes = (*describe_distance(snapshot, host), *create_database(host, snapshot))
         with host.connect() as maintenance:
             create_captured_roles(maintenance, host, asked.containment)

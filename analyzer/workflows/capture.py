@@ -1,10 +1,11 @@
 """Read a database into a snapshot."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg
 
 from analyzer.capture.capture import capture
+from analyzer.capture.catalog import ServerCatalog
 from analyzer.db import describe, without_secrets
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot
@@ -22,6 +23,7 @@ def read_database(
     sample_rows: int = 0,
     run_user_code: bool = False,
     allow_superuser: bool = False,
+    on_catalog: Callable[[ServerCatalog], None] | None = None,
     progress: Progress = silent,
 ) -> Snapshot:
     """Capture a database as `capture` does; raises UnreachableError also if the server ends it."""
@@ -35,6 +37,7 @@ def read_database(
             sample_rows=sample_rows,
             run_user_code=run_user_code,
             allow_superuser=allow_superuser,
+            on_catalog=on_catalog,
             progress=lambda what: progress(f"capture: {what}"),
         )
     except (psycopg.OperationalError, psycopg.DataError) as error:

@@ -6,14 +6,15 @@ tables are missing. So what has every extension comes first, then what is neares
 
 import contextlib
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import psycopg
 
 from analyzer.db import Connection
-from analyzer.documents.snapshot import NotExamined, Snapshot
+from analyzer.documents.snapshot import Extension, NotExamined, Server, Snapshot
 from analyzer.errors import CapabilityError, UnreachableError
 from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.postgres.versions import OLDEST
@@ -52,11 +53,27 @@ class PlannerChoice:
     trust_schema: bool = False
     #: All of it, but in tests of its layers.
     containment: Containment = ALL
+    #: Starts the server of the first twin while the database is still read.
+    early: "EarlyStart | None" = field(default=None, compare=False)
 
     @property
     def has_bodies(self) -> bool:
         """Say whether captured functions keep their bodies."""
         return self.run_user_code or not self.containment.stubs
+
+
+class Captured(Protocol):
+    """What of a snapshot says which server is closest."""
+
+    @property
+    def server(self) -> Server:
+        """Return the captured server."""
+        ...
+
+    @property
+    def extensions(self) -> tuple[Extension, ...]:
+        """Return the extensions of the database."""
+        ...
 
 
 class Host(Protocol):
@@ -88,12 +105,12 @@ class Host(Protocol):
 
 
 @contextlib.contextmanager
-def hosting(snapshot: Snapshot, wanted: PlannerChoice, *, settings: Mapping[str, str]) -> Generator[Host]:
+def hosting(captured: Captured, wanted: PlannerChoice, *, settings: Mapping[str, str]) -> Generator[Host]:
     """Run the server for a twin and remove it when the block ends.
 
     Raises CapabilityError when no server is found, or when the kernel cannot contain it and the schema is not trusted.
     """
-    image = wanted.image or (None if wanted.bin_dir else _image(snapshot))
+    image = wanted.image or (None if wanted.bin_dir else _image(captured))
     if image is not None:
         with container.run(image, settings=settings) as found:
             _check_version(found.version, image)
@@ -106,12 +123,44 @@ def hosting(snapshot: Snapshot, wanted: PlannerChoice, *, settings: Mapping[str,
             found=obstacle,
             remedy="run twindex on Linux 5.13 or newer, or use --trust-schema if you trust every owner of the schema",
         )
-    binaries = choose_binaries(snapshot, wanted.bin_dir)
+    binaries = choose_binaries(captured, wanted.bin_dir)
     more = {"io_method": "sync"} if binaries.major >= 18 else {}
     contained = wanted.containment.kernel and obstacle is None
     running = cluster.temporary(binaries, settings={**settings, **more}, contained=contained)
     with running as server, _with_room(server.home):
         yield server
+
+
+class EarlyStart:
+    """A server that starts in the background, before the snapshot of its twin is complete."""
+
+    def __init__(self, choice: PlannerChoice, executor: Executor, settings: Mapping[str, str]) -> None:
+        self._choice, self._executor, self._settings = choice, executor, settings
+        self._stack = contextlib.ExitStack()
+        self._starting: Future[Host] | None = None
+        self._is_taken = False
+
+    def begin(self, captured: Captured) -> None:
+        """Start it, unless that was done."""
+        if self._starting is None:
+            running = hosting(captured, self._choice, settings=self._settings)
+            self._starting = self._executor.submit(self._stack.enter_context, running)
+
+    def take(self) -> contextlib.AbstractContextManager[Host] | None:
+        """Return it for one twin, which removes it; None where it was not started, or another twin has it."""
+        if self._starting is None or self._is_taken:
+            return None
+        self._is_taken = True
+        return self._taken(self._starting)
+
+    @contextlib.contextmanager
+    def _taken(self, starting: Future[Host]) -> Generator[Host]:
+        with self._stack:
+            yield starting.result()
+
+    def close(self) -> None:
+        """Remove it; its start must have ended."""
+        self._stack.close()
 
 
 @contextlib.contextmanager
@@ -129,7 +178,7 @@ def _with_room(home: Path) -> Generator[None]:
         ) from None
 
 
-def choose_binaries(snapshot: Snapshot, bin_dir: Path | None = None) -> Binaries:
+def choose_binaries(captured: Captured, bin_dir: Path | None = None) -> Binaries:
     """Return the installation whose planner is closest to the captured server's; raises CapabilityError."""
     if bin_dir is not None:
         found = find_binaries(bin_dir)
@@ -138,26 +187,26 @@ def choose_binaries(snapshot: Snapshot, bin_dir: Path | None = None) -> Binaries
     installed = [each for each in installations() if each.major >= OLDEST]
     if not installed:
         return find_binaries()  # which says what is missing
-    return min(installed, key=lambda each: _rank(each, snapshot))
+    return min(installed, key=lambda each: _rank(each, captured))
 
 
-def _rank(binaries: Binaries, snapshot: Snapshot) -> tuple[int, int, int]:
-    distance = abs(binaries.major - snapshot.server.major)
-    return len(_lacking(binaries, snapshot)), distance, -binaries.major
+def _rank(binaries: Binaries, captured: Captured) -> tuple[int, int, int]:
+    distance = abs(binaries.major - captured.server.major)
+    return len(_lacking(binaries, captured)), distance, -binaries.major
 
 
-def _lacking(binaries: Binaries, snapshot: Snapshot) -> list[str]:
-    return sorted(_relevant(snapshot) - binaries.extensions())
+def _lacking(binaries: Binaries, captured: Captured) -> list[str]:
+    return sorted(_relevant(captured) - binaries.extensions())
 
 
-def _relevant(snapshot: Snapshot) -> frozenset[str]:
-    return frozenset(extension.name for extension in snapshot.extensions) - _IRRELEVANT
+def _relevant(captured: Captured) -> frozenset[str]:
+    return frozenset(extension.name for extension in captured.extensions) - _IRRELEVANT
 
 
-def _image(snapshot: Snapshot) -> str | None:
+def _image(captured: Captured) -> str | None:
     """Return an image that is closer than every installation."""
-    major, extensions = snapshot.server.major, _relevant(snapshot)
-    if any(each.major == major and not _lacking(each, snapshot) for each in installations()):
+    major, extensions = captured.server.major, _relevant(captured)
+    if any(each.major == major and not _lacking(each, captured) for each in installations()):
         return None
     return container.local_image(major, extensions)
 

@@ -164,7 +164,7 @@ def _launch(spec: sandbox.Spec, *, errors: int = subprocess.PIPE) -> subprocess.
         start_new_session=True,
         text=True,
         errors="replace",
-        preexec_fn=prepare,  # noqa: PLW1509 - there are no threads that hold locks so early
+        preexec_fn=prepare,  # noqa: PLW1509 - it waits for no lock that another thread can hold
     )
 
 
