@@ -2,6 +2,7 @@
 
 import os
 import platform
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,7 +13,7 @@ from analyzer.db import Connection
 from analyzer.render import units
 from analyzer.sql import render
 
-_PROCESSORS = Path("/proc/cpuinfo")
+_PROCESSORS, _MOUNTS = Path("/proc/cpuinfo"), Path("/proc/self/mounts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Setting:
     server: str
     #: Name and version.
     extensions: tuple[tuple[str, str], ...]
+    #: Type of the file system that twins are built on; empty where the kernel does not tell.
+    file_system: str
     #: What the server was started with, where that is not its default.
     settings: tuple[tuple[str, str], ...]
 
@@ -48,6 +51,7 @@ def read_setting(connection: Connection, settings: Mapping[str, str]) -> Setting
         python=platform.python_version(),
         server=str(connection.info.parameter_status("server_version")),
         extensions=tuple((str(row["name"]), str(row["version"])) for row in extensions),
+        file_system=_file_system(Path(tempfile.gettempdir()).resolve()),
         settings=tuple(sorted(settings.items())),
     )
 
@@ -61,6 +65,7 @@ def render_setting(setting: Setting) -> str:
         f"{setting.day.isoformat()}, twindex {__version__}",
         f"{machine}, {setting.system}; load average before the run {setting.load:.1f}",
         f"PostgreSQL {setting.server}{f' ({extensions})' if extensions else ''}, Python {setting.python}",
+        *([f"file system of TMPDIR: {setting.file_system}"] if setting.file_system else []),
         f"server settings that are not the default: {settings}",
     )
     return "\n".join(f"- {line}" for line in lines)
@@ -71,6 +76,15 @@ def render_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     marks = ["---:" if head.endswith(":") else "---" for head in heads]
     lines = [[head.removesuffix(":") for head in heads], marks, *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _file_system(directory: Path) -> str:
+    """Return the type of the innermost mount that a directory is on."""
+    if not _MOUNTS.is_file():
+        return ""
+    lines = [line.split(" ") for line in _MOUNTS.read_text(encoding="utf-8").splitlines()]
+    found = [(len(point), kind) for _, point, kind, *_ in lines if directory.is_relative_to(point)]
+    return max(found, default=(0, ""))[1]
 
 
 def _processor() -> str:

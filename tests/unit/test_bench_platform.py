@@ -29,6 +29,7 @@ SETTING = Setting(
     python="3.11.0",
     server="18.6",
     extensions=(("plpgsql", "1.0"), ("vector", "0.8.1")),
+    file_system="ext4",
     settings=(("random_page_cost", "1.1"),),
 )
 

@@ -68,7 +68,7 @@ def test_between_versions_conditions_may_be_printed_differently_and_nodes_may_no
 def test_the_page_begins_with_what_was_wanted_and_what_came_out() -> None:
     setting = Setting(
         day=date(2026, 3, 1), processor="a processor", cores=2, memory_bytes=8 << 30, load=0.1, system="Linux x86_64",
-        python="3.11.0", server="18.6", extensions=(), settings=(),
+        python="3.11.0", server="18.6", extensions=(), file_system="ext4", settings=(),
     )  # fmt: skip
     sections = [
         Section(text="## First", targets=(Target(name="cost", wanted="within 1 %", measured="2 %", met=False),)),
