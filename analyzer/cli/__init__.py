@@ -58,7 +58,11 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         module = COMMANDS.get(cmd_name)
-        return getattr(importlib.import_module(module), "command") if module else None  # noqa: B009 - the convention
+        if module is None:
+            return None
+        command: click.Command = getattr(importlib.import_module(module), "command")  # noqa: B009 - the convention
+        gc.freeze()  # what was imported stays to the end, and is not looked through again
+        return command
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -84,7 +88,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = 0
     finally:
         console.abandon()
-    gc.freeze()  # the interpreter would look through all of it once more at its end
     sys.exit(status)
 
 
