@@ -58,11 +58,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
         module = COMMANDS.get(cmd_name)
-        if module is None:
-            return None
-        command: click.Command = getattr(importlib.import_module(module), "command")  # noqa: B009 - the convention
-        gc.freeze()  # what was imported stays to the end, and is not looked through again
-        return command
+        return getattr(importlib.import_module(module), "command") if module else None  # noqa: B009 - the convention
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -203,7 +203,8 @@ def values(shadowed: str) -> dict[str, Any]:
         "value": "4MB", "schema": "public", "table": "t", "column": "a", "index": oids["t_pkey"], "enough": 5,
         "seconds": 0.0, "page_cost": "1", "operator_cost": "1", "tuple_cost": "1", "seq_page_cost": "1",
         "statement_timeout": "0", "lock_timeout": "0", "client_encoding": "UTF8", "schemas": ["public"],
-        "names": ["t_statistics"], "prefix": "twindex", "own": [1], "tablespace": "pg_default", "chosen": [1], "roles": [10],
+        "names": ["t_statistics"], "prefix": "twindex", "own": [1], "tablespace": "pg_default", "chosen": [1],
+        "roles": [10],
     }  # fmt: skip
 
 
