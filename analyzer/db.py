@@ -86,7 +86,7 @@ def reading(
     url: str,
     *,
     statement_timeout_ms: int = 30_000,
-    lock_timeout_ms: int = 1_000,
+    lock_timeout_ms: int = 500,
     application: str = "twindex",
     allow_superuser: bool = True,
 ) -> Generator[Connection]:
@@ -159,7 +159,7 @@ def _startups(url: str, limits: Mapping[str, str]) -> Iterator[dict[str, str]]:
     yield {}
 
 
-def see_the_present(connection: Connection, *, statement_timeout_ms: int, lock_timeout_ms: int = 1_000) -> None:
+def see_the_present(connection: Connection, *, statement_timeout_ms: int, lock_timeout_ms: int = 500) -> None:
     """End a transaction of `reading`, and begin another one in which each statement sees what is committed by then."""
     connection.rollback()
     limits = {"statement_timeout": f"{statement_timeout_ms}ms", "lock_timeout": f"{lock_timeout_ms}ms"}

@@ -76,7 +76,7 @@ def traced(request: pytest.FixtureRequest, hostile: Hostile, captured: Snapshot)
     done = who.run("-m", "analyzer", *words, cwd=directory, before=before)
     if "PTRACE" in done.stderr or "ptrace" in done.stderr:
         pytest.skip(done.stderr)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode in {0, 3}, done.stderr  # what the twin lacks is most of the workload
     yield directory, who
     shutil.rmtree(directory)
 
