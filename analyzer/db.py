@@ -33,6 +33,8 @@ _REFUSED_STARTUP = re.compile(
     r"startup parameter|idle_session_timeout|statement_timeout|lock_timeout|transaction_timeout|\boptions\b"
 )
 _SQLALCHEMY_SCHEME = re.compile(r"^postgres(ql)?(\+\w+)?://")
+#: Half of the default deadlock_timeout: of DDL and a command that wait for each other, the DDL must not be the victim.
+_LOCK_TIMEOUT_MS = 500
 
 
 def libpq_url(url: str) -> str:
@@ -86,7 +88,7 @@ def reading(
     url: str,
     *,
     statement_timeout_ms: int = 30_000,
-    lock_timeout_ms: int = 500,
+    lock_timeout_ms: int = _LOCK_TIMEOUT_MS,
     application: str = "twindex",
     allow_superuser: bool = True,
 ) -> Generator[Connection]:
@@ -159,7 +161,9 @@ def _startups(url: str, limits: Mapping[str, str]) -> Iterator[dict[str, str]]:
     yield {}
 
 
-def see_the_present(connection: Connection, *, statement_timeout_ms: int, lock_timeout_ms: int = 500) -> None:
+def see_the_present(
+    connection: Connection, *, statement_timeout_ms: int, lock_timeout_ms: int = _LOCK_TIMEOUT_MS
+) -> None:
     """End a transaction of `reading`, and begin another one in which each statement sees what is committed by then."""
     connection.rollback()
     limits = {"statement_timeout": f"{statement_timeout_ms}ms", "lock_timeout": f"{lock_timeout_ms}ms"}
