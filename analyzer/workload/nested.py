@@ -16,6 +16,8 @@ from analyzer.postgres.lex import IncompleteError, Token, lex, significant, word
 _LANGUAGES = frozenset({"plpgsql", "sql"})
 #: Strings within a body that are read as SQL of their own, such as that of EXECUTE: what is shorter is a constant.
 _SHORTEST_QUERY = 12
+#: Strings within each other that are read: the body, the text of an EXECUTE in it, and what that quotes.
+_DEEPEST = 4
 #: Bodies that are looked through for one statement.
 _MOST_BODIES = 100
 _CONSTANTS = frozenset({"string", "number", "parameter"})
@@ -42,7 +44,7 @@ class _Bodies:
             *(
                 _Body(function=None, caller=at, outline=_outlines(entry.query))
                 for at, entry in enumerate(snapshot.statements)
-                if entry.query.lstrip()[:2].lower() == "do"
+                if _outline(entry.query).startswith("do ")
             ),
         ]
         self._by_word: defaultdict[str, set[int]] = defaultdict(set)
@@ -96,18 +98,18 @@ def nested_times(snapshot: Snapshot) -> Sequence[float]:
 
 def _outlines(text: str) -> str:
     """Return the outline of a text, and of what its strings hold."""
-    return " ; ".join(_every_outline(text))
+    return " ; ".join(_every_outline(text, _DEEPEST))
 
 
-def _every_outline(text: str) -> Iterator[str]:
+def _every_outline(text: str, depth: int) -> Iterator[str]:
     try:
         tokens = significant(lex(text))
     except IncompleteError:
         return
     yield _words(tokens)
     for token in tokens:
-        if token.kind == "string" and len(token.text) > _SHORTEST_QUERY:
-            yield from _every_outline(_content(token.text))
+        if depth and token.kind == "string" and len(token.text) > _SHORTEST_QUERY:
+            yield from _every_outline(_content(token.text), depth - 1)
 
 
 def _content(string: str) -> str:

@@ -122,7 +122,7 @@ def test_the_variables_of_a_function_are_parameters(tracked: str) -> None:
         ("SELECT * INTO t4 FROM t WHERE k = 3", "DROP TABLE t4"),
         ("REFRESH MATERIALIZED VIEW mv",),
         ("COPY (SELECT * FROM t WHERE k = 12) TO '/dev/null'",),
-        ("DO $$ BEGIN PERFORM * FROM t WHERE k = 5; END $$",),
+        ("DO $$ BEGIN FOR n IN 1..50 LOOP PERFORM * FROM t WHERE k = 5; END LOOP; END $$",),
     ],
     ids=lambda statements: statements[0][:30],
 )

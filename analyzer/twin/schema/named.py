@@ -11,6 +11,9 @@ from analyzer.postgres.lex import IncompleteError, lex, significant, words
 _WORD = re.compile(r"[^\W\d]\w*")
 _OPENING = re.compile(r"(?:[a-zA-Z]|[uU]&)?'|\$\w*\$")
 
+#: Strings within strings that are read as SQL.
+_DEEPEST = 20
+
 
 class Mention(NamedTuple):
     """A name in a text, with what stands before its dot."""
@@ -43,11 +46,13 @@ def _through(named: frozenset[str], led_to: Mapping[str, frozenset[str]]) -> Ite
         yield from led_to[name]
 
 
-def mentions(text: str) -> Iterator[Mention]:
-    """Yield the names in a text, in its strings too; of what cannot be read, every word."""
+def mentions(text: str, depth: int = _DEEPEST) -> Iterator[Mention]:
+    """Yield the names in a text, in its strings too; of what cannot be read, or is deeper in strings, every word."""
     try:
-        tokens = significant(lex(text))
+        tokens = significant(lex(text)) if depth else None
     except IncompleteError:
+        tokens = None
+    if tokens is None:
         yield from (Mention(None, word) for found in _WORD.findall(text) for word in {found, found.lower()})
         return
     for at, token in enumerate(tokens):
@@ -55,7 +60,7 @@ def mentions(text: str) -> Iterator[Mention]:
             opening = _OPENING.match(token.text)
             start = opening.end() if opening else 0
             end = len(token.text) - (1 if token.text.endswith("'") else start)
-            yield from mentions(token.text[start:end])
+            yield from mentions(token.text[start:end], depth - 1)
         elif name := token.name:
             is_qualified = at > 1 and tokens[at - 1].text == "."
             yield Mention(tokens[at - 2].name if is_qualified else None, name)
