@@ -34,6 +34,8 @@ from analyzer.workload.log_workload import recorded_workload
 from analyzer.workload.parse import Workload
 
 DEVELOPMENT_DATABASE = "platform"
+#: Of a file of statements.
+_MOST_BYTES = 256 * 1024**2
 #: Of the recorded time.
 _MOST_NOT_EXAMINED = 0.5
 
@@ -170,10 +172,14 @@ def read_text(path: Path | None) -> str:
     if path is None and sys.stdin is None:  # it was closed
         raise InputError("stdin cannot be read (it is closed); open it, or specify a file")
     try:
-        text = (path.read_bytes() if path else sys.stdin.buffer.read()).decode("utf-8-sig")
+        with path.open("rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
+            content = file.read(_MOST_BYTES + 1)
+        text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise InputError(f"{where} cannot be read ({reason}); give a text file of SQL") from None
+    if len(content) > _MOST_BYTES:
+        raise InputError(f"{where} is larger than {_MOST_BYTES // 1024**2} MB; split it")
     if "\0" in text:
         raise InputError(f"{where} cannot be read (it is binary); give a text file of SQL")
     return text

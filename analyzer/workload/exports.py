@@ -5,8 +5,7 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +16,9 @@ from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot, StatementCounters
 from analyzer.errors import InputError
 from analyzer.postgres.lex import IncompleteError, lex
-from analyzer.workload.parse import Statement, Workload, parse_file, parse_statements
+from analyzer.workload.parse import Workload, parse_file, parse_statements
 from analyzer.workload.plannable import Edit, apply
+from analyzer.workload.search_paths import SearchPaths
 
 #: Names that versions of pg_stat_statements and consoles give to a column.
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -34,8 +34,8 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "toplevel": ("toplevel",),
 }
 _FALSE = frozenset({"f", "false", "0"})
-#: Of a file, and of the entries in it.
-MOST_BYTES, MOST_ENTRIES = 256 * 1024**2, 200_000
+#: Of a file.
+MOST_ENTRIES = 200_000
 #: Files of a directory that are read.
 _SUFFIXES = frozenset({".sql", ".pgbench", ".csv", ".json"})
 _META_COMMAND = re.compile(r"^[ \t]*\\(?:[^\n]*\\\n)*[^\n]*$", re.MULTILINE)
@@ -46,55 +46,58 @@ def read_workload(path: Path, read_text: Callable[[Path], str], snapshot: Snapsh
 
     Raises InputError for what cannot be read.
     """
-    files = [path]
-    if path.is_dir():
-        try:
-            files = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES)
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror}); specify another directory") from None
-    if not files:
-        raise InputError(f"{path} contains no .sql, .pgbench, .csv or .json file; specify another directory")
-    found = [_read(file, read_text, snapshot) for file in files]
+    workloads, entries, refused = list[Workload](), list[StatementCounters](), list[NotExamined]()
+    for file in _files(path):
+        text = read_text(file)
+        if file.suffix in (".csv", ".json"):
+            entries += _entries(file, text, refused)
+        else:
+            workloads.append(parse_file(_without_pgbench(text), SearchPaths(snapshot)))
+    if entries:
+        workloads.append(parse_statements(snapshot.model_copy(update={"statements": tuple(entries)})))
     return Workload(
-        statements=tuple(_distinct(each for workload in found for each in workload.statements)),
-        not_examined=tuple(gap for workload in found for gap in workload.not_examined),
-        unread_weight=sum(workload.unread_weight for workload in found),
+        statements=tuple(each for workload in workloads for each in workload.statements),
+        not_examined=(*refused, *(gap for workload in workloads for gap in workload.not_examined)),
+        unread_weight=sum(workload.unread_weight for workload in workloads),
     )
 
 
-def _distinct(statements: Iterable[Statement]) -> Iterator[Statement]:
-    """Leave out what several files hold alike: a statement is known by what it is, and stands once."""
-    return iter(dict.fromkeys(statements))
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    try:
+        files = [each for each in path.iterdir() if each.suffix in _SUFFIXES and each.is_file()]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); specify another directory") from None
+    if not files:
+        raise InputError(f"{path} contains no .sql, .pgbench, .csv or .json file; specify another directory")
+    return sorted(each for each in files if not each.is_symlink())
 
 
-def _read(file: Path, read_text: Callable[[Path], str], snapshot: Snapshot) -> Workload:
-    text = read_text(file)
-    if file.suffix not in (".csv", ".json"):
-        return parse_file(_without_pgbench(text))
+def _entries(file: Path, text: str, refused: list[NotExamined]) -> list[StatementCounters]:
+    """Return the entries of an export, and note the other rows of it."""
     rows = _csv_rows(file, text) if file.suffix == ".csv" else _json_rows(file, text)
     entries: list[StatementCounters] = []
-    refused = 0
-    for row in rows:
-        if len(entries) >= MOST_ENTRIES:
+    others = 0
+    for number, row in enumerate(rows, 1):
+        if number > MOST_ENTRIES:
             raise InputError(f"{file} has more than {MOST_ENTRIES:,} statements; split it")
-        entry = _entry(file, row, number=len(entries) + refused + 1)
+        entry = _entry(file, row, number=number)
         if entry is None:
-            refused += 1
+            others += 1
         else:
             entries.append(entry)
     if not entries:
         raise InputError(f"{file} contains no statement with calls; export pg_stat_statements with its queries")
-    workload = parse_statements(snapshot.model_copy(update={"statements": tuple(entries)}))
-    if not refused:
-        return workload
-    gap = NotExamined(what=f"{refused} rows of {file}", reason="they have no query or no calls")
-    return replace(workload, not_examined=(*workload.not_examined, gap))
+    if others:
+        refused.append(NotExamined(what=f"{others} rows of {file}", reason="they have no query or no calls"))
+    return entries
 
 
 def _csv_rows(file: Path, text: str) -> Iterator[Mapping[str, object]]:
     first = text.partition("\n")[0]
     delimiter = max(",;\t|", key=first.count)
-    csv.field_size_limit(MOST_BYTES)
+    csv.field_size_limit(max(len(text), 1))
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     if reader.fieldnames is None or not {*_COLUMNS["query"]} & {name.strip().lower() for name in reader.fieldnames}:
         raise InputError(f"{file} has no column query; export pg_stat_statements with its header")

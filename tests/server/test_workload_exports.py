@@ -102,6 +102,15 @@ def test_a_directory_is_read_whole(project: Path, capsys: pytest.CaptureFixture[
     assert set(proposed(capsys, "--workload", "w")) == {"public.visit", "public.pgbench_accounts"}
 
 
+def test_what_a_file_has_twice_counts_twice(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    visits, accounts = "SELECT * FROM visit WHERE page = 5;\n", "SELECT bid FROM pgbench_accounts WHERE aid = 7;\n"
+    (project / "w").mkdir()
+    (project / "w" / "a.sql").write_text(visits * 2 + accounts)
+    (project / "w" / "b.sql").write_text(visits)
+    shares = proposed(capsys, "--workload", "w")
+    assert shares["public.pgbench_accounts"] == pytest.approx(1 / 4)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
