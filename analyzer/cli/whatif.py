@@ -14,6 +14,7 @@ from analyzer.workload.log_workload import recorded_workload
 from analyzer.workload.parse import Workload, parse_listed
 from analyzer.workload.plan_files import read_plans
 from analyzer.workload.plan_statements import match_plans
+from analyzer.workload.search_paths import SearchPaths
 
 
 @click.command(short_help="Plan statements with indexes added or dropped.")
@@ -50,7 +51,7 @@ def command(
     snapshot = resolve_snapshot(source, quiet=output.quiet, statements=recording, run_user_code=choice.run_user_code)
     planned = match_plans(read, snapshot) if read else None
     recorded = planned.workload if planned else recorded_workload(snapshot) if text is None else Workload(statements=())
-    statements = recorded.statements if text is None else parse_listed(text)
+    statements = recorded.statements if text is None else parse_listed(text, SearchPaths(snapshot))
     if not statements and planned is None:
         where = f"{queries} contains" if queries is not None else "pg_stat_statements has recorded"
         raise InputError(f"{where} no statement to plan; give some with -q FILE")

@@ -29,11 +29,11 @@ def with_log(workload: Workload, snapshot: Snapshot) -> Workload:
     if not snapshot.log_statements:
         return workload
     statements = {each.id: each for each in workload.statements}
-    by_queryid = _recorded_as(snapshot)
+    known_as = workload.identities
     is_timed = any(each.total_ms is not None for each in (*workload.statements, *snapshot.log_statements))
     missed: list[UnparsedStatement] = []
     for logged, parsed in zip(snapshot.log_statements, _parsed(snapshot), strict=True):
-        identity = next((by_queryid[each] for each in logged.queryids if each in by_queryid), parsed.id)
+        identity = next((known_as[each] for each in logged.queryids if each in known_as), parsed.id)
         if identity in statements:
             known = statements[identity]
             if known.logged is None or not known.logged.bindings:
@@ -58,16 +58,8 @@ def with_log(workload: Workload, snapshot: Snapshot) -> Workload:
         statements=tuple(_weighed(ordered)),
         not_examined=(*workload.not_examined, *found),
         unread_weight=unread_weight,
+        identities=workload.identities,
     )
-
-
-def _recorded_as(snapshot: Snapshot) -> dict[str, str]:
-    """Return the ID under which pg_stat_statements has what the log has, by queryid."""
-    wanted = {queryid for each in snapshot.log_statements for queryid in each.queryids}
-    both = tuple(each for each in snapshot.statements if each.queryid in wanted)
-    return {
-        entry.queryid: parsed.id for entry, parsed in parse_recorded(snapshot.model_copy(update={"statements": both}))
-    }
 
 
 def _parsed(snapshot: Snapshot) -> Iterator[Statement | UnparsedStatement]:

@@ -99,6 +99,8 @@ class Workload:
     not_examined: tuple[NotExamined, ...] = ()
     #: Of the recorded statements that were not examined.
     unread_weight: float = 0.0
+    #: The ID of each recorded statement, read or not, by its queryids.
+    identities: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def shares(self) -> Mapping[Statement, float]:
@@ -111,7 +113,9 @@ def parse_statements(snapshot: Snapshot) -> Workload:
     """Read the statements that a snapshot recorded, merged by fingerprint, heaviest first."""
     merged: dict[str, Statement] = {}
     unread: list[UnparsedStatement] = []
-    for _, each in parse_recorded(snapshot):
+    identities: dict[str, str] = {}
+    for entry, each in parse_recorded(snapshot):
+        identities[entry.queryid] = each.id
         if isinstance(each, UnparsedStatement):
             unread.append(each)
         else:
@@ -122,6 +126,7 @@ def parse_statements(snapshot: Snapshot) -> Workload:
         statements=tuple(sorted(merged.values(), key=lambda statement: (-statement.weight, statement.id))),
         not_examined=tuple(gaps(_missed(each, each.weight / total if total else 0.0) for each in unread)),
         unread_weight=unread_weight,
+        identities=identities,
     )
 
 
@@ -143,9 +148,9 @@ def parse_recorded(snapshot: Snapshot) -> Iterator[tuple[StatementCounters, Stat
         yield entry, each
 
 
-def parse_file(text: str) -> Workload:
+def parse_file(text: str, paths: SearchPaths | None = None) -> Workload:
     """Read the statements of a .sql file in their order, each with weight 1; nothing is merged, constants differ."""
-    listed = _listed(text)
+    listed = _listed(text, paths)
     return Workload(
         statements=tuple(each for _, each in listed if isinstance(each, Statement)),
         not_examined=tuple(
@@ -156,12 +161,12 @@ def parse_file(text: str) -> Workload:
     )
 
 
-def parse_listed(text: str) -> tuple[Statement | UnparsedStatement, ...]:
+def parse_listed(text: str, paths: SearchPaths | None = None) -> tuple[Statement | UnparsedStatement, ...]:
     """Read every statement of a .sql file in its order, also those that cannot be planned."""
-    return tuple(each for _, each in _listed(text))
+    return tuple(each for _, each in _listed(text, paths))
 
 
-def _listed(text: str) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
+def _listed(text: str, paths: SearchPaths | None) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
     """Read every statement of a file, with the line it begins in."""
     try:
         pieces = tuple(_split(text))
@@ -171,15 +176,31 @@ def _listed(text: str) -> tuple[tuple[int, Statement | UnparsedStatement], ...]:
     line, counted = 1, 0
     for start, piece in pieces:
         line, counted = line + text.count("\n", counted, start), start
-        found.append((line, _listed_one(piece)))
+        found.append((line, _listed_one(piece, paths)))
     return tuple(found)
 
 
-def _listed_one(text: str) -> Statement | UnparsedStatement:
+def _listed_one(text: str, paths: SearchPaths | None) -> Statement | UnparsedStatement:
     try:
-        return parse_statement(text, carried_query(text))
+        carried = carried_query(text)
     except IncompleteError as error:
         return _unread(text, str(error))
+    read = parse_statement(text, carried)
+    return read if paths is None or isinstance(read, UnparsedStatement) else _located(read, carried, paths, own=None)
+
+
+def _located(
+    statement: Statement, carried: Carried | None, paths: SearchPaths, *, own: Sequence[str] | None
+) -> Statement | UnparsedStatement:
+    """Give a statement the search path under which it finds its tables, and the ID that it has with it."""
+    try:
+        search_path = paths.find(statement.plannable, own)
+    except AmbiguousNameError as error:
+        return _unread(statement.text, str(error))
+    if search_path is None:
+        return statement
+    identity = fingerprint(lex(statement.text if carried is None else carried.text), search_path)
+    return replace(statement, id=identity, search_path=search_path)
 
 
 def _unread(text: str, reason: str, *, weight: float = 1.0) -> UnparsedStatement:
@@ -243,23 +264,19 @@ def _recorded(
     except IncompleteError as error:
         return _unread(entry.query, str(error), weight=weight)
     read = parse_statement(entry.query, carried, rows_per_call=per_call)
+    if isinstance(read, Statement):
+        read = _located(read, carried, paths, own=entry.search_path)
     if isinstance(read, UnparsedStatement):
         return replace(read, weight=weight)
-    try:
-        search_path = paths.find(read.plannable, entry.search_path)
-    except AmbiguousNameError as error:
-        return _unread(entry.query, str(error), weight=weight)
     variants = keys.variants(read.plannable)
     return replace(
         read,
-        id=read.id if search_path is None else fingerprint(lex(carried.text if carried else read.text), search_path),
         queryid=entry.queryid,
         calls=entry.calls,
         total_ms=entry.total_ms,
         rows=entry.rows,
         stddev_ms=entry.stddev_ms,
         blocks_read=entry.shared_blocks_read,
-        search_path=search_path,
         toplevel=entry.toplevel,
         nested_ms=nested_ms,
         variants=variants.texts,

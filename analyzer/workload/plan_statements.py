@@ -12,6 +12,7 @@ from analyzer.workload.parse import Statement, UnparsedStatement, Workload, pars
 from analyzer.workload.plan_blocks import Derivation
 from analyzer.workload.plan_files import ExplainedPlan, ReadPlans
 from analyzer.workload.plan_tree import relation_names
+from analyzer.workload.search_paths import SearchPaths
 
 Origin = Literal["text", "queryid", "derived"]
 
@@ -48,7 +49,7 @@ def match_plans(read: ReadPlans, snapshot: Snapshot) -> PlannedWorkload:
 class _Matching:
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._catalog = Catalog(snapshot)
+        self._catalog, self._paths = Catalog(snapshot), SearchPaths(snapshot)
         self._recorded: Mapping[str, Statement] | None = None
         self.not_examined: list[NotExamined] = []
 
@@ -69,13 +70,14 @@ class _Matching:
     @property
     def _by_queryid(self) -> Mapping[str, Statement]:
         if self._recorded is None:
-            heaviest_first = parse_statements(self._snapshot).statements
-            self._recorded = {each.queryid: each for each in reversed(heaviest_first) if each.queryid is not None}
+            recorded = parse_statements(self._snapshot)
+            by_id = {each.id: each for each in recorded.statements}
+            self._recorded = {name: by_id[each] for name, each in recorded.identities.items() if each in by_id}
         return self._recorded
 
     def _by_text(self, plan: ExplainedPlan) -> Statement | UnparsedStatement | None:
         """Parse the text of a plan; of several statements that were sent together, the one that names its tables."""
-        listed = parse_listed(plan.query or "")
+        listed = parse_listed(plan.query or "", self._paths)
         if len(listed) > 1:
             tables = relation_names(plan.tree)
             listed = tuple(each for each in listed if tables <= words(each.text))
@@ -101,6 +103,7 @@ def _once(statement: Statement, plan: ExplainedPlan) -> Statement:
         rows=None,
         stddev_ms=None,
         blocks_read=None,
+        nested_ms=0.0,
     )
 
 

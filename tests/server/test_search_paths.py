@@ -214,6 +214,19 @@ def test_an_option_says_where_the_tables_are(
     assert "--search-path: the database has no schema tenant_9; check the name" in capsys.readouterr().err
 
 
+def test_statements_of_a_file_are_looked_up_like_recorded_ones(
+    of_tenants: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "visits.sql").write_text(f"{VISITS};\n{BILLS};\n")
+    with pytest.raises(SystemExit) as leaving:
+        main(["whatif", str(of_tenants), "--quiet", "--format", "json", "-q", "visits.sql"])
+    assert leaving.value.code == 0
+    visits, bills = json.loads(capsys.readouterr().out)["statements"]
+    assert visits["cost_before"] > 0
+    assert "2 schemas have its table bill" in bills["error"]
+
+
 def test_a_snapshot_file_holds_the_path(shop: _Shop, tmp_path: Path) -> None:
     with setting(shop, f"ROLE {shop.application}", "shop"):
         snapshot = shop.recorded(ORDERS)
