@@ -79,12 +79,12 @@ def _plannable(statement: Statement, twin: Twin) -> str | NotExamined:
         try:
             plan = twin.plan(text, search_path=statement.search_path)
         except psycopg.Error as error:
-            mended = repair(text, error, offset=twin.offset(text, error))
-            if mended is None and not statement.toplevel:
-                mended = without_variables(text, error)
-            if mended is None:
+            typed = repair(text, error, offset=twin.offset(text, error))
+            if typed is None and not statement.toplevel:
+                typed = without_variables(text, error)
+            if typed is None:
                 return _unplanned(statement, _rejection(error, twin))
-            text = mended
+            text = typed
         except RecursionError:
             return _unplanned(statement, "its plan is nested too deeply")
         else:

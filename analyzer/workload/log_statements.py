@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.db import MARKER
 from analyzer.documents.server_log import MOST_BINDINGS
+from analyzer.postgres.carried_queries import is_query
 from analyzer.postgres.lex import IncompleteError, Token, lex, significant
 from analyzer.workload.fingerprint import fingerprint
 from analyzer.workload.log_events import Execution, Incident
@@ -35,7 +36,6 @@ _SLOWEST: Final = 4
 _MOST_INCIDENTS: Final = 5_000
 _MOST_SESSIONS: Final = 64
 
-_QUERIES: Final = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
 _DIRECTION: Final = r"(?:\s+(?:asc|desc|nulls|first|last))*"
 #: Constants and comments. What stands in a list of BY stays, because a number there is the place of a column.
 _CONSTANT = re.compile(
@@ -327,8 +327,8 @@ def _identity(text: str) -> str:
         tokens = significant(lex(text))
     except IncompleteError:
         return "xstatements that cannot be read as SQL"
-    first = next((token.word for token in tokens if token.text != "("), "")
-    if first not in _QUERIES:
+    if not is_query(tokens):
+        first = next((token.word for token in tokens if token.text != "("), "")
         return f"u{first.upper()[:20]}"
     if any(token.text == ";" for token in tokens[:-1]):
         return "xseveral statements in one message, whose times cannot be separated"

@@ -86,4 +86,5 @@ def test_a_report_starts_one_server_and_a_failed_capture_leaves_none(
         main(["report", "-d", url, "--allow-superuser", "--quiet"])
     assert leaving.value.code == 3
     assert "pg_stat_statements is required" in capsys.readouterr().err
+    assert len(homes) == 1
     assert not any(home.exists() for home in homes)

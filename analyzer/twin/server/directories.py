@@ -167,7 +167,7 @@ def _spread(path: Path) -> None:
     """Let ext4 place each directory in this one in a block group of its own, as `chattr +T` does; others refuse.
 
     It does not use an inode again for minutes after a file was removed, and looks at all of those in a group whenever
-    it creates a file there. So behind a cluster that was just removed the next one took twenty times as long.
+    it creates a file there: the files of a cluster that was just removed slow down the next one.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
