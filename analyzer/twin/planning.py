@@ -1,5 +1,6 @@
 """Ask the planner of a twin, at the moment of the capture, and with patience."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -72,14 +73,11 @@ class Planner:
         """
         changed = {name: value for name, value in settings.items() if name != "search_path"}
         self._server.hold(asked.text)
-        try:
+        inflated, snapshot = self._server.built.inflated, self._server.snapshot
+        with contextlib.ExitStack() as stack:
             for connection in self._planning:
-                self._server.built.inflated.change_settings(changed, to=connection)
+                stack.enter_context(inflated.changed_settings(changed, snapshot, to=connection))
             return self.plan_all((asked,), search_path)[0]
-        finally:
-            for connection in self._planning:
-                if not connection.closed:
-                    self._server.built.inflated.apply_settings(self._server.snapshot, to=connection)
 
     def offset(self, statement: str, error: psycopg.Error) -> int:
         """Count the characters before the place of an error that were sent and are not of the statement."""

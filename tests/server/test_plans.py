@@ -265,3 +265,15 @@ def test_a_table_that_several_schemas_have_is_not_guessed(url: str) -> None:
     assert "several schemas have a table of this name (one, two)" in reasons["the scan of twice in ticket.txt:1"]
     (statement,) = matched(plan.replace("on twice", "on two.twice"), snapshot).workload.statements
     assert "FROM two.twice" in statement.text
+
+
+def test_settings_of_a_plan_end_with_it(snapshot: Snapshot) -> None:
+    bare = snapshot.model_copy(update={"settings": {}})
+    statement = "SELECT * FROM wide WHERE a = 1 AND b > 60"
+    with open_twin(bare) as twin:
+        before = twin.plan(statement)
+        under = twin.plan_under(
+            {"random_page_cost": "1000", "seq_page_cost": "50", "search_path": "nowhere"}, statement
+        )
+        assert under.cost > before.cost
+        assert twin.plan(statement).cost == before.cost

@@ -84,11 +84,22 @@ class Sessions:
 
         That is what the planner reads: any other setting could end or hold up the twin's own work.
         """
-        self.change_settings(snapshot.settings | {"search_path": _listed(Catalog(snapshot).search_path)}, to=to)
+        own = {"search_path": _listed(Catalog(snapshot).search_path)}
+        self._change_settings(to or self.captured, snapshot.settings | own)
 
-    def change_settings(self, settings: Mapping[str, str], *, to: Connection | None = None) -> None:
-        """Give the captured session, or another one, some settings, as far as the planner reads them."""
-        connection = to or self.captured
+    @contextlib.contextmanager
+    def changed_settings(self, settings: Mapping[str, str], snapshot: Snapshot, *, to: Connection) -> Generator[None]:
+        """Give a session some settings while the block runs, as far as the planner reads them."""
+        self._change_settings(to, settings)
+        try:
+            yield
+        finally:
+            if not to.closed:
+                # The snapshot need not have all of them.
+                to.execute(render("twin/reset_settings"), {"names": list(settings)})
+                self.apply_settings(snapshot, to=to)
+
+    def _change_settings(self, connection: Connection, settings: Mapping[str, str]) -> None:
         rows = self.superuser.execute(render("twin/read_planner_settings")).fetchall()
         taken = {str(row["name"]) for row in rows}
         query = render("twin/set_setting")
