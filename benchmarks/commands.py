@@ -23,8 +23,8 @@ from analyzer.db import connect
 from analyzer.sql import render
 from analyzer.twin.server import cluster
 from benchmarks.commands_areas import Size, build
-from benchmarks.setting import Setting, read_setting, render_setting, render_table
-from benchmarks.targets import Section, Target, render_targets
+from benchmarks.setting import Setting, read_setting, render_table
+from benchmarks.targets import Section, Target, page_of
 from benchmarks.twin_live import READER, tell
 
 _SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "fsync": "off", "autovacuum": "off"}
@@ -118,9 +118,7 @@ def _seconds(project: Path, *arguments: str) -> float:
 
 def render_page(setting: Setting, sections: Sequence[Section]) -> str:
     """Write the page as Markdown."""
-    targets = [target for section in sections for target in section.targets]
-    parts = (_HEAD, render_setting(setting), render_targets(targets), *(section.text for section in sections))
-    return "\n\n".join(parts) + "\n"
+    return page_of(_HEAD, setting, sections)
 
 
 def main() -> None:

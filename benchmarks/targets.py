@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.setting import render_table
+from benchmarks.setting import Setting, render_setting, render_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +31,10 @@ def render_targets(targets: Sequence[Target]) -> str:
         ((target.name, target.wanted, target.measured, "yes" if target.met else "**no**") for target in targets),
     )
     return f"## Targets\n\n{sum(target.met for target in targets)} of {len(targets)} are met.\n\n{table}"
+
+
+def page_of(head: str, setting: Setting, sections: Sequence[Section]) -> str:
+    """Write a page as Markdown: on what it was measured, the targets of all sections, and these."""
+    targets = [target for section in sections for target in section.targets]
+    parts = (head, render_setting(setting), render_targets(targets), *(section.text for section in sections))
+    return "\n\n".join(parts) + "\n"

@@ -12,8 +12,8 @@ from pathlib import Path
 from analyzer.db import connect
 from analyzer.twin.server.cluster import Cluster
 from benchmarks import capture_scale, no_values, twin_indexes, twin_plans, twin_pool, twin_rate, twin_ready
-from benchmarks.setting import Setting, read_setting, render_setting
-from benchmarks.targets import Section, render_targets
+from benchmarks.setting import Setting, read_setting
+from benchmarks.targets import Section, page_of
 from benchmarks.twin_live import DEFAULT_DIRECTORY, READER, SETTINGS, live_server
 
 _HEAD = f"""# The planner twin, measured
@@ -45,9 +45,7 @@ def measured(
 
 def render_page(setting: Setting, sections: Sequence[Section]) -> str:
     """Write the page as Markdown."""
-    targets = [target for section in sections for target in section.targets]
-    parts = (_HEAD, render_setting(setting), render_targets(targets), *(section.text for section in sections))
-    return "\n\n".join(parts) + "\n"
+    return page_of(_HEAD, setting, sections)
 
 
 def main() -> None:

@@ -27,8 +27,8 @@ from analyzer.twin.twin import open_twin
 from analyzer.workload.parse import parse_statements
 from benchmarks.corpora import SCHEMA, read_corpora, send
 from benchmarks.platform_indexes import migrate
-from benchmarks.setting import Setting, read_setting, render_setting, render_table
-from benchmarks.targets import Section, Target, render_targets
+from benchmarks.setting import Setting, read_setting, render_table
+from benchmarks.targets import Section, Target, page_of
 from benchmarks.tpc import Suite, read_suite
 from benchmarks.twin_live import DEBIAN_15, TRUSTED, tell
 
@@ -205,9 +205,7 @@ def _targets(measured: Sequence[Examined]) -> Iterator[Target]:
 
 def render_page(setting: Setting, sections: Sequence[Section]) -> str:
     """Write the page as Markdown."""
-    targets = [target for each in sections for target in each.targets]
-    parts = (_HEAD, render_setting(setting), render_targets(targets), *(each.text for each in sections))
-    return "\n\n".join(parts) + "\n"
+    return page_of(_HEAD, setting, sections)
 
 
 def main() -> None:
