@@ -1,6 +1,6 @@
 """Make statements plannable and price them: with values for their parameters, and with what their triggers run."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import psycopg
@@ -11,8 +11,10 @@ from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, NotExamined, Relation
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
+from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Asked, Plan, Twin, walk
 from analyzer.workload.bindings import bindings, bound_text, logged_bindings
+from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.parse import Statement
 from analyzer.workload.repair import repair
 from analyzer.workload.shapes import Shape, shape
@@ -47,6 +49,48 @@ def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExam
         return shaped, _price(statement, own.text, readings, None if isinstance(shaped, NotExamined) else shaped, twin)
     except RecursionError:  # each level of a plan is two of the JSON it comes in
         return shaped, _unplanned(statement, "its plan is nested too deeply")
+
+
+def price_all(
+    twin: Twin, statements: Sequence[Statement], pool: TwinPool | None, shares: Mapping[Statement, float]
+) -> tuple[list[PricedStatement], list[NotExamined]]:
+    """Price statements, on the copies of a pool if there is one; return beside them what was not examined."""
+    priced: list[PricedStatement] = []
+    missed: list[Missed] = []
+    found = pool.map(shaped_and_priced, statements) if pool else (shaped_and_priced(twin, each) for each in statements)
+    for statement, (shaped, item) in zip(statements, found, strict=True):
+        if not isinstance(item, NotExamined):
+            priced.append(item)
+        reason, is_priced = _gap(statement, shaped, item)
+        if reason is not None:
+            missed.append(
+                Missed(
+                    id=statement.id,
+                    text=statement.text,
+                    share_of_time=shares[statement],
+                    reason=reason,
+                    is_priced=is_priced,
+                )
+            )
+    return priced, list(gaps(missed))
+
+
+def _gap(
+    statement: Statement, shaped: Shape | NotExamined, item: PricedStatement | NotExamined
+) -> tuple[str | None, bool]:
+    """Return what was not examined of a statement, and whether it was priced all the same."""
+    if isinstance(item, NotExamined):
+        return item.reason, False
+    if isinstance(shaped, NotExamined):
+        return f"planned, but no candidate is drawn from it: {shaped.reason}", True
+    if statement.unknown_keys:
+        columns = ", ".join(statement.unknown_keys)
+        reason = (
+            f"planned, but no candidate is drawn from its conditions on keys of {columns}: the keys are parameters, "
+            "and no function, view, index or other statement names any"
+        )
+        return reason, True
+    return None, True
 
 
 def _reading(statement: Statement, twin: Twin) -> _Reading | NotExamined:

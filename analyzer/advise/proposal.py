@@ -7,7 +7,7 @@ from datetime import date
 from analyzer.advise.benefit import LEAST_SHARE
 from analyzer.advise.candidates import Candidate, candidates, serves, signature
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
-from analyzer.advise.price import shaped_and_priced
+from analyzer.advise.price import price_all
 from analyzer.advise.select import Limits, Refused, select
 from analyzer.documents.snapshot import Index, NotExamined, Snapshot
 from analyzer.objects.index import IndexDef
@@ -16,9 +16,7 @@ from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Plan, Twin, TwinIndex
-from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.parse import Statement, Workload
-from analyzer.workload.shapes import Shape
 from analyzer.workload.system_statements import tableless
 
 #: States of a spec that will be built: it counts as there.
@@ -121,7 +119,7 @@ def propose(
     without_table = tableless(workload.statements, snapshot)
     served = [statement for statement in workload.statements if statement not in without_table]
     shares = workload.shares
-    priced, missed = _price(twin, served, pool, shares)
+    priced, missed = price_all(twin, served, pool, shares)
     progress("advise: candidates")
     today = snapshot.captured_at.date()
     standing = [each for each in declared if each.holds(today)]
@@ -154,47 +152,6 @@ def _candidates(
     fresh, refused = _fresh(twin, found, standing)
     built, rejected = _build(twin, fresh, declared)
     return built, sorted(refused + rejected)
-
-
-def _price(
-    twin: Twin, statements: Sequence[Statement], pool: TwinPool | None, shares: Mapping[Statement, float]
-) -> tuple[list[PricedStatement], list[NotExamined]]:
-    priced: list[PricedStatement] = []
-    missed: list[Missed] = []
-    found = pool.map(shaped_and_priced, statements) if pool else (shaped_and_priced(twin, each) for each in statements)
-    for statement, (shaped, item) in zip(statements, found, strict=True):
-        if not isinstance(item, NotExamined):
-            priced.append(item)
-        reason, is_priced = _gap(statement, shaped, item)
-        if reason is not None:
-            missed.append(
-                Missed(
-                    id=statement.id,
-                    text=statement.text,
-                    share_of_time=shares[statement],
-                    reason=reason,
-                    is_priced=is_priced,
-                )
-            )
-    return priced, list(gaps(missed))
-
-
-def _gap(
-    statement: Statement, shaped: Shape | NotExamined, item: PricedStatement | NotExamined
-) -> tuple[str | None, bool]:
-    """Return what was not examined of a statement, and whether it was priced all the same."""
-    if isinstance(item, NotExamined):
-        return item.reason, False
-    if isinstance(shaped, NotExamined):
-        return f"planned, but no candidate is drawn from it: {shaped.reason}", True
-    if statement.unknown_keys:
-        columns = ", ".join(statement.unknown_keys)
-        reason = (
-            f"planned, but no candidate is drawn from its conditions on keys of {columns}: the keys are parameters, "
-            "and no function, view, index or other statement names any"
-        )
-        return reason, True
-    return None, True
 
 
 def _fresh(
