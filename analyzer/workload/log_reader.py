@@ -205,6 +205,9 @@ def _gaps(reading: _Reading) -> Iterator[NotExamined]:
         words = ", ".join(word or "other" for word in sorted(table.utilities)[:20])
         reason = f"they have no plan, and their texts are not kept: {_plain(words)}"
         yield NotExamined(what=f"server log: {table.utilities.total():,} utility statements", reason=reason)
+    if reading.plans:
+        reason = "plans are not part of a log's workload; twindex propose --plans reads them from the same files"
+        yield NotExamined(what=f"server log: {len(reading.plans):,} plans of auto_explain", reason=reason)
     if reading.other_plans:
         reason = f"more than {_MOST_PLANS:,} plans of different shapes are not kept"
         yield NotExamined(what=f"server log: {reading.other_plans:,} plans of auto_explain", reason=reason)
