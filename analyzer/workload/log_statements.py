@@ -36,28 +36,66 @@ _SLOWEST: Final = 4
 _MOST_INCIDENTS: Final = 5_000
 _MOST_SESSIONS: Final = 64
 
-_DIRECTION: Final = r"(?:\s+(?:asc|desc|nulls|first|last))*"
-#: Constants and comments. What stands in a list of BY stays, because a number there is the place of a column.
+_NAME: Final = r"\w$\u0080-\U0010ffff"
+_ESCAPES: Final = rf"(?<=[eE]')(?<![{_NAME}][eE]')"
+#: Constants, comments, and quoted names, in which neither begins. Its first characters are few: most are passed over.
 _CONSTANT = re.compile(
-    rf"""[eE]'(?:[^'\\]|\\.|'')*'|'[^']*'|("[^"]*"|\bby\s+[\w."]+{_DIRECTION}(?:\s*,\s*[\w."]+{_DIRECTION})*)"""
-    r"|(?<![\w$.])\d[\w.]*|--[^\n]*|/\*[^*]*\*/",
-    re.IGNORECASE | re.DOTALL,
+    rf"""['"0-9/-](?:
+    (?<=')(?:{_ESCAPES}(?:[^'\\]|\\.|'')*+'|(?!{_ESCAPES})[^']*+(?:''[^']*+)*+')
+    |(?<=[0-9])(?<![{_NAME}.][0-9])(?:(?<=0)[xobXOB][0-9a-fA-F_]++
+        |[0-9_]*+(?:\.(?!\.)[0-9_]*+)?(?:[eE][+-]?[0-9]++)?)(?![{_NAME}.])
+    |(?<=")[^"]*+"
+    |(?<=-)-[^\r\n]*+
+    |(?<=/)\*(?:[^*]|\*(?!/))*+\*/
+    )""",
+    re.DOTALL | re.ASCII | re.VERBOSE,
 )
-_DOLLAR_QUOTE = re.compile(r"\$(?:[^\W\d]\w{0,62})?\$")
+_BY = re.compile(r"\b[bB][yY]\b")
+#: Dollar quotes, a comment within a comment, a string in several pieces, or behind a number without a space.
+_BEYOND = re.compile(
+    r"""[$/'0-9_.](?:
+    (?<=\$)(?:[^\W\d]\w{0,62})?\$
+    |(?<=/)\*(?:[^*]|\*(?!/))*?/\*
+    |(?<=')[ \t\f\v]*+(?:--[^\r\n]*+)?[\r\n](?:\s|--[^\r\n]*)*+'
+    |(?<=[0-9_.])[eE]'
+    )""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 def spelling(text: str) -> str:
     """Return a statement without its constants and comments; two that come out alike have the same fingerprint."""
-    return text if _DOLLAR_QUOTE.search(text) else _CONSTANT.sub(_kept, text)
+    if _BEYOND.search(text):
+        return text
+    by = _BY.search(text)
+    listing = by.start() if by is not None else len(text)
+
+    def kept(found: re.Match[str]) -> str:
+        match text[found.start()]:
+            case "'":
+                return "''"
+            case '"':
+                return found[0]
+            case "-":
+                return "--"
+            case "/":
+                return "/**/"
+            case _:
+                return found[0] if found.start() > listing and _may_be_place(text, found.start()) else "0"
+
+    return _CONSTANT.sub(kept, text)
+
+
+def _may_be_place(text: str, index: int) -> bool:
+    """Tell whether a number may stand for a column in a list of BY, and is no constant."""
+    while text[index - 1].isspace():
+        index -= 1
+    return text[index - 1] in ",/" or text[index - 2 : index].lower() == "by" or "--" in text
 
 
 def _brief(text: str) -> str:
     """Return a long text as its hash."""
     return text if len(text) <= _LONGEST_SPELLING else hashlib.sha256(text.encode()).hexdigest()
-
-
-def _kept(found: re.Match[str]) -> str:
-    return found[1] or (" " if found[0][0] in "-/" else "?")
 
 
 class Session(NamedTuple):

@@ -248,7 +248,7 @@ def test_a_sample_that_takes_too_long_is_skipped_and_said(live: Live) -> None:
 
 
 @pytest.mark.parametrize(
-    ("statement_timeout_ms", "said"), [(30_000, "holds a lock on it"), (700, "longer than the statement timeout")]
+    ("statement_timeout_ms", "said"), [(30_000, "holds a lock on it"), (450, "longer than the statement timeout")]
 )
 def test_a_table_that_gets_locked_meanwhile_is_skipped_and_said(
     statement_timeout_ms: int, said: str, live: Live
