@@ -7,7 +7,7 @@ for text the server itself printed. A bare `{{ x }}` raises.
 
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import LiteralString, cast
 
@@ -42,6 +42,7 @@ def ident(*names: str) -> Sql:
     return Sql(".".join(_quote(name) for name in names))
 
 
+@lru_cache(maxsize=4096)
 def _quote(name: str) -> str:
     if not name or not _is_unicode(name):
         raise InputError(f"{name!r} is not a valid name; a name has at least one character and no NUL")
@@ -146,7 +147,7 @@ def shortened(text: str, most: int = _SHOWN) -> str:
 
 def _is_unicode(text: str) -> bool:
     """Say whether a text can be sent: no NUL, and no half of a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    return "\0" not in text and (text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text))
 
 
 def deparsed(text: str) -> Sql:
@@ -180,6 +181,7 @@ def environment() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(template_dir()),
         undefined=jinja2.StrictUndefined,
         finalize=_finalize,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -19,6 +19,7 @@ from analyzer.twin.server.binaries import Binaries
 from analyzer.twin.server.containment import kernel_obstacle
 from analyzer.twin.server.directories import Account
 from analyzer.twin.twin import Twin
+from tests import scratch
 
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -85,6 +86,13 @@ def own_initdb(templates: Templates) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(postmaster, "initialise", templates.original)
         yield
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose where the tests write, before workers start."""
+    path = scratch.enter()
+    if path is not None:
+        config.add_cleanup(lambda: scratch.leave(path))
 
 
 def pytest_report_header() -> str:

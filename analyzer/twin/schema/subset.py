@@ -44,6 +44,7 @@ class Reach:
         self._words: set[str] = set()
         self._tables: set[QualifiedName] = set()
         self._functions: set[int] = set()
+        self._followed: set[str] = set()
         for made in snapshot.types:
             # All of them are built: they are few, and an operator or a function can need one that no text names.
             self._follow([made.base_type or "", made.default or "", *(text for _, text in made.checks)])
@@ -82,6 +83,9 @@ class Reach:
         """Add what texts mention and all that leads to."""
         pending = list(texts)
         for text in pending:  # which grows during the loop
+            if text in self._followed:
+                continue
+            self._followed.add(text)
             _, further = self._enter(frozenset(mentions(text)), anywhere="search_path" in text)
             pending += further
 
