@@ -14,6 +14,13 @@ from analyzer.sql import render_text
 
 #: What a deploy says; records of a finished build carry `built_index` and `build_seconds`.
 LOG = logger("analyzer.migrate")
+
+#: What to do before anything else, by SQLSTATE, where running Alembic again ends the same way.
+_FIRST = {
+    "23505": "remove the duplicate rows",
+    "23P01": "remove the rows that exclude each other",
+    "53100": "free space on the server's disk",
+}
 #: transaction_timeout came with PostgreSQL 17.
 _TIMEOUTS = ("transaction_timeout", "idle_session_timeout", "idle_in_transaction_session_timeout")
 
@@ -91,7 +98,8 @@ def execute(connection: Connection, sql: str, *, failed: str, remedy: str) -> No
     try:
         patient(connection, sql)
     except DriverError as error:
-        raise DeployError(f"{failed}: {error}; {remedy}") from error
+        first = _FIRST.get(error.sqlstate or "")
+        raise DeployError(f"{failed}: {error}; {f'{first}, then {remedy}' if first else remedy}") from error
 
 
 @contextlib.contextmanager
