@@ -37,11 +37,9 @@ class Comparison:
 
 def compare(twin: Twin, matched: MatchedPlan) -> Comparison:
     """Plan the statement of a plan on the twin, with the settings that the plan lists, and compare."""
-    if matched.origin == "derived":
-        return Comparison(not_compared="the text of its statement is unknown")
     text = _text(matched)
     if text is None:
-        return Comparison(not_compared="the values of its parameters are unknown")
+        return Comparison(not_compared=_unknown(matched))
     if (obstacle := twin.obstacle(text)) is not None:
         return Comparison(not_compared=obstacle)
     twin.show(())
@@ -55,8 +53,19 @@ def compare(twin: Twin, matched: MatchedPlan) -> Comparison:
         return Comparison(not_compared=str(error) or "its plan is nested too deeply")
 
 
+def _unknown(matched: MatchedPlan) -> str:
+    """Say what of a statement is not known."""
+    if matched.origin == "derived":
+        return "the text of its statement is unknown"
+    if matched.plan.without_constants:
+        return "its constants are not in the snapshot"
+    return "the values of its parameters are unknown"
+
+
 def _text(matched: MatchedPlan) -> str | None:
     """Return what the twin plans as the server did: with its values, or a generic plan with parameters."""
+    if matched.origin == "derived" or matched.plan.without_constants:
+        return None
     statement, _ = matched.statements[0]
     bound = bound_query(statement.text, matched.plan.parameters)
     if bound is not None:

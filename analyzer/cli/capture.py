@@ -6,8 +6,15 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import add_logs, progress, resolve_database, warn_of_superuser
-from analyzer.cli.options import Database, Logs, log_options, superuser_option, user_code_option
+from analyzer.cli.inputs import add_given_plans, add_logs, progress, resolve_database, warn_of_superuser
+from analyzer.cli.options import (
+    Database,
+    Logs,
+    log_options,
+    more_plans_option,
+    superuser_option,
+    user_code_option,
+)
 from analyzer.console import tell
 from analyzer.documents import snapshot as snapshots
 from analyzer.documents.snapshot import Snapshot
@@ -15,6 +22,7 @@ from analyzer.errors import InputError
 from analyzer.paths import is_directory, reason_of
 from analyzer.visible import visible
 from analyzer.workflows.capture import read_database
+from analyzer.workload.plan_files import read_plans
 
 #: How many of the reasons for not examining something the summary names.
 _REASONS_SHOWN = 3
@@ -40,6 +48,7 @@ _REASONS_SHOWN = 3
     metavar="N",
     help="Sample N rows of each table, for better estimates of expressions, predicates and GIN indexes.",
 )
+@more_plans_option
 @log_options
 @click.option("--no-values", is_flag=True, help="Exclude all column values and all literals of statements.")
 @user_code_option
@@ -50,6 +59,7 @@ def command(
     databases: tuple[str, ...],
     output: Path,
     sample_rows: int | None,
+    plans: tuple[Path, ...],
     logs: Logs,
     no_values: bool,
     run_user_code: bool,
@@ -63,6 +73,7 @@ def command(
     if sample_rows and no_values:
         raise InputError("--samples and --no-values cannot be used together; --samples stores values")
     _check_writable(output)
+    read = read_plans(plans) if plans else None
     warn_of_superuser(Database(allow_superuser=allow_superuser), run_user_code=run_user_code)
     with contextlib.ExitStack() as stack:
         named = [Database(url=each, allow_superuser=allow_superuser) for each in databases or (None,)]
@@ -78,6 +89,7 @@ def command(
                 progress=shown,
             )
     snapshot = add_logs(snapshot, logs, values=not no_values, quiet=quiet)
+    snapshot = add_given_plans(snapshot, read, values=not no_values)
     try:
         snapshots.dump(snapshot, output)
     except OSError as error:

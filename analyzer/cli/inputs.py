@@ -28,10 +28,12 @@ from analyzer.twin.server import cluster
 from analyzer.twin.server.choose import EarlyStart
 from analyzer.twin.server.connection import forget_variables
 from analyzer.workflows.capture import read_database
+from analyzer.workflows.plans import add_plans
 from analyzer.workflows.server_log import add_log
 from analyzer.workload.exports import read_workload
 from analyzer.workload.log_workload import recorded_workload
 from analyzer.workload.parse import Workload
+from analyzer.workload.plan_files import ReadPlans
 
 DEVELOPMENT_DATABASE = "platform"
 #: Of a file of statements.
@@ -142,6 +144,11 @@ def add_logs(snapshot: Snapshot, logs: Logs, *, values: bool = True, quiet: bool
         return snapshot
     with progress(quiet=quiet) as tell:
         return add_log(snapshot, logs.paths, prefix=logs.prefix, values=values, progress=tell)
+
+
+def add_given_plans(snapshot: Snapshot, read: ReadPlans | None, *, values: bool = True) -> Snapshot:
+    """Add the plans that the options name to a snapshot."""
+    return snapshot if read is None else add_plans(snapshot, read, values=values)
 
 
 def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:

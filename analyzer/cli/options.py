@@ -173,6 +173,17 @@ def plans_option(function: F) -> F:
     )(function)
 
 
+def more_plans_option(function: F) -> F:
+    """Add `--plans FILE|DIR` of a command that has its statements from elsewhere."""
+    return click.option(
+        "--plans",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE|DIR",
+        help="Plans of recorded statements: output of EXPLAIN in any format, in a file of any kind; repeatable.",
+    )(function)
+
+
 def log_options(function: F) -> F:
     """Add `--logs PATH` and `--log-line-prefix`; the command gets both as `logs`."""
 

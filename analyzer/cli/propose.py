@@ -33,6 +33,7 @@ from analyzer.documents.proposals import ProposeDocument
 from analyzer.errors import InputError
 from analyzer.twin.build import starting_early
 from analyzer.twin.server.choose import PlannerChoice
+from analyzer.workflows.plans import recorded_plans
 from analyzer.workflows.propose import MANY, propose, write_proposals
 from analyzer.workload.plan_files import read_plans
 from analyzer.workload.plan_statements import match_plans
@@ -94,7 +95,7 @@ def command(
             snapshot = add_logs(snapshot, logs, quiet=output.quiet)
         planned = match_plans(read, snapshot) if read else None
         workload = planned.workload if planned else resolve_workload(workload_file, snapshot)
-        given = planned.plans if planned else ()
+        given = planned.plans if planned else recorded_plans(snapshot) if workload_file is None else ()
         limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
         with progress(quiet=output.quiet) as shown:
             found = propose(

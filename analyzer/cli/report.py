@@ -4,13 +4,22 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import add_logs, check_examined, progress, reading_specs, resolve_snapshot, specs_directory
+from analyzer.cli.inputs import (
+    add_given_plans,
+    add_logs,
+    check_examined,
+    progress,
+    reading_specs,
+    resolve_snapshot,
+    specs_directory,
+)
 from analyzer.cli.options import (
     Logs,
     Output,
     Source,
     emit,
     log_options,
+    more_plans_option,
     output_options,
     specs_option,
     statements_options,
@@ -20,26 +29,37 @@ from analyzer.documents.report import Report
 from analyzer.twin.build import starting_early
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.report import report
+from analyzer.workload.plan_files import read_plans
 
 
 @click.command(short_help="Write the index report (HTML, Markdown, text, JSON).")
 @statements_options
+@more_plans_option
 @log_options
 @specs_option
 @twin_options
 @output_options(Report)
-def command(*, source: Source, logs: Logs, specs: Path | None, choice: PlannerChoice, output: Output) -> None:
+def command(
+    *,
+    source: Source,
+    plans: tuple[Path, ...],
+    logs: Logs,
+    specs: Path | None,
+    choice: PlannerChoice,
+    output: Output,
+) -> None:
     """Report the most expensive statements and the indexes that would make them cheaper.
 
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
     """
     directory = specs_directory(specs)
+    read = read_plans(plans) if plans else None
     with starting_early(choice) as started:
         with reading_specs(directory) as declared:
             snapshot = resolve_snapshot(
                 source, quiet=output.quiet, run_user_code=choice.run_user_code, early=started.early
             )
-            snapshot = add_logs(snapshot, logs, quiet=output.quiet)
+            snapshot = add_given_plans(add_logs(snapshot, logs, quiet=output.quiet), read)
         with progress(quiet=output.quiet) as tell:
             document = report(snapshot, declared.result(), choice=started, progress=tell)
     emit(document, output)

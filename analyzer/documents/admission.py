@@ -30,6 +30,7 @@ from analyzer.documents.measured import (
     StatementCounters,
 )
 from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.plans import ServerPlan
 from analyzer.documents.record import Record
 from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.postgres.identifiers import QualifiedName
@@ -55,6 +56,8 @@ _KINDS: Final[Mapping[str, type[Record]]] = {
     "log_files": LogFile,
     "log_statements": LoggedStatement,
     "log_events": LogEvent,
+    "plans": ServerPlan,
+    "log_plans": ServerPlan,
     "not_examined": NotExamined,
 }
 #: How many items of one kind are named one by one.

@@ -1,9 +1,33 @@
-"""Plans of a server, as documents speak of them: which statements stand for them, and what they show."""
+"""Plans of a server: as a snapshot keeps them, and as documents show them, with the statements that stand for them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from analyzer.documents.bounds import Text
-from analyzer.documents.record import Record
+from pydantic import Field, JsonValue
+
+from analyzer.documents.bounds import Count, Milliseconds, Name, Text
+from analyzer.documents.record import Record, SnapshotRecord
+
+
+class ServerPlan(SnapshotRecord):
+    """A plan that the server made: of a file, or of auto_explain in its log."""
+
+    #: File, and line or time.
+    where: Text
+    #: As EXPLAIN (FORMAT JSON) has it.
+    tree: dict[str, JsonValue]
+    #: The text of its statement, where that stands with it.
+    query: Text | None = None
+    #: `$1 = '…', $2 = NULL`, as auto_explain logs them.
+    parameters: Text | None = None
+    queryid: Annotated[str, Field(pattern=r"^-?[0-9]{1,20}$")] | None = None
+    #: Settings that differ from the built-in defaults; None if the plan does not list any.
+    settings: dict[Name, Text] | None = None
+    planning_ms: Milliseconds | None = None
+    execution_ms: Milliseconds | None = None
+    #: Executions in the log that had a plan of this shape, of which this one took longest.
+    calls: Count = 1
+    #: Whether constants of the statement and its conditions were removed.
+    without_constants: bool = False
 
 
 class PlanFinding(Record):
@@ -40,7 +64,7 @@ class PlanStatement(Record):
 class GivenPlan(Record):
     """One plan of the input."""
 
-    #: File and line.
+    #: File, and line or time.
     where: Text
     queryid: str | None = None
     #: How its statement was found: by the text that stands with the plan, by the queryid among the recorded ones, or
@@ -49,6 +73,8 @@ class GivenPlan(Record):
     statements: tuple[PlanStatement, ...]
     planning_ms: float | None = None
     execution_ms: float | None = None
+    #: Executions in the log that had a plan of this shape.
+    calls: int = 1
     #: Whether the twin chooses the same plan; None if that is not known.
     reproduced: bool | None = None
     #: Why it is not known.

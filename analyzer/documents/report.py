@@ -35,7 +35,7 @@ class Statement(Record):
     cost: float | None
     #: Of one execution with everything proposed; None when nothing was tried.
     cost_after: float | None = None
-    #: Whether it is in the server's log, but not in pg_stat_statements.
+    #: Whether it is in the server's log or in a plan, but not in pg_stat_statements.
     only_logged: bool = False
 
 
@@ -69,7 +69,7 @@ class Report(Record):
     not_proposed: tuple[NotProposed, ...] = ()
     #: Recorded statements that read no table, such as SELECT 1 and a driver's looks into the catalog; listed nowhere.
     tableless: int = 0
-    #: Plans that the statements come from.
+    #: Plans that the statements come from, or that files and the log have of them.
     plans: tuple[GivenPlan, ...] = ()
     #: What files of the server's log told; None where none were given.
     log: LogSection | None = None

@@ -41,6 +41,7 @@ from analyzer.documents.measured import (
     StatementCounters,
 )
 from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.plans import ServerPlan
 from analyzer.documents.record import SnapshotRecord
 from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.errors import InputError
@@ -67,6 +68,7 @@ __all__ = [
     "Sample",
     "Server",
     "ServerCounters",
+    "ServerPlan",
     "Snapshot",
     "StatementCounters",
     "TableActivity",
@@ -119,6 +121,9 @@ class Snapshot(SnapshotRecord):
     log_files: tuple[LogFile, ...] = ()
     log_statements: tuple[LoggedStatement, ...] = ()
     log_events: tuple[LogEvent, ...] = ()
+    #: Plans of files, and those of auto_explain in the log.
+    plans: tuple[ServerPlan, ...] = ()
+    log_plans: tuple[ServerPlan, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
 
     @cached_property

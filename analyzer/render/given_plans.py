@@ -36,7 +36,8 @@ def _heading(plan: GivenPlan) -> str:
         for what, value in (("planned in", plan.planning_ms), ("executed in", plan.execution_ms))
         if value is not None
     ]
-    return ", ".join([units.one_line(plan.where), *times])
+    often = [f"of {units.plural(plan.calls, 'execution')}"] if plan.calls > 1 else []
+    return ", ".join([units.one_line(plan.where), *times, *often])
 
 
 def _lines(plan: GivenPlan) -> Iterator[str]:

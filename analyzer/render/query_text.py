@@ -18,6 +18,7 @@ from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.verification import Verification, VerifiedStatement
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.postgres.lex import IncompleteError, TooLongError, lex, significant
+from analyzer.workload.plan_tree import PLAN_FACTS, PLAN_NAMES
 
 #: full: as captured. normalised: every constant becomes `?`. hash: no text at all, the fingerprint instead.
 QueryText = Literal["full", "normalised", "hash"]
@@ -25,15 +26,6 @@ QueryText = Literal["full", "normalised", "hash"]
 D = TypeVar("D", bound=Document)
 S = TypeVar("S", bound=Statement | HelpedStatement | VerifiedStatement | WhatifStatement | RecordedStatement)
 
-_PLAN_NUMBERS = ("Startup Cost", "Total Cost", "Plan Rows", "Plan Width", "Workers Planned", "Planned Partitions")
-#: What of a plan comes from the catalog or from the planner, and not from the text of the query.
-_PLAN_FACTS = frozenset((
-    *_PLAN_NUMBERS, "Async Capable", "Disabled", "Index Name", "Inner Unique", "Join Type", "Node Type", "Operation",
-    "Parallel Aware", "Parent Relationship", "Partial Mode", "Relation Name", "Scan Direction", "Schema", "Single Copy",
-    "Strategy",
-))  # fmt: skip
-#: Names that a query gives and that hold no constant.
-_PLAN_NAMES = frozenset(("Alias", "CTE Name", "Function Name", "Subplan Name", "Tuplestore Name"))
 _QUERY_IN_PROSE = re.compile(
     r"\b(select\b.+\bfrom|update\b.+\bset|insert\s+into|delete\s+from|merge\s+into|with\s+\w+\s+as\s*\()\b.*",
     re.IGNORECASE | re.DOTALL,
@@ -188,13 +180,13 @@ class _Redactor:
         return {name: kept for name, value in plan.items() if (kept := self._property(name, value)) is not None}
 
     def _property(self, name: str, value: JsonValue) -> JsonValue:
-        if name in _PLAN_FACTS:
+        if name in PLAN_FACTS:
             return value
         if name in {"Plan", "Plans"}:
             return self._plan(value)
         if not self._normalised:
             return None
-        return value if name in _PLAN_NAMES else _map_strings(value, _normalise_expression)
+        return value if name in PLAN_NAMES else _map_strings(value, _normalise_expression)
 
 
 def _map_strings(value: JsonValue, change: Callable[[str], str]) -> JsonValue:

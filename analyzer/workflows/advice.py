@@ -29,15 +29,16 @@ def propose_document(
     )
 
 
-def report_document(advice: Advice, snapshot: Snapshot) -> report.Report:
-    """Put the advice and the whole workload into a report."""
-    document = propose_document(advice, snapshot)
+def report_document(advice: Advice, snapshot: Snapshot, plans: tuple[GivenPlan, ...] = ()) -> report.Report:
+    """Put the advice, the whole workload and what plans show into a report."""
+    document = propose_document(advice, snapshot, plans)
     return report.Report(
         provenance=document.provenance,
         statements=tuple(_statements(advice)),
         proposals=document.proposals,
         not_proposed=document.not_proposed,
         tableless=document.tableless,
+        plans=document.plans,
         log=document.log,
         not_examined=document.not_examined,
     )

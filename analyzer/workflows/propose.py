@@ -19,7 +19,7 @@ from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document
 from analyzer.workflows.declared import declared
 from analyzer.workflows.plans import describe_plans
-from analyzer.workload.parse import Workload
+from analyzer.workload.parse import Statement, Workload
 from analyzer.workload.plan_statements import MatchedPlan
 from analyzer.workload.shapes import needed_by
 
@@ -48,14 +48,15 @@ def propose(
 ) -> Proposed:
     """Build a twin and propose on it what the specs do not declare yet.
 
-    `plans` are those that the workload comes from.
+    `plans` are those that the workload comes from, or that were recorded beside it.
 
     `jobs` planners run in parallel; None means one, or with many statements one a core.
     """
     known = declared(specs, snapshot)
     workers = jobs or (usable_cores() if len(workload.statements) >= MANY else 1)
     with contextlib.ExitStack() as stack:
-        needed = _needed(workload, known, snapshot)
+        statements = (*workload.statements, *(statement for plan in plans for statement, _ in plan.statements))
+        needed = _needed(statements, known, snapshot)
         twin = stack.enter_context(open_twin(snapshot, statements=needed, wanted=choice, progress=progress))
         pool = stack.enter_context(parallel_twins(twin, workers)) if workers > 1 else None
         given = describe_plans(twin, plans, progress)
@@ -63,11 +64,11 @@ def propose(
     return Proposed(advice=advice, document=propose_document(advice, snapshot, given))
 
 
-def _needed(workload: Workload, known: Sequence[Declared], snapshot: Snapshot) -> list[str]:
+def _needed(statements: Sequence[Statement], known: Sequence[Declared], snapshot: Snapshot) -> list[str]:
     """List what the twin is asked about: the statements, and the declared indexes that do not exist."""
     existing = {(each.definition.schema, each.definition.name) for each in snapshot.indexes}
     pending = (each.index for each in known if (each.index.schema, each.index.name) not in existing)
-    return [*needed_by(workload.statements, snapshot), *(index.ddl() for index in pending)]
+    return [*needed_by(statements, snapshot), *(index.ddl() for index in pending)]
 
 
 def write_proposals(directory: Path, advice: Advice) -> tuple[Path, ...]:

@@ -6,6 +6,7 @@ from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet
 from analyzer.twin.twin import PlannerChoice
 from analyzer.workflows.advice import report_document
+from analyzer.workflows.plans import recorded_plans
 from analyzer.workflows.propose import propose
 from analyzer.workload.log_workload import recorded_workload
 
@@ -14,5 +15,6 @@ def report(
     snapshot: Snapshot, specs: SpecSet, *, choice: PlannerChoice | None = None, progress: Progress = silent
 ) -> Report:
     """Report what the server recorded, with proposals beside what the specs declare."""
-    found = propose(snapshot, recorded_workload(snapshot), specs, choice=choice, progress=progress)
-    return report_document(found.advice, snapshot)
+    workload, plans = recorded_workload(snapshot), recorded_plans(snapshot)
+    found = propose(snapshot, workload, specs, choice=choice, plans=plans, progress=progress)
+    return report_document(found.advice, snapshot, found.document.plans)

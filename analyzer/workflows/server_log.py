@@ -28,6 +28,7 @@ def add_log(
             "log_files": log.files,
             "log_statements": log.statements,
             "log_events": log.events,
+            "log_plans": log.plans,
             "not_examined": (*snapshot.not_examined, *log.not_examined),
         }
     )

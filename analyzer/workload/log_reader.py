@@ -12,19 +12,19 @@ from pydantic import TypeAdapter, ValidationError
 
 from analyzer.documents.bounds import Moment
 from analyzer.documents.not_examined import NotExamined
-from analyzer.documents.server_log import MOST_NAMES, EventKind, LogEvent, LogFile, LoggedBinding, LoggedStatement
-from analyzer.postgres.identifiers import MOST_BYTES
-from analyzer.postgres.lex import lex
+from analyzer.documents.plans import ServerPlan
+from analyzer.documents.server_log import EventKind, LogEvent, LogFile, LoggedStatement
 from analyzer.progress import Progress, silent
-from analyzer.workload.log_events import Event, EventReader, Execution, Incident, LoggedPlan
+from analyzer.workload.kept_plans import keep_plans
+from analyzer.workload.log_events import Event, EventReader, Execution, Incident
 from analyzer.workload.log_files import LogFileText, log_files
 from analyzer.workload.log_lines import LogRecord, LogText
-from analyzer.workload.log_statements import StatementTable, StatementTotals, bindings_of, normalised, spelling
+from analyzer.workload.log_plans import LoggedPlans
+from analyzer.workload.log_statements import StatementTable, StatementTotals
+from analyzer.workload.seen_statements import by_time, normalised, seen_statement
 
 #: Files that one reason names.
 _MOST_NAMED: Final = 5
-_MOST_PLANS: Final = 1_000
-_MOST_PLAN_BYTES: Final = 32 * 1024**2
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d{1,6})?\d*\s*(\S*)")
 _OFFSET = re.compile(r"([+-])(\d\d)(?::?(\d\d))?")
 _UTC: Final = frozenset({"UTC", "GMT", "Z", ""})
@@ -39,8 +39,8 @@ class ServerLog:
     files: tuple[LogFile, ...] = ()
     statements: tuple[LoggedStatement, ...] = ()
     events: tuple[LogEvent, ...] = ()
-    #: The most expensive of each shape, as auto_explain wrote them.
-    plans: tuple[LoggedPlan, ...] = ()
+    #: Of auto_explain: the most expensive one of each shape.
+    plans: tuple[ServerPlan, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
 
 
@@ -50,12 +50,10 @@ class _Reading:
 
     table: StatementTable
     events: EventReader
+    plans: LoggedPlans
     files: list[LogFile] = field(default_factory=list[LogFile])
     #: What was skipped, and how often, by file.
     skipped: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict[str, Counter[str]](Counter))
-    plans: dict[str, LoggedPlan] = field(default_factory=dict[str, LoggedPlan])
-    plan_bytes: int = 0
-    other_plans: int = 0
     #: Time zones that are not known by their abbreviation.
     zones: set[str] = field(default_factory=set[str])
 
@@ -74,21 +72,21 @@ def read_log(
     found. Without `values`, no constant is kept. Raises InputError for a path that is neither a file nor a directory.
     """
     table = StatementTable(database)
-    reading = _Reading(table, EventReader(table.skipped))
+    reading = _Reading(table, EventReader(table.skipped), LoggedPlans(database))
     for file in log_files(paths):
         progress(f"log: {file.path.name}")
         _read_file(file, prefix, reading)
     for said in reading.events.rest():
-        _count(said, reading)
+        _count(said, reading, "")
     return _result(reading, values=values)
 
 
 def _read_file(file: LogFileText, prefix: str | None, reading: _Reading) -> None:
-    text = LogText(iter(file), prefix)
+    text, name = LogText(iter(file), prefix), _plain(file.path.name)
     for record in text:
         for said in reading.events.events(record):
-            _count(said, reading)
-    tally, name = text.tally, _plain(file.path.name)
+            _count(said, reading, name)
+    tally = text.tally
     if text.format is None:
         tally.skipped["files in which no record of PostgreSQL is found"] += 1
     else:
@@ -98,27 +96,14 @@ def _read_file(file: LogFileText, prefix: str | None, reading: _Reading) -> None
         reading.skipped[what][name] += count
 
 
-def _count(said: tuple[LogRecord, Event], reading: _Reading) -> None:
+def _count(said: tuple[LogRecord, Event], reading: _Reading, file: str) -> None:
     record, event = said
     if isinstance(event, Execution):
         reading.table.add(record, event)
     elif isinstance(event, Incident):
         reading.table.note(record, event)
     else:
-        _keep_plan(event, reading)
-
-
-def _keep_plan(plan: LoggedPlan, reading: _Reading) -> None:
-    """Keep the most expensive plan of each shape."""
-    shape = spelling(plan.text)
-    known = reading.plans.get(shape)
-    size = len(plan.text) - (len(known.text) if known is not None else 0)
-    is_full = len(reading.plans) >= _MOST_PLANS and known is None
-    if is_full or reading.plan_bytes + size > _MOST_PLAN_BYTES:
-        reading.other_plans += 1
-    elif known is None or known.ms < plan.ms:
-        reading.plans[shape] = plan
-        reading.plan_bytes += size
+        reading.plans.add(record, event, file=file)
 
 
 # What is kept of it
@@ -128,14 +113,15 @@ def _result(reading: _Reading, *, values: bool) -> ServerLog:
     table = reading.table
     statements: list[LoggedStatement] = []
     texts: dict[str, str] = {}
-    for totals in sorted(table.statements.values(), key=lambda each: (-each.total_ms, -each.calls, each.id)):
+    for totals in by_time(table):
         query = normalised(totals)
-        if query is None or _NULL_BYTE in query:
+        if query is None:
             table.skipped["statements whose constants cannot be told apart"] += 1
             continue
         texts[totals.id] = query
         if totals.calls or totals.parses or totals.binds:
-            statements.append(_logged(totals, query, reading, values=values))
+            statements.append(_seen(totals, query, reading, values=values))
+    statements += _only_planned(reading, values=values)
     events = tuple(
         LogEvent(
             kind=cast("EventKind", kind), detail=_plain(detail), query=texts.get(identity or ""), count=found.count,
@@ -146,46 +132,35 @@ def _result(reading: _Reading, *, values: bool) -> ServerLog:
             table.incidents.items(), key=lambda each: (each[0][0], -each[1].count, each[0][1], each[0][2] or "")
         )
     )  # fmt: skip
+    plans, unkept = keep_plans(reading.plans.kept(), values=values)
     return ServerLog(
         files=tuple(reading.files),
         statements=tuple(statements),
         events=events,
-        plans=tuple(reading.plans.values()),
-        not_examined=tuple(_gaps(reading)),
+        plans=plans,
+        not_examined=(*_gaps(reading), *unkept),
     )
 
 
-def _logged(totals: StatementTotals, query: str, reading: _Reading, *, values: bool) -> LoggedStatement:
-    timed = totals.timed
-    return LoggedStatement(
-        query=query,
-        queryids=_names(each.query_id for each in totals.sessions if each.query_id != "0"),
-        calls=totals.calls,
-        total_ms=totals.total_ms / timed * totals.calls if timed else None,
-        stddev_ms=totals.stddev_ms if timed else None,
-        parses=totals.parses,
-        parse_ms=totals.parse_ms,
-        binds=totals.binds,
-        bind_ms=totals.bind_ms,
-        prepared=totals.prepared,
-        first_seen=_moment(totals.first_seen, reading),
-        last_seen=_moment(totals.last_seen, reading),
-        users=_names(each.user for each in totals.sessions),
-        databases=_names(each.database for each in totals.sessions),
-        applications=_names(each.application for each in totals.sessions) if values else (),
-        bindings=tuple(_bindings(totals, query)) if values else (),
-        other_calls=totals.other_calls,
-    )
+def _seen(totals: StatementTotals, query: str, reading: _Reading, *, values: bool) -> LoggedStatement:
+    """Return the record of a statement; if its own lines have no values, those that were logged with its plans."""
+    first_seen, last_seen = _moment(totals.first_seen, reading), _moment(totals.last_seen, reading)
+    seen = seen_statement(totals, query, values=values, first_seen=first_seen, last_seen=last_seen)
+    planned = reading.plans.table.statements.get(totals.id)
+    if not values or seen.bindings or planned is None:
+        return seen
+    bindings = seen_statement(planned, query, values=True).bindings
+    kept = sum(run.calls for run in planned.runs()) if bindings else 0
+    return seen.model_copy(update={"bindings": bindings, "other_calls": max(totals.calls - kept, 0)})
 
 
-def _bindings(totals: StatementTotals, query: str) -> Iterator[LoggedBinding]:
-    for found, share in bindings_of(totals, lex(query)):
-        highest = max(found)
-        yield LoggedBinding(values=tuple(found.get(number) for number in range(1, highest + 1)), share=share)
-
-
-def _names(names: Iterable[str | None]) -> tuple[str, ...]:
-    return tuple(sorted({_plain(each)[:MOST_BYTES] for each in names if each})[:MOST_NAMES])
+def _only_planned(reading: _Reading, *, values: bool) -> Iterator[LoggedStatement]:
+    """Yield the statements of which the log has plans, and no other duration."""
+    for totals in by_time(reading.plans.table):
+        known = reading.table.statements.get(totals.id)
+        query = normalised(totals) if known is None or not known.calls else None
+        if query is not None:
+            yield _seen(totals, query, reading, values=values)
 
 
 def _plain(text: str) -> str:
@@ -205,12 +180,7 @@ def _gaps(reading: _Reading) -> Iterator[NotExamined]:
         words = ", ".join(word or "other" for word in sorted(table.utilities)[:20])
         reason = f"they have no plan, and their texts are not kept: {_plain(words)}"
         yield NotExamined(what=f"server log: {table.utilities.total():,} utility statements", reason=reason)
-    if reading.plans:
-        reason = "plans are not part of a log's workload; twindex propose --plans reads them from the same files"
-        yield NotExamined(what=f"server log: {len(reading.plans):,} plans of auto_explain", reason=reason)
-    if reading.other_plans:
-        reason = f"more than {_MOST_PLANS:,} plans of different shapes are not kept"
-        yield NotExamined(what=f"server log: {reading.other_plans:,} plans of auto_explain", reason=reason)
+    yield from reading.plans.gaps()
     if reading.zones:
         named = ", ".join(sorted(reading.zones)[:5])
         reason = f"the abbreviation of a time zone says no offset ({_plain(named)}), and they are shown as UTC"

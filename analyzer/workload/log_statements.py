@@ -8,23 +8,22 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.db import MARKER
 from analyzer.documents.server_log import MOST_BINDINGS
 from analyzer.postgres.carried_queries import is_query
-from analyzer.postgres.lex import IncompleteError, Token, lex, significant
+from analyzer.postgres.lex import IncompleteError, lex, significant
 from analyzer.workload.fingerprint import fingerprint
 from analyzer.workload.log_events import Execution, Incident
 from analyzer.workload.log_lines import LogRecord
-from analyzer.workload.log_values import Values, logged_parameters, values_of
 
 #: As many as pg_stat_statements.max.
 MOST_STATEMENTS: Final = 5_000
-_MOST_BYTES: Final = 64 * 1024**2
+#: Of all statements and values of a table.
+MOST_BYTES: Final = 64 * 1024**2
 _LONGEST_STATEMENT: Final = 100_000
 #: A longer text, or longer values, are no binding.
 _LONGEST_BINDING: Final = 8_000
@@ -209,6 +208,7 @@ class StatementTable:
 
     #: Statements of other databases are counted; None takes all.
     database: str | None = None
+    most_bytes: int = MOST_BYTES
     statements: dict[str, StatementTotals] = field(default_factory=dict[str, StatementTotals])
     #: By kind, detail and statement.
     incidents: dict[tuple[str, str, str | None], IncidentTotals] = field(
@@ -222,7 +222,7 @@ class StatementTable:
 
     def add(self, record: LogRecord, execution: Execution) -> None:
         """Count one execution."""
-        if self._is_elsewhere(record):
+        if self.is_elsewhere(record):
             return
         totals = self._find(execution.text, same_text=execution.parameters is not None)
         if totals is None:
@@ -251,12 +251,12 @@ class StatementTable:
             totals.squares += ms * ms
         totals.durations[_magnitude(ms or 0.0)] += 1
         self._remember(totals, execution, ms or 0.0)
-        if self._size > _MOST_BYTES:
+        if self._size > self.most_bytes:
             self._drop()
 
     def note(self, record: LogRecord, incident: Incident) -> None:
         """Count what happened to a statement, or to none that is logged."""
-        if self._is_elsewhere(record):
+        if self.is_elsewhere(record):
             return
         totals = self._find(incident.statement, same_text=False) if incident.statement else None
         key = incident.kind, incident.detail, totals.id if totals is not None else None
@@ -267,7 +267,8 @@ class StatementTable:
         found.total += incident.amount
         found.first_seen, found.last_seen = _span(found.first_seen, found.last_seen, record.time)
 
-    def _is_elsewhere(self, record: LogRecord) -> bool:
+    def is_elsewhere(self, record: LogRecord) -> bool:
+        """Say whether a record is of another database; it is counted."""
         if self.database is None or record.database is None or record.database == self.database:
             return False
         self.skipped["records of other databases"] += 1
@@ -291,7 +292,7 @@ class StatementTable:
             return None
         totals = self.statements.get(identity)
         if totals is None:
-            if len(self.statements) >= MOST_STATEMENTS or self._size > _MOST_BYTES:
+            if len(self.statements) >= MOST_STATEMENTS or self._size > self.most_bytes:
                 self._drop()
             totals = self.statements[identity] = StatementTotals(identity, text, size=len(text))
             self._size += totals.size
@@ -371,32 +372,3 @@ def _identity(text: str) -> str:
     if any(token.text == ";" for token in tokens[:-1]):
         return "xseveral statements in one message, whose times cannot be separated"
     return fingerprint(tokens)
-
-
-def bindings_of(totals: StatementTotals, recorded: Sequence[Token]) -> Iterator[tuple[Values, float]]:
-    """Yield the values of each run kept, for the parameters of the normalised text, with its share of the calls."""
-    found: list[tuple[Run, Values]] = []
-    for run in totals.runs():
-        values = _values(run, recorded)
-        if values:
-            found.append((run, values))
-    if found:
-        shares = totals.shares([run for run, _ in found])
-        yield from ((values, share) for (_, values), share in zip(found, shares, strict=True))
-
-
-def _values(run: Run, recorded: Sequence[Token]) -> Values | None:
-    parameters = logged_parameters(run.parameters) if run.parameters is not None else {}
-    if parameters is None:
-        return None
-    values = values_of(recorded, lex(run.text), parameters)
-    broken = values is not None and any("\ufffd" in value or "\0" in value for value in values.values() if value)
-    return None if broken else values
-
-
-def normalised(totals: StatementTotals) -> str | None:
-    """Return the statement without constants and comments; None where these cannot be told apart."""
-    try:
-        return without_literals(totals.text)
-    except UnreadableStatementError:
-        return None

@@ -1,52 +1,51 @@
-"""Put what the server's log told beside the statements that pg_stat_statements recorded."""
+"""Put what logs and plans told beside the statements that pg_stat_statements recorded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Final
 
-from analyzer.documents.server_log import LoggedBinding, LoggedStatement
+from analyzer.documents.server_log import LoggedStatement
 from analyzer.documents.snapshot import Snapshot, StatementCounters
-from analyzer.postgres.lex import IncompleteError, lex
 from analyzer.workload.gaps import Missed, gaps
-from analyzer.workload.json_keys import key_variant
-from analyzer.workload.log_values import values_of
+from analyzer.workload.kept_plans import kept_plans
 from analyzer.workload.parse import Statement, UnparsedStatement, Workload, parse_recorded, parse_statements
-
-#: Statements that make this share of the time are priced with all of their bindings, the others with one.
-HEAVY_SHARE: Final = 0.95
+from analyzer.workload.plan_statements import match_plans
+from analyzer.workload.seen_values import seen_in_plans, weighed, with_values
 
 
 def recorded_workload(snapshot: Snapshot) -> Workload:
-    """Read the statements that a snapshot recorded, and those that only its log has; heaviest first.
+    """Read the statements that a snapshot recorded, and those that only its log or its plans have; heaviest first.
 
-    What both have is counted once, as pg_stat_statements has it, with the values of the log.
+    What several have is counted once, as pg_stat_statements has it, else the log, with the values of all of them. Of a
+    snapshot that recorded none, the statements are those of its plans.
     """
-    return with_log(parse_statements(snapshot), snapshot)
+    recorded, plans = parse_statements(snapshot), kept_plans(snapshot.plans)
+    if plans.plans and not (recorded.identities or snapshot.log_statements):
+        return match_plans(plans, snapshot).workload
+    seen = (*snapshot.log_statements, *seen_in_plans(plans.plans))
+    malformed = (*plans.not_examined, *kept_plans(snapshot.log_plans).not_examined)
+    found = _with_seen(recorded, seen, snapshot) if seen else recorded
+    return replace(found, not_examined=(*found.not_examined, *malformed)) if malformed else found
 
 
-def with_log(workload: Workload, snapshot: Snapshot) -> Workload:
-    """Add to a workload what the log of a snapshot tells."""
-    if not snapshot.log_statements:
-        return workload
+def _with_seen(workload: Workload, seen: Sequence[LoggedStatement], snapshot: Snapshot) -> Workload:
+    """Add to a workload the statements that were seen to run, and their values."""
     statements = {each.id: each for each in workload.statements}
     known_as = workload.identities
-    is_timed = any(each.total_ms is not None for each in (*workload.statements, *snapshot.log_statements))
+    is_timed = any(each.total_ms is not None for each in (*workload.statements, *seen))
     missed: list[UnparsedStatement] = []
-    for logged, parsed in zip(snapshot.log_statements, _parsed(snapshot), strict=True):
+    for logged, parsed in zip(seen, _parsed(seen, snapshot), strict=True):
         identity = next((known_as[each] for each in logged.queryids if each in known_as), parsed.id)
         if identity in statements:
-            known = statements[identity]
-            if known.logged is None or not known.logged.bindings:
-                statements[identity] = _bound(known, logged)
+            statements[identity] = with_values(statements[identity], logged)
         elif identity != parsed.id or not logged.calls:
             continue  # it is among those that cannot be planned, or it has never run
         elif isinstance(parsed, UnparsedStatement):
             missed.append(parsed)
         elif is_timed and logged.total_ms is None:
-            reason = "the log has no duration of it"
+            reason = "it is not in pg_stat_statements, and neither the log nor a plan has a duration of it"
             missed.append(UnparsedStatement(id=parsed.id, text=parsed.text, reason=reason, weight=0.0))
         else:
-            statements[identity] = _bound(_only_logged(parsed, logged), logged)
+            statements[identity] = with_values(_only_seen(parsed, logged), logged)
     unread_weight = workload.unread_weight + sum(each.weight for each in missed)
     ordered = sorted(statements.values(), key=lambda statement: (-statement.weight, statement.id))
     total = sum(each.weight for each in ordered) + unread_weight
@@ -55,16 +54,16 @@ def with_log(workload: Workload, snapshot: Snapshot) -> Workload:
         for each in missed
     )
     return Workload(
-        statements=tuple(_weighed(ordered)),
+        statements=tuple(weighed(ordered)),
         not_examined=(*workload.not_examined, *found),
         unread_weight=unread_weight,
         identities=workload.identities,
     )
 
 
-def _parsed(snapshot: Snapshot) -> Iterator[Statement | UnparsedStatement]:
-    """Read the statements of a log as entries of pg_stat_statements."""
-    entries = tuple(map(_as_counters, snapshot.log_statements))
+def _parsed(seen: Sequence[LoggedStatement], snapshot: Snapshot) -> Iterator[Statement | UnparsedStatement]:
+    """Read statements that were seen as entries of pg_stat_statements."""
+    entries = tuple(map(_as_counters, seen))
     return (parsed for _, parsed in parse_recorded(snapshot.model_copy(update={"statements": entries})))
 
 
@@ -84,7 +83,7 @@ def _as_counters(logged: LoggedStatement) -> StatementCounters:
     )
 
 
-def _only_logged(statement: Statement, logged: LoggedStatement) -> Statement:
+def _only_seen(statement: Statement, logged: LoggedStatement) -> Statement:
     return replace(
         statement,
         queryid=next(iter(logged.queryids), None),
@@ -95,38 +94,3 @@ def _only_logged(statement: Statement, logged: LoggedStatement) -> Statement:
         blocks_read=None,
         only_logged=True,
     )
-
-
-def _bound(statement: Statement, logged: LoggedStatement) -> Statement:
-    """Give a statement what the log tells of it, with the values where its own text has their parameters."""
-    bindings = tuple(_bindings(statement, logged))
-    whole = sum(binding.share for binding in bindings)
-    shares = tuple(each.model_copy(update={"share": each.share / whole}) for each in bindings if whole)
-    keyed = [key_variant(statement.plannable, each.values) for each in shares]
-    known = tuple(dict.fromkeys(text for text in keyed if text is not None))
-    with_keys = {"variants": known, "unknown_keys": ()} if known else {}
-    return replace(statement, logged=logged.model_copy(update={"bindings": shares}), **with_keys)
-
-
-def _bindings(statement: Statement, logged: LoggedStatement) -> Iterator[LoggedBinding]:
-    try:
-        mine, theirs = lex(statement.text), lex(logged.query)
-    except IncompleteError:
-        return
-    for binding in logged.bindings:
-        if found := values_of(mine, theirs, dict(enumerate(binding.values, 1))):
-            values = tuple(found.get(number) for number in range(1, max(found) + 1))
-            yield binding.model_copy(update={"values": values})
-
-
-def _weighed(ordered: Sequence[Statement]) -> Iterator[Statement]:
-    """Leave one binding, the most frequent, of the statements beyond those that make most of the time."""
-    total, before = sum(statement.weight for statement in ordered), 0.0
-    for statement in ordered:
-        logged = statement.logged
-        if logged is not None and logged.bindings and before >= HEAVY_SHARE * total:
-            most = max(logged.bindings, key=lambda binding: binding.share).model_copy(update={"share": 1.0})
-            yield replace(statement, logged=logged.model_copy(update={"bindings": (most,)}))
-        else:
-            yield statement
-        before += statement.weight

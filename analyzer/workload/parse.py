@@ -68,9 +68,9 @@ class Statement:
     variants: tuple[str, ...] = ()
     #: Columns of whose keys nothing is known.
     unknown_keys: tuple[str, ...] = ()
-    #: What the server's log tells of it, with bindings for the parameters of this text.
+    #: What was seen of it in logs and plans, with bindings for the parameters of this text.
     logged: LoggedStatement | None = field(default=None, compare=False)
-    #: Whether the log alone has it.
+    #: Whether pg_stat_statements does not have it.
     only_logged: bool = False
 
     @property

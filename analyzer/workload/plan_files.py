@@ -69,6 +69,10 @@ class ExplainedPlan:
     settings: Mapping[str, str] | None = None
     planning_ms: float | None = None
     execution_ms: float | None = None
+    #: Executions that had a plan of this shape, of which this one took longest.
+    calls: int = 1
+    #: Whether constants of its statement and conditions were removed.
+    without_constants: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """Make a workload of plans: by the text that stands with a plan, by its queryid, else derived from the plan itself."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -13,6 +13,7 @@ from analyzer.workload.plan_blocks import Derivation
 from analyzer.workload.plan_files import ExplainedPlan, ReadPlans
 from analyzer.workload.plan_tree import relation_names
 from analyzer.workload.search_paths import SearchPaths
+from analyzer.workload.seen_values import seen_in_plans, weighed, with_values
 
 Origin = Literal["text", "queryid", "derived"]
 
@@ -41,7 +42,7 @@ def match_plans(read: ReadPlans, snapshot: Snapshot) -> PlannedWorkload:
     """Find the statement of each plan; every plan counts as one call, of the time that it took."""
     matching = _Matching(snapshot)
     matched = tuple(matching.match(plan) for plan in read.plans)
-    statements = _merged(statement for each in matched for statement, _ in each.statements)
+    statements = tuple(weighed(matching.merged(matched)))
     gaps = (*read.not_examined, *matching.not_examined)
     return PlannedWorkload(workload=Workload(statements=statements, not_examined=gaps), plans=matched)
 
@@ -55,9 +56,12 @@ class _Matching:
 
     def match(self, plan: ExplainedPlan) -> MatchedPlan:
         parsed = self._by_text(plan) if plan.query is not None else None
+        recorded = self._by_queryid.get(plan.queryid) if plan.queryid is not None else None
         if isinstance(parsed, Statement):
+            if recorded is not None:
+                parsed = replace(parsed, id=recorded.id, search_path=recorded.search_path)
             return MatchedPlan(plan=plan, origin="text", statements=((_once(parsed, plan), None),))
-        if plan.queryid is not None and (recorded := self._by_queryid.get(plan.queryid)) is not None:
+        if recorded is not None:
             return MatchedPlan(plan=plan, origin="queryid", statements=((_once(recorded, plan), None),))
         derived = tuple(self._derived(plan))
         if not derived:
@@ -66,6 +70,40 @@ class _Matching:
             query = None if parsed is None else quoted(parsed.text)
             self.not_examined.append(NotExamined(what=f"the plan in {plan.where}", reason=reason, query=query))
         return MatchedPlan(plan=plan, origin="derived", statements=derived)
+
+    def merged(self, matched: Sequence[MatchedPlan]) -> list[Statement]:
+        """Add up the plans of each statement, heaviest first; times count only if all of them are known."""
+        found: dict[str, list[tuple[Statement, ExplainedPlan]]] = {}
+        for each in matched:
+            for statement, _ in each.statements:
+                found.setdefault(statement.id, []).append((statement, each.plan))
+        timed = all(statement.total_ms is not None for group in found.values() for statement, _ in group)
+        merged = [
+            self._with_values(
+                replace(
+                    max((statement for statement, _ in group), key=lambda each: each.total_ms or 0.0),
+                    calls=sum(statement.calls for statement, _ in group),
+                    total_ms=sum(statement.total_ms or 0.0 for statement, _ in group) if timed else None,
+                ),
+                [plan for _, plan in group],
+            )
+            for group in found.values()
+        ]
+        return sorted(merged, key=lambda each: (-each.weight, each.id))
+
+    def _with_values(self, statement: Statement, plans: Sequence[ExplainedPlan]) -> Statement:
+        """Give a statement whose plans have several values, or have them apart, all of these; else it stays."""
+        texts = {(plan.query, plan.parameters) for plan in plans if plan.query is not None}
+        if len(texts) < 2 and all(parameters is None for _, parameters in texts):
+            return statement
+        seen = seen_in_plans(plans)
+        listed = parse_listed(seen[0].query, self._paths) if len(seen) == 1 and seen[0].bindings else ()
+        if len(listed) != 1 or isinstance(listed[0], UnparsedStatement):
+            return statement
+        normalised = replace(
+            statement, text=listed[0].text, plannable=listed[0].plannable, parameters=listed[0].parameters
+        )
+        return with_values(normalised, seen[0])
 
     @property
     def _by_queryid(self) -> Mapping[str, Statement]:
@@ -105,23 +143,6 @@ def _once(statement: Statement, plan: ExplainedPlan) -> Statement:
         blocks_read=None,
         nested_ms=0.0,
     )
-
-
-def _merged(statements: Iterator[Statement]) -> tuple[Statement, ...]:
-    """Add up the plans of one statement; times count only if all of them are known."""
-    found: dict[str, list[Statement]] = {}
-    for each in statements:
-        found.setdefault(each.id, []).append(each)
-    timed = all(each.total_ms is not None for group in found.values() for each in group)
-    merged = [
-        replace(
-            max(group, key=lambda each: each.total_ms or 0.0),
-            calls=sum(each.calls for each in group),
-            total_ms=sum(each.total_ms or 0.0 for each in group) if timed else None,
-        )
-        for group in found.values()
-    ]
-    return tuple(sorted(merged, key=lambda each: (-each.weight, each.id)))
 
 
 def bound_query(query: str, parameters: str | None) -> str | None:

@@ -16,6 +16,14 @@ _MOST_NESTED = 5
 #: Beyond any count or cost, within what the arithmetic on them takes.
 _LARGEST = 1e30
 
+#: What of a plan comes from the catalog or from the planner, and not from the text of the query.
+PLAN_FACTS = frozenset((
+    "Startup Cost", "Total Cost", "Plan Rows", "Plan Width", "Workers Planned", "Planned Partitions", "Async Capable",
+    "Disabled", "Index Name", "Inner Unique", "Join Type", "Node Type", "Operation", "Parallel Aware",
+    "Parent Relationship", "Partial Mode", "Relation Name", "Scan Direction", "Schema", "Single Copy", "Strategy",
+))  # fmt: skip
+#: Names that a query gives and that hold no constant.
+PLAN_NAMES = frozenset(("Alias", "CTE Name", "Function Name", "Subplan Name", "Tuplestore Name"))
 
 #: How many inputs nodes have that always have the same number.
 _INPUTS = {

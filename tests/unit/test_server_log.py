@@ -250,8 +250,10 @@ def test_plans_are_kept_whole(tmp_path: Path) -> None:
     plan = "Query Text: SELECT 1\nFROM t\nSeq Scan on t  (cost=0.00..1.00 rows=1 width=4)"
     for text in (stderr, csvlog, jsonlog):
         log = read(tmp_path, text((("LOG", f"duration: 7.5 ms  plan:\n{plan}", "", ""),)))
-        assert [(each.text, each.ms) for each in log.plans] == [(plan, 7.5)]
-        assert log.statements == ()
+        (kept,) = log.plans
+        assert (kept.query, kept.execution_ms, kept.calls) == ("SELECT 1\nFROM t", 7.5, 1)
+        assert kept.tree["Node Type"] == "Seq Scan"
+        assert [(each.query, each.calls, each.total_ms) for each in log.statements] == [("SELECT $1 FROM t", 1, 7.5)]
 
 
 def test_messages_in_another_language_are_counted(tmp_path: Path) -> None:

@@ -1,0 +1,151 @@
+"""Keep the plans that auto_explain logged, in bounded memory: of each shape the most expensive one."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from html import unescape
+from typing import Final
+
+from analyzer.db import MARKER
+from analyzer.documents.not_examined import NotExamined
+from analyzer.postgres.carried_queries import carried_query
+from analyzer.postgres.lex import IncompleteError
+from analyzer.workload.log_events import Execution, LoggedPlan
+from analyzer.workload.log_lines import LogRecord
+from analyzer.workload.log_statements import StatementTable, spelling
+from analyzer.workload.plan_files import ExplainedPlan, find_plans
+
+MOST_PLANS: Final = 1_000
+#: A tree takes about ten times as much as its text.
+_MOST_PLAN_BYTES: Final = 8 * 1024**2
+_MOST_STATEMENT_BYTES: Final = 16 * 1024**2
+
+_TEXT = re.compile(r"Query Text: (?P<query>.*?)(?=\n\S[^\n]*  \(cost=\d+\.\d\d\.\.\d+\.\d\d rows=)", re.DOTALL)
+_PARAMETERS_LINE = re.compile(r"\nQuery Parameters: (?P<parameters>[^\n]*)\Z")
+_STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+#: Of JSON, and of YAML, whose strings are written alike.
+_QUOTED = re.compile(
+    rf'[\[{{\s]*"?Query Text"?: (?P<query>{_STRING})(?:,?\s*"?Query Parameters"?: (?P<parameters>{_STRING}))?',
+    re.DOTALL,
+)
+_XML = re.compile(
+    r"\s*(?:<explain[^>]*>)?\s*<Query-Text>(?P<query>[^<]*)</Query-Text>"
+    r"(?:\s*<Query-Parameters>(?P<parameters>[^<]*)</Query-Parameters>)?"
+)
+_CARRIES = re.compile(r"\s*(?:prepare|declare|copy|create|refresh|explain)\b", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class _Shape:
+    """The plans of one shape."""
+
+    where: str
+    plan: LoggedPlan
+    calls: int = 0
+
+
+@dataclass(slots=True)
+class LoggedPlans:
+    """The plans of a log, and the statements that they are of."""
+
+    #: Statements of other databases are counted; None takes all.
+    database: str | None = None
+    #: The statements with their times and values.
+    table: StatementTable = field(init=False)
+    _shapes: dict[str, _Shape] = field(default_factory=dict[str, _Shape])
+    _bytes: int = 0
+    _others: int = 0
+    _unread: int = 0
+    _without_query: int = 0
+
+    def __post_init__(self) -> None:
+        """Begin without statements."""
+        self.table = StatementTable(self.database, most_bytes=_MOST_STATEMENT_BYTES)
+
+    def add(self, record: LogRecord, plan: LoggedPlan, *, file: str) -> None:
+        """Count a plan, and keep it if it is the most expensive one of its shape."""
+        if MARKER in plan.text or self.table.is_elsewhere(record):
+            return
+        query, parameters = logged_query(plan.text)
+        if query is None:
+            self._without_query += 1
+        else:
+            self.table.add(record, Execution(query, plan.ms, parameters=parameters))
+        key = spelling(plan.text)
+        known = self._shapes.get(key)
+        size = len(plan.text) - (len(known.plan.text) if known is not None else 0)
+        is_full = len(self._shapes) >= MOST_PLANS and known is None
+        if is_full or self._bytes + size > _MOST_PLAN_BYTES:
+            self._others += 1
+            return
+        if known is None or known.plan.ms < plan.ms:
+            where = file if record.time is None else f"{file}, {record.time}"
+            self._shapes[key] = _Shape(where, plan, calls=known.calls if known is not None else 0)
+            self._bytes += size
+        self._shapes[key].calls += 1
+
+    def kept(self) -> Iterator[tuple[ExplainedPlan, int]]:
+        """Yield each plan kept, with the number of executions that had one of its shape; the most frequent first."""
+        for shape in sorted(self._shapes.values(), key=lambda each: (-each.calls, -each.plan.ms, each.where)):
+            found = find_plans(shape.plan.text, shape.where).plans
+            self._unread += not found
+            for plan in found[:1]:
+                query, parameters = logged_query(shape.plan.text)
+                yield (
+                    replace(
+                        plan,
+                        where=shape.where,
+                        query=query or plan.query,
+                        parameters=parameters or plan.parameters,
+                        queryid=plan.queryid or shape.plan.query_id,
+                        execution_ms=shape.plan.ms,
+                    ),
+                    shape.calls,
+                )
+
+    def gaps(self) -> Iterator[NotExamined]:
+        """Name what is not kept, once all plans are read."""
+        for count, what, reason in (
+            (self._unread, "plans of auto_explain", "they are malformed or truncated"),
+            (self._without_query, "plans of auto_explain", "the text of their statement is not logged or truncated"),
+            (self._others, "plans of auto_explain", f"more than {MOST_PLANS:,} of different shapes are not kept"),
+        ):
+            if count:
+                yield NotExamined(what=f"server log: {count:,} {what}", reason=reason)
+        for what, count in sorted(self.table.skipped.items()):
+            yield NotExamined(what=f"server log: plans of {count:,} {what}", reason="skipped while the log was read")
+
+
+def logged_query(text: str) -> tuple[str | None, str | None]:
+    """Return the query that auto_explain logged with a plan, in any format, and its parameters, where it has them."""
+    query, parameters = _parts(text)
+    if query is not None and _CARRIES.match(query):
+        try:
+            carried = carried_query(query)
+        except IncompleteError:
+            return None, None
+        query = query if carried is None else carried.text
+    return query, parameters
+
+
+def _parts(text: str) -> tuple[str | None, str | None]:
+    if text.startswith("Query Text: ") and not text.startswith('Query Text: "'):
+        found = _TEXT.match(text)
+        if found is None:
+            return None, None
+        listed = _PARAMETERS_LINE.search(found["query"])
+        end = len(found["query"]) if listed is None else listed.start()
+        return found["query"][:end], listed and listed["parameters"]
+    if (found := _XML.match(text)) is not None:
+        return unescape(found["query"]), found["parameters"] and unescape(found["parameters"])
+    if (found := _QUOTED.match(text)) is not None:
+        return _unquoted(found["query"]), found["parameters"] and _unquoted(found["parameters"])
+    return None, None
+
+
+def _unquoted(text: str) -> str | None:
+    try:
+        return str(json.loads(text, strict=False))
+    except ValueError:
+        return None

@@ -1,0 +1,98 @@
+"""Turn what was added up of statements that were seen to run into records: normalised, with their values apart."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+
+from analyzer.capture.literals import UnreadableStatementError, without_literals
+from analyzer.documents.server_log import MOST_NAMES, LoggedBinding, LoggedStatement
+from analyzer.postgres.identifiers import MOST_BYTES
+from analyzer.postgres.lex import Token, lex
+from analyzer.workload.log_statements import Run, StatementTable, StatementTotals
+from analyzer.workload.log_values import Values, logged_parameters, values_of
+
+_NULL_BYTE = "\0"
+
+
+def normalised(totals: StatementTotals) -> str | None:
+    """Return the statement without constants and comments; None where these cannot be told apart."""
+    try:
+        query = without_literals(totals.text)
+    except UnreadableStatementError:
+        return None
+    return None if _NULL_BYTE in query else query
+
+
+def by_time(table: StatementTable) -> list[StatementTotals]:
+    """Return the statements of a table, the most expensive first."""
+    return sorted(table.statements.values(), key=lambda each: (-each.total_ms, -each.calls, each.id))
+
+
+def seen_statement(
+    totals: StatementTotals,
+    query: str,
+    *,
+    values: bool,
+    first_seen: datetime | None = None,
+    last_seen: datetime | None = None,
+) -> LoggedStatement:
+    """Return the record of a statement, whose normalised text is `query`; without `values`, with none of them."""
+    timed = totals.timed
+    return LoggedStatement(
+        query=query,
+        queryids=_names(each.query_id for each in totals.sessions if each.query_id != "0"),
+        calls=totals.calls,
+        total_ms=totals.total_ms / timed * totals.calls if timed else None,
+        stddev_ms=totals.stddev_ms if timed else None,
+        parses=totals.parses,
+        parse_ms=totals.parse_ms,
+        binds=totals.binds,
+        bind_ms=totals.bind_ms,
+        prepared=totals.prepared,
+        first_seen=first_seen,
+        last_seen=last_seen,
+        users=_names(each.user for each in totals.sessions),
+        databases=_names(each.database for each in totals.sessions),
+        applications=_names(each.application for each in totals.sessions) if values else (),
+        bindings=tuple(_bindings(totals, query)) if values else (),
+        other_calls=totals.other_calls,
+    )
+
+
+def seen_statements(table: StatementTable, *, values: bool = True) -> tuple[LoggedStatement, ...]:
+    """Return the records of all statements of a table, the most expensive first."""
+    found = ((totals, normalised(totals)) for totals in by_time(table))
+    return tuple(seen_statement(totals, query, values=values) for totals, query in found if query is not None)
+
+
+def has_values(totals: StatementTotals) -> bool:
+    """Say whether the values of one of its calls are known."""
+    query = normalised(totals)
+    return query is not None and next(_bound_runs(totals, lex(query)), None) is not None
+
+
+def _bindings(totals: StatementTotals, query: str) -> Iterator[LoggedBinding]:
+    bound = list(_bound_runs(totals, lex(query)))
+    shares = totals.shares([run for run, _ in bound]) if bound else []
+    for (_, found), share in zip(bound, shares, strict=True):
+        yield LoggedBinding(values=tuple(found.get(number) for number in range(1, max(found) + 1)), share=share)
+
+
+def _bound_runs(totals: StatementTotals, recorded: Sequence[Token]) -> Iterator[tuple[Run, Values]]:
+    """Yield the runs kept whose values for the parameters of the normalised text are known."""
+    for run in totals.runs():
+        if found := _values(run, recorded):
+            yield run, found
+
+
+def _values(run: Run, recorded: Sequence[Token]) -> Values | None:
+    parameters = logged_parameters(run.parameters) if run.parameters is not None else {}
+    if parameters is None:
+        return None
+    values = values_of(recorded, lex(run.text), parameters)
+    broken = values is not None and any("\ufffd" in value or "\0" in value for value in values.values() if value)
+    return None if broken else values
+
+
+def _names(names: Iterable[str | None]) -> tuple[str, ...]:
+    plain = {each.replace(_NULL_BYTE, "\ufffd")[:MOST_BYTES] for each in names if each}
+    return tuple(sorted(plain)[:MOST_NAMES])
