@@ -16,6 +16,7 @@ from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Plan, Twin, TwinIndex
+from analyzer.workload.one_shape import by_shape
 from analyzer.workload.parse import Statement, Workload
 from analyzer.workload.system_statements import tableless
 
@@ -116,6 +117,7 @@ def propose(
     """
     snapshot, bounds = twin.snapshot, limits or Limits()
     progress("advise: statements")
+    workload = by_shape(workload, snapshot)
     without_table = tableless(workload.statements, snapshot)
     served = [statement for statement in workload.statements if statement not in without_table]
     shares = workload.shares
@@ -139,7 +141,9 @@ def propose(
         statements=_costs(model, served, frozenset(selection.chosen), shares),
         proposals=proposals,
         not_proposed=(*refused, *_refusals(selection.refused, bounds)),
-        tableless=tuple(statement for statement in workload.statements if statement in without_table),
+        tableless=tuple(
+            each for statement in workload.statements if statement in without_table for each in statement.stands_for
+        ),
         not_examined=(*snapshot.not_examined, *workload.not_examined, *missed, *twin.not_examined),
     )
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue, computed_field
 
+from analyzer.documents.member import Member
 from analyzer.documents.not_examined import Gaps, share_of
 from analyzer.documents.plans import GivenPlan
 from analyzer.documents.provenance import Provenance
@@ -52,6 +53,8 @@ class HelpedStatement(Record):
     #: Mean of the measured executions before and after everything that was built; None when not measured.
     mean_ms_before: float | None = None
     mean_ms_after: float | None = None
+    #: Where it stands for several statements of one shape, those; its counters are their sums, its text the heaviest's.
+    members: tuple[Member, ...] = ()
 
     @computed_field
     @property

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, computed_field
 
 from analyzer.documents.findings import SEVERITIES, CheckCount, Finding
+from analyzer.documents.member import Member
 from analyzer.documents.not_examined import Gaps, share_of
 from analyzer.documents.plans import GivenPlan
 from analyzer.documents.proposals import NotProposed, Proposal, Totals, add_up
@@ -37,6 +38,8 @@ class Statement(Record):
     cost_after: float | None = None
     #: Whether it is in the server's log or in a plan, but not in pg_stat_statements.
     only_logged: bool = False
+    #: Where it stands for several statements of one shape, those; its counters are their sums, its text the heaviest's.
+    members: tuple[Member, ...] = ()
 
 
 def _by_share(statements: tuple[Statement, ...]) -> tuple[Statement, ...]:

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from analyzer.documents.member import Member
 from analyzer.documents.not_examined import Gaps
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
@@ -22,6 +23,8 @@ class RecordedStatement(Record):
     share_of_time: float
     #: Why it cannot be planned; None if it can be parsed.
     obstacle: str | None = None
+    #: Where it stands for several statements of one shape, those; its counters are their sums, its text the heaviest's.
+    members: tuple[Member, ...] = ()
 
 
 class StatementsDocument(Record):

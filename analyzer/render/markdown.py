@@ -122,6 +122,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "duration": units.duration,
     "seconds": units.seconds,
     "share": units.share,
+    "alike": units.alike,
     "ratio": units.ratio,
     "cheaper": units.cheaper,
     "predicted": units.predicted,

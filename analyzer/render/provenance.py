@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from analyzer.documents.member import Member
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.proposals import Built, HelpedStatement, ProposeDocument
 from analyzer.documents.provenance import Capability, Provenance
@@ -51,6 +52,23 @@ def describe_statement(
         cost=cost_before,
         cost_after=cost_after,
         only_logged=statement.only_logged,
+        members=describe_members(statement, share_of_time),
+    )
+
+
+def describe_members(statement: recorded.Statement, share_of_time: float) -> tuple[Member, ...]:
+    """Describe the statements that one stands for; their shares sum up to its own."""
+    whole = statement.weight
+    return tuple(
+        Member(
+            id=each.id,
+            queryid=each.queryid,
+            query=each.text,
+            calls=round(each.calls),
+            total_ms=each.total_ms,
+            share_of_time=share_of_time * each.weight / whole if whole else 0.0,
+        )
+        for each in statement.members
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from analyzer.capture.literals import UnreadableStatementError, check_strings
 from analyzer.documents.findings import Finding
+from analyzer.documents.member import Member
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import GivenPlan
 from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
@@ -24,7 +25,7 @@ from analyzer.workload.plan_tree import PLAN_FACTS, PLAN_NAMES
 QueryText = Literal["full", "normalised", "hash"]
 
 D = TypeVar("D", bound=Document)
-S = TypeVar("S", bound=Statement | HelpedStatement | VerifiedStatement | WhatifStatement | RecordedStatement)
+S = TypeVar("S", bound=Statement | HelpedStatement | VerifiedStatement | WhatifStatement | RecordedStatement | Member)
 
 _QUERY_IN_PROSE = re.compile(
     r"\b(select\b.+\bfrom|update\b.+\bset|insert\s+into|delete\s+from|merge\s+into|with\s+\w+\s+as\s*\()\b.*",
@@ -113,6 +114,8 @@ class _Redactor:
 
     def _statement(self, statement: S) -> S:
         update: dict[str, object] = {"query": self._query(statement.query, statement.id)}
+        if isinstance(statement, Statement | HelpedStatement | RecordedStatement):
+            update["members"] = tuple(self._statement(each) for each in statement.members)
         if isinstance(statement, HelpedStatement | WhatifStatement):
             update["plan_before"] = self._plan(statement.plan_before)
             update["plan_after"] = self._plan(statement.plan_after)
@@ -201,11 +204,13 @@ def _map_strings(value: JsonValue, change: Callable[[str], str]) -> JsonValue:
 
 def _statements(document: Document) -> tuple[tuple[str, str], ...]:
     """List (id, query) of every statement a document speaks of."""
-    found: list[tuple[str, str]] = []
+    found: list[Statement | HelpedStatement | RecordedStatement | VerifiedStatement | WhatifStatement] = []
     if not isinstance(document, ProposeDocument):
-        found += [(statement.id, statement.query) for statement in document.statements]
+        found += document.statements
     if not isinstance(document, StatementsDocument):
-        found += [(s.id, s.query) for proposal in document.proposals for s in proposal.statements]
+        found += [statement for proposal in document.proposals for statement in proposal.statements]
     if isinstance(document, Report) and document.verification is not None:
-        found += [(statement.id, statement.query) for statement in document.verification.statements]
-    return tuple(found)
+        found += document.verification.statements
+    grouping = (each for each in found if isinstance(each, Statement | HelpedStatement | RecordedStatement))
+    members = ((member.id, member.query) for each in grouping for member in each.members)
+    return (*((each.id, each.query) for each in found), *members)

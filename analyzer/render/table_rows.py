@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from analyzer.documents.member import Member
 from analyzer.documents.proposals import Evidence
 from analyzer.documents.report import Report, Statement
 from analyzer.documents.verification import VerifiedStatement
@@ -33,6 +34,8 @@ class Row:
     #: Why measured and predicted are far apart; None when they are not, or one is unknown.
     deviation: str | None
     regressed: bool
+    #: Statements of one shape that it stands for.
+    members: tuple[Member, ...]
     #: Positions, from 1, of the proposals that help it.
     helped_by: tuple[int, ...]
 
@@ -142,5 +145,6 @@ def _row(statement: Statement, verified: VerifiedStatement | None, helped: dict[
         evidence=evidence,
         deviation=(verified.deviation or "unknown reason") if verified is not None and verified.deviates else None,
         regressed=verified is not None and verified.regressed,
+        members=statement.members,
         helped_by=helped.get(statement.id, ()),
     )

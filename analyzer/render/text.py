@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analyzer.documents.member import Member
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import GivenPlan
 from analyzer.documents.proposals import HelpedStatement, NotProposed, Proposal, ProposeDocument
@@ -162,8 +163,14 @@ def _helped(console: Console, statement: HelpedStatement) -> None:
     costs = f"cost {units.cost(statement.cost_before)} → {units.cost(statement.cost_after)}"
     if statement.mean_ms_after is not None:
         costs += f", mean {units.duration(statement.mean_ms_before)} → {units.duration(statement.mean_ms_after)}"
-    calls = f"{units.plural(statement.calls, 'call')}, {units.share(statement.share_of_time)}"
+    calls = (
+        f"{_alike(statement.members)}{units.plural(statement.calls, 'call')}, {units.share(statement.share_of_time)}"
+    )
     _item(console, f"{statement.id} ({calls}; {costs}) {units.one_line(statement.query, at_most=240)}", indent=3)
+
+
+def _alike(members: Sequence[Member]) -> str:
+    return f"{units.alike(members)}, " if members else ""
 
 
 def _not_proposed(console: Console, refusals: tuple[NotProposed, ...]) -> None:
@@ -187,6 +194,7 @@ def _statements(console: Console, report: Report) -> None:
     for row, cells in zip(rows, cells_of, strict=False):
         table.add_row(*(Text(cell) for cell in cells), style="red" if row.regressed else "")
     console.print(table)
+    _explain_counts(console, rows[:_MOST_STATEMENTS])
     if len(rows) > _MOST_STATEMENTS:
         console.print(Text(f"and {len(rows) - _MOST_STATEMENTS:,} more, in the other formats", style="dim"))
     if report.tableless:
@@ -222,10 +230,23 @@ def _table(console: Console, names: Sequence[str], cells_of: Sequence[Sequence[s
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
-        units.one_line(row.query, at_most=200), units.count(row.calls), units.duration(row.mean_ms),
+        _counted(row.query, row.members), units.count(row.calls), units.duration(row.mean_ms),
         units.duration(row.total_ms), units.share(row.share), units.duration(row.mean_ms_after),
         "withheld" if row.predicted is None else units.ratio(row.predicted), units.ratio(row.measured),
     )  # fmt: skip
+
+
+def _counted(query: str, members: Sequence[Member]) -> str:
+    """Write a statement on one line, behind the number of those that it stands for."""
+    number = f"({len(members):,}\N{MULTIPLICATION SIGN}) " if members else ""
+    return f"{number}{units.one_line(query, at_most=200)}"
+
+
+def _explain_counts(console: Console, statements: Sequence[Row | RecordedStatement]) -> None:
+    if any(each.members for each in statements):
+        console.print(
+            Text("(n\N{MULTIPLICATION SIGN}) n statements of one shape, listed in the other formats", style="dim")
+        )
 
 
 def _findings(console: Console, report: Report) -> None:
@@ -296,7 +317,7 @@ def _recorded(console: Console, document: StatementsDocument) -> None:
     cells_of = [
         (
             each.id, units.count(each.calls), units.duration(each.mean_ms), units.duration(each.total_ms),
-            units.share(each.share_of_time), units.one_line(each.query, at_most=200),
+            units.share(each.share_of_time), _counted(each.query, each.members),
         )
         for each in document.statements
     ]  # fmt: skip
@@ -304,6 +325,7 @@ def _recorded(console: Console, document: StatementsDocument) -> None:
     for each, cells in zip(document.statements, cells_of, strict=True):
         table.add_row(*(Text(cell) for cell in cells), style="dim" if each.obstacle else "")
     console.print(table)
+    _explain_counts(console, document.statements)
     _blind_spots(console, blind_spots(document))
 
 

@@ -1,9 +1,11 @@
 """Write numbers for people; nothing outside the renderers humanises."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 from analyzer import visible
+from analyzer.documents.member import Member
 
 
 class Predicted(Protocol):
@@ -122,6 +124,11 @@ def moment(value: datetime | None) -> str:
         return "unknown"
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
     return aware.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def alike(members: Sequence[Member]) -> str:
+    """Say that a statement stands for several; nothing for one that stands for itself."""
+    return f"{len(members):,} statements of one shape" if members else ""
 
 
 def one_line(text: str, *, at_most: int | None = None) -> str:

@@ -7,7 +7,7 @@ from analyzer.advise.timing import Times, expected_ms, learn_times
 from analyzer.documents import proposals, report
 from analyzer.documents.plans import GivenPlan
 from analyzer.documents.snapshot import Snapshot
-from analyzer.render.provenance import describe_source, describe_statement
+from analyzer.render.provenance import describe_members, describe_source, describe_statement
 from analyzer.specs.file import NewSpec
 from analyzer.sql import render_text
 from analyzer.workflows.server_log import log_section
@@ -24,7 +24,7 @@ def propose_document(
         not_proposed=tuple(proposals.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
         tableless=len(advice.tableless),
         plans=plans,
-        log=log_section(snapshot, [each.statement for each in advice.statements]),
+        log=log_section(snapshot, [own for each in advice.statements for own in each.statement.stands_for]),
         not_examined=advice.not_examined,
     )
 
@@ -55,7 +55,7 @@ def new_specs(advice: Advice) -> tuple[NewSpec, ...]:
                 "cost": [round(proposal.cost_before, 2), round(proposal.cost_after, 2)],
                 "size_bytes": proposal.built.size_bytes,
                 "planner": advice.planner,
-                "statements": [effect.item.statement.id for effect in proposal.effects],
+                "statements": [own.id for effect in proposal.effects for own in effect.item.statement.stands_for],
             },
         )
         for proposal in advice.proposals
@@ -105,6 +105,7 @@ def _helped(effect: Effect, times: Times) -> proposals.HelpedStatement:
         query=statement.text,
         calls=round(statement.calls),
         share_of_time=effect.share_of_time,
+        members=describe_members(statement, effect.share_of_time),
         cost_before=effect.cost_before,
         cost_after=effect.cost_after,
         recorded_ms=statement.total_ms / statement.calls

@@ -1,38 +1,89 @@
 """List the statements that a snapshot recorded."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from analyzer.documents.member import Member
 from analyzer.documents.snapshot import Snapshot, StatementCounters
 from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.errors import InputError
 from analyzer.render.provenance import describe_source
-from analyzer.workload.parse import UnparsedStatement, parse_recorded
+from analyzer.workload.one_shape import grouped
+from analyzer.workload.parse import Statement, UnparsedStatement, parse_recorded
 
 
 def list_statements(snapshot: Snapshot, ids: Sequence[str] = ()) -> StatementsDocument:
-    """List all statements, or those of some IDs or queryids; raises InputError for one that no statement has."""
+    """List all statements, those of one shape as one, or show those of some IDs or queryids.
+
+    Raises InputError for an ID that no statement has.
+    """
     entries: defaultdict[str, list[StatementCounters]] = defaultdict(list)
     weights: defaultdict[str, float] = defaultdict(float)
     obstacles: dict[str, str] = {}
-    for entry, parsed in parse_recorded(snapshot):
-        entries[parsed.id].append(entry)
-        weights[parsed.id] += parsed.weight
-        if isinstance(parsed, UnparsedStatement):
-            obstacles[parsed.id] = parsed.reason
+    parsed: dict[str, Statement] = {}
+    for entry, read in parse_recorded(snapshot):
+        entries[read.id].append(entry)
+        weights[read.id] += read.weight
+        if isinstance(read, UnparsedStatement):
+            obstacles[read.id] = read.reason
+        else:
+            parsed.setdefault(read.id, read)
     total = sum(weights.values())
     shares = {identity: weight / total if total else 0.0 for identity, weight in weights.items()}
-    statements = [_recorded(each, entries[each], obstacles.get(each), shares[each]) for each in entries]
-    by_name = {name: each for each in statements for name in (each.id, *each.queryids)}
+    statements = {each: _recorded(each, entries[each], obstacles.get(each), shares[each]) for each in entries}
+    by_name = {name: each for each in statements.values() for name in (each.id, *each.queryids)}
     for wanted in ids:
         if wanted not in by_name:
             raise InputError(f"no recorded statement has the ID {wanted}; omit it for a list of all statements")
-    chosen = {by_name[wanted].id: by_name[wanted] for wanted in ids}.values() if ids else statements
+    chosen: Iterable[RecordedStatement] = {by_name[wanted].id: by_name[wanted] for wanted in ids}.values()
+    if not ids:
+        chosen = _by_shape(statements, grouped(parsed.values(), snapshot))
     return StatementsDocument(
         provenance=describe_source(snapshot, planner=""),
         statements=tuple(sorted(chosen, key=lambda each: (-each.share_of_time, each.id))),
         selected=bool(ids),
         not_examined=snapshot.not_examined,
+    )
+
+
+def _by_shape(
+    statements: Mapping[str, RecordedStatement], groups: Iterable[Sequence[tuple[Statement, object]]]
+) -> list[RecordedStatement]:
+    """Return one statement for each group, and those that are in none."""
+    ids = [[statement.id for statement, _ in group] for group in groups]
+    apart = statements.keys() - {each for group in ids for each in group}
+    return [
+        *map(_standing_for, ([statements[each] for each in group] for group in ids)),
+        *(statements[each] for each in sorted(apart)),
+    ]
+
+
+def _standing_for(group: Sequence[RecordedStatement]) -> RecordedStatement:
+    members = sorted(group, key=lambda each: (-each.share_of_time, each.id))
+    first, calls, total_ms = members[0], sum(each.calls for each in group), sum(each.total_ms for each in group)
+    if len(members) == 1:
+        return first
+    return first.model_copy(
+        update={
+            "queryids": tuple(dict.fromkeys(name for each in members for name in each.queryids)),
+            "calls": calls,
+            "total_ms": total_ms,
+            "mean_ms": total_ms / calls if calls else 0.0,
+            "rows": sum(each.rows for each in group),
+            "share_of_time": sum(each.share_of_time for each in group),
+            "members": tuple(map(_member, members)),
+        }
+    )
+
+
+def _member(statement: RecordedStatement) -> Member:
+    return Member(
+        id=statement.id,
+        queryid=next(iter(statement.queryids), None),
+        query=statement.query,
+        calls=statement.calls,
+        total_ms=statement.total_ms,
+        share_of_time=statement.share_of_time,
     )
 
 

@@ -87,17 +87,22 @@ class Scope:
 
     def resolve(self, column: exp.Column) -> tuple[Reference, ...]:
         """Return the table columns a name stands for: none when it is computed or unknown, several for a UNION."""
+        found = self.source_of(column)
+        return () if found is None else _references(found[1], folded(column.this))
+
+    def source_of(self, column: exp.Column) -> "tuple[Scope, Source] | None":
+        """Find the source of a column, here or further out, and the scope that has it."""
         name = folded(column.this)
         qualifier = folded(column.args.get("table"))
         scope: Scope | None = self
         while scope is not None:
             source, ends = (scope.sources.get(qualifier), False) if qualifier else scope.search(name)
             if source is not None:
-                return _references(source, name)
+                return scope, source
             if ends:
-                return ()
+                return None
             scope = scope.parent
-        return ()
+        return None
 
     def search(self, name: str) -> tuple[Source | None, bool]:
         """Find the source of a column without a qualifier, and whether there is no looking further out."""

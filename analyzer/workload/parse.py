@@ -72,6 +72,13 @@ class Statement:
     logged: LoggedStatement | None = field(default=None, compare=False)
     #: Whether pg_stat_statements does not have it.
     only_logged: bool = False
+    #: Where it stands for several statements of one shape, those, heaviest first; its ID and text are the heaviest's.
+    members: "tuple[Statement, ...]" = field(default=(), compare=False)
+
+    @property
+    def stands_for(self) -> "tuple[Statement, ...]":
+        """Its members, or itself where it stands for no other."""
+        return self.members or (self,)
 
     @property
     def weight(self) -> float:
@@ -119,7 +126,7 @@ def parse_statements(snapshot: Snapshot) -> Workload:
         if isinstance(each, UnparsedStatement):
             unread.append(each)
         else:
-            merged[each.id] = _merge(merged[each.id], each) if each.id in merged else each
+            merged[each.id] = add_up(merged[each.id], each) if each.id in merged else each
     unread_weight = sum(each.weight for each in unread)
     total = sum(each.weight for each in merged.values()) + unread_weight
     return Workload(
@@ -208,7 +215,8 @@ def _unread(text: str, reason: str, *, weight: float = 1.0) -> UnparsedStatement
     return UnparsedStatement(id=identity, text=text, reason=reason, weight=weight)
 
 
-def _merge(first: Statement, second: Statement) -> Statement:
+def add_up(first: Statement, second: Statement) -> Statement:
+    """Return one statement for two that are the same to the planner: the heavier, with the counters of both."""
     heavier = max(first, second, key=lambda statement: statement.weight)
     return replace(
         heavier,
@@ -221,6 +229,7 @@ def _merge(first: Statement, second: Statement) -> Statement:
         else first.blocks_read + second.blocks_read,
         toplevel=first.toplevel and second.toplevel,
         nested_ms=first.nested_ms + second.nested_ms,
+        only_logged=first.only_logged and second.only_logged,
     )
 
 

@@ -26,7 +26,7 @@ class Queries(Sources):
     """Walk queries."""
 
     def _with(self, tree: exp.Expr, parent: Scope | None) -> Scope:
-        scope = Scope(parent)
+        scope = self.resolved.scopes[id(tree)] = Scope(parent)
         clause = tree.args.get("with_")
         for query in clause.expressions if isinstance(clause, exp.With) else ():
             name = folded(query.args["alias"].this)

@@ -42,6 +42,8 @@ class Resolved:
     equalities: list[Equality] = field(default_factory=list[Equality])
     #: Every SELECT with its scope.
     selects: list[tuple[Scope, exp.Select]] = field(default_factory=list[tuple[Scope, exp.Select]])
+    #: The scope of each query level, by the identity of its node in the tree.
+    scopes: dict[int, Scope] = field(default_factory=dict[int, Scope])
     #: Values written to columns: SET and VALUES.
     assignments: list[tuple[Reference, exp.Expr]] = field(default_factory=list[tuple[Reference, exp.Expr]])
     #: Tables that the snapshot does not hold, as written.

@@ -84,7 +84,7 @@ class _Walker(Queries):
 
     def _insert(self, tree: exp.Insert, parent: Scope | None) -> Outputs:
         scope = self._with(tree, parent)
-        own = Scope(scope)
+        own = self.resolved.scopes[id(tree)] = Scope(scope)
         target = self._target(own, tree.this, "insert")
         names = [folded(name) for name in tree.this.expressions] if isinstance(tree.this, exp.Schema) else []
         if target is not None:
