@@ -99,7 +99,8 @@ def test_every_engine_deploys_and_fails_in_one_line(
     project.declare("{name: ix_a, keys: [a, s], comment: new}\n{name: ix_c, keys: [s], state: retired}")
     project.declare("{name: ix_b, keys: [a], unique: true}", table="publi*.u", file="u.yaml")
     assert project.autogenerate() is not None
-    with pytest.raises(CommandError, match=r"could not create unique index.*; remove the duplicate rows, then run alembic upgrade again") as failed:
+    said = r"could not create unique index.*; remove the duplicate rows, then run alembic upgrade again"
+    with pytest.raises(CommandError, match=said) as failed:
         upgrade(project, plain_build="0")
     assert "\n" not in str(failed.value)
     assert project.facts()["ix_b"].valid

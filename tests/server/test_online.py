@@ -48,7 +48,8 @@ def test_a_valid_index_with_another_definition_is_a_conflict_that_names_both(
 def test_an_index_left_invalid_by_duplicates_is_built_again(url: str, context: MigrationContext) -> None:
     with connect(url) as connection:
         connection.execute("INSERT INTO t (a) VALUES (5)")
-    with pytest.raises(DeployError, match=r"building public.ix_a failed: .*is duplicated.*remove the duplicate rows, then run alembic upgrade again"):
+    said = r"building public.ix_a failed: .*is duplicated.*remove the duplicate rows, then run alembic upgrade again"
+    with pytest.raises(DeployError, match=said):
         build_index(context, UNIQUE)
     assert not state(url)["ix_a"][0]
     with connect(url) as connection:
