@@ -9,12 +9,11 @@ from typing import Final
 
 from analyzer.db import MARKER
 from analyzer.documents.not_examined import NotExamined
-from analyzer.postgres.carried_queries import carried_query
-from analyzer.postgres.lex import IncompleteError
 from analyzer.workload.log_events import Execution, LoggedPlan
 from analyzer.workload.log_lines import LogRecord
 from analyzer.workload.log_statements import StatementTable, spelling
 from analyzer.workload.plan_files import ExplainedPlan, find_plans
+from analyzer.workload.seen_values import query_inside
 
 MOST_PLANS: Final = 1_000
 #: A tree takes about ten times as much as its text.
@@ -137,11 +136,7 @@ def logged_query(text: str) -> tuple[str | None, str | None]:
     """Return the query that auto_explain logged with a plan, in any format, and its parameters, where it has them."""
     query, parameters = _parts(text)
     if query is not None and _CARRIES.match(query):
-        try:
-            carried = carried_query(query)
-        except IncompleteError:
-            return None, None
-        query = query if carried is None else carried.text
+        query = query_inside(query)
     return query, parameters
 
 
