@@ -48,6 +48,13 @@ _REASONS_SHOWN = 3
     metavar="N",
     help="Sample N rows of each table, for better estimates of expressions, predicates and GIN indexes.",
 )
+@click.option(
+    "--sample-activity",
+    "sample_seconds",
+    type=click.FloatRange(0, 3600, min_open=True),
+    metavar="SECONDS",
+    help="Sample pg_stat_activity for this time, during the capture, for the values that statements run with.",
+)
 @more_plans_option
 @log_options
 @click.option("--no-values", is_flag=True, help="Exclude all column values and all literals of statements.")
@@ -59,6 +66,7 @@ def command(
     databases: tuple[str, ...],
     output: Path,
     sample_rows: int | None,
+    sample_seconds: float | None,
     plans: tuple[Path, ...],
     logs: Logs,
     no_values: bool,
@@ -86,6 +94,7 @@ def command(
                 sample_rows=sample_rows or 0,
                 run_user_code=run_user_code,
                 allow_superuser=primary.allow_superuser,
+                sample_seconds=sample_seconds,
                 progress=shown,
             )
     snapshot = add_logs(snapshot, logs, values=not no_values, quiet=quiet)

@@ -10,6 +10,7 @@ from typing import Final, TypeVar, cast
 
 from pydantic import ValidationError
 
+from analyzer.documents.activity import ActivitySampling, SampledStatement
 from analyzer.documents.bounded_file import written
 from analyzer.documents.described import (
     Extension,
@@ -58,6 +59,8 @@ _KINDS: Final[Mapping[str, type[Record]]] = {
     "log_events": LogEvent,
     "plans": ServerPlan,
     "log_plans": ServerPlan,
+    "activity_samplings": ActivitySampling,
+    "sampled_statements": SampledStatement,
     "not_examined": NotExamined,
 }
 #: How many items of one kind are named one by one.

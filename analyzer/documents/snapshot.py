@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from analyzer.atomic_file import put_in_place
+from analyzer.documents.activity import ActivitySampling, SampledStatement
 from analyzer.documents.admission import admitted, breach
 from analyzer.documents.bounded_file import MOST_BYTES, MOST_COMPRESSED_BYTES, parse_document, too_large, written
 from analyzer.documents.bounds import MOST_BYTES as MOST_TOTAL_BYTES
@@ -124,6 +125,9 @@ class Snapshot(SnapshotRecord):
     #: Plans of files, and those of auto_explain in the log.
     plans: tuple[ServerPlan, ...] = ()
     log_plans: tuple[ServerPlan, ...] = ()
+    #: What sessions were seen to run during the capture, and how each server was sampled.
+    activity_samplings: tuple[ActivitySampling, ...] = ()
+    sampled_statements: tuple[SampledStatement, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
 
     @cached_property

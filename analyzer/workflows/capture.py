@@ -11,6 +11,7 @@ from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError, UnreachableError
 from analyzer.progress import Progress, silent
+from analyzer.workflows.sampling import sampling
 
 
 def read_database(
@@ -23,23 +24,31 @@ def read_database(
     sample_rows: int = 0,
     run_user_code: bool = False,
     allow_superuser: bool = False,
+    sample_seconds: float | None = None,
     on_catalog: Callable[[ServerCatalog], None] | None = None,
     progress: Progress = silent,
 ) -> Snapshot:
-    """Capture a database as `capture` does; raises UnreachableError also if the server ends it."""
+    """Capture a database as `capture` does; raises UnreachableError also if the server ends it.
+
+    Meanwhile, and at least for `sample_seconds`, what its sessions run is sampled.
+    """
     try:
-        return capture(
-            url,
-            replicas=replicas,
-            values=values,
-            statements=statements,
-            planning=planning,
-            sample_rows=sample_rows,
-            run_user_code=run_user_code,
-            allow_superuser=allow_superuser,
-            on_catalog=on_catalog,
-            progress=lambda what: progress(f"capture: {what}"),
-        )
+        with sampling((url, *replicas), sample_seconds, allow_superuser=allow_superuser) as sampled:
+            captured = capture(
+                url,
+                replicas=replicas,
+                values=values,
+                statements=statements,
+                planning=planning,
+                sample_rows=sample_rows,
+                run_user_code=run_user_code,
+                allow_superuser=allow_superuser,
+                on_catalog=on_catalog,
+                progress=lambda what: progress(f"capture: {what}"),
+            )
+            if sample_seconds:
+                progress("capture: activity")
+            return sampled.added_to(captured, values=values)
     except (psycopg.OperationalError, psycopg.DataError) as error:
         reason = without_secrets(str(error), url)
         raise UnreachableError(

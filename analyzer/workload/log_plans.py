@@ -9,12 +9,11 @@ from typing import Final
 
 from analyzer.db import MARKER
 from analyzer.documents.not_examined import NotExamined
-from analyzer.postgres.carried_queries import carried_query
-from analyzer.postgres.lex import IncompleteError
 from analyzer.workload.log_events import Execution, LoggedPlan
 from analyzer.workload.log_lines import LogRecord
 from analyzer.workload.log_statements import StatementTable, spelling
 from analyzer.workload.plan_files import ExplainedPlan, find_plans
+from analyzer.workload.seen_values import query_inside
 
 MOST_PLANS: Final = 1_000
 #: A tree takes about ten times as much as its text.
@@ -33,6 +32,13 @@ _XML = re.compile(
     r"\s*(?:<explain[^>]*>)?\s*<Query-Text>(?P<query>[^<]*)</Query-Text>"
     r"(?:\s*<Query-Parameters>(?P<parameters>[^<]*)</Query-Parameters>)?"
 )
+#: What stands before and behind the type of a node, and what it is on, by the first character of a plan.
+_MARKS: Final = {
+    "{": (('"Node Type": "', '"'), ('"Relation Name": "', '"'), ('"Index Name": "', '"')),
+    "<": (("<Node-Type>", "<"), ("<Relation-Name>", "<"), ("<Index-Name>", "<")),
+    "Q": (('Node Type: "', '"'), ('Relation Name: "', '"'), ('Index Name: "', '"')),
+}
+_DECODER: Final = json.JSONDecoder(strict=False)
 _CARRIES = re.compile(r"\s*(?:prepare|declare|copy|create|refresh|explain)\b", re.IGNORECASE)
 
 
@@ -68,11 +74,12 @@ class LoggedPlans:
         if MARKER in plan.text or self.table.is_elsewhere(record):
             return
         query, parameters = logged_query(plan.text)
+        statement = None
         if query is None:
             self._without_query += 1
         else:
-            self.table.add(record, Execution(query, plan.ms, parameters=parameters))
-        key = spelling(plan.text)
+            statement = self.table.add(record, Execution(query, plan.ms, parameters=parameters))
+        key = "\n".join((statement or spelling(query or ""), *_nodes(plan.text)))
         known = self._shapes.get(key)
         size = len(plan.text) - (len(known.plan.text) if known is not None else 0)
         is_full = len(self._shapes) >= MOST_PLANS and known is None
@@ -117,15 +124,19 @@ class LoggedPlans:
             yield NotExamined(what=f"server log: plans of {count:,} {what}", reason="skipped while the log was read")
 
 
+def _nodes(plan: str) -> Iterator[str]:
+    """Yield the nodes of a plan, whose numbers and constants differ from call to call."""
+    costs = plan.split("  (cost=")
+    yield from (above[above.rfind("\n") + 1 :] for above in costs[:-1])
+    for before, behind in _MARKS.get(plan[:1], ()):
+        yield from (found[: found.find(behind)] for found in plan.split(before)[1:])
+
+
 def logged_query(text: str) -> tuple[str | None, str | None]:
     """Return the query that auto_explain logged with a plan, in any format, and its parameters, where it has them."""
     query, parameters = _parts(text)
     if query is not None and _CARRIES.match(query):
-        try:
-            carried = carried_query(query)
-        except IncompleteError:
-            return None, None
-        query = query if carried is None else carried.text
+        query = query_inside(query)
     return query, parameters
 
 
@@ -146,6 +157,6 @@ def _parts(text: str) -> tuple[str | None, str | None]:
 
 def _unquoted(text: str) -> str | None:
     try:
-        return str(json.loads(text, strict=False))
+        return str(_DECODER.decode(text))
     except ValueError:
         return None

@@ -178,13 +178,15 @@ class StatementTotals:
         for run, magnitude in zip(runs, near, strict=True):
             rest[magnitude] = max(rest[magnitude] - run.calls, 0)
         weights = [float(run.calls) for run in runs]
+        others = max(self.calls - sum(run.calls for run in runs), 0)
+        each_counts = others / rest.total() if rest.total() else 0.0  # calls of one run differ in magnitude as well
         for magnitude, calls in rest.items():
             least = min(abs(each - magnitude) for each in near)
             nearest = [place for place, each in enumerate(near) if abs(each - magnitude) == least]
             rare = [place for place in nearest if runs[place].calls * _FREQUENT < self.calls]
             nearest = rare or nearest
             for place in nearest:
-                weights[place] += calls / len(nearest)
+                weights[place] += each_counts * calls / len(nearest)
         return [weight / sum(weights) for weight in weights]
 
 
@@ -220,29 +222,29 @@ class StatementTable:
     _spellings: dict[str, str] = field(default_factory=dict[str, str])
     _size: int = 0
 
-    def add(self, record: LogRecord, execution: Execution) -> None:
-        """Count one execution."""
+    def add(self, record: LogRecord, execution: Execution) -> str | None:
+        """Count one execution, and return the ID of its statement; None if it is not counted."""
         if self.is_elsewhere(record):
-            return
+            return None
         totals = self._find(execution.text, same_text=execution.parameters is not None)
         if totals is None:
-            return
+            return None
         ms = execution.ms
         if execution.phase == "parse":
             totals.parses += 1
             totals.parse_ms += ms or 0.0
-            return
+            return totals.id
         if execution.phase == "bind":
             totals.binds += 1
             totals.bind_ms += ms or 0.0
-            return
+            return totals.id
         totals.first_seen, totals.last_seen = _span(totals.first_seen, totals.last_seen, record.time)
         session = Session(record.user, record.database, record.application, record.query_id)
         if session not in totals.sessions and len(totals.sessions) < _MOST_SESSIONS:
             totals.sessions.add(session)
         if execution.continued:
             totals.total_ms += ms or 0.0
-            return
+            return totals.id
         totals.calls += 1
         totals.prepared += execution.named
         if ms is not None:
@@ -253,6 +255,7 @@ class StatementTable:
         self._remember(totals, execution, ms or 0.0)
         if self._size > self.most_bytes:
             self._drop()
+        return totals.id
 
     def note(self, record: LogRecord, incident: Incident) -> None:
         """Count what happened to a statement, or to none that is logged."""

@@ -9,36 +9,41 @@ from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.kept_plans import kept_plans
 from analyzer.workload.parse import Statement, UnparsedStatement, Workload, parse_recorded, parse_statements
 from analyzer.workload.plan_statements import match_plans
+from analyzer.workload.sampled_activity import as_seen
 from analyzer.workload.seen_values import seen_in_plans, weighed, with_values
 
 
 def recorded_workload(snapshot: Snapshot) -> Workload:
     """Read the statements that a snapshot recorded, and those that only its log or its plans have; heaviest first.
 
-    What several have is counted once, as pg_stat_statements has it, else the log, with the values of all of them. Of a
-    snapshot that recorded none, the statements are those of its plans.
+    What several have is counted once, as pg_stat_statements has it, else the log, with the values of all of them and of
+    sampled activity. Of a snapshot that recorded none, the statements are those of its plans.
     """
     recorded, plans = parse_statements(snapshot), kept_plans(snapshot.plans)
     if plans.plans and not (recorded.identities or snapshot.log_statements):
         return match_plans(plans, snapshot).workload
-    seen = (*snapshot.log_statements, *seen_in_plans(plans.plans))
+    counted = (*snapshot.log_statements, *seen_in_plans(plans.plans))
+    sampled = tuple(map(as_seen, snapshot.sampled_statements))
     malformed = (*plans.not_examined, *kept_plans(snapshot.log_plans).not_examined)
-    found = _with_seen(recorded, seen, snapshot) if seen else recorded
+    found = _with_seen(recorded, counted, sampled, snapshot) if counted or sampled else recorded
     return replace(found, not_examined=(*found.not_examined, *malformed)) if malformed else found
 
 
-def _with_seen(workload: Workload, seen: Sequence[LoggedStatement], snapshot: Snapshot) -> Workload:
-    """Add to a workload the statements that were seen to run, and their values."""
+def _with_seen(
+    workload: Workload, counted: Sequence[LoggedStatement], sampled: Sequence[LoggedStatement], snapshot: Snapshot
+) -> Workload:
+    """Add to a workload the statements whose executions were counted, and the values of these and of sampled ones."""
     statements = {each.id: each for each in workload.statements}
     known_as = workload.identities
-    is_timed = any(each.total_ms is not None for each in (*workload.statements, *seen))
+    is_timed = any(each.total_ms is not None for each in (*workload.statements, *counted))
     missed: list[UnparsedStatement] = []
-    for logged, parsed in zip(seen, _parsed(seen, snapshot), strict=True):
+    seen = (*counted, *sampled)
+    for place, (logged, parsed) in enumerate(zip(seen, _parsed(seen, snapshot), strict=True)):
         identity = next((known_as[each] for each in logged.queryids if each in known_as), parsed.id)
         if identity in statements:
             statements[identity] = with_values(statements[identity], logged)
-        elif identity != parsed.id or not logged.calls:
-            continue  # it is among those that cannot be planned, or it has never run
+        elif identity != parsed.id or not logged.calls or place >= len(counted):
+            continue  # it is among those that cannot be planned, it has never run, or its time is unknown
         elif isinstance(parsed, UnparsedStatement):
             missed.append(parsed)
         elif is_timed and logged.total_ms is None:

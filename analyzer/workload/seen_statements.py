@@ -58,30 +58,19 @@ def seen_statement(
     )
 
 
-def seen_statements(table: StatementTable, *, values: bool = True) -> tuple[LoggedStatement, ...]:
-    """Return the records of all statements of a table, the most expensive first."""
-    found = ((totals, normalised(totals)) for totals in by_time(table))
-    return tuple(seen_statement(totals, query, values=values) for totals, query in found if query is not None)
-
-
-def has_values(totals: StatementTotals) -> bool:
-    """Say whether the values of one of its calls are known."""
-    query = normalised(totals)
-    return query is not None and next(_bound_runs(totals, lex(query)), None) is not None
+def seen_statements(table: StatementTable, *, values: bool = True) -> Iterator[tuple[str, LoggedStatement]]:
+    """Yield the ID and record of each statement of a table, the most expensive first."""
+    for totals in by_time(table):
+        if (query := normalised(totals)) is not None:
+            yield totals.id, seen_statement(totals, query, values=values)
 
 
 def _bindings(totals: StatementTotals, query: str) -> Iterator[LoggedBinding]:
-    bound = list(_bound_runs(totals, lex(query)))
+    recorded = lex(query)
+    bound = [(run, found) for run in totals.runs() if (found := _values(run, recorded))]
     shares = totals.shares([run for run, _ in bound]) if bound else []
     for (_, found), share in zip(bound, shares, strict=True):
         yield LoggedBinding(values=tuple(found.get(number) for number in range(1, max(found) + 1)), share=share)
-
-
-def _bound_runs(totals: StatementTotals, recorded: Sequence[Token]) -> Iterator[tuple[Run, Values]]:
-    """Yield the runs kept whose values for the parameters of the normalised text are known."""
-    for run in totals.runs():
-        if found := _values(run, recorded):
-            yield run, found
 
 
 def _values(run: Run, recorded: Sequence[Token]) -> Values | None:

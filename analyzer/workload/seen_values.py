@@ -82,12 +82,12 @@ def seen_in_plans(plans: Iterable[ExplainedPlan]) -> tuple[LoggedStatement, ...]
     for plan in plans:
         if plan.query is not None and not plan.without_constants:
             record = LogRecord("LOG", "", query_id=plan.queryid)
-            table.add(record, Execution(_query(plan.query), plan.execution_ms, parameters=plan.parameters))
-    return seen_statements(table)
+            table.add(record, Execution(query_inside(plan.query), plan.execution_ms, parameters=plan.parameters))
+    return tuple(seen for _, seen in seen_statements(table))
 
 
-def _query(text: str) -> str:
-    """Return the query inside a statement that is not a query."""
+def query_inside(text: str) -> str:
+    """Return the query inside a statement that is not a query; the text itself of any other."""
     try:
         carried = carried_query(text)
     except IncompleteError:
