@@ -111,4 +111,4 @@ def test_a_statement_is_one_shape_however_it_is_written(twin: Twin, first: int) 
 
 @pytest.mark.slow
 def test_thousands_are(twin: Twin) -> None:
-    agree(twin, range(3000))
+    agree(twin, range(1500))
