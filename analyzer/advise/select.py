@@ -9,7 +9,8 @@ from analyzer.advise.benefit import LEAST_RATIO, LEAST_SHARE, Gain
 from analyzer.advise.candidates import serves
 from analyzer.advise.cost import CostModel
 from analyzer.advise.integer_program import solve
-from analyzer.documents.snapshot import Index
+from analyzer.documents.snapshot import Index, Snapshot
+from analyzer.objects.index import IndexDef
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
 
@@ -98,12 +99,14 @@ class _Search:
         self._total = model.total(frozenset())
         self._least = LEAST_SHARE * self._total
         self._bounds: dict[TwinIndex, float] = dict.fromkeys(candidates, float("inf"))
+        #: Of two that save the same, the one whose table and columns come first.
+        self._places = {each: _places(each.index, model.twin.snapshot) for each in candidates}
         self.chosen: list[TwinIndex] = []
 
     def start_from(self, seed: Sequence[TwinIndex]) -> None:
         """Take what another search found, as far as each index pays on top of the ones before it."""
         for index in sorted(
-            seed, key=lambda each: (-self._model.gain(each, frozenset()).saving / _size(each), each.index.name)
+            seed, key=lambda each: (-self._model.gain(each, frozenset()).saving / _size(each), self._places[each])
         ):
             if not self._is_redundant(index) and self._pays(self._model.gain(index, frozenset(self.chosen))):
                 self.chosen.append(index)
@@ -119,7 +122,7 @@ class _Search:
         configuration = frozenset(self.chosen)
         best: TwinIndex | None = None
         best_ratio = 0.0
-        for index in sorted(self._bounds, key=lambda each: (-self._bounds[each] / _size(each), each.index.name)):
+        for index in sorted(self._bounds, key=lambda each: (-self._bounds[each] / _size(each), self._places[each])):
             if time.monotonic() > self._deadline or self._bounds[index] / _size(index) <= best_ratio:
                 break
             if not self._fits(index) or self._is_redundant(index):
@@ -165,7 +168,7 @@ class _Search:
                 because = "ratio"
             share = gain.saving / self._total if self._total else 0.0
             found.append(Refused(index=index, because=because, share=share, ratio=gain.ratio))
-        return tuple(sorted(found, key=lambda each: (-each.share, each.index.index.name)))
+        return tuple(sorted(found, key=lambda each: (-each.share, self._places[each.index])))
 
     def _fits(self, index: TwinIndex) -> bool:
         used = sum(each.size_bytes for each in self.chosen)
@@ -180,6 +183,16 @@ class _Search:
     def _is_hardly_missed(self, index: TwinIndex, kept: Sequence[TwinIndex], rest: Sequence[TwinIndex]) -> bool:
         with_it, without_it = self._model.total(frozenset(kept)), self._model.total(frozenset(rest))
         return without_it - with_it - self._model.upkeep(index, frozenset(rest)) < self._least
+
+
+def _places(index: IndexDef, snapshot: Snapshot) -> tuple[object, ...]:
+    """Return an order of indexes that does not depend on what tables and columns are called, as far as it goes."""
+    relation = snapshot.relation(index.schema, index.table)
+    numbers = {each.name: each.number for each in relation.columns} if relation is not None else {}
+    keys = tuple(numbers.get(key.column or "", 0) for key in index.keys)
+    include = tuple(sorted(numbers.get(each, 0) for each in index.include))
+    oid = relation.oid if relation is not None else 0
+    return oid, len(keys), keys, include, index.method, index.where is not None, index.name
 
 
 def _size(index: TwinIndex) -> int:

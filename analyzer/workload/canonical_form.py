@@ -90,12 +90,16 @@ class _Writer:
         match node:
             case exp.Parameter() if isinstance(node.this, exp.Literal):
                 return f"\0{node.this.name}\0"
+            case exp.Var() if isinstance(node.this, str):
+                return node.this.lower()
             case exp.Paren():
                 return self._write(node.this, scope)  # the tree says what it held together
             case exp.In() if not node.args.get("query"):
                 return self._list(node, scope)
-            case exp.Limit() | exp.Offset() | exp.Fetch() if self._is_limit_counted:
-                return node.key
+            case exp.Limit() | exp.Fetch() if self._is_limit_counted and not _has_ties(node):
+                return "limit"
+            case exp.Offset() if self._is_limit_counted:
+                return "offset"
             case exp.Anonymous() if isinstance(node.this, str):
                 return f"{_quoted(node.this.lower())}({self._all(node.expressions, scope)})"
             case exp.Binary() if _is_plain(node):
@@ -259,10 +263,9 @@ class _Writer:
             raise UnplacedError  # they can hold places and aliases in turn
         place = listed_place(inner, node.expressions)
         is_own = isinstance(inner, exp.Column) and scope.search(folded(inner.this))[0] is not None
-        if place is None or (prefers_source and is_own):
-            return self._write(key, scope)
+        text = self._write(inner, scope) if place is None or (prefers_source and is_own) else written[place]
         how = self._any(key, scope, without=("this",)) if isinstance(key, exp.Ordered) else ""
-        return f"{written[place]}{how}"
+        return f"{text}{how}"
 
     def _set_operation(self, node: exp.SetOperation, scope: Scope) -> str:
         """Write a set operation; its ORDER BY names columns of the first query."""
@@ -286,6 +289,11 @@ def _quoted(name: str) -> str:
 
 def _masked(text: str) -> str:
     return _ANY.sub("?", text)
+
+
+def _has_ties(node: exp.Expr) -> bool:
+    options = node.args.get("limit_options")
+    return isinstance(options, exp.LimitOptions) and bool(options.args.get("with_ties"))
 
 
 def _is_plain(node: exp.Expr) -> bool:

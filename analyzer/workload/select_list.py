@@ -44,6 +44,6 @@ def _is_star(projection: exp.Expr) -> bool:
 
 
 def is_unordered(node: exp.Select) -> bool:
-    """Say whether the planner takes the columns in any order: DISTINCT and windows sort by them."""
+    """Say whether the planner takes the columns in any order: DISTINCT and several windows sort as listed."""
     sorting = (exp.Window, exp.Ordered, exp.WithinGroup)
-    return not node.args.get("distinct") and not any(each.find(*sorting) is not None for each in node.expressions)
+    return not node.args.get("distinct") and sum(each.find(*sorting) is not None for each in node.expressions) <= 1
