@@ -18,6 +18,7 @@ from analyzer.advise.candidates import candidates
 from analyzer.advise.price import shaped_and_priced
 from analyzer.capture.capture import capture
 from analyzer.db import connect
+from analyzer.documents.described import SnapshotRecord
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.twin.server.choose import PlannerChoice
@@ -139,28 +140,20 @@ def _is_same(wanted: IndexDef, drafted: IndexDef) -> bool:
 def scaled(snapshot: Snapshot, times: Mapping[str, int]) -> Snapshot:
     """Return a snapshot of tables with a multiple of the rows."""
 
-    def times_of(table: str) -> int:
-        return times.get(table, _OTHER_TIMES)
+    def multiple(values: SnapshotRecord, table: str, *names: str) -> dict[str, object]:
+        return {
+            name: value * times.get(table, _OTHER_TIMES) for name in names if (value := getattr(values, name) or 0) > 0
+        }
 
     relations = tuple(
         each.model_copy(
-            update={
-                "pages": each.pages * times_of(each.name),
-                "tuples": each.tuples * times_of(each.name) if each.tuples > 0 else each.tuples,
-                "all_visible_pages": each.all_visible_pages * times_of(each.name),
-                "size_bytes": None if each.size_bytes is None else each.size_bytes * times_of(each.name),
-            }
+            update=multiple(each, each.name, "pages", "tuples", "all_visible_pages", "size_bytes", "total_size_bytes")
         )
         for each in snapshot.relations
     )
     indexes = tuple(
         each.model_copy(
-            update={
-                "pages": each.pages * times_of(each.definition.table),
-                "tuples": each.tuples * times_of(each.definition.table),
-                "size_bytes": None if each.size_bytes is None else each.size_bytes * times_of(each.definition.table),
-                "height": None,
-            }
+            update={**multiple(each, each.definition.table, "pages", "tuples", "size_bytes"), "height": None}
         )
         for each in snapshot.indexes
     )
