@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from analyzer.advise.drafts import Draft, drafts, includable
+from analyzer.advise.draft import Draft
+from analyzer.advise.drafts import drafts, includable
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef, Key

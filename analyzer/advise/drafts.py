@@ -7,55 +7,31 @@ Equality columns come first, the most selective leading, then one range or the s
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from analyzer.catalog import Catalog, dimensions, type_name
-from analyzer.documents.snapshot import Column, Relation
+from analyzer.advise.block_range_drafts import block_range_drafts
+from analyzer.advise.draft import MOST_EXPRESSIONS, Draft
+from analyzer.advise.operator_drafts import operator_drafts
+from analyzer.advise.vector_drafts import nearest_drafts
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Relation
 from analyzer.objects.index import Key
-from analyzer.postgres.access_methods import MethodName
-from analyzer.postgres.pgvector import MOST_DIMENSIONS, advised_lists, fewest_rows
+from analyzer.postgres.patterns import has_prefix
 from analyzer.sql import ident
 from analyzer.workload.ordering import SortKey
-from analyzer.workload.shapes import Condition, OperatorPredicate, TableShape
+from analyzer.workload.shapes import Condition, TableShape
 
 MAX_KEYS = 3
 _ORDER = "ORDER BY"
 MAX_INCLUDED = 8
 #: Columns that are tried as keys of one kind (equalities, joins, ranges, alternatives), the most selective ones.
 MOST_TRIED = 16
-#: Expressions, and operators, of one mention of a table that are tried.
-MOST_EXPRESSIONS = 32
 #: A partial index that leaves out less than this share of the rows is not drafted.
 LEAST_LEFT_OUT = 0.01
 #: A column with more values than this is not compared with a constant in a partial index.
 MOST_CONSTANTS = 100
 #: Conditions that the predicate of a partial index may have.
 MOST_CONDITIONS = 8
-#: Smallest table and correlation for BRIN: it pays by its size, which needs an order on disk.
-BRIN_PAGES = 4096
-BRIN_CORRELATION = 0.95
-
-_JSON_PATH_OPERATORS = frozenset({"@>", "@?", "@@"})
-_JSON_KEY_OPERATORS = frozenset({"?", "?|", "?&"})
-_ARRAY_OPERATORS = frozenset({"@>", "<@", "&&"})
-_RANGE_OPERATORS = frozenset({"@>", "<@", "&&", "<<", ">>", "&<", "&>", "-|-"})
-_NETWORK_OPERATORS = frozenset({"<<", "<<=", ">>", ">>=", "&&"})
-_TRIGRAM_OPERATORS = frozenset({"like", "ilike", "~", "~*", "%", "<%", "%>", "<<%", "%>>"})
-#: Operator class suffix of each distance, by type; pgvector's sql/vector.sql.
-_DISTANCE_CLASSES = {"<->": "l2_ops", "<#>": "ip_ops", "<=>": "cosine_ops", "<+>": "l1_ops"}
-_BIT_CLASSES = {"<~>": "bit_hamming_ops", "<%>": "bit_jaccard_ops"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """An index without a name, and why it was drafted."""
-
-    method: MethodName = "btree"
-    keys: tuple[Key, ...]
-    include: tuple[str, ...] = ()
-    where: str | None = None
-    parameters: tuple[tuple[str, str], ...] = ()
-    reason: str
 
 
 def drafts(shape: TableShape, relation: Relation, catalog: Catalog) -> tuple[Draft, ...]:
@@ -64,9 +40,9 @@ def drafts(shape: TableShape, relation: Relation, catalog: Catalog) -> tuple[Dra
         return ()
     plain = [*_btrees(shape, relation, catalog), *_expressions(shape, catalog, relation)]
     special = [
-        *_operators(shape, relation, catalog),
-        *_nearest(shape, relation, catalog),
-        *_block_ranges(shape, relation, catalog),
+        *operator_drafts(shape, relation, catalog),
+        *nearest_drafts(shape, relation, catalog),
+        *block_range_drafts(shape, relation, catalog),
     ]
     partial = _flags(shape, relation, catalog)
     found = [
@@ -111,7 +87,7 @@ def _prefix_ranges(shape: TableShape, relation: Relation, catalog: Catalog) -> I
         column = relation.column(each.column)
         if column is None or each.expression is not None or each.operator != "like":
             continue
-        if _has_prefix(each) and catalog.is_c_collation(column):
+        if has_prefix(each.value) and catalog.is_c_collation(column):
             yield each.column
 
 
@@ -272,103 +248,3 @@ def _condition_alone(
         yield draft
         if (covering := _covering(draft, shape, relation, catalog, implied=tuple(fixed))) is not None:
             yield covering
-
-
-# Other access methods
-
-
-def _operators(shape: TableShape, relation: Relation, catalog: Catalog) -> Iterator[Draft]:
-    for each in shape.operators[:MOST_EXPRESSIONS]:
-        column = relation.column(each.column)
-        if column is None:
-            continue
-        reason = f"{each.operator.upper()} on {each.expression or each.column}"
-        if each.expression is not None:
-            yield from _expression_operator(each, catalog, reason)
-        else:
-            yield from _column_operator(each, column, catalog, reason)
-
-
-def _column_operator(each: OperatorPredicate, column: Column, catalog: Catalog, reason: str) -> Iterator[Draft]:
-    key = Key(column=each.column)
-    match catalog.family(column):
-        case "jsonb" if each.operator in _JSON_PATH_OPERATORS:
-            yield Draft(method="gin", keys=(Key(column=each.column, opclass="jsonb_path_ops"),), reason=reason)
-        case "jsonb" if each.operator in _JSON_KEY_OPERATORS:
-            yield Draft(method="gin", keys=(key,), reason=reason)
-        case "array" if each.operator in _ARRAY_OPERATORS:
-            yield Draft(method="gin", keys=(key,), reason=reason)
-        case "tsvector" if each.operator == "@@":
-            yield Draft(method="gin", keys=(key,), reason=reason)
-        case "range" if each.operator in _RANGE_OPERATORS:
-            yield Draft(method="gist", keys=(key,), reason=reason)
-        case "network" if each.operator in _NETWORK_OPERATORS:
-            yield Draft(method="gist", keys=(Key(column=each.column, opclass="inet_ops"),), reason=reason)
-        case "text" if each.operator in _TRIGRAM_OPERATORS and type_name(column.type) != "character":
-            yield from _trigram(key, each, catalog, reason)
-            if each.operator == "like" and _has_prefix(each) and not catalog.is_c_collation(column):
-                yield Draft(keys=(Key(column=each.column, opclass="text_pattern_ops"),), reason=reason)
-        case _:
-            pass
-
-
-def _has_prefix(each: OperatorPredicate) -> bool:
-    return bool(re.match(r"[^%_\\]", each.value or ""))
-
-
-def _expression_operator(each: OperatorPredicate, catalog: Catalog, reason: str) -> Iterator[Draft]:
-    key = Key(expression=each.expression)
-    if each.operator == "@@" and (each.expression or "").startswith("to_tsvector("):
-        yield Draft(method="gin", keys=(key,), reason=reason)
-    elif each.operator in _TRIGRAM_OPERATORS:
-        yield from _trigram(key, each, catalog, reason)
-    elif each.operator in _JSON_PATH_OPERATORS and " -> " in (each.expression or ""):
-        yield Draft(method="gin", keys=(replace(key, opclass="jsonb_path_ops"),), reason=reason)
-
-
-def _trigram(key: Key, each: OperatorPredicate, catalog: Catalog, reason: str) -> Iterator[Draft]:
-    """A pattern without three letters in a row has no trigram, and would read the whole index."""
-    opclass = catalog.opclass("gin_trgm_ops", "pg_trgm")
-    if opclass is not None and (each.value is None or re.search(r"\w{3}", each.value)):
-        yield Draft(method="gin", keys=(replace(key, opclass=opclass),), reason=reason)
-
-
-def _nearest(shape: TableShape, relation: Relation, catalog: Catalog) -> Iterator[Draft]:
-    column = relation.column(shape.nearest.column) if shape.nearest is not None else None
-    if shape.nearest is None or column is None:
-        return
-    operator, reason = shape.nearest.operator, f"ORDER BY {column.name} {shape.nearest.operator} with LIMIT"
-    if catalog.family(column) == "text":
-        opclass = catalog.opclass("gist_trgm_ops", "pg_trgm") if operator == "<->" else None
-        if opclass is not None:
-            yield Draft(method="gist", keys=(Key(column=column.name, opclass=opclass),), reason=reason)
-        return
-    kind, size = type_name(column.type), dimensions(column.type)
-    name = _BIT_CLASSES.get(operator) if kind == "bit" else _distance_class(kind, operator)
-    opclass = catalog.opclass(name, "vector") if name is not None else None
-    if opclass is None or size is None or size > MOST_DIMENSIONS.get(kind, size):
-        return
-    key = Key(column=column.name, opclass=opclass)
-    yield Draft(method="hnsw", keys=(key,), reason=reason)
-    statistics = catalog.statistics(relation, column.name)
-    rows = catalog.rows(relation) * (1 - (statistics.null_fraction if statistics is not None else 0))
-    if kind == "sparsevec" or operator in ("<+>", "<%>") or rows < fewest_rows(advised_lists(rows)):
-        return
-    yield Draft(method="ivfflat", keys=(key,), parameters=(("lists", str(advised_lists(rows))),), reason=reason)
-
-
-def _distance_class(kind: str, operator: str) -> str | None:
-    suffix = _DISTANCE_CLASSES.get(operator)
-    return f"{kind}_{suffix}" if suffix is not None and kind in ("vector", "halfvec", "sparsevec") else None
-
-
-def _block_ranges(shape: TableShape, relation: Relation, catalog: Catalog) -> Iterator[Draft]:
-    if catalog.pages(relation) < BRIN_PAGES:
-        return
-    for name in shape.ranges[:MOST_EXPRESSIONS]:
-        column, statistics = relation.column(name), catalog.statistics(relation, name)
-        if column is None or statistics is None or catalog.family(column) not in ("scalar", "text", "network"):
-            continue
-        if abs(statistics.correlation or 0) >= BRIN_CORRELATION:
-            reason = f"range on {name}, in whose order the table lies"
-            yield Draft(method="brin", keys=(Key(column=name),), reason=reason)
