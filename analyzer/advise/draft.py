@@ -19,3 +19,7 @@ class Draft:
     where: str | None = None
     parameters: tuple[tuple[str, str], ...] = ()
     reason: str
+    #: What was left out of it, and why, for its reader.
+    notes: tuple[str, ...] = ()
+    #: It is for the order of its keys, not only for what it finds.
+    is_ordered: bool = False
