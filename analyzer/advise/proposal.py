@@ -149,7 +149,7 @@ def _candidates(
     twin: Twin, priced: Sequence[PricedStatement], declared: Sequence[Declared], standing: Sequence[Declared]
 ) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
     """Build what is worth trying on the twin, and say of the rest why it is not tried."""
-    found = candidates((item.shape for item in priced if item.shape), twin.snapshot)
+    found = candidates((shape for item in priced for shape in item.shapes), twin.snapshot)
     fresh, refused = _fresh(twin, found, standing)
     built, rejected = _build(twin, fresh, declared)
     return built, sorted(refused + rejected)
