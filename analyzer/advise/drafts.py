@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from analyzer.advise.block_range_drafts import block_range_drafts
 from analyzer.advise.draft import MOST_EXPRESSIONS, Draft
+from analyzer.advise.equality_drafts import hash_drafts
 from analyzer.advise.operator_drafts import operator_drafts
 from analyzer.advise.vector_drafts import nearest_drafts
 from analyzer.catalog import Catalog
@@ -42,6 +43,7 @@ def drafts(shape: TableShape, relation: Relation, catalog: Catalog) -> tuple[Dra
     special = [
         *operator_drafts(shape, relation, catalog),
         *nearest_drafts(shape, relation, catalog),
+        *hash_drafts(shape, relation, catalog),
         *block_range_drafts(shape, relation, catalog),
     ]
     partial = _flags(shape, relation, catalog)
