@@ -6,6 +6,7 @@ from functools import cached_property
 
 from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, Index, Relation, Snapshot, TypeDef
 from analyzer.objects.operator_classes import OperatorClass, OperatorClasses
+from analyzer.postgres.arrays import parse_array
 from analyzer.postgres.collations import is_bytewise, is_bytewise_locale
 from analyzer.postgres.identifiers import bare_name, listed_names
 from analyzer.postgres.pages import BLOCK_BYTES, MOST_BTREE_BYTES
@@ -17,6 +18,9 @@ WIDE_BYTES = 128
 WIDE_OPEN_BYTES = 64
 _ASSUMED_WIDTH_BYTES = 32
 _ASSUMED_DISTINCT = 200.0
+
+#: A constant of a condition: in quotes, or a number.
+_CONSTANT = re.compile(r"'((?:[^']|'')*)'|(-?[0-9][0-9.]*)")
 
 
 def type_name(kind: str) -> str:
@@ -214,6 +218,11 @@ class Catalog:
         server = self.snapshot.server
         return is_bytewise_locale(server.locale_provider, server.collate)
 
+    def visibility(self, relation: Relation) -> tuple[int, int]:
+        """Return the pages of a table as of the last VACUUM or ANALYZE, with its partitions, and those all-visible."""
+        leaves = list(self._leaves(relation))
+        return sum(max(each.pages, 0) for each in leaves), sum(each.all_visible_pages for each in leaves)
+
     def fraction(self, relation: Relation, column: str, sql: str) -> float | None:
         """Return the share of rows that a condition on one column keeps, where the statistics say."""
         statistics = self.statistics(relation, column)
@@ -223,10 +232,27 @@ class Catalog:
             return statistics.null_fraction
         if sql.endswith("IS NOT NULL"):
             return 1 - statistics.null_fraction
-        values = re.findall(r"[tf]", (statistics.most_common_values or "").strip("{}"))
-        shares = dict(zip(values, statistics.most_common_frequencies or (), strict=False))
+        shares = _common_shares(statistics)
         if sql == ident(column) or sql.endswith("IS TRUE"):
             return shares.get("t")
         if sql == f"NOT {ident(column)}" or sql.endswith("IS FALSE"):
             return shares.get("f")
-        return None
+        compared = re.fullmatch(r"(=|<>|IN) \(?(.*?)\)?", sql.removeprefix(f"{ident(column)} "), re.DOTALL)
+        return None if compared is None else self._share_of(statistics, compared[1], compared[2])
+
+    def _share_of(self, statistics: ColumnStatistics, operator: str, values: str) -> float | None:
+        """Return the share of rows with one of some constants, or without one; a rare value counts as any other."""
+        shares = _common_shares(statistics)
+        constants = [quoted.replace("''", "'") or bare for quoted, bare in _CONSTANT.findall(values)]
+        if not shares or not constants:
+            return None
+        rest = max(0.0, 1 - statistics.null_fraction - sum(shares.values()))
+        others = statistics.distinct - len(shares) if statistics.distinct > 0 else 0
+        equal = sum(shares.get(each, rest / others if others >= 1 else rest) for each in constants)
+        return max(0.0, 1 - statistics.null_fraction - equal) if operator == "<>" else min(equal, 1.0)
+
+
+def _common_shares(statistics: ColumnStatistics) -> dict[str, float]:
+    """Return the most common values, as text, each with its share of the rows."""
+    values = parse_array(statistics.most_common_values) if statistics.most_common_values else ()
+    return dict(zip(values, statistics.most_common_frequencies or (), strict=False))

@@ -6,7 +6,8 @@ summary is drafted for the correlation at which it holds.
 
 from collections.abc import Iterator
 
-from analyzer.advise.draft import MOST_EXPRESSIONS, Draft, Target, target_of
+from analyzer.advise.draft import MOST_EXPRESSIONS, Draft
+from analyzer.advise.targets import Target, target_of
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
 from analyzer.objects.operator_classes import OperatorClass

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from analyzer.advise.draft import MOST_EXPRESSIONS, Draft, Target, leading, target_of
+from analyzer.advise.draft import MOST_EXPRESSIONS, Draft
 from analyzer.advise.pattern_drafts import is_prefix, pattern_drafts
+from analyzer.advise.targets import Target, leading, target_of
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
 from analyzer.objects.index import Key

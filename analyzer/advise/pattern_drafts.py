@@ -6,7 +6,8 @@ collation. A prefix of a column that sorts by bytes anyway is a range like other
 
 from collections.abc import Iterator
 
-from analyzer.advise.draft import Draft, Target, leading, target_of
+from analyzer.advise.draft import Draft
+from analyzer.advise.targets import Target, leading, target_of
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
 from analyzer.objects.index import Key

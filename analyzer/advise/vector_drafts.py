@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from analyzer.advise.draft import Draft, Target, leading, target_of
+from analyzer.advise.draft import Draft
+from analyzer.advise.targets import Target, leading, target_of
 from analyzer.catalog import Catalog, dimensions, type_name
 from analyzer.documents.snapshot import Relation
 from analyzer.objects.operator_classes import OperatorClass

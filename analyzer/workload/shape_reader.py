@@ -14,12 +14,13 @@ from analyzer.workload.names import (
     Reference,
     Scope,
     columns,
+    disjuncts,
     own_column,
     plain_column,
     single_reference,
     unwrapped,
 )
-from analyzer.workload.ordering import Nearest, Sort, groups_of, operator_of, order_of
+from analyzer.workload.ordering import Nearest, Sort, SortKey, groups_of, operator_of, orders_of
 from analyzer.workload.parameters import Comparison, Use, compared, configurations, uncast
 from analyzer.workload.parse import Statement
 from analyzer.workload.scopes import Resolved
@@ -44,17 +45,19 @@ class _Findings:
     """What was found for one mention of a table; the dictionaries are ordered sets."""
 
     equalities: dict[str, None] = field(default_factory=dict[str, None])
+    lists: dict[str, None] = field(default_factory=dict[str, None])
     nulls: dict[str, None] = field(default_factory=dict[str, None])
     joins: dict[JoinKey, None] = field(default_factory=dict[JoinKey, None])
     ranges: dict[str, None] = field(default_factory=dict[str, None])
+    keysets: dict[tuple[str, ...], None] = field(default_factory=dict[tuple[str, ...], None])
     alternatives: dict[str, None] = field(default_factory=dict[str, None])
     operators: dict[OperatorPredicate, None] = field(default_factory=dict[OperatorPredicate, None])
     expressions: dict[ExpressionPredicate, None] = field(default_factory=dict[ExpressionPredicate, None])
     conditions: dict[Condition, None] = field(default_factory=dict[Condition, None])
     residual: bool = False
-    sort: Sort | None = None
+    sorts: dict[Sort, None] = field(default_factory=dict[Sort, None])
     nearest: Nearest | None = None
-    groups: tuple[str, ...] = ()
+    groups: tuple[SortKey, ...] = ()
 
 
 class ShapeReader:
@@ -93,15 +96,17 @@ class ShapeReader:
             alias=occurrence.alias,
             target=occurrence.target,
             equalities=tuple(found.equalities),
+            lists=tuple(found.lists),
             nulls=tuple(found.nulls),
             joins=tuple(found.joins),
             ranges=tuple(found.ranges),
+            keysets=tuple(found.keysets),
             alternatives=tuple(found.alternatives),
             operators=tuple(found.operators),
             expressions=tuple(found.expressions),
             conditions=tuple(found.conditions),
             residual=found.residual,
-            sort=found.sort,
+            sorts=tuple(found.sorts),
             nearest=found.nearest,
             groups=found.groups,
             columns=None if occurrence.whole else tuple(sorted(occurrence.reads, key=lambda name: order[name])),
@@ -118,6 +123,8 @@ class ShapeReader:
             if isinstance(each, exp.Or | exp.And):
                 if not within:
                     self._constant_condition(scope, each)
+                    if isinstance(each, exp.Or) and self._list(scope, each):
+                        continue
                 within = within or isinstance(each, exp.Or)
                 waiting += ((each.right, within), (each.left, within))
             else:
@@ -180,16 +187,51 @@ class ShapeReader:
             # A row comparison (keyset pagination) bounds its first column alone; an equality holds for each.
             for one, other in pairs if operator == "=" else pairs[:1]:
                 self._compare(scope, one, other, operator, alternative=alternative)
+            if operator != "=" and not alternative:
+                self._keyset(scope, left)
             return
         self._compare(scope, left, right, operator, alternative=alternative)
         if not isinstance(right, exp.Any):
             self._compare(scope, right, left, _COMMUTED_COMPARISONS[operator], alternative=alternative)
 
+    def _keyset(self, scope: Scope, row: exp.Tuple) -> None:
+        """Note the columns of a row that is compared with another, when they are of one table."""
+        columns = [unwrapped(each) for each in row.expressions]
+        found = [single_reference(scope, each) if isinstance(each, exp.Column) else None for each in columns]
+        known = [each for each in found if each is not None]
+        if known and len(known) == len(found) and len({id(each.occurrence) for each in known}) == 1:
+            self.findings[id(known[0].occurrence)].keysets[tuple(each.column for each in known)] = None
+
     def _in(self, scope: Scope, expression: exp.In, *, alternative: bool) -> None:
         for value in expression.expressions:
-            self._compare(scope, expression.this, value, "=", alternative=alternative)
+            self._compare(
+                scope, expression.this, value, "=", alternative=alternative, several=len(expression.expressions) > 1
+            )
 
-    def _compare(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str, *, alternative: bool) -> None:
+    def _list(self, scope: Scope, expression: exp.Or) -> bool:
+        """Note ORs that compare one column with several values, as IN does; return whether they do."""
+        arms = list(disjuncts(expression))
+        if not all(isinstance(each, exp.EQ | exp.In) for each in arms):
+            return False
+        columns = [unwrapped(each.this) for each in arms]
+        found = [single_reference(scope, each) if isinstance(each, exp.Column) else None for each in columns]
+        if any(each is None or each != found[0] for each in found):
+            return False
+        for each in arms:
+            for value in [each.right] if isinstance(each, exp.EQ) else each.expressions:
+                self._compare(scope, each.this, value, "=", alternative=False, several=True)
+        return True
+
+    def _compare(
+        self,
+        scope: Scope,
+        left: exp.Expr,
+        right: exp.Expr,
+        operator: str,
+        *,
+        alternative: bool,
+        several: bool = False,
+    ) -> None:
         """Note that `left` is compared with `right`, when `left` is something an index of one table can hold."""
         left, right = unwrapped(left), unwrapped(right)
         if operator == "=" and isinstance(right, exp.Any):
@@ -213,6 +255,8 @@ class ShapeReader:
                 found.joins[JoinKey(column=reference.column, other=plain_column(scope, right))] = None
             else:
                 found.equalities[reference.column] = None
+                if several or isinstance(right, exp.Any):
+                    found.lists[reference.column] = None
             if not isinstance(right, exp.Any):
                 self._compare_parameters(reference, right, "equality" if operator == "=" else "range", operator)
 
@@ -309,12 +353,12 @@ class ShapeReader:
         return self.findings[id(reference.occurrence)]
 
     def _order(self, scope: Scope, select: exp.Select) -> None:
-        if (order := order_of(scope, select)) is not None:
-            found = self.findings[id(order[0])]
-            if isinstance(order[1], Sort):
-                found.sort = found.sort or order[1]
+        for occurrence, order in orders_of(scope, select):
+            found = self.findings[id(occurrence)]
+            if isinstance(order, Sort):
+                found.sorts[order] = None
             else:
-                found.nearest = found.nearest or order[1]
+                found.nearest = found.nearest or order
         if (groups := groups_of(scope, select)) is not None:
             found = self.findings[id(groups[0])]
             found.groups = found.groups or groups[1]
