@@ -18,6 +18,7 @@ from analyzer.advise.sameness import extends, finds_as_well, is_free, serves, si
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef
+from analyzer.objects.operator_classes import OperatorClasses
 from analyzer.postgres.access_methods import METHODS, VECTOR_METHODS
 from analyzer.postgres.identifiers import bare_name, fits, shortened
 from analyzer.workload.shapes import Shape
@@ -61,9 +62,12 @@ class _Entry:
         return sum(self.weights.values())
 
 
-def candidates(shapes: Iterable[Shape], snapshot: Snapshot) -> tuple[Candidate, ...]:
-    """Return what is worth trying for these statements, by table, most promising first; nothing that exists already."""
-    catalog = Catalog(snapshot)
+def candidates(shapes: Iterable[Shape], snapshot: Snapshot, operators: OperatorClasses) -> tuple[Candidate, ...]:
+    """Return what is worth trying for these statements, by table, most promising first; nothing that exists already.
+
+    The operators are those of the server, such as a twin of the snapshot has.
+    """
+    catalog = Catalog(snapshot, operators=operators)
     listed = tuple(shapes)
     collected: dict[tuple[str, str], dict[object, _Entry]] = {}
     for entry in (*_foreign_keys(listed, catalog), *_drafted(listed, catalog)):

@@ -9,6 +9,7 @@ from analyzer.advise.block_range_drafts import block_range_drafts
 from analyzer.advise.btree_drafts import btree_drafts, is_narrow
 from analyzer.advise.draft import Draft
 from analyzer.advise.draft_variants import Variants, restricted
+from analyzer.advise.equality_drafts import hash_drafts
 from analyzer.advise.operator_drafts import operator_drafts
 from analyzer.advise.vector_drafts import nearest_drafts
 from analyzer.catalog import Catalog
@@ -27,6 +28,7 @@ def drafts(shape: TableShape, relation: Relation, catalog: Catalog, shared: Mapp
     special = [
         *operator_drafts(shape, relation, catalog),
         *nearest_drafts(shape, relation, catalog),
+        *hash_drafts(shape, relation, catalog),
         *block_range_drafts(shape, relation, catalog),
     ]
     variants = Variants(shape, relation, catalog, shared)

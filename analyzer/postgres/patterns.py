@@ -8,6 +8,11 @@ def has_prefix(pattern: str | None) -> bool:
     return bool(re.match(r"[^%_\\]", pattern or ""))
 
 
+def is_anchored(pattern: str | None) -> bool:
+    """Say whether a regular expression begins with `^` and a plain letter, which nothing makes optional."""
+    return bool(re.match(r"\^\w(?![*?{|])", pattern or "")) and "|" not in (pattern or "")
+
+
 def has_trigram(pattern: str | None) -> bool:
     """Say whether a pattern has three letters in a row; without them, a trigram index is read whole."""
-    return pattern is None or re.search(r"\w{3}", pattern) is not None
+    return pattern is None or re.search(r"[^\W_]{3}", pattern) is not None

@@ -15,6 +15,7 @@ from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
+from analyzer.objects.operator_classes import OperatorClasses
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.build import Built, building
@@ -23,6 +24,7 @@ from analyzer.twin.exposure import Exposure
 from analyzer.twin.hypothetical.add_indexes import TwinIndex
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, walk
 from analyzer.twin.planning import Plan, Planner
+from analyzer.twin.schema.operator_classes import read_operator_classes
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.twin.survivor import Survivor
 
@@ -78,6 +80,8 @@ class Twin:
         self._exposure = Exposure(self._server)
         self._planner = Planner(self._server, self._exposure)
         self._definitions = Definitions(self._server)
+        #: Of the server it was read from: another one holds more of the snapshot.
+        self._operator_classes: tuple[Built, OperatorClasses] | None = None
 
     def close(self) -> None:
         """Remove the twin."""
@@ -102,6 +106,14 @@ class Twin:
     def planner(self) -> str:
         """Return the planner and how it relates to that of the captured server."""
         return self._server.planner
+
+    @property
+    def operator_classes(self) -> OperatorClasses:
+        """Return the operators and operator classes of the server, with those of the captured extensions and types."""
+        built = self._server.built
+        if self._operator_classes is None or self._operator_classes[0] is not built:
+            self._operator_classes = built, read_operator_classes(built.flat.superuser)
+        return self._operator_classes[1]
 
     @property
     def recipe(self) -> Recipe:

@@ -11,12 +11,13 @@ from sqlglot import exp
 
 from analyzer.documents.snapshot import Relation
 from analyzer.sql import Sql, conforming, expression, ident, literal
+from analyzer.workload.expression_types import type_of
 from analyzer.workload.names import unwrapped
 
 Own = Callable[[exp.Column], str | None]
 
 _FUNCTIONS: dict[type[exp.Expr], str] = {exp.Lower: "lower", exp.Upper: "upper", exp.MD5: "md5", exp.Abs: "abs"}
-_JSON_OPERATORS = frozenset({"->", "->>", "#>", "#>>"})
+JSON_OPERATORS = frozenset({"->", "->>", "#>", "#>>"})
 #: Casts from text that no setting changes.
 _CASTS: dict[exp.DType, str] = {
     exp.DType.INT: "integer",
@@ -38,6 +39,9 @@ _COMPARED: dict[type[exp.Expr], str] = {
     exp.GTE: ">=",
 }
 
+_TEXT_TYPE = re.compile(r"(text|character varying(\(\d+\))?)\Z", re.IGNORECASE)
+#: A type of pgvector with its dimensions, maybe with its schema; a schema in quotes is left.
+_VECTOR_TYPE = re.compile(r"(?:[a-z_][a-z0-9_]*\.)?(?P<type>vector|halfvec|bit)\(\d{1,6}\)", re.IGNORECASE)
 #: Parts of an expression, and elements of a list, that an index's definition may have.
 _MOST_PARTS, _MOST_LISTED = 200, 100
 
@@ -47,6 +51,24 @@ def index_expression(tree: exp.Expr, own: Own, relation: Relation) -> str | None
     tree = unwrapped(tree)
     written = None if isinstance(tree, exp.Column) or _is_large(tree) else _written(tree, own, relation)
     return None if written is None else expression(conforming(written))
+
+
+def vector_expression(tree: exp.Expr, own: Own) -> str | None:
+    """Write a column cast to another type of vector, or quantised, as an index key; None for anything else.
+
+    pgvector's casts and its binary_quantize() are immutable.
+    """
+    found = _VECTOR_TYPE.fullmatch(tree.to.sql("postgres")) if isinstance(tree, exp.Cast) else None
+    if found is None:
+        return None
+    inner, function = unwrapped(tree.this), None
+    if isinstance(inner, exp.Anonymous) and inner.name.lower() == "binary_quantize" and len(inner.expressions) == 1:
+        inner, function = unwrapped(inner.expressions[0]), "binary_quantize"
+    name = own(inner) if isinstance(inner, exp.Column) else None
+    if name is None or (function is None) == (found["type"].lower() == "bit"):
+        return None
+    written = ident(name) if function is None else f"{function}({ident(name)})"
+    return expression(f"{written}::{found[0].lower()}")
 
 
 def _is_large(tree: exp.Expr) -> bool:
@@ -72,14 +94,16 @@ def _written(  # noqa: PLR0911 - one return a kind of expression
             return _call(_FUNCTIONS[type(tree)], [tree.this], own, relation)
         case exp.Coalesce():
             return _call("coalesce", [tree.this, *tree.expressions], own, relation)
-        case exp.Operator() if str(tree.args["operator"]) in _JSON_OPERATORS:
+        case exp.Operator() if str(tree.args["operator"]) in JSON_OPERATORS:
             return _json_path(tree, own, relation)
         case exp.Cast():
             return _cast(tree, own, relation)
         case exp.TimestampTrunc():
             return _truncated(tree, own, relation)
         case exp.Anonymous() if tree.name.lower() == "to_tsvector" and len(tree.expressions) == 2:
-            return _call("to_tsvector", tree.expressions, own, relation) if _is_text(tree.expressions[0]) else None
+            return _to_tsvector(tree, own, relation)
+        case exp.DPipe():
+            return _joined(tree, own, relation)
         case _:
             return None
 
@@ -113,6 +137,30 @@ def _truncated(tree: exp.TimestampTrunc, own: Own, relation: Relation) -> str | 
     if column is None or not re.fullmatch(r"timestamp(\(\d\))? without time zone", column.type) or field not in _FIELDS:
         return None
     return f"date_trunc({literal(field)}, {ident(column.name)})"
+
+
+def _to_tsvector(tree: exp.Anonymous, own: Own, relation: Relation) -> str | None:
+    """to_tsvector is immutable with a configuration that is a constant."""
+    configuration, text = (unwrapped(each) for each in tree.expressions)
+    if isinstance(configuration, exp.Cast) and configuration.to.sql("postgres").lower() == "regconfig":
+        configuration = unwrapped(configuration.this)
+    return _call("to_tsvector", [configuration, text], own, relation) if _is_text(configuration) else None
+
+
+def _joined(tree: exp.DPipe, own: Own, relation: Relation) -> str | None:
+    """|| is immutable between texts; with another type it prints a value, as settings have it."""
+
+    def of_column(column: exp.Column) -> str | None:
+        name = own(column)
+        found = relation.column(name) if name is not None else None
+        return None if found is None else found.type
+
+    parts = [unwrapped(tree.left), unwrapped(tree.right)]
+    if not all(_is_text(each) or _TEXT_TYPE.match(type_of(each, of_column) or "") for each in parts):
+        return None
+    written = [_written(each, own, relation) for each in parts]
+    known = [each for each in written if each is not None]
+    return f"({' || '.join(known)})" if len(known) == len(parts) else None
 
 
 def _is_text(tree: exp.Expr) -> bool:

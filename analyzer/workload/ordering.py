@@ -5,11 +5,9 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from analyzer.workload.expressions import index_expression
+from analyzer.workload.expression_types import type_in
+from analyzer.workload.expressions import JSON_OPERATORS, index_expression, vector_expression
 from analyzer.workload.names import Occurrence, Scope, folded, own_column, single_reference, unwrapped
-
-#: Distance operators of pgvector; `<->` is also pg_trgm's and the geometric types'.
-DISTANCES = frozenset({"<->", "<#>", "<=>", "<+>", "<~>", "<%>"})
 
 #: An order or groups of more keys than this are not read: no index has them.
 _MOST_KEYS = 256
@@ -36,10 +34,17 @@ class Sort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearest:
-    """An ORDER BY distance with LIMIT."""
+    """An ORDER BY distance with LIMIT: any operator between what an index can hold and a value."""
 
     column: str
     operator: str
+    #: SQL of the indexed expression when it is not the bare column, and its type.
+    expression: str | None = None
+    expression_type: str | None = None
+    #: The column is on the right of the operator.
+    is_commuted: bool = False
+    #: Type of the other side, as SQL names it, if the text tells.
+    other_type: str | None = None
 
 
 def orders_of(scope: Scope, select: exp.Select) -> Iterator[tuple[Occurrence, Sort | Nearest]]:
@@ -60,7 +65,7 @@ def _order(
     if not 0 < len(ordered) <= _MOST_KEYS:
         return None
     first = _projected(select, ordered[0].this)
-    if isinstance(first, exp.Operator) and operator_of(first) in DISTANCES:
+    if isinstance(first, exp.Operator) and operator_of(first) not in JSON_OPERATORS:
         return _nearest(scope, first) if limited and not ordered[0].args.get("desc") else None
     return _sort([_sort_key(scope, select, each) for each in ordered], limited=limited)
 
@@ -130,11 +135,24 @@ def _sort_key(scope: Scope, select: exp.Select, ordered: exp.Ordered) -> tuple[O
 
 
 def _nearest(scope: Scope, distance: exp.Operator) -> tuple[Occurrence, Nearest] | None:
-    for one, other in ((distance.this, distance.expression), (distance.expression, distance.this)):
-        inner, far = unwrapped(one), single_reference(scope, unwrapped(other))
-        near = single_reference(scope, inner) if isinstance(inner, exp.Column) else None
-        if near is not None and (far is None or far.occurrence is not near.occurrence):
-            return near.occurrence, Nearest(column=near.column, operator=operator_of(distance))
+    left, right = unwrapped(distance.this), unwrapped(distance.expression)
+    for key, other in ((left, right), (right, left)):
+        near, far = single_reference(scope, key), single_reference(scope, other)
+        if near is None or (far is not None and far.occurrence is near.occurrence):
+            continue
+        sql = None
+        if not isinstance(key, exp.Column):
+            sql = vector_expression(key, lambda column: own_column(scope, column))
+            if sql is None:
+                continue
+        return near.occurrence, Nearest(
+            column=near.column,
+            operator=operator_of(distance),
+            expression=sql,
+            expression_type=None if sql is None else type_in(scope, key),
+            is_commuted=key is right,
+            other_type=type_in(scope, other),
+        )
     return None
 
 

@@ -1,12 +1,13 @@
 """Sort a resolved statement's conditions by the table they are about."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from analyzer.catalog import Catalog
 from analyzer.sql import ident
+from analyzer.workload.expression_types import type_in
 from analyzer.workload.expressions import condition, index_expression
 from analyzer.workload.names import (
     Occurrence,
@@ -21,7 +22,7 @@ from analyzer.workload.names import (
     unwrapped,
 )
 from analyzer.workload.ordering import Nearest, Sort, SortKey, groups_of, operator_of, orders_of
-from analyzer.workload.parameters import Comparison, Use, compared, configurations
+from analyzer.workload.parameters import Comparison, Use, compared, configurations, uncast
 from analyzer.workload.parse import Statement
 from analyzer.workload.scopes import Resolved
 from analyzer.workload.shape_records import (
@@ -34,7 +35,9 @@ from analyzer.workload.shape_records import (
 )
 
 _PATTERNS = {"~": "~", "~*": "~*", "~~": "like", "~~*": "ilike"}
-_COMMUTED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}
+_COMMUTED_COMPARISONS = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
+#: Operators whose commutator has the same name for every type; those of others are the server's to say.
+_COMMUTED = {"@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}
 _COMPARISONS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 
 
@@ -133,7 +136,7 @@ class ShapeReader:
         constant = not alternative and self._constant_condition(scope, expression)
         match expression:
             case exp.EQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
-                self._comparison(scope, expression, alternative=alternative)
+                self._comparison(scope, expression, _COMPARISONS[type(expression)], alternative=alternative)
             case exp.NullSafeEQ():
                 pass
             case exp.Between():
@@ -146,8 +149,12 @@ class ShapeReader:
             case exp.Like() | exp.ILike() if not expression.args.get("negate"):
                 operator = "ilike" if isinstance(expression, exp.ILike) else "like"
                 self._pattern(scope, expression.this, expression.expression, operator)
+            case exp.Operator() if operator_of(expression) in _COMMUTED_COMPARISONS:
+                self._comparison(scope, expression, operator_of(expression), alternative=alternative)
             case exp.Operator():
                 self._operator(scope, expression)
+            case exp.StartsWith():
+                self._pattern(scope, expression.this, expression.expression, "^@")
             case exp.Mod():
                 self._special(scope, expression.left, expression.right, "%")
             case _ if not constant:
@@ -175,9 +182,8 @@ class ShapeReader:
             return True
         return False
 
-    def _comparison(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
+    def _comparison(self, scope: Scope, expression: exp.Expr, operator: str, *, alternative: bool) -> None:
         left, right = unwrapped(expression.args["this"]), unwrapped(expression.args["expression"])
-        operator = _COMPARISONS[type(expression)]
         if isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
             pairs = list(zip(left.expressions, right.expressions, strict=False))
             # A row comparison (keyset pagination) bounds its first column alone; an equality holds for each.
@@ -188,7 +194,7 @@ class ShapeReader:
             return
         self._compare(scope, left, right, operator, alternative=alternative)
         if not isinstance(right, exp.Any):
-            self._compare(scope, right, left, _COMMUTED[operator], alternative=alternative)
+            self._compare(scope, right, left, _COMMUTED_COMPARISONS[operator], alternative=alternative)
 
     def _keyset(self, scope: Scope, row: exp.Tuple) -> None:
         """Note the columns of a row that is compared with another, when they are of one table."""
@@ -233,7 +239,8 @@ class ShapeReader:
         if operator == "=" and isinstance(right, exp.Any):
             array = unwrapped(right.this)
             for reference in scope.resolve(array) if isinstance(array, exp.Column) else ():
-                self._add_operator(reference, "= any")
+                predicate = OperatorPredicate(column=reference.column, operator="= any")
+                self._findings_of(reference).operators[predicate] = None
         others = self._owners(scope, right)
         if not isinstance(left, exp.Column):
             self._compare_expression(scope, left, others, operator)
@@ -300,14 +307,12 @@ class ShapeReader:
     # Operators
 
     def _pattern(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str) -> None:
-        left, right = unwrapped(left), unwrapped(right)
+        left, right = unwrapped(left), uncast(unwrapped(right))
         value = right.name if isinstance(right, exp.Literal) and right.is_string else None
-        for reference in scope.resolve(left) if isinstance(left, exp.Column) else ():
-            self._add_operator(reference, operator, value=value)
+        predicate = OperatorPredicate(column="", operator=operator, value=value)
+        for reference in self._add_predicate(scope, left, right, predicate):
             if operator in ("like", "ilike"):
                 self._compare_parameters(reference, right, "like" if operator == "like" else "ilike", operator)
-        if not isinstance(left, exp.Column):
-            self._expression_operator(scope, left, operator, value)
 
     def _operator(self, scope: Scope, expression: exp.Operator) -> None:
         operator = operator_of(expression)
@@ -318,30 +323,46 @@ class ShapeReader:
 
     def _special(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str) -> None:
         left, right = unwrapped(left), unwrapped(right)
-        for one, other, name in ((left, right, operator), (right, left, _COMMUTED.get(operator))):
-            single = single_reference(scope, one)
-            if name is None or single is None or id(single.occurrence) in self._owners(scope, other):
-                continue
-            if isinstance(one, exp.Column):
-                self._add_operator(single, name)
+        commuted = _COMMUTED.get(operator)
+        turned = OperatorPredicate(column="", operator=commuted or operator, is_commuted=commuted is None)
+        for one, other, predicate in (
+            (left, right, OperatorPredicate(column="", operator=operator)),
+            (right, left, turned),
+        ):
+            name = predicate.operator
+            for reference in self._add_predicate(scope, one, other, predicate):
                 if name in ("@>", "&&", "@@"):
-                    self._compare_parameters(single, other, "search" if name == "@@" else "contains", name)
+                    self._compare_parameters(reference, other, "search" if name == "@@" else "contains", name)
+
+    def _add_predicate(
+        self, scope: Scope, key: exp.Expr, other: exp.Expr, predicate: OperatorPredicate
+    ) -> tuple[Reference, ...]:
+        """Note an operator between what an index of one table can hold and what is not of that table.
+
+        Return the columns that it is noted of. With ANY, no access method serves an operator that is no comparison.
+        """
+        others = self._owners(scope, other)
+        if isinstance(other, exp.Any | exp.All):
+            return ()
+        predicate = replace(predicate, other_type=type_in(scope, other))
+        if isinstance(key, exp.Column):
+            found = tuple(each for each in scope.resolve(key) if id(each.occurrence) not in others)
+            for each in found:
+                self._findings_of(each).operators[replace(predicate, column=each.column)] = None
+            return found
+        single = single_reference(scope, key)
+        if single is not None and id(single.occurrence) not in others:
+            sql = index_expression(key, lambda column: own_column(scope, column), single.occurrence.relation)
+            kind = type_in(scope, key)
+            predicate = replace(predicate, column=single.column, expression=sql, expression_type=kind)
+            if sql is not None:
+                self._findings_of(single).operators[predicate] = None
             else:
-                self._expression_operator(scope, one, name, None)
+                self._findings_of(single).residual = True
+        return ()
 
-    def _expression_operator(self, scope: Scope, left: exp.Expr, operator: str, value: str | None) -> None:
-        single = single_reference(scope, left)
-        if single is None:
-            return
-        sql = index_expression(left, lambda column: own_column(scope, column), single.occurrence.relation)
-        if sql is not None:
-            self._add_operator(single, operator, expression=sql, value=value)
-
-    def _add_operator(
-        self, reference: Reference, operator: str, *, expression: str | None = None, value: str | None = None
-    ) -> None:
-        predicate = OperatorPredicate(column=reference.column, operator=operator, expression=expression, value=value)
-        self.findings[id(reference.occurrence)].operators[predicate] = None
+    def _findings_of(self, reference: Reference) -> _Findings:
+        return self.findings[id(reference.occurrence)]
 
     def _order(self, scope: Scope, select: exp.Select) -> None:
         for occurrence, order in orders_of(scope, select):

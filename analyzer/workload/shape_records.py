@@ -19,15 +19,20 @@ class JoinKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorPredicate:
-    """A condition whose operator wants an access method of its own."""
+    """A condition whose operator an access method of its own may serve."""
 
     column: str
     #: As PostgreSQL writes it, patterns as `like`, `ilike`, `~`, `~*`; `= any` when the column is the array.
     operator: str
-    #: SQL of the indexed expression when it is not the bare column.
+    #: SQL of the indexed expression when it is not the bare column, and its type if known.
     expression: str | None = None
-    #: The pattern, when the text has it.
+    expression_type: str | None = None
+    #: The pattern, or the prefix, when the text has it.
     value: str | None = None
+    #: The column is on the right of the operator.
+    is_commuted: bool = False
+    #: Type of the other side, as SQL names it, if the text tells.
+    other_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

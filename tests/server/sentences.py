@@ -54,7 +54,7 @@ class Sentences:
         """Return the candidates for some statements, as the server prints them, most promising first."""
         if statements not in self._drafted:
             shapes = [shape for item in self._priced(statements) for shape in item.shapes]
-            found = candidates(shapes, self.twin.snapshot)
+            found = candidates(shapes, self.twin.snapshot, self.twin.operator_classes)
             self._drafted[statements] = tuple(self.twin.printed(each.index) for each in found)
         return self._drafted[statements]
 

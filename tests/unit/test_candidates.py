@@ -11,6 +11,7 @@ from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.pgvector import advised_lists
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.shapes import shapes
+from tests.operator_classes import of_snapshot
 from tests.unit.catalogs import existing, recorded, snapshot, statistics, table
 
 ITEM = table(
@@ -46,7 +47,7 @@ def proposed(query: str, catalog: Snapshot | None = None) -> tuple[Candidate, ..
     catalog = catalog or shop()
     shaped, not_examined = shapes(parse_file(query).statements, catalog)
     assert not not_examined
-    return candidates(shaped, catalog)
+    return candidates(shaped, catalog, of_snapshot(catalog))
 
 
 def described(candidate: Candidate) -> str:
@@ -345,7 +346,7 @@ def test_many_statements_are_capped_and_each_keeps_its_best() -> None:
     entries = [recorded(query, total_ms=1000 - i, queryid=str(i)) for i, query in enumerate(queries)]
     catalog = shop()
     shaped, _ = shapes(parse_statements(catalog.model_copy(update={"statements": tuple(entries)})).statements, catalog)
-    found = [described(each) for each in candidates(shaped, catalog)]
+    found = [described(each) for each in candidates(shaped, catalog, of_snapshot(catalog))]
     assert len(found) == MOST_PER_TABLE
     assert {f"btree ({one}, {other})" for one, other in pairs} <= set(found)
     assert "gin (attributes jsonb_path_ops)" in found
