@@ -3,60 +3,33 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Literal
 
 from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, Index, Relation, Snapshot, TypeDef
+from analyzer.objects.operator_classes import OperatorClass, OperatorClasses
+from analyzer.postgres.arrays import parse_array
 from analyzer.postgres.collations import is_bytewise, is_bytewise_locale
 from analyzer.postgres.identifiers import bare_name, listed_names
 from analyzer.postgres.pages import BLOCK_BYTES, MOST_BTREE_BYTES
 from analyzer.sql import ident
 
-Family = Literal["text", "jsonb", "array", "tsvector", "range", "vector", "network", "boolean", "scalar", "other"]
-
 #: Wider columns are left out of keys and INCLUDE, since a single value may be many times the average.
 WIDE_BYTES = 128
+#: The same for arrays, documents and their like, whose values differ in size by orders of magnitude.
+WIDE_OPEN_BYTES = 64
 _ASSUMED_WIDTH_BYTES = 32
 _ASSUMED_DISTINCT = 200.0
 
-_FAMILIES: dict[str, Family] = {
-    "text": "text",
-    "character varying": "text",
-    "character": "text",
-    "citext": "other",
-    "name": "scalar",
-    "jsonb": "jsonb",
-    "tsvector": "tsvector",
-    "vector": "vector",
-    "halfvec": "vector",
-    "sparsevec": "vector",
-    "bit": "vector",
-    "inet": "network",
-    "cidr": "network",
-    "boolean": "boolean",
+#: A constant of a condition: in quotes, or a number.
+_CONSTANT = re.compile(r"'((?:[^']|'')*)'|(-?[0-9][0-9.]*)")
+#: Types by the names that a parser gives them.
+_SHORT_NAMES = {
+    "varchar": "character varying",
+    "int": "integer",
+    "decimal": "numeric",
+    "float": "real",
+    "timestamp": "timestamp without time zone",
+    "timestamptz": "timestamp with time zone",
 }
-_SCALARS = frozenset(
-    {
-        "smallint",
-        "integer",
-        "bigint",
-        "numeric",
-        "real",
-        "double precision",
-        "money",
-        "date",
-        "time without time zone",
-        "time with time zone",
-        "timestamp without time zone",
-        "timestamp with time zone",
-        "interval",
-        "uuid",
-        "macaddr",
-        "oid",
-        "pg_lsn",
-        "bit varying",
-    }
-)
-_RANGES = frozenset({"int4range", "int8range", "numrange", "tsrange", "tstzrange", "daterange"})
 
 
 def type_name(kind: str) -> str:
@@ -74,8 +47,15 @@ def dimensions(kind: str) -> int | None:
 class Catalog:
     """One look-up over a snapshot: relations found as the server finds them, and what is known of each."""
 
-    def __init__(self, snapshot: Snapshot, search_path: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        search_path: tuple[str, ...] | None = None,
+        operators: OperatorClasses | None = None,
+    ) -> None:
         self.snapshot = snapshot
+        #: The server's; none where no server was asked.
+        self.operators = operators or OperatorClasses()
         self.relations = snapshot.relations_by_name
         self._search_path = search_path
         self._others: dict[tuple[str, ...], Catalog] = {}
@@ -85,7 +65,7 @@ class Catalog:
         if search_path is None:
             return self
         if search_path not in self._others:
-            self._others[search_path] = Catalog(self.snapshot, search_path)
+            self._others[search_path] = Catalog(self.snapshot, search_path, self.operators)
         return self._others[search_path]
 
     @cached_property
@@ -206,19 +186,6 @@ class Catalog:
         statistics = self.statistics(relation, column)
         return statistics.average_width if statistics is not None else _ASSUMED_WIDTH_BYTES
 
-    def family(self, column: Column) -> Family:
-        """Sort a column's type by what its indexes can do; a domain counts as what it is made of."""
-        kind = self.underlying(column.type)
-        if kind.endswith("[]"):
-            return "array"
-        name = type_name(kind)
-        made = self._type(kind)
-        if name in _SCALARS or (made is not None and made.kind == "e"):
-            return "scalar"
-        if name in _RANGES or (made is not None and made.kind == "r"):
-            return "range"
-        return _FAMILIES.get(name, "other")
-
     def _type(self, kind: str) -> TypeDef | None:
         schema, _, name = kind.rpartition(".")
         found = (each for each in self.snapshot.types if ident(each.name) == name or each.name == name)
@@ -235,24 +202,30 @@ class Catalog:
             made = self._type(kind)
         return kind
 
+    def relabels(self, column: Column, kind: str) -> bool:
+        """Say whether a cast of a column to a type leaves its values as they are: to what a domain or varchar is."""
+        base = type_name(self.underlying(column.type)).lower()
+        target = _SHORT_NAMES.get(kind.lower(), kind.lower())
+        is_text = base == "character varying" and target in ("text", "character varying")
+        return is_text or (target == base and column.type != base)
+
     def sortable(self, relation: Relation, name: str) -> bool:
         """Say whether a column can be a btree key without entries that may be too long."""
         column = relation.column(name)
-        if column is None or self.family(column) not in ("text", "scalar", "boolean", "network"):
+        if column is None or not self.operators.is_sortable(column.type):
             return False
+        if self.operators.is_open_ended(column.type):
+            return self.statistics(relation, name) is not None and self.width(relation, name) <= WIDE_OPEN_BYTES
         return self.width(relation, name) <= WIDE_BYTES
 
     def fits(self, relation: Relation, columns: tuple[str, ...]) -> bool:
         """Say whether a btree entry of these columns stays below the limit with much to spare."""
         return sum(self.width(relation, column) for column in columns) * 4 < MOST_BTREE_BYTES
 
-    def opclass(self, name: str, extension: str) -> str | None:
-        """Return an extension's operator class as DDL must name it; None when it is not installed."""
-        found = next((each for each in self.snapshot.extensions if each.name == extension), None)
-        if found is None:
-            return None
-        is_in_path = found.schema_name in (*self.search_path, "pg_catalog")
-        return name if is_in_path else ident(found.schema_name, name)
+    def opclass(self, operator_class: OperatorClass) -> str:
+        """Return an operator class as DDL must name it."""
+        is_in_path = operator_class.schema in (*self.search_path, "pg_catalog")
+        return operator_class.name if is_in_path else ident(operator_class.schema, operator_class.name)
 
     def is_c_collation(self, column: Column) -> bool:
         """Say whether a column sorts by bytes, so that a prefix is a range."""
@@ -260,6 +233,11 @@ class Catalog:
             return is_bytewise(column.collation)
         server = self.snapshot.server
         return is_bytewise_locale(server.locale_provider, server.collate)
+
+    def visibility(self, relation: Relation) -> tuple[int, int]:
+        """Return the pages of a table as of the last VACUUM or ANALYZE, with its partitions, and those all-visible."""
+        leaves = list(self._leaves(relation))
+        return sum(max(each.pages, 0) for each in leaves), sum(each.all_visible_pages for each in leaves)
 
     def fraction(self, relation: Relation, column: str, sql: str) -> float | None:
         """Return the share of rows that a condition on one column keeps, where the statistics say."""
@@ -270,10 +248,27 @@ class Catalog:
             return statistics.null_fraction
         if sql.endswith("IS NOT NULL"):
             return 1 - statistics.null_fraction
-        values = re.findall(r"[tf]", (statistics.most_common_values or "").strip("{}"))
-        shares = dict(zip(values, statistics.most_common_frequencies or (), strict=False))
+        shares = _common_shares(statistics)
         if sql == ident(column) or sql.endswith("IS TRUE"):
             return shares.get("t")
         if sql == f"NOT {ident(column)}" or sql.endswith("IS FALSE"):
             return shares.get("f")
-        return None
+        compared = re.fullmatch(r"(=|<>|IN) \(?(.*?)\)?", sql.removeprefix(f"{ident(column)} "), re.DOTALL)
+        return None if compared is None else self._share_of(statistics, compared[1], compared[2])
+
+    def _share_of(self, statistics: ColumnStatistics, operator: str, values: str) -> float | None:
+        """Return the share of rows with one of some constants, or without one; a rare value counts as any other."""
+        shares = _common_shares(statistics)
+        constants = [quoted.replace("''", "'") or bare for quoted, bare in _CONSTANT.findall(values)]
+        if not shares or not constants:
+            return None
+        rest = max(0.0, 1 - statistics.null_fraction - sum(shares.values()))
+        others = statistics.distinct - len(shares) if statistics.distinct > 0 else 0
+        equal = sum(shares.get(each, rest / others if others >= 1 else rest) for each in constants)
+        return max(0.0, 1 - statistics.null_fraction - equal) if operator == "<>" else min(equal, 1.0)
+
+
+def _common_shares(statistics: ColumnStatistics) -> dict[str, float]:
+    """Return the most common values, as text, each with its share of the rows."""
+    values = parse_array(statistics.most_common_values) if statistics.most_common_values else ()
+    return dict(zip(values, statistics.most_common_frequencies or (), strict=False))

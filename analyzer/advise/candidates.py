@@ -7,22 +7,25 @@ both.
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from analyzer.advise.drafts import Draft, drafts, includable
+from analyzer.advise.draft import Draft
+from analyzer.advise.draft_variants import includable
+from analyzer.advise.drafts import drafts
+from analyzer.advise.foreign_keys import uncovered_foreign_keys
+from analyzer.advise.sameness import extends, finds_as_well, is_free, serves, signature
 from analyzer.catalog import Catalog
-from analyzer.documents.snapshot import Constraint, Index, Relation, Snapshot
-from analyzer.objects.index import IndexDef, Key
+from analyzer.documents.snapshot import Index, Relation, Snapshot
+from analyzer.objects.index import IndexDef
+from analyzer.objects.operator_classes import OperatorClasses
 from analyzer.postgres.access_methods import METHODS, VECTOR_METHODS
 from analyzer.postgres.identifiers import bare_name, fits, shortened
-from analyzer.workload.shapes import Shape, TableShape
+from analyzer.workload.shapes import Shape
 
 MOST_PER_TABLE = 60
 #: Tables of fewer pages are read whole sooner than any index.
 FEWEST_PAGES = 8
-#: Operator classes that are written though they are their type's default.
-_DEFAULT_CLASSES = frozenset({"vector_l2_ops", "halfvec_l2_ops"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,58 +39,102 @@ class Candidate:
     weight: float = 0
     #: It serves the deletes and key updates of a referenced table, which EXPLAIN does not show.
     foreign_key: bool = False
+    #: What its reader should know of it: what was left out, what it makes unnecessary.
+    notes: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Entry:
     """A candidate while it is being collected."""
 
     index: IndexDef
     reason: str
     weights: dict[str, float] = field(default_factory=dict[str, float])
+    #: An ordered set.
+    notes: dict[str, None] = field(default_factory=dict[str, None])
     #: Best place among the drafts of a statement; 0 is the one drafted first.
     place: int = 0
     foreign_key: bool = False
+    #: Its order is wanted, not only what it finds.
+    is_ordered: bool = False
 
     def weight(self) -> float:
         return sum(self.weights.values())
 
 
-def candidates(shapes: Iterable[Shape], snapshot: Snapshot) -> tuple[Candidate, ...]:
-    """Return what is worth trying for these statements, by table, most promising first; nothing that exists already."""
-    catalog = Catalog(snapshot)
+def candidates(shapes: Iterable[Shape], snapshot: Snapshot, operators: OperatorClasses) -> tuple[Candidate, ...]:
+    """Return what is worth trying for these statements, by table, most promising first; nothing that exists already.
+
+    The operators are those of the server, such as a twin of the snapshot has.
+    """
+    catalog = Catalog(snapshot, operators=operators)
     listed = tuple(shapes)
     collected: dict[tuple[str, str], dict[object, _Entry]] = {}
     for entry in (*_foreign_keys(listed, catalog), *_drafted(listed, catalog)):
         table = collected.setdefault(entry.index.full_table, {})
         known = table.setdefault(signature(entry.index), entry)
         known.weights |= entry.weights
+        known.notes |= entry.notes
         known.place = min(known.place, entry.place)
         known.foreign_key |= entry.foreign_key
+        known.is_ordered |= entry.is_ordered
     chosen: list[_Entry] = []
     for key in sorted(collected):
         relation = catalog.relations[key]
         existing = catalog.indexes(relation)
         merged = _with_merged(collected[key], relation, catalog)
-        new = [entry for entry in merged if not any(serves(index, entry.index) for index in existing)]
+        new = [entry for entry in merged if not _is_covered(entry, existing, relation, catalog)]
         chosen += sorted(new, key=_rank)[:MOST_PER_TABLE]
     return tuple(_named(chosen, snapshot))
 
 
+def _is_covered(entry: _Entry, existing: Sequence[Index], relation: Relation, catalog: Catalog) -> bool:
+    """Say whether an index that exists does what an entry is for; one for an order has to come in that order."""
+    if any(serves(index, entry.index) for index in existing):
+        return True
+    return not entry.is_ordered and any(finds_as_well(index, entry.index, relation, catalog) for index in existing)
+
+
 def _rank(entry: _Entry) -> tuple[bool, int, float, str]:
     """Foreign keys and special access methods first, then every statement's best draft, then its second, and so on."""
-    plain = entry.index.method == "btree" and all(key.expression is None for key in entry.index.keys)
-    return plain and not entry.foreign_key, entry.place, -entry.weight(), repr(entry.index)
+    return entry.index.method == "btree" and not entry.foreign_key, entry.place, -entry.weight(), repr(entry.index)
 
 
 def _drafted(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
+    shared = _shared(shapes)
     for shape in shapes:
         for table in shape.tables:
-            relation = catalog.relations.get((table.schema, table.table))
+            name = (table.schema, table.table)
+            relation = catalog.relations.get(name)
             if relation is None or relation.kind not in "rpm" or catalog.pages(relation) < FEWEST_PAGES:
                 continue
-            for place, draft in enumerate(drafts(table, relation, catalog)):
-                yield _Entry(_definition(draft, relation), draft.reason, {shape.statement_id: shape.weight}, place)
+            for place, draft in enumerate(drafts(table, relation, catalog, shared[name])):
+                yield _Entry(
+                    index=_definition(draft, relation),
+                    reason=draft.reason,
+                    weights={shape.statement_id: shape.weight},
+                    notes=dict.fromkeys(draft.notes),
+                    place=place,
+                    is_ordered=draft.is_ordered,
+                )
+
+
+def _shared(shapes: Sequence[Shape]) -> Mapping[tuple[str, str], Mapping[str, int]]:
+    """Count, by table, the statements that fix a column or an expression, or have a condition."""
+    found: dict[tuple[str, str], dict[str, set[str]]] = {}
+    for shape in shapes:
+        for table in shape.tables:
+            counted = found.setdefault((table.schema, table.table), {})
+            fixed = [*table.equalities, *(join.column for join in table.joins)]
+            fixed += [each.sql for each in table.expressions if each.kind == "equality"]
+            for name in (*fixed, *(each.sql for each in table.conditions)):
+                counted.setdefault(name, set()).add(shape.statement_id)
+    return {table: {name: len(ids) for name, ids in counted.items()} for table, counted in found.items()}
+
+
+def _foreign_keys(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
+    for each in uncovered_foreign_keys(shapes, catalog):
+        yield _Entry(index=each.index, reason=each.reason, weights=each.weights, foreign_key=True)
 
 
 def _definition(draft: Draft, relation: Relation) -> IndexDef:
@@ -118,7 +165,13 @@ def _with_merged(table: dict[object, _Entry], relation: Relation, catalog: Catal
             continue
         reason = f"{longer.reason}; also {shorter.reason}"
         place = max(longer.place, shorter.place)
-        found[signature(merged)] = _Entry(merged, reason, longer.weights | shorter.weights, place)
+        found[signature(merged)] = _Entry(
+            index=merged,
+            reason=reason,
+            weights=longer.weights | shorter.weights,
+            place=place,
+            is_ordered=longer.is_ordered or shorter.is_ordered,
+        )
     return list(found.values())
 
 
@@ -130,131 +183,6 @@ def _merged(longer: IndexDef, shorter: IndexDef, relation: Relation, catalog: Ca
     if include == longer.include or not includable(relation, include, longer.columns, catalog):
         return None
     return replace(longer, include=include)
-
-
-# What exists
-
-
-def signature(index: IndexDef) -> object:
-    """Return what makes two definitions the same to the planner: a btree read backwards is the same index."""
-    keys = tuple(_key(key) for key in index.keys)
-    turned = tuple(_key(key, turned=index.method == "btree") for key in index.keys)
-    parameters = () if index.method == "ivfflat" else index.parameters
-    include = tuple(sorted(index.include))
-    return index.schema, index.table, index.method, min(keys, turned), include, _plain(index.where), parameters
-
-
-def _key(key: Key, *, turned: bool = False) -> tuple[str, str, str, str, bool, bool]:
-    nulls_first = key.descending if key.nulls is None else key.nulls == "first"
-    opclass = bare_name(key.opclass)
-    return (
-        key.column or "",
-        _plain(key.expression),
-        "" if opclass in _DEFAULT_CLASSES else opclass,
-        key.collation or "",
-        key.descending != turned,
-        nulls_first != turned,
-    )
-
-
-def _plain(sql: str | None) -> str:
-    """Take off the casts and brackets that the server adds when it prints an expression."""
-    bare = re.sub(
-        r"::(\"[^\"]+\"|[a-z_.]+( varying| precision| with(out)? time zone)?)(\(\d+\))?(\[\])?", "", sql or ""
-    )
-    return re.sub(r"[()\s]+", " ", bare).strip()
-
-
-def serves(existing: Index, wanted: IndexDef) -> bool:
-    """Say whether an index that exists makes another one unnecessary: the same, or a longer one."""
-    have = existing.definition
-    if not existing.valid or have.method != wanted.method:
-        return False
-    if signature(have) == signature(wanted):
-        return True
-    if wanted.method != "btree" or _plain(have.where) != _plain(wanted.where):
-        return False
-    if _begins_unique(have, wanted):
-        return True
-    prefix = replace(have, keys=have.keys[: len(wanted.keys)], include=(), where=None, parameters=())
-    alike = signature(prefix) == signature(replace(wanted, include=(), where=None, parameters=()))
-    return alike and set(wanted.include) <= {*have.columns, *have.include}
-
-
-def _begins_unique(have: IndexDef, wanted: IndexDef) -> bool:
-    """Say whether an index begins with all columns of a unique one, which finds its single row already."""
-    leading = tuple(key.column for key in wanted.keys[: len(have.keys)])
-    return have.unique and leading == have.columns and len(have.columns) == len(have.keys)
-
-
-# Foreign keys
-
-
-def _foreign_keys(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
-    """Yield an index for each foreign key without one, of a table that a statement reads, writes or cascades to."""
-    written: dict[tuple[str, str], list[tuple[Shape, TableShape]]] = {}
-    for shape in shapes:
-        for table in shape.tables:
-            if table.target in ("delete", "update", "merge"):
-                written.setdefault((table.schema, table.table), []).append((shape, table))
-    concerned = _concerned(shapes, written, catalog)
-    for relation in catalog.snapshot.relations:
-        is_own = relation.kind in "rp" and relation.partition_bound is None
-        if not is_own or relation.full_name not in concerned:
-            continue
-        for constraint in relation.constraints:
-            if constraint.kind == "f" and not covers_foreign_key(constraint, catalog.indexes(relation)):
-                parent = (constraint.referenced_schema or "", constraint.referenced_table or "")
-                yield _foreign_key(constraint, relation, written.get(parent, ()))
-
-
-def _concerned(shapes: Sequence[Shape], written: Iterable[tuple[str, str]], catalog: Catalog) -> set[tuple[str, str]]:
-    """Return the tables of statements, and those that the foreign keys of written ones lead to, one after the other."""
-    found = {(table.schema, table.table) for shape in shapes for table in shape.tables}
-    pending = list(written)
-    while pending:
-        referencing = {(relation.schema_name, relation.name) for relation, _ in catalog.referencing(*pending.pop())}
-        pending += referencing - found
-        found |= referencing
-    return found
-
-
-def covers_foreign_key(constraint: Constraint, indexes: Iterable[Index]) -> bool:
-    """Say whether an index finds the rows of a foreign key, in whatever order its columns stand."""
-    columns = set(constraint.columns)
-    for index in indexes:
-        definition = index.definition
-        leading = {key.column for key in definition.keys[: len(columns)]}
-        equal = definition.method == "btree" or (definition.method == "hash" and len(columns) == 1)
-        if index.valid and index.ready and equal and leading == columns and _is_not_null(definition.where, columns):
-            return True
-    return False
-
-
-def _is_not_null(where: str | None, columns: set[str]) -> bool:
-    """Say whether a foreign key's own look-up implies a predicate: nothing but IS NOT NULL of its columns."""
-    if where is None:
-        return True
-    parts = [part.strip(" ()") for part in re.split(r"\bAND\b", where)]
-    return all(part.removesuffix(" IS NOT NULL").strip('"') in columns and part.endswith(" NULL") for part in parts)
-
-
-def _foreign_key(constraint: Constraint, relation: Relation, written: Iterable[tuple[Shape, TableShape]]) -> _Entry:
-    referenced = set(constraint.referenced_columns)
-    weights = {
-        shape.statement_id: shape.weight
-        for shape, table in written
-        if table.target == "delete" or referenced & set(table.written)
-    }
-    index = IndexDef(
-        schema=relation.schema_name,
-        table=relation.name,
-        name="",
-        keys=tuple(Key(column=column) for column in constraint.columns),
-    )
-    parent = constraint.referenced_table
-    reason = f"foreign key {constraint.name}: deleting or changing a row of {parent} looks for its rows here"
-    return _Entry(index, reason, weights, foreign_key=True)
 
 
 # Names
@@ -274,7 +202,15 @@ def _named(entries: Sequence[_Entry], snapshot: Snapshot) -> Iterator[Candidate]
             statement_ids=tuple(sorted(entry.weights)),
             weight=entry.weight(),
             foreign_key=entry.foreign_key,
+            notes=(*entry.notes, *_replaced(entry.index, snapshot)),
         )
+
+
+def _replaced(index: IndexDef, snapshot: Snapshot) -> Iterator[str]:
+    """Say which indexes that exist are not needed beside a new one: it is one of them, extended."""
+    for each in snapshot.indexes:
+        if each.definition.full_table == index.full_table and is_free(each) and extends(index, each.definition):
+            yield f"it makes {each.definition.qualified_name} redundant: drop that one after building it"
 
 
 def name_of(index: IndexDef) -> str:

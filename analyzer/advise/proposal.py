@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import date
 
 from analyzer.advise.benefit import LEAST_SHARE
-from analyzer.advise.candidates import Candidate, candidates, serves, signature
+from analyzer.advise.candidates import Candidate, candidates
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.price import price_all
+from analyzer.advise.sameness import covers, signature
 from analyzer.advise.select import Limits, Refused, select
-from analyzer.documents.snapshot import Index, NotExamined, Snapshot
+from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.access_methods import METHODS
 from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
@@ -152,7 +153,8 @@ def _candidates(
     twin: Twin, priced: Sequence[PricedStatement], declared: Sequence[Declared], standing: Sequence[Declared]
 ) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
     """Build what is worth trying on the twin, and say of the rest why it is not tried."""
-    found = candidates((item.shape for item in priced if item.shape), twin.snapshot)
+    shapes = [shape for item in priced for shape in item.shapes]
+    found = candidates(shapes, twin.snapshot, twin.operator_classes)
     fresh, refused = _fresh(twin, found, standing)
     built, rejected = _build(twin, fresh, declared)
     return built, sorted(refused + rejected)
@@ -203,7 +205,7 @@ def _serves(declared: Declared, index: IndexDef) -> bool:
     known = declared.index
     if signature(known) == signature(index):
         return True
-    return declared.state in _WANTED and serves(Index(definition=known, ddl=""), index)
+    return declared.state in _WANTED and covers(known, index)
 
 
 def _what(declared: Declared, candidate: Candidate) -> str:
@@ -304,7 +306,7 @@ def _evidence(
             built=index,
             reason=built[index].reason,
             again=again.get(index),
-            caveats=tuple(_caveats(index, model.twin.snapshot)),
+            caveats=(*built[index].notes, *_caveats(index, model.twin.snapshot)),
             effects=tuple(_effects(model, index, so_far, larger, shares)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),

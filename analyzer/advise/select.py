@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analyzer.advise.benefit import LEAST_RATIO, LEAST_SHARE, Gain
-from analyzer.advise.candidates import serves
 from analyzer.advise.cost import CostModel
 from analyzer.advise.integer_program import solve
-from analyzer.documents.snapshot import Index, Snapshot
+from analyzer.advise.sameness import covers
+from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
@@ -202,4 +202,4 @@ def _size(index: TwinIndex) -> int:
 def _serves(other: TwinIndex, index: TwinIndex) -> bool:
     """Say whether another choice makes an index unnecessary: it holds the same, or begins with it."""
     same_table = other.index.full_table == index.index.full_table
-    return same_table and serves(Index(definition=other.index, ddl=""), index.index)
+    return same_table and covers(other.index, index.index)

@@ -15,6 +15,7 @@ from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.definition import D, Definition
 from analyzer.objects.index import IndexDef
+from analyzer.objects.operator_classes import OperatorClasses
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.build import Built, building
@@ -23,6 +24,7 @@ from analyzer.twin.exposure import Exposure
 from analyzer.twin.hypothetical.add_indexes import TwinIndex
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, walk
 from analyzer.twin.planning import Plan, Planner
+from analyzer.twin.schema.operator_classes import read_operator_classes
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.twin.survivor import Survivor
 
@@ -78,6 +80,8 @@ class Twin:
         self._exposure = Exposure(self._server)
         self._planner = Planner(self._server, self._exposure)
         self._definitions = Definitions(self._server)
+        #: Of the server it was read from: another one holds more of the snapshot.
+        self._operator_classes: tuple[Built, OperatorClasses] | None = None
 
     def close(self) -> None:
         """Remove the twin."""
@@ -104,6 +108,14 @@ class Twin:
         return self._server.planner
 
     @property
+    def operator_classes(self) -> OperatorClasses:
+        """Return the operators and operator classes of the server, with those of the captured extensions and types."""
+        built = self._server.built
+        if self._operator_classes is None or self._operator_classes[0] is not built:
+            self._operator_classes = built, read_operator_classes(built.flat.superuser)
+        return self._operator_classes[1]
+
+    @property
     def recipe(self) -> Recipe:
         """Return the recipe of a copy."""
         return Recipe(
@@ -126,18 +138,26 @@ class Twin:
         """Say in place of which table another one is in a plan, whose cost is then not the captured server's."""
         return self._server.read_by(plan.relations)
 
-    def plan(self, statement: str, *, generic: bool = True, search_path: tuple[str, ...] | None = None) -> Plan:
+    def plan(
+        self,
+        statement: str,
+        *,
+        generic: bool = True,
+        verbose: bool = False,
+        search_path: tuple[str, ...] | None = None,
+    ) -> Plan:
         """Plan one statement as EXPLAIN does, at the moment of the capture; `generic` admits parameters without values.
 
-        Without a `search_path` names are found as the capturing session found them.
+        With `verbose` its nodes say what they put out. Without a `search_path` names are found as the capturing session
+        found them.
 
         Raises psycopg.Error when the server cannot plan it.
         """
-        return self.plan_all((Asked(text=statement, generic=generic),), search_path=search_path)[0]
+        return self.plan_all((Asked(text=statement, generic=generic, verbose=verbose),), search_path=search_path)[0]
 
-    def offset(self, statement: str, error: psycopg.Error) -> int:
+    def offset(self, statement: str, error: psycopg.Error, *, verbose: bool = False) -> int:
         """Return by how many characters an error of planning a statement counts its place too far."""
-        return self._planner.offset(statement, error)
+        return self._planner.offset(Asked(text=statement, verbose=verbose), error)
 
     def plan_all(self, asked: Sequence[Asked], *, search_path: tuple[str, ...] | None = None) -> tuple[Plan, ...]:
         """Plan statements under one configuration and search path, in one round trip where that can be.

@@ -170,6 +170,17 @@ def conjuncts(expression: exp.Expr) -> Iterator[exp.Expr]:
             yield each
 
 
+def disjuncts(expression: exp.Expr) -> Iterator[exp.Expr]:
+    """Take ORs apart."""
+    waiting = [expression]
+    while waiting:
+        each = unwrapped(waiting.pop())
+        if isinstance(each, exp.Or):
+            waiting += (each.right, each.left)
+        else:
+            yield each
+
+
 def local(expression: exp.Expr) -> Iterator[exp.Expr]:
     """Yield the columns, parameters and subqueries of an expression, without entering a subquery."""
     waiting = [expression]

@@ -1,15 +1,13 @@
 """Find the sort order and the groups that a query requires of one table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from analyzer.workload.expressions import index_expression
+from analyzer.workload.expression_types import type_in
+from analyzer.workload.expressions import JSON_OPERATORS, index_expression, vector_expression
 from analyzer.workload.names import Occurrence, Scope, folded, own_column, single_reference, unwrapped
-
-#: Distance operators of pgvector; `<->` is also pg_trgm's and the geometric types'.
-DISTANCES = frozenset({"<->", "<#>", "<=>", "<+>", "<~>", "<%>"})
 
 #: An order or groups of more keys than this are not read: no index has them.
 _MOST_KEYS = 256
@@ -36,33 +34,69 @@ class Sort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Nearest:
-    """An ORDER BY distance with LIMIT."""
+    """An ORDER BY distance with LIMIT: any operator between what an index can hold and a value."""
 
     column: str
     operator: str
+    #: SQL of the indexed expression when it is not the bare column, and its type.
+    expression: str | None = None
+    expression_type: str | None = None
+    #: The column is on the right of the operator.
+    is_commuted: bool = False
+    #: Type of the other side, as SQL names it, if the text tells.
+    other_type: str | None = None
 
 
-def order_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, Sort | Nearest] | None:
-    """Return the sort order of a SELECT, if it refers to one table only."""
+def orders_of(scope: Scope, select: exp.Select) -> Iterator[tuple[Occurrence, Sort | Nearest]]:
+    """Yield the orders that a SELECT has rows of one table in: its own, those of its windows, the ends it reads."""
     order = select.args.get("order")
-    if not isinstance(order, exp.Order):
-        return _extreme(scope, select)
+    if isinstance(order, exp.Order):
+        ordered = [each for each in order.expressions if isinstance(each, exp.Ordered)]
+        if (found := _order(scope, select, ordered)) is not None:
+            yield found
+    yield from _extremes(scope, select)
+    yield from _windows(scope, select)
+
+
+def _order(
+    scope: Scope, select: exp.Select, ordered: Sequence[exp.Ordered]
+) -> tuple[Occurrence, Sort | Nearest] | None:
     limited = select.args.get("limit") is not None and _is_plain(select)
-    ordered = [each for each in order.expressions if isinstance(each, exp.Ordered)]
     if not 0 < len(ordered) <= _MOST_KEYS:
         return None
     first = _projected(select, ordered[0].this)
-    if isinstance(first, exp.Operator) and operator_of(first) in DISTANCES:
+    if isinstance(first, exp.Operator) and operator_of(first) not in JSON_OPERATORS:
         return _nearest(scope, first) if limited and not ordered[0].args.get("desc") else None
-    keys = [_sort_key(scope, select, each) for each in ordered]
-    known = [key for key in keys if key is not None]
-    if len(known) < len(keys) or len({id(owner) for owner, _ in known}) != 1:
-        return None
-    return known[0][0], Sort(keys=tuple(key for _, key in known), limited=limited)
+    return _sort([_sort_key(scope, select, each) for each in ordered], limited=limited)
 
 
-def groups_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, tuple[str, ...]] | None:
-    """Return the columns of a GROUP BY or DISTINCT that refers to one table only."""
+def _sort(keys: Sequence[tuple[Occurrence, SortKey] | None], *, limited: bool) -> tuple[Occurrence, Sort] | None:
+    """Return the leading keys that are of one table: the rows of each are then sorted by the others."""
+    known: list[SortKey] = []
+    owner: Occurrence | None = None
+    for key in keys:
+        if key is None or (owner is not None and key[0] is not owner):
+            break
+        owner = key[0]
+        known.append(key[1])
+    return None if owner is None else (owner, Sort(keys=tuple(known), limited=limited))
+
+
+def _windows(scope: Scope, select: exp.Select) -> Iterator[tuple[Occurrence, Sort]]:
+    """Yield the orders that window functions go through their rows in."""
+    named = [each for each in select.args.get("windows") or () if isinstance(each, exp.Window)]
+    used = [each for part in select.expressions for each in _aggregates(part) if isinstance(each, exp.Window)]
+    for window in (*used, *named):
+        order = window.args.get("order")
+        parts = [exp.Ordered(this=each) for each in window.args.get("partition_by") or ()]
+        ordered = [*parts, *(order.expressions if isinstance(order, exp.Order) else ())]
+        keys = [_sort_key(scope, select, each) for each in ordered[:_MOST_KEYS] if isinstance(each, exp.Ordered)]
+        if (found := _sort(keys, limited=False)) is not None:
+            yield found
+
+
+def groups_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, tuple[SortKey, ...]] | None:
+    """Return the keys of a GROUP BY or DISTINCT that refers to one table only."""
     group, distinct = select.args.get("group"), select.args.get("distinct")
     if isinstance(group, exp.Group):
         grouped = [_projected(select, each) for each in group.expressions[: _MOST_KEYS + 1]]
@@ -74,11 +108,11 @@ def groups_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, tuple[str, 
         return None
     if len(grouped) > _MOST_KEYS:
         return None
-    references = [single_reference(scope, each) if isinstance(each, exp.Column) else None for each in grouped]
-    known = [reference for reference in references if reference is not None]
-    if len(known) < len(references) or len({id(each.occurrence) for each in known}) != 1:
+    keys = [_sort_key(scope, select, exp.Ordered(this=each)) for each in grouped]
+    known = [key for key in keys if key is not None]
+    if not known or len(known) < len(keys) or len({id(owner) for owner, _ in known}) != 1:
         return None
-    return known[0].occurrence, tuple(dict.fromkeys(each.column for each in known))
+    return known[0][0], tuple(dict.fromkeys(key for _, key in known))
 
 
 def operator_of(tree: exp.Operator) -> str:
@@ -101,24 +135,36 @@ def _sort_key(scope: Scope, select: exp.Select, ordered: exp.Ordered) -> tuple[O
 
 
 def _nearest(scope: Scope, distance: exp.Operator) -> tuple[Occurrence, Nearest] | None:
-    for one, other in ((distance.this, distance.expression), (distance.expression, distance.this)):
-        inner, far = unwrapped(one), single_reference(scope, unwrapped(other))
-        near = single_reference(scope, inner) if isinstance(inner, exp.Column) else None
-        if near is not None and (far is None or far.occurrence is not near.occurrence):
-            return near.occurrence, Nearest(column=near.column, operator=operator_of(distance))
+    left, right = unwrapped(distance.this), unwrapped(distance.expression)
+    for key, other in ((left, right), (right, left)):
+        near, far = single_reference(scope, key), single_reference(scope, other)
+        if near is None or (far is not None and far.occurrence is near.occurrence):
+            continue
+        sql = None
+        if not isinstance(key, exp.Column):
+            sql = vector_expression(key, lambda column: own_column(scope, column))
+            if sql is None:
+                continue
+        return near.occurrence, Nearest(
+            column=near.column,
+            operator=operator_of(distance),
+            expression=sql,
+            expression_type=None if sql is None else type_in(scope, key),
+            is_commuted=key is right,
+            other_type=type_in(scope, other),
+        )
     return None
 
 
-def _extreme(scope: Scope, select: exp.Select) -> tuple[Occurrence, Sort] | None:
+def _extremes(scope: Scope, select: exp.Select) -> Iterator[tuple[Occurrence, Sort]]:
     """min() and max() without GROUP BY are read from an end of an index, as ORDER BY … LIMIT 1 is."""
-    if select.args.get("group") is not None or len(select.expressions) != 1:
-        return None
-    inner = unwrapped(select.expressions[0])
-    column = unwrapped(inner.this) if isinstance(inner, exp.Min | exp.Max) else None
-    reference = single_reference(scope, column) if isinstance(column, exp.Column) else None
-    if reference is None:
-        return None
-    return reference.occurrence, Sort(keys=(SortKey(column=reference.column),), limited=True)
+    found = [each for part in select.expressions for each in _aggregates(part)]
+    if select.args.get("group") is not None or not all(isinstance(each, exp.Min | exp.Max) for each in found):
+        return
+    for each in dict.fromkeys(unwrapped(each.this) for each in found):
+        key = _sort_key(scope, select, exp.Ordered(this=each))
+        if key is not None:
+            yield key[0], Sort(keys=(key[1],), limited=True)
 
 
 def _is_plain(select: exp.Select) -> bool:

@@ -27,9 +27,9 @@ class Comparison:
 
 def compared(reference: Reference, value: exp.Expr, use: Use, operator: str) -> Iterator[Comparison]:
     """Yield the parameter that a column is compared with, also as the words of a text search."""
-    value = _uncast(value)
+    value = uncast(value)
     if use == "search" and isinstance(value, exp.Anonymous) and value.name.lower() in _TEXT_SEARCH:
-        value = _uncast(value.expressions[-1])
+        value = uncast(value.expressions[-1])
     elif use == "search":
         return
     if (number := _number(value)) is not None:
@@ -48,13 +48,14 @@ def configurations(tree: exp.Expr, comparisons: Mapping[int, Comparison]) -> Ite
     """Yield the parameters that name the configuration of a text search, beside the words that are in `comparisons`."""
     for call in tree.find_all(exp.Anonymous):
         if call.name.lower() in _TEXT_SEARCH and len(call.expressions) == 2:
-            number, words = (_number(_uncast(each)) for each in call.expressions)
+            number, words = (_number(uncast(each)) for each in call.expressions)
             searched = comparisons.get(words) if words is not None else None
             if number is not None and searched is not None and searched.use == "search":
                 yield replace(searched, parameter=number, use="configuration")
 
 
-def _uncast(value: exp.Expr) -> exp.Expr:
+def uncast(value: exp.Expr) -> exp.Expr:
+    """Take casts and brackets off a value."""
     while isinstance(value, exp.Cast | exp.Paren):
         value = value.this
     return value

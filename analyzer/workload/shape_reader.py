@@ -1,25 +1,29 @@
 """Sort a resolved statement's conditions by the table they are about."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
+from analyzer.catalog import Catalog
 from analyzer.sql import ident
-from analyzer.workload.expressions import condition, index_expression
+from analyzer.workload.conditions import condition
+from analyzer.workload.expression_types import type_in
+from analyzer.workload.expressions import index_expression
 from analyzer.workload.names import (
     Occurrence,
     Output,
     Reference,
     Scope,
     columns,
+    disjuncts,
     own_column,
     plain_column,
     single_reference,
     unwrapped,
 )
-from analyzer.workload.ordering import Nearest, Sort, groups_of, operator_of, order_of
-from analyzer.workload.parameters import Comparison, Use, compared, configurations
+from analyzer.workload.ordering import Nearest, Sort, SortKey, groups_of, operator_of, orders_of
+from analyzer.workload.parameters import Comparison, Use, compared, configurations, uncast
 from analyzer.workload.parse import Statement
 from analyzer.workload.scopes import Resolved
 from analyzer.workload.shape_records import (
@@ -32,7 +36,9 @@ from analyzer.workload.shape_records import (
 )
 
 _PATTERNS = {"~": "~", "~*": "~*", "~~": "like", "~~*": "ilike"}
-_COMMUTED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}
+_COMMUTED_COMPARISONS = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
+#: Operators whose commutator has the same name for every type; those of others are the server's to say.
+_COMMUTED = {"@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}
 _COMPARISONS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 
 
@@ -41,24 +47,27 @@ class _Findings:
     """What was found for one mention of a table; the dictionaries are ordered sets."""
 
     equalities: dict[str, None] = field(default_factory=dict[str, None])
+    lists: dict[str, None] = field(default_factory=dict[str, None])
     nulls: dict[str, None] = field(default_factory=dict[str, None])
     joins: dict[JoinKey, None] = field(default_factory=dict[JoinKey, None])
     ranges: dict[str, None] = field(default_factory=dict[str, None])
+    keysets: dict[tuple[str, ...], None] = field(default_factory=dict[tuple[str, ...], None])
     alternatives: dict[str, None] = field(default_factory=dict[str, None])
     operators: dict[OperatorPredicate, None] = field(default_factory=dict[OperatorPredicate, None])
     expressions: dict[ExpressionPredicate, None] = field(default_factory=dict[ExpressionPredicate, None])
     conditions: dict[Condition, None] = field(default_factory=dict[Condition, None])
     residual: bool = False
-    sort: Sort | None = None
+    sorts: dict[Sort, None] = field(default_factory=dict[Sort, None])
     nearest: Nearest | None = None
-    groups: tuple[str, ...] = ()
+    groups: tuple[SortKey, ...] = ()
 
 
 class ShapeReader:
     """Sort a resolved statement's conditions by the table they are about."""
 
-    def __init__(self, resolved: Resolved) -> None:
+    def __init__(self, resolved: Resolved, catalog: Catalog) -> None:
         self.resolved = resolved
+        self.catalog = catalog
         self.findings = {id(occurrence): _Findings() for occurrence in resolved.occurrences}
         self.comparisons: dict[int, Comparison] = {}
 
@@ -90,15 +99,17 @@ class ShapeReader:
             alias=occurrence.alias,
             target=occurrence.target,
             equalities=tuple(found.equalities),
+            lists=tuple(found.lists),
             nulls=tuple(found.nulls),
             joins=tuple(found.joins),
             ranges=tuple(found.ranges),
+            keysets=tuple(found.keysets),
             alternatives=tuple(found.alternatives),
             operators=tuple(found.operators),
             expressions=tuple(found.expressions),
             conditions=tuple(found.conditions),
             residual=found.residual,
-            sort=found.sort,
+            sorts=tuple(found.sorts),
             nearest=found.nearest,
             groups=found.groups,
             columns=None if occurrence.whole else tuple(sorted(occurrence.reads, key=lambda name: order[name])),
@@ -115,6 +126,8 @@ class ShapeReader:
             if isinstance(each, exp.Or | exp.And):
                 if not within:
                     self._constant_condition(scope, each)
+                    if isinstance(each, exp.Or) and self._list(scope, each):
+                        continue
                 within = within or isinstance(each, exp.Or)
                 waiting += ((each.right, within), (each.left, within))
             else:
@@ -124,7 +137,7 @@ class ShapeReader:
         constant = not alternative and self._constant_condition(scope, expression)
         match expression:
             case exp.EQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
-                self._comparison(scope, expression, alternative=alternative)
+                self._comparison(scope, expression, _COMPARISONS[type(expression)], alternative=alternative)
             case exp.NullSafeEQ():
                 pass
             case exp.Between():
@@ -137,8 +150,12 @@ class ShapeReader:
             case exp.Like() | exp.ILike() if not expression.args.get("negate"):
                 operator = "ilike" if isinstance(expression, exp.ILike) else "like"
                 self._pattern(scope, expression.this, expression.expression, operator)
+            case exp.Operator() if operator_of(expression) in _COMMUTED_COMPARISONS:
+                self._comparison(scope, expression, operator_of(expression), alternative=alternative)
             case exp.Operator():
                 self._operator(scope, expression)
+            case exp.StartsWith():
+                self._pattern(scope, expression.this, expression.expression, "^@")
             case exp.Mod():
                 self._special(scope, expression.left, expression.right, "%")
             case _ if not constant:
@@ -166,30 +183,65 @@ class ShapeReader:
             return True
         return False
 
-    def _comparison(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
+    def _comparison(self, scope: Scope, expression: exp.Expr, operator: str, *, alternative: bool) -> None:
         left, right = unwrapped(expression.args["this"]), unwrapped(expression.args["expression"])
-        operator = _COMPARISONS[type(expression)]
         if isinstance(left, exp.Tuple) and isinstance(right, exp.Tuple):
             pairs = list(zip(left.expressions, right.expressions, strict=False))
             # A row comparison (keyset pagination) bounds its first column alone; an equality holds for each.
             for one, other in pairs if operator == "=" else pairs[:1]:
                 self._compare(scope, one, other, operator, alternative=alternative)
+            if operator != "=" and not alternative:
+                self._keyset(scope, left)
             return
         self._compare(scope, left, right, operator, alternative=alternative)
         if not isinstance(right, exp.Any):
-            self._compare(scope, right, left, _COMMUTED[operator], alternative=alternative)
+            self._compare(scope, right, left, _COMMUTED_COMPARISONS[operator], alternative=alternative)
+
+    def _keyset(self, scope: Scope, row: exp.Tuple) -> None:
+        """Note the columns of a row that is compared with another, when they are of one table."""
+        columns = [unwrapped(each) for each in row.expressions]
+        found = [single_reference(scope, each) if isinstance(each, exp.Column) else None for each in columns]
+        known = [each for each in found if each is not None]
+        if known and len(known) == len(found) and len({id(each.occurrence) for each in known}) == 1:
+            self.findings[id(known[0].occurrence)].keysets[tuple(each.column for each in known)] = None
 
     def _in(self, scope: Scope, expression: exp.In, *, alternative: bool) -> None:
         for value in expression.expressions:
-            self._compare(scope, expression.this, value, "=", alternative=alternative)
+            self._compare(
+                scope, expression.this, value, "=", alternative=alternative, several=len(expression.expressions) > 1
+            )
 
-    def _compare(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str, *, alternative: bool) -> None:
+    def _list(self, scope: Scope, expression: exp.Or) -> bool:
+        """Note ORs that compare one column with several values, as IN does; return whether they do."""
+        arms = list(disjuncts(expression))
+        if not all(isinstance(each, exp.EQ | exp.In) for each in arms):
+            return False
+        columns = [unwrapped(each.this) for each in arms]
+        found = [single_reference(scope, each) if isinstance(each, exp.Column) else None for each in columns]
+        if any(each is None or each != found[0] for each in found):
+            return False
+        for each in arms:
+            for value in [each.right] if isinstance(each, exp.EQ) else each.expressions:
+                self._compare(scope, each.this, value, "=", alternative=False, several=True)
+        return True
+
+    def _compare(
+        self,
+        scope: Scope,
+        left: exp.Expr,
+        right: exp.Expr,
+        operator: str,
+        *,
+        alternative: bool,
+        several: bool = False,
+    ) -> None:
         """Note that `left` is compared with `right`, when `left` is something an index of one table can hold."""
-        left, right = unwrapped(left), unwrapped(right)
+        left, right = self._relabelled(scope, unwrapped(left)), self._relabelled(scope, unwrapped(right))
         if operator == "=" and isinstance(right, exp.Any):
             array = unwrapped(right.this)
             for reference in scope.resolve(array) if isinstance(array, exp.Column) else ():
-                self._add_operator(reference, "= any")
+                predicate = OperatorPredicate(column=reference.column, operator="= any")
+                self._findings_of(reference).operators[predicate] = None
         others = self._owners(scope, right)
         if not isinstance(left, exp.Column):
             self._compare_expression(scope, left, others, operator)
@@ -206,6 +258,8 @@ class ShapeReader:
                 found.joins[JoinKey(column=reference.column, other=plain_column(scope, right))] = None
             else:
                 found.equalities[reference.column] = None
+                if several or isinstance(right, exp.Any):
+                    found.lists[reference.column] = None
             if not isinstance(right, exp.Any):
                 self._compare_parameters(reference, right, "equality" if operator == "=" else "range", operator)
 
@@ -221,6 +275,16 @@ class ShapeReader:
             self.findings[id(single.occurrence)].expressions[predicate] = None
         else:
             self.findings[id(single.occurrence)].residual = True
+
+    def _relabelled(self, scope: Scope, expression: exp.Expr) -> exp.Expr:
+        """Take a cast off a column that changes no value: an index of the column serves it all the same."""
+        inner = unwrapped(expression.this) if isinstance(expression, exp.Cast) else None
+        if not isinstance(expression, exp.Cast) or not isinstance(inner, exp.Column):
+            return expression
+        references = scope.resolve(inner)
+        found = references[0].occurrence.relation.column(references[0].column) if len(references) == 1 else None
+        is_same = found is not None and self.catalog.relabels(found, expression.to.sql("postgres"))
+        return inner if is_same else expression
 
     def _owners(self, scope: Scope, expression: exp.Expr) -> set[int]:
         return {id(reference.occurrence) for column in columns(expression) for reference in scope.resolve(column)}
@@ -244,14 +308,12 @@ class ShapeReader:
     # Operators
 
     def _pattern(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str) -> None:
-        left, right = unwrapped(left), unwrapped(right)
+        left, right = unwrapped(left), uncast(unwrapped(right))
         value = right.name if isinstance(right, exp.Literal) and right.is_string else None
-        for reference in scope.resolve(left) if isinstance(left, exp.Column) else ():
-            self._add_operator(reference, operator, value=value)
+        predicate = OperatorPredicate(column="", operator=operator, value=value)
+        for reference in self._add_predicate(scope, left, right, predicate):
             if operator in ("like", "ilike"):
                 self._compare_parameters(reference, right, "like" if operator == "like" else "ilike", operator)
-        if not isinstance(left, exp.Column):
-            self._expression_operator(scope, left, operator, value)
 
     def _operator(self, scope: Scope, expression: exp.Operator) -> None:
         operator = operator_of(expression)
@@ -262,38 +324,54 @@ class ShapeReader:
 
     def _special(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str) -> None:
         left, right = unwrapped(left), unwrapped(right)
-        for one, other, name in ((left, right, operator), (right, left, _COMMUTED.get(operator))):
-            single = single_reference(scope, one)
-            if name is None or single is None or id(single.occurrence) in self._owners(scope, other):
-                continue
-            if isinstance(one, exp.Column):
-                self._add_operator(single, name)
+        commuted = _COMMUTED.get(operator)
+        turned = OperatorPredicate(column="", operator=commuted or operator, is_commuted=commuted is None)
+        for one, other, predicate in (
+            (left, right, OperatorPredicate(column="", operator=operator)),
+            (right, left, turned),
+        ):
+            name = predicate.operator
+            for reference in self._add_predicate(scope, one, other, predicate):
                 if name in ("@>", "&&", "@@"):
-                    self._compare_parameters(single, other, "search" if name == "@@" else "contains", name)
+                    self._compare_parameters(reference, other, "search" if name == "@@" else "contains", name)
+
+    def _add_predicate(
+        self, scope: Scope, key: exp.Expr, other: exp.Expr, predicate: OperatorPredicate
+    ) -> tuple[Reference, ...]:
+        """Note an operator between what an index of one table can hold and what is not of that table.
+
+        Return the columns that it is noted of. With ANY, no access method serves an operator that is no comparison.
+        """
+        others = self._owners(scope, other)
+        if isinstance(other, exp.Any | exp.All):
+            return ()
+        predicate = replace(predicate, other_type=type_in(scope, other))
+        if isinstance(key, exp.Column):
+            found = tuple(each for each in scope.resolve(key) if id(each.occurrence) not in others)
+            for each in found:
+                self._findings_of(each).operators[replace(predicate, column=each.column)] = None
+            return found
+        single = single_reference(scope, key)
+        if single is not None and id(single.occurrence) not in others:
+            sql = index_expression(key, lambda column: own_column(scope, column), single.occurrence.relation)
+            kind = type_in(scope, key)
+            predicate = replace(predicate, column=single.column, expression=sql, expression_type=kind)
+            if sql is not None:
+                self._findings_of(single).operators[predicate] = None
             else:
-                self._expression_operator(scope, one, name, None)
+                self._findings_of(single).residual = True
+        return ()
 
-    def _expression_operator(self, scope: Scope, left: exp.Expr, operator: str, value: str | None) -> None:
-        single = single_reference(scope, left)
-        if single is None:
-            return
-        sql = index_expression(left, lambda column: own_column(scope, column), single.occurrence.relation)
-        if sql is not None:
-            self._add_operator(single, operator, expression=sql, value=value)
-
-    def _add_operator(
-        self, reference: Reference, operator: str, *, expression: str | None = None, value: str | None = None
-    ) -> None:
-        predicate = OperatorPredicate(column=reference.column, operator=operator, expression=expression, value=value)
-        self.findings[id(reference.occurrence)].operators[predicate] = None
+    def _findings_of(self, reference: Reference) -> _Findings:
+        return self.findings[id(reference.occurrence)]
 
     def _order(self, scope: Scope, select: exp.Select) -> None:
-        if (order := order_of(scope, select)) is not None:
-            found = self.findings[id(order[0])]
-            if isinstance(order[1], Sort):
-                found.sort = found.sort or order[1]
+        for occurrence, order in orders_of(scope, select):
+            found = self.findings[id(occurrence)]
+            if isinstance(order, Sort):
+                found.sorts[order] = None
             else:
-                found.nearest = found.nearest or order[1]
+                found.nearest = found.nearest or order
         if (groups := groups_of(scope, select)) is not None:
             found = self.findings[id(groups[0])]
             found.groups = found.groups or groups[1]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analyzer.workload.names import Target
-from analyzer.workload.ordering import Nearest, Sort
+from analyzer.workload.ordering import Nearest, Sort, SortKey
 from analyzer.workload.parameters import Comparison
 
 
@@ -19,15 +19,20 @@ class JoinKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorPredicate:
-    """A condition whose operator wants an access method of its own."""
+    """A condition whose operator an access method of its own may serve."""
 
     column: str
     #: As PostgreSQL writes it, patterns as `like`, `ilike`, `~`, `~*`; `= any` when the column is the array.
     operator: str
-    #: SQL of the indexed expression when it is not the bare column.
+    #: SQL of the indexed expression when it is not the bare column, and its type if known.
     expression: str | None = None
-    #: The pattern, when the text has it.
+    expression_type: str | None = None
+    #: The pattern, or the prefix, when the text has it.
     value: str | None = None
+    #: The column is on the right of the operator.
+    is_commuted: bool = False
+    #: Type of the other side, as SQL names it, if the text tells.
+    other_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +64,14 @@ class TableShape:
     target: Target | None = None
     #: Columns compared with = (also IN and = ANY) to what is not of another table.
     equalities: tuple[str, ...] = ()
+    #: Of these, columns compared with several values: an order behind them is lost.
+    lists: tuple[str, ...] = ()
     #: Columns that must be NULL.
     nulls: tuple[str, ...] = ()
     joins: tuple[JoinKey, ...] = ()
     ranges: tuple[str, ...] = ()
+    #: Columns of row comparisons with < or >, such as keyset pagination has.
+    keysets: tuple[tuple[str, ...], ...] = ()
     #: Columns compared within an OR: each needs an index of its own.
     alternatives: tuple[str, ...] = ()
     operators: tuple[OperatorPredicate, ...] = ()
@@ -70,10 +79,11 @@ class TableShape:
     conditions: tuple[Condition, ...] = ()
     #: It has conditions that no index can hold, such as `data ->> $1 = $2`.
     residual: bool = False
-    sort: Sort | None = None
+    #: Orders of rows: ORDER BY, the ends that min() and max() read, windows.
+    sorts: tuple[Sort, ...] = ()
     nearest: Nearest | None = None
-    #: Columns of a GROUP BY or DISTINCT that is wholly of this table.
-    groups: tuple[str, ...] = ()
+    #: Keys of a GROUP BY or DISTINCT that is wholly of this table.
+    groups: tuple[SortKey, ...] = ()
     #: Columns read; None when whole rows are needed.
     columns: tuple[str, ...] | None = ()
     #: Columns an INSERT, UPDATE or MERGE sets.

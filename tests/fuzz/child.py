@@ -18,6 +18,7 @@ from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.shapes import shapes
 from analyzer.workload.system_statements import tableless
 from tests.fuzz.seeds import shop
+from tests.operator_classes import of_extensions
 
 #: Of address space, beside what the child begins with.
 MEMORY_BYTES = 2 * 1024**3
@@ -40,7 +41,7 @@ def try_snapshot(data: bytes, directory: Path) -> None:
     workload = parse_statements(snapshot)
     tableless(workload.statements, snapshot)
     shaped, _ = shapes(workload.statements, snapshot)
-    candidates(shaped, snapshot)
+    candidates(shaped, snapshot, of_extensions())
     dump(snapshot, path)
     load(path)
 
@@ -51,7 +52,7 @@ def try_statements(data: bytes, directory: Path) -> None:
     workload = parse_file(data.decode("utf-8", "replace"))
     tableless(workload.statements, snapshot)
     shaped, _ = shapes(workload.statements, snapshot)
-    candidates(shaped, snapshot)
+    candidates(shaped, snapshot, of_extensions())
     by_id = {each.statement_id: each for each in shaped}
     for statement in workload.statements:
         if statement.id in by_id:

@@ -11,6 +11,7 @@ from analyzer.db import connect
 from analyzer.migrate.deploy import watch
 from tests.conftest import fresh_database
 from tests.server.executor import TABLE, configured, deployer
+from tests.server.sentences import Sentences, open_sentences
 from tests.server.servers import VERSIONS, server_of
 from tests.server.spec_project import SpecProject
 
@@ -55,3 +56,10 @@ def context(connection: Connection) -> MigrationContext:
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cancel a build soon after a limit is exceeded."""
     monkeypatch.setattr(watch, "_PATIENCE_SECONDS", 0.5)
+
+
+@pytest.fixture(scope="session")
+def sentences(server: str) -> Iterator[Sentences]:
+    """The twin that sentences are checked on, which all modules share."""
+    with open_sentences(server) as opened:
+        yield opened

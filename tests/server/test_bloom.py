@@ -21,6 +21,7 @@ from analyzer.twin.predict.index_size import predict_size
 from analyzer.twin.twin import open_twin
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import shapes
+from tests.operator_classes import of_extensions
 from tests.server.capture_zoo import new_database
 from tests.server.servers import VERSIONS, server_of
 
@@ -139,4 +140,4 @@ def test_an_index_that_exists_is_pulled_planned_and_known(loaded: tuple[str, Sna
         assert scanned(twin.plan(QUERIES[0], generic=False).tree)
         assert twin.canonical(index) == index
     found, _ = shapes(parse_file(QUERIES[0]).statements, snapshot)
-    assert candidates(found, snapshot), "what exists is compared with what is drafted"
+    assert candidates(found, snapshot, of_extensions()), "what exists is compared with what is drafted"

@@ -8,7 +8,9 @@ from analyzer.capture.capture import capture
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.shapes import shapes
+from tests.operator_classes import of_extensions
 
+INSTALLED = ("vector", "pg_trgm")
 SCHEMA = """
 CREATE EXTENSION vector;
 CREATE EXTENSION pg_trgm;
@@ -64,7 +66,7 @@ def test_every_candidate_can_be_built(shop: str) -> None:
     as_recorded, _ = shapes(parse_statements(snapshot).statements, snapshot)
     as_written, not_examined = shapes(parse_file(WORKLOAD).statements, snapshot)
     assert not not_examined
-    found = candidates((*as_recorded, *as_written), snapshot)
+    found = candidates((*as_recorded, *as_written), snapshot, of_extensions(INSTALLED))
     assert {each.index.method for each in found} >= {"btree", "gin", "gist", "hnsw", "ivfflat"}
     assert any(each.foreign_key for each in found)
     with psycopg.connect(shop, autocommit=True) as connection:
@@ -77,12 +79,12 @@ def test_every_candidate_can_be_built(shop: str) -> None:
 def test_what_was_built_is_not_proposed_again(shop: str) -> None:
     snapshot = capture(shop)
     statements = parse_statements(snapshot).statements
-    found = candidates(shapes(statements, snapshot)[0], snapshot)
+    found = candidates(shapes(statements, snapshot)[0], snapshot, of_extensions(INSTALLED))
     with psycopg.connect(shop, autocommit=True) as connection:
         for each in found:
             connection.execute(each.index.ddl().encode())
     after = capture(shop)
-    again = candidates(shapes(statements, after)[0], after)
+    again = candidates(shapes(statements, after)[0], after, of_extensions(INSTALLED))
     assert {each.index for each in again}.isdisjoint({each.index for each in found})
 
 

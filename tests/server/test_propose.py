@@ -7,8 +7,8 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from analyzer.advise.candidates import serves
 from analyzer.advise.proposal import Advice, Declared, propose
+from analyzer.advise.sameness import serves
 from analyzer.advise.select import Limits
 from analyzer.capture.capture import capture
 from analyzer.documents.snapshot import Index, Snapshot

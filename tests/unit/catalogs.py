@@ -31,6 +31,7 @@ def table(
     constraints: tuple[Constraint, ...] = (),
     definition: str | None = None,
     partition_bound: str | None = None,
+    visible_pages: int | None = None,
 ) -> Relation:
     """Make a table of `name type, name type`, or a view when it has a definition."""
     named = [re.split(r"\s+", column.strip(), maxsplit=1) for column in re.split(r",(?![^(]*\))", columns)]
@@ -42,6 +43,7 @@ def table(
         constraints=constraints,
         pages=0 if definition else pages,
         tuples=0 if definition else rows,
+        all_visible_pages=0 if definition else visible_pages if visible_pages is not None else pages,
         size_bytes=None if definition else pages * 8192,
         definition=definition,
         partition_bound=partition_bound,

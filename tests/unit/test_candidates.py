@@ -11,6 +11,7 @@ from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.pgvector import advised_lists
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.shapes import shapes
+from tests.operator_classes import of_snapshot
 from tests.unit.catalogs import existing, recorded, snapshot, statistics, table
 
 ITEM = table(
@@ -46,7 +47,7 @@ def proposed(query: str, catalog: Snapshot | None = None) -> tuple[Candidate, ..
     catalog = catalog or shop()
     shaped, not_examined = shapes(parse_file(query).statements, catalog)
     assert not not_examined
-    return candidates(shaped, catalog)
+    return candidates(shaped, catalog, of_snapshot(catalog))
 
 
 def described(candidate: Candidate) -> str:
@@ -187,7 +188,7 @@ def test_tiny_tables_get_nothing_but_foreign_keys() -> None:
     assert found.index.columns == ("vendor_id",)
     assert found.foreign_key
     assert len(found.statement_ids) == 1
-    assert lines("SELECT id FROM item WHERE id = $1", shop(tiny, VENDOR)) == ["btree (vendor_id)"]
+    assert lines("SELECT id FROM item WHERE id = $1", shop(tiny, VENDOR)) == []
 
 
 def keyed(query: str, catalog: Snapshot) -> list[tuple[str, ...]]:
@@ -242,8 +243,12 @@ def test_a_foreign_key_that_no_statement_meets_is_left_alone() -> None:
 def test_a_foreign_key_that_a_cascade_meets_is_tried() -> None:
     item = table("item", "id bigint, vendor_id bigint", constraints=(foreign_key("vendor"),))
     part = table("part", "id bigint, item_id bigint", constraints=(foreign_key("item"),))
-    found = keyed("DELETE FROM vendor WHERE id = $1", shop(item, part, VENDOR))
-    assert found == [("item", "vendor_id"), ("part", "item_id")]
+    assert keyed("DELETE FROM vendor WHERE id = $1", shop(item, part, VENDOR)) == [("item", "vendor_id")]
+    cascading = foreign_key("vendor").model_copy(update={"on_delete": "c"})
+    item = item.model_copy(update={"constraints": (cascading,)})
+    found = [each for each in proposed("DELETE FROM vendor", shop(item, part, VENDOR)) if each.foreign_key]
+    assert [(each.index.table, *each.index.columns) for each in found] == [("item", "vendor_id"), ("part", "item_id")]
+    assert [each.weight for each in found] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -254,7 +259,7 @@ def test_a_foreign_key_that_a_cascade_meets_is_tried() -> None:
         (index("vendor_id", include=("id",)), "btree (vendor_id) INCLUDE (id)", True),
         (index("vendor_id", "id"), "btree (vendor_id) INCLUDE (id)", True),
         (index("vendor_id"), "btree (vendor_id) INCLUDE (id)", False),
-        (index("status", "vendor_id"), "btree (vendor_id)", False),
+        (index("created_at", "vendor_id"), "btree (vendor_id)", False),
         (index("vendor_id", where="is_active"), "btree (vendor_id)", False),
         (index("vendor_id", method="hash"), "btree (vendor_id)", False),
     ],
@@ -262,6 +267,23 @@ def test_a_foreign_key_that_a_cascade_meets_is_tried() -> None:
 def test_nothing_that_exists_is_proposed(have: IndexDef, line: str, *, is_left_out: bool) -> None:
     found = lines("SELECT id FROM item WHERE vendor_id = $1", shop(ITEM, VENDOR, indexes=(existing(have),)))
     assert (line not in found) == is_left_out
+
+
+@pytest.mark.parametrize(
+    ("have", "query", "is_served"),
+    [
+        (index("status", "vendor_id"), "SELECT * FROM item WHERE vendor_id = $1", True),
+        (index("status", "vendor_id", "id"), "SELECT * FROM item WHERE vendor_id = $1", True),
+        (index("created_at", "vendor_id"), "SELECT * FROM item WHERE vendor_id = $1", False),
+        (index("status", "vendor_id", where="is_active"), "SELECT * FROM item WHERE vendor_id = $1", False),
+        (index("status", "vendor_id"), "SELECT * FROM item ORDER BY vendor_id LIMIT 5", False),
+    ],
+)
+def test_an_index_that_18_skips_through_serves_its_second_key(have: IndexDef, query: str, *, is_served: bool) -> None:
+    catalog = shop(ITEM, VENDOR, indexes=(existing(have),))
+    assert ("btree (vendor_id)" not in lines(query, catalog)) == is_served
+    before = catalog.server.model_copy(update={"version_num": 170009})
+    assert "btree (vendor_id)" in lines(query, catalog.model_copy(update={"server": before}))
 
 
 def test_an_index_read_backwards_is_the_same_index() -> None:
@@ -324,7 +346,7 @@ def test_many_statements_are_capped_and_each_keeps_its_best() -> None:
     entries = [recorded(query, total_ms=1000 - i, queryid=str(i)) for i, query in enumerate(queries)]
     catalog = shop()
     shaped, _ = shapes(parse_statements(catalog.model_copy(update={"statements": tuple(entries)})).statements, catalog)
-    found = [described(each) for each in candidates(shaped, catalog)]
+    found = [described(each) for each in candidates(shaped, catalog, of_snapshot(catalog))]
     assert len(found) == MOST_PER_TABLE
     assert {f"btree ({one}, {other})" for one, other in pairs} <= set(found)
     assert "gin (attributes jsonb_path_ops)" in found

@@ -3,7 +3,7 @@
 import pytest
 
 from analyzer.documents.snapshot import NotExamined
-from analyzer.workload.ordering import Nearest, SortKey
+from analyzer.workload.ordering import Nearest, Sort, SortKey
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, TableShape, shape
 from tests.unit.catalogs import snapshot, table
@@ -154,6 +154,15 @@ def test_operators_keep_their_column(condition: str, column: str, operator: str)
         ("(attributes ->> 'a.b')::int > $1", "(attributes ->> 'a.b')::integer"),
         ("attributes -> 'a' ->> 'b' = $1", "attributes -> 'a' ->> 'b'"),
         ("date_trunc('day', created_at) = $1", "date_trunc('day', created_at)"),
+        ("extract(year FROM created_at) = $1", "EXTRACT(year FROM created_at)"),
+        ("created_at::date = $1", "(created_at)::date"),
+        (
+            "date_trunc('day', deleted_at AT TIME ZONE 'UTC') = $1",
+            "date_trunc('day', (deleted_at AT TIME ZONE 'UTC'))",
+        ),
+        ("price * 2 + 1 > $1", "((price * 2) + 1)"),
+        ("left(status, 2) = $1", "left(status, 2)"),
+        ("coalesce(status, '') = $1", "coalesce(status, '')"),
     ],
 )
 def test_expressions_are_written_for_an_index(condition: str, sql: str) -> None:
@@ -166,7 +175,11 @@ def test_expressions_are_written_for_an_index(condition: str, sql: str) -> None:
     [
         "attributes ->> $1 = $2",
         "date_trunc('day', deleted_at) = $1",
-        "extract('epoch' FROM created_at) = $1",
+        "extract('epoch' FROM deleted_at) = $1",
+        "deleted_at::date = $1",
+        "deleted_at AT TIME ZONE $1 > $2",
+        "created_at + '1 day' > $1",
+        "status || price = $1",
         "now() - created_at > $1",
         "my_function(email) = $1",
     ],
@@ -176,10 +189,9 @@ def test_what_is_not_known_to_be_immutable_is_no_index_expression(condition: str
 
 
 def test_sort_keys_have_direction_and_nulls() -> None:
-    sort = only(
+    (sort,) = only(
         "SELECT id AS x FROM item WHERE vendor_id = $1 ORDER BY created_at DESC, 1, price NULLS FIRST LIMIT 5"
-    ).sort
-    assert sort is not None
+    ).sorts
     assert sort.limited
     assert sort.keys == (
         SortKey(column="created_at", descending=True, nulls_first=True),
@@ -188,27 +200,49 @@ def test_sort_keys_have_direction_and_nulls() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "SELECT 1 FROM item i, vendor v ORDER BY i.price, v.name LIMIT 5",
-        "SELECT id FROM item ORDER BY random() LIMIT 5",
-        "SELECT id FROM item",
-    ],
-)
-def test_an_order_over_two_tables_or_none_is_no_sort(query: str) -> None:
-    assert all(found.sort is None for found in shaped(query).tables)
+@pytest.mark.parametrize("query", ["SELECT id FROM item ORDER BY random() LIMIT 5", "SELECT id FROM item"])
+def test_an_order_of_no_table_is_no_sort(query: str) -> None:
+    assert all(not found.sorts for found in shaped(query).tables)
+
+
+def test_an_order_over_two_tables_begins_with_one() -> None:
+    item, vendor = shaped("SELECT 1 FROM item i, vendor v ORDER BY i.price, i.id, v.name, i.status LIMIT 5").tables
+    assert item.sorts == (Sort(keys=(SortKey(column="price"), SortKey(column="id")), limited=True),)
+    assert vendor.sorts == ()
+
+
+def test_windows_are_orders() -> None:
+    ranked = "rank() OVER (PARTITION BY vendor_id ORDER BY price DESC)"
+    found = only(f"SELECT {ranked}, sum(id) OVER w FROM item WINDOW w AS (ORDER BY id)")
+    assert found.sorts == (
+        Sort(
+            keys=(SortKey(column="vendor_id"), SortKey(column="price", descending=True, nulls_first=True)),
+            limited=False,
+        ),
+        Sort(keys=(SortKey(column="id"),), limited=False),
+    )
+
+
+def test_several_values_of_one_column_are_a_list() -> None:
+    for condition in ("status IN ($1, $2)", "status = ANY ($1)", "status = $1 OR status = $2 OR status IN ($3)"):
+        found = only(f"SELECT id FROM item WHERE {condition}")
+        assert (found.equalities, found.lists, found.alternatives) == (("status",), ("status",), ())
+    assert only("SELECT id FROM item WHERE status IN ($1)").lists == ()
+    assert only("SELECT id FROM item WHERE status = $1 OR price = $2").alternatives == ("status", "price")
+
+
+def test_a_row_comparison_is_a_keyset() -> None:
+    assert only("SELECT id FROM item WHERE (created_at, id) > ($1, $2)").keysets == (("created_at", "id"),)
+    assert only("SELECT id FROM item WHERE (created_at, id) = ($1, $2)").keysets == ()
 
 
 def test_a_limit_above_an_aggregate_does_not_stop_early() -> None:
-    sort = only("SELECT status, count(*) FROM item GROUP BY status ORDER BY status LIMIT 5").sort
-    assert sort is not None
+    sort = only("SELECT status, count(*) FROM item GROUP BY status ORDER BY status LIMIT 5").sorts[0]
     assert not sort.limited
 
 
 def test_max_is_read_from_the_end_of_an_index() -> None:
-    sort = only("SELECT max(created_at) FROM item WHERE status = $1").sort
-    assert sort is not None
+    (sort,) = only("SELECT max(created_at) FROM item WHERE status = $1").sorts
     assert sort.keys == (SortKey(column="created_at"),)
 
 
@@ -223,8 +257,8 @@ def test_nearest_neighbours_need_a_limit() -> None:
 
 
 def test_groups_and_distinct() -> None:
-    assert only("SELECT vendor_id, count(*) FROM item GROUP BY 1").groups == ("vendor_id",)
-    assert only("SELECT DISTINCT status FROM item").groups == ("status",)
+    assert only("SELECT vendor_id, count(*) FROM item GROUP BY 1").groups == (SortKey(column="vendor_id"),)
+    assert only("SELECT DISTINCT status FROM item").groups == (SortKey(column="status"),)
 
 
 def test_each_side_of_an_or_stands_alone() -> None:

@@ -18,6 +18,7 @@ from analyzer.workload.scopes import resolve
 from analyzer.workload.shapes import Shape, TableShape, shape, shapes
 from analyzer.workload.system_statements import tableless
 from analyzer.workload.tree import UnreadableError, parse
+from tests.operator_classes import of_extensions
 from tests.unit import catalogs
 
 CATALOG = catalogs.snapshot(
@@ -40,7 +41,7 @@ def read(text: str) -> Shape | NotExamined:
     (statement,) = workload.statements
     found = shape(statement, CATALOG)
     if isinstance(found, Shape):
-        candidates([found], CATALOG)
+        candidates([found], CATALOG, of_extensions())
         bindings(statement, found, CATALOG)
     return found
 
@@ -89,7 +90,7 @@ def test_a_chain_says_what_a_short_one_says() -> None:
     (short,) = read_tables(f"SELECT b FROM t WHERE {chain(' OR ', 3)}")
     (long,) = read_tables(f"SELECT b FROM t WHERE {chain(' OR ', 3000)}")
     assert short == long
-    assert short.alternatives == ("a",)
+    assert short.lists == ("a",)
 
 
 def read_tables(text: str) -> tuple[TableShape, ...]:
@@ -194,7 +195,7 @@ def test_a_wide_statement_has_few_candidates() -> None:
     found, gaps = shapes(workload.statements, CATALOG)
     assert not gaps
     started = time.monotonic()
-    assert 0 < len(candidates(found, CATALOG)) <= 120
+    assert 0 < len(candidates(found, CATALOG, of_extensions())) <= 120
     assert time.monotonic() - started < 20
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from analyzer.checks.rule import NEEDS_TABLE, Answer, Rule, Subject, Unknown, Violation
 from analyzer.objects.index import Key
 from analyzer.postgres.access_methods import DEFAULT_CLASSES, METHODS, OPERATOR_CLASSES
-from analyzer.postgres.columns import DOCUMENT_TYPES, GEOMETRIC_TYPES
+from analyzer.postgres.columns import DOCUMENT_TYPES, GEOMETRIC_TYPES, UNORDERED_TYPES
 from analyzer.postgres.identifiers import bare_name
 from analyzer.postgres.tablespaces import DEFAULT_TABLESPACE, SHARED_TABLESPACE
 
@@ -62,7 +62,7 @@ def _of_few_types(subject: Subject, number: int, key: Key, message: str) -> Viol
     types = METHODS[index.method].types
     if not types or column is None or subject.known is None or subject.type_of(key) in types:
         return None
-    is_ordered = subject.known.catalog.family(column) in ("text", "scalar", "boolean", "network")
+    is_ordered = subject.type_of(key) not in UNORDERED_TYPES
     fix = replace(index, method="btree", parameters=()) if is_ordered else None
     rewrite = f"{index.method} takes {', '.join(sorted(types))} alone" + ("; a btree takes it" if is_ordered else "")
     return Violation(message=message, at=("keys", number), rewrite=rewrite, fix=fix)

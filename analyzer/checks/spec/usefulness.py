@@ -86,7 +86,7 @@ def _prefix(subject: Subject) -> Iterator[Answer]:
         return
     operators = {each.operator for use in subject.uses for each in use.operators if each.column == key.column}
     others = {name for use in subject.uses for name in (*use.equalities, *use.ranges, *(j.column for j in use.joins))}
-    sorts = {each.column for use in subject.uses if use.sort is not None for each in use.sort.keys}
+    sorts = {each.column for use in subject.uses for sort in use.sorts for each in sort.keys}
     if operators & {"like", "~"} and key.column not in others | sorts:
         yield Violation(
             message=f"the statements compare {key.column} with LIKE alone, which this collation's order does not serve",

@@ -1,0 +1,25 @@
+"""An index worth trying for one table of one statement."""
+
+from dataclasses import dataclass
+
+from analyzer.objects.index import Key
+from analyzer.postgres.access_methods import MethodName
+
+#: Expressions, and operators, of one mention of a table that are tried.
+MOST_EXPRESSIONS = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """An index without a name, and why it was drafted."""
+
+    method: MethodName = "btree"
+    keys: tuple[Key, ...]
+    include: tuple[str, ...] = ()
+    where: str | None = None
+    parameters: tuple[tuple[str, str], ...] = ()
+    reason: str
+    #: What was left out of it, and why, for its reader.
+    notes: tuple[str, ...] = ()
+    #: It is for the order of its keys, not only for what it finds.
+    is_ordered: bool = False

@@ -1,0 +1,140 @@
+"""Say when an index makes another one unnecessary."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from analyzer.catalog import Catalog
+from analyzer.documents.snapshot import Index, Relation
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.identifiers import bare_name
+from analyzer.sql import ident
+
+#: Operator classes that are written though they are their type's default.
+_DEFAULT_CLASSES = frozenset({"vector_l2_ops", "halfvec_l2_ops"})
+#: First major version whose btree scans skip through the values of a leading key.
+_SKIP_SCAN = 180000
+
+
+def signature(index: IndexDef) -> object:
+    """Return what makes two definitions the same to the planner: a btree read backwards is the same index."""
+    keys = tuple(_key(key) for key in index.keys)
+    turned = tuple(_key(key, turned=index.method == "btree") for key in index.keys)
+    parameters = () if index.method == "ivfflat" else index.parameters
+    include = tuple(sorted(index.include))
+    return index.schema, index.table, index.method, min(keys, turned), include, _plain(index.where), parameters
+
+
+def _key(key: Key, *, turned: bool = False) -> tuple[str, str, str, str, bool, bool]:
+    nulls_first = key.descending if key.nulls is None else key.nulls == "first"
+    opclass = bare_name(key.opclass)
+    return (
+        key.column or "",
+        _plain(key.expression),
+        "" if opclass in _DEFAULT_CLASSES else opclass,
+        key.collation or "",
+        key.descending != turned,
+        nulls_first != turned,
+    )
+
+
+def _plain(sql: str | None) -> str:
+    """Take off the casts and brackets that the server adds when it prints an expression."""
+    bare = re.sub(
+        r"::(\"[^\"]+\"|[a-z_.]+( varying| precision| with(out)? time zone)?)(\(\d+\))?(\[\])?", "", sql or ""
+    )
+    return re.sub(r"[()\s]+", " ", bare).strip()
+
+
+def serves(existing: Index, wanted: IndexDef) -> bool:
+    """Say whether an index that exists makes another one unnecessary: the same, or a longer one."""
+    return existing.valid and covers(existing.definition, wanted)
+
+
+def covers(have: IndexDef, wanted: IndexDef) -> bool:
+    """Say whether an index makes another one unnecessary: the same, or a longer one."""
+    if have.method != wanted.method:
+        return False
+    if signature(have) == signature(wanted):
+        return True
+    if wanted.method != "btree":
+        return False
+    return any(_begins_alike(have, each) for each in (wanted, *_unrestricted(wanted)))
+
+
+def _begins_alike(have: IndexDef, wanted: IndexDef) -> bool:
+    if _conditions(have.where) != _conditions(wanted.where):
+        return False
+    if _begins_unique(have, wanted):
+        return True
+    prefix = replace(have, keys=have.keys[: len(wanted.keys)], include=(), where=None, parameters=())
+    alike = signature(prefix) == signature(replace(wanted, include=(), where=None, parameters=()))
+    return alike and set(wanted.include) <= {*have.columns, *have.include}
+
+
+def _unrestricted(wanted: IndexDef) -> Iterator[IndexDef]:
+    """Yield the whole index that finds the rows of a partial one in the same order: what is fixed leads its keys."""
+    found = re.fullmatch(r"(\w+|\"[^\"]+\") = (?:'[^']*'|[0-9.]+)", _plain(wanted.where))
+    if found is not None:
+        column = found[1].strip('"')
+        yield replace(wanted, keys=(Key(column=column), *wanted.keys), where=None)
+
+
+def _conditions(where: str | None) -> frozenset[str]:
+    """Return the conditions of a predicate without regard to their order; what is no plain AND of them is one."""
+    text = _plain(where)
+    is_plain = not re.search(r"\b(OR|BETWEEN|CASE)\b|'[^']*\bAND\b", text, re.IGNORECASE)
+    return frozenset(re.split(r" AND ", text)) if is_plain else frozenset({text})
+
+
+def _begins_unique(have: IndexDef, wanted: IndexDef) -> bool:
+    """Say whether an index begins with all columns of a unique one, which finds its single row already."""
+    leading = tuple(key.column for key in wanted.keys[: len(have.keys)])
+    return have.unique and leading == have.columns and len(have.columns) == len(have.keys)
+
+
+def finds_as_well(existing: Index, wanted: IndexDef, relation: Relation, catalog: Catalog) -> bool:
+    """Say whether an index that exists finds what another one would, though not in its order, in about the same time.
+
+    It holds every row that the other one's first key can find; or it is unique; or a scan skips through the few values
+    of a key before it.
+    """
+    have = existing.definition
+    if not existing.valid or have.method != "btree" or wanted.method != "btree":
+        return False
+    names = [key.column for key in wanted.keys]
+    if have.unique and have.where is None and wanted.where is None and len(have.columns) == len(have.keys):
+        leading = names[: len(have.keys)]
+        if set(leading) == set(have.columns) and len(leading) == len(have.keys):
+            return True
+    first = wanted.keys[0].column
+    if first is not None and have.where is not None:
+        present = _conditions(wanted.where) | {f"{ident(first)} IS NOT NULL"}
+        if _conditions(have.where) <= present and _conditions(wanted.where) <= _conditions(have.where):
+            return covers(replace(have, where=wanted.where), wanted)
+    return _skips_to(have, wanted, relation, catalog)
+
+
+def _skips_to(have: IndexDef, wanted: IndexDef, relation: Relation, catalog: Catalog) -> bool:
+    """Say whether skipping through the values of a leading key costs less than reading the rows that are found."""
+    skipped = have.keys[0].column
+    if catalog.snapshot.server.version_num < _SKIP_SCAN or skipped is None or len(have.keys) < 2:
+        return False
+    rest = replace(have, keys=have.keys[1:], unique=False)
+    if skipped in wanted.columns or not covers(rest, wanted):
+        return False
+    rows = catalog.rows(relation)
+    for column in wanted.columns:
+        rows /= max(catalog.distinct(relation, column), 1.0)
+    return catalog.distinct(relation, skipped) <= rows / 2
+
+
+def is_free(existing: Index) -> bool:
+    """Say whether nothing but its speed keeps an index: no constraint, foreign key or replica identity."""
+    kept = existing.constraint or existing.primary or existing.foreign_keys or existing.replica_identity
+    return not kept and not existing.definition.unique and existing.parent is None
+
+
+def extends(new: IndexDef, existing: IndexDef) -> bool:
+    """Say whether a new index does all that one that exists does."""
+    return signature(new) != signature(existing) and covers(new, existing)
