@@ -21,6 +21,15 @@ _ASSUMED_DISTINCT = 200.0
 
 #: A constant of a condition: in quotes, or a number.
 _CONSTANT = re.compile(r"'((?:[^']|'')*)'|(-?[0-9][0-9.]*)")
+#: Types by the names that a parser gives them.
+_SHORT_NAMES = {
+    "varchar": "character varying",
+    "int": "integer",
+    "decimal": "numeric",
+    "float": "real",
+    "timestamp": "timestamp without time zone",
+    "timestamptz": "timestamp with time zone",
+}
 
 
 def type_name(kind: str) -> str:
@@ -198,6 +207,13 @@ class Catalog:
             yield made
             kind = made.base_type
             made = self._type(kind)
+
+    def relabels(self, column: Column, kind: str) -> bool:
+        """Say whether a cast of a column to a type leaves its values as they are: to what a domain or varchar is."""
+        base = type_name(self.underlying(column.type)).lower()
+        target = _SHORT_NAMES.get(kind.lower(), kind.lower())
+        is_text = base == "character varying" and target in ("text", "character varying")
+        return is_text or (target == base and column.type != base)
 
     def sortable(self, relation: Relation, name: str) -> bool:
         """Say whether a column can be a btree key without entries that may be too long."""

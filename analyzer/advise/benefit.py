@@ -57,11 +57,18 @@ class PricedStatement:
     statement: Statement
     #: None when its text could not be resolved to tables.
     shape: Shape | None
+    #: What its plans without any new index ask of tables beyond that.
+    planned: tuple[Shape, ...] = ()
     #: The statement as EXPLAIN (GENERIC_PLAN) takes it.
     generic: str
     execution: Execution
     #: Tables whose indexes matter to it; None means any.
     tables: frozenset[QualifiedName] | None
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Return what it asks of tables, by its text and by its plans."""
+        return (*((self.shape,) if self.shape is not None else ()), *self.planned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

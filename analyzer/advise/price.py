@@ -17,7 +17,7 @@ from analyzer.workload.bindings import bindings, bound_text, logged_bindings
 from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.parse import Statement
 from analyzer.workload.repair import repair
-from analyzer.workload.shapes import Shape, shape
+from analyzer.workload.shapes import Shape, beyond, planned_shape, shape
 from analyzer.workload.variables import without_variables
 
 #: How many parameters of one statement may need a cast before it is given up.
@@ -35,6 +35,8 @@ class _Reading:
     #: As the planner takes it.
     text: str
     shape: Shape | NotExamined
+    #: What its plan asks of tables beyond that.
+    planned: Shape | None
 
 
 def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExamined, PricedStatement | NotExamined]:
@@ -81,6 +83,8 @@ def _gap(
     """Return what was not examined of a statement, and whether it was priced all the same."""
     if isinstance(item, NotExamined):
         return item.reason, False
+    if isinstance(shaped, NotExamined) and item.planned:
+        return f"planned, but candidates are drawn from its plan alone, not from its text: {shaped.reason}", True
     if isinstance(shaped, NotExamined):
         return f"planned, but no candidate is drawn from it: {shaped.reason}", True
     if statement.unknown_keys:
@@ -94,12 +98,17 @@ def _gap(
 
 
 def _reading(statement: Statement, twin: Twin) -> _Reading | NotExamined:
-    text = _plannable(statement, twin)
-    if isinstance(text, NotExamined):
-        return text
+    found = _plannable(statement, twin)
+    if isinstance(found, NotExamined):
+        return found
+    text, plan = found
     # Of a function's statement the text has its variables as parameters now.
     read = statement if statement.toplevel else replace(statement, plannable=text)
-    return _Reading(statement=read, text=text, shape=shape(read, twin.snapshot))
+    catalog = Catalog(twin.snapshot)
+    known, planned = shape(read, catalog), planned_shape(read, plan.tree, catalog)
+    if planned is not None and isinstance(known, Shape):
+        planned = beyond(planned, known)
+    return _Reading(statement=read, text=text, shape=known, planned=planned)
 
 
 def _united(shapes: Sequence[Shape | NotExamined]) -> Shape | NotExamined:
@@ -114,16 +123,16 @@ def _unplanned(statement: Statement, reason: str) -> NotExamined:
     return NotExamined(what=f"the statement {statement.id}", reason=reason)
 
 
-def _plannable(statement: Statement, twin: Twin) -> str | NotExamined:
-    """Return the text that the planner takes, with types for parameters where the server asks for them."""
+def _plannable(statement: Statement, twin: Twin) -> tuple[str, Plan] | NotExamined:
+    """Return the text that the planner takes, with the types of parameters that the server asks for, and its plan."""
     text = statement.plannable
     if (obstacle := twin.obstacle(text)) is not None:
         return _unplanned(statement, obstacle)
     for _ in range(_MOST_REPAIRS):
         try:
-            plan = twin.plan(text, search_path=statement.search_path)
+            plan = twin.plan(text, verbose=True, search_path=statement.search_path)
         except psycopg.Error as error:
-            typed = repair(text, error, offset=twin.offset(text, error))
+            typed = repair(text, error, offset=twin.offset(text, error, verbose=True))
             if typed is None and not statement.toplevel:
                 typed = without_variables(text, error)
             if typed is None:
@@ -133,7 +142,7 @@ def _plannable(statement: Statement, twin: Twin) -> str | NotExamined:
             return _unplanned(statement, "its plan is nested too deeply")
         else:
             lacks = twin.replaced_in(plan)
-            return text if lacks is None else _unplanned(statement, f"it needs what the twin lacks: {lacks}")
+            return (text, plan) if lacks is None else _unplanned(statement, f"it needs what the twin lacks: {lacks}")
     return _unplanned(statement, "too many of its parameters have no type")
 
 
@@ -157,6 +166,7 @@ def _price(
     return PricedStatement(
         statement=statement,
         shape=shape,
+        planned=tuple(dict.fromkeys(each.planned for each in readings if each.planned is not None)),
         generic=generic,
         execution=Execution(
             queries=queries,

@@ -149,7 +149,7 @@ def _candidates(
     twin: Twin, priced: Sequence[PricedStatement], declared: Sequence[Declared], standing: Sequence[Declared]
 ) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
     """Build what is worth trying on the twin, and say of the rest why it is not tried."""
-    shapes = [item.shape for item in priced if item.shape]
+    shapes = [shape for item in priced for shape in item.shapes]
     found = candidates(shapes, twin.snapshot, twin.operator_classes)
     fresh, refused = _fresh(twin, found, standing)
     built, rejected = _build(twin, fresh, declared)

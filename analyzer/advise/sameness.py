@@ -103,7 +103,7 @@ def finds_as_well(existing: Index, wanted: IndexDef, relation: Relation, catalog
     if not existing.valid or have.method != "btree" or wanted.method != "btree":
         return False
     names = [key.column for key in wanted.keys]
-    if have.unique and have.where is None and len(have.columns) == len(have.keys):
+    if have.unique and have.where is None and wanted.where is None and len(have.columns) == len(have.keys):
         leading = names[: len(have.keys)]
         if set(leading) == set(have.columns) and len(leading) == len(have.keys):
             return True

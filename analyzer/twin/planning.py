@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -79,14 +79,14 @@ class Planner:
                 stack.enter_context(inflated.changed_settings(changed, snapshot, to=connection))
             return self.plan_all((asked,), search_path)[0]
 
-    def offset(self, statement: str, error: psycopg.Error) -> int:
+    def offset(self, asked: Asked, error: psycopg.Error) -> int:
         """Count the characters before the place of an error that were sent and are not of the statement."""
-        before = sent_before(freeze_clock(statement), major=self._server.built.major)
-        return before + added_before(statement, int(error.diag.statement_position or 0) - 1 - before)
+        before = sent_before(replace(asked, text=freeze_clock(asked.text)), major=self._server.built.major)
+        return before + added_before(asked.text, int(error.diag.statement_position or 0) - 1 - before)
 
     def _plan_all(self, asked: Sequence[Asked], search_path: tuple[str, ...] | None) -> tuple[Plan, ...]:
         self._settle()
-        standing = [Asked(text=freeze_clock(each.text), generic=each.generic) for each in asked]
+        standing = [replace(each, text=freeze_clock(each.text)) for each in asked]
         trees = self._planned_together(standing, search_path) or self._planned_alone(standing, search_path)
         plans: list[Plan] = []
         for each, still, tree in zip(asked, standing, trees, strict=True):
@@ -147,5 +147,5 @@ class Planner:
             if self._server.built.restricted.applies(each.text):
                 connection = self._server.built.restricted.connection or connection
             with finding_names_in(connection, search_path, self._server.snapshot):
-                trees.append(explain(connection, each.text, generic=each.generic, major=self._server.built.major))
+                trees.append(explain(connection, each, major=self._server.built.major))
         return trees

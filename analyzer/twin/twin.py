@@ -138,18 +138,26 @@ class Twin:
         """Say in place of which table another one is in a plan, whose cost is then not the captured server's."""
         return self._server.read_by(plan.relations)
 
-    def plan(self, statement: str, *, generic: bool = True, search_path: tuple[str, ...] | None = None) -> Plan:
+    def plan(
+        self,
+        statement: str,
+        *,
+        generic: bool = True,
+        verbose: bool = False,
+        search_path: tuple[str, ...] | None = None,
+    ) -> Plan:
         """Plan one statement as EXPLAIN does, at the moment of the capture; `generic` admits parameters without values.
 
-        Without a `search_path` names are found as the capturing session found them.
+        With `verbose` its nodes say what they put out. Without a `search_path` names are found as the capturing session
+        found them.
 
         Raises psycopg.Error when the server cannot plan it.
         """
-        return self.plan_all((Asked(text=statement, generic=generic),), search_path=search_path)[0]
+        return self.plan_all((Asked(text=statement, generic=generic, verbose=verbose),), search_path=search_path)[0]
 
-    def offset(self, statement: str, error: psycopg.Error) -> int:
+    def offset(self, statement: str, error: psycopg.Error, *, verbose: bool = False) -> int:
         """Return by how many characters an error of planning a statement counts its place too far."""
-        return self._planner.offset(statement, error)
+        return self._planner.offset(Asked(text=statement, verbose=verbose), error)
 
     def plan_all(self, asked: Sequence[Asked], *, search_path: tuple[str, ...] | None = None) -> tuple[Plan, ...]:
         """Plan statements under one configuration and search path, in one round trip where that can be.

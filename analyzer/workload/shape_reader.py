@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
+from analyzer.catalog import Catalog
 from analyzer.sql import ident
 from analyzer.workload.expression_types import type_in
 from analyzer.workload.expressions import condition, index_expression
@@ -63,8 +64,9 @@ class _Findings:
 class ShapeReader:
     """Sort a resolved statement's conditions by the table they are about."""
 
-    def __init__(self, resolved: Resolved) -> None:
+    def __init__(self, resolved: Resolved, catalog: Catalog) -> None:
         self.resolved = resolved
+        self.catalog = catalog
         self.findings = {id(occurrence): _Findings() for occurrence in resolved.occurrences}
         self.comparisons: dict[int, Comparison] = {}
 
@@ -233,7 +235,7 @@ class ShapeReader:
         several: bool = False,
     ) -> None:
         """Note that `left` is compared with `right`, when `left` is something an index of one table can hold."""
-        left, right = unwrapped(left), unwrapped(right)
+        left, right = self._relabelled(scope, unwrapped(left)), self._relabelled(scope, unwrapped(right))
         if operator == "=" and isinstance(right, exp.Any):
             array = unwrapped(right.this)
             for reference in scope.resolve(array) if isinstance(array, exp.Column) else ():
@@ -272,6 +274,16 @@ class ShapeReader:
             self.findings[id(single.occurrence)].expressions[predicate] = None
         else:
             self.findings[id(single.occurrence)].residual = True
+
+    def _relabelled(self, scope: Scope, expression: exp.Expr) -> exp.Expr:
+        """Take a cast off a column that changes no value: an index of the column serves it all the same."""
+        inner = unwrapped(expression.this) if isinstance(expression, exp.Cast) else None
+        if not isinstance(expression, exp.Cast) or not isinstance(inner, exp.Column):
+            return expression
+        references = scope.resolve(inner)
+        found = references[0].occurrence.relation.column(references[0].column) if len(references) == 1 else None
+        is_same = found is not None and self.catalog.relabels(found, expression.to.sql("postgres"))
+        return inner if is_same else expression
 
     def _owners(self, scope: Scope, expression: exp.Expr) -> set[int]:
         return {id(reference.occurrence) for column in columns(expression) for reference in scope.resolve(column)}

@@ -9,7 +9,7 @@ import pytest
 
 from analyzer.db import connect
 from analyzer.sql import render
-from analyzer.twin.hypothetical.explain import PlanTree, explain
+from analyzer.twin.hypothetical.explain import Asked, PlanTree, explain
 from analyzer.twin.twin import Plan
 from tests.server.capture_zoo import as_role, new_database, new_role, run
 
@@ -33,7 +33,7 @@ class Live:
                 run(connection, f"DROP INDEX {dropped}")
             for name, value in ({"plan_cache_mode": "force_generic_plan"} | dict(self.settings)).items():
                 connection.execute(render("twin/set_setting"), {"name": name, "value": value})
-            tree = explain(connection, statement, generic=True, major=self.major(connection.info.server_version))
+            tree = explain(connection, Asked(text=statement), major=self.major(connection.info.server_version))
             connection.rollback()
         return tree
 

@@ -53,7 +53,7 @@ class Sentences:
     def drafted(self, statements: str) -> tuple[IndexDef, ...]:
         """Return the candidates for some statements, as the server prints them, most promising first."""
         if statements not in self._drafted:
-            shapes = [item.shape for item in self._priced(statements) if item.shape is not None]
+            shapes = [shape for item in self._priced(statements) for shape in item.shapes]
             found = candidates(shapes, self.twin.snapshot, self.twin.operator_classes)
             self._drafted[statements] = tuple(self.twin.printed(each.index) for each in found)
         return self._drafted[statements]

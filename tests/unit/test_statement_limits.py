@@ -90,7 +90,7 @@ def test_a_chain_says_what_a_short_one_says() -> None:
     (short,) = read_tables(f"SELECT b FROM t WHERE {chain(' OR ', 3)}")
     (long,) = read_tables(f"SELECT b FROM t WHERE {chain(' OR ', 3000)}")
     assert short == long
-    assert short.alternatives == ("a",)
+    assert short.lists == ("a",)
 
 
 def read_tables(text: str) -> tuple[TableShape, ...]:

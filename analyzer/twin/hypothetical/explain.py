@@ -26,10 +26,11 @@ _LONGEST_KEPT = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A statement to plan; `generic` admits parameters without values."""
+    """A statement to plan; `generic` admits parameters without values, `verbose` tells what each node puts out."""
 
     text: str
     generic: bool = True
+    verbose: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +49,13 @@ def walk(tree: PlanTree) -> Iterator[PlanTree]:
         yield from walk(child)
 
 
-def explain(connection: Connection, statement: str, *, generic: bool, major: int) -> PlanTree:
-    """Plan one statement; `generic` admits parameters ($n) without values.
+def explain(connection: Connection, asked: Asked, *, major: int) -> PlanTree:
+    """Plan one statement.
 
     Before 16 that takes a prepared statement, and a session in which `plan_cache_mode` is `force_generic_plan`.
     Raises psycopg.Error when the server cannot plan it, InputError for text that is not one statement.
     """
-    question = _asked(statement, generic=generic, major=major)
+    question = _question_of(asked, major=major)
     if question.prepare is None:
         return _answer(connection, question.query)
     connection.execute(question.prepare, prepare=False)
@@ -67,10 +68,10 @@ def explain(connection: Connection, statement: str, *, generic: bool, major: int
     return _unpruned(connection, question, tree)
 
 
-def sent_before(statement: str, *, major: int) -> int:
+def sent_before(asked: Asked, *, major: int) -> int:
     """Return how many characters are sent before a statement with parameters, which the server's positions count."""
-    question = _asked(statement, generic=True, major=major)
-    return (question.prepare or question.query).as_string().rindex(statement.rstrip())
+    question = _question_of(asked, major=major)
+    return (question.prepare or question.query).as_string().rindex(asked.text.rstrip())
 
 
 def explain_together(
@@ -80,7 +81,7 @@ def explain_together(
 
     Raises psycopg.Error when the server cannot plan one of them, and then nothing of all that happened.
     """
-    questions = [_asked(each.text, generic=each.generic, major=major) for each in asked]
+    questions = [_question_of(each, major=major) for each in asked]
     if any(question.prepare is not None for question in questions):
         return None
     queries = [*before, *(question.query for question in questions)]
@@ -118,25 +119,27 @@ def _answer(connection: Connection, query: SQL) -> PlanTree:
     return plan_tree(connection.execute(query, prepare=False).fetchone())
 
 
-def _asked(statement: str, *, generic: bool, major: int) -> _Question:
-    make = _question if len(statement) <= _LONGEST_KEPT else _question.__wrapped__
-    return make(statement, generic=generic, major=major)
+def _question_of(asked: Asked, *, major: int) -> _Question:
+    make = _question if len(asked.text) <= _LONGEST_KEPT else _question.__wrapped__
+    return make(asked, major=major)
 
 
 @lru_cache(maxsize=4096)
-def _question(statement: str, *, generic: bool, major: int) -> _Question:
+def _question(asked: Asked, *, major: int) -> _Question:
     """Return the message to send; cached, because the same few statements are asked thousands of times."""
-    text = single(statement)
-    if not generic or major >= _GENERIC:
-        return _Question(prepare=None, query=render("twin/explain", statement=text, generic=generic))
+    text, verbose = single(asked.text), asked.verbose
+    if not asked.generic or major >= _GENERIC:
+        return _Question(
+            prepare=None, query=render("twin/explain", statement=text, generic=asked.generic, verbose=verbose)
+        )
     numbers = {int(token.text[1:]) for token in significant(lex(text)) if token.kind == "parameter"}
     if not numbers:
-        return _Question(prepare=None, query=render("twin/explain", statement=text, generic=False))
+        return _Question(prepare=None, query=render("twin/explain", statement=text, generic=False, verbose=verbose))
     # A number that is not used has no type to be found out.
     used = [number in numbers for number in range(1, max(numbers) + 1)]
     return _Question(
         prepare=render("twin/prepare", statement=text, used=used),
-        query=render("twin/explain_prepared", parameters=len(used)),
+        query=render("twin/explain_prepared", parameters=len(used), verbose=verbose),
     )
 
 
