@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from analyzer.advise.candidates import candidates
 from analyzer.capture.capture import capture
 from analyzer.catalog import Catalog
+from analyzer.db import connect
 from analyzer.documents.snapshot import Snapshot
+from analyzer.twin.schema.operator_classes import read_operator_classes
 from analyzer.workload.parse import Statement, parse_statement
 from analyzer.workload.scopes import resolve
 from analyzer.workload.shapes import Shape, shape
@@ -82,7 +84,8 @@ def holds(server: str, seed: int) -> None:
             assert plan <= tables_of == opened, text
             assert not resolve(read.plannable, catalog).unknown, text
             found.append(shaped)
-        tried = candidates(found, snapshot)
+        with connect(url) as reading:
+            tried = candidates(found, snapshot, read_operator_classes(reading))
         assert tried
         for candidate in tried:
             with connection.transaction(force_rollback=True):
