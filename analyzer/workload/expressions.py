@@ -1,4 +1,4 @@
-"""Write the expressions and conditions of a statement as an index may hold them.
+"""Write the expressions of a statement as an index may hold them.
 
 Only what is known to be immutable is written; the rest is None. Each piece is rewritten from names and constants, so
 that nothing of the statement reaches DDL unread.
@@ -16,7 +16,13 @@ from analyzer.workload.names import unwrapped
 
 Own = Callable[[exp.Column], str | None]
 
-_FUNCTIONS: dict[type[exp.Expr], str] = {exp.Lower: "lower", exp.Upper: "upper", exp.MD5: "md5", exp.Abs: "abs"}
+_FUNCTIONS: dict[type[exp.Expr], str] = {
+    exp.Lower: "lower",
+    exp.Upper: "upper",
+    exp.MD5: "md5",
+    exp.Abs: "abs",
+    exp.Coalesce: "coalesce",
+}
 JSON_OPERATORS = frozenset({"->", "->>", "#>", "#>>"})
 #: Casts from text that no setting changes.
 _CASTS: dict[exp.DType, str] = {
@@ -30,20 +36,24 @@ _CASTS: dict[exp.DType, str] = {
 _FIELDS = frozenset(
     ["millennium", "century", "decade", "year", "quarter", "month", "week", "day", "hour", "minute", "second"]
 )
-_COMPARED: dict[type[exp.Expr], str] = {
-    exp.EQ: "=",
-    exp.NEQ: "<>",
-    exp.LT: "<",
-    exp.LTE: "<=",
-    exp.GT: ">",
-    exp.GTE: ">=",
+_ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
+#: Fields that EXTRACT takes of a date or timestamp.
+_PARTS = _FIELDS - {"millennium", "century", "decade"} | {"dow", "doy", "isodow", "isoyear", "epoch"}
+#: Types by what functions of them are immutable.
+_KINDS = {
+    **dict.fromkeys(
+        ["smallint", "integer", "int", "bigint", "numeric", "decimal", "real", "double precision"], "number"
+    ),
+    **dict.fromkeys(["text", "character varying", "varchar"], "text"),
+    **dict.fromkeys(["timestamp without time zone", "timestamp"], "timestamp"),
+    **dict.fromkeys(["timestamp with time zone", "timestamptz"], "timestamptz"),
+    "date": "date",
 }
-
 _TEXT_TYPE = re.compile(r"(text|character varying(\(\d+\))?)\Z", re.IGNORECASE)
 #: A type of pgvector with its dimensions, maybe with its schema; a schema in quotes is left.
 _VECTOR_TYPE = re.compile(r"(?:[a-z_][a-z0-9_]*\.)?(?P<type>vector|halfvec|bit)\(\d{1,6}\)", re.IGNORECASE)
-#: Parts of an expression, and elements of a list, that an index's definition may have.
-_MOST_PARTS, _MOST_LISTED = 200, 100
+#: Parts of an expression that an index's definition may have.
+_MOST_PARTS = 200
 
 
 def index_expression(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
@@ -80,32 +90,35 @@ def _is_large(tree: exp.Expr) -> bool:
     return parts > _MOST_PARTS
 
 
-def _written(  # noqa: PLR0911 - one return a kind of expression
-    tree: exp.Expr, own: Own, relation: Relation
-) -> str | None:
+def _written(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
     tree = unwrapped(tree)
-    match tree:
-        case exp.Column():
-            name = own(tree)
-            return None if name is None else ident(name)
-        case exp.Literal() | exp.Neg() | exp.Boolean():
-            return _constant(tree)
-        case exp.Lower() | exp.Upper() | exp.MD5() | exp.Abs():
-            return _call(_FUNCTIONS[type(tree)], [tree.this], own, relation)
-        case exp.Coalesce():
-            return _call("coalesce", [tree.this, *tree.expressions], own, relation)
-        case exp.Operator() if str(tree.args["operator"]) in JSON_OPERATORS:
-            return _json_path(tree, own, relation)
-        case exp.Cast():
-            return _cast(tree, own, relation)
-        case exp.TimestampTrunc():
-            return _truncated(tree, own, relation)
-        case exp.Anonymous() if tree.name.lower() == "to_tsvector" and len(tree.expressions) == 2:
+    if isinstance(tree, exp.Column):
+        name = own(tree)
+        return None if name is None else ident(name)
+    write = _WRITERS.get(type(tree))
+    return None if write is None else write(tree, own, relation)
+
+
+def _written_constant(tree: exp.Expr, _own: Own, _relation: Relation) -> str | None:
+    return constant(tree)
+
+
+def _function(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    return _call(_FUNCTIONS[type(tree)], [tree.this, *tree.expressions], own, relation)
+
+
+def _named_function(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    match tree.name.lower(), len(tree.expressions):
+        case "to_tsvector", 2:
             return _to_tsvector(tree, own, relation)
-        case exp.DPipe():
-            return _joined(tree, own, relation)
+        case "timezone", 2:
+            return _in_zone(tree.expressions[1], tree.expressions[0], own, relation)
         case _:
             return None
+
+
+def _at_time_zone(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    return _in_zone(tree.this, tree.args["zone"], own, relation)
 
 
 def _call(function: str, arguments: list[exp.Expr], own: Own, relation: Relation) -> str | None:
@@ -114,32 +127,109 @@ def _call(function: str, arguments: list[exp.Expr], own: Own, relation: Relation
     return f"{function}({', '.join(known)})" if len(known) == len(written) else None
 
 
-def _json_path(tree: exp.Operator, own: Own, relation: Relation) -> str | None:
-    base, key = _written(tree.this, own, relation), _constant(unwrapped(tree.expression))
+def _json_path(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    if str(tree.args["operator"]) not in JSON_OPERATORS:
+        return None
+    base, key = _written(tree.this, own, relation), constant(unwrapped(tree.expression))
     return None if base is None or key is None else f"{base} {tree.args['operator']} {key}"
 
 
-def _cast(tree: exp.Cast, own: Own, relation: Relation) -> str | None:
-    inner = unwrapped(tree.this)
-    name = _CASTS.get(tree.to.this) if not tree.to.expressions else None
-    if name is None or not isinstance(inner, exp.Operator) or not str(inner.args["operator"]).endswith(">>"):
+def _kind(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    """Return what kind of value an expression has, where that decides whether a function of it is immutable."""
+
+    def of_column(column: exp.Column) -> str | None:
+        name = own(column)
+        found = relation.column(name) if name is not None else None
+        return None if found is None else found.type
+
+    tree = unwrapped(tree)
+    zoned = _zoned(tree)
+    if zoned is not None:
+        return {"timestamptz": "timestamp", "timestamp": "timestamptz"}.get(_kind(zoned, own, relation) or "")
+    kind = re.sub(r"\(.*?\)", "", (type_of(tree, of_column) or "").lower()).strip()
+    return _KINDS.get(kind)
+
+
+def _zoned(tree: exp.Expr) -> exp.Expr | None:
+    """Return what AT TIME ZONE is of, however it is written."""
+    if isinstance(tree, exp.AtTimeZone):
+        return tree.this
+    is_call = isinstance(tree, exp.Anonymous) and tree.name.lower() == "timezone" and len(tree.expressions) == 2
+    return tree.expressions[1] if is_call else None
+
+
+def _cast(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    inner, target, written = unwrapped(tree.this), tree.args["to"], _written(tree.this, own, relation)
+    name = _CASTS.get(target.this) if not target.expressions else None
+    if written is None:
         return None
-    written = _written(inner, own, relation)
-    return None if written is None else f"({written})::{name}"
+    if isinstance(inner, exp.Literal):
+        return written if _kind(tree, own, relation) == "text" else None
+    match _kind(inner, own, relation):
+        case "text" if name is not None:
+            return f"({written})::{name}"
+        case "number" if name is not None and name not in ("boolean", "uuid"):
+            return f"({written})::{name}"
+        case "timestamp" if target.this == exp.DType.DATE:
+            return f"({written})::date"
+        case _:
+            return None
 
 
-def _truncated(tree: exp.TimestampTrunc, own: Own, relation: Relation) -> str | None:
+def _truncated(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
     """date_trunc is immutable on timestamps without time zone alone."""
-    inner, unit = unwrapped(tree.this), tree.args.get("unit")
-    name = own(inner) if isinstance(inner, exp.Column) else None
-    column = relation.column(name) if name is not None else None
+    unit, written = tree.args.get("unit"), _written(tree.this, own, relation)
     field = unit.name.lower() if isinstance(unit, exp.Expr) else ""
-    if column is None or not re.fullmatch(r"timestamp(\(\d\))? without time zone", column.type) or field not in _FIELDS:
+    if (
+        written is None
+        or field not in _FIELDS
+        or tree.args.get("zone")
+        or _kind(tree.this, own, relation) != "timestamp"
+    ):
         return None
-    return f"date_trunc({literal(field)}, {ident(column.name)})"
+    return f"date_trunc({literal(field)}, {written})"
 
 
-def _to_tsvector(tree: exp.Anonymous, own: Own, relation: Relation) -> str | None:
+def _in_zone(tree: exp.Expr, zone: exp.Expr, own: Own, relation: Relation) -> str | None:
+    """AT TIME ZONE is immutable with a zone that is a constant."""
+    name, written = constant(unwrapped(zone)), _written(tree, own, relation)
+    if name is None or written is None or _kind(tree, own, relation) not in ("timestamp", "timestamptz"):
+        return None
+    return f"({written} AT TIME ZONE {name})" if name.startswith("'") else None
+
+
+def _extracted(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    """The fields of a time without zone depend on no setting."""
+    field, written = tree.this.name.lower(), _written(tree.expression, own, relation)
+    is_settled = _kind(tree.expression, own, relation) in ("timestamp", "date")
+    return f"EXTRACT({field} FROM {written})" if written is not None and is_settled and field in _PARTS else None
+
+
+def _of_text(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    arguments = [unwrapped(each) for each in tree.iter_expressions()]
+    if not arguments or _kind(arguments[0], own, relation) != "text" or len(arguments) > 3:
+        return None
+    if not all(isinstance(each, exp.Literal) and not each.is_string for each in arguments[1:]):
+        return None
+    return _call(type(tree).__name__.lower(), arguments, own, relation)
+
+
+def _arithmetic(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    parts = [unwrapped(tree.args["this"]), unwrapped(tree.args["expression"])]
+    written = [_written(each, own, relation) for each in parts]
+    if not all(_is_number(each, own, relation) for each in parts):
+        return None
+    known = [each for each in written if each is not None]
+    return f"({known[0]} {_ARITHMETIC[type(tree)]} {known[1]})" if len(known) == 2 else None
+
+
+def _is_number(tree: exp.Expr, own: Own, relation: Relation) -> bool:
+    if type(tree) in _ARITHMETIC:
+        return True  # it is written where its parts are numbers
+    return _kind(tree, own, relation) == "number"
+
+
+def _to_tsvector(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
     """to_tsvector is immutable with a configuration that is a constant."""
     configuration, text = (unwrapped(each) for each in tree.expressions)
     if isinstance(configuration, exp.Cast) and configuration.to.sql("postgres").lower() == "regconfig":
@@ -147,7 +237,7 @@ def _to_tsvector(tree: exp.Anonymous, own: Own, relation: Relation) -> str | Non
     return _call("to_tsvector", [configuration, text], own, relation) if _is_text(configuration) else None
 
 
-def _joined(tree: exp.DPipe, own: Own, relation: Relation) -> str | None:
+def _joined(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
     """|| is immutable between texts; with another type it prints a value, as settings have it."""
 
     def of_column(column: exp.Column) -> str | None:
@@ -155,7 +245,7 @@ def _joined(tree: exp.DPipe, own: Own, relation: Relation) -> str | None:
         found = relation.column(name) if name is not None else None
         return None if found is None else found.type
 
-    parts = [unwrapped(tree.left), unwrapped(tree.right)]
+    parts = [unwrapped(tree.args["this"]), unwrapped(tree.args["expression"])]
     if not all(_is_text(each) or _TEXT_TYPE.match(type_of(each, of_column) or "") for each in parts):
         return None
     written = [_written(each, own, relation) for each in parts]
@@ -167,14 +257,17 @@ def _is_text(tree: exp.Expr) -> bool:
     return isinstance(tree, exp.Literal) and bool(tree.is_string)
 
 
-def _constant(tree: exp.Expr) -> Sql | None:
+def constant(tree: exp.Expr) -> Sql | None:
+    """Write a constant; the cast that a server prints with it is left to the column's type."""
+    if isinstance(tree, exp.Cast):
+        tree = unwrapped(tree.this)
     match tree:
         case exp.Literal() if tree.is_string:
             return literal(tree.name)
         case exp.Literal() if re.fullmatch(r"[0-9]+(\.[0-9]*)?([eE][0-9]+)?|\.[0-9]+", tree.name):
             return Sql(tree.name)
         case exp.Neg():
-            inner = _constant(unwrapped(tree.this))
+            inner = constant(unwrapped(tree.this))
             return None if inner is None or not inner[0].isdigit() else Sql(f"-{inner}")
         case exp.Boolean():
             return Sql("true" if tree.this else "false")
@@ -182,56 +275,17 @@ def _constant(tree: exp.Expr) -> Sql | None:
             return None
 
 
-def condition(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
-    """Write a condition without parameters as the predicate of a partial index; None when it is not one."""
-    tree = unwrapped(tree)
-    match tree:
-        case exp.Column():
-            return _boolean(tree, own, relation)
-        case exp.Not():
-            return _negated(unwrapped(tree.this), own, relation)
-        case exp.Is():
-            return _is(tree, own, negated=bool(tree.args.get("negate")))
-        case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
-            return _compared(tree, own, relation)
-        case exp.In() if 0 < len(tree.expressions) <= _MOST_LISTED and isinstance(unwrapped(tree.this), exp.Column):
-            values = [_constant(unwrapped(each)) for each in tree.expressions]
-            name = own(unwrapped(tree.this))  # pyright: ignore[reportArgumentType] - a Column, by the guard
-            known = [value for value in values if value is not None]
-            return None if name is None or len(known) != len(values) else f"{ident(name)} IN ({', '.join(known)})"
-        case _:
-            return None
-
-
-def _boolean(tree: exp.Column, own: Own, relation: Relation) -> str | None:
-    name = own(tree)
-    column = relation.column(name) if name is not None else None
-    return ident(column.name) if column is not None and column.type == "boolean" else None
-
-
-def _negated(inner: exp.Expr, own: Own, relation: Relation) -> str | None:
-    if isinstance(inner, exp.Column):
-        name = _boolean(inner, own, relation)
-        return None if name is None else f"NOT {name}"
-    return _is(inner, own, negated=True) if isinstance(inner, exp.Is) else None
-
-
-def _is(tree: exp.Is, own: Own, *, negated: bool) -> str | None:
-    inner, what = unwrapped(tree.this), tree.expression
-    name = own(inner) if isinstance(inner, exp.Column) else None
-    if name is None:
-        return None
-    word = "NULL" if isinstance(what, exp.Null) else str(what.this).upper() if isinstance(what, exp.Boolean) else None
-    return None if word is None else f"{ident(name)} IS {'NOT ' if negated else ''}{word}"
-
-
-def _compared(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
-    column, constant = unwrapped(tree.args["this"]), unwrapped(tree.args["expression"])
-    name = own(column) if isinstance(column, exp.Column) else None
-    value = _constant(constant)
-    if name is None or value is None or relation.column(name) is None:
-        return None
-    if isinstance(constant, exp.Boolean) and isinstance(tree, exp.EQ):
-        return ident(name) if constant.this else f"NOT {ident(name)}"
-    # A date written as text depends on DateStyle; what the server prints of it does not, so the server may decide.
-    return f"{ident(name)} {_COMPARED[type(tree)]} {value}"
+#: What writes each kind of expression.
+_WRITERS: dict[type[exp.Expr], Callable[[exp.Expr, Own, Relation], str | None]] = {
+    **dict.fromkeys((exp.Literal, exp.Neg, exp.Boolean), _written_constant),
+    **dict.fromkeys(_FUNCTIONS, _function),
+    **dict.fromkeys((exp.Length, exp.Left, exp.Right, exp.Substring), _of_text),
+    **dict.fromkeys(_ARITHMETIC, _arithmetic),
+    exp.Operator: _json_path,
+    exp.Cast: _cast,
+    exp.TimestampTrunc: _truncated,
+    exp.AtTimeZone: _at_time_zone,
+    exp.Extract: _extracted,
+    exp.Anonymous: _named_function,
+    exp.DPipe: _joined,
+}

@@ -7,8 +7,9 @@ from sqlglot import exp
 
 from analyzer.catalog import Catalog
 from analyzer.sql import ident
+from analyzer.workload.conditions import condition
 from analyzer.workload.expression_types import type_in
-from analyzer.workload.expressions import condition, index_expression
+from analyzer.workload.expressions import index_expression
 from analyzer.workload.names import (
     Occurrence,
     Output,

@@ -207,6 +207,15 @@ def test_a_comparison_with_its_schema_is_a_comparison() -> None:
         ("(attributes ->> 'a.b')::int > $1", "(attributes ->> 'a.b')::integer"),
         ("attributes -> 'a' ->> 'b' = $1", "attributes -> 'a' ->> 'b'"),
         ("date_trunc('day', created_at) = $1", "date_trunc('day', created_at)"),
+        ("extract(year FROM created_at) = $1", "EXTRACT(year FROM created_at)"),
+        ("created_at::date = $1", "(created_at)::date"),
+        (
+            "date_trunc('day', deleted_at AT TIME ZONE 'UTC') = $1",
+            "date_trunc('day', (deleted_at AT TIME ZONE 'UTC'))",
+        ),
+        ("price * 2 + 1 > $1", "((price * 2) + 1)"),
+        ("left(status, 2) = $1", "left(status, 2)"),
+        ("coalesce(status, '') = $1", "coalesce(status, '')"),
     ],
 )
 def test_expressions_are_written_for_an_index(condition: str, sql: str) -> None:
@@ -219,7 +228,11 @@ def test_expressions_are_written_for_an_index(condition: str, sql: str) -> None:
     [
         "attributes ->> $1 = $2",
         "date_trunc('day', deleted_at) = $1",
-        "extract('epoch' FROM created_at) = $1",
+        "extract('epoch' FROM deleted_at) = $1",
+        "deleted_at::date = $1",
+        "deleted_at AT TIME ZONE $1 > $2",
+        "created_at + '1 day' > $1",
+        "status || price = $1",
         "now() - created_at > $1",
         "my_function(email) = $1",
     ],
