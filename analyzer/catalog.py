@@ -193,14 +193,20 @@ class Catalog:
 
     def underlying(self, kind: str) -> str:
         """Return the type a domain is made of, else the type itself."""
+        for made in self._domains(kind):
+            kind = made.base_type or kind
+        return kind
+
+    def _domains(self, kind: str) -> Iterator[TypeDef]:
+        """Yield the domain that a type is, the one that it is made of, and so on."""
         seen = set[str]()
         made = self._type(kind)
         # A snapshot file may say that a domain is made of itself.
         while made is not None and made.kind == "d" and made.base_type is not None and kind not in seen:
             seen.add(kind)
+            yield made
             kind = made.base_type
             made = self._type(kind)
-        return kind
 
     def relabels(self, column: Column, kind: str) -> bool:
         """Say whether a cast of a column to a type leaves its values as they are: to what a domain or varchar is."""
@@ -225,12 +231,13 @@ class Catalog:
     def opclass(self, operator_class: OperatorClass) -> str:
         """Return an operator class as DDL must name it."""
         is_in_path = operator_class.schema in (*self.search_path, "pg_catalog")
-        return operator_class.name if is_in_path else ident(operator_class.schema, operator_class.name)
+        return ident(operator_class.name) if is_in_path else ident(operator_class.schema, operator_class.name)
 
     def is_c_collation(self, column: Column) -> bool:
         """Say whether a column sorts by bytes, so that a prefix is a range."""
-        if column.collation is not None:
-            return is_bytewise(column.collation)
+        collation = column.collation or self._collation_of_type(column.type)
+        if collation is not None:
+            return is_bytewise(collation)
         server = self.snapshot.server
         return is_bytewise_locale(server.locale_provider, server.collate)
 
@@ -238,6 +245,13 @@ class Catalog:
         """Return the pages of a table as of the last VACUUM or ANALYZE, with its partitions, and those all-visible."""
         leaves = list(self._leaves(relation))
         return sum(max(each.pages, 0) for each in leaves), sum(each.all_visible_pages for each in leaves)
+
+    def _collation_of_type(self, kind: str) -> str | None:
+        """Return the collation that a domain gives to its columns."""
+        for made in self._domains(kind):
+            if (collation := dict(made.options).get("collation")) is not None:
+                return collation
+        return None
 
     def fraction(self, relation: Relation, column: str, sql: str) -> float | None:
         """Return the share of rows that a condition on one column keeps, where the statistics say."""

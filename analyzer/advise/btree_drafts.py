@@ -152,7 +152,8 @@ def _prefix_ranges(shape: TableShape, relation: Relation, catalog: Catalog) -> I
         column = relation.column(each.column)
         if column is None or each.expression is not None or each.operator != "like":
             continue
-        if has_prefix(each.value) and catalog.is_c_collation(column):
+        is_text = catalog.operators.is_own("~~", column.type)  # LIKE of citext compares otherwise
+        if is_text and has_prefix(each.value) and catalog.is_c_collation(column):
             yield each.column
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from analyzer.advise.draft import Draft
 from analyzer.advise.draft_variants import includable
 from analyzer.advise.drafts import drafts
+from analyzer.advise.equality_drafts import bloom_draft
 from analyzer.advise.foreign_keys import uncovered_foreign_keys
 from analyzer.advise.sameness import extends, finds_as_well, is_free, serves, signature
 from analyzer.catalog import Catalog
@@ -21,7 +22,7 @@ from analyzer.objects.index import IndexDef
 from analyzer.objects.operator_classes import OperatorClasses
 from analyzer.postgres.access_methods import METHODS, VECTOR_METHODS
 from analyzer.postgres.identifiers import bare_name, fits, shortened
-from analyzer.workload.shapes import Shape
+from analyzer.workload.shapes import Shape, TableShape
 
 MOST_PER_TABLE = 60
 #: Tables of fewer pages are read whole sooner than any index.
@@ -70,7 +71,7 @@ def candidates(shapes: Iterable[Shape], snapshot: Snapshot, operators: OperatorC
     catalog = Catalog(snapshot, operators=operators)
     listed = tuple(shapes)
     collected: dict[tuple[str, str], dict[object, _Entry]] = {}
-    for entry in (*_foreign_keys(listed, catalog), *_drafted(listed, catalog)):
+    for entry in (*_foreign_keys(listed, catalog), *_drafted(listed, catalog), *_of_many(listed, catalog)):
         table = collected.setdefault(entry.index.full_table, {})
         known = table.setdefault(signature(entry.index), entry)
         known.weights |= entry.weights
@@ -117,6 +118,22 @@ def _drafted(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
                     place=place,
                     is_ordered=draft.is_ordered,
                 )
+
+
+def _of_many(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
+    """Yield, of each table, the index that serves many of its statements together."""
+    mentions: dict[tuple[str, str], list[tuple[Shape, TableShape]]] = {}
+    for shape in shapes:
+        for table in shape.tables:
+            mentions.setdefault((table.schema, table.table), []).append((shape, table))
+    for name, found in mentions.items():
+        relation = catalog.relations.get(name)
+        if relation is None or relation.kind not in "rpm" or catalog.pages(relation) < FEWEST_PAGES:
+            continue
+        if (draft := bloom_draft([table for _, table in found], relation, catalog)) is not None:
+            columns = {key.column for key in draft.keys}
+            weights = {shape.statement_id: shape.weight for shape, table in found if columns & {*table.equalities}}
+            yield _Entry(index=_definition(draft, relation), reason=draft.reason, weights=weights)
 
 
 def _shared(shapes: Sequence[Shape]) -> Mapping[tuple[str, str], Mapping[str, int]]:

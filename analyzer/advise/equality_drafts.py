@@ -18,7 +18,9 @@ def hash_drafts(shape: TableShape, relation: Relation, catalog: Catalog) -> Iter
     names = dict.fromkeys((*shape.equalities, *(join.column for join in shape.joins), *shape.alternatives))
     for name in list(names)[:MOST_EXPRESSIONS]:
         column = relation.column(name)
-        if column is None or catalog.sortable(relation, name) or catalog.distinct(relation, name) <= 1:
+        if column is None or catalog.distinct(relation, name) <= 1:
+            continue
+        if catalog.sortable(relation, name) and not catalog.operators.is_open_ended(column.type):
             continue
         if catalog.operators.default_class(column.type, "hash") is not None:
             why = "whose values may be too long for a btree" if catalog.operators.is_sortable(column.type) else ""

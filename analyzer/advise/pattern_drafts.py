@@ -1,7 +1,7 @@
 """Draft btree indexes that serve the prefixes of patterns: LIKE 'x%', ~ '^x', starts_with().
 
 The planner makes a range of a prefix where the index sorts by bytes, which the operators of text_pattern_ops do in any
-collation. A prefix of a column that sorts by bytes anyway is a range like others.
+collation. It does so for the patterns of PostgreSQL's own types: LIKE of citext is an operator of that extension.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from analyzer.objects.index import Key
 from analyzer.postgres.patterns import has_prefix, is_anchored
 from analyzer.workload.shapes import OperatorPredicate, TableShape
 
+_NAMES = {"like": "~~"}
 #: The comparison by bytes that the planner makes of a prefix; like_support.c.
 _NOT_BEFORE = "~>=~"
 
@@ -36,7 +37,10 @@ def pattern_drafts(each: OperatorPredicate, shape: TableShape, relation: Relatio
     if target is None or not may_be or (each.expression is None and not catalog.sortable(relation, each.column)):
         return
     key = _key(target, relation, catalog)
-    if key is None:
+    is_range = (
+        each.operator == "like" and has_prefix(each.value) and key == Key(column=each.column)
+    )  # as btrees are drafted for ranges
+    if key is None or is_range or not catalog.operators.is_own(_NAMES.get(each.operator, each.operator), target.type):
         return
     reason = f"prefix of {target.text}"
     yield Draft(keys=(key,), reason=reason)
@@ -52,5 +56,5 @@ def _key(target: Target, relation: Relation, catalog: Catalog) -> Key | None:
     if not classes or column is None:
         return None
     if catalog.is_c_collation(column):
-        return Key(expression=target.expression) if target.expression else None
+        return Key(column=None if target.expression else target.column, expression=target.expression)
     return target.key(classes[0], catalog)

@@ -7,6 +7,7 @@ column that any index holds, keys, INCLUDE, expression and predicate alike (BRIN
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from analyzer.catalog import dimensions
 from analyzer.documents.snapshot import Relation, Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.access_methods import SUMMARIZING, number_of
@@ -117,9 +118,10 @@ ENTRY_COSTS: Mapping[str, Callable[[_Entry], float]] = {
 
 def _distance(index: IndexDef, relation: Relation) -> float:
     """Return how many operators one distance between two vectors is worth."""
-    column = relation.column(index.columns[0]) if index.columns else None
-    digits = "".join(c for c in (column.type if column else "") if c.isdigit())
-    return max(1.0, int(digits or 1) * _DISTANCE_OPERATORS)
+    key = index.keys[0]
+    column = relation.column(key.column) if key.column is not None else None
+    size = dimensions(key.expression or (column.type if column is not None else ""))
+    return max(1.0, (size or 1) * _DISTANCE_OPERATORS)
 
 
 def _entries(statements: Written, index: IndexDef, held: set[str]) -> Iterator[float]:

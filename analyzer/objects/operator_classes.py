@@ -241,6 +241,11 @@ class OperatorClasses:
                     found[each.family] = Service(operator_class=served, is_default=is_default, strategy=each.strategy)
         return tuple(found[family] for family in sorted(found))
 
+    def is_own(self, name: str, kind: str, other: str | None = None) -> bool:
+        """Say whether a name means an operator of PostgreSQL itself for a type, not of an extension or a user."""
+        found = self._meant(name, kind, other, is_commuted=False)
+        return bool(found) and all(each.schema == "pg_catalog" for each in found)
+
     def _meant(self, name: str, kind: str, other: str | None, *, is_commuted: bool) -> list[Operator]:
         """Return the operators that a name means between two types, with the key on the left."""
         named = self._operators_by_name.get(name, ())

@@ -31,7 +31,7 @@ SCHEMA = Path(__file__).with_suffix(".sql")
 TIMES = {"countries": 1, "products": 100, "events": 100}
 _OTHER_TIMES = 25
 #: Methods that an index may begin with.
-_METHODS = "btree|hash|gin|gist|spgist|brin|hnsw|ivfflat"
+_METHODS = "btree|hash|gin|gist|spgist|brin|bloom|hnsw|ivfflat"
 
 
 class Sentences:
