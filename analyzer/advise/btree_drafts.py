@@ -152,7 +152,8 @@ def _prefix_ranges(shape: TableShape, relation: Relation, catalog: Catalog) -> I
         column = relation.column(each.column)
         if column is None or each.expression is not None or each.operator != "like":
             continue
-        if has_prefix(each.value) and catalog.is_c_collation(column):
+        is_text = catalog.operators.is_own("~~", column.type)  # LIKE of citext compares otherwise
+        if is_text and has_prefix(each.value) and catalog.is_c_collation(column):
             yield each.column
 
 
@@ -209,7 +210,7 @@ def _behind(prefix: Sequence[_Term], tail: _Tail, shape: TableShape) -> Draft | 
     room = max(0, MOST_KEYS - len(tail.keys))
     names = [term.name for term in kept[:room]]
     keys = (*(term.key for term in kept[:room]), *tail.keys)[:MOST_KEYS]
-    return Draft(keys=keys, reason=_reason(names, tail.why), is_ordered=tail.is_order)
+    return Draft(keys=keys, reason=_reason(names, tail.why), is_ordered=True)
 
 
 def _sort_keys(wanted: Sequence[SortKey], relation: Relation, catalog: Catalog) -> tuple[Key, ...]:

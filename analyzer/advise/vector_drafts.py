@@ -8,7 +8,7 @@ from analyzer.catalog import Catalog, dimensions, type_name
 from analyzer.documents.snapshot import Relation
 from analyzer.objects.operator_classes import OperatorClass
 from analyzer.postgres.access_methods import METHODS, VECTOR_METHODS
-from analyzer.postgres.pgvector import MOST_DIMENSIONS, advised_lists, fewest_rows
+from analyzer.postgres.pgvector import MOST_DIMENSIONS, advised_lists, fewest_rows, hnsw_bytes, kmeans_bytes
 from analyzer.workload.shapes import TableShape
 
 
@@ -49,14 +49,29 @@ def _approximate(
     kind, size = type_name(catalog.operators.base(target.type)), dimensions(_declared(target.type, catalog))
     if size is None or size > MOST_DIMENSIONS.get(kind, size):
         return
-    key = target.key(operator_class, catalog)
-    if operator_class.method != "ivfflat":
-        yield Draft(method=METHODS[operator_class.method].name, keys=(key,), reason=reason)
-        return
     statistics = catalog.statistics(relation, target.column or "")
     rows = catalog.rows(relation) * (1 - (statistics.null_fraction if statistics is not None else 0))
-    if rows >= fewest_rows(advised_lists(rows)):
-        yield Draft(method="ivfflat", keys=(key,), parameters=(("lists", str(advised_lists(rows))),), reason=reason)
+    key = target.key(operator_class, catalog)
+    if operator_class.method != "ivfflat":
+        need = hnsw_bytes(rows, key_type=kind, dimensions=size, m=None)
+        notes = _memory_notes(need, "the graph", "is many times slower", catalog)
+        yield Draft(method=METHODS[operator_class.method].name, keys=(key,), reason=reason, notes=notes)
+        return
+    lists = advised_lists(rows)
+    if rows >= fewest_rows(lists):
+        need = kmeans_bytes(rows, dimensions=size, lists=lists)
+        notes = _memory_notes(need, f"clustering into {lists} lists", "fails", catalog)
+        parameters = (("lists", str(lists)),)
+        yield Draft(method="ivfflat", keys=(key,), parameters=parameters, reason=reason, notes=notes)
+
+
+def _memory_notes(need: float, what: str, otherwise: str, catalog: Catalog) -> tuple[str, ...]:
+    """Say what a build needs that the server's maintenance_work_mem does not give."""
+    given = catalog.snapshot.server.maintenance_work_mem_bytes
+    if given is None or need <= given:
+        return ()
+    wanted, setting = (f"{size / 1024**2:,.0f} MB" for size in (need, given))
+    return (f"{what} takes {wanted}: with maintenance_work_mem = {setting}, the build {otherwise}",)
 
 
 def _declared(kind: str, catalog: Catalog) -> str:

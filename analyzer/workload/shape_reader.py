@@ -35,7 +35,7 @@ from analyzer.workload.shape_records import (
     TableShape,
 )
 
-_PATTERNS = {"~": "~", "~*": "~*", "~~": "like", "~~*": "ilike"}
+_PATTERNS = {"~": "~", "~*": "~*", "~~": "like", "~~*": "ilike", "^@": "^@"}
 _COMMUTED_COMPARISONS = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 #: Operators whose commutator has the same name for every type; those of others are the server's to say.
 _COMMUTED = {"@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}

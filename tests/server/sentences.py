@@ -31,7 +31,7 @@ SCHEMA = Path(__file__).with_suffix(".sql")
 TIMES = {"countries": 1, "products": 100, "events": 100}
 _OTHER_TIMES = 25
 #: Methods that an index may begin with.
-_METHODS = "btree|hash|gin|gist|spgist|brin|hnsw|ivfflat"
+_METHODS = "btree|hash|gin|gist|spgist|brin|bloom|hnsw|ivfflat"
 
 
 class Sentences:
@@ -76,6 +76,10 @@ class Sentences:
         assert not any(_is_same(index, each) for each in drafted), self._told(
             statements, text, "is drafted and must not be", drafted
         )
+
+    def costs(self, statements: str, text: str) -> tuple[float, float]:
+        """Return what one execution of each costs without and with an index, whether or not that is drafted."""
+        return self._cost(statements, None)[0], self._cost(statements, self._add(self.index(text)))[0]
 
     def _priced(self, statements: str) -> tuple[PricedStatement, ...]:
         workload = parse_file(statements)

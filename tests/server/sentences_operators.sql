@@ -68,7 +68,9 @@ INSERT INTO log
 SELECT i, timestamp '2025-01-01' + i * interval '1 second',
        timestamp '2025-01-01' + CASE WHEN i % 10 = 0 THEN (i * 7919) % 40000 ELSE i END * interval '1 second',
        '10.0.0.0'::inet + i, tstzrange(timestamptz '2025-01-01' + i * interval '1 second',
-       timestamptz '2025-01-01' + (i + 9) * interval '1 second'), md5(i::text)::uuid, (i * 7) % 5, 1,
+       timestamptz '2025-01-01' + (i + 9) * interval '1 second'),
+       (CASE WHEN i % 3 = 0 THEN lpad(to_hex(i::bigint * 107000), 8, '0') || left(md5(i::text), 24)
+             ELSE md5(i::text) END)::uuid, (i * 7) % 5, 1,
        'https://example.com/' || md5((i * 9)::text) || repeat('p', 200)
 FROM generate_series(1, 40000) AS i;
 

@@ -5,7 +5,7 @@ import pytest
 from analyzer.documents.snapshot import NotExamined
 from analyzer.workload.ordering import Nearest, Sort, SortKey
 from analyzer.workload.parse import parse_file
-from analyzer.workload.shapes import Shape, TableShape, shape
+from analyzer.workload.shapes import OperatorPredicate, Shape, TableShape, shape
 from tests.unit.catalogs import snapshot, table
 
 CATALOG = snapshot(
@@ -144,6 +144,59 @@ def test_conditions_without_parameters_are_kept_for_partial_indexes() -> None:
 def test_operators_keep_their_column(condition: str, column: str, operator: str) -> None:
     (found,) = only(f"SELECT id FROM item WHERE {condition} AND is_active").operators
     assert (found.column, found.operator) == (column, operator)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("name ^@ 'abc'", OperatorPredicate(column="name", operator="^@", value="abc")),
+        ("starts_with(name, 'abc')", OperatorPredicate(column="name", operator="^@", value="abc")),
+        ("name OPERATOR(ext.<<%) $1", OperatorPredicate(column="name", operator="<<%")),
+        ("$1 %>> name", OperatorPredicate(column="name", operator="%>>", is_commuted=True)),
+        ("tags && ARRAY['a']", OperatorPredicate(column="tags", operator="&&", other_type="text[]")),
+        ("attributes @> $1::jsonb", OperatorPredicate(column="attributes", operator="@>", other_type="JSONB")),
+        ("name LIKE 'a%'::text", OperatorPredicate(column="name", operator="like", value="a%")),
+        (
+            "attributes -> 'a' ? $1",
+            OperatorPredicate(
+                column="attributes", operator="?", expression="attributes -> 'a'", expression_type="jsonb"
+            ),
+        ),
+        (
+            "to_tsvector('english'::regconfig, name || ' ' || email) @@ to_tsquery($1)",
+            OperatorPredicate(
+                column="name",
+                operator="@@",
+                expression="to_tsvector('english', ((name || ' ') || email))",
+                expression_type="tsvector",
+                other_type="tsquery",
+            ),
+        ),
+    ],
+)
+def test_any_operator_is_kept_with_what_the_text_tells(condition: str, expected: OperatorPredicate) -> None:
+    (found,) = only(f"SELECT id FROM item WHERE {condition} AND is_active").operators
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "name LIKE ANY ($1)",
+        "name NOT LIKE 'abc'",
+        "name @@ email",
+        "price || name @@ $1",
+        "my_function(name) ~ $1",
+        "to_tsvector(name) @@ $1",
+    ],
+)
+def test_what_no_access_method_serves_is_no_operator(condition: str) -> None:
+    assert only(f"SELECT id FROM item WHERE {condition}").operators == ()
+
+
+def test_a_comparison_with_its_schema_is_a_comparison() -> None:
+    found = only("SELECT id FROM item WHERE id OPERATOR(pg_catalog.=) $1 AND 3 OPERATOR(pg_catalog.<) price")
+    assert (found.equalities, found.ranges, found.operators) == (("id",), ("price",), ())
 
 
 @pytest.mark.parametrize(

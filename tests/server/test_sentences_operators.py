@@ -1,0 +1,251 @@
+"""Sentences about operators: for each rule a statement that gets what serves it, and one that nearly does.
+
+The tables are those of sentences_operators.sql, whose text sorts by a language where nothing else is said.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.sentences import Sentences, open_sentences
+
+SCHEMA = Path(__file__).with_name("sentences_operators.sql")
+TIMES = {"items": 50, "places": 100, "vectors": 100, "log": 300, "forms": 200}
+
+_FEW = "'[1,2,3,4,5,6,7,8]'"
+
+PATTERNS = [
+    ("SELECT id FROM items WHERE name LIKE 'name ab%'", "items (name text_pattern_ops)"),
+    ("SELECT id FROM items WHERE code LIKE 'ab%'", "items (code text_pattern_ops)"),
+    ("SELECT id FROM items WHERE fixed LIKE 'abc%'", "items (fixed bpchar_pattern_ops)"),
+    ("SELECT id FROM items WHERE plain LIKE 'abc%'", "items (plain)"),
+    ("SELECT id FROM items WHERE plain ~ '^abc'", "items (plain)"),
+    ("SELECT id FROM items WHERE name ~ '^name ab'", "items (name text_pattern_ops)"),
+    ("SELECT id FROM items WHERE starts_with(name, 'name ab')", "items (name text_pattern_ops)"),
+    ("SELECT id FROM items WHERE name ^@ 'name ab'", "spgist items (name)"),
+    ("SELECT id FROM items WHERE name OPERATOR(pg_catalog.^@) 'name ab'", "spgist items (name)"),
+    ("SELECT id FROM items WHERE lower(name) LIKE 'name ab%'", "items (lower(name) text_pattern_ops)"),
+    ("SELECT id FROM items WHERE shop = 7 AND name LIKE 'name ab%'", "items (shop, name text_pattern_ops)"),
+    ("SELECT id FROM items WHERE name ~>=~ 'name ff' AND shop < 300", "items (name text_pattern_ops)"),
+    ("SELECT id FROM items WHERE name LIKE '%abcd%'", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE name ILIKE 'name ab%'", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE code ~ 'ab+cde'", "gin items (code gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE lower(name) LIKE '%abcd%'", "gin items (lower(name) gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE name % 'name abc'", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE 'abc' <% name", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE name LIKE '%abcd%' AND shop = 7", "gin items (shop, name gin_trgm_ops)"),
+    ("SELECT id FROM items ORDER BY name <-> 'name abc' LIMIT 5", "gist items (name gist_trgm_ops)"),
+    ("SELECT id FROM items ORDER BY 'name abc' <<-> name LIMIT 5", "gist items (name gist_trgm_ops)"),
+]
+DOCUMENTS = [
+    ("""SELECT id FROM items WHERE document @> '{"color": "c7"}'""", "gin items (document jsonb_path_ops)"),
+    ("""SELECT id FROM items WHERE document @? '$.color ? (@ == "c7")'""", "gin items (document jsonb_path_ops)"),
+    ("""SELECT id FROM items WHERE document @@ '$.color == "c7"'""", "gin items (document jsonb_path_ops)"),
+    ("SELECT id FROM items WHERE document ?& ARRAY['color', 'x']", "gin items (document)"),
+    (
+        """SELECT id FROM items WHERE document ? 'size' AND document @> '{"color": "c7"}'""",
+        "gin items (document jsonb_ops)",
+    ),
+    ("SELECT id FROM items WHERE extra -> 'parts' @> '[7]'", "gin items ((extra -> 'parts') jsonb_path_ops)"),
+    ("SELECT id FROM items WHERE extra -> 'parts' ? 'x'", "gin items ((extra -> 'parts'))"),
+    ("SELECT id FROM items WHERE tags @> ARRAY['t7']", "gin items (tags)"),
+    ("SELECT id FROM items WHERE names && ARRAY['n7']::varchar[]", "gin items (names)"),
+    ("SELECT id FROM items WHERE moods @> ARRAY['calm']::mood[]", "gin items (moods)"),
+    ("SELECT id FROM items WHERE counters @> ARRAY[7]::bigint[]", "gin items (counters)"),
+    ("SELECT id FROM items WHERE numbers && ARRAY[7]", "gin items (numbers gin__int_ops)"),
+    ("SELECT id FROM items WHERE ARRAY[7] <@ numbers", "gin items (numbers gin__int_ops)"),
+    ("SELECT id FROM items WHERE numbers @@ '7&21'::query_int", "gin items (numbers gin__int_ops)"),
+    ("SELECT id FROM items WHERE labels @> 'season=>s7'", "gin items (labels)"),
+    ("SELECT id FROM items WHERE labels @> 'season=>s7' AND shop = 3", "gin items (shop, labels)"),
+    ("SELECT id FROM items WHERE path <@ 'shop.c7.d7'", "gist items (path)"),
+    ("SELECT id FROM items WHERE 'shop.c7.d7' @> path", "gist items (path)"),
+    ("SELECT id FROM items WHERE path @ 'c7 & d47'", "gist items (path)"),
+    ("SELECT id FROM items WHERE path ~ 'shop.c7.d47'", "gist items (path)"),
+    ("SELECT id FROM items WHERE search @@ to_tsquery('simple', 'word7')", "gin items (search)"),
+    (
+        "SELECT id FROM items WHERE to_tsvector('english', body) @@ to_tsquery('english', 'word7')",
+        "gin items (to_tsvector('english', body))",
+    ),
+    (
+        "SELECT id FROM items WHERE to_tsvector('simple'::regconfig, body) @@ to_tsquery('simple', 'word7')",
+        "gin items (to_tsvector('simple', body))",
+    ),
+    (
+        "SELECT id FROM items WHERE to_tsvector('english', coalesce(summary, '') || ' ' || body) @@ 'word7'::tsquery",
+        "gin items (to_tsvector('english', coalesce(summary, '') || ' ' || body))",
+    ),
+    ("SELECT id FROM items WHERE search @@ 'word7'::tsquery AND tags @> ARRAY['t7']", "gin items (search, tags)"),
+    ("SELECT id FROM items WHERE kind = 'kind 3' AND tags @> ARRAY['t7']", "gin items (tags) WHERE kind = 'kind 3'"),
+]
+PLACES = [
+    ("SELECT id FROM places WHERE during && tstzrange('2024-02-01', '2024-02-02')", "gist places (during)"),
+    ("SELECT id FROM places WHERE during && tstzrange('2024-02-01', '2024-02-02')", "spgist places (during)"),
+    ("SELECT id FROM places WHERE during @> '2024-02-01'::timestamptz", "gist places (during)"),
+    ("SELECT id FROM places WHERE '2024-02-01'::timestamptz <@ during", "gist places (during)"),
+    ("SELECT id FROM places WHERE prices @> 7.5", "gist places (prices)"),
+    ("SELECT id FROM places WHERE heat && float_span(7, 9)", "gist places (heat)"),
+    ("SELECT id FROM places WHERE spans && int4range(7, 9)", "gist places (spans)"),
+    ("SELECT id FROM places WHERE spans @> 7", "gist places (spans)"),
+    (
+        "SELECT id FROM places WHERE room = 3 AND during && tstzrange('2024-02-01', '2024-02-02')",
+        "gist places (room, during)",
+    ),
+    ("SELECT id FROM places WHERE spot <@ box(point(1,1), point(9,9))", "gist places (spot)"),
+    ("SELECT id FROM places WHERE spot <@ box(point(1,1), point(9,9))", "spgist places (spot)"),
+    ("SELECT id FROM places WHERE spot ~= point(1,1)", "spgist places (spot)"),
+    ("SELECT id FROM places WHERE area && box(point(1,1), point(9,9))", "gist places (area)"),
+    ("SELECT id FROM places WHERE outline @> polygon(box(point(1,1), point(2,2)))", "gist places (outline)"),
+    ("SELECT id FROM places WHERE ring && circle(point(1,1), 3)", "gist places (ring)"),
+    ("SELECT id FROM places WHERE address <<= '10.0.7.0/24'", "gist places (address inet_ops)"),
+    ("SELECT id FROM places WHERE address <<= '10.0.7.0/24'", "spgist places (address)"),
+    ("SELECT id FROM places WHERE network >> '10.0.7.7'", "spgist places (network)"),
+    ("SELECT id FROM places WHERE colour <@ $1", "gist places (colour)"),
+    ("SELECT id FROM places ORDER BY colour <-> $1 LIMIT 5", "gist places (colour)"),
+    ("SELECT id FROM places ORDER BY spot <-> point(1,1) LIMIT 5", "gist places (spot)"),
+    ("SELECT id FROM places ORDER BY point(1,1) <-> spot LIMIT 5", "spgist places (spot)"),
+    ("SELECT id FROM places WHERE room = 3 ORDER BY spot <-> point(1,1) LIMIT 5", "gist places (room, spot)"),
+    ("SELECT id FROM places ORDER BY outline <-> point(1,1) LIMIT 5", "gist places (outline)"),
+    ("SELECT id FROM places ORDER BY score <-> 7 LIMIT 5", "gist places (score)"),
+    ("SELECT id FROM places ORDER BY opened <-> '2021-01-01' LIMIT 5", "gist places (opened)"),
+]
+VECTORS = [
+    (f"SELECT id FROM vectors ORDER BY small <-> {_FEW} LIMIT 5", "ivfflat vectors (small) WITH (lists = 300)"),
+    (f"SELECT id FROM vectors ORDER BY small <-> {_FEW} LIMIT 5", "hnsw vectors (small vector_l2_ops)"),
+    (
+        f"SELECT id FROM vectors ORDER BY small <#> {_FEW} LIMIT 5",
+        "ivfflat vectors (small vector_ip_ops) WITH (lists = 300)",
+    ),
+    (f"SELECT id FROM vectors ORDER BY small <+> {_FEW} LIMIT 5", "hnsw vectors (small vector_l1_ops)"),
+    (f"SELECT id FROM vectors ORDER BY {_FEW} <=> small LIMIT 5", "hnsw vectors (small vector_cosine_ops)"),
+    (f"SELECT id FROM vectors ORDER BY half <=> {_FEW} LIMIT 5", "hnsw vectors (half halfvec_cosine_ops)"),
+    ("SELECT id FROM vectors ORDER BY sparse <-> '{1:1}/1000' LIMIT 5", "hnsw vectors (sparse sparsevec_l2_ops)"),
+    ("SELECT id FROM vectors ORDER BY bits <~> $1 LIMIT 5", "hnsw vectors (bits bit_hamming_ops)"),
+    ("SELECT id FROM vectors ORDER BY bits <%> $1 LIMIT 5", "hnsw vectors (bits bit_jaccard_ops)"),
+    (
+        "SELECT id FROM vectors ORDER BY large::halfvec(2100) <-> $1 LIMIT 5",
+        "hnsw vectors ((large::halfvec(2100)) halfvec_l2_ops)",
+    ),
+    (
+        "SELECT id FROM vectors ORDER BY binary_quantize(large)::bit(2100) <~> $1 LIMIT 5",
+        "hnsw vectors ((binary_quantize(large)::bit(2100)) bit_hamming_ops)",
+    ),
+    (
+        "SELECT id FROM vectors ORDER BY loose::vector(8) <-> $1 LIMIT 5",
+        "hnsw vectors ((loose::vector(8)) vector_l2_ops)",
+    ),
+    (
+        f"SELECT id FROM vectors WHERE kind = 'kind 3' ORDER BY small <-> {_FEW} LIMIT 5",
+        "ivfflat vectors (small) WITH (lists = 300) WHERE kind = 'kind 3'",
+    ),
+]
+BLOCKS = [
+    ("SELECT url FROM log WHERE at > '2025-01-01 10:00' AND at < '2025-01-01 10:05'", "brin log (at)"),
+    ("SELECT url FROM log WHERE at = '2025-01-01 10:00'", "brin log (at)"),
+    (
+        "SELECT url FROM log WHERE late > '2025-01-01 10:00' AND late < '2025-01-01 10:05'",
+        "brin log (late timestamp_minmax_multi_ops)",
+    ),
+    ("SELECT url FROM log WHERE source << '10.0.7.0/24'", "brin log (source)"),
+    ("SELECT url FROM log WHERE source > '10.0.70.0' AND source < '10.0.71.0'", "brin log (source inet_minmax_ops)"),
+    ("SELECT url FROM log WHERE device = $1", "brin log (device uuid_bloom_ops)"),
+]
+EQUALITY = [
+    ("SELECT id FROM items WHERE token = $1", "hash items (token)"),
+    ("SELECT id FROM items WHERE owner = '7'", "hash items (owner)"),
+    ("SELECT id FROM items WHERE document = $1", "hash items (document)"),
+    ("SELECT id FROM log WHERE url = $1", "hash log (url)"),
+    ("SELECT id FROM items WHERE digest = $1", "items (digest)"),
+    ("SELECT id FROM items WHERE login = $1", "items (login)"),
+    ("SELECT id FROM items WHERE path > 'shop.c7' AND path < 'shop.c8'", "items (path)"),
+    (
+        """SELECT id FROM forms WHERE maker = 1 AND colour = 2; SELECT id FROM forms WHERE shape = 'a' AND grade = 'b';
+        SELECT id FROM forms WHERE colour = 3 AND year = 7 AND grade = 'b'""",
+        "bloom forms (colour, grade, maker, shape, year)",
+    ),
+]
+MISSES = [
+    # A prefix wants a btree, no trigrams; a pattern without three letters has none; LIKE of citext is another operator.
+    ("SELECT id FROM items WHERE name LIKE 'name ab%'", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE name LIKE '%ab%'", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE name LIKE '%a_c%'", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE name LIKE '%abcd%'", "items (name text_pattern_ops)"),
+    ("SELECT id FROM items WHERE name LIKE '%abcd%'", "gist items (name gist_trgm_ops)"),
+    ("SELECT id FROM items WHERE name NOT LIKE '%abcd%'", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE name LIKE ANY (ARRAY['%abcd%'])", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE name ILIKE 'name ab%'", "items (name text_pattern_ops)"),
+    ("SELECT id FROM items WHERE name ~ 'ab|^name'", "items (name text_pattern_ops)"),
+    ("SELECT id FROM items WHERE name !~ 'abcd'", "gin items (name gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE plain LIKE 'abc%'", "items (plain text_pattern_ops)"),
+    ("SELECT id FROM items WHERE login LIKE '%abcd%'", "gin items (login gin_trgm_ops)"),
+    ("SELECT id FROM items WHERE login LIKE 'login7%'", "items (login citext_pattern_ops)"),
+    ("SELECT id FROM items WHERE body LIKE 'a%' AND body = token", "items (token)"),
+    ("SELECT id FROM items ORDER BY name <-> 'name abc'", "gist items (name gist_trgm_ops)"),
+    ("SELECT id FROM items ORDER BY name <-> 'name abc' DESC LIMIT 5", "gist items (name gist_trgm_ops)"),
+    # jsonb_path_ops has no ?; an array has no ->; what an operator of intarray asks, array_ops does not answer.
+    ("SELECT id FROM items WHERE document ? 'color'", "gin items (document jsonb_path_ops)"),
+    ("""SELECT id FROM items WHERE document @> '{"color": "c7"}'""", "gin items (document)"),
+    ("SELECT id FROM items WHERE extra -> 'parts' ? 'x'", "gin items ((extra -> 'parts') jsonb_path_ops)"),
+    ("SELECT id FROM items WHERE document ->> 'color' = 'c7'", "gin items (document)"),
+    ("SELECT id FROM items WHERE 't7' = ANY (tags)", "gin items (tags)"),
+    ("SELECT id FROM items WHERE numbers && ARRAY[7]", "gin items (numbers)"),
+    ("SELECT id FROM items WHERE numbers && ARRAY[7]", "gist items (numbers)"),
+    ("SELECT id FROM items WHERE labels -> 'season' = 's7'", "gin items (labels)"),
+    ("SELECT id FROM items WHERE search @@ 'word7'::tsquery", "gist items (search)"),
+    ("SELECT id FROM items WHERE to_tsvector(body) @@ to_tsquery('word7')", "gin items (to_tsvector('english', body))"),
+    (
+        "SELECT id FROM items WHERE to_tsvector('english', body) @@ to_tsquery('english', 'word7')",
+        "gin items (to_tsvector('simple', body))",
+    ),
+    ("SELECT id FROM items WHERE tags @> ARRAY['t7'] AND shop > 3", "gin items (shop, tags)"),
+    # Ranges and shapes.
+    ("SELECT id FROM places WHERE lower(during) > '2024-02-01'", "gist places (during)"),
+    ("SELECT id FROM places WHERE spans @> 7", "spgist places (spot)"),
+    ("SELECT id FROM places WHERE room > 3 AND during @> now()", "gist places (room, during)"),
+    ("SELECT id FROM places WHERE spot <-> point(1,1) < 5", "gist places (spot)"),
+    ("SELECT id FROM places ORDER BY spot <-> point(1,1)", "gist places (spot)"),
+    ("SELECT id FROM places ORDER BY score <-> 7 DESC LIMIT 5", "gist places (score)"),
+    ("SELECT id FROM places ORDER BY room - 7 LIMIT 5", "gist places (room)"),
+    ("SELECT id FROM places WHERE address = '10.0.7.1'", "spgist places (address)"),
+    # Vectors: too many dimensions, none, a class that the method lacks, another direction.
+    ("SELECT id FROM vectors ORDER BY large <-> $1 LIMIT 5", "hnsw vectors ((large::halfvec(2100)) halfvec_l2_ops)"),
+    (f"SELECT id FROM vectors ORDER BY loose <-> {_FEW} LIMIT 5", "hnsw vectors ((loose::vector(8)) vector_l2_ops)"),
+    (f"SELECT id FROM vectors ORDER BY small <-> {_FEW} LIMIT 5", "hnsw vectors (small vector_cosine_ops)"),
+    (f"SELECT id FROM vectors ORDER BY small <-> {_FEW} DESC LIMIT 5", "hnsw vectors (small vector_l2_ops)"),
+    (f"SELECT id FROM vectors WHERE small <-> {_FEW} < 3", "hnsw vectors (small vector_l2_ops)"),
+    (f"SELECT 1 - (small <=> {_FEW}) FROM vectors ORDER BY 1 DESC LIMIT 5", "hnsw vectors (small vector_cosine_ops)"),
+    # Blocks: one value, no order, few pages.
+    ("SELECT url FROM log WHERE same = 1", "brin log (same)"),
+    ("SELECT url FROM log WHERE level = 1", "brin log (level)"),
+    ("SELECT url FROM log WHERE level > 1", "brin log (level int4_minmax_multi_ops)"),
+    ("SELECT url FROM log WHERE device > $1", "brin log (device)"),
+    ("SELECT url FROM log WHERE level = 1", "brin log (level int4_bloom_ops)"),
+    ("SELECT url FROM log WHERE late > '2025-01-01 10:00'", "brin log (late)"),
+    ("SELECT id FROM items WHERE id > 7 AND id < 9", "brin items (id int4_bloom_ops)"),
+    # Equality.
+    ("SELECT id FROM items WHERE token = $1", "items (token)"),
+    ("SELECT id FROM items WHERE token > $1", "hash items (token)"),
+    ("SELECT id FROM items WHERE name = $1", "hash items (name)"),
+    ("SELECT id FROM items WHERE note ->> 'a' = $1", "hash items (token)"),
+    (
+        "SELECT id FROM forms WHERE maker = 1 AND colour = 2; SELECT id FROM forms WHERE maker = 3 AND colour = 4",
+        "bloom forms (colour, maker)",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def operators(server: str) -> Iterator[Sentences]:
+    """The twin of tables with columns of many types."""
+    with open_sentences(server, schema=SCHEMA.read_text(), times=TIMES) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(("statement", "index"), [*PATTERNS, *DOCUMENTS, *PLACES, *VECTORS, *BLOCKS, *EQUALITY])
+def test_a_statement_gets_what_serves_its_operator(operators: Sentences, statement: str, index: str) -> None:
+    operators.assert_gets(statement, index)
+
+
+@pytest.mark.parametrize(("statement", "index"), MISSES)
+def test_a_statement_that_is_nearly_alike_does_not(operators: Sentences, statement: str, index: str) -> None:
+    operators.assert_does_not_get(statement, index)
