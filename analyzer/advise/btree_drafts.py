@@ -210,7 +210,7 @@ def _behind(prefix: Sequence[_Term], tail: _Tail, shape: TableShape) -> Draft | 
     room = max(0, MOST_KEYS - len(tail.keys))
     names = [term.name for term in kept[:room]]
     keys = (*(term.key for term in kept[:room]), *tail.keys)[:MOST_KEYS]
-    return Draft(keys=keys, reason=_reason(names, tail.why), is_ordered=tail.is_order)
+    return Draft(keys=keys, reason=_reason(names, tail.why), is_ordered=True)
 
 
 def _sort_keys(wanted: Sequence[SortKey], relation: Relation, catalog: Catalog) -> tuple[Key, ...]:

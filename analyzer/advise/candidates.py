@@ -56,7 +56,7 @@ class _Entry:
     #: Best place among the drafts of a statement; 0 is the one drafted first.
     place: int = 0
     foreign_key: bool = False
-    #: Its order is wanted, not only what it finds.
+    #: It is for an order, or for a range of it, not only for single values.
     is_ordered: bool = False
 
     def weight(self) -> float:

@@ -21,5 +21,5 @@ class Draft:
     reason: str
     #: What was left out of it, and why, for its reader.
     notes: tuple[str, ...] = ()
-    #: It is for the order of its keys, not only for what it finds.
+    #: It is for an order, or for a range of it, not only for single values.
     is_ordered: bool = False

@@ -77,6 +77,10 @@ class Sentences:
             statements, text, "is drafted and must not be", drafted
         )
 
+    def costs(self, statements: str, text: str) -> tuple[float, float]:
+        """Return what one execution of each costs without and with an index, whether or not that is drafted."""
+        return self._cost(statements, None)[0], self._cost(statements, self._add(self.index(text)))[0]
+
     def _priced(self, statements: str) -> tuple[PricedStatement, ...]:
         workload = parse_file(statements)
         assert not workload.not_examined, workload.not_examined
