@@ -1,6 +1,6 @@
 """Draft BRIN indexes of large tables: what their ranges of blocks can be summarised by.
 
-The planner takes a column's correlation for how few blocks a value lies in, whatever the summary is. So each kind of
+The planner takes a column's correlation for how few blocks have a value, whatever the summary is. So each kind of
 summary is drafted for the correlation at which it holds.
 """
 

@@ -152,7 +152,7 @@ class OperatorClasses:
         return name
 
     def _fit(self, kind: str, wanted: str) -> int:
-        """Say how well a base type fits where another is wanted; 0 when it does not."""
+        """Say how well a base type fits where another is expected; 0 when it does not."""
         if kind == wanted:
             return _EXACT
         if (match := _ANY.match(wanted)) is not None:

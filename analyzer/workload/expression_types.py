@@ -9,7 +9,7 @@ from analyzer.workload.names import Scope, unwrapped
 #: Returns the type of a column as its table declares it.
 ColumnType = Callable[[exp.Column], str | None]
 
-_TEXT = (exp.Lower, exp.Upper, exp.MD5, exp.DPipe, exp.Concat, exp.Substring, exp.Trim)
+_TEXT = (exp.Lower, exp.Upper, exp.MD5, exp.DPipe, exp.Concat, exp.Substring, exp.Trim, exp.Left, exp.Right)
 _TEXT_OPERATORS = frozenset({"->>", "#>>"})
 _SAME_OPERATORS = frozenset({"->", "#>"})
 #: What functions return whose name is not that of a type, as those of ranges and geometry are.

@@ -49,7 +49,6 @@ _KINDS = {
     **dict.fromkeys(["timestamp with time zone", "timestamptz"], "timestamptz"),
     "date": "date",
 }
-_TEXT_TYPE = re.compile(r"(text|character varying(\(\d+\))?)\Z", re.IGNORECASE)
 #: A type of pgvector with its dimensions, maybe with its schema; a schema in quotes is left.
 _VECTOR_TYPE = re.compile(r"(?:[a-z_][a-z0-9_]*\.)?(?P<type>vector|halfvec|bit)\(\d{1,6}\)", re.IGNORECASE)
 #: Parts of an expression that an index's definition may have.
@@ -239,14 +238,8 @@ def _to_tsvector(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
 
 def _joined(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
     """|| is immutable between texts; with another type it prints a value, as settings have it."""
-
-    def of_column(column: exp.Column) -> str | None:
-        name = own(column)
-        found = relation.column(name) if name is not None else None
-        return None if found is None else found.type
-
     parts = [unwrapped(tree.args["this"]), unwrapped(tree.args["expression"])]
-    if not all(_is_text(each) or _TEXT_TYPE.match(type_of(each, of_column) or "") for each in parts):
+    if not all(_is_text(each) or _kind(each, own, relation) == "text" for each in parts):
         return None
     written = [_written(each, own, relation) for each in parts]
     known = [each for each in written if each is not None]

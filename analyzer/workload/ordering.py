@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from sqlglot import exp
 
@@ -142,7 +143,8 @@ def _nearest(scope: Scope, distance: exp.Operator) -> tuple[Occurrence, Nearest]
             continue
         sql = None
         if not isinstance(key, exp.Column):
-            sql = vector_expression(key, lambda column: own_column(scope, column))
+            own, relation = partial(own_column, scope), near.occurrence.relation
+            sql = index_expression(key, own, relation) or vector_expression(key, own)
             if sql is None:
                 continue
         return near.occurrence, Nearest(
