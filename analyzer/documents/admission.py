@@ -61,6 +61,7 @@ _KINDS: Final[Mapping[str, type[Record]]] = {
     "log_plans": ServerPlan,
     "activity_samplings": ActivitySampling,
     "sampled_statements": SampledStatement,
+    "qualstats_statements": LoggedStatement,
     "not_examined": NotExamined,
 }
 #: How many items of one kind are named one by one.

@@ -128,6 +128,8 @@ class Snapshot(SnapshotRecord):
     #: What sessions were seen to run during the capture, and how each server was sampled.
     activity_samplings: tuple[ActivitySampling, ...] = ()
     sampled_statements: tuple[SampledStatement, ...] = ()
+    #: Statements with the constants that pg_qualstats has sampled; their calls are a scale for the shares alone.
+    qualstats_statements: tuple[LoggedStatement, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
 
     @cached_property

@@ -11,6 +11,7 @@ from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import CapabilityError, UnreachableError
 from analyzer.progress import Progress, silent
+from analyzer.workflows.qualstats import add_qualstats
 from analyzer.workflows.sampling import sampling
 
 
@@ -46,6 +47,8 @@ def read_database(
                 on_catalog=on_catalog,
                 progress=lambda what: progress(f"capture: {what}"),
             )
+            if values and statements:
+                captured = add_qualstats(captured, url, allow_superuser=allow_superuser, progress=progress)
             if sample_seconds:
                 progress("capture: activity")
             return sampled.added_to(captured, values=values)

@@ -29,8 +29,8 @@ _QUOTED = re.compile(
     re.DOTALL,
 )
 _XML = re.compile(
-    r"\s*(?:<explain[^>]*>)?\s*<Query-Text>(?P<query>[^<]*)</Query-Text>"
-    r"(?:\s*<Query-Parameters>(?P<parameters>[^<]*)</Query-Parameters>)?"
+    r"\s*+(?:<explain[^>]*+>\s*+)?<Query-Text>(?P<query>[^<]*+)</Query-Text>"
+    r"(?:\s*+<Query-Parameters>(?P<parameters>[^<]*+)</Query-Parameters>)?"
 )
 #: What stands before and behind the type of a node, and what it is on, by the first character of a plan.
 _MARKS: Final = {

@@ -16,14 +16,14 @@ from analyzer.workload.seen_values import seen_in_plans, weighed, with_values
 def recorded_workload(snapshot: Snapshot) -> Workload:
     """Read the statements that a snapshot recorded, and those that only its log or its plans have; heaviest first.
 
-    What several have is counted once, as pg_stat_statements has it, else the log, with the values of all of them and of
-    sampled activity. Of a snapshot that recorded none, the statements are those of its plans.
+    What several have is counted once, as pg_stat_statements has it, else the log, with the values of all of them,
+    of sampled activity and of pg_qualstats. Of a snapshot that recorded none, the statements are those of its plans.
     """
     recorded, plans = parse_statements(snapshot), kept_plans(snapshot.plans)
     if plans.plans and not (recorded.identities or snapshot.log_statements):
         return match_plans(plans, snapshot).workload
     counted = (*snapshot.log_statements, *seen_in_plans(plans.plans))
-    sampled = tuple(map(as_seen, snapshot.sampled_statements))
+    sampled = (*map(as_seen, snapshot.sampled_statements), *snapshot.qualstats_statements)
     malformed = (*plans.not_examined, *kept_plans(snapshot.log_plans).not_examined)
     found = _with_seen(recorded, counted, sampled, snapshot) if counted or sampled else recorded
     return replace(found, not_examined=(*found.not_examined, *malformed)) if malformed else found
