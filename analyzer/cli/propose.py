@@ -8,6 +8,7 @@ from analyzer.advise.select import Limits
 from analyzer.cli.inputs import (
     add_logs,
     check_examined,
+    check_weights,
     progress,
     reading_specs,
     resolve_snapshot,
@@ -26,16 +27,19 @@ from analyzer.cli.options import (
     specs_option,
     statements_options,
     twin_options,
+    weight_option,
     workload_option,
 )
 from analyzer.console import tell
 from analyzer.documents.proposals import ProposeDocument
+from analyzer.documents.weights import Weight
 from analyzer.errors import InputError
 from analyzer.twin.build import starting_early
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.propose import MANY, propose, write_proposals
 from analyzer.workload.plan_files import read_plans
 from analyzer.workload.plan_statements import match_plans
+from analyzer.workload.statement import weighed
 
 
 @click.command(short_help="Propose indexes, with evidence.")
@@ -43,6 +47,7 @@ from analyzer.workload.plan_statements import match_plans
 @workload_option
 @plans_option
 @log_options
+@weight_option
 @click.option("--budget", type=Size(), metavar="SIZE", help="Total size limit for all proposals, e.g. 2GB.")
 @click.option("--max", "most", type=click.IntRange(1), help="Maximum number of proposals.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time limit for the search, in seconds.")
@@ -62,6 +67,7 @@ def command(
     workload_file: Path | None,
     plans: tuple[Path, ...],
     logs: Logs,
+    weigh_by: Weight,
     budget: int | None,
     most: int | None,
     seconds: float | None,
@@ -93,7 +99,11 @@ def command(
             )
             snapshot = add_logs(snapshot, logs, quiet=output.quiet)
         planned = match_plans(read, snapshot) if read else None
-        workload = planned.workload if planned else resolve_workload(workload_file, snapshot)
+        if planned:
+            workload = weighed(planned.workload, weigh_by)
+        else:
+            workload = resolve_workload(workload_file, snapshot, weigh_by)
+        check_weights(workload)
         given = planned.plans if planned else ()
         limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
         with progress(quiet=output.quiet) as shown:

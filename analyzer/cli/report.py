@@ -15,8 +15,10 @@ from analyzer.cli.options import (
     specs_option,
     statements_options,
     twin_options,
+    weight_option,
 )
 from analyzer.documents.report import Report
+from analyzer.documents.weights import Weight
 from analyzer.twin.build import starting_early
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.report import report
@@ -25,10 +27,13 @@ from analyzer.workflows.report import report
 @click.command(short_help="Write the index report (HTML, Markdown, text, JSON).")
 @statements_options
 @log_options
+@weight_option
 @specs_option
 @twin_options
 @output_options(Report)
-def command(*, source: Source, logs: Logs, specs: Path | None, choice: PlannerChoice, output: Output) -> None:
+def command(
+    *, source: Source, logs: Logs, weigh_by: Weight, specs: Path | None, choice: PlannerChoice, output: Output
+) -> None:
     """Report the most expensive statements and the indexes that would make them cheaper.
 
     SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
@@ -41,6 +46,6 @@ def command(*, source: Source, logs: Logs, specs: Path | None, choice: PlannerCh
             )
             snapshot = add_logs(snapshot, logs, quiet=output.quiet)
         with progress(quiet=output.quiet) as tell:
-            document = report(snapshot, declared.result(), choice=started, progress=tell)
+            document = report(snapshot, declared.result(), weigh_by=weigh_by, choice=started, progress=tell)
     emit(document, output)
     check_examined(document)

@@ -6,6 +6,7 @@ from typing import Final
 
 from analyzer.documents.server_log import LoggedBinding, LoggedStatement
 from analyzer.documents.snapshot import Snapshot, StatementCounters
+from analyzer.documents.weights import Weight
 from analyzer.postgres.lex import IncompleteError, lex
 from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.json_keys import key_variant
@@ -16,12 +17,12 @@ from analyzer.workload.parse import Statement, UnparsedStatement, Workload, pars
 HEAVY_SHARE: Final = 0.95
 
 
-def recorded_workload(snapshot: Snapshot) -> Workload:
+def recorded_workload(snapshot: Snapshot, weigh_by: Weight = "time") -> Workload:
     """Read the statements that a snapshot recorded, and those that only its log has; heaviest first.
 
     What both have is counted once, as pg_stat_statements has it, with the values of the log.
     """
-    return with_log(parse_statements(snapshot), snapshot)
+    return with_log(parse_statements(snapshot, weigh_by), snapshot)
 
 
 def with_log(workload: Workload, snapshot: Snapshot) -> Workload:
@@ -32,7 +33,7 @@ def with_log(workload: Workload, snapshot: Snapshot) -> Workload:
     known_as = workload.identities
     is_timed = any(each.total_ms is not None for each in (*workload.statements, *snapshot.log_statements))
     missed: list[UnparsedStatement] = []
-    for logged, parsed in zip(snapshot.log_statements, _parsed(snapshot), strict=True):
+    for logged, parsed in zip(snapshot.log_statements, _parsed(snapshot, workload.weigh_by), strict=True):
         identity = next((known_as[each] for each in logged.queryids if each in known_as), parsed.id)
         if identity in statements:
             known = statements[identity]
@@ -50,22 +51,23 @@ def with_log(workload: Workload, snapshot: Snapshot) -> Workload:
     unread_weight = workload.unread_weight + sum(each.weight for each in missed)
     ordered = sorted(statements.values(), key=lambda statement: (-statement.weight, statement.id))
     total = sum(each.weight for each in ordered) + unread_weight
-    found = gaps(
+    lost = (
         Missed(id=each.id, text=each.text, share_of_time=each.weight / total if total else 0.0, reason=each.reason)
         for each in missed
     )
     return Workload(
         statements=tuple(_weighed(ordered)),
-        not_examined=(*workload.not_examined, *found),
+        not_examined=(*workload.not_examined, *gaps(lost, workload.weigh_by)),
         unread_weight=unread_weight,
         identities=workload.identities,
+        weigh_by=workload.weigh_by,
     )
 
 
-def _parsed(snapshot: Snapshot) -> Iterator[Statement | UnparsedStatement]:
+def _parsed(snapshot: Snapshot, weigh_by: Weight) -> Iterator[Statement | UnparsedStatement]:
     """Read the statements of a log as entries of pg_stat_statements."""
     entries = tuple(map(_as_counters, snapshot.log_statements))
-    return (parsed for _, parsed in parse_recorded(snapshot.model_copy(update={"statements": entries})))
+    return (parsed for _, parsed in parse_recorded(snapshot.model_copy(update={"statements": entries}), weigh_by))
 
 
 def _as_counters(logged: LoggedStatement) -> StatementCounters:
@@ -93,6 +95,7 @@ def _only_logged(statement: Statement, logged: LoggedStatement) -> Statement:
         stddev_ms=logged.stddev_ms,
         rows=None,
         blocks_read=None,
+        blocks=None,
         only_logged=True,
     )
 

@@ -103,6 +103,7 @@ def _once(statement: Statement, plan: ExplainedPlan) -> Statement:
         rows=None,
         stddev_ms=None,
         blocks_read=None,
+        blocks=None,
         nested_ms=0.0,
     )
 
