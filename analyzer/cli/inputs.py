@@ -30,6 +30,7 @@ from analyzer.twin.server.choose import EarlyStart
 from analyzer.twin.server.connection import forget_variables
 from analyzer.workflows.capture import read_database
 from analyzer.workflows.server_log import add_log
+from analyzer.workflows.window import since
 from analyzer.workload.exports import read_workload
 from analyzer.workload.log_workload import recorded_workload
 from analyzer.workload.parse import Workload
@@ -167,6 +168,11 @@ def resolve_workload(workload_file: Path | None, snapshot: Snapshot, weigh_by: W
             f"{workload_file} contains no statement that can be planned{first}; give queries, each terminated by ;"
         )
     return workload
+
+
+def in_window(snapshot: Snapshot, older: Path | None) -> Snapshot:
+    """Leave of the recorded statements what happened since an older snapshot, if one is named."""
+    return snapshot if older is None else since(snapshot, snapshots.load(older))
 
 
 def check_weights(workload: Workload) -> None:

@@ -174,6 +174,16 @@ def plans_option(function: F) -> F:
     )(function)
 
 
+def since_option(function: F) -> F:
+    """Add `--since SNAPSHOT`."""
+    return click.option(
+        "--since",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="SNAPSHOT",
+        help="Count only what was recorded since this older snapshot of the same server.",
+    )(function)
+
+
 def weight_option(function: F) -> F:
     """Add `--weigh-by WHAT`."""
     return click.option(

@@ -9,6 +9,7 @@ from analyzer.cli.inputs import (
     add_logs,
     check_examined,
     check_weights,
+    in_window,
     progress,
     reading_specs,
     resolve_snapshot,
@@ -24,6 +25,7 @@ from analyzer.cli.options import (
     log_options,
     output_options,
     plans_option,
+    since_option,
     specs_option,
     statements_options,
     twin_options,
@@ -47,6 +49,7 @@ from analyzer.workload.statement import weighed
 @workload_option
 @plans_option
 @log_options
+@since_option
 @weight_option
 @click.option("--budget", type=Size(), metavar="SIZE", help="Total size limit for all proposals, e.g. 2GB.")
 @click.option("--max", "most", type=click.IntRange(1), help="Maximum number of proposals.")
@@ -67,6 +70,7 @@ def command(
     workload_file: Path | None,
     plans: tuple[Path, ...],
     logs: Logs,
+    since: Path | None,
     weigh_by: Weight,
     budget: int | None,
     most: int | None,
@@ -85,6 +89,8 @@ def command(
         raise InputError("--plans and --workload cannot be used together; specify one source of statements")
     if workload_file is not None and logs.paths:
         raise InputError("--workload and --logs cannot be used together; a log adds to the recorded statements")
+    if since is not None and (workload_file is not None or plans):
+        raise InputError("--since and --workload or --plans cannot be used together; it is for recorded statements")
     directory = specs_directory(specs, new=write_specs)
     read = read_plans(plans) if plans else None
     recording = read.asks_recorded if read else workload_file is None
@@ -97,6 +103,7 @@ def command(
                 run_user_code=choice.run_user_code,
                 early=started.early,
             )
+            snapshot = in_window(snapshot, since)
             snapshot = add_logs(snapshot, logs, quiet=output.quiet)
         planned = match_plans(read, snapshot) if read else None
         if planned:

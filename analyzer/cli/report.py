@@ -4,7 +4,15 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import add_logs, check_examined, progress, reading_specs, resolve_snapshot, specs_directory
+from analyzer.cli.inputs import (
+    add_logs,
+    check_examined,
+    in_window,
+    progress,
+    reading_specs,
+    resolve_snapshot,
+    specs_directory,
+)
 from analyzer.cli.options import (
     Logs,
     Output,
@@ -12,6 +20,7 @@ from analyzer.cli.options import (
     emit,
     log_options,
     output_options,
+    since_option,
     specs_option,
     statements_options,
     twin_options,
@@ -27,12 +36,20 @@ from analyzer.workflows.report import report
 @click.command(short_help="Write the index report (HTML, Markdown, text, JSON).")
 @statements_options
 @log_options
+@since_option
 @weight_option
 @specs_option
 @twin_options
 @output_options(Report)
 def command(
-    *, source: Source, logs: Logs, weigh_by: Weight, specs: Path | None, choice: PlannerChoice, output: Output
+    *,
+    source: Source,
+    logs: Logs,
+    since: Path | None,
+    weigh_by: Weight,
+    specs: Path | None,
+    choice: PlannerChoice,
+    output: Output,
 ) -> None:
     """Report the most expensive statements and the indexes that would make them cheaper.
 
@@ -44,6 +61,7 @@ def command(
             snapshot = resolve_snapshot(
                 source, quiet=output.quiet, run_user_code=choice.run_user_code, early=started.early
             )
+            snapshot = in_window(snapshot, since)
             snapshot = add_logs(snapshot, logs, quiet=output.quiet)
         with progress(quiet=output.quiet) as tell:
             document = report(snapshot, declared.result(), weigh_by=weigh_by, choice=started, progress=tell)

@@ -169,7 +169,7 @@ class _Writer:
         return False
 
     def _source(self, scope: Scope, alias: str) -> str:
-        """Write a source by its alias; what is none is a name of the server's own, such as `excluded`."""
+        """Write a source by its alias; another name is the server's own, such as `excluded`."""
         at: Scope | None = scope
         while at is not None:
             if alias in at.sources:
