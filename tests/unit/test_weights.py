@@ -75,3 +75,12 @@ def test_the_list_says_of_what_its_shares_are(tmp_path: Path) -> None:
     assert document["weighed_by"] == "calls"
     assert [each["share_of_time"] for each in document["statements"]] == [0.9, 0.09, 0.01]
     assert "9 % of the recorded calls" in said("SELECT 'cut off", "--weigh-by", "calls").replace("9.0 %", "9 %")
+
+
+def test_exports_of_several_nodes_are_added_up(tmp_path: Path) -> None:
+    (tmp_path / "nodes").mkdir()
+    for node, calls in (("one", 10), ("two", 30)):
+        row = {"query": "SELECT a FROM t", "queryid": node, "calls": calls, "total_exec_time": calls}
+        (tmp_path / "nodes" / f"{node}.json").write_text(json.dumps([row]))
+    (only,) = read_workload(tmp_path / "nodes", lambda path: path.read_text(), shop()).statements
+    assert (only.calls, only.total_ms) == (40, 40)
