@@ -64,6 +64,8 @@ class PricedStatement:
     execution: Execution
     #: Tables whose indexes matter to it; None means any.
     tables: frozenset[QualifiedName] | None
+    #: What its cost is multiplied by in that of the workload; None for its calls.
+    factor: float | None = None
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -101,9 +103,9 @@ def statement_cost(twin: Twin, execution: Execution, hypothetical: Iterable[Twin
     return ExecutionCost(costs=(cost, *triggers), indexes=frozenset[str]().union(*(plan.indexes for plan in plans)))
 
 
-def recorded_cost(statement: Statement, cost: float) -> float:
+def recorded_cost(item: PricedStatement, cost: float) -> float:
     """Return the cost of all recorded executions of a statement, from that of one."""
-    return statement.calls * cost
+    return (item.statement.calls if item.factor is None else item.factor) * cost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +130,7 @@ class Change:
     @property
     def saving(self) -> float:
         """Return what all recorded executions save; negative when they become more expensive."""
-        return recorded_cost(self.item.statement, self.cost_before - self.cost_after)
+        return recorded_cost(self.item, self.cost_before - self.cost_after)
 
     @property
     def is_notable(self) -> bool:
@@ -150,10 +152,10 @@ def gain(changes: Iterable[Change], upkeep: float) -> Gain:
     for change in changes:
         for was, becomes in zip(change.before, change.after, strict=True):
             if becomes < was:
-                helped_before += recorded_cost(change.item.statement, was)
-                helped_after += recorded_cost(change.item.statement, becomes)
+                helped_before += recorded_cost(change.item, was)
+                helped_after += recorded_cost(change.item, becomes)
             else:
-                hurt += recorded_cost(change.item.statement, becomes - was)
+                hurt += recorded_cost(change.item, becomes - was)
     if not helped_before:
         return Gain()
     ratio = helped_before / helped_after if helped_after else float("inf")

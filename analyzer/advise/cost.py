@@ -2,8 +2,8 @@
 
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from analyzer.advise.benefit import (
     Change,
@@ -86,8 +86,18 @@ class CostModel:
         self._catalog = Catalog(self.twin.snapshot)
 
     def total(self, configuration: Configuration) -> float:
-        """Return the cost of the whole workload: the sum over statements of calls times cost."""
-        return sum(recorded_cost(item.statement, self.cost(item, configuration)) for item in self.statements)
+        """Return the cost of the whole workload: the sum over statements of calls times cost, or as weighed."""
+        return sum(recorded_cost(item, self.cost(item, configuration)) for item in self.statements)
+
+    def weigh(self, shares: Mapping[Statement, float]) -> None:
+        """Divide the cost of the workload, as things are, among its statements by their shares instead of calls."""
+        costs = [self.cost(item, frozenset()) for item in self.statements]
+        total = self.total(frozenset())
+        whole = sum(shares[item.statement] for item in self.statements)
+        self.statements = [
+            replace(item, factor=shares[item.statement] / whole * total / cost if cost and whole else 0.0)
+            for item, cost in zip(self.statements, costs, strict=True)
+        ]
 
     def affected(self, table: QualifiedName) -> list[PricedStatement]:
         """Return the statements to which an index of that table can matter."""

@@ -9,6 +9,7 @@ from analyzer.advise.benefit import Execution, PricedStatement, Query
 from analyzer.advise.fit_parameters import calibrate
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, NotExamined, Relation
+from analyzer.documents.weights import Weight
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool
@@ -54,7 +55,11 @@ def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExam
 
 
 def price_all(
-    twin: Twin, statements: Sequence[Statement], pool: TwinPool | None, shares: Mapping[Statement, float]
+    twin: Twin,
+    statements: Sequence[Statement],
+    pool: TwinPool | None,
+    shares: Mapping[Statement, float],
+    weigh_by: Weight = "time",
 ) -> tuple[list[PricedStatement], list[NotExamined]]:
     """Price statements, on the copies of a pool if there is one; return beside them what was not examined."""
     priced: list[PricedStatement] = []
@@ -74,7 +79,7 @@ def price_all(
                     is_priced=is_priced,
                 )
             )
-    return priced, list(gaps(missed))
+    return priced, list(gaps(missed, weigh_by))
 
 
 def _gap(

@@ -11,6 +11,7 @@ from analyzer.advise.price import price_all
 from analyzer.advise.sameness import covers, signature
 from analyzer.advise.select import Limits, Refused, select
 from analyzer.documents.snapshot import NotExamined, Snapshot
+from analyzer.documents.weights import Weight
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.access_methods import METHODS
 from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
@@ -101,6 +102,8 @@ class Advice:
     #: Recorded statements that read no table.
     tableless: tuple[Statement, ...]
     not_examined: tuple[NotExamined, ...]
+    #: What the shares are shares of.
+    weighed_by: Weight = "time"
 
 
 def propose(
@@ -122,13 +125,15 @@ def propose(
     without_table = tableless(workload.statements, snapshot)
     served = [statement for statement in workload.statements if statement not in without_table]
     shares = workload.shares
-    priced, missed = price_all(twin, served, pool, shares)
+    priced, missed = price_all(twin, served, pool, shares, workload.weighed_by)
     progress("advise: candidates")
     today = snapshot.captured_at.date()
     standing = [each for each in declared if each.holds(today)]
     base = frozenset(_pending(twin, standing))
     built, refused = _candidates(twin, priced, declared, standing)
     model = CostModel(twin=twin, statements=priced, base=base, candidates=frozenset(built), pool=pool)
+    if workload.weigh_by != "time":
+        model.weigh(shares)
     selection = select(model, list(built), bounds, progress=progress)
     missed += _homeless(declared, snapshot)
     if not selection.complete:
@@ -146,6 +151,7 @@ def propose(
             each for statement in workload.statements if statement in without_table for each in statement.stands_for
         ),
         not_examined=(*snapshot.not_examined, *workload.not_examined, *missed, *twin.not_examined),
+        weighed_by=workload.weighed_by,
     )
 
 

@@ -93,8 +93,14 @@ def read_statements(
 
 
 def _rows(reader: Reader, extension: Extension, *, without_text: bool) -> list[DictRow]:
-    has_toplevel = version_numbers(extension) >= (1, 9)
-    return reader.rows("statements", schema=extension.schema_name, without_text=without_text, has_toplevel=has_toplevel)
+    version = version_numbers(extension)
+    return reader.rows(
+        "statements",
+        schema=extension.schema_name,
+        without_text=without_text,
+        has_toplevel=version >= (1, 9),
+        has_stats_since=version >= (1, 11),
+    )
 
 
 def _extension(server: Server, extensions: Sequence[Extension]) -> Extension:
@@ -192,6 +198,7 @@ def _pooled(parts: Sequence[StatementCounters]) -> StatementCounters:
             "calls": calls,
             "total_ms": total_ms,
             "mean_ms": mean_ms,
+            "counted_since": max((each.counted_since for each in parts if each.counted_since), default=None),
             "stddev_ms": math.sqrt(max(0.0, squares - mean_ms**2)),
             **{name: sum(getattr(part, name) for part in parts) for name in sums},
         }

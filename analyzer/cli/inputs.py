@@ -18,6 +18,7 @@ from analyzer.documents import snapshot as snapshots
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
+from analyzer.documents.weights import Weight
 from analyzer.errors import InputError, NotExaminableError
 from analyzer.paths import is_directory
 from analyzer.postgres.identifiers import listed_names
@@ -30,6 +31,7 @@ from analyzer.twin.server.connection import forget_variables
 from analyzer.workflows.capture import read_database
 from analyzer.workflows.plans import add_plans
 from analyzer.workflows.server_log import add_log
+from analyzer.workflows.window import since
 from analyzer.workload.exports import read_workload
 from analyzer.workload.log_workload import recorded_workload
 from analyzer.workload.parse import Workload
@@ -128,7 +130,9 @@ def check_examined(document: ProposeDocument | Report) -> None:
     share = document.share_not_examined
     if share > _MOST_NOT_EXAMINED and not document.proposals:
         heaviest = max(document.not_examined, key=lambda gap: gap.share_of_time or 0.0)
-        raise NotExaminableError(f"{share:.1%} of the recorded time was not examined: {heaviest.reason}")
+        raise NotExaminableError(
+            f"{share:.1%} of the recorded {document.weighed_by} was not examined: {heaviest.reason}"
+        )
 
 
 @contextlib.contextmanager
@@ -160,17 +164,31 @@ def warn_of_superuser(database: Database, *, run_user_code: bool) -> None:
         )
 
 
-def resolve_workload(workload_file: Path | None, snapshot: Snapshot) -> Workload:
+def resolve_workload(workload_file: Path | None, snapshot: Snapshot, weigh_by: Weight) -> Workload:
     """Read the statements of a file or a directory, or those of the snapshot."""
     if workload_file is None:
-        return recorded_workload(snapshot)
-    workload = read_workload(workload_file, read_text, snapshot)
+        return recorded_workload(snapshot, weigh_by)
+    workload = read_workload(workload_file, read_text, snapshot, weigh_by)
     if not workload.statements:
         first = next((f" ({gap.what}: {gap.reason})" for gap in workload.not_examined), "")
         raise InputError(
             f"{workload_file} contains no statement that can be planned{first}; give queries, each terminated by ;"
         )
     return workload
+
+
+def in_window(snapshot: Snapshot, older: Path | None) -> Snapshot:
+    """Leave of the recorded statements what happened since an older snapshot, if one is named."""
+    return snapshot if older is None else since(snapshot, snapshots.load(older))
+
+
+def check_weights(workload: Workload) -> None:
+    """Raise InputError where no statement has what all are weighed by."""
+    if workload.weigh_by == "blocks" and not any(each.blocks for each in workload.statements):
+        raise InputError(
+            "--weigh-by blocks: the workload has no count of blocks; specify a snapshot, or an export with the columns "
+            "shared_blks_hit and shared_blks_read"
+        )
 
 
 def read_text(path: Path | None) -> str:

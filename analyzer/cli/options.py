@@ -7,13 +7,14 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_args
 
 import click
 
 from analyzer.console import put
 from analyzer.documents.findings import FindingsDocument
 from analyzer.documents.schema import AnyDocument
+from analyzer.documents.weights import Weight
 from analyzer.errors import InputError
 from analyzer.paths import is_directory, is_there
 from analyzer.render.formats import FORMATS, Format, format_of, formats_of, unsupported
@@ -181,6 +182,27 @@ def more_plans_option(function: F) -> F:
         type=click.Path(path_type=Path),
         metavar="FILE|DIR",
         help="Plans of recorded statements: output of EXPLAIN in any format, in a file of any kind; repeatable.",
+    )(function)
+
+
+def since_option(function: F) -> F:
+    """Add `--since SNAPSHOT`."""
+    return click.option(
+        "--since",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="SNAPSHOT",
+        help="Count only what was recorded since this older snapshot of the same server.",
+    )(function)
+
+
+def weight_option(function: F) -> F:
+    """Add `--weigh-by WHAT`."""
+    return click.option(
+        "--weigh-by",
+        type=click.Choice(get_args(Weight)),
+        default="time",
+        show_default=True,
+        help="Weigh the statements by their time, their calls, or the blocks of shared buffers that they access.",
     )(function)
 
 

@@ -8,6 +8,8 @@ from analyzer.advise.select import Limits
 from analyzer.cli.inputs import (
     add_logs,
     check_examined,
+    check_weights,
+    in_window,
     progress,
     reading_specs,
     resolve_snapshot,
@@ -23,13 +25,16 @@ from analyzer.cli.options import (
     log_options,
     output_options,
     plans_option,
+    since_option,
     specs_option,
     statements_options,
     twin_options,
+    weight_option,
     workload_option,
 )
 from analyzer.console import tell
 from analyzer.documents.proposals import ProposeDocument
+from analyzer.documents.weights import Weight
 from analyzer.errors import InputError
 from analyzer.twin.build import starting_early
 from analyzer.twin.server.choose import PlannerChoice
@@ -37,6 +42,7 @@ from analyzer.workflows.plans import recorded_plans
 from analyzer.workflows.propose import MANY, propose, write_proposals
 from analyzer.workload.plan_files import read_plans
 from analyzer.workload.plan_statements import match_plans
+from analyzer.workload.statement import weighed
 
 
 @click.command(short_help="Propose indexes, with evidence.")
@@ -44,6 +50,8 @@ from analyzer.workload.plan_statements import match_plans
 @workload_option
 @plans_option
 @log_options
+@since_option
+@weight_option
 @click.option("--budget", type=Size(), metavar="SIZE", help="Total size limit for all proposals, e.g. 2GB.")
 @click.option("--max", "most", type=click.IntRange(1), help="Maximum number of proposals.")
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time limit for the search, in seconds.")
@@ -63,6 +71,8 @@ def command(
     workload_file: Path | None,
     plans: tuple[Path, ...],
     logs: Logs,
+    since: Path | None,
+    weigh_by: Weight,
     budget: int | None,
     most: int | None,
     seconds: float | None,
@@ -80,6 +90,8 @@ def command(
         raise InputError("--plans and --workload cannot be used together; specify one source of statements")
     if workload_file is not None and logs.paths:
         raise InputError("--workload and --logs cannot be used together; a log adds to the recorded statements")
+    if since is not None and (workload_file is not None or plans):
+        raise InputError("--since and --workload or --plans cannot be used together; it is for recorded statements")
     directory = specs_directory(specs, new=write_specs)
     read = read_plans(plans) if plans else None
     recording = read.asks_recorded if read else workload_file is None
@@ -92,9 +104,14 @@ def command(
                 run_user_code=choice.run_user_code,
                 early=started.early,
             )
+            snapshot = in_window(snapshot, since)
             snapshot = add_logs(snapshot, logs, quiet=output.quiet)
         planned = match_plans(read, snapshot) if read else None
-        workload = planned.workload if planned else resolve_workload(workload_file, snapshot)
+        if planned:
+            workload = weighed(planned.workload, weigh_by)
+        else:
+            workload = resolve_workload(workload_file, snapshot, weigh_by)
+        check_weights(workload)
         given = planned.plans if planned else recorded_plans(snapshot) if workload_file is None else ()
         limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
         with progress(quiet=output.quiet) as shown:

@@ -8,6 +8,7 @@ from analyzer.cli.inputs import (
     add_given_plans,
     add_logs,
     check_examined,
+    in_window,
     progress,
     reading_specs,
     resolve_snapshot,
@@ -21,11 +22,14 @@ from analyzer.cli.options import (
     log_options,
     more_plans_option,
     output_options,
+    since_option,
     specs_option,
     statements_options,
     twin_options,
+    weight_option,
 )
 from analyzer.documents.report import Report
+from analyzer.documents.weights import Weight
 from analyzer.twin.build import starting_early
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.report import report
@@ -36,6 +40,8 @@ from analyzer.workload.plan_files import read_plans
 @statements_options
 @more_plans_option
 @log_options
+@since_option
+@weight_option
 @specs_option
 @twin_options
 @output_options(Report)
@@ -44,6 +50,8 @@ def command(
     source: Source,
     plans: tuple[Path, ...],
     logs: Logs,
+    since: Path | None,
+    weigh_by: Weight,
     specs: Path | None,
     choice: PlannerChoice,
     output: Output,
@@ -59,8 +67,9 @@ def command(
             snapshot = resolve_snapshot(
                 source, quiet=output.quiet, run_user_code=choice.run_user_code, early=started.early
             )
+            snapshot = in_window(snapshot, since)
             snapshot = add_given_plans(add_logs(snapshot, logs, quiet=output.quiet), read)
         with progress(quiet=output.quiet) as tell:
-            document = report(snapshot, declared.result(), choice=started, progress=tell)
+            document = report(snapshot, declared.result(), weigh_by=weigh_by, choice=started, progress=tell)
     emit(document, output)
     check_examined(document)

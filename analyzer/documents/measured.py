@@ -143,6 +143,8 @@ class StatementCounters(SnapshotRecord):
     toplevel: bool = True
     #: Schemas in which its names are looked up; None where they are those of the capturing session.
     search_path: tuple[Name, ...] | None = None
+    #: Since when its entry exists, the latest of several; None before PostgreSQL 17.
+    counted_since: Moment | None = None
 
 
 class StatementUse(SnapshotRecord):

@@ -18,6 +18,7 @@ from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
 from analyzer.documents.server_log import LogSection
 from analyzer.documents.verification import Verification
+from analyzer.documents.weights import Weight
 
 
 class Statement(Record):
@@ -77,6 +78,8 @@ class Report(Record):
     #: What files of the server's log told; None where none were given.
     log: LogSection | None = None
     not_examined: Gaps = ()
+    #: What every `share_of_time` of this document is a share of, in truth.
+    weighed_by: Weight = "time"
 
     @computed_field
     @property
@@ -87,5 +90,5 @@ class Report(Record):
     @computed_field
     @property
     def share_not_examined(self) -> float:
-        """Return what share of the recorded time is that of statements that were not examined."""
+        """Return what share of the recorded time, or calls or blocks, is that of statements that were not examined."""
         return share_of(self.not_examined)

@@ -6,6 +6,7 @@ from analyzer.documents.member import Member
 from analyzer.documents.not_examined import Gaps
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
+from analyzer.documents.weights import Weight
 
 
 class RecordedStatement(Record):
@@ -37,3 +38,5 @@ class StatementsDocument(Record):
     #: Whether some were asked for by their ID: these are shown whole.
     selected: bool = False
     not_examined: Gaps = ()
+    #: What every `share_of_time` of this document is a share of, in truth.
+    weighed_by: Weight = "time"

@@ -9,6 +9,7 @@ from analyzer.documents.plans import GivenPlan
 from analyzer.documents.proposals import NotProposed, Proposal
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
+from analyzer.documents.weights import Weight
 
 
 class WhatifStatement(Record):
@@ -39,3 +40,5 @@ class WhatifDocument(Record):
     proposals: tuple[Proposal, ...] = ()
     not_proposed: tuple[NotProposed, ...] = ()
     not_examined: Gaps = ()
+    #: What every `share_of_time` of the proposals is a share of, in truth.
+    weighed_by: Weight = "time"

@@ -80,7 +80,8 @@ def render_html(report: Report) -> str:
 
 
 def _bars(rows: tuple[Row, ...]) -> tuple[Bar, ...]:
-    shown, rest = rows[:_MOST_BARS], rows[_MOST_BARS:]
+    by_time = sorted(rows, key=lambda row: (-row.total_ms, row.id))
+    shown, rest = by_time[:_MOST_BARS], by_time[_MOST_BARS:]
     rest_ms = sum(row.total_ms for row in rest)
     known = [row.total_ms_after for row in rest]
     rest_after = sum(after for after in known if after is not None) if None not in known else None

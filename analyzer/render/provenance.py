@@ -104,6 +104,7 @@ def as_report(document: ProposeDocument) -> Report:
         plans=document.plans,
         log=document.log,
         not_examined=document.not_examined,
+        weighed_by=document.weighed_by,
     )
 
 

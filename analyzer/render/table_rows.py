@@ -45,7 +45,7 @@ class Row:
         return None if self.mean_ms_after is None else self.mean_ms_after * self.calls
 
 
-#: Of the recorded time; a headline does not speak of less.
+#: A headline does not speak of less.
 _LEAST_SHARE = 0.001
 
 
@@ -64,7 +64,9 @@ class Step:
 def headline(report: Report) -> str:
     """Say in one sentence what the report comes to, and how much of the workload that is not of."""
     share = report.share_not_examined
-    missed = f"; {units.share(share)} of the recorded time was not examined" if share >= _LEAST_SHARE else ""
+    missed = (
+        f"; {units.share(share)} of the recorded {report.weighed_by} was not examined" if share >= _LEAST_SHARE else ""
+    )
     return _outcome(report) + missed
 
 
@@ -93,14 +95,15 @@ def _indexes(number: int) -> str:
 
 
 def workload_rows(report: Report) -> tuple[Row, ...]:
-    """Join the statements with their measurements, by time, the longest first."""
+    """Join the statements with their measurements, by what they are weighed by, the heaviest first."""
     verified = {s.id: s for s in report.verification.statements} if report.verification else {}
     helped: dict[str, tuple[int, ...]] = {}
     for position, proposal in enumerate(report.proposals, 1):
         for statement in proposal.statements:
             helped[statement.id] = (*helped.get(statement.id, ()), position)
     rows = [_row(statement, verified.get(statement.id), helped) for statement in report.statements]
-    return tuple(sorted(rows, key=lambda row: (-row.total_ms, row.id)))
+    by_time = report.weighed_by == "time"
+    return tuple(sorted(rows, key=lambda row: (-row.total_ms if by_time else -row.share, row.id)))
 
 
 def waterfall(report: Report) -> tuple[Step, ...]:

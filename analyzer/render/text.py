@@ -17,6 +17,7 @@ from analyzer.documents.report import Report
 from analyzer.documents.schema import Document
 from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.verification import VerifiedStatement
+from analyzer.documents.weights import Weight
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.render import units
 from analyzer.render.given_plans import left_off, plan_lines
@@ -55,7 +56,7 @@ def _report(console: Console, report: Report) -> None:
     _totals(console, report)
     _regressions(console, report)
     for position, proposal in enumerate(report.proposals, 1):
-        _proposal(console, position, proposal)
+        _proposal(console, position, proposal, report.weighed_by)
     _not_proposed(console, report.not_proposed)
     _statements(console, report)
     _log(console, report)
@@ -135,20 +136,20 @@ def _times(statement: VerifiedStatement) -> str:
     return f"{times} ({units.ratio(statement.ratio)}; {calls}{noise}) {statement.id} {query}"
 
 
-def _proposal(console: Console, position: int, proposal: Proposal) -> None:
+def _proposal(console: Console, position: int, proposal: Proposal, weighed_by: Weight) -> None:
     gain = units.ratio(proposal.measured_ratio)
     if proposal.measured_ratio is None:
         gain = units.predicted(proposal)
     _heading(console, f"{position}. {units.one_line(proposal.name)}: {gain} ({proposal.evidence})")
     _sql(console, proposal.ddl)
-    share = units.share(proposal.share_of_time)
+    share = f"{units.share(proposal.share_of_time)} of the {weighed_by}"
     costs = f"{units.cost(proposal.cost_before)} → {units.cost(proposal.cost_after)}"
     built = f"built in {units.seconds(proposal.built.build_seconds)}" if proposal.built else "predicted"
     real = proposal.built.size_bytes if proposal.built else None
     size = units.size(proposal.size_bytes if real is None else real)
     for line in (
         units.one_line(proposal.reason),
-        f"helps {units.plural(len(proposal.statements), 'statement')}, {share} of the time; workload cost {costs}",
+        f"helps {units.plural(len(proposal.statements), 'statement')}, {share}; workload cost {costs}",
         f"size {size} {built}; lock {proposal.lock_level}; roll back:",
     ):
         console.print(Padding(Text(line), (0, 0, 0, 3)))
@@ -186,7 +187,7 @@ def _statements(console: Console, report: Report) -> None:
     rows = workload_rows(report)
     if not rows:
         return
-    _heading(console, f"Statements by time ({len(rows):,})")
+    _heading(console, f"Statements by {report.weighed_by} ({len(rows):,})")
     names = ("Calls", "Mean", "Total", "Share", "Mean after", "Predicted", "Measured")
     shown = names if report.verification is not None else names[:-1]
     cells_of = [_cells(row)[: len(shown) + 1] for row in rows[:_MOST_STATEMENTS]]
@@ -277,7 +278,7 @@ def _whatif(console: Console, document: WhatifDocument) -> None:
     console.print(Text(f"Total cost {units.cost(before)} → {units.cost(after)}, {change}", style="bold"))
     _provenance(console, document.provenance)
     for position, proposal in enumerate(document.proposals, 1):
-        _proposal(console, position, proposal)
+        _proposal(console, position, proposal, document.weighed_by)
     _not_proposed(console, document.not_proposed)
     for statement in document.statements:
         _tried(console, statement)
@@ -311,9 +312,9 @@ def _recorded(console: Console, document: StatementsDocument) -> None:
     _provenance(console, document.provenance)
     if document.selected:
         for statement in document.statements:
-            _whole(console, statement)
+            _whole(console, statement, document.weighed_by)
         return
-    _heading(console, f"Statements by time ({len(document.statements):,})")
+    _heading(console, f"Statements by {document.weighed_by} ({len(document.statements):,})")
     cells_of = [
         (
             each.id, units.count(each.calls), units.duration(each.mean_ms), units.duration(each.total_ms),
@@ -329,8 +330,10 @@ def _recorded(console: Console, document: StatementsDocument) -> None:
     _blind_spots(console, blind_spots(document))
 
 
-def _whole(console: Console, statement: RecordedStatement) -> None:
-    calls = f"{units.plural(statement.calls, 'call')}, {units.share(statement.share_of_time)} of the recorded time"
+def _whole(console: Console, statement: RecordedStatement, weighed_by: Weight) -> None:
+    calls = (
+        f"{units.plural(statement.calls, 'call')}, {units.share(statement.share_of_time)} of the recorded {weighed_by}"
+    )
     times = f"mean {units.duration(statement.mean_ms)}, total {units.duration(statement.total_ms)}"
     _heading(console, statement.id)
     console.print(Text(f"   {calls}; {times}; {units.plural(statement.rows, 'row')}"))

@@ -26,6 +26,7 @@ def propose_document(
         plans=plans,
         log=log_section(snapshot, [own for each in advice.statements for own in each.statement.stands_for]),
         not_examined=advice.not_examined,
+        weighed_by=advice.weighed_by,
     )
 
 
@@ -41,6 +42,7 @@ def report_document(advice: Advice, snapshot: Snapshot, plans: tuple[GivenPlan, 
         plans=document.plans,
         log=document.log,
         not_examined=document.not_examined,
+        weighed_by=document.weighed_by,
     )
 
 

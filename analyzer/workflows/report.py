@@ -2,6 +2,7 @@
 
 from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
+from analyzer.documents.weights import Weight
 from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet
 from analyzer.twin.twin import PlannerChoice
@@ -12,9 +13,14 @@ from analyzer.workload.log_workload import recorded_workload
 
 
 def report(
-    snapshot: Snapshot, specs: SpecSet, *, choice: PlannerChoice | None = None, progress: Progress = silent
+    snapshot: Snapshot,
+    specs: SpecSet,
+    *,
+    weigh_by: Weight = "time",
+    choice: PlannerChoice | None = None,
+    progress: Progress = silent,
 ) -> Report:
     """Report what the server recorded, with proposals beside what the specs declare."""
-    workload, plans = recorded_workload(snapshot), recorded_plans(snapshot)
+    workload, plans = recorded_workload(snapshot, weigh_by), recorded_plans(snapshot)
     found = propose(snapshot, workload, specs, choice=choice, plans=plans, progress=progress)
     return report_document(found.advice, snapshot, found.document.plans)

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from analyzer.documents.member import Member
 from analyzer.documents.snapshot import Snapshot, StatementCounters
 from analyzer.documents.statements import RecordedStatement, StatementsDocument
+from analyzer.documents.weights import Weight
 from analyzer.errors import InputError
 from analyzer.render.provenance import describe_source
 from analyzer.workload.one_shape import grouped
 from analyzer.workload.parse import Statement, UnparsedStatement, parse_recorded
 
 
-def list_statements(snapshot: Snapshot, ids: Sequence[str] = ()) -> StatementsDocument:
+def list_statements(snapshot: Snapshot, ids: Sequence[str] = (), *, weigh_by: Weight = "time") -> StatementsDocument:
     """List all statements, those of one shape as one, or show those of some IDs or queryids.
 
     Raises InputError for an ID that no statement has.
@@ -21,7 +22,7 @@ def list_statements(snapshot: Snapshot, ids: Sequence[str] = ()) -> StatementsDo
     weights: defaultdict[str, float] = defaultdict(float)
     obstacles: dict[str, str] = {}
     parsed: dict[str, Statement] = {}
-    for entry, read in parse_recorded(snapshot):
+    for entry, read in parse_recorded(snapshot, weigh_by):
         entries[read.id].append(entry)
         weights[read.id] += read.weight
         if isinstance(read, UnparsedStatement):
@@ -43,6 +44,7 @@ def list_statements(snapshot: Snapshot, ids: Sequence[str] = ()) -> StatementsDo
         statements=tuple(sorted(chosen, key=lambda each: (-each.share_of_time, each.id))),
         selected=bool(ids),
         not_examined=snapshot.not_examined,
+        weighed_by=weigh_by,
     )
 
 

@@ -55,6 +55,7 @@ def whatif(
                 "plans": given,
                 "proposals": proposed.proposals if proposed else (),
                 "not_proposed": proposed.not_proposed if proposed else (),
+                "weighed_by": proposed.weighed_by if proposed else "time",
             }
         )
 

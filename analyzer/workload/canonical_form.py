@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from analyzer.catalog import Catalog
-from analyzer.workload.names import Derived, Occurrence, Scope, Source, folded, has
+from analyzer.workload.names import Occurrence, Output, Scope, Source, folded, has
 from analyzer.workload.resolved import Resolved
 from analyzer.workload.scopes import resolve
 from analyzer.workload.select_list import UnplacedError, bare, is_unordered, listed_place
@@ -53,7 +53,7 @@ class _Writer:
     def __init__(self, resolved: Resolved, catalog: Catalog, *, is_limit_counted: bool) -> None:
         self._resolved, self._catalog = resolved, catalog
         self._is_limit_counted = is_limit_counted
-        self._outputs: dict[tuple[int, str], str] = {}
+        self._outputs: dict[int, str] = {}
 
     def statement(self, tree: exp.Expr) -> str:
         """Write a whole statement; only the SELECT list of its outermost query has an order of no consequence."""
@@ -169,7 +169,7 @@ class _Writer:
         return False
 
     def _source(self, scope: Scope, alias: str) -> str:
-        """Write a source by its alias; what is none is a name of the server's own, such as `excluded`."""
+        """Write a source by its alias; another name is the server's own, such as `excluded`."""
         at: Scope | None = scope
         while at is not None:
             if alias in at.sources:
@@ -190,15 +190,15 @@ class _Writer:
             return _quoted(source.column(name) or name)
         if name not in source.outputs:
             return _quoted(name)
-        key = id(source), name
-        if key not in self._outputs:
-            self._outputs[key] = self._computed(source, name)
-        return self._outputs[key]
-
-    def _computed(self, source: Derived, name: str) -> str:
         outputs = source.outputs[name]
         if not outputs:
             return f"#{list(source.outputs).index(name)}"
+        # All mentions of a WITH query have its outputs; each of them anew would double the work at every query.
+        if id(outputs) not in self._outputs:
+            self._outputs[id(outputs)] = self._computed(outputs)
+        return self._outputs[id(outputs)]
+
+    def _computed(self, outputs: Sequence[Output]) -> str:
         texts = (self._write(bare(each.expression), each.scope) for each in outputs)
         return hashlib.sha256("|".join(map(_masked, texts)).encode()).hexdigest()[:16]
 

@@ -14,11 +14,13 @@ from pydantic import ValidationError
 from analyzer.documents.admission import breach
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot, StatementCounters
+from analyzer.documents.weights import Weight
 from analyzer.errors import InputError
 from analyzer.postgres.lex import IncompleteError, lex
 from analyzer.workload.parse import Workload, parse_file, parse_statements
 from analyzer.workload.plannable import Edit, apply
 from analyzer.workload.search_paths import SearchPaths
+from analyzer.workload.statement import weighed
 
 #: Names that versions of pg_stat_statements and consoles give to a column.
 _COLUMNS: Mapping[str, tuple[str, ...]] = {
@@ -29,8 +31,8 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "mean_ms": ("mean_exec_time", "mean_time", "avg_time", "avg_time_ms", "mean_exec_time_ms"),
     "stddev_ms": ("stddev_exec_time", "stddev_time"),
     "rows": ("rows", "rows_returned"),
-    "shared_blocks_hit": ("shared_blks_hit",),
-    "shared_blocks_read": ("shared_blks_read",),
+    "shared_blocks_hit": ("shared_blks_hit", "shared_blocks_hit"),
+    "shared_blocks_read": ("shared_blks_read", "shared_blocks_read"),
     "toplevel": ("toplevel",),
 }
 _FALSE = frozenset({"f", "false", "0"})
@@ -41,7 +43,9 @@ _SUFFIXES = frozenset({".sql", ".pgbench", ".csv", ".json"})
 _META_COMMAND = re.compile(r"^[ \t]*\\(?:[^\n]*\\\n)*[^\n]*$", re.MULTILINE)
 
 
-def read_workload(path: Path, read_text: Callable[[Path], str], snapshot: Snapshot) -> Workload:
+def read_workload(
+    path: Path, read_text: Callable[[Path], str], snapshot: Snapshot, weigh_by: Weight = "time"
+) -> Workload:
     """Read a file, or all of a directory in the order of their names; weights of an export are its calls and times.
 
     Raises InputError for what cannot be read.
@@ -52,13 +56,14 @@ def read_workload(path: Path, read_text: Callable[[Path], str], snapshot: Snapsh
         if file.suffix in (".csv", ".json"):
             entries += _entries(file, text, refused)
         else:
-            workloads.append(parse_file(_without_pgbench(text), SearchPaths(snapshot)))
+            workloads.append(weighed(parse_file(_without_pgbench(text), SearchPaths(snapshot)), weigh_by))
     if entries:
-        workloads.append(parse_statements(snapshot.model_copy(update={"statements": tuple(entries)})))
+        workloads.append(parse_statements(snapshot.model_copy(update={"statements": tuple(entries)}), weigh_by))
     return Workload(
         statements=tuple(each for workload in workloads for each in workload.statements),
         not_examined=(*refused, *(gap for workload in workloads for gap in workload.not_examined)),
         unread_weight=sum(workload.unread_weight for workload in workloads),
+        weigh_by=weigh_by,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.weights import Weight
 from analyzer.sql import shortened
 
 #: Statements named one by one where several have the same reason.
@@ -15,7 +16,7 @@ _MOST_QUOTED = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
-    """A statement that was not examined, and what share of the recorded time it takes."""
+    """A statement that was not examined, and its share of what all are weighed by."""
 
     id: str
     text: str
@@ -25,14 +26,14 @@ class Missed:
     is_priced: bool = False
 
 
-def gaps(missed: Iterable[Missed]) -> Iterator[NotExamined]:
+def gaps(missed: Iterable[Missed], weigh_by: Weight = "time") -> Iterator[NotExamined]:
     """Group statements by the reason; a single one is quoted."""
     by_reason: defaultdict[str, list[Missed]] = defaultdict(list)
     for each in missed:
         by_reason[each.reason].append(each)
     for reason, statements in by_reason.items():
         share = sum(each.share_of_time for each in statements)
-        taken = f"with {share:.1%} of the recorded time"
+        taken = f"with {share:.1%} of the recorded {weigh_by}"
         if len(statements) == 1:
             (only,) = statements
             what, query = f"the statement {only.id} {taken}", quoted(only.text)

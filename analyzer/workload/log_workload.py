@@ -5,23 +5,25 @@ from dataclasses import replace
 
 from analyzer.documents.server_log import LoggedStatement
 from analyzer.documents.snapshot import Snapshot, StatementCounters
+from analyzer.documents.weights import Weight
 from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.kept_plans import kept_plans
 from analyzer.workload.parse import Statement, UnparsedStatement, Workload, parse_recorded, parse_statements
 from analyzer.workload.plan_statements import match_plans
 from analyzer.workload.sampled_activity import as_seen
-from analyzer.workload.seen_values import seen_in_plans, weighed, with_values
+from analyzer.workload.seen_values import seen_in_plans, with_fewer_bindings, with_values
+from analyzer.workload.statement import weighed
 
 
-def recorded_workload(snapshot: Snapshot) -> Workload:
+def recorded_workload(snapshot: Snapshot, weigh_by: Weight = "time") -> Workload:
     """Read the statements that a snapshot recorded, and those that only its log or its plans have; heaviest first.
 
     What several have is counted once, as pg_stat_statements has it, else the log, with the values of all of them,
     of sampled activity and of pg_qualstats. Of a snapshot that recorded none, the statements are those of its plans.
     """
-    recorded, plans = parse_statements(snapshot), kept_plans(snapshot.plans)
+    recorded, plans = parse_statements(snapshot, weigh_by), kept_plans(snapshot.plans)
     if plans.plans and not (recorded.identities or snapshot.log_statements):
-        return match_plans(plans, snapshot).workload
+        return weighed(match_plans(plans, snapshot).workload, weigh_by)
     counted = (*snapshot.log_statements, *seen_in_plans(plans.plans))
     sampled = (*map(as_seen, snapshot.sampled_statements), *snapshot.qualstats_statements)
     malformed = (*plans.not_examined, *kept_plans(snapshot.log_plans).not_examined)
@@ -38,7 +40,7 @@ def _with_seen(
     is_timed = any(each.total_ms is not None for each in (*workload.statements, *counted))
     missed: list[UnparsedStatement] = []
     seen = (*counted, *sampled)
-    for place, (logged, parsed) in enumerate(zip(seen, _parsed(seen, snapshot), strict=True)):
+    for place, (logged, parsed) in enumerate(zip(seen, _parsed(seen, snapshot, workload.weigh_by), strict=True)):
         identity = next((known_as[each] for each in logged.queryids if each in known_as), parsed.id)
         if identity in statements:
             statements[identity] = with_values(statements[identity], logged)
@@ -54,22 +56,25 @@ def _with_seen(
     unread_weight = workload.unread_weight + sum(each.weight for each in missed)
     ordered = sorted(statements.values(), key=lambda statement: (-statement.weight, statement.id))
     total = sum(each.weight for each in ordered) + unread_weight
-    found = gaps(
+    lost = (
         Missed(id=each.id, text=each.text, share_of_time=each.weight / total if total else 0.0, reason=each.reason)
         for each in missed
     )
     return Workload(
-        statements=tuple(weighed(ordered)),
-        not_examined=(*workload.not_examined, *found),
+        statements=tuple(with_fewer_bindings(ordered)),
+        not_examined=(*workload.not_examined, *gaps(lost, workload.weigh_by)),
         unread_weight=unread_weight,
         identities=workload.identities,
+        weigh_by=workload.weigh_by,
     )
 
 
-def _parsed(seen: Sequence[LoggedStatement], snapshot: Snapshot) -> Iterator[Statement | UnparsedStatement]:
+def _parsed(
+    seen: Sequence[LoggedStatement], snapshot: Snapshot, weigh_by: Weight
+) -> Iterator[Statement | UnparsedStatement]:
     """Read statements that were seen as entries of pg_stat_statements."""
     entries = tuple(map(_as_counters, seen))
-    return (parsed for _, parsed in parse_recorded(snapshot.model_copy(update={"statements": entries})))
+    return (parsed for _, parsed in parse_recorded(snapshot.model_copy(update={"statements": entries}), weigh_by))
 
 
 def _as_counters(logged: LoggedStatement) -> StatementCounters:
@@ -97,5 +102,6 @@ def _only_seen(statement: Statement, logged: LoggedStatement) -> Statement:
         stddev_ms=logged.stddev_ms,
         rows=None,
         blocks_read=None,
+        blocks=None,
         only_logged=True,
     )

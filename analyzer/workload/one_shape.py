@@ -12,7 +12,7 @@ from analyzer.documents.server_log import LoggedBinding, LoggedStatement
 from analyzer.documents.snapshot import Snapshot
 from analyzer.postgres.lex import lex, significant
 from analyzer.workload.canonical_form import Form, canonical_form
-from analyzer.workload.parse import Statement, Workload, add_up
+from analyzer.workload.statement import Statement, Workload, add_up
 
 #: Bindings of a statement, as a log has them at most.
 _MOST_BINDINGS = 8

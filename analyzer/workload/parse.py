@@ -4,12 +4,11 @@ A statement's identity is twindex's own, since queryid changes between major ver
 """
 
 import hashlib
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from analyzer.documents.snapshot import LoggedStatement, NotExamined, Snapshot, StatementCounters
+from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
+from analyzer.documents.weights import Weight
 from analyzer.postgres.carried_queries import CALLS, Carried, carried_query, is_query, refreshed_view
 from analyzer.postgres.lex import MOST_TOKENS, IncompleteError, Token, closing, lex, significant, tokens_of
 from analyzer.workload.fingerprint import fingerprint
@@ -19,10 +18,19 @@ from analyzer.workload.kept_constants import put_back
 from analyzer.workload.nested import nested_times
 from analyzer.workload.plannable import Edit, apply, make_plannable
 from analyzer.workload.search_paths import AmbiguousNameError, SearchPaths
+from analyzer.workload.statement import Statement, StatementKind, UnparsedStatement, Workload, add_up, weight_of
 
-__all__ = ["Statement", "Workload", "parse_file", "parse_statement", "parse_statements"]
+__all__ = [
+    "Statement",
+    "UnparsedStatement",
+    "Workload",
+    "parse_file",
+    "parse_listed",
+    "parse_recorded",
+    "parse_statement",
+    "parse_statements",
+]
 
-StatementKind = Literal["select", "insert", "update", "delete", "merge"]
 _KINDS: dict[str, StatementKind] = {
     "select": "select",
     "values": "select",
@@ -34,94 +42,12 @@ _KINDS: dict[str, StatementKind] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
-    """One normalised query with its counters."""
-
-    #: twindex's fingerprint: the same for every constant, comment and major version.
-    id: str
-    #: None for a statement that no server recorded.
-    queryid: str | None
-    #: As recorded.
-    text: str
-    #: What EXPLAIN (GENERIC_PLAN) is given.
-    plannable: str
-    calls: float
-    #: None when no server measured it.
-    total_ms: float | None
-    rows: int | None
-    #: Standard deviation of one execution's time over all of them, as pg_stat_statements has it.
-    stddev_ms: float | None = None
-    #: Pages it read that were not in shared buffers, in all executions.
-    blocks_read: int | None = None
-    #: A select whose WITH clause writes has the kind of the write.
-    kind: StatementKind
-    #: Highest parameter number in `plannable`.
-    parameters: int
-    #: Schemas in which its tables are looked up; None where they are those of the capturing session.
-    search_path: tuple[str, ...] | None = None
-    #: False for one that a function runs; what is no column in it is a variable.
-    toplevel: bool = True
-    #: Of its time, that of statements which its functions run and which are counted themselves.
-    nested_ms: float = 0.0
-    #: What `plannable` is with known keys of JSON columns in the place of its parameters for keys.
-    variants: tuple[str, ...] = ()
-    #: Columns of whose keys nothing is known.
-    unknown_keys: tuple[str, ...] = ()
-    #: What was seen of it in logs and plans, with bindings for the parameters of this text.
-    logged: LoggedStatement | None = field(default=None, compare=False)
-    #: Whether pg_stat_statements does not have it.
-    only_logged: bool = False
-    #: Where it stands for several statements of one shape, those, heaviest first; its ID and text are the heaviest's.
-    members: "tuple[Statement, ...]" = field(default=(), compare=False)
-
-    @property
-    def stands_for(self) -> "tuple[Statement, ...]":
-        """Its members, or itself where it stands for no other."""
-        return self.members or (self,)
-
-    @property
-    def weight(self) -> float:
-        """The weight of the statement: its own time if it was measured, else its calls."""
-        return self.calls if self.total_ms is None else max(0.0, self.total_ms - self.nested_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnparsedStatement:
-    """A statement that cannot be planned, and the reason."""
-
-    #: Of this very text, which has no fingerprint.
-    id: str
-    text: str
-    reason: str
-    #: As that of a statement.
-    weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workload:
-    """The statements to optimise, and those that were not examined."""
-
-    statements: tuple[Statement, ...]
-    not_examined: tuple[NotExamined, ...] = ()
-    #: Of the recorded statements that were not examined.
-    unread_weight: float = 0.0
-    #: The ID of each recorded statement, read or not, by its queryids.
-    identities: Mapping[str, str] = field(default_factory=dict[str, str])
-
-    @property
-    def shares(self) -> Mapping[Statement, float]:
-        """Return what share of all recorded time each statement takes; of calls where nothing was measured."""
-        total = sum(statement.weight for statement in self.statements) + self.unread_weight
-        return {each: each.weight / total if total else 0.0 for each in self.statements}
-
-
-def parse_statements(snapshot: Snapshot) -> Workload:
+def parse_statements(snapshot: Snapshot, weigh_by: Weight = "time") -> Workload:
     """Read the statements that a snapshot recorded, merged by fingerprint, heaviest first."""
     merged: dict[str, Statement] = {}
     unread: list[UnparsedStatement] = []
     identities: dict[str, str] = {}
-    for entry, each in parse_recorded(snapshot):
+    for entry, each in parse_recorded(snapshot, weigh_by):
         identities[entry.queryid] = each.id
         if isinstance(each, UnparsedStatement):
             unread.append(each)
@@ -131,9 +57,10 @@ def parse_statements(snapshot: Snapshot) -> Workload:
     total = sum(each.weight for each in merged.values()) + unread_weight
     return Workload(
         statements=tuple(sorted(merged.values(), key=lambda statement: (-statement.weight, statement.id))),
-        not_examined=tuple(gaps(_missed(each, each.weight / total if total else 0.0) for each in unread)),
+        not_examined=tuple(gaps((_missed(each, each.weight / total if total else 0.0) for each in unread), weigh_by)),
         unread_weight=unread_weight,
         identities=identities,
+        weigh_by=weigh_by,
     )
 
 
@@ -141,13 +68,17 @@ def _missed(statement: UnparsedStatement, share_of_time: float) -> Missed:
     return Missed(id=statement.id, text=statement.text, share_of_time=share_of_time, reason=statement.reason)
 
 
-def parse_recorded(snapshot: Snapshot) -> Iterator[tuple[StatementCounters, Statement | UnparsedStatement]]:
+def parse_recorded(
+    snapshot: Snapshot, weigh_by: Weight = "time"
+) -> Iterator[tuple[StatementCounters, Statement | UnparsedStatement]]:
     """Read each entry of pg_stat_statements that a snapshot holds, in the order of the snapshot.
 
     A statement that carries a query which is recorded as nested in it is left out.
     """
     paths, nested_ms, keys = SearchPaths(snapshot), nested_times(snapshot), JsonKeys(snapshot)
-    read = [(entry, _recorded(entry, paths, keys, nested_ms[at])) for at, entry in enumerate(snapshot.statements)]
+    read = [
+        (entry, _recorded(entry, paths, keys, nested_ms[at], weigh_by)) for at, entry in enumerate(snapshot.statements)
+    ]
     nested = {each.id for entry, each in read if not entry.toplevel}
     for entry, each in read:
         if entry.toplevel and each.id in nested and _carried(entry.query, paths) is not None:
@@ -215,38 +146,6 @@ def _unread(text: str, reason: str, *, weight: float = 1.0) -> UnparsedStatement
     return UnparsedStatement(id=identity, text=text, reason=reason, weight=weight)
 
 
-def add_up(first: Statement, second: Statement) -> Statement:
-    """Return one statement for two that are the same to the planner: the heavier, with the counters of both."""
-    heavier = max(first, second, key=lambda statement: statement.weight)
-    return replace(
-        heavier,
-        calls=first.calls + second.calls,
-        total_ms=None if first.total_ms is None or second.total_ms is None else first.total_ms + second.total_ms,
-        rows=None if first.rows is None or second.rows is None else first.rows + second.rows,
-        stddev_ms=_merged_stddev(first, second),
-        blocks_read=None
-        if first.blocks_read is None or second.blocks_read is None
-        else first.blocks_read + second.blocks_read,
-        toplevel=first.toplevel and second.toplevel,
-        nested_ms=first.nested_ms + second.nested_ms,
-        only_logged=first.only_logged and second.only_logged,
-    )
-
-
-def _merged_stddev(first: Statement, second: Statement) -> float | None:
-    """Return the deviation over the executions of both: what each spreads, and how far their means lie apart."""
-    calls = first.calls + second.calls
-    if None in (first.stddev_ms, second.stddev_ms, first.total_ms, second.total_ms) or not calls:
-        return None
-    apart = _mean_ms(first) - _mean_ms(second)
-    spread = first.calls * (first.stddev_ms or 0) ** 2 + second.calls * (second.stddev_ms or 0) ** 2
-    return math.sqrt(spread / calls + apart**2 * first.calls * second.calls / calls**2)
-
-
-def _mean_ms(statement: Statement) -> float:
-    return (statement.total_ms or 0) / statement.calls if statement.calls else 0.0
-
-
 def _split(text: str) -> Iterator[tuple[int, str]]:
     """Cut at the semicolons that are tokens; SQL-standard function bodies (BEGIN ATOMIC) are not statements we plan."""
     piece: list[Token] = []
@@ -262,10 +161,11 @@ def _split(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _recorded(
-    entry: StatementCounters, paths: SearchPaths, keys: JsonKeys, nested_ms: float
+    entry: StatementCounters, paths: SearchPaths, keys: JsonKeys, nested_ms: float, weigh_by: Weight
 ) -> Statement | UnparsedStatement:
     per_call = entry.rows / entry.calls if entry.calls > 0 else None
-    weight = max(0.0, entry.total_ms - nested_ms)
+    blocks = entry.shared_blocks_hit + entry.shared_blocks_read
+    weight = weight_of(weigh_by, calls=entry.calls, total_ms=entry.total_ms, nested_ms=nested_ms, blocks=blocks)
     try:
         carried = _carried(entry.query, paths)
         if carried is None and not entry.toplevel:
@@ -286,6 +186,8 @@ def _recorded(
         rows=entry.rows,
         stddev_ms=entry.stddev_ms,
         blocks_read=entry.shared_blocks_read,
+        blocks=blocks,
+        weigh_by=weigh_by,
         toplevel=entry.toplevel,
         nested_ms=nested_ms,
         variants=variants.texts,

@@ -13,7 +13,7 @@ from analyzer.workload.plan_blocks import Derivation
 from analyzer.workload.plan_files import ExplainedPlan, ReadPlans
 from analyzer.workload.plan_tree import relation_names
 from analyzer.workload.search_paths import SearchPaths
-from analyzer.workload.seen_values import seen_in_plans, weighed, with_values
+from analyzer.workload.seen_values import seen_in_plans, with_fewer_bindings, with_values
 
 Origin = Literal["text", "queryid", "derived"]
 
@@ -42,7 +42,7 @@ def match_plans(read: ReadPlans, snapshot: Snapshot) -> PlannedWorkload:
     """Find the statement of each plan; every plan counts as one call, of the time that it took."""
     matching = _Matching(snapshot)
     matched = tuple(matching.match(plan) for plan in read.plans)
-    statements = tuple(weighed(matching.merged(matched)))
+    statements = tuple(with_fewer_bindings(matching.merged(matched)))
     gaps = (*read.not_examined, *matching.not_examined)
     return PlannedWorkload(workload=Workload(statements=statements, not_examined=gaps), plans=matched)
 
@@ -141,6 +141,7 @@ def _once(statement: Statement, plan: ExplainedPlan) -> Statement:
         rows=None,
         stddev_ms=None,
         blocks_read=None,
+        blocks=None,
         nested_ms=0.0,
     )
 

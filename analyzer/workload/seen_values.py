@@ -63,7 +63,7 @@ def _together(first: LoggedStatement, second: LoggedStatement) -> LoggedStatemen
     )
 
 
-def weighed(ordered: Sequence[Statement]) -> Iterator[Statement]:
+def with_fewer_bindings(ordered: Sequence[Statement]) -> Iterator[Statement]:
     """Leave one binding, the most frequent, of the statements beyond those that make most of the time."""
     total, before = sum(statement.weight for statement in ordered), 0.0
     for statement in ordered:

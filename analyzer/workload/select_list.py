@@ -8,7 +8,7 @@ from analyzer.workload.names import folded, unwrapped
 
 
 class UnplacedError(Exception):
-    """What a name of a statement means cannot be told."""
+    """A name of a statement has no certain meaning."""
 
 
 def bare(projection: exp.Expr) -> exp.Expr:

@@ -211,7 +211,7 @@ def values(shadowed: str) -> dict[str, Any]:
 NAMES: dict[str, dict[str, Any]] = {
     "capture/btree_heights": {"schema": "public"},
     "capture/gin_metapages": {"schema": "public", "block_type": "pg_catalog.int8"},
-    "capture/statements": {"schema": "public", "without_text": False, "has_toplevel": True},
+    "capture/statements": {"schema": "public", "without_text": False, "has_toplevel": True, "has_stats_since": True},
     "capture/statements_elsewhere": {"schema": "public"},
     "capture/statements_info": {"schema": "public"},
     "capture/some": {"template": "types", "naming": ("oid",), "chosen": True},

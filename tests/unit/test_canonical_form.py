@@ -132,3 +132,9 @@ def test_parameters_are_named_in_the_order_of_the_form() -> None:
 
 def test_a_limit_that_was_counted_is_not_part_of_the_form() -> None:
     assert form("SELECT id FROM orders LIMIT 5", counted=True) == form("SELECT id FROM orders LIMIT 6", counted=True)
+
+
+def test_queries_that_read_one_another_twice_take_no_longer_at_each_step() -> None:
+    text = "WITH q0 AS (SELECT id FROM orders)"
+    text += "".join(f", q{n} AS (SELECT a.id FROM q{n - 1} a JOIN q{n - 1} b ON a.id = b.id)" for n in range(1, 60))
+    assert len(form(f"{text} SELECT id FROM q59 WHERE id = $1").text) < 20_000

@@ -8,12 +8,17 @@ import pytest
 from click.testing import CliRunner
 
 from analyzer.cli import cli
+from analyzer.documents.member import Member
 from analyzer.documents.server_log import LoggedBinding, LoggedStatement
 from analyzer.documents.snapshot import Snapshot, StatementCounters, dump
+from analyzer.render.formats import Format
+from analyzer.render.output import render
+from analyzer.render.query_text import with_query_text
 from analyzer.workload.log_workload import recorded_workload
 from analyzer.workload.one_shape import by_shape
 from analyzer.workload.parse import Statement, parse_file, parse_statements
 from tests.unit.catalogs import recorded, snapshot, table
+from tests.unit.sample_report import predicted
 
 HIBERNATE = "select o1_0.id, o1_0.total from orders o1_0 where o1_0.status = $1 and o1_0.kind = $2"
 DJANGO = 'SELECT "orders"."total", "orders"."id" FROM "orders" WHERE ("orders"."status" = $1 AND "orders"."kind" = $2)'
@@ -97,3 +102,26 @@ def test_the_list_of_statements_has_one_row_and_its_members(tmp_path: Path) -> N
     hidden = said("--format", "json", "--query-text", "hash")
     assert "orders" not in hidden
     assert first["members"][1]["id"] in hidden
+
+
+def test_a_report_shows_one_row_that_opens() -> None:
+    first, *rest = predicted().statements
+    hostile = "SELECT '</details><script>' FROM t"
+    members = tuple(
+        Member(id=f"s{n}", queryid=str(n), query=query, calls=3, total_ms=1.0, share_of_time=0.1)
+        for n, query in enumerate((first.query, hostile))
+    )
+    report = predicted().model_copy(
+        update={"statements": (first.model_copy(update={"members": members}), *rest), "weighed_by": "calls"}
+    )
+    assert "(2\N{MULTIPLICATION SIGN}) " in render(report, "text")
+    assert "Statements by calls" in render(report, "text")
+    page = render(report, "html")
+    assert '<details class="members"><summary>2 statements of one shape</summary>' in page
+    assert "</details><script>" not in page
+    assert "by calls" in page
+    assert "<details><summary>2 statements of one shape: " in render(report, "markdown")
+    assert "script" not in with_query_text(report, "hash").model_dump_json()
+    forms: tuple[Format, ...] = ("text", "html", "markdown", "json")
+    for form in forms:
+        assert "FROM t" not in render(report, form, query_text="hash")

@@ -1,0 +1,123 @@
+"""Leave of what a snapshot recorded what happened since an older one of the same server."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from analyzer.documents.not_examined import NotExamined
+from analyzer.documents.snapshot import Snapshot, StatementCounters
+from analyzer.errors import InputError
+
+_Key = tuple[str, bool, tuple[str, ...] | None]
+_SUMS = ("calls", "total_ms", "rows", "shared_blocks_hit", "shared_blocks_read", "temp_blocks")
+
+
+def since(newer: Snapshot, older: Snapshot) -> Snapshot:
+    """Return a snapshot whose statements have the counters of the time between two.
+
+    Raises InputError where they are not of one database of one server, one after the other.
+    """
+    if (obstacle := _obstacle(newer, older)) is not None:
+        raise InputError(f"--since: {obstacle}")
+    reset = _reset_after(newer, older)
+    known = {} if reset is not None else {_key(each): each for each in older.statements}
+    statements = tuple(found for each in newer.statements if (found := _counted(each, known, older.captured_at)))
+    return newer.model_copy(
+        update={
+            "statements": statements,
+            "statements_reset": reset or older.captured_at,
+            "statements_evicted": _evicted(newer, older, reset),
+            "not_examined": (*newer.not_examined, *_notes(newer, older, known, reset)),
+        }
+    )
+
+
+def _obstacle(newer: Snapshot, older: Snapshot) -> str | None:
+    """Say why one snapshot does not continue the other; tables that are still there keep their OIDs on one server."""
+    if newer.server.database != older.server.database:
+        return f"the snapshots are of different databases, {older.server.database} and {newer.server.database}"
+    if newer.server.major != older.server.major:
+        return f"the snapshots are of different versions, PostgreSQL {older.server.major} and {newer.server.major}"
+    if [each.name for each in newer.servers] != [each.name for each in older.servers]:
+        return "the snapshots are of different servers; capture the same primary and replicas both times"
+    pairs = [
+        (each.oid, relation.oid)
+        for each in newer.relations
+        if (relation := older.relation(each.schema_name, each.name)) is not None and each.oid and relation.oid
+    ]
+    is_other = bool(pairs) and all(one != other for one, other in pairs)
+    if is_other or newer.server.in_recovery != older.server.in_recovery:
+        return "the snapshots are of different servers"
+    if newer.captured_at <= older.captured_at:
+        return "the snapshot to compare with is not older; swap the two"
+    return None
+
+
+def _reset_after(newer: Snapshot, older: Snapshot) -> datetime | None:
+    """Return when all statements were reset since the older snapshot; None if they were not, or nothing tells."""
+    moved = newer.statements_reset is not None and newer.statements_reset > older.captured_at
+    return newer.statements_reset if moved else None
+
+
+def _evicted(newer: Snapshot, older: Snapshot, reset: datetime | None) -> int | None:
+    if newer.statements_evicted is None or reset is not None:
+        return newer.statements_evicted
+    return max(0, newer.statements_evicted - (older.statements_evicted or 0))
+
+
+def _key(entry: StatementCounters) -> _Key:
+    return entry.queryid, entry.toplevel, entry.search_path
+
+
+def _is_again(entry: StatementCounters, before: StatementCounters, older_at: datetime) -> bool:
+    """Say whether an entry was evicted or reset, and recorded again."""
+    return (
+        entry.calls < before.calls
+        or entry.total_ms < before.total_ms
+        or (entry.counted_since is not None and entry.counted_since > older_at)
+    )
+
+
+def _counted(
+    entry: StatementCounters, known: Mapping[_Key, StatementCounters], older_at: datetime
+) -> StatementCounters | None:
+    """Return what was counted in the window; None if it was nothing."""
+    before = known.get(_key(entry))
+    if before is None or _is_again(entry, before, older_at):
+        return entry
+    sums = {name: max(0, getattr(entry, name) - getattr(before, name)) for name in _SUMS}
+    calls, total_ms = sums["calls"], sums["total_ms"]
+    if not calls:
+        return None
+    squares = _squares(entry) - _squares(before)
+    mean_ms = total_ms / calls
+    return entry.model_copy(
+        update={**sums, "mean_ms": mean_ms, "stddev_ms": math.sqrt(max(0.0, squares / calls - mean_ms**2))}
+    )
+
+
+def _squares(entry: StatementCounters) -> float:
+    return entry.calls * (entry.stddev_ms**2 + entry.mean_ms**2)
+
+
+def _notes(
+    newer: Snapshot, older: Snapshot, known: Mapping[_Key, StatementCounters], reset: datetime | None
+) -> Iterator[NotExamined]:
+    """Say what of the window the counters do not cover."""
+    if reset is not None:
+        reason = f"pg_stat_statements was reset at {reset:%Y-%m-%d %H:%M:%S %Z}; the statements count from then"
+        yield NotExamined(what="statements before the reset", reason=reason)
+        return
+    now = {_key(each): each for each in newer.statements}
+    again = [key for key, before in known.items() if key in now and _is_again(now[key], before, older.captured_at)]
+    gone = [key for key in known if key not in now]
+    if again:
+        reason = "they were evicted or reset and recorded again since the older snapshot; they count from then"
+        yield NotExamined(what=_statements(again), reason=reason)
+    if gone:
+        reason = "they were evicted or reset since the older snapshot; what they ran until then is not known"
+        yield NotExamined(what=f"{_statements(gone)} of the older snapshot", reason=reason)
+
+
+def _statements(keys: Sequence[_Key]) -> str:
+    return f"{len(keys):,} {'statement' if len(keys) == 1 else 'statements'}"

@@ -1,0 +1,108 @@
+"""What two snapshots of one server say of the time between them: counters subtracted, resets and evictions told."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from analyzer.cli import cli
+from analyzer.documents.snapshot import Snapshot, StatementCounters, dump
+from analyzer.errors import InputError
+from analyzer.workflows.window import since
+from tests.unit.catalogs import NOON, recorded, snapshot, table
+
+LATER = NOON + timedelta(hours=2)
+TABLE = table("t", "a int, b int").model_copy(update={"oid": 7})
+
+
+def at_noon(*statements: StatementCounters, **more: object) -> Snapshot:
+    return snapshot(TABLE, statements=statements).model_copy(
+        update={"statements_reset": NOON - timedelta(days=9), "statements_evicted": 5, **more}
+    )
+
+
+def later(*statements: StatementCounters, **more: object) -> Snapshot:
+    return at_noon(*statements).model_copy(update={"captured_at": LATER, "statements_evicted": 7, **more})
+
+
+def told(window: Snapshot) -> str:
+    return " ".join(f"{gap.what}: {gap.reason}" for gap in window.not_examined)
+
+
+def test_counters_are_those_of_the_time_between() -> None:
+    before = recorded("SELECT a FROM t", calls=10, total_ms=100, rows=10)
+    after = recorded("SELECT a FROM t", calls=30, total_ms=180, rows=50)
+    idle = recorded("SELECT b FROM t", queryid="2", calls=10, total_ms=100)
+    new = recorded("SELECT a, b FROM t", queryid="3", calls=4, total_ms=8)
+    window = since(later(after, idle, new), at_noon(before, idle))
+    first, second = window.statements
+    assert (first.calls, first.total_ms, first.mean_ms, first.rows) == (20, 80, 4, 40)
+    assert second == new
+    assert (window.statements_reset, window.statements_evicted) == (NOON, 2)
+    assert window.not_examined == ()
+
+
+def test_the_deviation_is_that_of_the_executions_between() -> None:
+    # Two of 1 and 3 ms, then two more of 5 and 7 ms.
+    before = recorded("SELECT a FROM t", calls=2, total_ms=4).model_copy(update={"stddev_ms": 1.0})
+    after = recorded("SELECT a FROM t", calls=4, total_ms=16).model_copy(update={"stddev_ms": 5**0.5})
+    (found,) = since(later(after), at_noon(before)).statements
+    assert (found.mean_ms, found.stddev_ms) == (6, pytest.approx(1))
+
+
+def test_a_reset_counts_from_the_reset() -> None:
+    before, after = recorded("SELECT a FROM t", calls=10), recorded("SELECT a FROM t", calls=30, total_ms=2000)
+    reset = NOON + timedelta(hours=1)
+    window = since(later(after, statements_reset=reset, statements_evicted=1), at_noon(before))
+    assert window.statements == (after,)
+    assert (window.statements_reset, window.statements_evicted) == (reset, 1)
+    assert "was reset at 2026-01-01 13:00:00 UTC" in told(window)
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        recorded("SELECT a FROM t", calls=3, total_ms=2000),
+        recorded("SELECT a FROM t", calls=300, total_ms=20),
+        recorded("SELECT a FROM t", calls=300, total_ms=2000).model_copy(
+            update={"counted_since": NOON + timedelta(minutes=1)}
+        ),
+    ],
+    ids=["fewer calls", "less time", "an entry made since"],
+)
+def test_what_was_evicted_and_recorded_again_counts_from_then(after: StatementCounters) -> None:
+    window = since(later(after), at_noon(recorded("SELECT a FROM t", calls=10, total_ms=100)))
+    assert window.statements == (after,)
+    assert "1 statement: they were evicted or reset and recorded again" in told(window)
+
+
+def test_what_is_no_longer_recorded_is_told() -> None:
+    window = since(later(), at_noon(recorded("SELECT a FROM t")))
+    assert window.statements == ()
+    assert "1 statement of the older snapshot: they were evicted" in told(window)
+
+
+@pytest.mark.parametrize(
+    ("older", "message"),
+    [
+        (at_noon(captured_at=LATER), "is not older"),
+        (at_noon(relations=(TABLE.model_copy(update={"oid": 8}),)), "are of different servers"),
+        (at_noon(server=at_noon().server.model_copy(update={"database": "x"})), "different databases, x and shop"),
+        (at_noon(server=at_noon().server.model_copy(update={"version_num": 150000})), "PostgreSQL 15 and 18"),
+        (at_noon(server=at_noon().server.model_copy(update={"in_recovery": True})), "are of different servers"),
+    ],
+)
+def test_snapshots_that_do_not_follow_each_other_are_refused(older: Snapshot, message: str) -> None:
+    with pytest.raises(InputError, match=message) as raised:
+        since(later(), older)
+    assert "\n" not in str(raised.value)
+
+
+def test_the_list_of_statements_is_that_of_the_window(tmp_path: Path) -> None:
+    dump(at_noon(recorded("SELECT a FROM t", calls=10, total_ms=100)), tmp_path / "a.snapshot")
+    dump(later(recorded("SELECT a FROM t", calls=17, total_ms=170)), tmp_path / "b.snapshot")
+    arguments = ["statements", str(tmp_path / "b.snapshot"), "--since", str(tmp_path / "a.snapshot")]
+    said = CliRunner().invoke(cli, arguments).stdout
+    assert "statements since 2026-01-01 12:00 UTC" in said
+    assert " 7 " in said
