@@ -57,8 +57,8 @@ class PricedStatement:
     statement: Statement
     #: None when its text could not be resolved to tables.
     shape: Shape | None
-    #: What its plans without any new index ask of tables beyond that.
-    planned: tuple[Shape, ...] = ()
+    #: What its plans without any new index, and the values that its parameters always have, ask beyond that.
+    more: tuple[Shape, ...] = ()
     #: The statement as EXPLAIN (GENERIC_PLAN) takes it.
     generic: str
     execution: Execution
@@ -67,8 +67,8 @@ class PricedStatement:
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
-        """Return what it asks of tables, by its text and by its plans."""
-        return (*((self.shape,) if self.shape is not None else ()), *self.planned)
+        """Return all that it asks of tables."""
+        return (*((self.shape,) if self.shape is not None else ()), *self.more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

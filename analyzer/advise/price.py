@@ -13,7 +13,7 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Asked, Plan, Twin, walk
-from analyzer.workload.bindings import bindings, bound_text, logged_bindings
+from analyzer.workload.bindings import bindings, bound_text, logged_bindings, with_stable_values
 from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.parse import Statement
 from analyzer.workload.repair import repair
@@ -83,7 +83,7 @@ def _gap(
     """Return what was not examined of a statement, and whether it was priced all the same."""
     if isinstance(item, NotExamined):
         return item.reason, False
-    if isinstance(shaped, NotExamined) and item.planned:
+    if isinstance(shaped, NotExamined) and item.more:
         return f"planned, but candidates are drawn from its plan alone, not from its text: {shaped.reason}", True
     if isinstance(shaped, NotExamined):
         return f"planned, but no candidate is drawn from it: {shaped.reason}", True
@@ -154,19 +154,19 @@ def _rejection(error: psycopg.Error, twin: Twin) -> str:
 
 
 def _price(
-    statement: Statement, generic: str, readings: Sequence[_Reading], shape: Shape | None, twin: Twin
+    statement: Statement, generic: str, readings: Sequence[_Reading], known: Shape | None, twin: Twin
 ) -> PricedStatement:
     queries = _logged(generic, statement, twin) or tuple(
         replace(query, times=query.times / len(readings)) for each in readings for query in _queries(each, twin)
     )
-    triggered = tuple(_triggered(statement, shape, twin)) if shape else ()
+    triggered = tuple(_triggered(statement, known, twin)) if known else ()
     tables = None
-    if shape:
-        tables = frozenset(QualifiedName(t.schema, t.table) for t in shape.tables) | {table for table, _ in triggered}
+    if known:
+        tables = frozenset(QualifiedName(t.schema, t.table) for t in known.tables) | {table for table, _ in triggered}
     return PricedStatement(
         statement=statement,
-        shape=shape,
-        planned=tuple(dict.fromkeys(each.planned for each in readings if each.planned is not None)),
+        shape=known,
+        more=tuple(dict.fromkeys((*_planned(readings), *_bound_shapes(statement, known, twin)))),
         generic=generic,
         execution=Execution(
             queries=queries,
@@ -175,6 +175,19 @@ def _price(
         ),
         tables=tables,
     )
+
+
+def _planned(readings: Sequence[_Reading]) -> Iterator[Shape]:
+    return (each.planned for each in readings if each.planned is not None)
+
+
+def _bound_shapes(statement: Statement, known: Shape | None, twin: Twin) -> Iterator[Shape]:
+    """Yield what a statement asks with the values that its parameters always have, beyond what it asks without."""
+    text = with_stable_values(statement)
+    bound = shape(replace(statement, plannable=text), twin.snapshot) if text is not None else None
+    more = beyond(bound, known) if isinstance(bound, Shape) and known is not None else None
+    if more is not None:
+        yield more
 
 
 def _logged(text: str, statement: Statement, twin: Twin) -> tuple[Query, ...]:

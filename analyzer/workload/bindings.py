@@ -39,6 +39,10 @@ _LEXEMES_AS_THEY_ARE = "'pg_catalog.simple'::pg_catalog.regconfig"
 _UNBINDABLE = re.compile(r"\[\]$|^(json|jsonb|xml|bytea|tsvector|tsquery)$|\b(vector|halfvec|sparsevec|bit)\b")
 
 
+#: Bindings that tell a value that never changes from one that was seen once.
+_FEWEST_BINDINGS = 2
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Value:
     """SQL text for one parameter, with its type."""
@@ -94,6 +98,19 @@ def logged_bindings(statement: Statement) -> tuple[Binding, ...]:
         for each in logged
         if wanted <= set(range(1, len(each.values) + 1))
     )
+
+
+def with_stable_values(statement: Statement) -> str | None:
+    """Put the values that are the same in all logged bindings in the place of their parameters; None when none is.
+
+    What always has the same value is a constant to a partial index.
+    """
+    found = logged_bindings(statement)
+    if len(found) < _FEWEST_BINDINGS or statement.logged is None or statement.logged.other_calls:
+        return None
+    same = set(found[0].values).intersection(*(each.values for each in found[1:]))
+    stable = tuple(value for value in found[0].values if value in same and value.sql != "NULL")
+    return bound_text(statement.plannable, Binding(values=stable, weight=1.0)) if stable else None
 
 
 def alternatives(statement: Statement, shape: Shape, snapshot: Snapshot) -> tuple[Binding, ...]:
