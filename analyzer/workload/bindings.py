@@ -106,7 +106,7 @@ def with_stable_values(statement: Statement) -> str | None:
     What always has the same value is a constant to a partial index.
     """
     found = logged_bindings(statement)
-    if len(found) < _FEWEST_BINDINGS:
+    if len(found) < _FEWEST_BINDINGS or statement.logged is None or statement.logged.other_calls:
         return None
     same = set(found[0].values).intersection(*(each.values for each in found[1:]))
     stable = tuple(value for value in found[0].values if value in same and value.sql != "NULL")

@@ -1,12 +1,15 @@
 """Sentences about btree indexes: for each rule statements that get an index, and some that nearly do."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from analyzer.advise.candidates import candidates
+from analyzer.advise.price import shaped_and_priced
 from analyzer.advise.proposal import propose
-from analyzer.documents.snapshot import Index
+from analyzer.documents.server_log import LoggedBinding
+from analyzer.documents.snapshot import Index, LoggedStatement, NotExamined
 from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import shapes
 from tests.server.sentences import Sentences
@@ -306,6 +309,18 @@ def test_what_18_skips_to_would_hardly_be_cheaper(sentences: Sentences) -> None:
         changed = snapshot.model_copy(update={"indexes": indexes, "server": server})
         found = candidates(shaped, changed, sentences.twin.operator_classes)
         assert any(each.index.columns == ("sales_rep",) for each in found) == is_drafted
+
+
+def test_a_value_that_a_parameter_always_has_is_a_constant(sentences: Sentences) -> None:
+    (statement,) = parse_file("SELECT * FROM orders WHERE status = $1 AND sales_rep = $2").statements
+    wanted = sentences.index("orders (sales_rep) WHERE status = 'failed'")
+    for others, is_drafted in ((("failed", "3"), True), (("open", "3"), False)):
+        bindings = [LoggedBinding(values=values, share=0.5) for values in (("failed", "7"), others)]
+        logged = LoggedStatement(query=statement.text, calls=2, bindings=tuple(bindings))
+        _, item = shaped_and_priced(sentences.twin, replace(statement, logged=logged))
+        assert not isinstance(item, NotExamined)
+        found = candidates(item.shapes, sentences.twin.snapshot, sentences.twin.operator_classes)
+        assert (wanted in {sentences.twin.printed(each.index) for each in found}) == is_drafted
 
 
 def test_an_index_that_is_extended_is_redundant_and_what_cannot_be_covered_is_said(sentences: Sentences) -> None:

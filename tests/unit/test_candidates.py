@@ -8,6 +8,7 @@ import pytest
 from analyzer.advise.candidates import MOST_PER_TABLE, Candidate, candidates
 from analyzer.documents.snapshot import Constraint, Extension, Index, Relation, Snapshot, TypeDef
 from analyzer.objects.index import IndexDef, Key
+from analyzer.objects.operator_classes import Membership, Operator, OperatorClass, OperatorClasses, TypeFacts
 from analyzer.postgres.pgvector import advised_lists
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.shapes import shapes
@@ -164,6 +165,47 @@ def test_trigram_needs_its_extension_and_names_its_schema() -> None:
     assert lines(query, shop(extensions=("vector",))) == []
     elsewhere = shop().model_copy(update={"extensions": (Extension(name="pg_trgm", version="1", schema_name="ext"),)})
     assert lines(query, elsewhere) == ["gin (name ext.gin_trgm_ops)"]
+
+
+def test_an_operator_class_with_an_odd_name_is_quoted() -> None:
+    odd = OperatorClasses(
+        types=[
+            TypeFacts(name="text", short_name="text", kind="b", base=None, category="S", is_preferred=True, length=-1)
+        ],
+        operators=[
+            Operator(
+                name="~~*",
+                schema="public",
+                left="text",
+                right="text",
+                commutator=None,
+                families=(Membership(family="f", strategy=1, purpose="s"),),
+            )
+        ],
+        classes=[
+            OperatorClass(
+                method="gin", schema="public", name='a."b" c', family="f", input="text", is_default=False, summary=None
+            )
+        ],
+    )
+    shaped, _ = shapes(parse_file("SELECT id FROM item WHERE name ILIKE $1").statements, shop())
+    (found,) = candidates(shaped, shop(), odd)
+    assert '(name "a.""b"" c")' in found.index.ddl()
+
+
+def test_a_vector_index_says_what_memory_its_build_takes() -> None:
+    server = shop().server.model_copy(update={"maintenance_work_mem_bytes": 64 * 1024**2})
+    found = proposed(
+        "SELECT id FROM item ORDER BY embedding <=> $1 LIMIT 5", shop().model_copy(update={"server": server})
+    )
+    notes = {each.index.method: each.notes for each in found}
+    assert notes["hnsw"] == (
+        "the graph takes 698 MB: with maintenance_work_mem = 64 MB, the build is many times slower",
+    )
+    assert notes["ivfflat"] == (
+        "clustering into 1000 lists takes 196 MB: with maintenance_work_mem = 64 MB, the build fails",
+    )
+    assert all(not each.notes for each in proposed("SELECT id FROM item ORDER BY embedding <=> $1 LIMIT 5"))
 
 
 def test_ivfflat_waits_for_rows() -> None:
