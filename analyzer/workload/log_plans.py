@@ -22,15 +22,15 @@ _MOST_STATEMENT_BYTES: Final = 16 * 1024**2
 
 _TEXT = re.compile(r"Query Text: (?P<query>.*?)(?=\n\S[^\n]*  \(cost=\d+\.\d\d\.\.\d+\.\d\d rows=)", re.DOTALL)
 _PARAMETERS_LINE = re.compile(r"\nQuery Parameters: (?P<parameters>[^\n]*)\Z")
-_STRING: Final = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_STRING: Final = r'"(?:[^"\\]|\\.)*"'
 #: Of JSON, and of YAML, whose strings are written alike.
 _QUOTED = re.compile(
     rf'[\[{{\s]*"?Query Text"?: (?P<query>{_STRING})(?:,?\s*"?Query Parameters"?: (?P<parameters>{_STRING}))?',
     re.DOTALL,
 )
 _XML = re.compile(
-    r"\s*+(?:<explain[^>]*+>\s*+)?<Query-Text>(?P<query>[^<]*+)</Query-Text>"
-    r"(?:\s*+<Query-Parameters>(?P<parameters>[^<]*+)</Query-Parameters>)?"
+    r"\s*(?:<explain[^>]*>\s*)?<Query-Text>(?P<query>[^<]*)</Query-Text>"
+    r"(?:\s*<Query-Parameters>(?P<parameters>[^<]*)</Query-Parameters>)?"
 )
 #: What stands before and behind the type of a node, and what it is on, by the first character of a plan.
 _MARKS: Final = {
