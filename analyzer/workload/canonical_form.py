@@ -193,7 +193,7 @@ class _Writer:
         outputs = source.outputs[name]
         if not outputs:
             return f"#{list(source.outputs).index(name)}"
-        # All mentions of a WITH query have its outputs; each of them anew would double the work at every query.
+        # All mentions of a WITH query have its outputs; to write each again would double the work at every query.
         if id(outputs) not in self._outputs:
             self._outputs[id(outputs)] = self._computed(outputs)
         return self._outputs[id(outputs)]
