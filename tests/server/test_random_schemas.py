@@ -101,5 +101,5 @@ def test_a_shape_names_the_tables_of_the_servers_plan_and_its_candidates_are_bui
 @pytest.mark.slow
 def test_it_does_so_over_many_schemas(server: str) -> None:
     first = int(os.environ.get("TWINDEX_SCHEMAS_SEED", "1"))
-    for seed in range(first, first + int(os.environ.get("TWINDEX_SCHEMAS", "150"))):
+    for seed in range(first, first + int(os.environ.get("TWINDEX_SCHEMAS", "50"))):
         holds(server, seed)
