@@ -231,7 +231,8 @@ class Catalog:
     def opclass(self, operator_class: OperatorClass) -> str:
         """Return an operator class as DDL must name it."""
         is_in_path = operator_class.schema in (*self.search_path, "pg_catalog")
-        return ident(operator_class.name) if is_in_path else ident(operator_class.schema, operator_class.name)
+        names = (operator_class.name,) if is_in_path else (operator_class.schema, operator_class.name)
+        return str(ident(*names))
 
     def is_c_collation(self, column: Column) -> bool:
         """Say whether a column sorts by bytes, so that a prefix is a range."""

@@ -35,7 +35,7 @@ class Compared:
 
 def explain(connection: Connection, statement: str) -> PlanTree:
     """Plan a statement on the live server."""
-    row = connection.execute(render("twin/explain", statement=statement, generic=False)).fetchone()
+    row = connection.execute(render("twin/explain", statement=statement, generic=False, verbose=False)).fetchone()
     assert row is not None  # noqa: S101 - EXPLAIN returns a row
     return row["QUERY PLAN"][0]["Plan"]
 

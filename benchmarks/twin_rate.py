@@ -164,7 +164,7 @@ def _configurations(added: Sequence[TwinIndex]) -> list[Configuration]:
 def hypopg_rate(url: str, columns: Sequence[str]) -> Planned:
     """Measure HypoPG: one hypothetical index made, then queries planned, in one round trip as on the twin."""
     indexes = [render("bench/hypopg_show", ddl=index.ddl()) for index in candidates(columns, CANDIDATES[0])]
-    asked = [render("twin/explain", statement=text, generic=False) for text in queries()]
+    asked = [render("twin/explain", statement=text, generic=False, verbose=False) for text in queries()]
     with connect(url, autocommit=True) as connection:
         connection.execute(render("bench/create_extension", extension="hypopg"))
 

@@ -39,8 +39,8 @@ _LEXEMES_AS_THEY_ARE = "'pg_catalog.simple'::pg_catalog.regconfig"
 _UNBINDABLE = re.compile(r"\[\]$|^(json|jsonb|xml|bytea|tsvector|tsquery)$|\b(vector|halfvec|sparsevec|bit)\b")
 
 
-#: Bindings that tell a value that never changes from one that was seen once.
-_FEWEST_BINDINGS = 2
+#: Bindings, and calls, that tell a value that never changes from one that was seen a few times.
+_FEWEST_BINDINGS, _FEWEST_CALLS = 2, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +106,8 @@ def with_stable_values(statement: Statement) -> str | None:
     What always has the same value is a constant to a partial index.
     """
     found = logged_bindings(statement)
-    if len(found) < _FEWEST_BINDINGS or statement.logged is None or statement.logged.other_calls:
+    logged = statement.logged
+    if logged is None or logged.other_calls or logged.calls < _FEWEST_CALLS or len(found) < _FEWEST_BINDINGS:
         return None
     same = set(found[0].values).intersection(*(each.values for each in found[1:]))
     stable = tuple(value for value in found[0].values if value in same and value.sql != "NULL")

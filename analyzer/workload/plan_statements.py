@@ -126,7 +126,8 @@ class _Matching:
         for block in derivation.blocks(plan.tree):
             for parsed in parse_listed(block.text):
                 if isinstance(parsed, Statement):
-                    yield replace(parsed, calls=block.executions, total_ms=block.total_ms), block.what
+                    counted = replace(parsed, calls=block.executions, total_ms=block.total_ms)
+                    yield replace(counted, is_of_one_execution=True), block.what
         for name, reason in derivation.missing.items():
             self.not_examined.append(NotExamined(what=f"the scan of {name} in {plan.where}", reason=reason))
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import NotExamined, Snapshot
+from analyzer.postgres.lex import lex
 from analyzer.sql import ident
 from analyzer.workload.ordering import Sort
 from analyzer.workload.parse import Statement
@@ -25,6 +26,9 @@ from analyzer.workload.shape_records import (
     TableShape,
 )
 from analyzer.workload.tree import UnreadableError
+
+#: Kinds of tokens.
+_CONSTANTS = frozenset({"string", "number"})
 
 __all__ = [
     "Condition",
@@ -59,7 +63,18 @@ def _shape(statement: Statement, resolved: Resolved, catalog: Catalog, what: str
         unknown = ", ".join(sorted(set(resolved.unknown)))
         reason = f"it uses {unknown}, which the snapshot does not contain" if unknown else "it reads no table"
         return NotExamined(what=what, reason=reason)
-    return ShapeReader(resolved, catalog).shape(statement)
+    read = ShapeReader(resolved, catalog).shape(statement)
+    return _without_values(read) if statement.is_of_one_execution else read
+
+
+def _without_values(read: Shape) -> Shape:
+    """Leave out the conditions on constants: they are values, which no partial index may be made for."""
+
+    def kept(table: TableShape) -> TableShape:
+        conditions = (each for each in table.conditions if _CONSTANTS.isdisjoint(part.kind for part in lex(each.sql)))
+        return replace(table, conditions=tuple(conditions))
+
+    return replace(read, tables=tuple(map(kept, read.tables)))
 
 
 def planned_shape(statement: Statement, plan: PlanNode, catalog: Catalog) -> Shape | None:

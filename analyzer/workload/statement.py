@@ -51,6 +51,8 @@ class Statement:
     logged: LoggedStatement | None = field(default=None, compare=False)
     #: Whether the log alone has it.
     only_logged: bool = False
+    #: Whether its constants are the values of one execution, as those in a plan are.
+    is_of_one_execution: bool = False
     #: Where it stands for several statements of one shape, those, heaviest first; its ID and text are the heaviest's.
     members: "tuple[Statement, ...]" = field(default=(), compare=False)
     weigh_by: Weight = field(default="time", compare=False)

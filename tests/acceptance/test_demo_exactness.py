@@ -58,7 +58,7 @@ def settle(url: str) -> None:
 
 
 def live_plan(connection: Connection, text: str) -> PlanTree:
-    query = render("twin/explain", statement=text, generic=True)
+    query = render("twin/explain", statement=text, generic=True, verbose=False)
     row: Any = connection.execute(query, prepare=False).fetchone()
     return row["QUERY PLAN"][0]["Plan"]
 

@@ -373,7 +373,7 @@ def test_the_lock_of_short_steps_is_tried_for_again(
     build_index(context, A)
     with connect(url) as blocker:
         blocker.execute("COMMENT ON INDEX ix_a IS 'held'")
-        threading.Timer(0.6, blocker.rollback).start()
+        threading.Timer(1.0, blocker.rollback).start()
         rename_index(context, replace(RENAME, lock_timeout="500ms"), "ix_b")
     assert set(state(url)) == {"ix_b"}
     assert "renaming public.ix_a: no lock in attempt 1 of 2" in caplog.text

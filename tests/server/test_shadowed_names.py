@@ -40,6 +40,7 @@ from tests.conftest import database_url
 from tests.server.capture_zoo import build, new_database, run
 from tests.server.executor import configured, state, upgrade
 from tests.server.spec_project import SpecProject
+from tests.server.test_qualstats import EXTENSION
 
 CANARY = "a shadow was called"
 ROOMS = ("capture", "session", "online", "specs")
@@ -161,7 +162,7 @@ def shadowed(server: str) -> Iterator[str]:
         url = database_url(server, str(conninfo_to_dict(conninfo)["dbname"]))
         with connect(url, autocommit=True) as connection:
             build(connection)
-            for statement in TABLES:
+            for statement in (*TABLES, EXTENSION):
                 run(connection, statement)
             text = SHADOWS
             for name, value in _mentioned().items():
@@ -204,7 +205,7 @@ def values(shadowed: str) -> dict[str, Any]:
         "seconds": 0.0, "page_cost": "1", "operator_cost": "1", "tuple_cost": "1", "seq_page_cost": "1",
         "statement_timeout": "0", "lock_timeout": "0", "client_encoding": "UTF8", "schemas": ["public"],
         "names": ["t_statistics"], "prefix": "twindex", "own": [1], "tablespace": "pg_default", "chosen": [1],
-        "roles": [10],
+        "roles": [10], "longest": 8000, "since": None, "most": 10,
     }  # fmt: skip
 
 
@@ -213,6 +214,8 @@ NAMES: dict[str, dict[str, Any]] = {
     "capture/gin_metapages": {"schema": "public", "block_type": "pg_catalog.int8"},
     "capture/statements": {"schema": "public", "without_text": False, "has_toplevel": True, "has_stats_since": True},
     "capture/statements_elsewhere": {"schema": "public"},
+    "capture/qualstats_constants": {"schema": "public"},
+    "capture/qualstats_examples": {"schema": "public"},
     "capture/statements_info": {"schema": "public"},
     "capture/some": {"template": "types", "naming": ("oid",), "chosen": True},
     "capture/extended_data": {"direct": False},
