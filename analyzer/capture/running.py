@@ -36,7 +36,7 @@ def sample_activity(
         while not stop.is_set():
             began = time.monotonic()
             see_the_present(connection, **limits)
-            bind = {"since": since, "most": _MOST_SESSIONS, "longest": _LONGEST_TEXT, "own": _APPLICATION}
+            bind = {"since": since, "most": _MOST_SESSIONS, "longest": _LONGEST_TEXT, "application": _APPLICATION}
             rows = reader.rows("running", bind)
             connection.rollback()
             see(rows)

@@ -205,7 +205,7 @@ def values(shadowed: str) -> dict[str, Any]:
         "seconds": 0.0, "page_cost": "1", "operator_cost": "1", "tuple_cost": "1", "seq_page_cost": "1",
         "statement_timeout": "0", "lock_timeout": "0", "client_encoding": "UTF8", "schemas": ["public"],
         "names": ["t_statistics"], "prefix": "twindex", "own": [1], "tablespace": "pg_default", "chosen": [1],
-        "roles": [10], "longest": 8000, "since": None, "most": 10,
+        "roles": [10], "longest": 8000, "since": None, "most": 10, "application": "twindex",
     }  # fmt: skip
 
 
