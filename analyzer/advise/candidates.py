@@ -15,7 +15,7 @@ from analyzer.advise.draft_variants import includable
 from analyzer.advise.drafts import drafts
 from analyzer.advise.equality_drafts import bloom_draft
 from analyzer.advise.foreign_keys import uncovered_foreign_keys
-from analyzer.advise.sameness import extends, finds_as_well, is_free, serves, signature
+from analyzer.advise.sameness import extends, finds_as_well, is_free, places, serves, signature
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef
@@ -85,7 +85,7 @@ def candidates(shapes: Iterable[Shape], snapshot: Snapshot, operators: OperatorC
         existing = catalog.indexes(relation)
         merged = _with_merged(collected[key], relation, catalog)
         new = [entry for entry in merged if not _is_covered(entry, existing, relation, catalog)]
-        chosen += sorted(new, key=_rank)[:MOST_PER_TABLE]
+        chosen += sorted(new, key=lambda entry: _rank(entry, snapshot))[:MOST_PER_TABLE]
     return tuple(_named(chosen, snapshot))
 
 
@@ -96,9 +96,10 @@ def _is_covered(entry: _Entry, existing: Sequence[Index], relation: Relation, ca
     return not entry.is_ordered and any(finds_as_well(index, entry.index, relation, catalog) for index in existing)
 
 
-def _rank(entry: _Entry) -> tuple[bool, int, float, str]:
+def _rank(entry: _Entry, snapshot: Snapshot) -> tuple[object, ...]:
     """Foreign keys and special access methods first, then every statement's best draft, then its second, and so on."""
-    return entry.index.method == "btree" and not entry.foreign_key, entry.place, -entry.weight(), repr(entry.index)
+    last = entry.index.method == "btree" and not entry.foreign_key
+    return last, entry.place, -entry.weight(), places(entry.index, snapshot), repr(entry.index)
 
 
 def _drafted(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
@@ -173,7 +174,8 @@ def _definition(draft: Draft, relation: Relation) -> IndexDef:
 def _with_merged(table: dict[object, _Entry], relation: Relation, catalog: Catalog) -> list[_Entry]:
     """Add, for each two covering indexes whose keys begin alike, the one that replaces both."""
     found = dict(table)
-    btrees = sorted((entry for entry in table.values() if entry.index.method == "btree"), key=_rank)[:MOST_PER_TABLE]
+    of_btree = (entry for entry in table.values() if entry.index.method == "btree")
+    btrees = sorted(of_btree, key=lambda entry: _rank(entry, catalog.snapshot))[:MOST_PER_TABLE]
     for longer, shorter in itertools.permutations(btrees, 2):
         if not longer.weights.keys() - shorter.weights.keys() or not shorter.weights.keys() - longer.weights.keys():
             continue

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from analyzer.catalog import Catalog
-from analyzer.documents.snapshot import Index, Relation
+from analyzer.documents.snapshot import Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.identifiers import bare_name
 from analyzer.sql import ident
@@ -141,3 +141,13 @@ def is_free(existing: Index) -> bool:
 def extends(new: IndexDef, existing: IndexDef) -> bool:
     """Say whether a new index does all that one that exists does."""
     return signature(new) != signature(existing) and covers(new, existing)
+
+
+def places(index: IndexDef, snapshot: Snapshot) -> tuple[object, ...]:
+    """Return an order of indexes that does not depend on what tables and columns are called, as far as it goes."""
+    relation = snapshot.relation(index.schema, index.table)
+    numbers = {each.name: each.number for each in relation.columns} if relation is not None else {}
+    keys = tuple(numbers.get(key.column or "", 0) for key in index.keys)
+    include = tuple(sorted(numbers.get(each, 0) for each in index.include))
+    oid = relation.oid if relation is not None else 0
+    return oid, len(keys), keys, include, index.method, index.where is not None, index.name

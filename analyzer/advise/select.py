@@ -8,9 +8,7 @@ from typing import Literal
 from analyzer.advise.benefit import LEAST_RATIO, LEAST_SHARE, Gain
 from analyzer.advise.cost import CostModel
 from analyzer.advise.integer_program import solve
-from analyzer.advise.sameness import covers
-from analyzer.documents.snapshot import Snapshot
-from analyzer.objects.index import IndexDef
+from analyzer.advise.sameness import covers, places
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
 
@@ -100,7 +98,7 @@ class _Search:
         self._least = LEAST_SHARE * self._total
         self._bounds: dict[TwinIndex, float] = dict.fromkeys(candidates, float("inf"))
         #: Of two that save the same, the one whose table and columns come first.
-        self._places = {each: _places(each.index, model.twin.snapshot) for each in candidates}
+        self._places = {each: places(each.index, model.twin.snapshot) for each in candidates}
         self.chosen: list[TwinIndex] = []
 
     def start_from(self, seed: Sequence[TwinIndex]) -> None:
@@ -183,16 +181,6 @@ class _Search:
     def _is_hardly_missed(self, index: TwinIndex, kept: Sequence[TwinIndex], rest: Sequence[TwinIndex]) -> bool:
         with_it, without_it = self._model.total(frozenset(kept)), self._model.total(frozenset(rest))
         return without_it - with_it - self._model.upkeep(index, frozenset(rest)) < self._least
-
-
-def _places(index: IndexDef, snapshot: Snapshot) -> tuple[object, ...]:
-    """Return an order of indexes that does not depend on what tables and columns are called, as far as it goes."""
-    relation = snapshot.relation(index.schema, index.table)
-    numbers = {each.name: each.number for each in relation.columns} if relation is not None else {}
-    keys = tuple(numbers.get(key.column or "", 0) for key in index.keys)
-    include = tuple(sorted(numbers.get(each, 0) for each in index.include))
-    oid = relation.oid if relation is not None else 0
-    return oid, len(keys), keys, include, index.method, index.where is not None, index.name
 
 
 def _size(index: TwinIndex) -> int:
