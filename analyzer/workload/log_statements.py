@@ -68,6 +68,7 @@ def spelling(text: str) -> str:
         return text
     by = _BY.search(text)
     listing = by.start() if by is not None else len(text)
+    is_commented = "--" in text
 
     def kept(found: re.Match[str]) -> str:
         match text[found.start()]:
@@ -80,7 +81,8 @@ def spelling(text: str) -> str:
             case "/":
                 return "/**/"
             case _:
-                return found[0] if found.start() > listing and _may_be_place(text, found.start()) else "0"
+                is_kept = found.start() > listing and (is_commented or _may_be_place(text, found.start()))
+                return found[0] if is_kept else "0"
 
     return _CONSTANT.sub(kept, text)
 
@@ -89,7 +91,7 @@ def _may_be_place(text: str, index: int) -> bool:
     """Tell whether a number may stand for a column in a list of BY, and is no constant."""
     while text[index - 1].isspace():
         index -= 1
-    return text[index - 1] in ",/" or text[index - 2 : index].lower() == "by" or "--" in text
+    return text[index - 1] in ",/" or text[index - 2 : index].lower() == "by"
 
 
 def _brief(text: str) -> str:
