@@ -86,7 +86,7 @@ def candidates(shapes: Iterable[Shape], snapshot: Snapshot, operators: OperatorC
         merged = _with_merged(collected[key], relation, catalog)
         new = [entry for entry in merged if not _is_covered(entry, existing, relation, catalog)]
         chosen += sorted(new, key=lambda entry: _rank(entry, snapshot))[:MOST_PER_TABLE]
-    return tuple(_named(chosen, snapshot))
+    return tuple(_named(chosen, catalog))
 
 
 def _is_covered(entry: _Entry, existing: Sequence[Index], relation: Relation, catalog: Catalog) -> bool:
@@ -207,9 +207,9 @@ def _merged(longer: IndexDef, shorter: IndexDef, relation: Relation, catalog: Ca
 # Names
 
 
-def _named(entries: Sequence[_Entry], snapshot: Snapshot) -> Iterator[Candidate]:
-    taken = {(relation.schema_name, relation.name) for relation in snapshot.relations}
-    taken |= {(index.definition.schema, index.definition.name) for index in snapshot.indexes}
+def _named(entries: Sequence[_Entry], catalog: Catalog) -> Iterator[Candidate]:
+    taken = {(relation.schema_name, relation.name) for relation in catalog.snapshot.relations}
+    taken |= {(index.definition.schema, index.definition.name) for index in catalog.snapshot.indexes}
     for entry in entries:
         name = name_of(entry.index)
         if (entry.index.schema, name) in taken:
@@ -221,14 +221,14 @@ def _named(entries: Sequence[_Entry], snapshot: Snapshot) -> Iterator[Candidate]
             statement_ids=tuple(sorted(entry.weights)),
             weight=entry.weight(),
             foreign_key=entry.foreign_key,
-            notes=(*entry.notes, *_replaced(entry.index, snapshot)),
+            notes=(*entry.notes, *_replaced(entry.index, catalog)),
         )
 
 
-def _replaced(index: IndexDef, snapshot: Snapshot) -> Iterator[str]:
+def _replaced(index: IndexDef, catalog: Catalog) -> Iterator[str]:
     """Say which indexes that exist are not needed beside a new one: it is one of them, extended."""
-    for each in snapshot.indexes:
-        if each.definition.full_table == index.full_table and is_free(each) and extends(index, each.definition):
+    for each in catalog.indexes_of(index.full_table):
+        if is_free(each) and extends(index, each.definition):
             yield f"it makes {each.definition.qualified_name} redundant: drop that one after building it"
 
 
