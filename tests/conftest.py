@@ -1,11 +1,8 @@
 """A real PostgreSQL server for the whole session, and a fresh database for every test that asks for one."""
 
-import atexit
 import contextlib
 import os
 import secrets
-import shutil
-import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
@@ -15,11 +12,10 @@ from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import render
 from analyzer.twin.server import choose, cluster, postmaster
-from analyzer.twin.server.binaries import Binaries
 from analyzer.twin.server.containment import kernel_obstacle
-from analyzer.twin.server.directories import Account
 from analyzer.twin.twin import Twin
 from tests import scratch
+from tests.templates import Templates, directory
 
 SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
@@ -47,34 +43,10 @@ def lacking(twin: Twin) -> tuple[NotExamined, ...]:
     return tuple(gap for gap in twin.not_examined if choose.REFUSES or gap.what != "containment")
 
 
-class Templates:
-    """Data directories that initdb made once in this process, to be copied: a tenth of its time."""
-
-    def __init__(self) -> None:
-        self.original = postmaster.initialise
-        self._root = Path(tempfile.mkdtemp(prefix="twindex-templates-"))
-        self._root.chmod(0o755)
-        atexit.register(shutil.rmtree, self._root, ignore_errors=True)
-
-    def initialise(self, data: Path, binaries: Binaries, account: Account | None, *, contained: bool = False) -> None:
-        """Copy what `postmaster.initialise` makes."""
-        template = self._root / f"{binaries.bin_dir.as_posix().replace('/', '-')}{'-contained' if contained else ''}"
-        if not template.exists():
-            self.original(data, binaries, account, contained=contained)
-            shutil.copytree(data, template)
-            return
-        shutil.copytree(template, data)
-        data.chmod(0o700)
-        if account is not None:
-            for directory, _, names in os.walk(data):
-                for path in (directory, *(os.path.join(directory, name) for name in names)):  # noqa: PTH118 - many
-                    os.chown(path, account.uid, account.gid)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def templates() -> Iterator[Templates]:
     """Let the clusters of this process be copies; see `own_initdb`."""
-    found = Templates()
+    found = Templates(directory())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(postmaster, "initialise", found.initialise)
         yield found

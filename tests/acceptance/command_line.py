@@ -1,13 +1,22 @@
 """Run twindex as a person does: a process of its own, its output and its exit status."""
 
+import atexit
+import contextlib
+import functools
+import json
 import os
+import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import templates
 from tests.conftest import trusting
+
+ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +44,35 @@ def environment(**changes: str) -> dict[str, str]:
     return kept | changes
 
 
+@functools.cache
+def _preloaded() -> socket.socket:
+    """Start the process that runs commands, which ends with this one."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        command = [sys.executable, "-m", "tests.acceptance.preloaded", os.fspath(templates.directory())]
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), stdin=theirs.fileno())
+    ours.settimeout(300)
+    atexit.register(_end, process, ours)
+    return ours
+
+
+def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    channel.close()
+    process.wait()
+
+
 def twindex(*arguments: str | Path, cwd: Path, stdin: str | bytes = b"", env: Mapping[str, str] | None = None) -> Said:
     """Run one command to its end."""
-    done = subprocess.run(
-        [sys.executable, "-m", "analyzer", *trusting(arguments)],
-        cwd=cwd,
-        env=environment(PYTHONPATH=str(Path(__file__).parents[2])) | dict(env or {}),
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        check=False,
-        timeout=300,
-    )
-    return Said(status=done.returncode, out=done.stdout.decode(), err=done.stderr.decode())
+    changed = environment(PYTHONPATH=str(ROOT)) | dict(env or {})
+    request = {"arguments": trusting(arguments), "cwd": os.fspath(cwd), "environment": changed}
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(3)]
+        streams[0].write(stdin.encode() if isinstance(stdin, str) else stdin)
+        for stream in streams:
+            stream.seek(0)
+        socket.send_fds(_preloaded(), [json.dumps(request).encode()], [stream.fileno() for stream in streams])
+        status = int(_preloaded().recv(16))
+        for stream in streams:
+            stream.seek(0)
+        _, out, err = (stream.read().decode() for stream in streams)
+    return Said(status=status, out=out, err=err)
