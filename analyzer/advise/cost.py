@@ -18,7 +18,6 @@ from analyzer.advise.benefit import (
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
-from analyzer.catalog import Catalog
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.twin import Plan, Twin, TwinIndex
@@ -70,7 +69,6 @@ class CostModel:
     pool: TwinPool | None = None
     _answers: dict[Statement, PlanCache] = field(default_factory=dict[Statement, PlanCache])
     _relevance: Relevance = field(init=False)
-    _catalog: Catalog = field(init=False)
     #: Of an index among the twin's.
     _places: dict[TwinIndex, int] = field(default_factory=dict[TwinIndex, int])
     #: By the tables of a statement: the twin's indexes of these, and the base's among them.
@@ -83,7 +81,6 @@ class CostModel:
 
     def __post_init__(self) -> None:
         self._relevance = Relevance(self.twin.snapshot)
-        self._catalog = Catalog(self.twin.snapshot)
 
     def total(self, configuration: Configuration) -> float:
         """Return the cost of the whole workload: the sum over statements of calls times cost, or as weighed."""
@@ -193,7 +190,7 @@ class CostModel:
     def upkeep(self, index: TwinIndex, beside: Configuration) -> float:
         """Return what the workload's own writes pay for an index among the existing ones and those beside it."""
         table = index.index.full_table
-        others = [each.definition for each in self._catalog.indexes_of(table) if each.valid]
+        others = [each.definition for each in self.twin.catalog.indexes_of(table) if each.valid]
         others += [each.index for each in self.base | beside if each != index]
         written = [(item.statement, item.shape) for item in self.affected(table) if item.shape is not None]
         return upkeep(index, written, others, self.twin.snapshot)

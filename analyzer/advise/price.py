@@ -7,7 +7,6 @@ import psycopg
 
 from analyzer.advise.benefit import Execution, PricedStatement, Query
 from analyzer.advise.fit_parameters import calibrate
-from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, NotExamined, Relation
 from analyzer.documents.weights import Weight
 from analyzer.postgres.identifiers import QualifiedName
@@ -44,7 +43,7 @@ def shaped_and_priced(twin: Twin, statement: Statement) -> tuple[Shape | NotExam
     """Resolve a statement to tables, and make it plannable whether or not that can be done."""
     own = _reading(statement, twin)
     if isinstance(own, NotExamined):
-        return shape(statement, twin.snapshot), own
+        return shape(statement, twin.catalog), own
     variants = [_reading(replace(statement, plannable=text), twin) for text in statement.variants]
     readings = [each for each in variants if isinstance(each, _Reading)] or [own]
     shaped = _united([each.shape for each in readings])
@@ -109,8 +108,7 @@ def _reading(statement: Statement, twin: Twin) -> _Reading | NotExamined:
     text, plan = found
     # Of a function's statement the text has its variables as parameters now.
     read = statement if statement.toplevel else replace(statement, plannable=text)
-    catalog = Catalog(twin.snapshot)
-    known, planned = shape(read, catalog), planned_shape(read, plan.tree, catalog)
+    known, planned = shape(read, twin.catalog), planned_shape(read, plan.tree, twin.catalog)
     if planned is not None and isinstance(known, Shape):
         planned = beyond(planned, known)
     return _Reading(statement=read, text=text, shape=known, planned=planned)
@@ -189,7 +187,7 @@ def _planned(readings: Sequence[_Reading]) -> Iterator[Shape]:
 def _bound_shapes(statement: Statement, known: Shape | None, twin: Twin) -> Iterator[Shape]:
     """Yield what a statement asks with the values that its parameters always have, beyond what it asks without."""
     text = with_stable_values(statement)
-    bound = shape(replace(statement, plannable=text), twin.snapshot) if text is not None else None
+    bound = shape(replace(statement, plannable=text), twin.catalog) if text is not None else None
     more = beyond(bound, known) if isinstance(bound, Shape) and known is not None else None
     if more is not None:
         yield more
@@ -243,31 +241,30 @@ def _triggered(statement: Statement, shape: Shape, twin: Twin) -> Iterator[tuple
     """Yield what deleting a row of a referenced table, or changing its key, runs on each referencing table."""
     known = statement.rows is not None and statement.calls > 0 and statement.kind != "select"
     per_call = (statement.rows or 0) / statement.calls if known else 1.0
-    catalog = Catalog(twin.snapshot)
     for table in shape.tables:
         if table.target == "delete":
-            yield from _deleted(QualifiedName(table.schema, table.table), per_call, (), twin, catalog)
+            yield from _deleted(QualifiedName(table.schema, table.table), per_call, (), twin)
         elif table.target in ("update", "merge"):
-            for relation, constraint in catalog.referencing(table.schema, table.table):
+            for relation, constraint in twin.catalog.referencing(table.schema, table.table):
                 if set(constraint.referenced_columns) & set(table.written):
                     text = _look_up("check_delete", relation, constraint)
                     yield relation.full_name, Query(text=text, times=per_call)
 
 
 def _deleted(
-    deleted: QualifiedName, times: float, above: tuple[QualifiedName, ...], twin: Twin, catalog: Catalog
+    deleted: QualifiedName, times: float, above: tuple[QualifiedName, ...], twin: Twin
 ) -> Iterator[tuple[QualifiedName, Query]]:
     """Follow a delete through its foreign keys; a cascade goes on from the rows that the planner expects it to hit."""
     if len(above) >= _MOST_CASCADES or deleted in above:
         return
-    for relation, constraint in catalog.referencing(*deleted):
+    for relation, constraint in twin.catalog.referencing(*deleted):
         cascades = constraint.on_delete == "c"
         text = _look_up("cascade_delete" if cascades else "check_delete", relation, constraint)
         table = relation.full_name
         yield table, Query(text=text, times=times)
         if cascades:
             rows = _scanned_rows(twin.plan(text))
-            yield from _deleted(table, times * rows, (*above, deleted), twin, catalog)
+            yield from _deleted(table, times * rows, (*above, deleted), twin)
 
 
 def _look_up(template: str, relation: Relation, constraint: Constraint) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import psycopg
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.definition import D, Definition
@@ -75,6 +76,8 @@ class Twin:
         progress: Progress = silent,
     ) -> None:
         self.snapshot = snapshot
+        #: The look-up over the snapshot, with what it has found already.
+        self.catalog = Catalog(snapshot)
         choice = wanted or PlannerChoice()
         self._server = Survivor(snapshot, building, statements=statements, choice=choice, progress=progress)
         self._exposure = Exposure(self._server)
