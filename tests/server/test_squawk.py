@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -37,10 +38,16 @@ def psql(url: str, sql: str) -> None:
     assert (done.returncode, told) == (0, []), done.stderr
 
 
-@pytest.fixture
-def history(tmp_path: Path, database: str) -> SpecProject:
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory, server: str) -> Iterator[SpecProject]:
     """A project with a revision of every kind."""
-    project = SpecProject(tmp_path, database)
+    with fresh_database(server) as url:
+        project = SpecProject(tmp_path_factory.mktemp("history"), url)
+        _deploy_every_kind(project)
+        yield project
+
+
+def _deploy_every_kind(project: SpecProject) -> None:
     project.run("CREATE INDEX ix_found ON t (d, a)")
     same = "\n".join(f"{{name: same_{name}, {spec}}}" for name, spec in UNCHANGED)
     first = "\n".join(f"{{name: {name}, {before}}}" for name, before, _ in CHANGED)
@@ -52,7 +59,6 @@ def history(tmp_path: Path, database: str) -> SpecProject:
         "{name: ix_renamed, keys: [d, a], comment: new}"
     )
     obey(project)
-    return project
 
 
 def test_the_offline_script_runs_in_psql_and_makes_the_same_schema(history: SpecProject, server: str) -> None:
