@@ -47,7 +47,7 @@ ROOMS = ("capture", "session", "online", "specs")
 READS = re.compile(r"(SELECT|WITH|EXPLAIN|COPY)\b")
 #: In these nothing is looked up, so that they are asked under any search_path.
 UNGUARDED = {
-    "online/read_pid", "online/read_setting", "online/read_known_setting", "online/write_setting", "online/try_lock",
+    "online/read_pid", "online/read_setting", "online/read_known_settings", "online/write_settings", "online/try_lock",
     "online/unlock", "online/keep_lock", "online/cancel_backend", "online/read_definition", "session/trust_names",
     "session/restore_names", "session/set_limits",
 }  # fmt: skip

@@ -13,7 +13,7 @@ from analyzer.db import libpq_url
 from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
 from tests.server.matrix import CHANGED, UNCHANGED
-from tests.server.spec_project import SpecProject, obey
+from tests.server.spec_project import SpecProject
 from tests.server.squawked import ON_PURPOSE, offline, squawk
 
 ROOT = Path(__file__).parents[2]
@@ -53,12 +53,14 @@ def _deploy_every_kind(project: SpecProject) -> None:
     first = "\n".join(f"{{name: {name}, {before}}}" for name, before, _ in CHANGED)
     second = "\n".join(f"{{name: {name}, {after}}}" for name, _, after in CHANGED)
     project.declare(f"{same}\n{first}\n{{name: ix_renamed, keys: [d, a], comment: it's}}")
-    obey(project)
+    assert project.autogenerate() is not None
+    project.upgrade()
     project.declare(
         f"{same.replace('name: same_brackets,', 'name: same_brackets, state: retired,')}\n{second}\n"
         "{name: ix_renamed, keys: [d, a], comment: new}"
     )
-    obey(project)
+    assert project.autogenerate() is not None
+    project.upgrade()
 
 
 def test_the_offline_script_runs_in_psql_and_makes_the_same_schema(history: SpecProject, server: str) -> None:

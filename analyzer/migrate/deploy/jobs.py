@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from analyzer.migrate.deploy.deployment import Deploy, unless_dropped
 from analyzer.migrate.deploy.driver import await_all, on_another_connection
-from analyzer.migrate.deploy.session import call, settings, unhurried
+from analyzer.migrate.deploy.session import call, settings, unhurried, write_settings
 from analyzer.migrate.deploy.target import Target
 
 #: Where a context keeps what a `with op.side_by_side():` collects.
@@ -70,8 +70,7 @@ def run(deploy: Deploy, groups: Sequence[tuple[Target, ...]], build: Build) -> N
 
 def _group(deploy: Deploy, group: Sequence[Target], build: Build, own: Mapping[str, str], pids: set[int]) -> None:
     def work(connection: Connection) -> None:
-        for name, value in own.items():
-            call(connection, "write_setting", name=name, value=value)
+        write_settings(connection, own)
         pid = int(call(connection, "read_pid")["pid"])
         pids.add(pid)
         deploy.limits.own.add(pid)

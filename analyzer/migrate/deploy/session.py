@@ -105,19 +105,21 @@ def execute(connection: Connection, sql: str, *, failed: str, remedy: str) -> No
 @contextlib.contextmanager
 def settings(connection: Connection, wanted: Mapping[str, str]) -> Generator[None]:
     """Change settings for the block, but timeouts a server lacks, and restore each of them, also on an error."""
-    found = {name: call(connection, "read_known_setting", name=name)["value"] for name in wanted}
+    found = {each["name"]: each["value"] for each in _read(connection, "read_known_settings", {"names": list(wanted)})}
     before = {name: value for name, value in found.items() if value is not None or name not in _TIMEOUTS}
     try:
-        for name in before:
-            call(connection, "write_setting", name=name, value=wanted[name])
+        write_settings(connection, {name: wanted[name] for name in before})
         yield
     finally:
         if not connection.invalidated:
-            for name, value in before.items():
-                if value is not None:
-                    call(connection, "write_setting", name=name, value=str(value))
-                else:
-                    plain(connection, render_text("online/reset", name=name))
+            write_settings(connection, {name: value for name, value in before.items() if value is not None})
+            for name in (name for name, value in before.items() if value is None):
+                plain(connection, render_text("online/reset", name=name))
+
+
+def write_settings(connection: Connection, wanted: Mapping[str, str]) -> None:
+    """Change settings of the session, all or none."""
+    _read(connection, "write_settings", {"names": list(wanted), "values": list(wanted.values())})
 
 
 def unhurried(wanted: Mapping[str, str]) -> dict[str, str]:

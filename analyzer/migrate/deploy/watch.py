@@ -22,7 +22,7 @@ from analyzer.migrate.deploy.backends import Backend, duration, read_backends
 from analyzer.migrate.deploy.driver import DriverError, on_another_connection
 from analyzer.migrate.deploy.load_limits import LoadLimits
 from analyzer.migrate.deploy.options import Options
-from analyzer.migrate.deploy.session import LOG, call, rows
+from analyzer.migrate.deploy.session import LOG, call, rows, write_settings
 from analyzer.terminal import Description, is_terminal, of_stderr
 
 _FIRST_LOOK_SECONDS = 0.5
@@ -125,8 +125,7 @@ class Watcher:
             self._pause(_AGAIN_SECONDS)
 
     def _watch_through(self, connection: Connection) -> None:
-        for name, value in _SETTINGS.items():
-            call(connection, "write_setting", name=name, value=value)
+        write_settings(connection, _SETTINGS)
         self._limits.own.add(int(call(connection, "read_pid")["pid"]))
         with _display(self._options) as show:
             while not self._closed:

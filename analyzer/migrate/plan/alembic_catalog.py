@@ -17,7 +17,7 @@ from analyzer.errors import InputError
 from analyzer.migrate.deploy.create_index import parts_of_create, unqualified
 from analyzer.migrate.deploy.driver import DriverError, commits_by_itself, ended, plain, read
 from analyzer.migrate.deploy.privileges import refuse_without_copies
-from analyzer.migrate.deploy.session import rollback
+from analyzer.migrate.deploy.session import rollback, write_settings
 from analyzer.migrate.deploy.table_copy import as_on_table, build_beside, owner_for_copy
 from analyzer.objects.definition import D, Definition, canonical
 from analyzer.objects.index import IndexDef
@@ -160,7 +160,7 @@ class Live:
 
     def _print_backslashes_alike(self) -> None:
         """Have what exists printed as what is built, whatever the role or the database has set."""
-        self._row("online/write_setting", {"name": "standard_conforming_strings", "value": "on"})
+        write_settings(self._connection, {"standard_conforming_strings": "on"})
 
     def _read_indexes(self, relations: Sequence[int]) -> list[dict[str, Any]]:
         self._rows("capture/fix_session")
