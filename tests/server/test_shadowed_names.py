@@ -239,6 +239,12 @@ NAMES: dict[str, dict[str, Any]] = {
     "online/read_table_indexes": {},
 }  # fmt: skip
 
+#: Values of those that are given settings.
+SETTINGS: dict[str, dict[str, list[str]]] = {
+    "online/read_known_settings": {"names": ["work_mem"]},
+    "online/write_settings": {"names": ["work_mem"], "values": ["4MB"]},
+}
+
 
 def _query(template: str, pg: int) -> str | None:
     """Render a template that reads; None for one that does not."""
@@ -285,7 +291,7 @@ def test_a_question_of_a_deploy_is_answered_by_postgresql(
     query = _query(template, 18)
     if query is None or template in OFFLINE or template == "online/count_rows":
         pytest.skip("it reads nothing, or is asked elsewhere")
-    asked = {name: values[name] for name in re.findall(r"%\((\w+)\)s", query)}
+    asked = {name: values[name] for name in re.findall(r"%\((\w+)\)s", query)} | SETTINGS.get(template, {})
     with deployer(shadowed) as begins:
         connection = begins.execution_options(isolation_level="AUTOCOMMIT") if commits else begins
         before = connection.exec_driver_sql("SHOW search_path").scalar_one()
