@@ -48,8 +48,8 @@ READS = re.compile(r"(SELECT|WITH|EXPLAIN|COPY)\b")
 #: In these nothing is looked up, so that they are asked under any search_path.
 UNGUARDED = {
     "online/read_pid", "online/read_setting", "online/read_known_settings", "online/write_settings", "online/try_lock",
-    "online/unlock", "online/keep_lock", "online/cancel_backend", "online/read_definition", "session/trust_names",
-    "session/restore_names", "session/set_limits",
+    "online/unlock", "online/keep_lock", "online/cancel_backend", "online/read_definition", "online/read_timeout",
+    "session/trust_names", "session/restore_names", "session/set_limits",
 }  # fmt: skip
 #: psql runs these, and sets the search_path for them itself.
 OFFLINE = {
@@ -240,8 +240,9 @@ NAMES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 #: Values of those that are given settings.
-SETTINGS: dict[str, dict[str, list[str]]] = {
+SETTINGS: dict[str, dict[str, str | list[str]]] = {
     "online/read_known_settings": {"names": ["work_mem"]},
+    "online/read_timeout": {"name": "lock_timeout"},
     "online/write_settings": {"names": ["work_mem"], "values": ["4MB"]},
 }
 

@@ -134,7 +134,7 @@ def unhurried(wanted: Mapping[str, str]) -> dict[str, str]:
 
 def milliseconds(connection: Connection, name: str) -> int:
     """Read a timeout of this session; 0 disables it."""
-    return int(row(connection, "read_timeout", name=name)["milliseconds"])
+    return round(1000 * float(call(connection, "read_timeout", name=name)["seconds"]))
 
 
 @contextlib.contextmanager
