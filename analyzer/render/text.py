@@ -274,8 +274,10 @@ def _blind_spots(console: Console, gaps: tuple[NotExamined, ...]) -> None:
 
 def _whatif(console: Console, document: WhatifDocument) -> None:
     before, after = document.total_before, document.total_after
-    change = units.cheaper(before / after) if before and after else "withheld"
-    console.print(Text(f"Total cost {units.cost(before)} → {units.cost(after)}, {change}", style="bold"))
+    change = f", {units.cheaper(before / after)}" if before and after else ""
+    is_planned = any(each.error is None for each in document.statements)
+    total = f"Total cost {units.cost(before)} → {units.cost(after)}{change}"
+    console.print(Text(total if is_planned else "No statement was planned", style="bold"))
     _provenance(console, document.provenance)
     for position, proposal in enumerate(document.proposals, 1):
         _proposal(console, position, proposal, document.weighed_by)
