@@ -10,6 +10,7 @@ from analyzer.cli import cli
 from analyzer.documents.server_log import LoggedStatement
 from analyzer.documents.snapshot import Snapshot, StatementCounters, dump
 from analyzer.errors import InputError
+from analyzer.workflows.statements import list_statements
 from analyzer.workflows.window import since
 from analyzer.workload.log_workload import recorded_workload
 from tests.unit.catalogs import NOON, recorded, snapshot, table
@@ -121,3 +122,7 @@ def test_what_the_log_alone_has_counts_if_it_ran_in_the_window() -> None:
     (gap,) = workload.not_examined
     assert gap.what.startswith("server log: 1 statement: s")
     assert len(recorded_workload(later(log_statements=log)).statements) == 3
+    listed = list_statements(window).statements
+    assert {each.id: each.share_of_time for each in listed} == {each.id: 0.5 for each in workload.statements}
+    assert {(each.only_logged, each.rows, each.calls) for each in listed} == {(True, None, 5)}
+    assert list_statements(window, [listed[0].id]).statements == listed[:1]
