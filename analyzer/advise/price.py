@@ -13,7 +13,7 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Asked, Plan, Twin, walk
-from analyzer.workload.bindings import bindings, bound_text, logged_bindings, with_stable_values
+from analyzer.workload.bindings import bindings, bound_text, logged_bindings, with_constants, with_stable_values
 from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.parse import Statement
 from analyzer.workload.repair import repair
@@ -159,7 +159,9 @@ def _rejection(error: psycopg.Error, twin: Twin) -> str:
 def _price(
     statement: Statement, generic: str, readings: Sequence[_Reading], known: Shape | None, twin: Twin
 ) -> PricedStatement:
-    queries = _logged(generic, statement, twin) or tuple(
+    seen = with_constants(statement, generic)
+    shown = seen if seen == generic or _is_planned(twin, seen, statement.search_path, generic=True) else generic
+    queries = _logged(generic, shown, statement, twin) or tuple(
         replace(query, times=query.times / len(readings)) for each in readings for query in _queries(each, twin)
     )
     triggered = tuple(_triggered(statement, known, twin)) if known else ()
@@ -170,7 +172,7 @@ def _price(
         statement=statement,
         shape=known,
         more=tuple(dict.fromkeys((*_planned(readings), *_bound_shapes(statement, known, twin)))),
-        generic=generic,
+        generic=shown,
         execution=Execution(
             queries=queries,
             triggered=tuple(query for _, query in triggered),
@@ -193,22 +195,22 @@ def _bound_shapes(statement: Statement, known: Shape | None, twin: Twin) -> Iter
         yield more
 
 
-def _logged(text: str, statement: Statement, twin: Twin) -> tuple[Query, ...]:
-    """Ask for a statement as the log has it: with the values it ran with, and where it was prepared without any."""
+def _logged(text: str, generic: str, statement: Statement, twin: Twin) -> tuple[Query, ...]:
+    """Ask for a statement as the log has it: with the values it ran with, and where it was prepared as `generic`."""
     bound = [(bound_text(text, each), each.weight) for each in logged_bindings(statement)]
     planned = [(query, weight) for query, weight in bound if _is_planned(twin, query, statement.search_path)]
     if not planned:
         return ()
     is_generic = statement.logged is not None and statement.logged.prepared > 0 and len(planned) > 1
     rest = 1 / (len(planned) + is_generic)
-    generic = (Query(text=text, times=rest),) if is_generic else ()
+    prepared = (Query(text=generic, times=rest),) if is_generic else ()
     scale = (1 - rest if is_generic else 1) / sum(weight for _, weight in planned)
-    return (*generic, *(Query(text=query, times=scale * weight, generic=False) for query, weight in planned))
+    return (*prepared, *(Query(text=query, times=scale * weight, generic=False) for query, weight in planned))
 
 
-def _is_planned(twin: Twin, query: str, search_path: tuple[str, ...] | None) -> bool:
+def _is_planned(twin: Twin, query: str, search_path: tuple[str, ...] | None, *, generic: bool = False) -> bool:
     try:
-        twin.plan(query, generic=False, search_path=search_path)
+        twin.plan(query, generic=generic, search_path=search_path)
     except psycopg.Error:
         return False
     return True

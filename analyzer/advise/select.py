@@ -12,6 +12,9 @@ from analyzer.advise.sameness import covers, places
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
 
+#: Of what the best candidate saves: what saves as much may be chosen in its place if it is smaller.
+_ABOUT_AS_MUCH = 0.95
+
 #: Why a candidate that saves something was not chosen.
 Refusal = Literal["share", "ratio", "budget", "most"]
 
@@ -57,7 +60,8 @@ def select(
 ) -> Selection:
     """Choose candidates one by one, each time the one that saves most per byte of what is still to save.
 
-    Under a budget the search is run again from what an integer program would build; the cheaper outcome is taken.
+    Under a budget the search is run again from what an integer program would build, and where no more may be chosen, by
+    what each saves alone; the cheaper outcome is taken.
     """
     bounds = limits or Limits()
     budget_bytes, most, seconds = bounds.budget_bytes, bounds.most, bounds.seconds
@@ -70,6 +74,10 @@ def select(
         seeded.start_from(solve(model, candidates, budget_bytes))
         _run(seeded, model, most, progress)
         search = min(search, seeded, key=lambda each: each.cost())
+    if most is not None and len(search.chosen) >= most and time.monotonic() < deadline:
+        largest = _Search(model, candidates, budget_bytes, deadline, per_byte=False)
+        _run(largest, model, most, progress)
+        search = min(search, largest, key=lambda each: each.cost())
     complete = time.monotonic() < deadline
     refused = search.refused(full=most is not None and len(search.chosen) >= most) if complete else ()
     return Selection(chosen=tuple(search.chosen), refused=refused, complete=complete)
@@ -89,9 +97,16 @@ class _Search:
     """The greedy's state; a candidate's last known saving is taken for an upper bound (lazy greedy)."""
 
     def __init__(
-        self, model: CostModel, candidates: Sequence[TwinIndex], budget_bytes: int | None, deadline: float
+        self,
+        model: CostModel,
+        candidates: Sequence[TwinIndex],
+        budget_bytes: int | None,
+        deadline: float,
+        *,
+        per_byte: bool = True,
     ) -> None:
         self._model = model
+        self._per_byte = per_byte
         self._budget = budget_bytes
         self._deadline = deadline
         self._total = model.total(frozenset())
@@ -117,6 +132,14 @@ class _Search:
 
     def choose(self) -> bool:
         """Choose the next index; return whether there was one worth it."""
+        best = self._best_per_byte() if self._per_byte else self._best()
+        if best is None:
+            return False
+        self.chosen.append(best)
+        del self._bounds[best]
+        return True
+
+    def _best_per_byte(self) -> TwinIndex | None:
         configuration = frozenset(self.chosen)
         best: TwinIndex | None = None
         best_ratio = 0.0
@@ -129,11 +152,25 @@ class _Search:
             self._bounds[index] = gain.saving
             if self._pays(gain) and gain.saving / _size(index) > best_ratio:
                 best, best_ratio = index, gain.saving / _size(index)
-        if best is None:
-            return False
-        self.chosen.append(best)
-        del self._bounds[best]
-        return True
+        return best
+
+    def _best(self) -> TwinIndex | None:
+        """Return what saves most, or of those that save about as much the one that does per byte."""
+        configuration = frozenset(self.chosen)
+        savings: dict[TwinIndex, float] = {}
+        enough = 0.0
+        for index in sorted(self._bounds, key=lambda each: (-self._bounds[each], self._places[each])):
+            if time.monotonic() > self._deadline or self._bounds[index] < enough:
+                break
+            if not self._fits(index) or self._is_redundant(index):
+                continue
+            gain = self._model.gain(index, configuration)
+            self._bounds[index] = gain.saving
+            if self._pays(gain):
+                savings[index] = gain.saving
+                enough = max(enough, _ABOUT_AS_MUCH * gain.saving)
+        close = [index for index, saving in savings.items() if saving >= enough]
+        return min(close, key=lambda each: (-savings[each] / _size(each), self._places[each]), default=None)
 
     def drop_superfluous(self) -> bool:
         """Drop, earliest first, what another choice serves or what is hardly missed; return whether to choose again."""

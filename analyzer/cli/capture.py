@@ -120,9 +120,16 @@ def _check_writable(output: Path) -> None:
 def summary(snapshot: Snapshot, output: Path) -> str:
     """Summarise in one line what a snapshot contains and what is missing."""
     tables = sum(1 for relation in snapshot.relations if relation.kind in {"r", "p", "m", "f"})
+    beside = (
+        (len(snapshot.log_statements), "of the log"),
+        (len(snapshot.sampled_statements), "sampled"),
+        (len(snapshot.plans) + len(snapshot.log_plans), "plans"),
+    )
+    found = ", ".join(f"{number} {what}" for number, what in beside if number)
+    told = f" ({found})" if found else ""
     counts = (
-        f"{output}: {tables} tables, {len(snapshot.indexes)} indexes, {len(snapshot.statements)} statements, "
-        f"{output.stat().st_size / 1024:.0f} kB"
+        f"{output}: {tables} tables, {len(snapshot.indexes)} indexes, {len(snapshot.statements)} statements"
+        f"{told}, {output.stat().st_size / 1024:.0f} kB"
     )
     missing = snapshot.not_examined
     if not missing:

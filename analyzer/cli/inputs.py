@@ -19,6 +19,7 @@ from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
 from analyzer.documents.weights import Weight
+from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError, NotExaminableError
 from analyzer.paths import is_directory
 from analyzer.postgres.identifiers import listed_names
@@ -133,6 +134,13 @@ def check_examined(document: ProposeDocument | Report) -> None:
         raise NotExaminableError(
             f"{share:.1%} of the recorded {document.weighed_by} was not examined: {heaviest.reason}"
         )
+
+
+def check_planned(document: WhatifDocument) -> None:
+    """Raise NotExaminableError where there are statements and none of them could be planned."""
+    errors = [each.error for each in document.statements]
+    if errors and None not in errors:
+        raise NotExaminableError(f"none of the statements could be planned: {errors[0]}")
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from analyzer.cli.inputs import progress, read_text, resolve_snapshot
+from analyzer.cli.inputs import check_planned, progress, read_text, resolve_snapshot
 from analyzer.cli.options import Output, Source, emit, output_options, plans_option, statements_options, twin_options
 from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError
@@ -67,3 +67,4 @@ def command(
             progress=tell,
         )
     emit(document, output)
+    check_planned(document)

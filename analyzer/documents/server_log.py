@@ -19,6 +19,7 @@ MOST_BINDINGS = 8
 MOST_NAMES = 8
 _MOST_PARAMETERS = 65_535
 
+ParameterNumber = Annotated[int, Field(ge=1, le=_MOST_PARAMETERS)]
 Names = Annotated[tuple[Name, ...], Field(max_length=MOST_NAMES)]
 
 
@@ -65,6 +66,8 @@ class LoggedStatement(SnapshotRecord):
     databases: Names = ()
     applications: Names = ()
     bindings: Annotated[tuple[LoggedBinding, ...], Field(max_length=MOST_BINDINGS)] = ()
+    #: Parameters that are constants in the text that all calls have in common, and so in a generic plan as well.
+    constants: Annotated[tuple[ParameterNumber, ...], Field(max_length=_MOST_PARAMETERS)] = ()
     #: Calls with other values than these.
     other_calls: Count = 0
 

@@ -10,7 +10,7 @@ from analyzer.documents.weights import Weight
 
 
 class RecordedStatement(Record):
-    """What pg_stat_statements recorded of one statement, under all of its queryids."""
+    """What pg_stat_statements recorded of one statement, under all of its queryids; else what the log or plans have."""
 
     #: twindex's own fingerprint; of the very text where that cannot be parsed.
     id: str
@@ -20,10 +20,13 @@ class RecordedStatement(Record):
     calls: int
     total_ms: float
     mean_ms: float
-    rows: int
+    #: None if the log or plans alone have the statement.
+    rows: int | None
     share_of_time: float
     #: Why it cannot be planned; None if it can be parsed.
     obstacle: str | None = None
+    #: Whether pg_stat_statements does not have it, but the log or plans.
+    only_logged: bool = False
     #: Where it stands for several statements of one shape, those; its counters are their sums, its text the heaviest's.
     members: tuple[Member, ...] = ()
 

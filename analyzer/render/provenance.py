@@ -132,7 +132,7 @@ def _uncovered(report: Report) -> Iterator[NotExamined]:
     if unplanned:
         yield NotExamined(what="statements without a cost", reason=f"{unplanned:,} could not be planned")
     if not report.checks:
-        yield NotExamined(what="checks", reason="none was run")
+        yield NotExamined(what="checks", reason="none was run; twindex check and twindex lint run them")
     for check in report.checks:
         if check.skipped:
             because = "; ".join(check.skipped_because) or "no reason was given"

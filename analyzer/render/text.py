@@ -274,8 +274,10 @@ def _blind_spots(console: Console, gaps: tuple[NotExamined, ...]) -> None:
 
 def _whatif(console: Console, document: WhatifDocument) -> None:
     before, after = document.total_before, document.total_after
-    change = units.cheaper(before / after) if before and after else "withheld"
-    console.print(Text(f"Total cost {units.cost(before)} → {units.cost(after)}, {change}", style="bold"))
+    change = f", {units.cheaper(before / after)}" if before and after else ""
+    is_planned = any(each.error is None for each in document.statements)
+    total = f"Total cost {units.cost(before)} → {units.cost(after)}{change}"
+    console.print(Text(total if is_planned else "No statement was planned", style="bold"))
     _provenance(console, document.provenance)
     for position, proposal in enumerate(document.proposals, 1):
         _proposal(console, position, proposal, document.weighed_by)
@@ -318,7 +320,8 @@ def _recorded(console: Console, document: StatementsDocument) -> None:
     cells_of = [
         (
             each.id, units.count(each.calls), units.duration(each.mean_ms), units.duration(each.total_ms),
-            units.share(each.share_of_time), _counted(each.query, each.members),
+            units.share(each.share_of_time),
+            f"{'(log) ' if each.only_logged else ''}{_counted(each.query, each.members)}",
         )
         for each in document.statements
     ]  # fmt: skip
@@ -336,8 +339,12 @@ def _whole(console: Console, statement: RecordedStatement, weighed_by: Weight) -
     )
     times = f"mean {units.duration(statement.mean_ms)}, total {units.duration(statement.total_ms)}"
     _heading(console, statement.id)
-    console.print(Text(f"   {calls}; {times}; {units.plural(statement.rows, 'row')}"))
-    console.print(Text(f"   queryid {', '.join(statement.queryids)}", style="dim"))
+    rows = "" if statement.rows is None else f"; {units.plural(statement.rows, 'row')}"
+    console.print(Text(f"   {calls}; {times}{rows}"))
+    if statement.queryids:
+        console.print(Text(f"   queryid {', '.join(statement.queryids)}", style="dim"))
+    if statement.only_logged:
+        console.print(Text("   not in pg_stat_statements; counted by the log or plans", style="dim"))
     if statement.obstacle is not None:
         console.print(Text(f"   not planned: {units.one_line(statement.obstacle)}", style="red"))
     console.print(Text(textwrap.indent(visible_block(statement.query), "   "), style="cyan"), soft_wrap=True)

@@ -100,11 +100,15 @@ def cheaper(value: float | None) -> str:
 
 
 def cost(value: float | None) -> str:
-    """Write planner units: millions short, thousands separated, decimals only where they matter."""
+    """Write planner units: thousands separated, decimals only where they matter.
+
+    Millions have four digits at least, by which a saving of half a percent is seen.
+    """
     if value is None:
         return MISSING
     if abs(value) >= 999_999.5:
-        return f"{value / 1e6:,.1f} M"
+        millions = value / 1e6
+        return f"{millions:,.{max(1, 4 - len(f'{abs(millions):.0f}'))}f} M"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"
 
 

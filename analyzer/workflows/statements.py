@@ -9,6 +9,7 @@ from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.weights import Weight
 from analyzer.errors import InputError
 from analyzer.render.provenance import describe_source
+from analyzer.workload.log_workload import recorded_workload
 from analyzer.workload.one_shape import grouped
 from analyzer.workload.parse import Statement, UnparsedStatement, parse_recorded
 
@@ -29,9 +30,16 @@ def list_statements(snapshot: Snapshot, ids: Sequence[str] = (), *, weigh_by: We
             obstacles[read.id] = read.reason
         else:
             parsed.setdefault(read.id, read)
+    is_logged = bool(snapshot.log_statements or snapshot.plans)
+    seen = recorded_workload(snapshot, weigh_by).statements if is_logged else ()
+    logged = [each for each in seen if each.only_logged]
+    for read in logged:
+        weights[read.id] += read.weight
+        parsed.setdefault(read.id, read)
     total = sum(weights.values())
     shares = {identity: weight / total if total else 0.0 for identity, weight in weights.items()}
     statements = {each: _recorded(each, entries[each], obstacles.get(each), shares[each]) for each in entries}
+    statements |= {each.id: _only_logged(each, shares[each.id]) for each in logged if each.id not in entries}
     by_name = {name: each for each in statements.values() for name in (each.id, *each.queryids)}
     for wanted in ids:
         if wanted not in by_name:
@@ -71,8 +79,9 @@ def _standing_for(group: Sequence[RecordedStatement]) -> RecordedStatement:
             "calls": calls,
             "total_ms": total_ms,
             "mean_ms": total_ms / calls if calls else 0.0,
-            "rows": sum(each.rows for each in group),
+            "rows": None if any(each.rows is None for each in group) else sum(each.rows or 0 for each in group),
             "share_of_time": sum(each.share_of_time for each in group),
+            "only_logged": all(each.only_logged for each in group),
             "members": tuple(map(_member, members)),
         }
     )
@@ -103,4 +112,19 @@ def _recorded(
         rows=sum(entry.rows for entry in entries),
         share_of_time=share_of_time,
         obstacle=obstacle,
+    )
+
+
+def _only_logged(statement: Statement, share_of_time: float) -> RecordedStatement:
+    total_ms = statement.total_ms or 0.0
+    return RecordedStatement(
+        id=statement.id,
+        queryids=(statement.queryid,) if statement.queryid is not None else (),
+        query=statement.text,
+        calls=round(statement.calls),
+        total_ms=total_ms,
+        mean_ms=total_ms / statement.calls if statement.calls else 0.0,
+        rows=None,
+        share_of_time=share_of_time,
+        only_logged=True,
     )

@@ -103,15 +103,30 @@ def logged_bindings(statement: Statement) -> tuple[Binding, ...]:
 def with_stable_values(statement: Statement) -> str | None:
     """Put the values that are the same in all logged bindings in the place of their parameters; None when none is.
 
-    What always has the same value is a constant to a partial index.
+    What always has the same value is a constant to a partial index, as is a constant of the only text of the statement.
     """
-    found = logged_bindings(statement)
     logged = statement.logged
-    if logged is None or logged.other_calls or logged.calls < _FEWEST_CALLS or len(found) < _FEWEST_BINDINGS:
+    if logged is None or logged.calls < _FEWEST_CALLS:
         return None
-    same = set(found[0].values).intersection(*(each.values for each in found[1:]))
-    stable = tuple(value for value in found[0].values if value in same and value.sql != "NULL")
+    is_known = not logged.other_calls and len(logged.bindings) >= _FEWEST_BINDINGS
+    stable = tuple(value for value in _same_values(statement) if is_known or value.parameter in logged.constants)
     return bound_text(statement.plannable, Binding(values=stable, weight=1.0)) if stable else None
+
+
+def with_constants(statement: Statement, text: str) -> str:
+    """Put the constants of the text that was seen of a statement back into the text of its generic plan."""
+    constants = statement.logged.constants if statement.logged is not None else ()
+    values = tuple(value for value in _same_values(statement) if value.parameter in constants) if constants else ()
+    return bound_text(text, Binding(values=values, weight=1.0)) if values else text
+
+
+def _same_values(statement: Statement) -> tuple[Value, ...]:
+    """Return the values that are the same in all bindings that are known."""
+    found = logged_bindings(statement)
+    if not found:
+        return ()
+    same = set(found[0].values).intersection(*(each.values for each in found[1:]))
+    return tuple(value for value in found[0].values if value in same and value.sql != "NULL")
 
 
 def alternatives(statement: Statement, shape: Shape, snapshot: Snapshot) -> tuple[Binding, ...]:

@@ -5,12 +5,14 @@ import io
 import itertools
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
 
+from analyzer.db import MARKER
 from analyzer.documents.admission import breach
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot, StatementCounters
@@ -58,13 +60,24 @@ def read_workload(
         else:
             workloads.append(weighed(parse_file(_without_pgbench(text), SearchPaths(snapshot)), weigh_by))
     if entries:
-        workloads.append(parse_statements(snapshot.model_copy(update={"statements": tuple(entries)}), weigh_by))
+        located = tuple(_with_search_paths(entries, snapshot))
+        workloads.append(parse_statements(snapshot.model_copy(update={"statements": located}), weigh_by))
     return Workload(
         statements=tuple(each for workload in workloads for each in workload.statements),
         not_examined=(*refused, *(gap for workload in workloads for gap in workload.not_examined)),
         unread_weight=sum(workload.unread_weight for workload in workloads),
         weigh_by=weigh_by,
     )
+
+
+def _with_search_paths(entries: Sequence[StatementCounters], snapshot: Snapshot) -> Iterator[StatementCounters]:
+    """Give entries the search path, and so the ID, that the snapshot has recorded with their queryid, if it is one."""
+    paths: defaultdict[str, set[tuple[str, ...] | None]] = defaultdict(set)
+    for each in snapshot.statements:
+        paths[each.queryid].add(each.search_path)
+    for entry in entries:
+        known = paths.get(entry.queryid, set())
+        yield entry.model_copy(update={"search_path": next(iter(known))}) if len(known) == 1 else entry
 
 
 def _files(path: Path) -> list[Path]:
@@ -87,6 +100,8 @@ def _entries(file: Path, text: str, refused: list[NotExamined]) -> list[Statemen
     for number, row in enumerate(rows, 1):
         if number > MOST_ENTRIES:
             raise InputError(f"{file} has more than {MOST_ENTRIES:,} statements; split it")
+        if MARKER in str(_value(row, "query") or ""):
+            continue
         entry = _entry(file, row, number=number)
         if entry is None:
             others += 1

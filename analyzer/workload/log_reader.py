@@ -145,6 +145,8 @@ def _result(reading: _Reading, *, values: bool) -> ServerLog:
 def _seen(totals: StatementTotals, query: str, reading: _Reading, *, values: bool) -> LoggedStatement:
     """Return the record of a statement; if its own lines have no values, those that were logged with its plans."""
     first_seen, last_seen = _moment(totals.first_seen, reading), _moment(totals.last_seen, reading)
+    if reading.zones:  # by which the time of the last call cannot be compared with that of a reset
+        last_seen = None
     seen = seen_statement(totals, query, values=values, first_seen=first_seen, last_seen=last_seen)
     planned = reading.plans.table.statements.get(totals.id)
     if not values or seen.bindings or planned is None:

@@ -131,6 +131,8 @@ class StatementTotals:
 
     id: str
     text: str
+    #: Whether a call had another text than this.
+    has_others: bool = False
     calls: int = 0
     timed: int = 0
     total_ms: float = 0.0
@@ -248,6 +250,7 @@ class StatementTable:
             totals.total_ms += ms or 0.0
             return totals.id
         totals.calls += 1
+        totals.has_others = totals.has_others or execution.text != totals.text
         totals.prepared += execution.named
         if ms is not None:
             totals.timed += 1

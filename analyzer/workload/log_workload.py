@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from analyzer.documents.server_log import LoggedStatement
-from analyzer.documents.snapshot import Snapshot, StatementCounters
+from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
 from analyzer.documents.weights import Weight
 from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.kept_plans import kept_plans
@@ -13,6 +13,9 @@ from analyzer.workload.plan_statements import match_plans
 from analyzer.workload.sampled_activity import as_seen
 from analyzer.workload.seen_values import seen_in_plans, with_fewer_bindings, with_values
 from analyzer.workload.statement import weighed
+
+#: IDs of statements that one line names.
+_MOST_NAMED = 5
 
 
 def recorded_workload(snapshot: Snapshot, weigh_by: Weight = "time") -> Workload:
@@ -39,6 +42,7 @@ def _with_seen(
     known_as = workload.identities
     is_timed = any(each.total_ms is not None for each in (*workload.statements, *counted))
     missed: list[UnparsedStatement] = []
+    earlier: list[str] = []
     seen = (*counted, *sampled)
     for place, (logged, parsed) in enumerate(zip(seen, _parsed(seen, snapshot, workload.weigh_by), strict=True)):
         identity = next((known_as[each] for each in logged.queryids if each in known_as), parsed.id)
@@ -46,6 +50,8 @@ def _with_seen(
             statements[identity] = with_values(statements[identity], logged)
         elif identity != parsed.id or not logged.calls or place >= len(counted):
             continue  # it is among those that cannot be planned, it has never run, or its time is unknown
+        elif _is_earlier(logged, snapshot):
+            earlier.append(parsed.id)
         elif isinstance(parsed, UnparsedStatement):
             missed.append(parsed)
         elif is_timed and logged.total_ms is None:
@@ -62,11 +68,27 @@ def _with_seen(
     )
     return Workload(
         statements=tuple(with_fewer_bindings(ordered)),
-        not_examined=(*workload.not_examined, *gaps(lost, workload.weigh_by)),
+        not_examined=(*workload.not_examined, *gaps(lost, workload.weigh_by), *_left_out(earlier)),
         unread_weight=unread_weight,
         identities=workload.identities,
         weigh_by=workload.weigh_by,
     )
+
+
+def _is_earlier(logged: LoggedStatement, snapshot: Snapshot) -> bool:
+    """Tell whether a statement ran for the last time before the statements of a snapshot were counted."""
+    since = snapshot.statements_reset
+    return since is not None and logged.last_seen is not None and logged.last_seen < since
+
+
+def _left_out(earlier: Sequence[str]) -> Iterator[NotExamined]:
+    if earlier:
+        named = f"{', '.join(sorted(earlier)[:_MOST_NAMED])}{' and more' if len(earlier) > _MOST_NAMED else ''}"
+        statements = "1 statement" if len(earlier) == 1 else f"{len(earlier):,} statements"
+        yield NotExamined(
+            what=f"server log: {statements}: {named}",
+            reason="not in pg_stat_statements, and executed for the last time before the counters begin",
+        )
 
 
 def _parsed(

@@ -88,10 +88,20 @@ def _logged(first: Statement, form: Form, members: Sequence[tuple[Statement, For
     return own.model_copy(
         update={
             "bindings": bindings,
+            "constants": _constants(form, logged) if len(logged) == len(members) else (),
             "calls": sum(each.calls for each, _, _ in logged),
             "prepared": sum(each.prepared for each, _, _ in logged),
         }
     )
+
+
+def _constants(here: Form, members: Sequence[tuple[LoggedStatement, Form, float]]) -> tuple[int, ...]:
+    """Return the parameters that are constants in the texts of all members."""
+    places = set(range(len(here.parameters)))
+    for each, there, _ in members:
+        known = set(each.constants)
+        places &= {place for place, number in enumerate(there.parameters) if number in known}
+    return tuple(sorted({here.parameters[place] for place in places}))
 
 
 def _moved(binding: LoggedBinding, there: Form, here: Form) -> tuple[str | None, ...] | None:

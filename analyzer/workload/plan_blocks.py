@@ -36,6 +36,8 @@ class Block:
     #: Such as `the join of public.orders and public.customer`.
     what: str
     text: str
+    #: Of its tables.
+    schemas: tuple[str, ...]
     #: How often the part was executed, and how long that took in total; None without ANALYZE.
     executions: float
     total_ms: float | None
@@ -252,6 +254,7 @@ def _block(draft: _Draft, tail: _Tail, node: PlanNode) -> Block | None:
         if len(tables) == 1
         else f"the join of {', '.join(tables[:-1])} and {tables[-1]}",
         text=text,
+        schemas=tuple(dict.fromkeys(each.relation.schema_name for each in draft.scans)),
         executions=max(loops or 1.0, 1.0),
         total_ms=None if loops is None or last is None else loops * last,
     )

@@ -127,9 +127,19 @@ class _Matching:
             for parsed in parse_listed(block.text):
                 if isinstance(parsed, Statement):
                     counted = replace(parsed, calls=block.executions, total_ms=block.total_ms)
-                    yield replace(counted, is_of_one_execution=True), block.what
+                    located = replace(counted, search_path=self._beside(block.schemas))
+                    yield replace(located, is_of_one_execution=True), block.what
         for name, reason in derivation.missing.items():
             self.not_examined.append(NotExamined(what=f"the scan of {name} in {plan.where}", reason=reason))
+
+    def _beside(self, schemas: Sequence[str]) -> tuple[str, ...] | None:
+        """Return a search path with the schemas of the tables, if that of the snapshot has not all of them.
+
+        A plan names types and functions as its session saw them, whose path may have had the schemas of its tables.
+        """
+        here = self._catalog.search_path
+        path = tuple(dict.fromkeys((*here, *schemas)))
+        return path if path != here else None
 
 
 def _once(statement: Statement, plan: ExplainedPlan) -> Statement:

@@ -11,6 +11,8 @@ from analyzer.workload.log_statements import Run, StatementTable, StatementTotal
 from analyzer.workload.log_values import Values, logged_parameters, values_of
 
 _NULL_BYTE = "\0"
+#: Stands for the value of a parameter.
+_PARAMETER = "$"
 
 
 def normalised(totals: StatementTotals) -> str | None:
@@ -54,6 +56,7 @@ def seen_statement(
         databases=_names(each.database for each in totals.sessions),
         applications=_names(each.application for each in totals.sessions) if values else (),
         bindings=tuple(_bindings(totals, query)) if values else (),
+        constants=_constants(totals, query) if values and not totals.has_others else (),
         other_calls=totals.other_calls,
     )
 
@@ -71,6 +74,14 @@ def _bindings(totals: StatementTotals, query: str) -> Iterator[LoggedBinding]:
     shares = totals.shares([run for run, _ in bound]) if bound else []
     for (_, found), share in zip(bound, shares, strict=True):
         yield LoggedBinding(values=tuple(found.get(number) for number in range(1, max(found) + 1)), share=share)
+
+
+def _constants(totals: StatementTotals, query: str) -> tuple[int, ...]:
+    """Return the parameters of a query that are constants in its own text."""
+    text = lex(totals.text)
+    own = {int(token.text[1:]): _PARAMETER for token in text if token.kind == "parameter"}
+    found = values_of(lex(query), text, own) or {}
+    return tuple(sorted(number for number, value in found.items() if value is not _PARAMETER))
 
 
 def _values(run: Run, recorded: Sequence[Token]) -> Values | None:

@@ -26,7 +26,9 @@ def with_values(statement: Statement, seen: LoggedStatement) -> Statement:
 
     Each source weighs as the calls that it has seen.
     """
-    found = seen.model_copy(update={"bindings": tuple(_bindings(statement, seen))})
+    found = seen.model_copy(
+        update={"bindings": tuple(_bindings(statement, seen)), "constants": _constants(statement, seen)}
+    )
     known = found if statement.logged is None else _together(statement.logged, found)
     whole = sum(each.share for each in known.bindings)
     shares = tuple(each.model_copy(update={"share": each.share / whole}) for each in known.bindings if whole)
@@ -45,6 +47,19 @@ def _bindings(statement: Statement, seen: LoggedStatement) -> Iterator[LoggedBin
         if found := values_of(mine, theirs, dict(enumerate(binding.values, 1))):
             values = tuple(found.get(number) for number in range(1, max(found) + 1))
             yield binding.model_copy(update={"values": values})
+
+
+def _constants(statement: Statement, seen: LoggedStatement) -> tuple[int, ...]:
+    """Return the parameters of a statement that stand for the constants of what was seen of it."""
+    if not seen.constants:
+        return ()
+    try:
+        mine, theirs = lex(statement.text), lex(seen.query)
+    except IncompleteError:
+        return ()
+    numbers = {int(token.text[1:]) for token in theirs if token.kind == "parameter"}
+    found = values_of(mine, theirs, {number: str(number) for number in numbers}) or {}
+    return tuple(sorted(number for number, other in found.items() if int(other or 0) in seen.constants))
 
 
 def _together(first: LoggedStatement, second: LoggedStatement) -> LoggedStatement:

@@ -36,6 +36,12 @@ def url(any_server: str) -> Iterator[str]:
         connection.execute(f"CREATE TABLE sparse WITH (fillfactor = 10) AS {rows}".encode())
         connection.execute("CREATE INDEX ON sparse (a)")
         connection.execute("VACUUM ANALYZE wide, sparse")
+        connection.execute("""CREATE TYPE "My Shop".state AS ENUM ('new', 'sent')""")
+        states = """(CASE WHEN i % 500 = 0 THEN 'new' ELSE 'sent' END)::"My Shop".state AS state"""
+        connection.execute(
+            f'CREATE TABLE "My Shop".parcel AS SELECT i, {states} FROM generate_series(1, 20000) i'.encode()
+        )
+        connection.execute('ANALYZE "My Shop".parcel')
         yield found
 
 
@@ -94,6 +100,28 @@ def test_a_ticket_becomes_a_proposal_in_one_command(url: str, snapshot: Snapshot
     for name in ("a.json", "a.md", "a.txt"):
         assert "customer 7" not in (tmp_path / name).read_text()
         assert "g7" not in (tmp_path / name).read_text()
+
+
+def test_a_plan_names_types_as_its_session_saw_them(url: str, snapshot: Snapshot, tmp_path: Path) -> None:
+    dump(snapshot, tmp_path / "prod.snapshot")
+    plan = explained(url, "SELECT * FROM parcel WHERE state = 'new'", search_path='"My Shop"')
+    assert "'new'::state" in plan
+    (tmp_path / "ticket.txt").write_text(plan)
+    said = twindex("whatif", "prod.snapshot", "--plans", "ticket.txt", "--format", "json", cwd=tmp_path)
+    assert said.status == 0
+    document = json.loads(said.out)
+    assert document["statements"][0]["error"] is None
+    assert document["proposals"]
+
+
+def test_nothing_that_can_be_planned_is_exit_status_3(snapshot: Snapshot, tmp_path: Path) -> None:
+    dump(snapshot, tmp_path / "prod.snapshot")
+    (tmp_path / "q.sql").write_text("SELECT * FROM absent;")
+    said = twindex("whatif", "prod.snapshot", "-q", "q.sql", cwd=tmp_path)
+    assert said.status == 3
+    assert said.err.startswith("twindex: none of the statements could be planned: the planner rejects it")
+    assert said.out.startswith("No statement was planned\n")
+    assert "withheld" not in said.out
 
 
 def test_the_input_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -152,6 +152,13 @@ def test_what_the_number_keeps_out_is_told(shop: Snapshot) -> None:
     assert any(ddl is None and "more candidate" in reason for ddl, reason in advice.not_proposed)
 
 
+def test_where_the_number_is_limited_what_saves_most_is_chosen(shop: Snapshot) -> None:
+    everything = advise(shop).proposals
+    savings = [each.cost_before - each.cost_after for each in everything]
+    (only,) = advise(shop, limits=Limits(most=1)).proposals
+    assert only.cost_before - only.cost_after >= 0.95 * max(savings)
+
+
 def test_what_does_not_pay_is_told_with_its_saving(shop: Snapshot) -> None:
     much = "SELECT count(*) FROM product p JOIN part q ON q.size = p.label;" * 3
     advice = advise(shop, f"{much} SELECT remark FROM visit WHERE x = 3 AND remark = 'a'")

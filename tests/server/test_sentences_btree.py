@@ -327,6 +327,21 @@ def test_a_value_that_a_parameter_always_has_is_a_constant(sentences: Sentences)
         assert (wanted in {sentences.twin.printed(each.index) for each in found}) == is_drafted
 
 
+def test_a_constant_of_the_only_text_is_one_in_its_generic_plan_as_well(sentences: Sentences) -> None:
+    (statement,) = parse_file("SELECT * FROM orders WHERE status = $1 AND sales_rep = $2").statements
+    wanted = sentences.index("orders (sales_rep) WHERE status = 'failed'")
+    bindings = tuple(LoggedBinding(values=("failed", str(each)), share=1 / 8) for each in range(8))
+    logged = LoggedStatement(query=statement.text, calls=900, prepared=900, other_calls=700, bindings=bindings)
+    for constants, is_drafted in (((1,), True), ((), False)):
+        told = logged.model_copy(update={"constants": constants})
+        _, item = shaped_and_priced(sentences.twin, replace(statement, logged=told))
+        assert not isinstance(item, NotExamined)
+        assert ("'failed'" in item.generic, "$2" in item.generic) == (is_drafted, True)
+        assert item.execution.queries[0].text == item.generic
+        found = candidates(item.shapes, sentences.twin.snapshot, sentences.twin.operator_classes)
+        assert (wanted in {sentences.twin.printed(each.index) for each in found}) == is_drafted
+
+
 def test_an_index_that_is_extended_is_redundant_and_what_cannot_be_covered_is_said(sentences: Sentences) -> None:
     statement = "SELECT customer_id, total FROM carts WHERE customer_id = $1 AND total > 890 AND session > $2"
     (found,) = propose(sentences.twin, parse_file(statement)).proposals

@@ -67,10 +67,11 @@ def test_values_of_all_members_are_put_in_the_places_of_the_heaviest() -> None:
     asks = "SELECT id FROM orders o WHERE o.status || $1 = $2"
     same = "SELECT x.id FROM orders x WHERE x.status || $1 = $2"
     one, other = (
-        replace(each, logged=LoggedStatement(query=each.text, calls=1, bindings=(binding,)))
-        for each, binding in zip(
+        replace(each, logged=LoggedStatement(query=each.text, calls=1, bindings=(binding,), constants=constants))
+        for each, binding, constants in zip(
             parse_statements(shop(recorded(asks, calls=30), recorded(same, calls=10, total_ms=10))).statements,
             (LoggedBinding(values=("a", "b"), share=1), LoggedBinding(values=("c", None), share=1)),
+            ((1, 2), (2,)),
             strict=True,
         )
     )
@@ -78,6 +79,7 @@ def test_values_of_all_members_are_put_in_the_places_of_the_heaviest() -> None:
     (found,) = by_shape(workload, RECORDED).statements
     assert found.logged is not None
     assert [(each.values, each.share) for each in found.logged.bindings] == [(("a", "b"), 0.75), (("c", None), 0.25)]
+    assert found.logged.constants == (2,)
 
 
 def test_statements_of_a_file_are_one_only_with_the_same_constants() -> None:

@@ -104,6 +104,8 @@ def test_missing_plan_marks_nothing() -> None:
         (units.cost(90.84), "90.84"),
         (units.cost(15377.67), "15,378"),
         (units.cost(684_257_535.5), "684.3 M"),
+        (units.cost(2_813_449), "2.813 M"),
+        (units.cost(999_999.7), "1.000 M"),
         (units.plural(1, "call"), "1 call"),
         (units.signed_share(-0.25), "−25.0 %"),  # noqa: RUF001 - the sign for minus
     ],

@@ -209,6 +209,21 @@ def test_a_statement_gets_the_duration_that_its_process_logs_next(tmp_path: Path
     assert [each.what for each in alone.not_examined] == ["server log: 1 durations without a statement (log_duration)"]
 
 
+def test_what_is_a_constant_in_the_only_text_of_a_statement_is_known(tmp_path: Path) -> None:
+    text = "SELECT * FROM t WHERE a = $1 AND state = 'open' AND note IS NOT NULL LIMIT 5"
+
+    def said(sent: str, value: str) -> str:
+        return stderr((("LOG", f"duration: 5.0 ms  execute s1: {sent}", f"Parameters: $1 = '{value}'", ""),))
+
+    (found,) = read(tmp_path, said(text, "1") + said(text, "2")).statements
+    places = {
+        number for number in found.constants if {each.values[number - 1] for each in found.bindings} <= {"open", "5"}
+    }
+    assert (len(found.constants), len(places), found.prepared) == (2, 2, 2)
+    (found,) = read(tmp_path, said(text, "1") + said(text.replace("open", "sent"), "2")).statements
+    assert found.constants == ()
+
+
 def test_a_statement_may_end_in_the_next_file(tmp_path: Path) -> None:
     (tmp_path / "postgresql.log.1").write_text(stderr((("LOG", "statement: SELECT * FROM t WHERE a = '1'", "", ""),)))
     later = stderr((("LOG", "duration: 5.0 ms", "", ""),)).replace("16:07", "16:08")

@@ -1,5 +1,7 @@
 """What statistics and samples say of the keys of an index that does not exist yet."""
 
+import dataclasses
+
 import pytest
 
 from analyzer.documents.measured import DistinctCombinations, ExtendedData, ExtendedStatistics
@@ -78,20 +80,31 @@ def pair() -> IndexDef:
 
 def test_a_sample_tells_that_one_column_follows_from_another() -> None:
     snapshot = sampled([f"{i % 5000}\t{i % 5000 // 10}" for i in range(0, 600_000, 60)])
-    _, both = combinations(pair(), (key(5000), key(500)), snapshot, 600_000)
+    _, both = combinations(pair(), (key(5000), key(500)), snapshot, 600_000, 600_000)
     assert occurring(both, 600_000) == pytest.approx(250, rel=0.1)
 
 
 def test_a_sample_of_independent_columns_changes_little() -> None:
     snapshot = sampled([f"{i * 7919 % 3001}\t{i * 104_729 % 2003}" for i in range(10_000)])
-    _, both = combinations(pair(), (key(3001), key(2003)), snapshot, 1_000_000)
+    _, both = combinations(pair(), (key(3001), key(2003)), snapshot, 1_000_000, 1_000_000)
     assert occurring(both, 1_000_000) == pytest.approx(occurring(combined((key(3001), key(2003))), 1_000_000), rel=0.05)
 
 
 def test_without_a_sample_columns_are_independent() -> None:
     keys = (key(5000), key(500))
     snapshot = Snapshot.model_construct(samples=(), extended_statistics=(), relations=())
-    assert combinations(pair(), keys, snapshot, 600_000) == (combined(keys[:1]), combined(keys))
+    assert combinations(pair(), keys, snapshot, 600_000, 600_000) == (combined(keys[:1]), combined(keys))
+
+
+@pytest.mark.parametrize("where", [None, "c IS NULL"])
+def test_there_are_at_least_as_many_combinations_as_values_of_one_column(where: str | None) -> None:
+    snapshot = Snapshot.model_construct(samples=(), extended_statistics=(), relations=())
+    index = dataclasses.replace(pair(), where=where)
+    for keys in ((key(5), key(600_000)), (key(600_000), key(5))):
+        both = combinations(index, keys, snapshot, 600_000, 600_000)[-1]
+        assert occurring(both, 600_000) == pytest.approx(600_000, rel=0.001)
+    some = combinations(index, (key(2), key(400_000)), snapshot, 600_000, 600_000)[-1]
+    assert occurring(some, 600_000) >= 400_000
 
 
 def pages(index_key: Key, row: ColumnStatistics) -> float:
@@ -132,7 +145,7 @@ def referring(*, not_null: bool = True) -> Snapshot:
 
 def occurring_of(columns: str, keys: tuple[KeyFacts, ...], snapshot: Snapshot) -> float:
     index = IndexDef(schema="public", table="t", name="ix", keys=tuple(Key(column=column) for column in columns))
-    return occurring(combinations(index, keys, snapshot, 600_000)[-1], 600_000)
+    return occurring(combinations(index, keys, snapshot, 600_000, 600_000)[-1], 600_000)
 
 
 def test_a_foreign_key_bounds_the_combinations() -> None:

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from analyzer.cli import cli
 from analyzer.cli.inputs import check_weights
+from analyzer.db import MARKER
 from analyzer.documents.snapshot import Snapshot, StatementCounters, dump
 from analyzer.documents.weights import Weight
 from analyzer.errors import InputError
@@ -75,6 +76,19 @@ def test_the_list_says_of_what_its_shares_are(tmp_path: Path) -> None:
     assert document["weighed_by"] == "calls"
     assert [each["share_of_time"] for each in document["statements"]] == [0.9, 0.09, 0.01]
     assert "9 % of the recorded calls" in said("SELECT 'cut off", "--weigh-by", "calls").replace("9.0 %", "9 %")
+
+
+def test_an_entry_that_the_snapshot_has_keeps_its_id(tmp_path: Path) -> None:
+    own = recorded("SELECT a FROM t", queryid="7").model_copy(update={"search_path": ("elsewhere", "public")})
+    rows = [
+        {"query": own.query, "queryid": "7", "calls": 3, "total_exec_time": 9},
+        {"query": f"SELECT 1 {MARKER}", "queryid": "8", "calls": 3, "total_exec_time": 9},
+    ]
+    (tmp_path / "x.json").write_text(json.dumps(rows))
+    there = shop().model_copy(update={"statements": (own,)})
+    (only,) = read_workload(tmp_path / "x.json", lambda path: path.read_text(), there).statements
+    (known,) = parse_statements(there).statements
+    assert (only.id, only.search_path, only.calls) == (known.id, known.search_path, 3)
 
 
 def test_exports_of_several_nodes_are_added_up(tmp_path: Path) -> None:

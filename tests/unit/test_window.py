@@ -7,9 +7,12 @@ import pytest
 from click.testing import CliRunner
 
 from analyzer.cli import cli
+from analyzer.documents.server_log import LoggedStatement
 from analyzer.documents.snapshot import Snapshot, StatementCounters, dump
 from analyzer.errors import InputError
+from analyzer.workflows.statements import list_statements
 from analyzer.workflows.window import since
+from analyzer.workload.log_workload import recorded_workload
 from tests.unit.catalogs import NOON, recorded, snapshot, table
 
 LATER = NOON + timedelta(hours=2)
@@ -106,3 +109,20 @@ def test_the_list_of_statements_is_that_of_the_window(tmp_path: Path) -> None:
     said = CliRunner().invoke(cli, arguments).stdout
     assert "statements since 2026-01-01 12:00 UTC" in said
     assert " 7 " in said
+
+
+def test_what_the_log_alone_has_counts_if_it_ran_in_the_window() -> None:
+    times = {"SELECT a FROM t": NOON - timedelta(minutes=1), "SELECT b FROM t": NOON, "SELECT a, b FROM t": None}
+    log = tuple(
+        LoggedStatement(query=query, calls=5, total_ms=500, last_seen=last_seen) for query, last_seen in times.items()
+    )
+    window = since(later(log_statements=log), at_noon())
+    workload = recorded_workload(window)
+    assert {each.text for each in workload.statements} == {"SELECT b FROM t", "SELECT a, b FROM t"}
+    (gap,) = workload.not_examined
+    assert gap.what.startswith("server log: 1 statement: s")
+    assert len(recorded_workload(later(log_statements=log)).statements) == 3
+    listed = list_statements(window).statements
+    assert {each.id: each.share_of_time for each in listed} == {each.id: 0.5 for each in workload.statements}
+    assert {(each.only_logged, each.rows, each.calls) for each in listed} == {(True, None, 5)}
+    assert list_statements(window, [listed[0].id]).statements == listed[:1]

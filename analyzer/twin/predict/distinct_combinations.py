@@ -1,7 +1,7 @@
 """The number of distinct combinations of columns, and the rows of each.
 
 Known from a sample of the rows or from extended statistics, bounded by what constraints prove; else the columns are
-taken to be independent, as the planner takes them.
+taken to be independent, as the planner takes them, with at least as many combinations as one column has values.
 """
 
 import math
@@ -23,15 +23,17 @@ _NEVER_TWICE = 1e-6
 _HALVINGS = 40
 
 
-def combinations(index: IndexDef, keys: Sequence[KeyFacts], snapshot: Snapshot, rows: float) -> tuple[Shares, ...]:
-    """Return the combinations of the first key, of the first two and so on."""
+def combinations(
+    index: IndexDef, keys: Sequence[KeyFacts], snapshot: Snapshot, rows: float, tuples: float
+) -> tuple[Shares, ...]:
+    """Return the combinations of the first key, of the first two and so on; `tuples` of the rows are in the index."""
     columns = index.columns
     found = [combined(tuple(keys[:1]))]
     for count in range(2, len(keys) + 1):
         independent = combined(tuple(keys[:count]))
         plain = len(columns) == len(keys) and index.where is None and rows >= 1
         known = _known(index, columns[:count], snapshot, keys[:count], rows) if plain else None
-        found.append(known or independent)
+        found.append(known or _at_least(independent, max(key.distinct for key in keys[:count]), tuples))
     return tuple(found)
 
 
@@ -90,6 +92,24 @@ def _with_occurring(shares: Shares, distinct: float, rows: float) -> Shares:
         else:
             high = middle
     return _fewer(shares, math.exp(high))
+
+
+def _at_least(shares: Shares, distinct: float, rows: float) -> Shares:
+    """Divide combinations until as many of them occur as one of their columns has values: all, where it is unique."""
+    if occurring(shares, rows) >= min(distinct, rows):
+        return shares
+    low, high = 0.0, -math.log(_NEVER_TWICE)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if occurring(_more(shares, math.exp(middle)), rows) < distinct:
+            low = middle
+        else:
+            high = middle
+    return _more(shares, math.exp(high))
+
+
+def _more(shares: Shares, times: float) -> Shares:
+    return tuple((share / times, count * times) for share, count in shares)
 
 
 def _distinct(table: tuple[str, str], columns: Sequence[str], snapshot: Snapshot) -> float | None:

@@ -103,7 +103,7 @@ def predict_size(index: IndexDef, snapshot: Snapshot, *, selectivity: float = 1.
         keys=keys,
         included=tuple(key_facts(Key(column=name), relation, statistics, rows) for name in index.include),
         tuples=tuples,
-        combinations=combinations(index, keys, snapshot, rows) if index.method == "btree" else (),
+        combinations=combinations(index, keys, snapshot, rows, tuples) if index.method == "btree" else (),
     )
     return SIZES[index.method](table)
 
