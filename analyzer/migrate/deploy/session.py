@@ -119,7 +119,8 @@ def settings(connection: Connection, wanted: Mapping[str, str]) -> Generator[Non
 
 def write_settings(connection: Connection, wanted: Mapping[str, str]) -> None:
     """Change settings of the session, all or none."""
-    _read(connection, "write_settings", {"names": list(wanted), "values": list(wanted.values())})
+    if wanted:
+        _read(connection, "write_settings", {"names": list(wanted), "values": list(wanted.values())})
 
 
 def unhurried(wanted: Mapping[str, str]) -> dict[str, str]:
