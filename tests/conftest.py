@@ -102,11 +102,11 @@ def database_url(server_url: str, database: str) -> str:
 
 
 @contextlib.contextmanager
-def fresh_database(server_url: str) -> Generator[str]:
-    """Create an empty database and drop it afterwards."""
+def fresh_database(server_url: str, *, template: str = "template0") -> Generator[str]:
+    """Create a database, by default an empty one, and drop it afterwards."""
     name = f"t_{secrets.token_hex(5)}"
     with connect(server_url, autocommit=True) as connection:
-        connection.execute(render("twin/create_database", database=name, template="template0"))
+        connection.execute(render("twin/create_database", database=name, template=template))
     try:
         yield database_url(server_url, name)
     finally:

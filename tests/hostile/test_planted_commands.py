@@ -77,7 +77,7 @@ class Project:
     reader: str
 
 
-@pytest.fixture(scope="module", params=PEOPLE)
+@pytest.fixture(scope="module", params=[PEOPLE[0], pytest.param(PEOPLE[1], marks=pytest.mark.slow)])
 def project(request: pytest.FixtureRequest, hostile: Hostile, captured: Snapshot) -> Iterator[Project]:
     """A project with specs, an Alembic environment, a workload and a snapshot with all that is planted."""
     who = person(request.param)

@@ -16,6 +16,8 @@ SETTINGS = {"autovacuum": "off", "fsync": "off", "jit": "off"}
 #: Parameters of a fixture that calls `server_of`: what packages install, and what a person names.
 PACKAGED = ("embedded", "debian-15")
 VERSIONS = ("other",) if OTHER else PACKAGED
+#: The same where one of them tells as much, and takes long.
+OTHERS_SLOWLY = (VERSIONS[0], *(pytest.param(each, marks=pytest.mark.slow) for each in VERSIONS[1:]))
 
 
 def need_15() -> None:

@@ -12,6 +12,7 @@ from alembic.util import CommandError
 from analyzer.twin.server import cluster
 from tests.conftest import fresh_database
 from tests.server.matrix import CHANGED, UNCHANGED
+from tests.server.servers import OTHERS_SLOWLY
 from tests.server.spec_project import UNMODELLED, SpecProject, names, obey
 
 
@@ -20,6 +21,7 @@ def latest(tmp_path: Path, database: str) -> SpecProject:
     return SpecProject(tmp_path, database)
 
 
+@pytest.mark.parametrize("any_server", OTHERS_SLOWLY, indirect=True)
 def test_every_row_of_the_matrix_is_detected_and_none_churns(project: SpecProject) -> None:
     same = [f"{{name: same_{name}, {spec}}}" for name, spec in UNCHANGED]
     project.declare("\n".join([*same, *(f"{{name: {name}, {before}}}" for name, before, _ in CHANGED)]))
