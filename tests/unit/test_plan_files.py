@@ -294,6 +294,15 @@ def test_mutilated_plans_never_fail(data: st.DataObject) -> None:
     assert all(gap.reason for gap in found.not_examined)
 
 
+def test_a_node_with_thousands_of_inputs_is_read_in_linear_time() -> None:
+    scan = "  ->  Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)\n"
+    for top in ("Append", "Nested Loop"):
+        found = find_plans(f"{top}  (cost=0.00..9.00 rows=1 width=4)\n" + scan * 60_000, "x")
+        assert (found.plans, len(found.not_examined)) == ((), 1)
+    (plan,) = find_plans("Append  (cost=0.00..9.00 rows=1 width=4)\n" + scan * 19_000, "x").plans
+    assert {each["Parent Relationship"] for each in plan.tree["Plans"]} == {"Member"}
+
+
 def test_large_files_of_brackets_are_read_in_linear_time() -> None:
     for text in ("[\n" * 50_000, "{\n" * 50_000, "[1],\n" * 50_000, '["\n' * 50_000, "<explain>\n" * 50_000):
         assert find_plans(text, "x").plans == ()
