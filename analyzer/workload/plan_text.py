@@ -44,7 +44,7 @@ _COSTS = re.compile(
 _TIMES = rf"(?:time=(?P<first>{_REAL})\.\.(?P<last>{_REAL}) ?)?"
 _COUNTS = rf"rows=(?P<rows>{_REAL}) loops=(?P<loops>[0-9]{{1,18}})"
 _ACTUAL = re.compile(rf"\s*\((?:never executed|actual {_TIMES}(?:{_COUNTS})?)\)")
-_MEASURED = re.compile(r"\s*\((?:cost=|actual |never executed)")
+_MEASURED = re.compile(r"\((?:cost=|actual |never executed)")
 _WHAT = re.compile(
     r"(?P<kind>[A-Z][A-Za-z]*(?: (?!Backward)[A-Z][A-Za-z]*)*(?: \([^()]{1,100}\))?)(?P<backward> Backward)?"
     rf"(?: using (?P<index>{PART}))?(?: on (?P<target>{PART}(?:\.{PART})?(?: {PART})?))?"

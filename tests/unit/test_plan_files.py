@@ -306,3 +306,22 @@ def test_a_node_with_thousands_of_inputs_is_read_in_linear_time() -> None:
 def test_large_files_of_brackets_are_read_in_linear_time() -> None:
     for text in ("[\n" * 50_000, "{\n" * 50_000, "[1],\n" * 50_000, '["\n' * 50_000, "<explain>\n" * 50_000):
         assert find_plans(text, "x").plans == ()
+
+
+@pytest.mark.parametrize("text", ["x", "|", "│ QUERY", "Seq Scan on t", "  -> ", "Buckets: 1", "==", '"', "(cost"])
+def test_long_runs_of_blanks_are_read_in_linear_time(text: str) -> None:
+    blanks = " " * 100_000
+    for line in (f"{text}{blanks}{text}", f"{blanks}{text}{blanks}{text}", f"{blanks}{text}{blanks}"):
+        assert find_plans(f"{line}\n\n{PLAN}", "x").plans[-1].tree["Node Type"] == "Sort"
+        assert find_plans(f"{PLAN}{line}\n", "x").plans
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["| {} |", "| {}", "|{}  |  ", " | {} │", "│ {}   ║", "║ {}"],
+    ids=["both", "left", "wide", "mixed", "box", "box left"],
+)
+def test_borders_are_taken_off(cell: str) -> None:
+    lines = ["QUERY PLAN", "Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)", "  Filter: ((a | 1) = 3)"]
+    (plan,) = find_plans("\n".join(cell.format(line) for line in lines), "x").plans
+    assert plan.tree["Filter"] == "((a | 1) = 3)"
