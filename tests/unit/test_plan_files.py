@@ -308,6 +308,16 @@ def test_large_files_of_brackets_are_read_in_linear_time() -> None:
         assert find_plans(text, "x").plans == ()
 
 
+@pytest.mark.parametrize(
+    "line", ['Query Text: "a"b"', 'Query Text: "a\\"', '  Query Text: """', '- Query Text: "a" "b"  ']
+)
+def test_malformed_yaml_ends(line: str) -> None:
+    assert find_plans(line, "x").plans == ()
+    assert find_plans(f"{line}\n\n{PLAN}", "x").plans[-1].tree["Node Type"] == "Sort"
+    yaml = f'{line}\nPlan: \n  Node Type: "Seq Scan"\n  Relation Name: "t"\n'
+    assert len(find_plans(yaml, "x").plans) + len(find_plans(yaml, "x").not_examined) == 1
+
+
 @pytest.mark.parametrize("text", ["x", "|", "│ QUERY", "Seq Scan on t", "  -> ", "Buckets: 1", "==", '"', "(cost"])
 def test_long_runs_of_blanks_are_read_in_linear_time(text: str) -> None:
     blanks = " " * 100_000
