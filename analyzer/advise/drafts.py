@@ -22,7 +22,7 @@ def drafts(shape: TableShape, relation: Relation, catalog: Catalog, shared: Mapp
 
     `shared` says of columns, expressions and conditions how many statements have them.
     """
-    if shape.target == "insert":
+    if shape.target == "insert" or _is_single_row(shape, relation, catalog):
         return ()
     plain = list(btree_drafts(shape, relation, catalog, shared))
     special = [
@@ -43,3 +43,19 @@ def drafts(shape: TableShape, relation: Relation, catalog: Catalog, shared: Mapp
     alone = () if any(draft.where for draft in varied) else variants.of_conditions()
     found = [*varied, *special, *parts, *alone]
     return tuple(dict.fromkeys(each for each in found if each.method != "btree" or is_narrow(each, relation, catalog)))
+
+
+def _is_single_row(shape: TableShape, relation: Relation, catalog: Catalog) -> bool:
+    """Say whether a unique index finds the single row already; one that covers more saves a block, and has to be kept.
+
+    A column that is compared in another type, such as `id::numeric`, is not found by the index.
+    """
+    cast = {name for each in shape.expressions for name in each.columns}
+    single = {*shape.equalities} - {*shape.lists} - cast
+    return any(
+        index.valid
+        and index.definition.unique
+        and index.definition.where is None
+        and all(key.column in single and key.collation is None for key in index.definition.keys)
+        for index in catalog.indexes(relation)
+    )

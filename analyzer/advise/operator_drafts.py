@@ -64,9 +64,13 @@ def operator_drafts(shape: TableShape, relation: Relation, catalog: Catalog) -> 
 
 def _asked(each: OperatorPredicate, relation: Relation, catalog: Catalog) -> _Asked | None:
     target = target_of(each.column, each.expression, each.expression_type, relation)
-    if target is None or (each.operator in _PATTERNS and (is_prefix(each) or not has_trigram(each.value))):
+    if target is None:
         return None
     name = _NAMES.get(each.operator, each.operator)
+    # Of another type, such as ltree, an operator of that name is another one.
+    is_pattern = each.operator in _PATTERNS and catalog.operators.is_own(name, target.type)
+    if is_pattern and (is_prefix(each) or not has_trigram(each.value)):
+        return None
     found = catalog.operators.serving(name, target.type, each.other_type, is_commuted=each.is_commuted)
     classes = [service.operator_class for service in found if service.operator_class.method in _METHODS]
     if any(each.method == "gin" for each in classes):

@@ -1,6 +1,7 @@
 """Leave of what a snapshot recorded what happened since an older one of the same server."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -20,7 +21,7 @@ def since(newer: Snapshot, older: Snapshot) -> Snapshot:
     if (obstacle := _obstacle(newer, older)) is not None:
         raise InputError(f"--since: {obstacle}")
     reset = _reset_after(newer, older)
-    known = {} if reset is not None else {_key(each): each for each in older.statements}
+    known = {} if reset is not None else _known(newer, older)
     statements = tuple(found for each in newer.statements if (found := _counted(each, known, older.captured_at)))
     return newer.model_copy(
         update={
@@ -45,12 +46,19 @@ def _obstacle(newer: Snapshot, older: Snapshot) -> str | None:
         for each in newer.relations
         if (relation := older.relation(each.schema_name, each.name)) is not None and each.oid and relation.oid
     ]
-    is_other = bool(pairs) and all(one != other for one, other in pairs)
-    if is_other or newer.server.in_recovery != older.server.in_recovery:
-        return "the snapshots are of different servers"
     if newer.captured_at <= older.captured_at:
         return "the snapshot to compare with is not older; swap the two"
+    is_other = bool(pairs) and all(one != other for one, other in pairs)
+    if is_other or newer.server.in_recovery != older.server.in_recovery or _runs_backwards(newer, older):
+        return "the snapshots are of different servers"
     return None
+
+
+def _runs_backwards(newer: Snapshot, older: Snapshot) -> bool:
+    """Say whether a server started, or was reset, before the older snapshot says: two that were set up alike."""
+    resets = newer.statements_reset, older.statements_reset
+    is_reset_before = resets[0] is not None and resets[1] is not None and resets[0] < resets[1]
+    return newer.server.started_at < older.server.started_at or is_reset_before
 
 
 def _reset_after(newer: Snapshot, older: Snapshot) -> datetime | None:
@@ -67,6 +75,22 @@ def _evicted(newer: Snapshot, older: Snapshot, reset: datetime | None) -> int | 
 
 def _key(entry: StatementCounters) -> _Key:
     return entry.queryid, entry.toplevel, entry.search_path
+
+
+def _known(newer: Snapshot, older: Snapshot) -> dict[_Key, StatementCounters]:
+    """Return the older entries by the keys of the newer ones.
+
+    The path of a single entry may have changed between: by ALTER ROLE, or because it was not captured before.
+    """
+    known = {_key(each): each for each in older.statements}
+    now = Counter((each.queryid, each.toplevel) for each in newer.statements)
+    before = Counter((each.queryid, each.toplevel) for each in known.values())
+    paths = {(queryid, toplevel): path for queryid, toplevel, path in known}
+    for each in newer.statements:
+        statement = each.queryid, each.toplevel
+        if now[statement] == before[statement] == 1 and paths[statement] != each.search_path:
+            known[_key(each)] = known.pop((*statement, paths[statement]))
+    return known
 
 
 def _is_again(entry: StatementCounters, before: StatementCounters, older_at: datetime) -> bool:

@@ -110,7 +110,7 @@ class _Writer:
     def _any(self, node: exp.Expr, scope: Scope, *, without: Sequence[str] = ()) -> str:
         parts: list[str] = []
         for name, value in sorted(node.args.items()):
-            if value is None or value == [] or name in without:
+            if value is None or value == [] or name in without or (name == "desc" and not value):  # ASC is the default
                 continue
             if isinstance(value, exp.TableAlias):
                 kept = [each for each in value.args.get("columns") or () if not isinstance(each, exp.Identifier)]

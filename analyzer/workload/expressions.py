@@ -12,7 +12,7 @@ from sqlglot import exp
 from analyzer.documents.snapshot import Relation
 from analyzer.sql import Sql, conforming, expression, ident, literal
 from analyzer.workload.expression_types import type_of
-from analyzer.workload.names import unwrapped
+from analyzer.workload.names import folded, unwrapped
 
 Own = Callable[[exp.Column], str | None]
 
@@ -51,6 +51,9 @@ _KINDS = {
 }
 #: A type of pgvector with its dimensions, maybe with its schema; a schema in quotes is left.
 _VECTOR_TYPE = re.compile(r"(?:[a-z_][a-z0-9_]*\.)?(?P<type>vector|halfvec|bit)\(\d{1,6}\)", re.IGNORECASE)
+#: The parser counts the elements of an array from 0.
+_FIRST_ELEMENT = 1
+_MOST_DIGITS = 8
 #: Parts of an expression that an index's definition may have.
 _MOST_PARTS = 200
 
@@ -131,6 +134,30 @@ def _json_path(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
         return None
     base, key = _written(tree.this, own, relation), constant(unwrapped(tree.expression))
     return None if base is None or key is None else f"{base} {tree.args['operator']} {key}"
+
+
+def _attribute(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    """Write an attribute of a composite value: `(home).city`."""
+    base, name = _written(tree.this, own, relation), tree.args["expression"]
+    return f"({base}).{ident(folded(name))}" if base is not None and isinstance(name, exp.Identifier) else None
+
+
+def _element(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+    """Write an element of an array, or of a document: `codes[1]`, `props['brand']`; not a slice."""
+    base, keys = _written(tree.this, own, relation), tree.expressions
+    if base is None or len(keys) != 1:
+        return None
+    if not isinstance(tree.this, exp.Bracket | exp.Column):
+        base = f"({base})"  # in brackets, an element of an element is another expression
+    key = unwrapped(keys[0])
+    if isinstance(key, exp.Cast):
+        key = unwrapped(key.this)
+    if _is_text(key):
+        return f"{base}[{literal(key.name)}]"
+    sign, number = (-1, unwrapped(key.this)) if isinstance(key, exp.Neg) else (1, key)
+    if not isinstance(number, exp.Literal) or not number.name.isdecimal() or len(number.name) > _MOST_DIGITS:
+        return None
+    return f"{base}[{sign * int(number.name) + _FIRST_ELEMENT}]"
 
 
 def _kind(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
@@ -275,6 +302,8 @@ _WRITERS: dict[type[exp.Expr], Callable[[exp.Expr, Own, Relation], str | None]] 
     **dict.fromkeys((exp.Length, exp.Left, exp.Right, exp.Substring), _of_text),
     **dict.fromkeys(_ARITHMETIC, _arithmetic),
     exp.Operator: _json_path,
+    exp.Dot: _attribute,
+    exp.Bracket: _element,
     exp.Cast: _cast,
     exp.TimestampTrunc: _truncated,
     exp.AtTimeZone: _at_time_zone,

@@ -15,7 +15,8 @@ from analyzer.postgres.lex import IncompleteError, Token, lex, significant
 from analyzer.sql import literal
 from analyzer.workload.plannable import Edit, apply
 
-_OPERATORS = frozenset({"->", "->>", "#>", "#>>"})
+#: The last one is that of a subscript, `props['brand']`.
+_OPERATORS = frozenset({"->", "->>", "#>", "#>>", "["})
 #: Keys that one parameter may stand for, the most frequent ones, and variants of one statement.
 _MOST_KEYS, _MOST_VARIANTS = 8, 16
 #: Characters of a key or a path.
@@ -113,7 +114,7 @@ def _texts(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _paths(text: str, depth: int) -> Iterator[_Path]:
-    if "->" not in text and "#>" not in text:
+    if not any(operator in text for operator in ("->", "#>", "[")):
         return
     try:
         tokens = significant(lex(text))
@@ -134,7 +135,7 @@ def _paths(text: str, depth: int) -> Iterator[_Path]:
 
 def _end(tokens: Sequence[Token], at: int) -> int:
     """Return the place behind a name and the operators and keys that follow it."""
-    if not tokens[at].name:
+    if not tokens[at].name or tokens[at].text.lower() == "array":
         return at
     end = following = at + 1
     while (
@@ -142,10 +143,14 @@ def _end(tokens: Sequence[Token], at: int) -> int:
         and tokens[following].text in _OPERATORS
         and tokens[following + 1].kind in ("string", "parameter")
     ):
-        end = following + 2
-        if tokens[end : end + 2] and tokens[end].text == "::":  # as the server prints a key: 'brand'::text
-            end += 2
-        following = end
+        behind = following + 2
+        if tokens[behind : behind + 2] and tokens[behind].text == "::":  # as the server prints a key: 'brand'::text
+            behind += 2
+        if tokens[following].text == "[":
+            if behind == len(tokens) or tokens[behind].text != "]":  # a slice
+                break
+            behind += 1
+        following = end = behind
         while following < len(tokens) and tokens[following].text == ")":  # and a path: (props -> 'a') -> 'b'
             following += 1
     return end

@@ -64,8 +64,11 @@ def parse_json(text: str) -> Any:
 
 
 def yaml_end(lines: Sequence[str], start: int) -> int:
-    """Return the number of the line after the YAML that begins at `start`: indented as its first line, or more."""
-    column, end = _column(lines[start]), start
+    """Return the number of the line after the YAML that begins at `start`: indented as its first line, or more.
+
+    The first line counts even if it is malformed.
+    """
+    column, end = _column(lines[start]), start + 1
     while end < len(lines) and _YAML_LINE.fullmatch(lines[end].strip()) and _column(lines[end]) >= column:
         end += 1
     return end

@@ -8,7 +8,7 @@ from analyzer.postgres.identifiers import unquote
 _BACKGROUND = re.compile(r"\A(?:\s{0,3}> ?)+")
 _SYSLOG = re.compile(r"\A\w{3}\s+\d{1,2} [\d:]{8} \S+ \S+\[\d+\]: \[\d+-\d+\] ?(?:#011|\t)?")
 _EXPANDED = re.compile(r"\A(?:QUERY PLAN| {10})\s*[|│] ?")
-_CELL = re.compile(r"\A\s?[|│║] ?(.*?)\s*[|│║]?\Z")
+_BORDER = re.compile(r"\A\s?[|│║] ?")
 _CONTINUED = ("+", "↵")
 #: A record of csvlog, in which quotes are doubled and more fields follow.
 _CSV_RECORD = re.compile(r'\A\d{4}-\d\d-\d\d .*,"duration: [\d.]+ ms\s+plan:\Z')
@@ -18,8 +18,8 @@ _MEASURED = re.compile(r"\((?:cost=|actual )|QUERY PLAN")
 #: Between the rows of psql's expanded output.
 RECORD = re.compile(r"-\[ RECORD \d+ \][-+]*")
 #: What psql draws, or an empty line.
-RULE = re.compile(r"\s*(?:[-+|═─╔╗╠╣╦╩╬┌┐├┤┬┴┼:=]{3,})?\s*")
-HEADER = re.compile(r'\s*[|│║"]?\s*QUERY PLAN\b')
+RULE = re.compile(r"\s*(?:[-+|═─╔╗╠╣╦╩╬┌┐├┤┬┴┼:=]{3,}\s*)?")
+HEADER = re.compile(r'\s*(?:[|│║"]\s*)?QUERY PLAN\b')
 #: Around a block in Markdown or a ticket.
 FENCE = re.compile(r"\s*(?:```|~~~|\{(?:code|noformat)|</?pre|</?code)")
 
@@ -47,15 +47,24 @@ def _out_of_table(lines: Sequence[str]) -> Iterator[str]:
             yield _EXPANDED.sub("", line, count=1)
             continue
         expanded = expanded and RECORD.fullmatch(line) is not None
-        cell = _CELL.match(line)
-        if cell and (bordered or HEADER.match(line)):
+        cell = _cell(line)
+        if cell is not None and (bordered or HEADER.match(line)):
             bordered = True
-            yield f" {cell[1]}"
-        elif cell and _MEASURED.search(line):  # a table whose header was not copied
-            yield f" {cell[1]}"
+            yield f" {cell}"
+        elif cell is not None and _MEASURED.search(line):  # a table whose header was not copied
+            yield f" {cell}"
         else:
             bordered = bordered and RULE.fullmatch(line) is not None
             yield line
+
+
+def _cell(line: str) -> str | None:
+    """Return what stands between borders, of which the right one may be missing; None if there is no left one."""
+    border = _BORDER.match(line)
+    if border is None:
+        return None
+    text = line[border.end() :].rstrip()
+    return text[:-1].rstrip() if text.endswith(("|", "│", "║")) else text
 
 
 def _unquoted(lines: Iterator[str]) -> list[str]:

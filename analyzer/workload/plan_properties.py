@@ -29,7 +29,7 @@ _COMPOSITE = re.compile(
     r"(?:Sort Method|Full-sort Groups|Pre-sorted Groups|Buckets|Batches|Planned Partitions|Hits|Storage|Maximum Storage"
     r"|Memory Usage|Memory):"
 )
-_NEXT_PROPERTY = re.compile(r"\s{2,}(?=[A-Z][\w -]{0,40}:\s)")
+_NEXT_PROPERTY = re.compile(r"(?<!\s)\s{2,}(?=[A-Z][\w -]{0,40}:\s)")
 _NUMBER = re.compile(r"-?\d{1,18}(?:\.\d{1,18})?(?:e[+-]?\d{1,3})?")
 _KNOWN = frozenset((
     "Cache Mode", "Heap Fetches", "Index Searches", "Inner Unique", "Rows Removed by Filter",

@@ -44,7 +44,7 @@ _COSTS = re.compile(
 _TIMES = rf"(?:time=(?P<first>{_REAL})\.\.(?P<last>{_REAL}) ?)?"
 _COUNTS = rf"rows=(?P<rows>{_REAL}) loops=(?P<loops>[0-9]{{1,18}})"
 _ACTUAL = re.compile(rf"\s*\((?:never executed|actual {_TIMES}(?:{_COUNTS})?)\)")
-_MEASURED = re.compile(r"\s*\((?:cost=|actual |never executed)")
+_MEASURED = re.compile(r"\((?:cost=|actual |never executed)")
 _WHAT = re.compile(
     r"(?P<kind>[A-Z][A-Za-z]*(?: (?!Backward)[A-Z][A-Za-z]*)*(?: \([^()]{1,100}\))?)(?P<backward> Backward)?"
     rf"(?: using (?P<index>{PART}))?(?: on (?P<target>{PART}(?:\.{PART})?(?: {PART})?))?"
@@ -178,6 +178,8 @@ class _Reader:
     #: From the top to the node read last, each with the column of its arrow.
     path: list[tuple[int, Properties]] = field(default_factory=list[tuple[int, Properties]])
     nodes: list[Properties] = field(default_factory=list[Properties])
+    #: Those that have an input already, by identity.
+    fed: set[int] = field(default_factory=set[int])
     #: What the next node is for its parent, if the line before says so.
     label: str | None = None
     worker: tuple[int, Properties] | None = None
@@ -222,23 +224,24 @@ class _Reader:
             raise MalformedPlanError(f"it has more than {MOST_LEVELS} levels or {MOST_NODES:,} nodes")
         parent = self.path[-1][1]
         children: list[Properties] = parent.setdefault("Plans", [])
-        node = {"Node Type": node["Node Type"], **self._relationship(parent, children), **node}
+        node = {"Node Type": node["Node Type"], **self._relationship(parent), **node}
         children.append(node)
         self.path.append((arrow, node))
         self.nodes.append(node)
         self.label = self.worker = None
         return True
 
-    def _relationship(self, parent: Properties, children: Sequence[Properties]) -> Properties:
+    def _relationship(self, parent: Properties) -> Properties:
         if self.label is not None:
             kind = "SubPlan" if self.label.startswith("SubPlan") else "InitPlan"
             return {"Parent Relationship": kind, "Subplan Name": self.label}
-        ordinary = sum("Subplan Name" not in child for child in children)
+        is_fed = id(parent) in self.fed
+        self.fed.add(id(parent))
         if parent["Node Type"] in _MEMBERS:
             return {"Parent Relationship": "Member"}
         if parent["Node Type"] == "Subquery Scan":
             return {"Parent Relationship": "Subquery"}
-        return {"Parent Relationship": "Inner" if ordinary else "Outer"}
+        return {"Parent Relationship": "Inner" if is_fed else "Outer"}
 
     def _summary(self, text: str) -> bool:
         self.section = None

@@ -15,6 +15,7 @@ CREATE DOMAIN tag_list AS text[];
 CREATE DOMAIN settings AS jsonb;
 CREATE DOMAIN label AS varchar(80) COLLATE german;
 CREATE TYPE mood AS ENUM ('calm', 'busy', 'angry');
+CREATE TYPE home AS (city text, zip text);
 CREATE TYPE float_span AS RANGE (subtype = float8);
 
 CREATE TABLE items (
@@ -39,7 +40,8 @@ CREATE TABLE places (
     id integer PRIMARY KEY, room integer NOT NULL, kind text NOT NULL, during tstzrange NOT NULL,
     prices numrange NOT NULL, spans int4multirange NOT NULL, heat float_span NOT NULL, spot point NOT NULL,
     area box NOT NULL, outline polygon NOT NULL, ring circle NOT NULL, address inet NOT NULL, network cidr NOT NULL,
-    colour cube NOT NULL, score double precision NOT NULL, opened date NOT NULL, points point[] NOT NULL);
+    colour cube NOT NULL, score double precision NOT NULL, opened date NOT NULL, points point[] NOT NULL,
+    owner home NOT NULL);
 INSERT INTO places
 SELECT i, i % 300, 'kind ' || i % 5, tstzrange(timestamptz '2024-01-01' + i * interval '1 hour',
        timestamptz '2024-01-02' + i * interval '1 hour'), numrange(i % 977, i % 977 + 2),
@@ -48,7 +50,8 @@ SELECT i, i % 300, 'kind ' || i % 5, tstzrange(timestamptz '2024-01-01' + i * in
        polygon(box(point(i % 900, i % 700), point(i % 900 + 5, i % 700 + 5))), circle(point(i % 900, i % 700), 3),
        '10.0.0.0'::inet + (i * 61) % 60000, network(set_masklen('10.0.0.0'::inet + (i * 61) % 60000, 28)),
        cube(ARRAY[(i * 7) % 255, (i * 11) % 255, (i * 13) % 255]::float8[]), (i * 7919) % 100000 / 7.0,
-       date '2020-01-01' + (i * 17) % 2000, ARRAY[point(i % 900, i % 700)]
+       date '2020-01-01' + (i * 17) % 2000, ARRAY[point(i % 900, i % 700)],
+       ROW('city ' || i % 900, 'zip ' || i % 90)::home
 FROM generate_series(1, 4000) AS i;
 
 CREATE TABLE vectors (

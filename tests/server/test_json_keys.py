@@ -88,6 +88,17 @@ def test_another_statement_keeps_it(url: str) -> None:
     assert "btree ((props ->> 'brand'))" in definitions(found)
 
 
+@pytest.mark.parametrize("cast", ["", "::text"])
+def test_a_subscript_is_a_key_as_well(url: str, cast: str) -> None:
+    by_subscript = f"SELECT id FROM item WHERE props['brand'{cast}] = '\"b77\"'"
+    (reason,) = unknown(proposed(recorded(url, by_subscript)))
+    assert "conditions on keys of props" in reason
+    view = "CREATE VIEW brand AS SELECT props['brand'] AS brand, ARRAY['x'] AS a, (ARRAY[id, 2])[1:1] AS b FROM item"
+    found = proposed(recorded(url, by_subscript, "SELECT ARRAY[id] FROM item WHERE id = 5", before=(view,)))
+    assert "btree ((props['brand']))" in definitions(found)
+    assert unknown(found) == []
+
+
 def test_a_path_of_two_keys(url: str) -> None:
     view = "CREATE VIEW b AS SELECT (deep -> 'a' ->> 'b')::int AS b FROM item"
     found = proposed(recorded(url, "SELECT id FROM item WHERE (deep -> 'a' ->> 'b')::int = 5", before=(view,)))

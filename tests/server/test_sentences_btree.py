@@ -15,6 +15,10 @@ from analyzer.workload.shapes import shapes
 from tests.server.sentences import Sentences
 
 HITS = [
+    # What a unique index does not find: another type, several values, a part of its columns.
+    ("SELECT * FROM orders WHERE id = 7.0 AND customer_id = $1", "orders (customer_id)"),
+    ("SELECT * FROM orders WHERE id = ANY ($1) AND customer_id = $2", "orders (customer_id, id)"),
+    ("SELECT * FROM order_items WHERE line = 2 AND quantity = 7 AND price = 1", "order_items (price, quantity, line)"),
     # Equalities, then one range or the order.
     ("SELECT * FROM orders WHERE status = $1 AND customer_id = $2", "orders (customer_id, status)"),
     ("SELECT * FROM orders WHERE customer_id = $1 AND created_at >= $2", "orders (customer_id, created_at)"),
@@ -220,6 +224,11 @@ HITS = [
     ),
 ]
 MISSES = [
+    # A unique index finds the single row, whatever else is compared.
+    ("SELECT * FROM orders WHERE id = $1 AND customer_id = $2", "orders (customer_id)"),
+    ("SELECT note FROM orders WHERE customer_id = $1 AND id = $2", "orders (customer_id, id) INCLUDE (note)"),
+    ("UPDATE orders SET note = $1 WHERE id = $2 AND status = $3", "orders (status)"),
+    ("SELECT * FROM order_items WHERE line = 2 AND order_id = 7 AND quantity > 3", "order_items (quantity)"),
     # What exists, or is unique.
     ("SELECT * FROM customers WHERE email::text = $1", "customers (email)"),
     # No equality, or a range before one.

@@ -294,6 +294,44 @@ def test_mutilated_plans_never_fail(data: st.DataObject) -> None:
     assert all(gap.reason for gap in found.not_examined)
 
 
+def test_a_node_with_thousands_of_inputs_is_read_in_linear_time() -> None:
+    scan = "  ->  Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)\n"
+    for top in ("Append", "Nested Loop"):
+        found = find_plans(f"{top}  (cost=0.00..9.00 rows=1 width=4)\n" + scan * 60_000, "x")
+        assert (found.plans, len(found.not_examined)) == ((), 1)
+    (plan,) = find_plans("Append  (cost=0.00..9.00 rows=1 width=4)\n" + scan * 19_000, "x").plans
+    assert {each["Parent Relationship"] for each in plan.tree["Plans"]} == {"Member"}
+
+
 def test_large_files_of_brackets_are_read_in_linear_time() -> None:
     for text in ("[\n" * 50_000, "{\n" * 50_000, "[1],\n" * 50_000, '["\n' * 50_000, "<explain>\n" * 50_000):
         assert find_plans(text, "x").plans == ()
+
+
+@pytest.mark.parametrize(
+    "line", ['Query Text: "a"b"', 'Query Text: "a\\"', '  Query Text: """', '- Query Text: "a" "b"  ']
+)
+def test_malformed_yaml_ends(line: str) -> None:
+    assert find_plans(line, "x").plans == ()
+    assert find_plans(f"{line}\n\n{PLAN}", "x").plans[-1].tree["Node Type"] == "Sort"
+    yaml = f'{line}\nPlan: \n  Node Type: "Seq Scan"\n  Relation Name: "t"\n'
+    assert len(find_plans(yaml, "x").plans) + len(find_plans(yaml, "x").not_examined) == 1
+
+
+@pytest.mark.parametrize("text", ["x", "|", "│ QUERY", "Seq Scan on t", "  -> ", "Buckets: 1", "==", '"', "(cost"])
+def test_long_runs_of_blanks_are_read_in_linear_time(text: str) -> None:
+    blanks = " " * 100_000
+    for line in (f"{text}{blanks}{text}", f"{blanks}{text}{blanks}{text}", f"{blanks}{text}{blanks}"):
+        assert find_plans(f"{line}\n\n{PLAN}", "x").plans[-1].tree["Node Type"] == "Sort"
+        assert find_plans(f"{PLAN}{line}\n", "x").plans
+
+
+@pytest.mark.parametrize(
+    "cell",
+    ["| {} |", "| {}", "|{}  |  ", " | {} │", "│ {}   ║", "║ {}"],
+    ids=["both", "left", "wide", "mixed", "box", "box left"],
+)
+def test_borders_are_taken_off(cell: str) -> None:
+    lines = ["QUERY PLAN", "Seq Scan on t  (cost=0.00..1.00 rows=1 width=4)", "  Filter: ((a | 1) = 3)"]
+    (plan,) = find_plans("\n".join(cell.format(line) for line in lines), "x").plans
+    assert plan.tree["Filter"] == "((a | 1) = 3)"

@@ -80,6 +80,17 @@ def test_what_was_evicted_and_recorded_again_counts_from_then(after: StatementCo
     assert "1 statement: they were evicted or reset and recorded again" in told(window)
 
 
+@pytest.mark.parametrize("path", [None, ("shop",)], ids=["older tool", "ALTER ROLE"])
+def test_a_path_that_was_changed_between_is_of_no_consequence(path: tuple[str, ...] | None) -> None:
+    before = recorded("SELECT a FROM t", calls=10, total_ms=100).model_copy(update={"search_path": path})
+    after = recorded("SELECT a FROM t", calls=30, total_ms=180).model_copy(update={"search_path": ("shop", "public")})
+    window = since(later(after), at_noon(before))
+    assert [(each.calls, each.search_path) for each in window.statements] == [(20, ("shop", "public"))]
+    assert window.not_examined == ()
+    others = before.model_copy(update={"search_path": ("a",)})
+    assert [each.calls for each in since(later(after), at_noon(before, others)).statements] == [30]
+
+
 def test_what_is_no_longer_recorded_is_told() -> None:
     window = since(later(), at_noon(recorded("SELECT a FROM t")))
     assert window.statements == ()
@@ -94,6 +105,8 @@ def test_what_is_no_longer_recorded_is_told() -> None:
         (at_noon(server=at_noon().server.model_copy(update={"database": "x"})), "different databases, x and shop"),
         (at_noon(server=at_noon().server.model_copy(update={"version_num": 150000})), "PostgreSQL 15 and 18"),
         (at_noon(server=at_noon().server.model_copy(update={"in_recovery": True})), "are of different servers"),
+        (at_noon(server=at_noon().server.model_copy(update={"started_at": LATER})), "are of different servers"),
+        (at_noon(statements_reset=NOON - timedelta(days=8)), "are of different servers"),
     ],
 )
 def test_snapshots_that_do_not_follow_each_other_are_refused(older: Snapshot, message: str) -> None:
