@@ -18,6 +18,7 @@ from analyzer.db import connect
 from analyzer.errors import CapabilityError
 from analyzer.sql import render
 from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.connection import copy_database
 
 Name = Literal["tpch", "tpcds"]
 _CHUNK_BYTES = 1 << 18
@@ -98,7 +99,7 @@ def loaded(cluster: Cluster, suite: Suite, scale: float, tell: Callable[[str], o
             return cluster.url(database)
         unfinished = f"{database}_unfinished"
         maintenance.execute(render("twin/drop_database", database=unfinished))
-        maintenance.execute(render("twin/create_database", database=unfinished, template="template0"))
+        copy_database(maintenance, unfinished)
         for table in suite.tables:
             tell(f"{database}: load {table.name}")
             _load(cluster.url(unfinished), suite.name, table, scale)

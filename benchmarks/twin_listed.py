@@ -14,6 +14,7 @@ from analyzer.specs.fields import Strict
 from analyzer.specs.index import IndexSpec
 from analyzer.sql import render, render_text
 from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.connection import copy_database
 
 _FILE = Path(__file__).with_name("twin_indexes.yaml")
 _EXTENSIONS = ("vector", "pg_trgm", "pageinspect")
@@ -73,7 +74,7 @@ def loaded_varied(cluster: Cluster, scale: float, tell: Callable[[str], object])
             return cluster.url(database)
         unfinished = f"{database}_unfinished"
         maintenance.execute(render("twin/drop_database", database=unfinished))
-        maintenance.execute(render("twin/create_database", database=unfinished, template="template0"))
+        copy_database(maintenance, unfinished)
         tell(f"{database}: fill")
         create_extensions(cluster.url(unfinished))
         with connect(cluster.url(unfinished), autocommit=True) as connection:

@@ -12,6 +12,7 @@ from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import render
 from analyzer.twin.server import choose, cluster, postmaster
+from analyzer.twin.server.connection import copy_database
 from analyzer.twin.server.containment import kernel_obstacle
 from analyzer.twin.twin import Twin
 from tests import scratch
@@ -106,7 +107,7 @@ def fresh_database(server_url: str, *, template: str = "template0") -> Generator
     """Create a database, by default an empty one, and drop it afterwards."""
     name = f"t_{secrets.token_hex(5)}"
     with connect(server_url, autocommit=True) as connection:
-        connection.execute(render("twin/create_database", database=name, template=template))
+        copy_database(connection, name, template=template)
     try:
         yield database_url(server_url, name)
     finally:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.progress import Progress, silent
-from analyzer.sql import render
 from analyzer.twin.restore.inflate import inflate
 from analyzer.twin.schema.create import Flat, build_flat
 from analyzer.twin.schema.database import create_database
@@ -16,6 +15,7 @@ from analyzer.twin.schema.row_security import Restricted, choose_settings
 from analyzer.twin.schema.subset import for_definitions
 from analyzer.twin.server.binaries import major_of
 from analyzer.twin.server.choose import EarlyStart, Host, PlannerChoice, describe_distance, hosting
+from analyzer.twin.server.connection import copy_database
 from analyzer.twin.server.containment import APPLICATION
 from analyzer.twin.server.file_access import Storage
 from analyzer.twin.server.roles import create_captured_roles
@@ -111,7 +111,7 @@ def building(
         host, made = stack.enter_context(_schema(snapshot, wanted or PlannerChoice(), progress))
         notes = list(made.not_examined)
         with host.connect() as maintenance:
-            maintenance.execute(render("twin/create_database", database="twin", template="flat"))
+            copy_database(maintenance, "twin", template="flat")
         flat = stack.enter_context(opened(host, "flat"))
         flat.apply_settings(snapshot)
         inflated = stack.enter_context(opened(host, "twin"))

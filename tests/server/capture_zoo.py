@@ -10,6 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 from analyzer.db import Connection, connect
 from analyzer.sql import render
+from analyzer.twin.server.connection import copy_database
 
 EXTENSIONS = ("pg_stat_statements", "pg_trgm", "btree_gin", "btree_gist", "pageinspect", "vector")
 
@@ -127,7 +128,7 @@ def new_database(server_url: str) -> Generator[str]:
     """Create an empty database and drop it afterwards."""
     name = f"capture_{secrets.token_hex(4)}"
     with connect(server_url, autocommit=True) as connection:
-        connection.execute(render("twin/create_database", database=name, template="template0"))
+        copy_database(connection, name)
     try:
         yield make_conninfo(server_url, dbname=name)
     finally:

@@ -18,6 +18,7 @@ from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.sql import render
 from analyzer.twin.server import postmaster
 from analyzer.twin.server.cluster import Cluster
+from analyzer.twin.server.connection import copy_database
 from analyzer.twin.server.directories import account_of
 from tests.conftest import database_url
 from tests.server.deploy_events import Orders, await_
@@ -89,7 +90,7 @@ class Host:
         """Yield the URL of a copy of a database."""
         name = f"t_{secrets.token_hex(5)}"
         with connect(self.url, autocommit=True) as connection:
-            connection.execute(render("twin/create_database", database=name, template=template))
+            copy_database(connection, name, template=template)
         try:
             yield database_url(self.url, name)
         finally:

@@ -25,7 +25,7 @@ from analyzer.errors import CapabilityError, ConflictError
 from analyzer.sql import render
 from analyzer.twin.server import containment, kept_clusters, postmaster, sandbox
 from analyzer.twin.server.binaries import Binaries, find_binaries, reachable, sweep_copies
-from analyzer.twin.server.connection import connect_own, conninfo, url
+from analyzer.twin.server.connection import connect_own, conninfo, copy_database, url
 from analyzer.twin.server.directories import (
     Account,
     account_of,
@@ -113,7 +113,7 @@ class Cluster:
         with self.connect() as connection:
             exists = connection.execute(render("twin/database_exists"), {"database": database}).fetchone()
             if exists is None:
-                connection.execute(render("twin/create_database", database=database, template="template0"))
+                copy_database(connection, database)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from analyzer.db import connect
 from analyzer.sql import render
+from analyzer.twin.server.connection import copy_database
 from tests.server.capture_zoo import new_database, run
 from tests.server.zoo import programs, surroundings, tables, types
 from tests.server.zoo.growth import Growth, start
@@ -95,7 +96,7 @@ def copied(server: str, original: str) -> Generator[str]:
     url = make_conninfo(server, dbname=name)
     with connect(server, autocommit=True) as connection:
         database = conninfo_to_dict(original)["dbname"]
-        connection.execute(render("twin/create_database", database=name, template=database))
+        copy_database(connection, name, template=str(database))
     try:
         yield url
     finally:
