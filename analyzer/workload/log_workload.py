@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from analyzer.documents.server_log import LoggedStatement
 from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
@@ -42,6 +43,7 @@ def _with_seen(
     known_as = workload.identities
     is_timed = any(each.total_ms is not None for each in (*workload.statements, *counted))
     missed: list[UnparsedStatement] = []
+    since = _overlap(counted, snapshot)
     earlier: list[str] = []
     seen = (*counted, *sampled)
     for place, (logged, parsed) in enumerate(zip(seen, _parsed(seen, snapshot, workload.weigh_by), strict=True)):
@@ -50,7 +52,7 @@ def _with_seen(
             statements[identity] = with_values(statements[identity], logged)
         elif identity != parsed.id or not logged.calls or place >= len(counted):
             continue  # it is among those that cannot be planned, it has never run, or its time is unknown
-        elif _is_earlier(logged, snapshot):
+        elif since is not None and logged.last_seen is not None and logged.last_seen < since:
             earlier.append(parsed.id)
         elif isinstance(parsed, UnparsedStatement):
             missed.append(parsed)
@@ -75,10 +77,11 @@ def _with_seen(
     )
 
 
-def _is_earlier(logged: LoggedStatement, snapshot: Snapshot) -> bool:
-    """Tell whether a statement ran for the last time before the statements of a snapshot were counted."""
+def _overlap(logged: Sequence[LoggedStatement], snapshot: Snapshot) -> datetime | None:
+    """Return when the counters of a snapshot begin, if the log reaches beyond: else it is a workload of its own."""
     since = snapshot.statements_reset
-    return since is not None and logged.last_seen is not None and logged.last_seen < since
+    last = max((each.last_seen for each in logged if each.last_seen is not None), default=None)
+    return since if since is not None and last is not None and last >= since else None
 
 
 def _left_out(earlier: Sequence[str]) -> Iterator[NotExamined]:

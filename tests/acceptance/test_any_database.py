@@ -190,7 +190,8 @@ def test_whatif_of_recorded_statements_and_of_what_cannot_be_planned(shop: Shop,
     document = json.loads(said.out)
     assert document["total_before"] == document["total_after"] > 0
     said = twindex("whatif", shop.snapshot, "-q", "-", "--format", "json", cwd=tmp_path, stdin="SELECT * FROM nowhere")
-    assert said.status == 0
+    assert said.status == 3
+    assert "none of the statements could be planned" in said.err
     assert "nowhere" in json.loads(said.out)["statements"][0]["error"]
 
 

@@ -139,3 +139,5 @@ def test_what_the_log_alone_has_counts_if_it_ran_in_the_window() -> None:
     assert {each.id: each.share_of_time for each in listed} == {each.id: 0.5 for each in workload.statements}
     assert {(each.only_logged, each.rows, each.calls) for each in listed} == {(True, None, 5)}
     assert list_statements(window, [listed[0].id]).statements == listed[:1]
+    former = later(log_statements=tuple(each for each in log if each.last_seen != NOON))
+    assert len(recorded_workload(since(former, at_noon())).statements) == 2
