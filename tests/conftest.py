@@ -28,6 +28,10 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "jit": "off",
 }
+#: Files that take longest begin first, or a worker would be left with one of them at the end.
+LONGEST = (
+    "test_deploy_fuzz.py", "test_kill.py", "test_fuzz.py", "test_many_tenants.py", "test_floors.py", "test_packaging.py",
+)  # fmt: skip
 # Where the kernel contains nothing, the suites test what stands behind it.
 choose.REFUSES = kernel_obstacle() is None
 
@@ -66,6 +70,12 @@ def pytest_configure(config: pytest.Config) -> None:
     path = scratch.enter()
     if path is not None:
         config.add_cleanup(lambda: scratch.leave(path))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first; the others keep their order."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 def pytest_report_header() -> str:
