@@ -30,7 +30,8 @@ SETTINGS = {
 }
 #: Files that take longest begin first, or a worker would be left with one of them at the end.
 LONGEST = (
-    "test_deploy_fuzz.py", "test_kill.py", "test_fuzz.py", "test_many_tenants.py", "test_floors.py", "test_packaging.py",
+    "test_deploy_fuzz.py", "test_kill.py", "test_fuzz.py", "test_many_tenants.py", "test_floors.py",
+    "test_packaging.py",
 )  # fmt: skip
 # Where the kernel contains nothing, the suites test what stands behind it.
 choose.REFUSES = kernel_obstacle() is None
