@@ -213,6 +213,7 @@ def obey(project: SpecProject, *, twin: bool = False) -> str:
     after = project.facts()
     assert all(fact.valid for fact in after.values())
     assert (project.revise("again") if twin else project.autogenerate("again")) is None
+    assert project.check() == []
     project.downgrade()
     restored = {name: fact for name, fact in before.items() if fact.valid}
     assert project.facts() == restored, path.read_text()
