@@ -11,8 +11,8 @@ from analyzer.workload.log_statements import Run, StatementTable, StatementTotal
 from analyzer.workload.log_values import Values, logged_parameters, values_of
 
 _NULL_BYTE = "\0"
-#: Stands for the value of a parameter.
-_PARAMETER = "$"
+#: Stands for the value of a parameter: no text of a statement has it.
+_PARAMETER = _NULL_BYTE
 
 
 def normalised(totals: StatementTotals) -> str | None:
@@ -81,7 +81,7 @@ def _constants(totals: StatementTotals, query: str) -> tuple[int, ...]:
     text = lex(totals.text)
     own = {int(token.text[1:]): _PARAMETER for token in text if token.kind == "parameter"}
     found = values_of(lex(query), text, own) or {}
-    return tuple(sorted(number for number, value in found.items() if value is not _PARAMETER))
+    return tuple(sorted(number for number, value in found.items() if value != _PARAMETER))
 
 
 def _values(run: Run, recorded: Sequence[Token]) -> Values | None:
