@@ -6,7 +6,7 @@ taken to be independent, as the planner takes them, with at least as many combin
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from analyzer.documents.snapshot import Relation, Sample, Snapshot
@@ -82,30 +82,29 @@ def _fewer(shares: Shares, times: float) -> Shares:
     return tuple((share * count / fewer, fewer) for share, count, fewer in left)
 
 
-def _with_occurring(shares: Shares, distinct: float, rows: float) -> Shares:
-    """Put combinations together until as many of them as are known to occur do."""
-    low, high = 0.0, math.log(max(1.0, sum(count for _, count in shares)))
+def _factor(most: float, is_too_small: Callable[[float], bool]) -> float:
+    """Return the smallest factor from 1 to `most` that is not too small."""
+    low, high = 0.0, math.log(most)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        if occurring(_fewer(shares, math.exp(middle)), rows) > distinct:
+        if is_too_small(math.exp(middle)):
             low = middle
         else:
             high = middle
-    return _fewer(shares, math.exp(high))
+    return math.exp(high)
+
+
+def _with_occurring(shares: Shares, distinct: float, rows: float) -> Shares:
+    """Put combinations together until as many of them as are known to occur do."""
+    most = max(1.0, sum(count for _, count in shares))
+    return _fewer(shares, _factor(most, lambda times: occurring(_fewer(shares, times), rows) > distinct))
 
 
 def _at_least(shares: Shares, distinct: float, rows: float) -> Shares:
     """Divide combinations until as many of them occur as one of their columns has values: all, where it is unique."""
     if occurring(shares, rows) >= min(distinct, rows):
         return shares
-    low, high = 0.0, -math.log(_NEVER_TWICE)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if occurring(_more(shares, math.exp(middle)), rows) < distinct:
-            low = middle
-        else:
-            high = middle
-    return _more(shares, math.exp(high))
+    return _more(shares, _factor(1 / _NEVER_TWICE, lambda times: occurring(_more(shares, times), rows) < distinct))
 
 
 def _more(shares: Shares, times: float) -> Shares:
