@@ -105,7 +105,8 @@ def execute(connection: Connection, sql: str, *, failed: str, remedy: str) -> No
 @contextlib.contextmanager
 def settings(connection: Connection, wanted: Mapping[str, str]) -> Generator[None]:
     """Change settings for the block, but timeouts a server lacks, and restore each of them, also on an error."""
-    found = {each["name"]: each["value"] for each in _read(connection, "read_known_settings", {"names": list(wanted)})}
+    known = _read(connection, "read_known_settings", {"names": list(wanted)}) if wanted else []
+    found = {each["name"]: each["value"] for each in known}
     before = {name: value for name, value in found.items() if value is not None or name not in _TIMEOUTS}
     try:
         write_settings(connection, {name: wanted[name] for name in before})
