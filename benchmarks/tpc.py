@@ -18,7 +18,7 @@ from analyzer.db import connect
 from analyzer.errors import CapabilityError
 from analyzer.sql import render
 from analyzer.twin.server.cluster import Cluster
-from analyzer.twin.server.connection import copy_database
+from analyzer.twin.server.databases import copy_database
 
 Name = Literal["tpch", "tpcds"]
 _CHUNK_BYTES = 1 << 18

@@ -14,7 +14,7 @@ from analyzer.specs.fields import Strict
 from analyzer.specs.index import IndexSpec
 from analyzer.sql import render, render_text
 from analyzer.twin.server.cluster import Cluster
-from analyzer.twin.server.connection import copy_database
+from analyzer.twin.server.databases import copy_database
 
 _FILE = Path(__file__).with_name("twin_indexes.yaml")
 _EXTENSIONS = ("vector", "pg_trgm", "pageinspect")

@@ -12,8 +12,8 @@ from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined
 from analyzer.sql import render
 from analyzer.twin.server import choose, cluster, postmaster
-from analyzer.twin.server.connection import copy_database
 from analyzer.twin.server.containment import kernel_obstacle
+from analyzer.twin.server.databases import copy_database
 from analyzer.twin.twin import Twin
 from tests import scratch
 from tests.templates import Templates, directory

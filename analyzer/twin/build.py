@@ -15,8 +15,8 @@ from analyzer.twin.schema.row_security import Restricted, choose_settings
 from analyzer.twin.schema.subset import for_definitions
 from analyzer.twin.server.binaries import major_of
 from analyzer.twin.server.choose import EarlyStart, Host, PlannerChoice, describe_distance, hosting
-from analyzer.twin.server.connection import copy_database
 from analyzer.twin.server.containment import APPLICATION
+from analyzer.twin.server.databases import copy_database
 from analyzer.twin.server.file_access import Storage
 from analyzer.twin.server.roles import create_captured_roles
 from analyzer.twin.server.sessions import Sessions, opened

@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Identifier
 
 from analyzer.db import Connection, connect
 from analyzer.sql import render
-from analyzer.twin.server.connection import copy_database
+from analyzer.twin.server.databases import copy_database
 
 EXTENSIONS = ("pg_stat_statements", "pg_trgm", "btree_gin", "btree_gist", "pageinspect", "vector")
 

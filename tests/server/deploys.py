@@ -18,7 +18,7 @@ from analyzer.db import connect, libpq_url, sqlalchemy_url
 from analyzer.sql import render
 from analyzer.twin.server import postmaster
 from analyzer.twin.server.cluster import Cluster
-from analyzer.twin.server.connection import copy_database
+from analyzer.twin.server.databases import copy_database
 from analyzer.twin.server.directories import account_of
 from tests.conftest import database_url
 from tests.server.deploy_events import Orders, await_

@@ -25,7 +25,8 @@ from analyzer.errors import CapabilityError, ConflictError
 from analyzer.sql import render
 from analyzer.twin.server import containment, kept_clusters, postmaster, sandbox
 from analyzer.twin.server.binaries import Binaries, find_binaries, reachable, sweep_copies
-from analyzer.twin.server.connection import connect_own, conninfo, copy_database, url
+from analyzer.twin.server.connection import connect_own, conninfo, url
+from analyzer.twin.server.databases import copy_database
 from analyzer.twin.server.directories import (
     Account,
     account_of,

@@ -77,12 +77,6 @@ def connect_own(address: Mapping[str, str], identifier: int) -> Generator[Connec
         yield connection
 
 
-def copy_database(connection: Connection, name: str, *, template: str = "template0") -> None:
-    """Create a database of a server of our own as a copy of another one, by default an empty one."""
-    pg = connection.info.server_version // 10_000
-    connection.execute(render("twin/create_database", database=name, template=template, pg=pg))
-
-
 def forget_variables() -> None:
     """Take from this process what libpq reads of the environment: it connects to servers of our own alone."""
     with _ENVIRONMENT:

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from analyzer.db import connect
 from analyzer.sql import render
-from analyzer.twin.server.connection import copy_database
+from analyzer.twin.server.databases import copy_database
 from tests.server.capture_zoo import new_database, run
 from tests.server.zoo import programs, surroundings, tables, types
 from tests.server.zoo.growth import Growth, start
