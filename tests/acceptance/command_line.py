@@ -5,6 +5,7 @@ import contextlib
 import functools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -50,14 +51,19 @@ def _preloaded() -> socket.socket:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         command = [sys.executable, "-m", "tests.acceptance.preloaded", os.fspath(templates.directory())]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), stdin=theirs.fileno())
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment(PYTHONPATH=str(ROOT)), stdin=theirs.fileno(), start_new_session=True
+        )
     ours.settimeout(300)
     atexit.register(_end, process, ours)
     return ours
 
 
 def _end(process: subprocess.Popen[bytes], channel: socket.socket) -> None:
+    """End that process and the command that it runs, which may hang."""
     channel.close()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
     process.wait()
 
 
@@ -71,7 +77,11 @@ def twindex(*arguments: str | Path, cwd: Path, stdin: str | bytes = b"", env: Ma
         for stream in streams:
             stream.seek(0)
         socket.send_fds(_preloaded(), [json.dumps(request).encode()], [stream.fileno() for stream in streams])
-        status = int(_preloaded().recv(16))
+        try:
+            status = int(_preloaded().recv(16))
+        except TimeoutError:
+            _preloaded.cache_clear()  # or its answer would be that of the next command
+            raise
         for stream in streams:
             stream.seek(0)
         _, out, err = (stream.read().decode() for stream in streams)
