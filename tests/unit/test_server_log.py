@@ -220,6 +220,8 @@ def test_what_is_a_constant_in_the_only_text_of_a_statement_is_known(tmp_path: P
         number for number in found.constants if {each.values[number - 1] for each in found.bindings} <= {"open", "5"}
     }
     assert (len(found.constants), len(places), found.prepared) == (2, 2, 2)
+    (found,) = read(tmp_path, said(text.replace("open", "$"), "1")).statements
+    assert len(found.constants) == 2
     (found,) = read(tmp_path, said(text, "1") + said(text.replace("open", "sent"), "2")).statements
     assert found.constants == ()
 
