@@ -42,8 +42,14 @@ _PATTERNS: Final[tuple[tuple[Kind, str], ...]] = (
     ("punctuation", r"::|:=|\.\.|=>|[()\[\],;.:]"),
     ("operator", r"[+\-*/<>=~!@#%^&|`?]{1,65}"),
 )
-_TOKEN = re.compile("|".join(f"(?P<p{number}>{pattern})" for number, (_, pattern) in enumerate(_PATTERNS)), re.DOTALL)
+_ALTERNATIVES: Final = "|".join(f"(?P<p{number}>{pattern})" for number, (_, pattern) in enumerate(_PATTERNS))
+#: With the white space before it; a word or a sign that nothing else can begin with comes first, as most are.
+_TOKEN: Final = re.compile(
+    rf"[{WHITE_SPACE}]*(?:(?P<simple>[{_START}][{_START}0-9$]*(?![{_START}0-9$'\"&])|[()\[\],;])|{_ALTERNATIVES}|\Z)",
+    re.DOTALL,
+)
 _KINDS: Final[dict[str, Kind]] = {f"p{number}": kind for number, (kind, _) in enumerate(_PATTERNS)}
+_SIGNS: Final = frozenset("()[],;")
 _COMMENT_EDGE = re.compile(r"/\*|\*/")
 #: Only an operator that holds one of these may end in + or -.
 _SPECIAL = frozenset("~!@#%^&|`?")
@@ -120,28 +126,28 @@ def significant(tokens: tuple[Token, ...]) -> tuple[Token, ...]:
 
 def tokens_of(text: str) -> Iterator[Token]:
     """Cut a text of any length into tokens, one after another; raises IncompleteError when it is cut short."""
-    position = _skip_space(text, 0)
-    while position < len(text):
-        token = _next(text, position)
-        yield token
-        position = _skip_space(text, token.end)
-
-
-def _skip_space(text: str, position: int) -> int:
+    position = 0
+    while match := _TOKEN.match(text, position):
+        if (group := match.lastgroup) is None:
+            return
+        if group == "simple":
+            start, position = match.span(group)
+            yield Token("punctuation" if match[group] in _SIGNS else "word", match[group], start)
+        else:
+            token = _token(text, match, group)
+            yield token
+            position = token.end
     space = _SPACE.match(text, position)
-    return space.end() if space else position
+    raise _incomplete(space.end() if space else position)
 
 
-def _next(text: str, position: int) -> Token:
-    match = _TOKEN.match(text, position)
-    if match is None:
-        raise _incomplete(position)
-    kind = _KINDS[match.lastgroup or ""]
-    end = match.end()
+def _token(text: str, match: re.Match[str], group: str) -> Token:
+    position, end = match.span(group)
+    kind = _KINDS[group]
     if kind == "operator":
         if text.startswith("/*", position):
             return Token("comment", text[position : _comment_end(text, position)], position)
-        return Token(kind, _operator(match[0], position), position)
+        return Token(kind, _operator(match[group], position), position)
     if kind == "quoted":
         end = _quoted_end(text, end)
     elif kind == "string" and text[position] != "$":
