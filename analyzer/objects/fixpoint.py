@@ -1,6 +1,6 @@
 """A definition as a server prints it, printed and parsed until the print stays the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -21,3 +21,16 @@ def fixpoint(wanted: T, printed: Callable[[T], T]) -> T:
             break
         form, again = again, printed(again)
     return again
+
+
+def printed_once(printed: Callable[[T], T], *, key: Callable[[T], Hashable] = lambda form: form) -> Callable[[T], T]:
+    """Keep what is printed of each form: two that turn out the same share all passes but the first."""
+    known: dict[Hashable, T] = {}
+
+    def once(form: T) -> T:
+        found = key(form)
+        if found not in known:
+            known[found] = printed(form)
+        return known[found]
+
+    return once

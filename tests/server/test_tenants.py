@@ -14,6 +14,7 @@ from analyzer.db import connect, libpq_url
 from analyzer.documents.findings import FindingsDocument
 from analyzer.errors import InputError, NotExaminableError
 from analyzer.migrate.deploy import online
+from analyzer.migrate.deploy.catalog import Table
 from analyzer.migrate.deploy.target import DeployError
 from analyzer.specs.file import load_specs
 from analyzer.specs.pull import pull
@@ -229,11 +230,11 @@ def test_a_schema_dropped_during_the_deploy(project: SpecProject, monkeypatch: p
     project.autogenerate()
     build = online.make
 
-    def meanwhile(deploy: online.Deploy, target: online.Target, *, comment: str | None = None) -> bool:
+    def meanwhile(deploy: online.Deploy, target: online.Target, table: Table | None) -> bool:
         if target.schema == "tenant_2":
             project.run("DROP SCHEMA tenant_2 CASCADE")
             tenants(project, "tenant_0")
-        return build(deploy, target, comment=comment)
+        return build(deploy, target, table)
 
     monkeypatch.setattr(online, "make", meanwhile)
     project.upgrade()

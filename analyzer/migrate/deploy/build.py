@@ -163,6 +163,8 @@ def _orphans(deploy: Deploy) -> tuple[State, ...]:
     """
     found = read_marked(deploy.connection)
     idle = tuple(state for state in found if state.busy_pid is None and state.parent_oid is None)
+    if not idle:
+        return ()
     tables = read_indexes(deploy.connection, {state.table_oid for state in idle if state.table_oid is not None})
     awaited = {(each.table_oid, mark(each.schema, each.name, "new")) for each in tables}
     return tuple(

@@ -11,7 +11,7 @@ from analyzer.migrate.deploy.driver import DriverError, ended, plain
 from analyzer.migrate.deploy.session import call, rollback, row_of_transaction, rows
 from analyzer.migrate.deploy.table_copy import as_on_table, build_beside, owner_for_copy
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.objects.fixpoint import fixpoint
+from analyzer.objects.fixpoint import fixpoint, printed_once
 from analyzer.objects.index import Timing
 from analyzer.objects.temporary_names import MARK, kept_until
 from analyzer.sql import ident, render_text
@@ -145,14 +145,10 @@ def same(connection: Connection, target: Target, state: State) -> bool:
         return True  # as the session itself prints it, where its search_path finds what is not pg_catalog's
     if parts_of_create(target.sql) is None:
         return False
+    printed = printed_once(lambda create: build_on_copy(connection, replace(target, sql=create)).definition)
     with comparing(connection, target):
-        wanted, existing = (_canonical(connection, target, create) for create in (target.sql, state.definition))
+        wanted, existing = (fixpoint(create, printed) for create in (target.sql, state.definition))
     return by_value(wanted) == by_value(existing)
-
-
-def _canonical(connection: Connection, target: Target, create: str) -> str:
-    """Return a CREATE INDEX on the target's table as this server prints it in the end."""
-    return fixpoint(create, lambda text: build_on_copy(connection, replace(target, sql=text)).definition)
 
 
 def build_on_copy(connection: Connection, target: Target) -> Copy:

@@ -12,7 +12,15 @@ from alembic.runtime.migration import MigrationContext
 
 from analyzer.migrate.deploy import jobs, offline
 from analyzer.migrate.deploy.build import drop, ensure, is_ours, render_like, settled, sweep
-from analyzer.migrate.deploy.catalog import State, read_state, read_table, refuse_needed, refuse_undeclarable, same
+from analyzer.migrate.deploy.catalog import (
+    State,
+    Table,
+    read_state,
+    read_table,
+    refuse_needed,
+    refuse_undeclarable,
+    same,
+)
 from analyzer.migrate.deploy.create_index import is_concurrent, is_concurrent_drop, parse_create
 from analyzer.migrate.deploy.deployment import Deploy, deploying
 from analyzer.migrate.deploy.options import read_options
@@ -67,7 +75,7 @@ def side_by_side(context: MigrationContext) -> Generator[None]:
 
 def _build(deploy: Deploy, target: Target) -> None:
     table = read_table(deploy.connection, target)
-    if make(deploy, target):
+    if make(deploy, target, table):
         set_attributes(deploy, target)
     sweep(deploy, target, table)
 
@@ -87,13 +95,13 @@ def replace_index(context: MigrationContext, target: Target) -> None:
         table, state = read_table(deploy.connection, target), settled(deploy, target)
         different = state is not None and (state.valid or state.partitioned)
         if state is None or not different or same(deploy.connection, target, state):
-            if make(deploy, target):
+            if make(deploy, target, table):
                 set_attributes(deploy, target)
         else:
             refuse_needed(target, state, replaces=True)
             _take_back(deploy, target, beside)
             make_room(deploy, target, beside)
-            if make(deploy, beside, comment=mark(target.schema, target.name, "new")):
+            if make(deploy, beside, table, comment=mark(target.schema, target.name, "new")):
                 _swap(deploy, target, beside)
         sweep(deploy, target, table)
 
@@ -197,12 +205,11 @@ def reindex_index(context: MigrationContext, target: Target) -> None:
         sweep(deploy, target, table)
 
 
-def make(deploy: Deploy, target: Target, *, comment: str | None = None) -> bool:
-    """Make an index exist that queries use, whatever its table is, and give a new one a comment.
+def make(deploy: Deploy, target: Target, table: Table | None, *, comment: str | None = None) -> bool:
+    """Make an index exist that queries use, whatever its `table` is, and give a new one a comment.
 
     False when that is postponed.
     """
-    table = read_table(deploy.connection, target)
     if table is not None and table.kind == "p":
         made = ensure_partitioned(deploy, target, table, comment=comment)
     else:

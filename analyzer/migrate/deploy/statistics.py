@@ -18,7 +18,7 @@ from analyzer.migrate.deploy.session import (
     transaction,
 )
 from analyzer.migrate.deploy.target import DeployError, Target
-from analyzer.objects.fixpoint import fixpoint
+from analyzer.objects.fixpoint import fixpoint, printed_once
 from analyzer.objects.statistics import StatisticsDef, parse_statistics
 from analyzer.postgres.lex import lex, significant
 from analyzer.sql import ident, render_text
@@ -210,9 +210,7 @@ def _same(connection: Connection, target: Target, state: StatisticsState) -> boo
     if target.definition is not None and printed_body(target.definition) == printed_body(state.definition):
         return True
 
-    def printed(create: str) -> str:
-        return _printed_on_copy(connection, replace(target, sql=create))
-
+    printed = printed_once(lambda create: _printed_on_copy(connection, replace(target, sql=create)))
     with comparing(connection, target):
         wanted, found = (fixpoint(create, printed) for create in (target.sql, state.definition))
     return printed_body(wanted) == printed_body(found)

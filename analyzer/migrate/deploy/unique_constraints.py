@@ -36,7 +36,7 @@ def build_unique_constraint(context: MigrationContext, target: Target) -> None:
         table, state = read_table(deploy.connection, target), _settled(deploy, target)
         if state is None or state.constraint_timing is None:
             _refuse_obstacles(deploy, target)
-            make(deploy, target)
+            make(deploy, target, table)
             _add(deploy, target)
         elif not _as_wanted(deploy, target, state):
             raise conflict(target, state)
@@ -62,7 +62,7 @@ def replace_unique_constraint(context: MigrationContext, target: Target) -> None
         table, state = read_table(deploy.connection, target), _settled(deploy, target)
         if state is None or not state.valid or _takes_over(deploy, target, state):
             _refuse_obstacles(deploy, target)
-            make(deploy, target)
+            make(deploy, target, table)
             _add(deploy, target)
             set_attributes(deploy, replace(target, attributes=tuple(_attributes(target))))
         elif _as_wanted(deploy, target, state):
@@ -72,7 +72,7 @@ def replace_unique_constraint(context: MigrationContext, target: Target) -> None
             refuse_needed(target, state, replaces=True)
             _refuse_obstacles(deploy, target)
             make_room(deploy, target, beside)
-            make(deploy, beside, comment=mark(target.schema, target.name, "new"))
+            make(deploy, beside, table, comment=mark(target.schema, target.name, "new"))
             exchange(deploy, target, tuple(_exchange(target, beside)))
         sweep(deploy, target, table)
 

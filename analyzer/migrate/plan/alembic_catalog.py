@@ -20,6 +20,7 @@ from analyzer.migrate.deploy.privileges import refuse_without_copies
 from analyzer.migrate.deploy.session import rollback, write_settings
 from analyzer.migrate.deploy.table_copy import as_on_table, build_beside, owner_for_copy
 from analyzer.objects.definition import D, Definition, canonical
+from analyzer.objects.fixpoint import printed_once
 from analyzer.objects.index import IndexDef
 from analyzer.objects.statistics import StatisticsDef, printed_ddl
 from analyzer.objects.temporary_names import is_temporary
@@ -80,6 +81,9 @@ class Live:
             rows = self._rows("specs/read_tables", bind)
             self.own_tablespace = str(self._row("online/read_own_tablespace")["tablespace"])
         self._tables = {(row["schema_name"], row["name"]): Table(**row) for row in rows}
+        #: Of tables that were copied: the role a copy is given to, if any.
+        self._owners: dict[QualifiedName, str | None] = {}
+        self._printed_once = printed_once(self._printed, key=lambda each: (each, each.name))
 
     @property
     def tables(self) -> Mapping[tuple[str, str], Table]:
@@ -106,7 +110,7 @@ class Live:
 
     def canonical(self, wanted: D) -> D:
         """Return the canonical form of a definition on this server; raises InputError when it would not build it."""
-        return canonical(wanted, self._printed)
+        return canonical(wanted, self._printed_once)
 
     def _printed(self, wanted: D) -> D:
         if isinstance(wanted, StatisticsDef):
@@ -145,10 +149,10 @@ class Live:
     @contextlib.contextmanager
     def _on_copy(self, wanted: Definition, ddl: str) -> Generator[None]:
         """Run a statement on an empty temporary copy of a table, let the block look at it, and roll back."""
-        refuse_without_copies(self._connection)
-        owner = owner_for_copy(self._connection, wanted.schema, wanted.table)
+        owner = self._owner_for_copy(wanted.full_table)
         with _discarded(self._connection):
-            self._print_backslashes_alike()
+            # To find a better order of joins takes longer than to read one index.
+            self._print_backslashes_alike(join_collapse_limit="1")
             try:
                 build_beside(self._connection, wanted.schema, wanted.table, owner, ddl)
             except DriverError as error:
@@ -158,9 +162,16 @@ class Live:
             self._row("session/trust_names")
             yield
 
-    def _print_backslashes_alike(self) -> None:
+    def _owner_for_copy(self, table: QualifiedName) -> str | None:
+        if not self._owners:
+            refuse_without_copies(self._connection)
+        if table not in self._owners:
+            self._owners[table] = owner_for_copy(self._connection, *table)
+        return self._owners[table]
+
+    def _print_backslashes_alike(self, **more: str) -> None:
         """Have what exists printed as what is built, whatever the role or the database has set."""
-        write_settings(self._connection, {"standard_conforming_strings": "on"})
+        write_settings(self._connection, {"standard_conforming_strings": "on", **more})
 
     def _read_indexes(self, relations: Sequence[int]) -> list[dict[str, Any]]:
         self._rows("capture/fix_session")
