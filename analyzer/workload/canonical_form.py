@@ -1,7 +1,8 @@
-"""Write a statement without its aliases, comments, quoting, lengths of IN lists and the order of its SELECT list.
+"""Write a statement without its aliases, comments, quoting, lengths of IN lists, orders of the SELECT list and of AND.
 
 A table is written by its schema and name, a column by its source's place among the sources of its query level (as de
-Bruijn wrote bound variables), an output by what it is computed from, an alias not at all. What two statements of one
+Bruijn wrote bound variables), an output by what it is computed from, an alias not at all. An inner join is its tables
+and conditions, however it is spelled. What two statements of one
 form ask of the planner is the same; a statement for which that cannot be said has no form.
 """
 
@@ -16,7 +17,7 @@ from analyzer.catalog import Catalog
 from analyzer.workload.names import Occurrence, Output, Scope, Source, folded, has
 from analyzer.workload.resolved import Resolved
 from analyzer.workload.scopes import resolve
-from analyzer.workload.select_list import UnplacedError, bare, is_unordered, listed_place
+from analyzer.workload.select_list import UnplacedError, bare, is_limit, is_unordered, listed_place
 from analyzer.workload.tree import UnreadableError, parse
 
 #: A parameter in an unfinished form, and one that only its place among all parameters is kept of.
@@ -102,7 +103,12 @@ class _Writer:
                 return "offset"
             case exp.Anonymous() if isinstance(node.this, str):
                 return f"{_quoted(node.this.lower())}({self._all(node.expressions, scope)})"
-            case exp.Binary() if _is_plain(node):
+            case exp.And() | exp.Between() if not node.args.get("symmetric"):
+                return self._conjunction([node], scope)
+            case exp.EQ() | exp.NEQ() if (elements := _elements(node)) is not None:
+                found = self._list_of(node.this, elements, scope)
+                return found if isinstance(node, exp.EQ) else f"not(this={found})"
+            case exp.Binary() if _is_chained(node):
                 return self._chain(node, scope)
             case _:
                 return self._any(node, scope)
@@ -111,6 +117,8 @@ class _Writer:
         parts: list[str] = []
         for name, value in sorted(node.args.items()):
             if value is None or value == [] or name in without or (name == "desc" and not value):  # ASC is the default
+                continue
+            if name == "limit" and not is_limit(value):
                 continue
             if isinstance(value, exp.TableAlias):
                 kept = [each for each in value.args.get("columns") or () if not isinstance(each, exp.Identifier)]
@@ -133,20 +141,41 @@ class _Writer:
         """Write operators of one side after the other: a chain of a thousand is a thousand levels deep."""
         names: list[str] = []
         rights: list[str] = []
-        while _is_plain(node):
+        while _is_chained(node):
             names.append(f"{node.key}(")
             rights.append(f",{self._write(node.expression, scope)})")
             node = node.this
         return "".join((*names, self._write(node, scope), *reversed(rights)))
 
+    def _conjunction(self, nodes: Sequence[exp.Expr], scope: Scope) -> str:
+        """Write conditions that are all to hold; a BETWEEN is two."""
+        written: list[str] = []
+        pending = [*reversed(nodes)]
+        while pending:
+            match node := pending.pop():
+                case exp.And():
+                    pending += [node.expression, node.this]
+                case exp.Paren():
+                    pending.append(node.this)
+                case exp.Between() if not node.args.get("symmetric"):
+                    value = self._write(node.this, scope)
+                    written.append(f"gte({value},{self._write(node.args['low'], scope)})")
+                    written.append(f"lte({value},{self._write(node.args['high'], scope)})")
+                case _:
+                    written.append(self._write(node, scope))
+        return f"and({','.join(sorted(written, key=_masked))})"
+
     def _list(self, node: exp.In, scope: Scope) -> str:
-        """Write of a list of parameters the first."""
         elements: list[exp.Expr] = node.expressions
-        first = next(iter(elements), None)
-        if first is None or not all(isinstance(each, exp.Parameter) for each in elements):
+        if not elements or not all(isinstance(each, exp.Parameter) for each in elements):
             return self._any(node, scope)
-        rest = "".join(f"\1{each.this.name}\1" for each in elements[1:])
-        return f"in({self._write(node.this, scope)},{self._write(first, scope)}{rest})"
+        return self._list_of(node.this, elements, scope)
+
+    def _list_of(self, node: exp.Expr, parameters: Sequence[exp.Expr], scope: Scope) -> str:
+        """Write of a list of parameters the first."""
+        first, *others = parameters
+        rest = "".join(f"\1{each.this.name}\1" for each in others)
+        return f"in({self._write(node, scope)},{self._write(first, scope)}{rest})"
 
     # Names
 
@@ -241,8 +270,21 @@ class _Writer:
         distinct = self._placed(node, "distinct", scope, written)
         if is_outermost and is_unordered(node):
             written.sort(key=_masked)
-        rest = self._any(node, scope, without=("expressions", "group", "order", "distinct"))
+        apart = ("expressions", "group", "order", "distinct", "joins", "where")
+        rest = f"{self._any(node, scope, without=apart)}{self._joined(node, scope)}"
         return f"{rest}[{','.join(written)}]{group}{order}{distinct}"
+
+    def _joined(self, node: exp.Select, scope: Scope) -> str:
+        """Write the joins and the condition of a query; those of inner joins are conditions of the query."""
+        joins: list[exp.Join] = node.args.get("joins") or []
+        where = node.args.get("where")
+        conditions = [where.this] if isinstance(where, exp.Where) else []
+        if all(map(_is_inner, joins)):
+            conditions = [*(on for each in joins if (on := each.args.get("on")) is not None), *conditions]
+            tables = [self._write(each.this, scope) for each in joins]
+        else:
+            tables = [self._write(each, scope) for each in joins]
+        return f"{tables}{self._conjunction(conditions, scope) if conditions else ''}"
 
     def _placed(self, node: exp.Select, clause: str, scope: Scope, written: Sequence[str]) -> str:
         """Write a clause that can name a column of the SELECT list, by its place or its alias, as what that is."""
@@ -301,6 +343,32 @@ def _is_plain(node: exp.Expr) -> bool:
         "this",
         "expression",
     }
+
+
+def _is_chained(node: exp.Expr) -> bool:
+    """Say whether an operator is written apart from its first operand."""
+    return _is_plain(node) and not isinstance(node, exp.And) and _elements(node) is None
+
+
+def _elements(node: exp.Expr) -> list[exp.Expr] | None:
+    """Return the parameters of `= ANY (ARRAY[…])` or `<> ALL (ARRAY[…])`; None of anything else."""
+    array = node.args.get("expression")
+    match node, array:
+        case exp.EQ(), exp.Any():
+            array = array.this
+        case exp.NEQ(), exp.Anonymous() if str(array.this).lower() == "all" and len(array.expressions) == 1:
+            (array,) = array.expressions
+        case _:
+            return None
+    while isinstance(array, exp.Paren):
+        array = array.this
+    elements: list[exp.Expr] = array.expressions if isinstance(array, exp.Array) else []
+    return elements if elements and all(isinstance(each, exp.Parameter) for each in elements) else None
+
+
+def _is_inner(join: exp.Join) -> bool:
+    given = {name for name, value in join.args.items() if value} - {"this", "on", "kind"}
+    return not given and join.args.get("kind") in (None, "", "INNER", "CROSS")
 
 
 def _with_place(scope: Scope, name: str) -> str | None:

@@ -9,6 +9,7 @@ from sqlglot import exp
 from analyzer.workload.expression_types import type_in
 from analyzer.workload.expressions import JSON_OPERATORS, index_expression, vector_expression
 from analyzer.workload.names import Occurrence, Scope, folded, own_column, single_reference, unwrapped
+from analyzer.workload.select_list import is_limit
 
 #: An order or groups of more keys than this are not read: no index has them.
 _MOST_KEYS = 256
@@ -62,7 +63,7 @@ def orders_of(scope: Scope, select: exp.Select) -> Iterator[tuple[Occurrence, So
 def _order(
     scope: Scope, select: exp.Select, ordered: Sequence[exp.Ordered]
 ) -> tuple[Occurrence, Sort | Nearest] | None:
-    limited = select.args.get("limit") is not None and _is_plain(select)
+    limited = is_limit(select.args.get("limit")) and _is_plain(select)
     if not 0 < len(ordered) <= _MOST_KEYS:
         return None
     first = _projected(select, ordered[0].this)

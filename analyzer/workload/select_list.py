@@ -1,4 +1,4 @@
-"""The columns that a query puts out: what its ORDER BY and GROUP BY call them, and whether their order matters."""
+"""What a query puts out: what its ORDER BY and GROUP BY call the columns, whether their order matters, its LIMIT."""
 
 from collections.abc import Sequence
 
@@ -47,3 +47,10 @@ def is_unordered(node: exp.Select) -> bool:
     """Say whether the planner takes the columns in any order: DISTINCT and several windows sort as listed."""
     sorting = (exp.Window, exp.Ordered, exp.WithinGroup)
     return not node.args.get("distinct") and sum(each.find(*sorting) is not None for each in node.expressions) <= 1
+
+
+def is_limit(clause: object) -> bool:
+    """Say whether a LIMIT or FETCH clause, if any, limits: ALL and NULL do not."""
+    limit = clause.expression if isinstance(clause, exp.Limit) else clause
+    is_all = isinstance(limit, exp.Var) and limit.name.upper() == "ALL"
+    return limit is not None and not is_all and not isinstance(limit, exp.Null)

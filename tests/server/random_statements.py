@@ -10,7 +10,7 @@ from tests.server.random_schemas import SCALARS, TYPES, Column, Table
 
 @dataclass(slots=True)
 class Style:
-    """How a statement is written: aliases, letter case, comments, the order of the SELECT list."""
+    """How a statement is written: aliases, letter case, comments, the orders of the SELECT list and of AND."""
 
     chance: random.Random
     #: Several statements of one structure and different styles ask the same.
@@ -93,8 +93,10 @@ class Statements:
         chance, words = self.structure, self.style.words
         if depth < 2 and chance.random() < 0.35:
             parts = [self._condition(sources, depth + 1) for _ in range(chance.randint(2, 3))]
-            between = words(chance.choice((" AND ", " OR ")))
-            return f"({between.join(parts)})"
+            operator = chance.choice((" AND ", " OR "))
+            if operator == " AND ":
+                self.style.chance.shuffle(parts)
+            return f"({words(operator).join(parts)})"
         if depth < 2 and chance.random() < 0.1:
             return f"{words('NOT')} ({self._condition(sources, depth + 1)})"
         if depth < 2 and chance.random() < 0.2 and (nested := self._nested(sources)) is not None:
@@ -125,11 +127,17 @@ class Statements:
                 elements = ", ".join(self._constant(kind) for _ in range(chance.randint(1, 4)))
                 return f"{column} {words('IN')} ({elements})"
             case 1:
-                return f"{column} {words('BETWEEN')} {self._constant(kind)} {words('AND')} {self._constant(kind)}"
+                return self._between(column, self._constant(kind), self._constant(kind))
             case 2 if (other := self._any(sources, (kind,))) is not None:
                 return f"{column} {chance.choice(('<', '>=', '<>'))} {other[0]}"
             case _:
                 return f"{column} {chance.choice(('=', '<', '>', '<>'))} {self._constant(kind)}"
+
+    def _between(self, column: str, low: str, high: str) -> str:
+        conjunction = self.style.words("AND")
+        if self.style.chance.random() < 0.5:
+            return f"({column} <= {high} {conjunction} {column} >= {low})"
+        return f"{column} {self.style.words('BETWEEN')} {low} {conjunction} {high}"
 
     def _nested(self, sources: Sequence[Source]) -> str | None:
         """Make a subquery, correlated or not."""
