@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from analyzer.advise.draft import Draft
 from analyzer.advise.draft_variants import includable
-from analyzer.advise.drafts import drafts
+from analyzer.advise.drafts import drafts, hindered_drafts
 from analyzer.advise.equality_drafts import bloom_draft
 from analyzer.advise.foreign_keys import uncovered_foreign_keys
 from analyzer.advise.sameness import extends, finds_as_well, is_free, places, serves, signature
@@ -25,6 +25,8 @@ from analyzer.postgres.identifiers import bare_name, fits, shortened
 from analyzer.workload.shapes import Shape, TableShape
 
 MOST_PER_TABLE = 60
+#: Statements that the reason names for which an index is not tried.
+_MOST_NAMED = 3
 #: Tables of fewer pages are read whole sooner than any index.
 FEWEST_PAGES = 8
 
@@ -104,33 +106,58 @@ def _rank(entry: _Entry, snapshot: Snapshot) -> tuple[object, ...]:
 
 def _drafted(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
     shared = _shared(shapes)
+    for shape, table, relation in _mentions(shapes, catalog):
+        for place, draft in enumerate(drafts(table, relation, catalog, shared[table.schema, table.table])):
+            yield _Entry(
+                index=_definition(draft, relation),
+                reason=draft.reason,
+                weights={shape.statement_id: shape.weight},
+                notes=dict.fromkeys(draft.notes),
+                place=place,
+                is_ordered=draft.is_ordered,
+            )
+
+
+def _mentions(shapes: Iterable[Shape], catalog: Catalog) -> Iterator[tuple[Shape, TableShape, Relation]]:
+    """Yield the mentions of tables that are large enough for an index."""
     for shape in shapes:
         for table in shape.tables:
-            name = (table.schema, table.table)
-            relation = catalog.relations.get(name)
-            if relation is None or relation.kind not in "rpm" or catalog.pages(relation) < FEWEST_PAGES:
-                continue
-            for place, draft in enumerate(drafts(table, relation, catalog, shared[name])):
-                yield _Entry(
-                    index=_definition(draft, relation),
-                    reason=draft.reason,
-                    weights={shape.statement_id: shape.weight},
-                    notes=dict.fromkeys(draft.notes),
-                    place=place,
-                    is_ordered=draft.is_ordered,
-                )
+            relation = catalog.relations.get((table.schema, table.table))
+            if relation is not None and relation.kind in "rpm" and catalog.pages(relation) >= FEWEST_PAGES:
+                yield shape, table, relation
+
+
+def not_tried(
+    shapes: Iterable[Shape], snapshot: Snapshot, operators: OperatorClasses
+) -> tuple[tuple[str | None, str], ...]:
+    """Return the indexes that statements call for and that cannot be built or used, with the reason; None if it exists.
+
+    Nothing is said of a mention of a table that another index can serve in the same way.
+    """
+    catalog = Catalog(snapshot, operators=operators)
+    found: dict[tuple[IndexDef, str], dict[str, None]] = {}
+    for shape, table, relation in _mentions(shapes, catalog):
+        for draft in hindered_drafts(table, relation, catalog):
+            index = _definition(draft, relation)
+            key = index.renamed(name_of(index)), draft.obstacle or ""
+            found.setdefault(key, {})[shape.statement_id] = None
+    return tuple(_told(index, obstacle, tuple(ids), catalog) for (index, obstacle), ids in found.items())
+
+
+def _told(index: IndexDef, obstacle: str, ids: Sequence[str], catalog: Catalog) -> tuple[str | None, str]:
+    more = f" and {len(ids) - _MOST_NAMED} more" if len(ids) > _MOST_NAMED else ""
+    reason = f"{obstacle} (statement{'s' if len(ids) > 1 else ''} {', '.join(ids[:_MOST_NAMED])}{more})"
+    existing = next((each for each in catalog.indexes_of(index.full_table) if serves(each, index)), None)
+    return (index.ddl(), reason) if existing is None else (None, f"{existing.definition.qualified_name}: {reason}")
 
 
 def _of_many(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
     """Yield, of each table, the index that serves many of its statements together."""
     mentions: dict[tuple[str, str], list[tuple[Shape, TableShape]]] = {}
-    for shape in shapes:
-        for table in shape.tables:
-            mentions.setdefault((table.schema, table.table), []).append((shape, table))
+    for shape, table, relation in _mentions(shapes, catalog):
+        mentions.setdefault(relation.full_name, []).append((shape, table))
     for name, found in mentions.items():
-        relation = catalog.relations.get(name)
-        if relation is None or relation.kind not in "rpm" or catalog.pages(relation) < FEWEST_PAGES:
-            continue
+        relation = catalog.relations[name]
         if (draft := bloom_draft([table for _, table in found], relation, catalog)) is not None:
             columns = {key.column for key in draft.keys}
             weights = {shape.statement_id: shape.weight for shape, table in found if columns & {*table.equalities}}

@@ -23,3 +23,5 @@ class Draft:
     notes: tuple[str, ...] = ()
     #: It is for an order, or for a range of it, not only for single values.
     is_ordered: bool = False
+    #: Why it is no candidate: the server cannot build it, or the statement cannot use it as it is written.
+    obstacle: str | None = None

@@ -1,7 +1,8 @@
 """Vary a draft: with INCLUDE for index-only scans, with WHERE for a part of the rows, and with both."""
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from analyzer.advise.draft import Draft
@@ -18,6 +19,8 @@ _LEAST_VISIBLE = 0.1
 _LEAST_LEFT_OUT = 0.01
 #: Nor one for a constant that more rows than this share have.
 _MOST_OF_ONE_VALUE = 0.5
+#: Of a value that a parameter often has, at least this share of the rows; fewer are sorted as fast.
+_LEAST_OF_ONE_VALUE = 0.01
 #: A column with more values than this is not compared with a constant in a partial index.
 _MOST_CONSTANTS = 100
 #: Conditions that the predicate of a partial index may have, and those that are tried alone.
@@ -35,7 +38,9 @@ class Variants:
         self._relation = relation
         self._catalog = catalog
         self._is_visible = is_visible(relation, catalog)
-        self.predicates = tuple(_predicates(_flags(shape, relation, catalog), shared))
+        self.predicates = tuple(_predicates(_flags(shape.conditions, relation, catalog), shared))
+        #: Those, and one for each value that a parameter often has.
+        self.of_vectors = (*self.predicates, *((each,) for each in _frequent(shape, relation, catalog)))
 
     def of(self, draft: Draft) -> Iterator[Draft]:
         """Yield the draft, with INCLUDE, with WHERE, and with both."""
@@ -99,15 +104,26 @@ def includable(relation: Relation, extra: tuple[str, ...], keys: tuple[str, ...]
 # Predicates
 
 
-def _flags(shape: TableShape, relation: Relation, catalog: Catalog) -> Predicate:
+def _flags(conditions: Iterable[Condition], relation: Relation, catalog: Catalog) -> Predicate:
     """Return the conditions without parameters that leave rows out, in the order of the columns."""
     kept: dict[str, Condition] = {}
-    for condition in shape.conditions:
+    for condition in conditions:
         share = catalog.fraction(relation, condition.columns[0], condition.sql)
         most = _MOST_OF_ONE_VALUE if _compares(condition) else 1 - _LEAST_LEFT_OUT
         if not _picks_one_of_many(condition, relation, catalog) and (share is None or share <= most):
             kept.setdefault(condition.sql, condition)
     return tuple(kept[sql] for sql in sorted(kept)[:_MOST_CONDITIONS])
+
+
+def _frequent(shape: TableShape, relation: Relation, catalog: Catalog) -> Iterator[Condition]:
+    """Yield the conditions on values of parameters that many rows have, and not most of them.
+
+    How many other values the column has is of no account: these are known to come again.
+    """
+    for condition in dict.fromkeys(shape.often):
+        share = catalog.fraction(relation, condition.columns[0], condition.sql)
+        if share is not None and _LEAST_OF_ONE_VALUE <= share <= _MOST_OF_ONE_VALUE:
+            yield condition
 
 
 def _predicates(flags: Predicate, shared: Mapping[str, float]) -> Iterator[Predicate]:
@@ -117,6 +133,12 @@ def _predicates(flags: Predicate, shared: Mapping[str, float]) -> Iterator[Predi
     if len(flags) > 1:
         alone = sorted(flags, key=lambda each: (-shared.get(each.sql, 0), each.sql))
         yield from ((each,) for each in alone[:_MOST_ALONE])
+
+
+def share_of(predicate: Predicate, relation: Relation, catalog: Catalog, *, without: str | None) -> float:
+    """Return the share of the rows that a predicate keeps, as far as it is known; conditions on one column aside."""
+    known = (catalog.fraction(relation, each.columns[0], each.sql) for each in predicate if each.columns != (without,))
+    return math.prod(share for share in known if share is not None)
 
 
 def _compares(condition: Condition) -> bool:

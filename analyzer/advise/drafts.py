@@ -3,7 +3,7 @@
 The drafts are legal (see docs/rules); whether one pays is the twin's to say.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from analyzer.advise.block_range_drafts import block_range_drafts
 from analyzer.advise.btree_drafts import btree_drafts, is_narrow
@@ -14,6 +14,7 @@ from analyzer.advise.operator_drafts import operator_drafts
 from analyzer.advise.vector_drafts import nearest_drafts
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
+from analyzer.postgres.access_methods import VECTOR_METHODS
 from analyzer.workload.shapes import TableShape
 
 
@@ -24,25 +25,32 @@ def drafts(shape: TableShape, relation: Relation, catalog: Catalog, shared: Mapp
     """
     if shape.target == "insert" or _is_single_row(shape, relation, catalog):
         return ()
+    variants = Variants(shape, relation, catalog, shared)
+    nearest = nearest_drafts(shape, relation, catalog, variants.of_vectors)
     plain = list(btree_drafts(shape, relation, catalog, shared))
     special = [
         *operator_drafts(shape, relation, catalog),
-        *nearest_drafts(shape, relation, catalog),
+        *(draft for draft in nearest if draft.obstacle is None),
         *hash_drafts(shape, relation, catalog),
         *block_range_drafts(shape, relation, catalog),
     ]
-    variants = Variants(shape, relation, catalog, shared)
     varied = [variant for draft in plain for variant in variants.of(draft)]
     parts = [
         part
         for draft in special
-        if draft.method != "brin"
+        if draft.method != "brin" and draft.method not in VECTOR_METHODS
         for predicate in variants.predicates[:1]
         if (part := restricted(draft, predicate)) is not None
     ]
     alone = () if any(draft.where for draft in varied) else variants.of_conditions()
     found = [*varied, *special, *parts, *alone]
     return tuple(dict.fromkeys(each for each in found if each.method != "btree" or is_narrow(each, relation, catalog)))
+
+
+def hindered_drafts(shape: TableShape, relation: Relation, catalog: Catalog) -> Iterator[Draft]:
+    """Yield what would be drafted if the server could build it, or the statement used it."""
+    if shape.nearest and shape.target != "insert" and not _is_single_row(shape, relation, catalog):
+        yield from (draft for draft in nearest_drafts(shape, relation, catalog, ()) if draft.obstacle is not None)
 
 
 def _is_single_row(shape: TableShape, relation: Relation, catalog: Catalog) -> bool:

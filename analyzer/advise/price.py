@@ -13,11 +13,18 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import render_text
 from analyzer.twin.pool import TwinPool
 from analyzer.twin.twin import Asked, Plan, Twin, walk
-from analyzer.workload.bindings import bindings, bound_text, logged_bindings, with_constants, with_stable_values
+from analyzer.workload.bindings import (
+    bindings,
+    bound_text,
+    logged_bindings,
+    with_constants,
+    with_frequent_values,
+    with_stable_values,
+)
 from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.parse import Statement
 from analyzer.workload.repair import repair
-from analyzer.workload.shapes import Shape, beyond, planned_shape, shape
+from analyzer.workload.shapes import Shape, TableShape, beyond, planned_shape, shape
 from analyzer.workload.variables import without_variables
 
 #: How many parameters of one statement may need a cast before it is given up.
@@ -193,6 +200,23 @@ def _bound_shapes(statement: Statement, known: Shape | None, twin: Twin) -> Iter
     more = beyond(bound, known) if isinstance(bound, Shape) and known is not None else None
     if more is not None:
         yield more
+    if known is not None and any(table.nearest for table in known.tables):
+        yield from _often(statement, known, twin)
+
+
+def _often(statement: Statement, known: Shape, twin: Twin) -> Iterator[Shape]:
+    """Yield the orders by distance of a statement with the conditions on values that its parameters often have."""
+    for text in with_frequent_values(statement, known):
+        bound = shape(replace(statement, plannable=text), twin.catalog)
+        if not isinstance(bound, Shape) or len(bound.tables) != len(known.tables):
+            continue
+        for table, before in zip(bound.tables, known.tables, strict=True):
+            often = tuple(each for each in table.conditions if each not in before.conditions)
+            if table.nearest and often:
+                ordered = TableShape(
+                    schema=table.schema, table=table.table, alias=table.alias, nearest=table.nearest, often=often
+                )
+                yield replace(known, tables=(ordered,))
 
 
 def _logged(text: str, generic: str, statement: Statement, twin: Twin) -> tuple[Query, ...]:

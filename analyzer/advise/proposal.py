@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from analyzer.advise.benefit import LEAST_SHARE
-from analyzer.advise.candidates import Candidate, candidates
+from analyzer.advise.candidates import Candidate, candidates, not_tried
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.price import price_all
 from analyzer.advise.sameness import covers, signature
@@ -157,13 +157,14 @@ def propose(
 
 def _candidates(
     twin: Twin, priced: Sequence[PricedStatement], declared: Sequence[Declared], standing: Sequence[Declared]
-) -> tuple[dict[TwinIndex, Candidate], list[tuple[str, str]]]:
+) -> tuple[dict[TwinIndex, Candidate], list[tuple[str | None, str]]]:
     """Build what is worth trying on the twin, and say of the rest why it is not tried."""
     shapes = [shape for item in priced for shape in item.shapes]
     found = candidates(shapes, twin.snapshot, twin.operator_classes)
     fresh, refused = _fresh(twin, found, standing)
     built, rejected = _build(twin, fresh, declared)
-    return built, sorted(refused + rejected)
+    hindered = not_tried(shapes, twin.snapshot, twin.operator_classes)
+    return built, sorted([*refused, *rejected, *hindered], key=lambda each: (each[0] or "", each[1]))
 
 
 def _fresh(

@@ -1,7 +1,7 @@
 """pgvector: its limits, its advice and the memory of its builds.
 
-Lists and rows per list are from its README, memory of hnsw was measured on 0.6.2 (within 1 %; the same structures
-since), memory of k-means is from ivfkmeans.c, limits are from its C files.
+Lists and rows per list are from its README, memory of hnsw was measured on 0.6.2 and 0.8.6 (within 1 %), memory of
+k-means is from ElkanKmeans() in ivfkmeans.c (on 0.8.6 within 1 kB), limits are from its C files.
 """
 
 import math
@@ -12,6 +12,13 @@ EXTENSION: Final = "vector"
 MOST_DIMENSIONS: Final = {"vector": 2000, "halfvec": 4000, "bit": 64_000}
 #: Bytes of one dimension, by type.
 DIMENSION_BYTES: Final = {"vector": 4.0, "halfvec": 2.0, "bit": 1 / 8}
+
+#: Elements other than zero that an index takes of a sparsevec, and bytes of each.
+_MOST_ELEMENTS: Final = 1000
+_ELEMENT_BYTES: Final = 8
+#: Header of a value of any of the types.
+_HEADER_BYTES: Final = 8
+_ALIGNMENT: Final = 8
 
 #: Rows that the k-means of ivfflat samples for each list.
 ROWS_PER_LIST: Final = 50
@@ -40,12 +47,32 @@ def fewest_rows(lists: int | None) -> int:
     return ROWS_PER_LIST * (lists or DEFAULT_LISTS)
 
 
+def _data_bytes(key_type: str, dimensions: int) -> float:
+    """Return the bytes of a value without its header; of a sparsevec at most so many, as its elements are not known."""
+    if key_type == "sparsevec":
+        return _ELEMENT_BYTES * min(dimensions, _MOST_ELEMENTS)
+    return DIMENSION_BYTES.get(key_type, 4.0) * dimensions
+
+
 def hnsw_bytes(rows: float, *, key_type: str, dimensions: int, m: int | None) -> float:
-    """Return the memory in which hnsw holds the whole graph during a build; past it the build is many times slower."""
-    return rows * (DIMENSION_BYTES.get(key_type, 4.0) * dimensions + 8 + 32 * (m or DEFAULT_M) + 200)
+    """Return the memory in which hnsw holds the whole graph during a build; past it the build is many times slower.
+
+    Each row takes its value, 32 bytes for each of `m` neighbours and about 200 bytes for the element. Past
+    maintenance_work_mem, hnswbuild.c writes the graph to disk ("hnsw graph no longer fits into maintenance_work_mem")
+    and inserts the other rows into it one by one.
+    """
+    return rows * (_data_bytes(key_type, dimensions) + _HEADER_BYTES + 32 * (m or DEFAULT_M) + 200)
 
 
-def kmeans_bytes(rows: float, *, dimensions: int, lists: int) -> float:
-    """Return the memory without which ivfflat's k-means fails."""
-    samples = min(max(_FEWEST_SAMPLES, ROWS_PER_LIST * lists), rows)
-    return samples * 4 * lists + samples * (4 * dimensions + 8) + 4 * lists**2
+def kmeans_bytes(rows: float, *, key_type: str, dimensions: int, lists: int) -> float:
+    """Return the memory without which ivfflat's k-means fails.
+
+    ElkanKmeans() in ivfkmeans.c adds up what it allocates, and raises "memory required is … MB, maintenance_work_mem
+    is … MB" where that is more: room for 50 samples a list, at least 10,000, whatever the number of rows; the old and
+    the new centers, and their sums; a lower bound for each sample and center; half the distance of each two centers.
+    """
+    room = max(_FEWEST_SAMPLES, ROWS_PER_LIST * lists)
+    samples = min(room, rows)
+    value = _HEADER_BYTES + math.ceil(_data_bytes(key_type, dimensions) / _ALIGNMENT) * _ALIGNMENT
+    centers = lists * (2 * value + 4 * dimensions + 12)
+    return room * value + centers + 4 * samples * lists + 8 * samples + 4 * lists**2

@@ -7,7 +7,8 @@ parameters; the values lie at even quantiles, so that a frequent value is drawn 
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -41,6 +42,8 @@ _UNBINDABLE = re.compile(r"\[\]$|^(json|jsonb|xml|bytea|tsvector|tsquery)$|\b(ve
 
 #: Bindings, and calls, that tell a value that never changes from one that was seen a few times.
 _FEWEST_BINDINGS, _FEWEST_CALLS = 2, 20
+#: Share of the calls that have a frequent value of a parameter, and how many of its values are looked at.
+_FREQUENT_SHARE, _MOST_FREQUENT = 0.1, 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,30 @@ def with_stable_values(statement: Statement) -> str | None:
     is_known = not logged.other_calls and len(logged.bindings) >= _FEWEST_BINDINGS
     stable = tuple(value for value in _same_values(statement) if is_known or value.parameter in logged.constants)
     return bound_text(statement.plannable, Binding(values=stable, weight=1.0)) if stable else None
+
+
+def with_frequent_values(statement: Statement, shape: Shape) -> Iterator[str]:
+    """Put each value that a parameter often has, compared with = to a column, in its place alone.
+
+    A value is known to come again if several bindings have it: the log keeps only some of those that differ elsewhere.
+    """
+    logged = statement.logged
+    if logged is None or logged.calls < _FEWEST_CALLS:
+        return
+    compared = {each.parameter for each in shape.comparisons if each.use == "equality" and each.operator == "="}
+    shares, seen = defaultdict[Value, float](float), Counter[Value]()
+    for binding in logged_bindings(statement):
+        for value in binding.values:
+            if value.parameter in compared and value.sql != "NULL":
+                shares[value] += binding.weight
+                seen[value] += 1
+    often = [
+        value
+        for value, share in sorted(shares.items(), key=lambda item: (-item[1], item[0].parameter, item[0].sql))
+        if share >= _FREQUENT_SHARE and (seen[value] >= _FEWEST_BINDINGS or not logged.other_calls)
+    ]
+    for value in often[:_MOST_FREQUENT]:
+        yield bound_text(statement.plannable, Binding(values=(value,), weight=1.0))
 
 
 def with_constants(statement: Statement, text: str) -> str:

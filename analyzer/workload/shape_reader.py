@@ -58,7 +58,7 @@ class _Findings:
     conditions: dict[Condition, None] = field(default_factory=dict[Condition, None])
     residual: bool = False
     sorts: dict[Sort, None] = field(default_factory=dict[Sort, None])
-    nearest: Nearest | None = None
+    nearest: dict[Nearest, None] = field(default_factory=dict[Nearest, None])
     groups: tuple[SortKey, ...] = ()
 
 
@@ -110,7 +110,7 @@ class ShapeReader:
             conditions=tuple(found.conditions),
             residual=found.residual,
             sorts=tuple(found.sorts),
-            nearest=found.nearest,
+            nearest=tuple(found.nearest),
             groups=found.groups,
             columns=None if occurrence.whole else tuple(sorted(occurrence.reads, key=lambda name: order[name])),
             written=tuple(sorted(occurrence.written)),
@@ -371,7 +371,7 @@ class ShapeReader:
             if isinstance(order, Sort):
                 found.sorts[order] = None
             else:
-                found.nearest = found.nearest or order
+                found.nearest[order] = None
         if (groups := groups_of(scope, select)) is not None:
             found = self.findings[id(groups[0])]
             found.groups = found.groups or groups[1]

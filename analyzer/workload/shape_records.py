@@ -81,7 +81,10 @@ class TableShape:
     residual: bool = False
     #: Orders of rows: ORDER BY, the ends that min() and max() read, windows.
     sorts: tuple[Sort, ...] = ()
-    nearest: Nearest | None = None
+    #: Of several, one may be within a subquery and another one sort what that returns.
+    nearest: tuple[Nearest, ...] = ()
+    #: Conditions on values that a parameter often has: a vector index cannot have their column as a key.
+    often: tuple[Condition, ...] = ()
     #: Keys of a GROUP BY or DISTINCT that is wholly of this table.
     groups: tuple[SortKey, ...] = ()
     #: Columns read; None when whole rows are needed.

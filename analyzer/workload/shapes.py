@@ -112,7 +112,7 @@ def _asks(table: TableShape) -> frozenset[tuple[str, object]]:
         "sort": (
             sort.keys for sort in (*table.sorts, *([Sort(keys=table.groups, limited=False)] * bool(table.groups)))
         ),
-        "nearest": [table.nearest] if table.nearest is not None else [],
+        "nearest": table.nearest,
     }
     return frozenset((kind, each) for kind, found in parts.items() for each in found)
 

@@ -9,7 +9,7 @@ sentences.sql, with a multiple of its rows, on one twin. Several statements of o
 
 import contextlib
 import re
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,7 +64,7 @@ class Sentences:
         drafted = self.drafted(statements)
         assert any(_is_same(index, each) for each in drafted), self._told(statements, text, "is not drafted", drafted)
         before, _ = self._cost(statements, None)
-        after, used = self._cost(statements, self._add(index))
+        after, used = self._cost(statements, index)
         verdict = f"is not used: they use {', '.join(sorted(used)) or 'no index'}"
         assert self._add(index).names & used, self._told(statements, text, verdict, drafted)
         verdict = f"does not make it cheaper: {before:,.1f} before, {after:,.1f} with it"
@@ -79,7 +79,7 @@ class Sentences:
 
     def costs(self, statements: str, text: str) -> tuple[float, float]:
         """Return what one execution of each costs without and with an index, whether or not that is drafted."""
-        return self._cost(statements, None)[0], self._cost(statements, self._add(self.index(text)))[0]
+        return self._cost(statements, None)[0], self._cost(statements, self.index(text))[0]
 
     def _priced(self, statements: str) -> tuple[PricedStatement, ...]:
         workload = parse_file(statements)
@@ -92,10 +92,14 @@ class Sentences:
             found.append(item)
         return tuple(found)
 
-    def _cost(self, statements: str, index: TwinIndex | None) -> tuple[float, frozenset[str]]:
+    def _cost(self, statements: str, index: IndexDef | None) -> tuple[float, frozenset[str]]:
         """Return what one execution of each costs and which indexes are used, with an index and without any."""
-        priced = self._priced(statements)
-        shown = [] if index is None else [index]
+        return self.cost_of(self._priced(statements), index)
+
+    def cost_of(self, priced: Sequence[PricedStatement], index: IndexDef | None) -> tuple[float, frozenset[str]]:
+        """Return what one execution of each costs and which indexes are used, with an index and without any."""
+        added = None if index is None else self._add(index)
+        shown = [] if added is None else [added]
         self.twin.show(shown)
         costs = [statement_cost(self.twin, item.execution, shown) for item in priced]
         self.twin.show(())

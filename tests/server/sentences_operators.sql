@@ -63,6 +63,16 @@ SELECT i, 'kind ' || i % 5, v::vector, v::vector::halfvec, ('{1:' || i || ',' ||
 FROM generate_series(1, 3000) AS i,
      LATERAL (SELECT array_agg(sin(i * k))::real[] AS v FROM generate_series(1, 8) AS k) AS made;
 
+-- Vectors of many dimensions, of a few kinds that differ in how many rows have them, and of many tenants.
+CREATE TABLE pictures (
+    id integer PRIMARY KEY, kind text NOT NULL, tenant integer NOT NULL, wide vector(1900) NOT NULL,
+    huge vector(2100) NOT NULL, short vector(3) NOT NULL);
+INSERT INTO pictures
+SELECT i, CASE WHEN i % 10 < 7 THEN 'image' WHEN i % 10 < 9 THEN 'video' ELSE 'audio' END,
+       CASE WHEN i % 5 = 0 THEN 1 ELSE i END, array_fill(i::real, ARRAY[1900])::vector,
+       array_fill(i::real, ARRAY[2100])::vector, ARRAY[i % 7, i % 11, i % 13]::vector
+FROM generate_series(1, 600) AS i;
+
 -- Appended to: some columns follow the order of the rows, one does for the most part, others do not.
 CREATE TABLE log (
     id bigint NOT NULL, at timestamp NOT NULL, late timestamp NOT NULL, source inet NOT NULL, period tstzrange NOT NULL,

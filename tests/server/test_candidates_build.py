@@ -5,9 +5,12 @@ import pytest
 
 from analyzer.advise.candidates import candidates
 from analyzer.capture.capture import capture
+from analyzer.db import connect
+from analyzer.postgres.pgvector import kmeans_bytes
 from analyzer.workload.bindings import bindings, bound_text
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.shapes import shapes
+from tests.conftest import fresh_database
 from tests.operator_classes import of_extensions
 
 INSTALLED = ("vector", "pg_trgm")
@@ -98,3 +101,28 @@ def test_bound_statements_are_planned_with_the_values_of_the_statistics(shop: st
     with psycopg.connect(shop) as connection:
         for text in bound:
             connection.execute(b"EXPLAIN " + text.encode())
+
+
+@pytest.mark.parametrize(
+    ("key", "key_type", "lists"),
+    [
+        ("v vector_l2_ops", "vector", 20),
+        ("(v::halfvec(50)) halfvec_l2_ops", "halfvec", 20),
+        ("(binary_quantize(v)::bit(50)) bit_hamming_ops", "bit", 100),
+    ],
+)
+def test_clustering_takes_the_memory_that_is_predicted(server: str, key: str, key_type: str, lists: int) -> None:
+    predicted = round(kmeans_bytes(2000, key_type=key_type, dimensions=50, lists=lists) / 1024)
+    with fresh_database(server) as url, connect(url, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION vector")
+        connection.execute("CREATE TABLE t AS SELECT i, NULL::vector(50) AS v FROM generate_series(1, 2000) AS i")
+        connection.execute(
+            "UPDATE t SET v = (SELECT array_agg(sin(i * k)) FROM generate_series(1, 50) AS k)::real[]::vector"
+        )
+        connection.execute("ALTER TABLE t ALTER v TYPE vector(50)")
+        build = f"CREATE INDEX ON t USING ivfflat ({key}) WITH (lists = {lists})".encode()
+        connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", [f"{predicted - 2}kB"])
+        with pytest.raises(psycopg.errors.ProgramLimitExceeded, match="memory required is"):
+            connection.execute(build)
+        connection.execute("SELECT set_config('maintenance_work_mem', %s, false)", [f"{predicted + 2}kB"])
+        connection.execute(build)

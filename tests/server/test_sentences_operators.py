@@ -4,14 +4,21 @@ The tables are those of sentences_operators.sql, whose text sorts by a language 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from analyzer.advise.candidates import candidates
+from analyzer.advise.price import shaped_and_priced
+from analyzer.advise.proposal import propose
+from analyzer.documents.server_log import LoggedBinding, LoggedStatement
+from analyzer.documents.snapshot import NotExamined
+from analyzer.workload.parse import parse_file
 from tests.server.sentences import Sentences, open_sentences
 
 SCHEMA = Path(__file__).with_name("sentences_operators.sql")
-TIMES = {"items": 50, "places": 100, "vectors": 100, "log": 300, "forms": 200}
+TIMES = {"items": 50, "places": 100, "vectors": 100, "pictures": 500, "log": 300, "forms": 200}
 
 _FEW = "'[1,2,3,4,5,6,7,8]'"
 
@@ -147,7 +154,31 @@ VECTORS = [
     ),
     (
         f"SELECT id FROM vectors WHERE kind = 'kind 3' ORDER BY small <-> {_FEW} LIMIT 5",
-        "ivfflat vectors (small) WITH (lists = 300) WHERE kind = 'kind 3'",
+        "ivfflat vectors (small) WITH (lists = 60) WHERE kind = 'kind 3'",
+    ),
+    (
+        f"SELECT id FROM vectors WHERE kind = 'kind 3' ORDER BY small <-> {_FEW} LIMIT 5",
+        "hnsw vectors (small vector_l2_ops) WHERE kind = 'kind 3'",
+    ),
+    (
+        "SELECT id FROM pictures WHERE kind = 'audio' ORDER BY huge::halfvec(2100) <=> $1 LIMIT 5",
+        "hnsw pictures ((huge::halfvec(2100)) halfvec_cosine_ops) WHERE kind = 'audio'",
+    ),
+    # Of all rows, ivfflat takes more memory than there is; of a tenth of them it does not.
+    (
+        "SELECT id FROM pictures WHERE kind = 'audio' ORDER BY huge::halfvec(2100) <-> $1 LIMIT 5",
+        "ivfflat pictures ((huge::halfvec(2100)) halfvec_l2_ops) WITH (lists = 30) WHERE kind = 'audio'",
+    ),
+    ("SELECT id FROM pictures ORDER BY wide <-> $1 LIMIT 5", "hnsw pictures (wide vector_l2_ops)"),
+    (
+        "SELECT id FROM pictures WHERE kind = 'audio' ORDER BY short <-> $1 LIMIT 5",
+        "ivfflat pictures (short) WITH (lists = 30) WHERE kind = 'audio'",
+    ),
+    # What is found by the quantised values is sorted by the exact ones.
+    (
+        """SELECT id FROM (SELECT id, huge FROM pictures ORDER BY binary_quantize(huge)::bit(2100) <~>
+        binary_quantize($1::vector) LIMIT 50) AS found ORDER BY huge <=> $1::vector LIMIT 5""",
+        "hnsw pictures ((binary_quantize(huge)::bit(2100)) bit_hamming_ops)",
     ),
 ]
 BLOCKS = [
@@ -230,6 +261,28 @@ MISSES = [
     (f"SELECT id FROM vectors ORDER BY small <-> {_FEW} DESC LIMIT 5", "hnsw vectors (small vector_l2_ops)"),
     (f"SELECT id FROM vectors WHERE small <-> {_FEW} < 3", "hnsw vectors (small vector_l2_ops)"),
     (f"SELECT 1 - (small <=> {_FEW}) FROM vectors ORDER BY 1 DESC LIMIT 5", "hnsw vectors (small vector_cosine_ops)"),
+    ("SELECT id FROM pictures ORDER BY wide <-> $1 LIMIT 5", "ivfflat pictures (wide) WITH (lists = 300)"),
+    (
+        "SELECT id FROM pictures ORDER BY huge <=> $1 LIMIT 5",
+        "hnsw pictures ((huge::halfvec(2100)) halfvec_cosine_ops)",
+    ),
+    (
+        "SELECT id FROM pictures WHERE kind = 'audio' ORDER BY huge::halfvec(2100) <-> $1 LIMIT 5",
+        "ivfflat pictures ((huge::halfvec(2100)) halfvec_l2_ops) WITH (lists = 300)",
+    ),
+    # Of most of the rows, of one value of many, and of a parameter of which no value is known.
+    (
+        "SELECT id FROM pictures WHERE kind = 'image' ORDER BY short <-> $1 LIMIT 5",
+        "hnsw pictures (short vector_l2_ops) WHERE kind = 'image'",
+    ),
+    (
+        "SELECT id FROM pictures WHERE tenant = 7 ORDER BY short <-> $1 LIMIT 5",
+        "hnsw pictures (short vector_l2_ops) WHERE tenant = 7",
+    ),
+    (
+        "SELECT id FROM pictures WHERE kind = $2 ORDER BY short <-> $1 LIMIT 5",
+        "hnsw pictures (short vector_l2_ops) WHERE kind = 'audio'",
+    ),
     # Blocks: one value, no order, few pages.
     ("SELECT url FROM log WHERE same = 1", "brin log (same)"),
     ("SELECT url FROM log WHERE level = 1", "brin log (level)"),
@@ -265,3 +318,48 @@ def test_a_statement_gets_what_serves_its_operator(operators: Sentences, stateme
 @pytest.mark.parametrize(("statement", "index"), MISSES)
 def test_a_statement_that_is_nearly_alike_does_not(operators: Sentences, statement: str, index: str) -> None:
     operators.assert_does_not_get(statement, index)
+
+
+@pytest.mark.parametrize(
+    ("calls", "others", "seen", "index", "is_drafted"),
+    [
+        (20, 0, ("1", "1", "7"), "hnsw pictures (short vector_l2_ops) WHERE tenant = 1", True),
+        (20, 900, ("1", "1", "7"), "hnsw pictures (short vector_l2_ops) WHERE tenant = 1", True),
+        # Too few calls, a value that did not come again, another one, and one that few rows have.
+        (19, 0, ("1", "1", "7"), "hnsw pictures (short vector_l2_ops) WHERE tenant = 1", False),
+        (20, 900, ("1", "3", "7"), "hnsw pictures (short vector_l2_ops) WHERE tenant = 1", False),
+        (20, 0, ("3", "3", "7"), "hnsw pictures (short vector_l2_ops) WHERE tenant = 1", False),
+        (20, 0, ("7", "7", "1"), "hnsw pictures (short vector_l2_ops) WHERE tenant = 7", False),
+    ],
+)
+def test_a_value_that_a_parameter_often_has_gets_a_vector_index_of_its_own(
+    operators: Sentences, calls: int, others: int, seen: tuple[str, ...], index: str, *, is_drafted: bool
+) -> None:
+    (statement,) = parse_file("SELECT id FROM pictures WHERE tenant = $1 ORDER BY short <-> $2 LIMIT 5").statements
+    bindings = tuple(
+        LoggedBinding(values=(value, f"[{place},2,3]"), share=1 / len(seen)) for place, value in enumerate(seen)
+    )
+    logged = LoggedStatement(query=statement.text, calls=calls, other_calls=others, bindings=bindings)
+    operators.twin.show(())
+    _, item = shaped_and_priced(operators.twin, replace(statement, logged=logged))
+    assert not isinstance(item, NotExamined)
+    found = candidates(item.shapes, operators.twin.snapshot, operators.twin.operator_classes)
+    wanted = operators.index(index)
+    drafted = {operators.twin.printed(each.index) for each in found}
+    assert (wanted in drafted) == is_drafted
+    assert not any(each.method == "btree" and each.where for each in drafted)
+    if is_drafted:
+        before, _ = operators.cost_of([item], None)
+        after, used = operators.cost_of([item], wanted)
+        assert used
+        assert after < before
+
+
+def test_what_a_statement_would_have_to_order_by_is_told(operators: Sentences) -> None:
+    operators.twin.show(())
+    advice = propose(operators.twin, parse_file("SELECT id FROM pictures ORDER BY huge <=> $1 LIMIT 5"))
+    assert advice.proposals == ()
+    ((ddl, reason),) = advice.not_proposed
+    assert ddl is not None
+    assert "hnsw ((huge::halfvec(2100)) halfvec_cosine_ops)" in ddl
+    assert "orders by huge::halfvec(2100) <=> …" in reason

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from analyzer.advise.candidates import MOST_PER_TABLE, Candidate, candidates
+from analyzer.advise.candidates import MOST_PER_TABLE, Candidate, candidates, not_tried
 from analyzer.documents.snapshot import Constraint, Extension, Index, Relation, Snapshot, TypeDef
 from analyzer.objects.index import IndexDef, Key
 from analyzer.objects.operator_classes import Membership, Operator, OperatorClass, OperatorClasses, TypeFacts
@@ -49,6 +49,11 @@ def proposed(query: str, catalog: Snapshot | None = None) -> tuple[Candidate, ..
     shaped, not_examined = shapes(parse_file(query).statements, catalog)
     assert not not_examined
     return candidates(shaped, catalog, of_snapshot(catalog))
+
+
+def untried(query: str, catalog: Snapshot) -> tuple[tuple[str | None, str], ...]:
+    shaped, _ = shapes(parse_file(query).statements, catalog)
+    return not_tried(shaped, catalog, of_snapshot(catalog))
 
 
 def described(candidate: Candidate) -> str:
@@ -193,19 +198,76 @@ def test_an_operator_class_with_an_odd_name_is_quoted() -> None:
     assert '(name "a.""b"" c")' in found.index.ddl()
 
 
+QUERY = "SELECT id FROM item ORDER BY embedding <=> $1 LIMIT 5"
+
+
 def test_a_vector_index_says_what_memory_its_build_takes() -> None:
     server = shop().server.model_copy(update={"maintenance_work_mem_bytes": 64 * 1024**2})
-    found = proposed(
-        "SELECT id FROM item ORDER BY embedding <=> $1 LIMIT 5", shop().model_copy(update={"server": server})
-    )
+    known = shop().model_copy(update={"server": server})
+    found = proposed(QUERY, known)
     notes = {each.index.method: each.notes for each in found}
-    assert notes["hnsw"] == (
-        "the graph takes 698 MB: with maintenance_work_mem = 64 MB, the build is many times slower",
+    failure = "clustering into 1000 lists takes 196 MB: with maintenance_work_mem = 64 MB, the build fails"
+    assert notes == {
+        "hnsw": (
+            "the graph takes 698 MB: with maintenance_work_mem = 64 MB, the build is many times slower",
+            f"ivfflat was not tried: {failure}",
+        )
+    }
+    ((ddl, reason),) = untried(QUERY, known)
+    assert ddl is not None
+    assert "USING ivfflat (embedding vector_cosine_ops) WITH (lists = 1000)" in ddl
+    assert reason.startswith(f"{failure} (statement ")
+    assert not untried(QUERY, shop())
+    assert all(not each.notes for each in proposed(QUERY))
+
+
+WIDE = "SELECT id FROM item ORDER BY wide <=> $1 LIMIT 5"
+
+
+def test_what_a_statement_would_have_to_order_by_is_told_where_no_index_takes_the_dimensions() -> None:
+    ((ddl, reason),) = untried(f"{WIDE}; SELECT vendor_id FROM item ORDER BY wide <=> $1 LIMIT 5", shop())
+    assert ddl is not None
+    assert "USING hnsw ((binary_quantize(wide)::bit(4096)) bit_hamming_ops)" in ddl
+    assert re.fullmatch(
+        re.escape(
+            "wide is vector(4096), and an index takes up to 2,000 dimensions of vector; this one is used only if the "
+            "statement orders by binary_quantize(wide)::bit(4096) <~> …, and sorts some more rows than it needs by "
+            "wide <=> … again "
+        )
+        + r"\(statements \w+, \w+\)",
+        reason,
     )
-    assert notes["ivfflat"] == (
-        "clustering into 1000 lists takes 196 MB: with maintenance_work_mem = 64 MB, the build fails",
-    )
-    assert all(not each.notes for each in proposed("SELECT id FROM item ORDER BY embedding <=> $1 LIMIT 5"))
+    half = table("item", "id bigint, wide vector(3072), loose vector", rows=1e6, pages=20_000)
+    ((ddl, reason),) = untried(WIDE, shop(half))
+    assert ddl is not None
+    assert "hnsw ((wide::halfvec(3072)) halfvec_cosine_ops)" in ddl
+    assert "orders by wide::halfvec(3072) <=> … (statement " in reason
+    ((ddl, reason),) = untried("SELECT id FROM item ORDER BY loose <=> $1 LIMIT 5", shop(half))
+    assert ddl is not None
+    assert "hnsw (loose vector_cosine_ops)" in ddl
+    assert reason.startswith("loose has no fixed dimensions, which an index needs: declare them")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT id FROM item ORDER BY wide <=> $1",
+        "SELECT id FROM item ORDER BY binary_quantize(wide)::bit(4096) <~> $1 LIMIT 5",
+        """SELECT id FROM (SELECT id, wide FROM item ORDER BY binary_quantize(wide)::bit(4096) <~> binary_quantize($1)
+        LIMIT 50) AS found ORDER BY wide <=> $1 LIMIT 5""",
+    ],
+)
+def test_nothing_is_told_of_a_statement_that_an_index_can_serve(query: str) -> None:
+    assert untried(query, shop()) == ()
+
+
+def test_an_index_that_exists_and_is_not_used_is_named() -> None:
+    half = table("item", "id bigint, wide vector(3072)", rows=1e6, pages=20_000)
+    key = Key(expression="wide::halfvec(3072)", opclass="halfvec_cosine_ops")
+    definition = IndexDef(schema="public", table="item", name="item_wide", method="hnsw", keys=(key,))
+    ((ddl, reason),) = untried(WIDE, shop(half, indexes=(Index(definition=definition, ddl=""),)))
+    assert ddl is None
+    assert reason.startswith("public.item_wide: wide is vector(3072), and an index takes")
 
 
 def test_ivfflat_waits_for_rows() -> None:

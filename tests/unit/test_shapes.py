@@ -302,11 +302,11 @@ def test_max_is_read_from_the_end_of_an_index() -> None:
 @pytest.mark.parametrize("operator", ["<->", "<#>", "<=>", "<+>"])
 def test_nearest_neighbours(operator: str) -> None:
     found = only(f"SELECT id, embedding {operator} $1 AS d FROM item ORDER BY d LIMIT 10")
-    assert found.nearest == Nearest(column="embedding", operator=operator)
+    assert found.nearest == (Nearest(column="embedding", operator=operator),)
 
 
 def test_nearest_neighbours_need_a_limit() -> None:
-    assert only("SELECT id FROM item ORDER BY embedding <=> $1").nearest is None
+    assert only("SELECT id FROM item ORDER BY embedding <=> $1").nearest == ()
 
 
 def test_groups_and_distinct() -> None:

@@ -162,13 +162,13 @@ def _workers(subject: Subject) -> dict[str, int]:
 def _kmeans_memory(subject: Subject) -> Iterator[Answer]:
     if subject.index.method != "ivfflat":
         return
-    _, size = _vector(subject, subject.index.keys[0])
+    kind, size = _vector(subject, subject.index.keys[0])
     rows, memory, lists = _indexed_rows(subject), _memory(subject), lists_of(subject)
     if subject.known is None or memory is None:
         yield NEEDS_TABLE
-    elif rows is None or size is None:
+    elif rows is None or kind is None or size is None:
         yield NEEDS_STATISTICS
-    elif (need := kmeans_bytes(rows, dimensions=size, lists=lists)) > memory[0]:
+    elif (need := kmeans_bytes(rows, key_type=kind, dimensions=size, lists=lists)) > memory[0]:
         wanted = math.ceil(need * 1.1 / 1024**2)
         yield Violation(
             message=f"clustering into {lists} lists takes {_mb(need)} MB, {memory[1]} gives {_mb(memory[0])} MB: "
@@ -211,7 +211,7 @@ def _distance(subject: Subject) -> Iterator[Answer]:
         yield NEEDS_STATEMENTS
         return
     key = subject.index.keys[0]
-    asked = {use.nearest.operator for use in uses if use.nearest is not None and use.nearest.column == key.column}
+    asked = {each.operator for use in uses for each in use.nearest if each.column == key.column}
     distance = bare_name(key.opclass).removesuffix("_ops").rpartition("_")[2] or "l2"
     served = _OPERATORS.get(distance)
     if key.column is not None and asked and served is not None and served not in asked:
