@@ -10,6 +10,7 @@ from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.price import price_all
 from analyzer.advise.sameness import covers, signature
 from analyzer.advise.select import Limits, Refused, select
+from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.documents.weights import Weight
 from analyzer.objects.index import IndexDef
@@ -279,22 +280,21 @@ def _refusals(refused: Sequence[Refused], limits: Limits) -> Iterator[tuple[str 
         yield each.index.index.ddl(), _refusal(each, limits)
     rest = refused[_MOST_REFUSED:]
     if rest:
-        many = f"{len(rest)} more candidates" if len(rest) > 1 else "1 more candidate"
-        yield None, f"{many} would save {rest[0].share:.2%} of the workload's cost or less each"
+        many = plural(len(rest), "more candidate")
+        yield None, f"{many} would save {percent(rest[0].share, 2)} of the workload's cost or less each"
 
 
 def _refusal(refused: Refused, limits: Limits) -> str:
-    saving = f"it would save {refused.share:.2%} of the workload's cost"
+    saving = f"it would save {percent(refused.share, 2)} of the workload's cost"
     match refused.because:
         case "budget":
             size = refused.index.size_bytes / 1024**2
             left = (limits.budget_bytes or 0) / 1024**2
             return f"{saving}, but its {size:.1f} MB exceed what is left of the limit of {left:.1f} MB (--budget)"
         case "most":
-            proposals = "proposal" if limits.most == 1 else "proposals"
-            return f"{saving}, but the limit of {limits.most} {proposals} (--max) was reached"
+            return f"{saving}, but the limit of {plural(limits.most or 0, 'proposal')} (--max) was reached"
         case "share":
-            return f"{saving}, below the threshold of {LEAST_SHARE:.1%}"
+            return f"{saving}, below the threshold of {percent(LEAST_SHARE)}"
         case "ratio":
             return f"{saving}, but speeds up the affected statements by only {refused.ratio:.1f} times"
 

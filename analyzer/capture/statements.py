@@ -11,6 +11,7 @@ import psycopg
 from psycopg import errors
 from psycopg.rows import DictRow
 
+from analyzer.amounts import plural
 from analyzer.capture.catalog import version_numbers
 from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.capture.reader import Reader, refusal
@@ -129,7 +130,7 @@ def _without_text(reader: Reader, extension: Extension, error: psycopg.Error) ->
         "pg_stat_statements converts the statements of all databases to the encoding of this one, and fails: "
         f"{refusal(error)}; run pg_stat_statements_reset(0, oid) for the databases in other encodings: {named}"
     )
-    what = f"{sum(row['entries'] for row in rows)} statements with all of the recorded time"
+    what = f"{plural(sum(row['entries'] for row in rows), 'statement')} with all of the recorded time"
     info = _info(reader, extension)
     return Statements(
         reset=info["reset"] if info else None,
@@ -208,12 +209,12 @@ def _pooled(parts: Sequence[StatementCounters]) -> StatementCounters:
 def _hidden(count: int, server: Server) -> list[NotExamined]:
     remedy = f"GRANT pg_read_all_stats (or pg_monitor) TO {server.role}"
     reason = f"their text is hidden from role {server.role}; {remedy}"
-    return [NotExamined(what=f"{count} statements of other roles", reason=reason)] if count else []
+    return [NotExamined(what=f"{plural(count, 'statement')} of other roles", reason=reason)] if count else []
 
 
 def _lost(count: int) -> list[NotExamined]:
     reason = "the server no longer has their text; run pg_stat_statements_reset() to record them again"
-    return [NotExamined(what=f"{count} statements", reason=reason)] if count else []
+    return [NotExamined(what=plural(count, "statement"), reason=reason)] if count else []
 
 
 def _none(rows: Sequence[DictRow]) -> list[NotExamined]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.progress import Progress as Bar
 from rich.progress import SpinnerColumn, TimeElapsedColumn
 
+from analyzer.amounts import percent
 from analyzer.cli.options import Database, Logs, Project, Source
 from analyzer.config import Config, configured_url, load_config
 from analyzer.console import tell
@@ -132,7 +133,7 @@ def check_examined(document: ProposeDocument | Report) -> None:
     if share > _MOST_NOT_EXAMINED and not document.proposals:
         heaviest = max(document.not_examined, key=lambda gap: gap.share_of_time or 0.0)
         raise NotExaminableError(
-            f"{share:.1%} of the recorded {document.weighed_by} was not examined: {heaviest.reason}"
+            f"{percent(share)} of the recorded {document.weighed_by} was not examined: {heaviest.reason}"
         )
 
 

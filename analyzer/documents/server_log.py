@@ -96,7 +96,7 @@ class ReportedEvent(Record):
     id: str | None
     query: str | None
     count: int
-    #: Over the time that the log covers; None when that is not known.
+    #: Over the time that the log covers; None when that is not known, or too short for so few events.
     per_hour: float | None
     #: Of temporary files.
     total_bytes: int | None = None

@@ -21,10 +21,16 @@ def log_coverage(log: LogSection) -> str:
     )
 
 
-def log_event(event: ReportedEvent) -> str:
+def _window(log: LogSection) -> str:
+    """Name the time in which events happened that are too few for a rate."""
+    seconds = (log.end - log.begin).total_seconds() if log.begin is not None and log.end is not None else 0.0
+    return f" in {units.seconds(seconds)}" if seconds > 0 else ""
+
+
+def log_event(event: ReportedEvent, log: LogSection) -> str:
     """Say what happened, how often and how much of it."""
     detail = f" ({units.one_line(event.detail)})" if event.detail else ""
-    rate = f", {event.per_hour:,.1f} per hour" if event.per_hour is not None else ""
+    rate = f", {event.per_hour:,.1f} per hour" if event.per_hour is not None else _window(log)
     size = f", {units.size(event.total_bytes)}" if event.total_bytes is not None else ""
     waited = f", {units.duration(event.total_ms)}" if event.total_ms is not None else ""
-    return f"{units.plural(event.count, event.kind)}{detail}{size}{waited}{rate}"
+    return f"{units.plural(event.count, event.kind)}{detail}{rate}{size}{waited}"

@@ -209,7 +209,7 @@ def _log(console: Console, report: Report) -> None:
     console.print(Text(log_coverage(report.log), style="dim"))
     for event in report.log.events[:_MOST_EVENTS]:
         query = f": {units.one_line(event.query, at_most=160)}" if event.query else ""
-        _item(console, f"{log_event(event)}{query}")
+        _item(console, f"{log_event(event, report.log)}{query}")
     if len(report.log.events) > _MOST_EVENTS:
         console.print(Text(f"and {len(report.log.events) - _MOST_EVENTS:,} more, in the other formats", style="dim"))
 

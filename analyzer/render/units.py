@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from analyzer import visible
+from analyzer.amounts import percent
+from analyzer.amounts import plural as plural  # noqa: PLC0414 - one of the ways to write numbers for people
 from analyzer.documents.member import Member
 
 
@@ -60,17 +62,13 @@ def seconds(value: float | None) -> str:
 
 def share(value: float | None) -> str:
     """Write a share, 0 to 1, in percent."""
-    if value is None:
-        return MISSING
-    percent = value * 100
-    if 0 < percent < 0.1:
-        return "< 0.1 %"
-    return f"{percent:.1f} %" if percent < 99.95 else "100 %"
+    return MISSING if value is None else percent(value)
 
 
 def signed_share(value: float) -> str:
     """Write the change of a share, with its sign."""
-    return f"{'-' if value < 0 else '+'}{share(abs(value))}".replace("-", "\N{MINUS SIGN}").replace("+< ", "< +")
+    written, sign = share(abs(value)), "\N{MINUS SIGN}" if value < 0 else "+"
+    return f"{written[:2]}{sign}{written[2:]}" if written[0] in "<>" else f"{sign}{written}"
 
 
 def server(version: str) -> str:
@@ -115,11 +113,6 @@ def cost(value: float | None) -> str:
 def count(value: float | None) -> str:
     """Write a count with its thousands separated."""
     return MISSING if value is None else f"{value:,.0f}"
-
-
-def plural(number: int, noun: str) -> str:
-    """Write a number with its noun."""
-    return f"{number:,} {noun if number == 1 else noun + 's'}"
 
 
 def moment(value: datetime | None) -> str:

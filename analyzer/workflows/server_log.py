@@ -9,6 +9,9 @@ from analyzer.progress import Progress, silent
 from analyzer.workload.log_reader import read_log
 from analyzer.workload.parse import Statement, parse_statement
 
+#: A rate is of an hour of the log, or of a part of one with so many events.
+_LEAST_HOURS, _LEAST_EVENTS = 0.25, 10
+
 
 def add_log(
     snapshot: Snapshot,
@@ -59,10 +62,15 @@ def _reported(event: LogEvent, snapshot: Snapshot, hours: float) -> ReportedEven
         id=parse_statement(event.query).id if event.query is not None else None,
         query=event.query,
         count=event.count,
-        per_hour=event.count / hours if hours else None,
+        per_hour=event.count / hours if _is_rate(event.count, hours) else None,
         total_bytes=round(event.total) if event.kind == "temporary file" else None,
         total_ms=event.total if event.kind == "lock wait" and event.total else None,
     )
+
+
+def _is_rate(count: int, hours: float) -> bool:
+    """Say whether so many events in so long a log tell how many an hour has."""
+    return hours >= 1 or (hours >= _LEAST_HOURS and count >= _LEAST_EVENTS)
 
 
 def _named(detail: str, snapshot: Snapshot) -> str:

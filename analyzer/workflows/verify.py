@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from analyzer.advise.verification import Expected, measure
 from analyzer.advise.verification import compare as compare_with_twin
+from analyzer.amounts import plural
 from analyzer.checks.registry import REGRESSION
 from analyzer.documents.findings import CheckCount, Finding
 from analyzer.documents.not_examined import NotExamined
@@ -93,7 +94,9 @@ def _new(after: Snapshot, recorded: Sequence[Statement]) -> Iterator[NotExamined
     without_table = tableless(later, after)
     count = sum(each.id not in known and each not in without_table for each in later)
     if count:
-        yield NotExamined(what=f"{count} new statements", reason="they ran only after, so there is nothing to compare")
+        yield NotExamined(
+            what=plural(count, "new statement"), reason="they ran only after, so there is nothing to compare"
+        )
 
 
 def _findings(verification: Verification) -> Iterator[Finding]:

@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+from analyzer.amounts import plural
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot, StatementCounters
 from analyzer.errors import InputError
@@ -137,11 +138,7 @@ def _notes(
     gone = [key for key in known if key not in now]
     if again:
         reason = "they were evicted or reset and recorded again since the older snapshot; they count from then"
-        yield NotExamined(what=_statements(again), reason=reason)
+        yield NotExamined(what=plural(len(again), "statement"), reason=reason)
     if gone:
         reason = "they were evicted or reset since the older snapshot; what they ran until then is not known"
-        yield NotExamined(what=f"{_statements(gone)} of the older snapshot", reason=reason)
-
-
-def _statements(keys: Sequence[_Key]) -> str:
-    return f"{len(keys):,} {'statement' if len(keys) == 1 else 'statements'}"
+        yield NotExamined(what=f"{plural(len(gone), 'statement')} of the older snapshot", reason=reason)

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from analyzer.amounts import plural
 from analyzer.db import MARKER
 from analyzer.documents.admission import breach
 from analyzer.documents.not_examined import NotExamined
@@ -110,7 +111,7 @@ def _entries(file: Path, text: str, refused: list[NotExamined]) -> list[Statemen
     if not entries:
         raise InputError(f"{file} contains no statement with calls; export pg_stat_statements with its queries")
     if others:
-        refused.append(NotExamined(what=f"{others} rows of {file}", reason="they have no query or no calls"))
+        refused.append(NotExamined(what=f"{plural(others, 'row')} of {file}", reason="they have no query or no calls"))
     return entries
 
 

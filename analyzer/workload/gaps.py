@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from analyzer.amounts import percent, plural
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.weights import Weight
 from analyzer.sql import shortened
@@ -33,7 +34,7 @@ def gaps(missed: Iterable[Missed], weigh_by: Weight = "time") -> Iterator[NotExa
         by_reason[each.reason].append(each)
     for reason, statements in by_reason.items():
         share = sum(each.share_of_time for each in statements)
-        taken = f"with {share:.1%} of the recorded {weigh_by}"
+        taken = f"with {percent(share)} of the recorded {weigh_by}"
         if len(statements) == 1:
             (only,) = statements
             what, query = f"the statement {only.id} {taken}", quoted(only.text)
@@ -41,7 +42,7 @@ def gaps(missed: Iterable[Missed], weigh_by: Weight = "time") -> Iterator[NotExa
             longest = sorted(statements, key=lambda each: (-each.share_of_time, each.id))
             more = f" and {len(longest) - _MOST_NAMED} more" if len(longest) > _MOST_NAMED else ""
             named = ", ".join(each.id for each in longest[:_MOST_NAMED])
-            what, query = f"{len(statements)} statements {taken}: {named}{more}", None
+            what, query = f"{plural(len(statements), 'statement')} {taken}: {named}{more}", None
         unpriced = None if all(each.is_priced for each in statements) else share
         yield NotExamined(what=what, reason=reason, query=query, share_of_time=unpriced)
 

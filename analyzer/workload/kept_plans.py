@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from pydantic import ValidationError
 from pydantic_core import to_json
 
+from analyzer.amounts import plural
 from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.documents.admission import breach
 from analyzer.documents.not_examined import NotExamined
@@ -41,7 +42,7 @@ def keep_plans(
             kept.append(record)
     if others:
         most = f"{MOST_PLANS:,} plans of {_MOST_BYTES // 1024**2} MB together"
-        gaps.append(NotExamined(what=f"{others:,} plans", reason=f"a snapshot keeps at most {most}"))
+        gaps.append(NotExamined(what=plural(others, "plan"), reason=f"a snapshot keeps at most {most}"))
     return tuple(kept), tuple(gaps)
 
 

@@ -111,7 +111,7 @@ _PARTS: Final = frozenset(PARTS)
 _OTHER_LANGUAGE = re.compile(r"^[^\t\n][^\n]{0,200}?[^\W\d]{2,20}:  ", re.MULTILINE)
 #: How a duration begins in any language.
 _DURATION = re.compile(r'(?:^|[",])[^\W\d]{3,20} ?: [\d.,]{1,20} (?:ms|мс)\b')
-_FOREIGN: Final = "records that are not in English (lc_messages) or have another prefix"
+_FOREIGN: Final = "records not in English (lc_messages) or with another prefix"
 
 
 def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> Iterator[LogRecord]:
@@ -130,7 +130,7 @@ def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> It
         word, content, own = found["word"], found["text"], held[process_at]
         if word in _PARTS:
             if own != process or not known:
-                tally.skipped["parts of records whose beginning is missing"] += 1
+                tally.skipped["parts of a record whose beginning is missing"] += 1
             elif record is not None:
                 _add_part(record, word, content)
             continue

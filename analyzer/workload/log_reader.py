@@ -10,6 +10,7 @@ from typing import Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 
+from analyzer.amounts import counted, plural
 from analyzer.documents.bounds import Moment
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import ServerPlan
@@ -173,15 +174,15 @@ def _gaps(reading: _Reading) -> Iterator[NotExamined]:
     table = reading.table
     for what, by_file in sorted(reading.skipped.items()):
         names = ", ".join(sorted(by_file)[:_MOST_NAMED])
-        more = f" and {len(by_file) - _MOST_NAMED} more files" if len(by_file) > _MOST_NAMED else ""
+        more = f" and {plural(len(by_file) - _MOST_NAMED, 'more file')}" if len(by_file) > _MOST_NAMED else ""
         reason = f"skipped while the log was read: {names}{more}"
-        yield NotExamined(what=f"server log: {by_file.total():,} {what}", reason=reason)
+        yield NotExamined(what=f"server log: {counted(by_file.total(), what)}", reason=reason)
     for what, count in sorted(table.skipped.items()):
-        yield NotExamined(what=f"server log: {count:,} {what}", reason="skipped while the log was read")
+        yield NotExamined(what=f"server log: {counted(count, what)}", reason="skipped while the log was read")
     if table.utilities:
         words = ", ".join(word or "other" for word in sorted(table.utilities)[:20])
         reason = f"they have no plan, and their texts are not kept: {_plain(words)}"
-        yield NotExamined(what=f"server log: {table.utilities.total():,} utility statements", reason=reason)
+        yield NotExamined(what=f"server log: {plural(table.utilities.total(), 'utility statement')}", reason=reason)
     yield from reading.plans.gaps()
     if reading.zones:
         named = ", ".join(sorted(reading.zones)[:5])

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from analyzer.amounts import plural
 from analyzer.documents.server_log import LoggedStatement
 from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
 from analyzer.documents.weights import Weight
@@ -87,9 +88,8 @@ def _overlap(logged: Sequence[LoggedStatement], snapshot: Snapshot) -> datetime 
 def _left_out(earlier: Sequence[str]) -> Iterator[NotExamined]:
     if earlier:
         named = f"{', '.join(sorted(earlier)[:_MOST_NAMED])}{' and more' if len(earlier) > _MOST_NAMED else ''}"
-        statements = "1 statement" if len(earlier) == 1 else f"{len(earlier):,} statements"
         yield NotExamined(
-            what=f"server log: {statements}: {named}",
+            what=f"server log: {plural(len(earlier), 'statement')}: {named}",
             reason="not in pg_stat_statements, and executed for the last time before the counters begin",
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
+from analyzer.amounts import plural
 from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import InputError
 from analyzer.visible import one_line
@@ -106,9 +107,13 @@ def read_plans(paths: Sequence[Path]) -> ReadPlans:
         if not read.plans and not read.not_examined:
             gaps.append(NotExamined(what=name, reason="it contains no plan"))
     if len(found) > MOST_FILES:
-        gaps.append(NotExamined(what=f"{len(found) - MOST_FILES:,} files", reason=f"at most {MOST_FILES:,} are read"))
+        gaps.append(
+            NotExamined(what=plural(len(found) - MOST_FILES, "file"), reason=f"at most {MOST_FILES:,} are read")
+        )
     if len(plans) > MOST_PLANS:
-        gaps.append(NotExamined(what=f"{len(plans) - MOST_PLANS:,} plans", reason=f"at most {MOST_PLANS:,} are read"))
+        gaps.append(
+            NotExamined(what=plural(len(plans) - MOST_PLANS, "plan"), reason=f"at most {MOST_PLANS:,} are read")
+        )
     if not plans:
         first = next((f" ({gap.what}: {gap.reason})" for gap in gaps), "")
         raise InputError(
@@ -182,7 +187,9 @@ class _Finder:
         for what, reason in self.failed[:_MOST_NAMED]:
             yield NotExamined(what=what, reason=one_line(reason)[:500])
         if (more := len(self.failed) - _MOST_NAMED) > 0:
-            yield NotExamined(what=f"{more:,} more plans in {self.name}", reason="they are malformed or truncated")
+            yield NotExamined(
+                what=f"{plural(more, 'more plan')} in {self.name}", reason="they are malformed or truncated"
+            )
 
     def run(self, text: str) -> None:
         """Go through the lines; at each of them a plan may begin."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any, Final
 
+from analyzer.amounts import counted, plural
 from analyzer.db import MARKER
 from analyzer.documents.activity import MOST_WAITS, SampledStatement, SampledWait
 from analyzer.documents.not_examined import NotExamined
@@ -85,12 +86,14 @@ class SampledActivity:
     def gaps(self, role: str) -> tuple[NotExamined, ...]:
         """Name what was seen and not used."""
         found = [
-            NotExamined(what=f"sampled activity: {count:,} {what}", reason=_REASONS.get(what, "they are not used"))
+            NotExamined(
+                what=f"sampled activity: {counted(count, what)}", reason=_REASONS.get(what, "they are not used")
+            )
             for what, count in sorted((self._skipped + self.table.skipped).items())
         ]
         if self._hidden:
             reason = f"their statements are hidden from role {role}; GRANT pg_read_all_stats (or pg_monitor) TO {role}"
-            found.append(NotExamined(what=f"sampled activity: {len(self._hidden):,} sessions", reason=reason))
+            found.append(NotExamined(what=f"sampled activity: {plural(len(self._hidden), 'session')}", reason=reason))
         return tuple(found)
 
 

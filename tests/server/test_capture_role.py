@@ -113,7 +113,7 @@ def test_without_pg_monitor_the_statements_are_missed_and_said(database_url: str
             run(connection, "SELECT max(id) FROM open.granted")
         snapshot = capture(as_role(database_url, role))
     assert [each.query for each in snapshot.statements] == ["SELECT max(id) FROM open.granted"]
-    (hidden,) = [reason for what, reason in gaps(snapshot).items() if what.endswith("statements of other roles")]
+    (hidden,) = [reason for what, reason in gaps(snapshot).items() if "of other roles" in what]
     assert "pg_monitor" in hidden
     assert len(snapshot.statistics) >= 16
 

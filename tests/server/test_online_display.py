@@ -65,7 +65,9 @@ def test_a_terminal_gets_a_bar_that_names_the_blocker_and_is_gone_in_the_end(
 ) -> None:
     with held_up(tmp_path, database, columns=columns) as (deploy, pid):
         shown = " ".join(_CONTROL.sub("", deploy.text).split())
-        assert f"{_BAR} 0:00:00 building public.ix: waiting for writers before build, 0%; waits for pid {pid} " in shown
+        assert (
+            f"{_BAR} 0:00:00 building public.ix: waiting for writers before build, 0 %; waits for pid {pid} " in shown
+        )
         assert "(role postgres, application twindex, idle in transaction, for" in shown
     assert deploy.process.returncode == 0, deploy.text
     plain = _COLOUR.sub("", deploy.text)

@@ -193,7 +193,7 @@ def test_what_was_not_examined_is_in_the_headline_and_the_exit(
     said = capsys.readouterr()
     assert leaving.value.code == 3
     assert said.out.startswith("No index is proposed; 100 % of the recorded time was not examined\n")
-    assert said.err.startswith("twindex: 100.0% of the recorded time was not examined: 2 schemas have its table bill")
+    assert said.err.startswith("twindex: 100 % of the recorded time was not examined: 2 schemas have its table bill")
     assert said.err.count("\n") == 1
 
 

@@ -184,10 +184,10 @@ def test_what_cannot_be_used_is_counted_once() -> None:
             ],
         )  # fmt: skip
     assert [gap.what for gap in activity.gaps("r")] == [
-        "sampled activity: 1 statements that are cut",
-        "sampled activity: 1 statements that are too long",
-        "sampled activity: 1 statements that cannot be read as SQL",
-        "sampled activity: 1 sessions",
+        "sampled activity: 1 statement that is cut",
+        "sampled activity: 1 statement that is too long",
+        "sampled activity: 1 statement that cannot be read as SQL",
+        "sampled activity: 1 session",
     ]
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import JsonValue
 
+from analyzer.amounts import counted, percent
 from analyzer.render import units
 from analyzer.render.plan import compare_plans, parse_plan
 from tests.unit.sample_plans import bitmap, explained, index_scan, over, scan
@@ -96,7 +97,15 @@ def test_missing_plan_marks_nothing() -> None:
         (units.duration(7_200_000), "2.0 h"),
         (units.share(0.0004), "< 0.1 %"),
         (units.share(0.324), "32.4 %"),
-        (units.share(1), "100 %"),
+        (units.share(0.1 + 0.2 + 0.7), "100 %"),
+        (units.share(499_959 / 500_000), "> 99.9 %"),
+        (units.signed_share(-0.0001), "< −0.1 %"),  # noqa: RUF001 - the sign for minus
+        (units.signed_share(0.9999), "> +99.9 %"),
+        (percent(0.00492, 2), "0.49 %"),
+        (percent(0.00002, 2), "< 0.01 %"),
+        (counted(1, "records of other databases"), "1 record of other databases"),
+        (counted(1, "lines that are not part of a record"), "1 line that is not part of a record"),
+        (counted(1200, "records that cannot be read"), "1,200 records that cannot be read"),
         (units.ratio(4), "4.0× faster"),  # noqa: RUF001 - the sign for times
         (units.ratio(0.5), "2.0× slower"),  # noqa: RUF001 - the sign for times
         (units.ratio(1.01), "unchanged"),

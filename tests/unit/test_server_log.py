@@ -6,17 +6,21 @@ import gzip
 import io
 import json
 import lzma
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.documents.server_log import LoggedStatement
+from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.errors import InputError
+from analyzer.render.server_log import log_event
+from analyzer.workflows.server_log import log_section
 from analyzer.workload import log_files, log_statements
 from analyzer.workload.log_prefix import KNOWN, find_prefix, record_pattern
 from analyzer.workload.log_reader import ServerLog, read_log
+from tests.unit.catalogs import NOON, snapshot
 
 #: What a session logged: severity, message, detail, statement.
 Said = tuple[str, str, str, str]
@@ -206,7 +210,7 @@ def test_a_statement_gets_the_duration_that_its_process_logs_next(tmp_path: Path
     assert (found.calls, found.total_ms, {each.values for each in found.bindings}) == (2, 10.0, {("1",), ("2",)})
     assert the_query(read(tmp_path, stderr(first))).total_ms is None
     alone = read(tmp_path, stderr(duration))
-    assert [each.what for each in alone.not_examined] == ["server log: 1 durations without a statement (log_duration)"]
+    assert [each.what for each in alone.not_examined] == ["server log: 1 duration without a statement (log_duration)"]
 
 
 def test_what_is_a_constant_in_the_only_text_of_a_statement_is_known(tmp_path: Path) -> None:
@@ -301,6 +305,19 @@ def test_other_databases_are_counted_and_left_out(tmp_path: Path) -> None:
     assert "records of other databases" in " ".join(each.what for each in log.not_examined)
 
 
+@pytest.mark.parametrize(
+    ("count", "minutes", "said"),
+    [(1, 4, "1 deadlock in 4.0 min"), (12, 4, "12 deadlocks in 4.0 min"), (12, 20, "12 deadlocks, 36.0 per hour"),
+     (3, 20, "3 deadlocks in 20.0 min"), (3, 90, "3 deadlocks, 2.0 per hour")],
+)  # fmt: skip
+def test_few_events_of_a_short_log_are_no_rate(count: int, minutes: int, said: str) -> None:
+    file = LogFile(name="a", format="stderr", records=9, begin=NOON, end=NOON + timedelta(minutes=minutes))
+    told = {"log_files": (file,), "log_events": (LogEvent(kind="deadlock", count=count),)}
+    section = log_section(snapshot().model_copy(update=told), ())
+    assert section is not None
+    assert log_event(section.events[0], section) == said
+
+
 # Values
 
 
@@ -357,7 +374,7 @@ def test_lines_and_statements_of_any_length(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(log_files, "_LONGEST_LINE", 5000)
     log = read(tmp_path, stderr(WORK) + "y" * 50_000 + "\n" + stderr(WORK))
     assert the_query(log).calls == 4
-    assert any("lines that are too long" in each.what for each in log.not_examined)
+    assert any("1 line that is too long" in each.what for each in log.not_examined)
     monkeypatch.undo()
     long = (("LOG", f"duration: 1 ms  statement: SELECT '{'z' * 200_000}'", "", ""),)
     assert any("100,000 characters" in each.what for each in read(tmp_path, stderr(long)).not_examined)

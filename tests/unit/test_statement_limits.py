@@ -139,7 +139,7 @@ def test_what_is_not_read_is_named_with_its_share_of_the_time(text: str, says: s
     assert [each.queryid for each in workload.statements] == ["1"]
     (gap,) = workload.not_examined
     assert says in gap.reason
-    assert gap.what.endswith(" with 25.0% of the recorded time")
+    assert gap.what.endswith(" with 25.0 % of the recorded time")
     assert gap.query == (text if len(text) <= 10_000 else f"{text[:10_000]}…")
 
 

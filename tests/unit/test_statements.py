@@ -41,7 +41,7 @@ def test_statements_of_one_fingerprint_are_one(file: Path) -> None:
     assert (
         parse_statements(snapshot(statements=RECORDED))
         .not_examined[0]
-        .what.startswith(f"the statement {unparsed['id']} with 10.0% of")
+        .what.startswith(f"the statement {unparsed['id']} with 10.0 % of")
     )
 
 

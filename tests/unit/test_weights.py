@@ -36,8 +36,8 @@ def shop() -> Snapshot:
 
 @pytest.mark.parametrize(
     ("weigh_by", "shares", "unread"),
-    [("time", [0.7, 0.2], "10.0% of the recorded time"), ("calls", [0.9, 0.01], "9.0% of the recorded calls"),
-     ("blocks", [0.2, 0.2], "60.0% of the recorded blocks")],
+    [("time", [0.7, 0.2], "10.0 % of the recorded time"), ("calls", [0.9, 0.01], "9.0 % of the recorded calls"),
+     ("blocks", [0.2, 0.2], "60.0 % of the recorded blocks")],
 )  # fmt: skip
 def test_shares_are_of_what_is_asked_for(weigh_by: Weight, shares: list[float], unread: str) -> None:
     workload = parse_statements(shop(), weigh_by)

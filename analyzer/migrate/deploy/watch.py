@@ -52,7 +52,7 @@ class Progress:
     def describe(self, *, private: bool) -> str:
         """Say it in one line."""
         text = self.what + (f": {self.phase}" if self.phase else "")
-        text += f", {self.share:.0%}" if self.share is not None else ""
+        text += f", {self.share * 100:.0f} %" if self.share is not None else ""
         if self.blockers:
             text += "; waits for " + " and ".join(each.describe(private=private) for each in self.blockers)
         return text

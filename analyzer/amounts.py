@@ -1,0 +1,29 @@
+"""Write numbers with their nouns, and shares in percent."""
+
+#: Sums of shares are off by as little.
+_ROUNDING = 1e-9
+
+
+def plural(number: int, noun: str) -> str:
+    """Write a number with its noun."""
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
+def counted(number: int, nouns: str) -> str:
+    """Write a number with words that begin with a plural, as in `records that are too long`."""
+    if number != 1:
+        return f"{number:,} {nouns}"
+    noun, blank, rest = nouns.partition(" ")
+    rest = f"that is {rest.removeprefix('that are ')}" if rest.startswith("that are ") else rest
+    return f"1 {noun.removesuffix('s')}{blank}{rest}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Write a share, 0 to 1, in percent; neither a part as nothing nor one as the whole."""
+    least = 10.0**-digits
+    value = share * 100
+    if 0 < value < least:
+        return f"< {least:.{digits}f} %"
+    if share >= 1 - _ROUNDING:
+        return "100 %"
+    return f"> {100 - least:.{digits}f} %" if value >= 100 - least / 2 else f"{value:.{digits}f} %"
