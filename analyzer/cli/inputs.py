@@ -22,6 +22,7 @@ from analyzer.documents.snapshot import Snapshot
 from analyzer.documents.weights import Weight
 from analyzer.documents.whatif import WhatifDocument
 from analyzer.errors import InputError, NotExaminableError
+from analyzer.named_file import opened
 from analyzer.paths import is_directory
 from analyzer.postgres.identifiers import listed_names
 from analyzer.progress import Progress
@@ -206,7 +207,7 @@ def read_text(path: Path | None) -> str:
     if path is None and sys.stdin is None:  # it was closed
         raise InputError("stdin cannot be read (it is closed); open it, or specify a file")
     try:
-        with path.open("rb") if path else contextlib.nullcontext(sys.stdin.buffer) as file:
+        with opened(path, _MOST_BYTES) if path else contextlib.nullcontext(sys.stdin.buffer) as file:
             content = file.read(_MOST_BYTES + 1)
         text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -8,6 +8,7 @@ from typing import BinaryIO, Final, cast
 from pydantic_core import from_json, to_json
 
 from analyzer.errors import InputError
+from analyzer.named_file import opened
 
 #: Far more than a database of ten thousand tables takes, samples of up to 256 MB included.
 MOST_COMPRESSED_BYTES: Final = 256 * 1024**2
@@ -24,7 +25,7 @@ def read_bounded(path: Path) -> bytearray:
     """Unpack a file; raises InputError when it is missing, damaged or larger than a snapshot can be."""
     unpacked = bytearray()
     try:
-        with path.open("rb") as file:
+        with opened(path, MOST_COMPRESSED_BYTES) as file:
             for piece in _unpacked(file, path):
                 unpacked += piece
                 if not unpacked[:64].lstrip().startswith(_OPENING):

@@ -11,6 +11,7 @@ from typing import Any, cast
 from analyzer.amounts import plural
 from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import InputError
+from analyzer.named_file import opened
 from analyzer.visible import one_line
 from analyzer.workload.plan_documents import (
     XML_END,
@@ -138,7 +139,7 @@ def _files(path: Path) -> list[tuple[str, Path]]:
 def _text(path: Path) -> tuple[str, bool]:
     """Read a file as text of any encoding, and say whether it was cut."""
     try:
-        with path.open("rb") as file:
+        with opened(path, MOST_BYTES) as file:
             content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give a file or a directory of plans") from None
