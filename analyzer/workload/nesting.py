@@ -15,6 +15,15 @@ from analyzer.postgres.lex import Token
 MOST_LEVELS: Final = 200
 #: Tokens the parser may look at, those it tries again counted again: some 3 seconds.
 MOST_VISITS: Final = 400_000
+#: In proportion to the statement's own tokens: a snapshot may hold thousands of short ones.
+_VISITS_A_TOKEN: Final = 40
+#: Levels that the tokens are deep, beyond the first ones, summed up; and in proportion to the tokens. What resolves
+#: names and types walks all levels above an expression.
+_MOST_DEPTHS: Final = 200_000
+_FREE_LEVELS: Final = 10
+_LEVELS_A_TOKEN: Final = 12
+#: Of both, whatever the number of tokens.
+_ALWAYS: Final = 1_000
 #: How much longer one level of what may be a type takes (2.0 to 2.4 measured, sqlglot 30.30).
 _RETRIES: Final = 2.5
 _TYPES: Final = frozenset(
@@ -28,7 +37,9 @@ _TYPES: Final = frozenset(
 def obstacle(tokens: Sequence[Token]) -> str | None:
     """Return why the parser cannot process these tokens; None if it can."""
     levels: list[float] = []
-    visits, price, prefixes, joins, subscripts = 0.0, 1.0, 0, 0, 0
+    visits, price, prefixes, joins, subscripts, depths = 0.0, 1.0, 0, 0, 0, 0
+    most_visits = min(MOST_VISITS, _ALWAYS + _VISITS_A_TOKEN * len(tokens))
+    most_depths = min(_MOST_DEPTHS, _ALWAYS + _LEVELS_A_TOKEN * len(tokens))
     before: Token | None = None
     for token in tokens:
         word = token.word
@@ -47,9 +58,13 @@ def obstacle(tokens: Sequence[Token]) -> str | None:
             joins -= 1
         prefixes = prefixes + 1 if word == "not" or token.kind == "operator" else 0
         visits += price
-        if len(levels) + prefixes + joins > MOST_LEVELS:
+        level = len(levels) + prefixes + joins
+        depths += max(0, level - _FREE_LEVELS)
+        if level > MOST_LEVELS:
             return f"it is nested more than {MOST_LEVELS} levels deep"
-        if visits > MOST_VISITS:
-            return f"reading it would take more than {MOST_VISITS:,} steps"
+        if depths > most_depths:
+            return f"too much of it is nested more than {_FREE_LEVELS} levels deep"
+        if visits > most_visits:
+            return f"reading it would take more than {most_visits:,} steps"
         before = token
     return None

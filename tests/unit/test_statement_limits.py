@@ -12,6 +12,7 @@ from analyzer.documents.snapshot import NotExamined
 from analyzer.postgres.lex import MOST_CHARACTERS, TooLongError, lex
 from analyzer.workload.bindings import bindings
 from analyzer.workload.nesting import MOST_LEVELS
+from analyzer.workload.one_shape import grouped
 from analyzer.workload.parse import parse_file, parse_statements
 from analyzer.workload.plannable import make_plannable
 from analyzer.workload.scopes import resolve
@@ -158,6 +159,39 @@ def test_no_text_takes_quadratic_time(text: str) -> None:
     for statement in parse_file(text).statements:
         shape(statement, CATALOG)
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    ("unit", "depth"),
+    [
+        ("column_a[{}]", 190),
+        ("(t.column_of_t).attribute[{}]", 190),
+        ("a IN (SELECT a FROM t WHERE {})", 100),
+        ("(SELECT 1 FROM t, ({}) y)", 60),
+    ],
+)
+def test_half_a_megabyte_of_deep_text_is_refused_at_once(unit: str, depth: int) -> None:
+    opening, closing = unit.split("{}")
+    deep = opening * depth + "$1" + closing * depth
+    text = "SELECT " + ", ".join([deep] * (500_000 // len(deep))) + " FROM t"
+    good = catalogs.recorded("SELECT b FROM t WHERE a = $1", queryid="1", total_ms=750)
+    bad = catalogs.recorded(text, queryid="2", total_ms=250)
+    snapshot = CATALOG.model_copy(update={"statements": (good, bad)})
+    started = time.monotonic()
+    statements = parse_statements(snapshot).statements
+    tableless(statements, snapshot)
+    grouped(statements, snapshot)
+    known, refused = shapes(statements, snapshot)
+    assert time.monotonic() - started < 60
+    assert len(known) == 1
+    assert [gap.reason for gap in refused] == ["too much of it is nested more than 10 levels deep"]
+
+
+def test_short_texts_that_take_long_are_refused() -> None:
+    found = read(f"SELECT {'numeric[' * 10}$1{']' * 10} FROM t")
+    assert isinstance(found, NotExamined)
+    assert "steps" in found.reason
+    assert isinstance(read(f"SELECT b FROM t WHERE a = {'date(' * 5}$1{')' * 5}"), Shape)
 
 
 def test_a_file_of_many_statements_may_be_long() -> None:
