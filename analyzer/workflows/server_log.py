@@ -25,7 +25,14 @@ def add_log(
 
     Without `values`, no constant of the log is in it. Raises InputError for a path that cannot be read.
     """
-    log = read_log(paths, database=snapshot.server.database, prefix=prefix, values=values, progress=progress)
+    log = read_log(
+        paths,
+        database=snapshot.server.database,
+        prefix=prefix,
+        since=snapshot.statements_reset,
+        values=values,
+        progress=progress,
+    )
     return snapshot.model_copy(
         update={
             "log_files": log.files,

@@ -12,6 +12,7 @@ from analyzer.documents.not_examined import NotExamined
 from analyzer.workload.log_events import Execution, LoggedPlan
 from analyzer.workload.log_lines import LogRecord
 from analyzer.workload.log_statements import StatementTable, spelling
+from analyzer.workload.log_times import Boundary
 from analyzer.workload.plan_files import ExplainedPlan, find_plans
 from analyzer.workload.seen_values import query_inside
 
@@ -57,6 +58,7 @@ class LoggedPlans:
 
     #: Statements of other databases are counted; None takes all.
     database: str | None = None
+    boundary: Boundary | None = None
     #: The statements with their times and values.
     table: StatementTable = field(init=False)
     _shapes: dict[str, _Shape] = field(default_factory=dict[str, _Shape])
@@ -67,7 +69,7 @@ class LoggedPlans:
 
     def __post_init__(self) -> None:
         """Begin without statements."""
-        self.table = StatementTable(self.database, most_bytes=_MOST_STATEMENT_BYTES)
+        self.table = StatementTable(self.database, most_bytes=_MOST_STATEMENT_BYTES, boundary=self.boundary)
 
     def add(self, record: LogRecord, plan: LoggedPlan, *, file: str) -> None:
         """Count a plan, and keep it if it is the most expensive one of its shape."""

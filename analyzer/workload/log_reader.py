@@ -1,17 +1,13 @@
 """Read a server's log: its statements with their times and values, and what went wrong, as parts of a snapshot."""
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
 
-from pydantic import TypeAdapter, ValidationError
-
 from analyzer.amounts import counted, plural
-from analyzer.documents.bounds import Moment
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import ServerPlan
 from analyzer.documents.server_log import EventKind, LogEvent, LogFile, LoggedStatement
@@ -22,15 +18,12 @@ from analyzer.workload.log_files import LogFileText, log_files
 from analyzer.workload.log_lines import LogRecord, LogText
 from analyzer.workload.log_plans import LoggedPlans
 from analyzer.workload.log_statements import StatementTable, StatementTotals
-from analyzer.workload.seen_statements import by_time, normalised, seen_statement
+from analyzer.workload.log_times import Boundary, moment
+from analyzer.workload.seen_statements import by_time, normalised, seen_statement, since_counters
 
 #: Files that one reason names.
 _MOST_NAMED: Final = 5
-_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d{1,6})?\d*\s*(\S*)")
-_OFFSET = re.compile(r"([+-])(\d\d)(?::?(\d\d))?")
-_UTC: Final = frozenset({"UTC", "GMT", "Z", ""})
 _NULL_BYTE: Final = "\0"
-_MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +50,8 @@ class _Reading:
     skipped: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict[str, Counter[str]](Counter))
     #: Time zones that are not known by their abbreviation.
     zones: set[str] = field(default_factory=set[str])
+    #: When the counters began that the log stands beside; None where all of it counts.
+    since: datetime | None = None
 
 
 def read_log(
@@ -64,21 +59,27 @@ def read_log(
     *,
     database: str | None = None,
     prefix: str | None = None,
+    since: datetime | None = None,
     values: bool = True,
     progress: Progress = silent,
 ) -> ServerLog:
     """Read log files, or the files of directories, in the order of their times, as far as each can be read.
 
     Statements of other databases are left out where the log says so. Without a `prefix`, the `log_line_prefix` is
-    found. Without `values`, no constant is kept. Raises InputError for a path that is neither a file nor a directory.
+    found. Of a log that goes on after `since`, executions before do not count for a statement that ran after, too.
+    Without `values`, no constant is kept. Raises InputError for a path that is neither a file nor a directory.
     """
-    table = StatementTable(database)
-    reading = _Reading(table, EventReader(table.skipped), LoggedPlans(database))
+    zones = set[str]()
+    boundary = None if since is None else Boundary(since, zones)
+    table, plans = StatementTable(database, boundary=boundary), LoggedPlans(database, boundary)
+    reading = _Reading(table, EventReader(table.skipped), plans, zones=zones)
     for file in log_files(paths):
         progress(f"log: {file.path.name}")
         _read_file(file, prefix, reading)
     for said in reading.events.rest():
         _count(said, reading, "")
+    if boundary is not None and not zones and any(each.is_continued(boundary) for each in (table, plans.table)):
+        reading.since = since
     return _result(reading, values=values)
 
 
@@ -91,7 +92,7 @@ def _read_file(file: LogFileText, prefix: str | None, reading: _Reading) -> None
     if text.format is None:
         tally.skipped["files in which no record of PostgreSQL is found"] += 1
     else:
-        begin, end = _moment(tally.begin, reading), _moment(tally.end, reading)
+        begin, end = moment(tally.begin, reading.zones), moment(tally.end, reading.zones)
         reading.files.append(LogFile(name=name, format=text.format, records=tally.records, begin=begin, end=end))
     for what, count in (file.skipped + tally.skipped).items():
         reading.skipped[what][name] += count
@@ -126,8 +127,8 @@ def _result(reading: _Reading, *, values: bool) -> ServerLog:
     events = tuple(
         LogEvent(
             kind=cast("EventKind", kind), detail=_plain(detail), query=texts.get(identity or ""), count=found.count,
-            total=found.total, first_seen=_moment(found.first_seen, reading),
-            last_seen=_moment(found.last_seen, reading),
+            total=found.total, first_seen=moment(found.first_seen, reading.zones),
+            last_seen=moment(found.last_seen, reading.zones),
         )
         for (kind, detail, identity), found in sorted(
             table.incidents.items(), key=lambda each: (each[0][0], -each[1].count, each[0][1], each[0][2] or "")
@@ -145,16 +146,18 @@ def _result(reading: _Reading, *, values: bool) -> ServerLog:
 
 def _seen(totals: StatementTotals, query: str, reading: _Reading, *, values: bool) -> LoggedStatement:
     """Return the record of a statement; if its own lines have no values, those that were logged with its plans."""
-    first_seen, last_seen = _moment(totals.first_seen, reading), _moment(totals.last_seen, reading)
+    first_seen, last_seen = moment(totals.first_seen, reading.zones), moment(totals.last_seen, reading.zones)
     if reading.zones:  # by which the time of the last call cannot be compared with that of a reset
         last_seen = None
     seen = seen_statement(totals, query, values=values, first_seen=first_seen, last_seen=last_seen)
+    if reading.since is not None:
+        seen = since_counters(seen, totals, reading.since)
     planned = reading.plans.table.statements.get(totals.id)
     if not values or seen.bindings or planned is None:
         return seen
     bindings = seen_statement(planned, query, values=True).bindings
     kept = sum(run.calls for run in planned.runs()) if bindings else 0
-    return seen.model_copy(update={"bindings": bindings, "other_calls": max(totals.calls - kept, 0)})
+    return seen.model_copy(update={"bindings": bindings, "other_calls": max(seen.calls - kept, 0)})
 
 
 def _only_planned(reading: _Reading, *, values: bool) -> Iterator[LoggedStatement]:
@@ -188,30 +191,3 @@ def _gaps(reading: _Reading) -> Iterator[NotExamined]:
         named = ", ".join(sorted(reading.zones)[:5])
         reason = f"the abbreviation of a time zone says no offset ({_plain(named)}), and they are shown as UTC"
         yield NotExamined(what="server log: the time zone of its times", reason=reason)
-
-
-# Times
-
-
-def _moment(text: str | None, reading: _Reading) -> datetime | None:
-    """Read a time of a log; one in a time zone whose abbreviation is not known is taken for UTC."""
-    if text is None:
-        return None
-    try:
-        if (found := _TIME.match(text)) is None:
-            moment = datetime.fromtimestamp(float(text), UTC)  # %n
-        else:
-            day, clock, fraction, zone = found.groups()
-            moment = datetime.fromisoformat(f"{day}T{clock}{(fraction or '.').ljust(7, '0')}").replace(tzinfo=UTC)
-            offset = _OFFSET.fullmatch(zone)
-            if offset is not None:
-                distance = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
-                moment -= distance if offset[1] == "+" else -distance
-            elif zone not in _UTC and len(reading.zones) < _MOST_ZONES:
-                reading.zones.add(zone[:20])
-        return _MOMENT.validate_python(moment)
-    except (ValueError, OverflowError, OSError, ValidationError):
-        return None
-
-
-_MOST_ZONES: Final = 20

@@ -19,6 +19,7 @@ from analyzer.postgres.lex import IncompleteError, lex, significant
 from analyzer.workload.fingerprint import fingerprint
 from analyzer.workload.log_events import Execution, Incident
 from analyzer.workload.log_lines import LogRecord
+from analyzer.workload.log_times import Boundary
 
 #: As many as pg_stat_statements.max.
 MOST_STATEMENTS: Final = 5_000
@@ -126,6 +127,16 @@ class Run:
 
 
 @dataclass(slots=True)
+class Earlier:
+    """What of a statement's executions was before the counters began that the log stands beside."""
+
+    calls: int = 0
+    timed: int = 0
+    total_ms: float = 0.0
+    squares: float = 0.0
+
+
+@dataclass(slots=True)
 class StatementTotals:
     """What a log says of one statement."""
 
@@ -154,6 +165,7 @@ class StatementTotals:
     #: Milliseconds of the fastest of the slowest calls.
     slow: float = -1.0
     size: int = 0
+    earlier: Earlier | None = None
 
     @property
     def stddev_ms(self) -> float:
@@ -215,6 +227,8 @@ class StatementTable:
     #: Statements of other databases are counted; None takes all.
     database: str | None = None
     most_bytes: int = MOST_BYTES
+    #: Of times: executions before are counted apart as well.
+    boundary: Boundary | None = None
     statements: dict[str, StatementTotals] = field(default_factory=dict[str, StatementTotals])
     #: By kind, detail and statement.
     incidents: dict[tuple[str, str, str | None], IncidentTotals] = field(
@@ -246,6 +260,8 @@ class StatementTable:
         session = Session(record.user, record.database, record.application, record.query_id)
         if session not in totals.sessions and len(totals.sessions) < _MOST_SESSIONS:
             totals.sessions.add(session)
+        if self.boundary is not None and self.boundary.is_before(record.time):
+            _count_earlier(totals, execution)
         if execution.continued:
             totals.total_ms += ms or 0.0
             return totals.id
@@ -261,6 +277,10 @@ class StatementTable:
         if self._size > self.most_bytes:
             self._drop()
         return totals.id
+
+    def is_continued(self, boundary: Boundary) -> bool:
+        """Say whether a statement was executed after a moment."""
+        return any(each.last_seen and not boundary.is_before(each.last_seen) for each in self.statements.values())
 
     def note(self, record: LogRecord, incident: Incident) -> None:
         """Count what happened to a statement, or to none that is logged."""
@@ -356,6 +376,15 @@ class StatementTable:
             del self.statements[totals.id]
             self._size -= totals.size
             self.skipped["statements beyond the most that are kept, the cheapest"] += 1
+
+
+def _count_earlier(totals: StatementTotals, execution: Execution) -> None:
+    earlier = totals.earlier = totals.earlier or Earlier()
+    earlier.total_ms += execution.ms or 0.0
+    if not execution.continued:
+        earlier.calls += 1
+        earlier.timed += execution.ms is not None
+        earlier.squares += (execution.ms or 0.0) ** 2
 
 
 def _span(first: str | None, last: str | None, time: str | None) -> tuple[str | None, str | None]:

@@ -1,5 +1,6 @@
 """Turn what was added up of statements that were seen to run into records: normalised, with their values apart."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
@@ -58,6 +59,26 @@ def seen_statement(
         bindings=tuple(_bindings(totals, query)) if values else (),
         constants=_constants(totals, query) if values and not totals.has_others else (),
         other_calls=totals.other_calls,
+    )
+
+
+def since_counters(seen: LoggedStatement, totals: StatementTotals, since: datetime) -> LoggedStatement:
+    """Leave of a record the executions since the counters began; one that has none of these stays whole."""
+    earlier = totals.earlier
+    if earlier is None or not (calls := totals.calls - earlier.calls):
+        return seen
+    timed, total_ms = totals.timed - earlier.timed, max(totals.total_ms - earlier.total_ms, 0.0)
+    mean_ms = total_ms / timed if timed else 0.0
+    spread = max((totals.squares - earlier.squares) / timed - mean_ms**2, 0.0) if timed else 0.0
+    return seen.model_copy(
+        update={
+            "calls": calls,
+            "total_ms": mean_ms * calls if timed else None,
+            "stddev_ms": math.sqrt(spread) if timed else None,
+            "prepared": min(seen.prepared, calls),
+            "first_seen": since,
+            "other_calls": min(seen.other_calls, calls),
+        }
     )
 
 

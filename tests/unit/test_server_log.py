@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 import lzma
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.errors import InputError
 from analyzer.render.server_log import log_event
-from analyzer.workflows.server_log import log_section
+from analyzer.workflows.server_log import add_log, log_section
 from analyzer.workload import log_files, log_statements
 from analyzer.workload.log_prefix import KNOWN, find_prefix, record_pattern
 from analyzer.workload.log_reader import ServerLog, read_log
@@ -303,6 +303,30 @@ def test_other_databases_are_counted_and_left_out(tmp_path: Path) -> None:
     log = read(tmp_path, stderr(WORK) + stderr(WORK, d="other"), database="shop")
     assert the_query(log).calls == 2
     assert "records of other databases" in " ".join(each.what for each in log.not_examined)
+
+
+@pytest.mark.parametrize(
+    ("since", "calls", "total_ms"),
+    [
+        ("2026-11-29 15:00:00+00:00", 3, 60.0),
+        ("2026-11-29 16:07:30+00:00", 2, 50.0),
+        ("2026-11-29 16:08:00+00:00", 1, 30.0),
+        ("2026-11-29 17:00:00+00:00", 3, 60.0),
+    ],
+)
+@pytest.mark.parametrize("zone", ["UTC", "+01"])
+def test_executions_before_the_counters_begin_do_not_count(
+    tmp_path: Path, since: str, calls: int, total_ms: float, zone: str
+) -> None:
+    text = "".join(
+        f"2026-11-29 {17 if zone == '+01' else 16}:{time} {zone} [1] LOG:  duration: {ms} ms  "
+        f"statement: SELECT * FROM t WHERE a = '{ms}'\n"
+        for time, ms in (("07:07.123", 10), ("07:31.000", 20), ("08:00.000", 30))
+    )
+    (tmp_path / "a.log").write_text(text)
+    counted = snapshot().model_copy(update={"statements_reset": datetime.fromisoformat(since)})
+    (found,) = add_log(counted, [tmp_path / "a.log"], prefix="%m [%p] ").log_statements
+    assert (found.calls, found.total_ms) == (calls, pytest.approx(total_ms))
 
 
 @pytest.mark.parametrize(
