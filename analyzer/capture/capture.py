@@ -8,6 +8,7 @@ another session holds or changes, or the role may not see, is named in the snaps
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import psycopg
 from psycopg.rows import DictRow
 
 from analyzer import __version__
@@ -28,8 +29,9 @@ from analyzer.capture.statements import Statements, read_statements
 from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, read_statistics, read_unreadable
 from analyzer.capture.user_code import UserCode, read_user_code
 from analyzer.capture.without_values import without_values
-from analyzer.db import describe, reading, see_the_present
+from analyzer.db import describe, reading, see_the_present, without_secrets
 from analyzer.documents.snapshot import Index, NotExamined, ObjectDef, Relation, RowSecurity, Snapshot
+from analyzer.errors import TwindexError
 from analyzer.progress import Progress, silent
 
 
@@ -95,6 +97,7 @@ def capture(
     run_user_code: bool = False,
     allow_superuser: bool = True,
     on_catalog: Callable[[ServerCatalog], None] | None = None,
+    before_counters: Callable[[], None] | None = None,
     progress: Progress = silent,
 ) -> Snapshot:
     """Read one database into a snapshot; without `values`, no value of a row and no literal of a statement.
@@ -102,7 +105,8 @@ def capture(
     With values, `sample_rows` of each table are read as well. Without `planning`, no table is asked about, and what
     only a planner needs is left out. Items that exceed the timeout are omitted and listed in the snapshot. The counters
     of the `replicas` are added to those of the first server. Without `run_user_code`, no query can run a user-defined
-    function. `on_catalog` is called while most is still to be read, perhaps more than once.
+    function. `on_catalog` is called while most is still to be read, perhaps more than once; `before_counters` once all
+    else is read, with no transaction open: what runs meanwhile is in the counters of the statements.
 
     Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements`
     cannot be read, NotExaminableError if other sessions change too much, and ConflictError if a replica is not one.
@@ -115,12 +119,16 @@ def capture(
         statement_timeout_ms=statement_timeout_ms, run_user_code=run_user_code, on_catalog=on_catalog,
     )  # fmt: skip
 
-    def read() -> tuple[Snapshot, _Tables]:
+    def read() -> tuple[Snapshot, _Tables, Statements]:
         with reading(url, application="twindex capture", allow_superuser=allow_superuser, **limits) as connection:
             reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
             return _read(reader, wanted, progress)
 
-    snapshot, tables = from_the_start(read, database=describe(url))
+    snapshot, tables, counted = from_the_start(read, database=describe(url))
+    if before_counters is not None:
+        before_counters()
+        if statements:
+            snapshot = _counted_again(url, snapshot, counted, allow_superuser=allow_superuser, **limits)
     if replicas:
         progress("replicas")
         oids = Oids(relations=tuple(tables.relations), indexes=tables.index_oids)
@@ -130,7 +138,39 @@ def capture(
     return snapshot if values else without_values(snapshot)
 
 
-def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _Tables]:
+def _counted_again(
+    url: str, snapshot: Snapshot, counted: Statements, *, allow_superuser: bool, statement_timeout_ms: int
+) -> Snapshot:
+    """Return the snapshot with the counters that its statements have now; if they cannot be read, with those it had."""
+    limits = {"statement_timeout_ms": statement_timeout_ms}
+    try:
+        with reading(url, application="twindex capture", allow_superuser=allow_superuser, **limits) as connection:
+            reader = Reader(connection=connection, major=connection.info.server_version // 10_000)
+            reader.fix_session()
+            now = read_statements(
+                reader,
+                server=snapshot.server,
+                extensions=snapshot.extensions,
+                values=snapshot.values,
+                search_path=snapshot.settings["search_path"],
+                schemas=snapshot.schemas,
+            )
+    except (TwindexError, psycopg.Error) as error:
+        reason = without_secrets(str(error), url) if snapshot.values else "they could not be read again"
+        gap = NotExamined(what="statements of the time of --sample-activity", reason=reason)
+        return snapshot.model_copy(update={"not_examined": (*snapshot.not_examined, gap)})
+    others = (gap for gap in snapshot.not_examined if gap not in counted.not_examined)
+    return snapshot.model_copy(
+        update={
+            "statements": now.statements,
+            "statements_reset": now.reset,
+            "statements_evicted": now.evicted,
+            "not_examined": (*others, *now.not_examined),
+        }
+    )
+
+
+def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _Tables, Statements]:
     values = wanted.values
     tell("catalog")
     settings = read_settings(reader)
@@ -185,7 +225,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
             *counted.not_examined, *refused, *asked.samples.not_examined, *asked.not_examined, *reader.not_examined(),
         ),
     )  # fmt: skip
-    return snapshot, tables
+    return snapshot, tables, counted
 
 
 def _oids(catalog: ServerCatalog, tables: _Tables, objects: Sequence[ObjectDef]) -> frozenset[int]:

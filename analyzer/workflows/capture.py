@@ -31,10 +31,15 @@ def read_database(
 ) -> Snapshot:
     """Capture a database as `capture` does; raises UnreachableError also if the server ends it.
 
-    Meanwhile, and at least for `sample_seconds`, what its sessions run is sampled.
+    Meanwhile, and at least for `sample_seconds`, what its sessions run is sampled; then the counters are read.
     """
     try:
         with sampling((url, *replicas), sample_seconds, allow_superuser=allow_superuser) as sampled:
+
+            def end_sampling() -> None:
+                progress("capture: activity")
+                sampled.wait()
+
             captured = capture(
                 url,
                 replicas=replicas,
@@ -45,12 +50,11 @@ def read_database(
                 run_user_code=run_user_code,
                 allow_superuser=allow_superuser,
                 on_catalog=on_catalog,
+                before_counters=end_sampling if sample_seconds else None,
                 progress=lambda what: progress(f"capture: {what}"),
             )
             if values and statements:
                 captured = add_qualstats(captured, url, allow_superuser=allow_superuser, progress=progress)
-            if sample_seconds:
-                progress("capture: activity")
             return sampled.added_to(captured, values=values)
     except (psycopg.OperationalError, psycopg.DataError) as error:
         reason = without_secrets(str(error), url)

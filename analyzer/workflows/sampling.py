@@ -27,6 +27,11 @@ class Sampling:
     #: Of each server: how long it was sampled, and why not to the end.
     ends: tuple[Future[tuple[float, str | None]], ...] = ()
 
+    def wait(self) -> None:
+        """Wait for the end."""
+        for end in self.ends:
+            end.result()
+
     def added_to(self, snapshot: Snapshot, *, values: bool) -> Snapshot:
         """Wait for the end, and return the snapshot with what was seen; without `values`, with no constant of it."""
         if not self.ends:

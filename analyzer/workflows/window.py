@@ -64,8 +64,9 @@ def _runs_backwards(newer: Snapshot, older: Snapshot) -> bool:
 
 def _reset_after(newer: Snapshot, older: Snapshot) -> datetime | None:
     """Return when all statements were reset since the older snapshot; None if they were not, or nothing tells."""
-    moved = newer.statements_reset is not None and newer.statements_reset > older.captured_at
-    return newer.statements_reset if moved else None
+    reset = newer.statements_reset
+    is_known = reset == older.statements_reset  # the counters may be read later than the catalog
+    return reset if reset is not None and reset > older.captured_at and not is_known else None
 
 
 def _evicted(newer: Snapshot, older: Snapshot, reset: datetime | None) -> int | None:

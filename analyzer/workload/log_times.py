@@ -41,7 +41,7 @@ def moment(text: str | None, zones: set[str]) -> datetime | None:
 
 @dataclass(slots=True)
 class Boundary:
-    """A moment that times of a log are before or not; a minute that lies on one side of it is read once."""
+    """A moment that times of a log are before or not; a minute on one side of it is read once."""
 
     since: datetime
     #: Abbreviations of time zones that are not known: what is in one of these is compared with nothing.
