@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.advise.draft import MOST_EXPRESSIONS, Draft
 from analyzer.catalog import Catalog
@@ -70,8 +70,20 @@ def btree_drafts(
                 yield draft
         if prefix:
             yield _equality(prefix)
+    for arm in shape.arms:
+        yield from _of_arm(arm, relation, catalog, shared)
     for term in terms.alternatives:
         yield _equality([term])
+
+
+def _of_arm(arm: TableShape, relation: Relation, catalog: Catalog, shared: Mapping[str, float]) -> Iterator[Draft]:
+    """Draft indexes of several keys for an arm of an OR, which a bitmap scan of its own finds."""
+    terms = _Terms(arm, relation, catalog, shared)
+    fixed = tuple(dict.fromkeys((*terms.joined, *terms.single, *terms.lists)))[:MOST_KEYS]
+    behind = (_behind(fixed, tail, arm) for tail in _tails(arm, terms, relation, catalog))
+    for draft in (*behind, _equality(fixed) if fixed else None):
+        if draft is not None and len(draft.keys) > 1:
+            yield replace(draft, reason=f"an arm of OR: {draft.reason}")
 
 
 def is_narrow(draft: Draft, relation: Relation, catalog: Catalog) -> bool:
@@ -210,7 +222,8 @@ def _behind(prefix: Sequence[_Term], tail: _Tail, shape: TableShape) -> Draft | 
     room = max(0, MOST_KEYS - len(tail.keys))
     names = [term.name for term in kept[:room]]
     keys = (*(term.key for term in kept[:room]), *tail.keys)[:MOST_KEYS]
-    return Draft(keys=keys, reason=_reason(names, tail.why), is_ordered=True)
+    single = itertools.takewhile(lambda term: term.key.column not in shape.lists, kept[:room])
+    return Draft(keys=keys, reason=_reason(names, tail.why), is_ordered=True, fixed=len(list(single)))
 
 
 def _sort_keys(wanted: Sequence[SortKey], relation: Relation, catalog: Catalog) -> tuple[Key, ...]:
@@ -226,7 +239,8 @@ def _sort_keys(wanted: Sequence[SortKey], relation: Relation, catalog: Catalog) 
 
 
 def _equality(terms: Sequence[_Term]) -> Draft:
-    return Draft(keys=tuple(term.key for term in terms), reason=_reason([term.name for term in terms], ""))
+    keys = tuple(term.key for term in terms)
+    return Draft(keys=keys, reason=_reason([term.name for term in terms], ""), fixed=len(keys))
 
 
 def _reason(names: Sequence[str], why: str) -> str:

@@ -60,6 +60,8 @@ class _Entry:
     foreign_key: bool = False
     #: It is for an order, or for a range of it, not only for single values.
     is_ordered: bool = False
+    #: Of its keys the first that all its statements fix to a value each.
+    fixed: int = 0
 
     def weight(self) -> float:
         return sum(self.weights.values())
@@ -81,6 +83,7 @@ def candidates(shapes: Iterable[Shape], snapshot: Snapshot, operators: OperatorC
         known.place = min(known.place, entry.place)
         known.foreign_key |= entry.foreign_key
         known.is_ordered |= entry.is_ordered
+        known.fixed = min(known.fixed, entry.fixed)
     chosen: list[_Entry] = []
     for key in sorted(collected):
         relation = catalog.relations[key]
@@ -93,7 +96,7 @@ def candidates(shapes: Iterable[Shape], snapshot: Snapshot, operators: OperatorC
 
 def _is_covered(entry: _Entry, existing: Sequence[Index], relation: Relation, catalog: Catalog) -> bool:
     """Say whether an index that exists does what an entry is for; one for an order has to come in that order."""
-    if any(serves(index, entry.index) for index in existing):
+    if any(serves(index, entry.index, fixed=entry.fixed) for index in existing):
         return True
     return not entry.is_ordered and any(finds_as_well(index, entry.index, relation, catalog) for index in existing)
 
@@ -115,6 +118,7 @@ def _drafted(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
                 notes=dict.fromkeys(draft.notes),
                 place=place,
                 is_ordered=draft.is_ordered,
+                fixed=draft.fixed,
             )
 
 
@@ -217,6 +221,7 @@ def _with_merged(table: dict[object, _Entry], relation: Relation, catalog: Catal
             weights=longer.weights | shorter.weights,
             place=place,
             is_ordered=longer.is_ordered or shorter.is_ordered,
+            fixed=min(longer.fixed, shorter.fixed),
         )
     return list(found.values())
 

@@ -25,3 +25,5 @@ class Draft:
     is_ordered: bool = False
     #: Why it is no candidate: the server cannot build it, or the statement cannot use it as it is written.
     obstacle: str | None = None
+    #: Of its keys the first that its statement fixes to a value each: their order and directions are of no consequence.
+    fixed: int = 0

@@ -160,7 +160,8 @@ def restricted(draft: Draft, predicate: Predicate) -> Draft | None:
     keys = tuple(key for key in draft.keys if key.column is None or key.column not in fixed)
     if not keys:
         return None
-    return replace(draft, keys=keys, where=where, reason=f"{draft.reason}; only rows where {where}")
+    leading = sum(key in keys for key in draft.keys[: draft.fixed])
+    return replace(draft, keys=keys, where=where, reason=f"{draft.reason}; only rows where {where}", fixed=leading)
 
 
 def _fixes(condition: Condition) -> bool:

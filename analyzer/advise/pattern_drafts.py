@@ -46,7 +46,7 @@ def pattern_drafts(each: OperatorPredicate, shape: TableShape, relation: Relatio
     yield Draft(keys=(key,), reason=reason)
     if equal := leading(shape.equalities, "btree", relation, catalog):
         names = ", ".join(each.column or "" for each in equal)
-        yield Draft(keys=(*equal, key), reason=f"equality on {names}; {reason}")
+        yield Draft(keys=(*equal, key), reason=f"equality on {names}; {reason}", fixed=len(equal))
 
 
 def _key(target: Target, relation: Relation, catalog: Catalog) -> Key | None:

@@ -46,9 +46,32 @@ def _plain(sql: str | None) -> str:
     return re.sub(r"[()\s]+", " ", bare).strip()
 
 
-def serves(existing: Index, wanted: IndexDef) -> bool:
-    """Say whether an index that exists makes another one unnecessary: the same, or a longer one."""
-    return existing.valid and covers(existing.definition, wanted)
+def serves(existing: Index, wanted: IndexDef, *, fixed: int = 0) -> bool:
+    """Say whether an index that exists makes another one unnecessary: the same, or a longer one.
+
+    The first `fixed` keys have one value each in what the other one is for. Their order and directions are then
+    of no consequence, and the keys behind them may have all directions turned: such an index is read backwards.
+    """
+    return existing.valid and any(covers(each, wanted) for each in _alike_behind(existing.definition, wanted, fixed))
+
+
+def _alike_behind(have: IndexDef, wanted: IndexDef, fixed: int) -> Iterator[IndexDef]:
+    """Yield an index as it is, and as it is to rows that all have one value in each of the first keys."""
+    yield have
+    leading, rest = wanted.keys[:fixed], have.keys[fixed:]
+    if have.method == wanted.method == "btree" and {*map(_plain_key, have.keys[:fixed])} == {*map(_plain_key, leading)}:
+        yield replace(have, keys=(*leading, *rest))
+        yield replace(have, keys=(*leading, *map(_turned, rest)))
+
+
+def _plain_key(key: Key) -> tuple[str, str, str, str, bool, bool]:
+    return _key(replace(key, descending=False, nulls=None))
+
+
+def _turned(key: Key) -> Key:
+    """Return a key as an index has it that is read backwards."""
+    nulls_first = key.descending if key.nulls is None else key.nulls == "first"
+    return replace(key, descending=not key.descending, nulls="last" if nulls_first else "first")
 
 
 def covers(have: IndexDef, wanted: IndexDef) -> bool:

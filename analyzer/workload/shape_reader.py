@@ -1,7 +1,8 @@
 """Sort a resolved statement's conditions by the table they are about."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from sqlglot import exp
 
@@ -10,19 +11,20 @@ from analyzer.sql import ident
 from analyzer.workload.conditions import condition
 from analyzer.workload.expression_types import type_in
 from analyzer.workload.expressions import index_expression
+from analyzer.workload.findings import Findings, shape_of
 from analyzer.workload.names import (
-    Occurrence,
     Output,
     Reference,
     Scope,
     columns,
+    conjuncts,
     disjuncts,
     own_column,
     plain_column,
     single_reference,
     unwrapped,
 )
-from analyzer.workload.ordering import Nearest, Sort, SortKey, groups_of, operator_of, orders_of
+from analyzer.workload.ordering import Sort, groups_of, operator_of, orders_of
 from analyzer.workload.parameters import Comparison, Use, compared, configurations, uncast
 from analyzer.workload.parse import Statement
 from analyzer.workload.scopes import Resolved
@@ -32,34 +34,15 @@ from analyzer.workload.shape_records import (
     JoinKey,
     OperatorPredicate,
     Shape,
-    TableShape,
 )
 
 _PATTERNS = {"~": "~", "~*": "~*", "~~": "like", "~~*": "ilike", "^@": "^@"}
 _COMMUTED_COMPARISONS = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 #: Operators whose commutator has the same name for every type; those of others are the server's to say.
 _COMMUTED = {"@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}
+#: Arms of an OR that are read one by one.
+_MOST_ARMS = 16
 _COMPARISONS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
-
-
-@dataclass(slots=True)
-class _Findings:
-    """What was found for one mention of a table; the dictionaries are ordered sets."""
-
-    equalities: dict[str, None] = field(default_factory=dict[str, None])
-    lists: dict[str, None] = field(default_factory=dict[str, None])
-    nulls: dict[str, None] = field(default_factory=dict[str, None])
-    joins: dict[JoinKey, None] = field(default_factory=dict[JoinKey, None])
-    ranges: dict[str, None] = field(default_factory=dict[str, None])
-    keysets: dict[tuple[str, ...], None] = field(default_factory=dict[tuple[str, ...], None])
-    alternatives: dict[str, None] = field(default_factory=dict[str, None])
-    operators: dict[OperatorPredicate, None] = field(default_factory=dict[OperatorPredicate, None])
-    expressions: dict[ExpressionPredicate, None] = field(default_factory=dict[ExpressionPredicate, None])
-    conditions: dict[Condition, None] = field(default_factory=dict[Condition, None])
-    residual: bool = False
-    sorts: dict[Sort, None] = field(default_factory=dict[Sort, None])
-    nearest: dict[Nearest, None] = field(default_factory=dict[Nearest, None])
-    groups: tuple[SortKey, ...] = ()
 
 
 class ShapeReader:
@@ -68,7 +51,7 @@ class ShapeReader:
     def __init__(self, resolved: Resolved, catalog: Catalog) -> None:
         self.resolved = resolved
         self.catalog = catalog
-        self.findings = {id(occurrence): _Findings() for occurrence in resolved.occurrences}
+        self.findings = {id(occurrence): Findings() for occurrence in resolved.occurrences}
         self.comparisons: dict[int, Comparison] = {}
 
     def shape(self, statement: Statement) -> Shape:
@@ -86,34 +69,8 @@ class ShapeReader:
         return Shape(
             statement_id=statement.id,
             weight=statement.weight,
-            tables=tuple(self._table(occurrence) for occurrence in self.resolved.occurrences),
+            tables=tuple(shape_of(each, self.findings[id(each)]) for each in self.resolved.occurrences),
             comparisons=tuple(self.comparisons[number] for number in sorted(self.comparisons)),
-        )
-
-    def _table(self, occurrence: Occurrence) -> TableShape:
-        found = self.findings[id(occurrence)]
-        order = {column.name: column.number for column in occurrence.relation.columns}
-        return TableShape(
-            schema=occurrence.relation.schema_name,
-            table=occurrence.relation.name,
-            alias=occurrence.alias,
-            target=occurrence.target,
-            equalities=tuple(found.equalities),
-            lists=tuple(found.lists),
-            nulls=tuple(found.nulls),
-            joins=tuple(found.joins),
-            ranges=tuple(found.ranges),
-            keysets=tuple(found.keysets),
-            alternatives=tuple(found.alternatives),
-            operators=tuple(found.operators),
-            expressions=tuple(found.expressions),
-            conditions=tuple(found.conditions),
-            residual=found.residual,
-            sorts=tuple(found.sorts),
-            nearest=tuple(found.nearest),
-            groups=found.groups,
-            columns=None if occurrence.whole else tuple(sorted(occurrence.reads, key=lambda name: order[name])),
-            written=tuple(sorted(occurrence.written)),
         )
 
     # Conditions
@@ -126,12 +83,31 @@ class ShapeReader:
             if isinstance(each, exp.Or | exp.And):
                 if not within:
                     self._constant_condition(scope, each)
-                    if isinstance(each, exp.Or) and self._list(scope, each):
-                        continue
+                    if isinstance(each, exp.Or):
+                        if self._list(scope, each):
+                            continue
+                        self._arms(scope, each)
                 within = within or isinstance(each, exp.Or)
                 waiting += ((each.right, within), (each.left, within))
             else:
                 self._single_condition(scope, each, alternative=within)
+
+    def _arms(self, scope: Scope, expression: exp.Or) -> None:
+        """Note what the arms of an OR ask that are ANDs; an OR within one is left to its single columns."""
+        several = (each for each in disjuncts(expression) if isinstance(each, exp.And) or _is_of_rows(each))
+        for arm in itertools.islice(several, _MOST_ARMS):
+            reader = ShapeReader(self.resolved, self.catalog)
+            for each in conjuncts(arm):
+                if not isinstance(each, exp.Or):
+                    reader._single_condition(scope, each, alternative=False)
+            self._add_arm(reader)
+
+    def _add_arm(self, reader: "ShapeReader") -> None:
+        for occurrence in self.resolved.occurrences:
+            found = reader.findings[id(occurrence)]
+            if found != Findings():
+                arm = replace(shape_of(occurrence, found), columns=(), written=())
+                self.findings[id(occurrence)].arms[arm] = None
 
     def _single_condition(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
         constant = not alternative and self._constant_condition(scope, expression)
@@ -206,10 +182,26 @@ class ShapeReader:
             self.findings[id(known[0].occurrence)].keysets[tuple(each.column for each in known)] = None
 
     def _in(self, scope: Scope, expression: exp.In, *, alternative: bool) -> None:
+        row = unwrapped(expression.this)
+        if isinstance(row, exp.Tuple):
+            self._in_rows(scope, row, expression.expressions, alternative=alternative)
+            return
         for value in expression.expressions:
             self._compare(
                 scope, expression.this, value, "=", alternative=alternative, several=len(expression.expressions) > 1
             )
+
+    def _in_rows(self, scope: Scope, row: exp.Tuple, values: Sequence[exp.Expr], *, alternative: bool) -> None:
+        """Note a row that is compared with several, which is an OR of ANDs; all of these are of the same columns."""
+        rows = [each.expressions for value in values if isinstance(each := unwrapped(value), exp.Tuple)]
+        for each in rows:
+            for one, other in zip(row.expressions, each, strict=False):
+                self._compare(scope, one, other, "=", alternative=alternative or len(values) > 1)
+        if rows and len(values) > 1 and not alternative:
+            reader = ShapeReader(self.resolved, self.catalog)
+            for one, other in zip(row.expressions, rows[0], strict=False):
+                reader._compare(scope, one, other, "=", alternative=False)
+            self._add_arm(reader)
 
     def _list(self, scope: Scope, expression: exp.Or) -> bool:
         """Note ORs that compare one column with several values, as IN does; return whether they do."""
@@ -362,7 +354,7 @@ class ShapeReader:
                 self._findings_of(single).residual = True
         return ()
 
-    def _findings_of(self, reference: Reference) -> _Findings:
+    def _findings_of(self, reference: Reference) -> Findings:
         return self.findings[id(reference.occurrence)]
 
     def _order(self, scope: Scope, select: exp.Select) -> None:
@@ -375,3 +367,8 @@ class ShapeReader:
         if (groups := groups_of(scope, select)) is not None:
             found = self.findings[id(groups[0])]
             found.groups = found.groups or groups[1]
+
+
+def _is_of_rows(expression: exp.Expr) -> bool:
+    """Say whether a condition compares rows with =, which is an AND."""
+    return isinstance(expression, exp.EQ) and isinstance(unwrapped(expression.this), exp.Tuple)

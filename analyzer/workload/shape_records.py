@@ -74,6 +74,8 @@ class TableShape:
     keysets: tuple[tuple[str, ...], ...] = ()
     #: Columns compared within an OR: each needs an index of its own.
     alternatives: tuple[str, ...] = ()
+    #: Arms of an OR that are ANDs, with the conditions of each alone.
+    arms: tuple["TableShape", ...] = ()
     operators: tuple[OperatorPredicate, ...] = ()
     expressions: tuple[ExpressionPredicate, ...] = ()
     conditions: tuple[Condition, ...] = ()

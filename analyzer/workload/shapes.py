@@ -72,7 +72,7 @@ def _without_values(read: Shape) -> Shape:
 
     def kept(table: TableShape) -> TableShape:
         conditions = (each for each in table.conditions if _CONSTANTS.isdisjoint(part.kind for part in lex(each.sql)))
-        return replace(table, conditions=tuple(conditions))
+        return replace(table, conditions=tuple(conditions), arms=tuple(map(kept, table.arms)))
 
     return replace(read, tables=tuple(map(kept, read.tables)))
 
@@ -106,6 +106,7 @@ def _asks(table: TableShape) -> frozenset[tuple[str, object]]:
         "range": table.ranges,
         "keyset": table.keysets,
         "alternative": table.alternatives,
+        "arm": (frozenset(_asks(each)) for each in table.arms),
         "operator": ((each.column, each.operator, each.expression) for each in table.operators),
         "expression": table.expressions,
         "condition": (each.sql for each in table.conditions),

@@ -79,6 +79,14 @@ HITS = [
         "orders (sales_rep, created_at, id)",
     ),
     ("SELECT * FROM orders WHERE (total, id) > (9990, 5)", "orders (total, id)"),
+    # Arms of an OR that are ANDs, each found by a bitmap of its own.
+    (
+        "SELECT * FROM orders WHERE (sales_rep = 7 AND region = $1) OR (sales_rep = 9 AND region = $2)",
+        "orders (sales_rep, region)",
+    ),
+    ("SELECT * FROM orders WHERE id = 7 OR (sales_rep = $1 AND total > 9900)", "orders (sales_rep, total)"),
+    ("SELECT * FROM orders WHERE id = 7 OR (customer_id, status) = (5, 'open')", "orders (customer_id, status)"),
+    ("SELECT * FROM orders WHERE (sales_rep, region) IN (($1, $2), ($3, $4))", "orders (sales_rep, region)"),
     # Joins, both ways.
     ("SELECT o.* FROM customers c JOIN orders o ON o.customer_id = c.id WHERE c.email = $1", "orders (customer_id)"),
     (
@@ -247,6 +255,11 @@ MISSES = [
     ("SELECT * FROM orders ORDER BY total DESC, id LIMIT 10", "orders (total, id)"),
     ("SELECT * FROM orders ORDER BY shipped_at DESC NULLS LAST LIMIT 10", "orders (shipped_at)"),
     ("SELECT * FROM orders WHERE tracking = $1 OR sales_rep = $2", "orders (tracking, sales_rep)"),
+    ("SELECT * FROM orders WHERE sales_rep = $1 AND total > $2 OR region = $3", "orders (sales_rep, region)"),
+    (
+        "SELECT * FROM orders WHERE (sales_rep = $1 OR region = $2) AND (total > $3 OR status = $4)",
+        "orders (sales_rep, total)",
+    ),
     # What exists serves.
     ("SELECT * FROM orders WHERE id = $1", "orders (id)"),
     ("SELECT * FROM orders WHERE id = $1 AND status = $2", "orders (id, status)"),

@@ -113,6 +113,15 @@ def lines(query: str, catalog: Snapshot | None = None, table: str = "item") -> l
         ("SELECT id FROM item WHERE created_at > $1", "brin (created_at)"),
         ("SELECT 1 FROM vendor v JOIN item i ON i.vendor_id = v.id WHERE v.region = $1", "btree (vendor_id)"),
         ("SELECT id FROM item WHERE kind = $1 OR vendor_id = $2", "btree (kind)"),
+        (
+            "SELECT id FROM item WHERE (vendor_id = $1 AND status = $2) OR (name = $3 AND price > $4)",
+            "btree (vendor_id, status)",
+        ),
+        (
+            "SELECT id FROM item WHERE (vendor_id = $1 AND status = $2) OR (name = $3 AND price > $4)",
+            "btree (name, price)",
+        ),
+        ("SELECT id FROM item WHERE (status, vendor_id) IN (($1, $2), ($3, $4))", "btree (vendor_id, status)"),
         ("SELECT count(*) FROM item GROUP BY vendor_id, status", "btree (vendor_id, status)"),
     ],
 )
@@ -395,6 +404,69 @@ def test_an_index_read_backwards_is_the_same_index() -> None:
     query = "SELECT * FROM item ORDER BY price LIMIT 5"
     assert "btree (price)" in lines(query)
     assert "btree (price)" not in lines(query, shop(ITEM, VENDOR, indexes=(existing(backwards),)))
+
+
+def keyed_by(*names: str) -> Index:
+    """Make an index of keys, `-name` a descending one."""
+    keys = (Key(column=name.removeprefix("-"), descending=name.startswith("-")) for name in names)
+    return existing(IndexDef(schema="public", table="item", name="i", keys=tuple(keys)))
+
+
+@pytest.mark.parametrize(
+    ("have", "query", "line", "is_served"),
+    [
+        (
+            keyed_by("vendor_id", "-price"), "SELECT * FROM item WHERE vendor_id = $1 ORDER BY price LIMIT 5",
+            "btree (vendor_id, price)", True,
+        ),
+        (
+            keyed_by("-vendor_id", "price", "id"), "SELECT * FROM item WHERE vendor_id = $1 ORDER BY price LIMIT 5",
+            "btree (vendor_id, price)", True,
+        ),
+        (
+            keyed_by("vendor_id", "-price"), "SELECT * FROM item WHERE vendor_id = $1 AND price > $2",
+            "btree (vendor_id, price)", True,
+        ),
+        (
+            keyed_by("status", "-vendor_id", "-price"),
+            "SELECT * FROM item WHERE vendor_id = $1 AND status = $2 ORDER BY price LIMIT 5",
+            "btree (vendor_id, status, price)", True,
+        ),
+        (
+            keyed_by("status", "vendor_id"), "SELECT * FROM item WHERE vendor_id = $1 AND status IN ($2, $3)",
+            "btree (vendor_id, status)", True,
+        ),
+        (
+            keyed_by("vendor_id", "-price"), "SELECT * FROM item ORDER BY vendor_id, price LIMIT 5",
+            "btree (vendor_id, price)", False,
+        ),
+        (
+            keyed_by("vendor_id", "price", "-id"),
+            "SELECT * FROM item WHERE vendor_id = $1 ORDER BY price, id LIMIT 5", "btree (vendor_id, price, id)", False,
+        ),
+        (
+            keyed_by("vendor_id", "-price"),
+            "SELECT * FROM item WHERE vendor_id IN ($1, $2) ORDER BY vendor_id, price LIMIT 5",
+            "btree (vendor_id, price)", False,
+        ),
+        (
+            keyed_by("vendor_id", "-price"),
+            """SELECT * FROM item WHERE vendor_id = $1 ORDER BY price LIMIT 5;
+            SELECT * FROM item ORDER BY vendor_id, price LIMIT 5""",
+            "btree (vendor_id, price)", False,
+        ),
+        (
+            keyed_by("status", "price", "vendor_id"),
+            "SELECT * FROM item WHERE vendor_id = $1 AND status = $2 ORDER BY price LIMIT 5",
+            "btree (vendor_id, status, price)", False,
+        ),
+    ],
+)  # fmt: skip
+def test_what_equality_fixes_has_no_order_and_no_direction(
+    have: Index, query: str, line: str, *, is_served: bool
+) -> None:
+    assert line in lines(query)
+    assert (line not in lines(query, shop(ITEM, VENDOR, indexes=(have,)))) == is_served
 
 
 def test_an_invalid_index_does_not_count() -> None:

@@ -321,6 +321,28 @@ def test_each_side_of_an_or_stands_alone() -> None:
     assert found.operators[0].operator == "ilike"
 
 
+def arms_of(condition: str) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    return [(each.equalities, each.ranges) for each in only(f"SELECT id FROM item WHERE {condition}").arms]
+
+
+def test_an_arm_of_an_or_that_is_an_and_is_read_by_itself() -> None:
+    found = only("SELECT id FROM item WHERE (status = $1 AND vendor_id = $2) OR (name = $3 AND price > $4)")
+    assert found.alternatives == ("status", "vendor_id", "name", "price")
+    assert [(each.equalities, each.ranges) for each in found.arms] == [
+        (("status", "vendor_id"), ()),
+        (("name",), ("price",)),
+    ]
+    assert arms_of("status = $1 OR (vendor_id, name) = ($2, $3)") == [(("vendor_id", "name"), ())]
+    assert arms_of("(status, vendor_id) IN (($1, $2), ($3, $4))") == [(("status", "vendor_id"), ())]
+    assert arms_of("id = $1 AND (price > $2 OR status = $3 AND (name = $4 OR vendor_id = $5))") == [(("status",), ())]
+    assert arms_of("status = $1 OR vendor_id = $2") == arms_of("status = $1 AND vendor_id = $2") == []
+
+
+def test_one_row_in_a_list_is_compared_as_its_columns_are() -> None:
+    found = only("SELECT id FROM item WHERE (status, vendor_id) IN (($1, $2))")
+    assert (found.equalities, found.arms, found.alternatives) == (("status", "vendor_id"), (), ())
+
+
 def test_a_row_comparison_bounds_its_first_column() -> None:
     assert only("SELECT id FROM item WHERE (created_at, id) < ($1, $2)").ranges == ("created_at",)
 
