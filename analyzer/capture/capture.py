@@ -13,7 +13,7 @@ from psycopg.rows import DictRow
 
 from analyzer import __version__
 from analyzer.capture.btree_levels import read_heights
-from analyzer.capture.catalog import ServerCatalog, read_catalog, read_settings
+from analyzer.capture.catalog import ServerCatalog, read_catalog, read_settings, with_cluster
 from analyzer.capture.changing import from_the_start
 from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages, unknown_pages
@@ -106,7 +106,7 @@ def capture(
     only a planner needs is left out. Items that exceed the timeout are omitted and listed in the snapshot. The counters
     of the `replicas` are added to those of the first server. Without `run_user_code`, no query can run a user-defined
     function. `on_catalog` is called while most is still to be read, perhaps more than once; `before_counters` once all
-    else is read, with no transaction open: what runs meanwhile is in the counters of the statements.
+    else is read, with no transaction open: what runs in this time is in the counters of the statements.
 
     Raises UnreachableError, InputError for a superuser unless `allow_superuser`, CapabilityError if `statements`
     cannot be read, NotExaminableError if other sessions change too much, and ConflictError if a replica is not one.
@@ -179,9 +179,10 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
     catalog = read_catalog(reader)
     if wanted.on_catalog is not None:
         wanted.on_catalog(catalog)
-    counted = Statements()
+    counted, server = Statements(), catalog.server
     if wanted.statements:
         tell("statements")
+        server = with_cluster(server, reader)
         counted = read_statements(
             reader,
             server=catalog.server,
@@ -201,7 +202,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         tool_version=__version__,
         captured_at=catalog.captured_at,
         values=values,
-        server=catalog.server,
+        server=server,
         settings=settings,
         extensions=catalog.extensions,
         schemas=catalog.schemas,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer.capture.reader import Reader
@@ -57,6 +58,15 @@ def _extension_indexes(reader: Reader) -> Iterator[NotExamined]:
 def as_server(facts: DictRow) -> Server:
     """Turn the row of `capture/server` into a record."""
     return Server(**{name: value for name, value in facts.items() if name != "captured_at"})
+
+
+def with_cluster(server: Server, reader: Reader) -> Server:
+    """Return the record of a server with the system identifier of its cluster, unless the role may not see that."""
+    try:
+        identity = reader.row("identity")
+    except errors.InsufficientPrivilege:
+        return server
+    return server.model_copy(update={"system_identifier": identity["cluster"]})
 
 
 def read_extensions(reader: Reader) -> tuple[Extension, ...]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from analyzer.twin.server import cluster
 from analyzer.twin.server.choose import EarlyStart
 from analyzer.twin.server.connection import forget_variables
 from analyzer.workflows.capture import read_database
+from analyzer.workflows.merge import Named, merge
 from analyzer.workflows.plans import add_plans
 from analyzer.workflows.server_log import add_log
 from analyzer.workflows.window import since
@@ -100,7 +101,7 @@ def resolve_snapshot(
     if source.snapshot is not None:
         if source.database.url is not None:
             raise InputError(f"{source.snapshot} and -d cannot be used together; specify one source")
-        loaded = snapshots.load(source.snapshot)
+        loaded = load_merged((source.snapshot, *source.others))
         if early is not None:
             early.begin(loaded)
         return _under(loaded, source.search_path)
@@ -116,6 +117,16 @@ def resolve_snapshot(
             progress=tell,
         )
     return _under(captured, source.search_path)
+
+
+def load_merged(paths: Sequence[Path]) -> Snapshot:
+    """Load a snapshot file, or merge the workloads of several."""
+    if len(paths) == 1:
+        return snapshots.load(paths[0])
+    are_told_apart = len({path.name for path in paths}) == len(paths)
+    return merge(
+        [Named(name=path.name if are_told_apart else str(path), snapshot=snapshots.load(path)) for path in paths]
+    )
 
 
 def _under(snapshot: Snapshot, search_path: str | None) -> Snapshot:
@@ -189,7 +200,11 @@ def resolve_workload(workload_file: Path | None, snapshot: Snapshot, weigh_by: W
 
 def in_window(snapshot: Snapshot, older: Path | None) -> Snapshot:
     """Leave of the recorded statements what happened since an older snapshot, if one is named."""
-    return snapshot if older is None else since(snapshot, snapshots.load(older))
+    if older is None:
+        return snapshot
+    if snapshot.merged:
+        raise InputError("--since cannot be used with several snapshots; specify one, or omit --since")
+    return since(snapshot, snapshots.load(older))
 
 
 def check_weights(workload: Workload) -> None:

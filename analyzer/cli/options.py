@@ -5,7 +5,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args
 
@@ -60,6 +60,8 @@ class Source:
 
     database: Database
     snapshot: Path | None = None
+    #: More snapshots, whose workloads are merged with its.
+    others: tuple[Path, ...] = ()
     #: Where statements find their tables whose role has no setting of its own.
     search_path: str | None = None
 
@@ -297,11 +299,15 @@ def quiet_option(function: F) -> F:
 
 
 def statements_options(function: F) -> F:
-    """Add `source_options`, and `--search-path` for the recorded statements."""
+    """Add SNAPSHOT arguments, the options of a database, and `--search-path` for the recorded statements."""
 
     @functools.wraps(function)
-    def command(*args: Any, source: Source, search_path: str | None, **options: Any) -> Any:
-        return function(*args, source=replace(source, search_path=search_path), **options)
+    def command(
+        *args: Any, snapshots: tuple[Path, ...], database: Database, search_path: str | None, **options: Any
+    ) -> Any:
+        first, others = (snapshots[0], snapshots[1:]) if snapshots else (None, ())
+        source = Source(snapshot=first, others=others, database=database, search_path=search_path)
+        return function(*args, source=source, **options)
 
     named = click.option(
         "--search-path",
@@ -309,7 +315,9 @@ def statements_options(function: F) -> F:
         help="search_path of the recorded statements whose role has no setting of its own, such as 'shop, public'  "
         "[default: that of the capturing session]",
     )
-    return source_options(named(cast("F", command)))
+    path = click.Path(path_type=Path, dir_okay=False)
+    listed = click.argument("snapshots", metavar="[SNAPSHOT]...", type=path, nargs=-1)
+    return listed(database_option(named(cast("F", command))))
 
 
 def fail_on_option(function: F) -> F:

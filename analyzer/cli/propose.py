@@ -84,7 +84,8 @@ def command(
 ) -> None:
     """Propose indexes for the recorded workload of a database, or for the statements of a file.
 
-    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now. The workloads of
+    several, of one cluster, are merged.
     """
     if plans and workload_file is not None:
         raise InputError("--plans and --workload cannot be used together; specify one source of statements")

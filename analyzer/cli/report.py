@@ -58,7 +58,8 @@ def command(
 ) -> None:
     """Report the most expensive statements and the indexes that would make them cheaper.
 
-    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now. The workloads of
+    several, of one cluster, are merged.
     """
     directory = specs_directory(specs)
     read = read_plans(plans) if plans else None

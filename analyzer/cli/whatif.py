@@ -41,7 +41,8 @@ def command(
 
     With --plans, and without --create and --drop, the indexes that `twindex propose` would propose are tried.
 
-    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now.
+    SNAPSHOT is a file written by `twindex capture`; without it, twindex captures the database now. The workloads of
+    several, of one cluster, are merged.
     """
     if plans and queries is not None:
         raise InputError("--plans and -q cannot be used together; specify one source of statements")

@@ -26,6 +26,7 @@ from analyzer.documents.measured import (
     ColumnStatistics,
     ExtendedStatistics,
     Extreme,
+    MergedSnapshot,
     Sample,
     ServerCounters,
     StatementCounters,
@@ -62,6 +63,7 @@ _KINDS: Final[Mapping[str, type[Record]]] = {
     "activity_samplings": ActivitySampling,
     "sampled_statements": SampledStatement,
     "qualstats_statements": LoggedStatement,
+    "merged": MergedSnapshot,
     "not_examined": NotExamined,
 }
 #: How many items of one kind are named one by one.

@@ -53,6 +53,8 @@ class Server(SnapshotRecord):
     locale_provider: Letter
     #: Name of the locale when the provider is builtin or ICU.
     locale: Text | None
+    #: Of the cluster: a primary and its physical replicas have the same; None where the server does not say.
+    system_identifier: Annotated[str, Field(pattern=r"^[0-9]{1,20}$")] | None = None
     #: The role that captured, and what it may see.
     role: Name
     is_superuser: bool

@@ -164,6 +164,18 @@ class IndexUse(SnapshotRecord):
     last_scan: Moment | None = None
 
 
+class MergedSnapshot(SnapshotRecord):
+    """A snapshot whose workload was merged with that of others."""
+
+    #: Of its file.
+    name: Text
+    captured_at: Moment
+    in_recovery: bool
+    statements_since: Moment | None = None
+    #: An older one of the same counters: only what was counted since that is added.
+    since_snapshot: Text | None = None
+
+
 class ServerCounters(SnapshotRecord):
     """What one of several servers counted by itself; the snapshot's statements, tables and indexes have the sums."""
 

@@ -14,6 +14,17 @@ class Capability(Record):
     note: str = ""
 
 
+class MergedWorkload(Record):
+    """A snapshot whose workload was merged."""
+
+    name: str
+    captured_at: datetime
+    server_role: Literal["primary", "replica"]
+    statements_since: datetime | None
+    #: The older snapshot of the same counters, since which its statements count; None where all of them do.
+    since_snapshot: str | None
+
+
 class Provenance(Record):
     """Where the facts come from, and what they cannot show."""
 
@@ -35,3 +46,5 @@ class Provenance(Record):
     #: Who answered the what-if questions, such as "PostgreSQL 18.6 twin (same major)"; empty without any.
     planner: str
     capabilities: tuple[Capability, ...] = ()
+    #: Where several snapshots were given, those, in the order of their times.
+    merged: tuple[MergedWorkload, ...] = ()

@@ -37,6 +37,7 @@ from analyzer.documents.measured import (
     ColumnStatistics,
     ExtendedStatistics,
     Extreme,
+    MergedSnapshot,
     Sample,
     ServerCounters,
     StatementCounters,
@@ -130,6 +131,8 @@ class Snapshot(SnapshotRecord):
     sampled_statements: tuple[SampledStatement, ...] = ()
     #: Statements with the constants that pg_qualstats has sampled; their calls are a scale for the shares alone.
     qualstats_statements: tuple[LoggedStatement, ...] = ()
+    #: Snapshots whose workloads are in this one; none where it was captured.
+    merged: tuple[MergedSnapshot, ...] = ()
     not_examined: tuple[NotExamined, ...] = ()
 
     @cached_property

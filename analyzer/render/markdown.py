@@ -129,6 +129,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "cost": units.cost,
     "count": units.count,
     "plural": units.plural,
+    "merged": units.merged,
     "moment": units.moment,
     "server": units.server,
 }

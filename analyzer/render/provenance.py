@@ -1,11 +1,12 @@
 """Put documents together from what other stages found."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 from analyzer.documents.member import Member
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.proposals import Built, HelpedStatement, ProposeDocument
-from analyzer.documents.provenance import Capability, Provenance
+from analyzer.documents.provenance import Capability, MergedWorkload, Provenance
 from analyzer.documents.report import Report, Statement
 from analyzer.documents.schema import Document
 from analyzer.documents.snapshot import Snapshot
@@ -19,7 +20,7 @@ def describe_source(snapshot: Snapshot, *, planner: str, capabilities: Iterable[
     return Provenance(
         tool_version=snapshot.tool_version,
         server_version=server.version,
-        server_role="replica" if server.in_recovery else "primary",
+        server_role=_role(is_replica=server.in_recovery),
         database=server.database,
         captured_by=server.role,
         captured_at=snapshot.captured_at,
@@ -32,7 +33,21 @@ def describe_source(snapshot: Snapshot, *, planner: str, capabilities: Iterable[
             Capability(name="values captured", available=snapshot.values),
             *capabilities,
         ),
+        merged=tuple(
+            MergedWorkload(
+                name=each.name,
+                captured_at=each.captured_at,
+                server_role=_role(is_replica=each.in_recovery),
+                statements_since=each.statements_since,
+                since_snapshot=each.since_snapshot,
+            )
+            for each in snapshot.merged
+        ),
     )
+
+
+def _role(*, is_replica: bool) -> Literal["primary", "replica"]:
+    return "replica" if is_replica else "primary"
 
 
 def describe_statement(

@@ -83,6 +83,8 @@ def _provenance(console: Console, source: Provenance) -> None:
     where = f"{source.database} on {units.server(source.server_version)} ({source.server_role})"
     console.print(Text(units.one_line(f"{where}, captured {units.moment(source.captured_at)} by {source.captured_by}")))
     console.print(Text(units.one_line(f"statements since {since}{planner}"), style="dim"))
+    if source.merged:
+        console.print(Text(f"merged: {units.merged(source.merged)}", style="dim"))
 
 
 def _totals(console: Console, report: Report) -> None:

@@ -8,6 +8,7 @@ from analyzer import visible
 from analyzer.amounts import percent
 from analyzer.amounts import plural as plural  # noqa: PLC0414 - one of the ways to write numbers for people
 from analyzer.documents.member import Member
+from analyzer.documents.provenance import MergedWorkload
 
 
 class Predicted(Protocol):
@@ -121,6 +122,15 @@ def moment(value: datetime | None) -> str:
         return "unknown"
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
     return aware.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def merged(snapshots: Sequence[MergedWorkload]) -> str:
+    """Say what of which snapshots was merged; nothing for a single one."""
+    return "; ".join(
+        f"{one_line(each.name)} ({each.server_role}, captured {moment(each.captured_at)}, statements since "
+        f"{moment(each.statements_since) if each.since_snapshot is None else one_line(each.since_snapshot)})"
+        for each in snapshots
+    )
 
 
 def alike(members: Sequence[Member]) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from analyzer.amounts import plural
@@ -14,6 +15,18 @@ _Key = tuple[str, bool, tuple[str, ...] | None]
 _SUMS = ("calls", "total_ms", "rows", "shared_blocks_hit", "shared_blocks_read", "temp_blocks")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """What was counted between two snapshots of one server."""
+
+    statements: tuple[StatementCounters, ...]
+    #: When all were reset since the older one; None if they were not, or nothing tells.
+    reset: datetime | None
+    evicted: int | None
+    #: What of the window the counters do not cover.
+    notes: tuple[NotExamined, ...]
+
+
 def since(newer: Snapshot, older: Snapshot) -> Snapshot:
     """Return a snapshot whose statements have the counters of the time between two.
 
@@ -21,38 +34,56 @@ def since(newer: Snapshot, older: Snapshot) -> Snapshot:
     """
     if (obstacle := _obstacle(newer, older)) is not None:
         raise InputError(f"--since: {obstacle}")
-    reset = _reset_after(newer, older)
-    known = {} if reset is not None else _known(newer, older)
-    statements = tuple(found for each in newer.statements if (found := _counted(each, known, older.captured_at)))
+    window = window_between(newer, older)
     return newer.model_copy(
         update={
-            "statements": statements,
-            "statements_reset": reset or older.captured_at,
-            "statements_evicted": _evicted(newer, older, reset),
-            "not_examined": (*newer.not_examined, *_notes(newer, older, known, reset)),
+            "statements": window.statements,
+            "statements_reset": window.reset or older.captured_at,
+            "statements_evicted": window.evicted,
+            "not_examined": (*newer.not_examined, *window.notes),
         }
     )
 
 
+def window_between(newer: Snapshot, older: Snapshot) -> Window:
+    """Return what a server counted between two snapshots of it."""
+    reset = _reset_after(newer, older)
+    known = {} if reset is not None else _known(newer, older)
+    return Window(
+        statements=tuple(found for each in newer.statements if (found := _counted(each, known, older.captured_at))),
+        reset=reset,
+        evicted=_evicted(newer, older, reset),
+        notes=tuple(_notes(newer, older, known, reset)),
+    )
+
+
 def _obstacle(newer: Snapshot, older: Snapshot) -> str | None:
-    """Say why one snapshot does not continue the other; tables that are still there keep their OIDs on one server."""
+    """Say why one snapshot does not continue the other."""
     if newer.server.database != older.server.database:
         return f"the snapshots are of different databases, {older.server.database} and {newer.server.database}"
     if newer.server.major != older.server.major:
         return f"the snapshots are of different versions, PostgreSQL {older.server.major} and {newer.server.major}"
     if [each.name for each in newer.servers] != [each.name for each in older.servers]:
         return "the snapshots are of different servers; capture the same primary and replicas both times"
+    if newer.captured_at <= older.captured_at:
+        return "the snapshot to compare with is not older; swap the two"
+    if (
+        has_other_oids(newer, older)
+        or newer.server.in_recovery != older.server.in_recovery
+        or _runs_backwards(newer, older)
+    ):
+        return "the snapshots are of different servers"
+    return None
+
+
+def has_other_oids(newer: Snapshot, older: Snapshot) -> bool:
+    """Say whether all tables have other OIDs: those that are still there keep them on one server."""
     pairs = [
         (each.oid, relation.oid)
         for each in newer.relations
         if (relation := older.relation(each.schema_name, each.name)) is not None and each.oid and relation.oid
     ]
-    if newer.captured_at <= older.captured_at:
-        return "the snapshot to compare with is not older; swap the two"
-    is_other = bool(pairs) and all(one != other for one, other in pairs)
-    if is_other or newer.server.in_recovery != older.server.in_recovery or _runs_backwards(newer, older):
-        return "the snapshots are of different servers"
-    return None
+    return bool(pairs) and all(one != other for one, other in pairs)
 
 
 def _runs_backwards(newer: Snapshot, older: Snapshot) -> bool:

@@ -15,6 +15,7 @@ from analyzer.documents import snapshot as snapshots
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import ConflictError, UnreachableError
 from analyzer.twin.server import cluster
+from analyzer.workflows.merge import Named, merge
 from tests.server.capture_zoo import as_role, run
 from tests.server.replicas import SETTINGS as REPLICATION
 from tests.server.replicas import streaming
@@ -140,6 +141,14 @@ def test_a_replica_by_itself_is_captured_too(servers: Servers) -> None:
     assert alone.server.in_recovery
     assert scans(alone, "thing_note") == 1
     assert alone.servers == ()
+
+
+def test_snapshots_of_each_server_are_merged_like_one_of_both(servers: Servers, both: Snapshot) -> None:
+    apart = merge([Named(name=url, snapshot=capture(url)) for url in (servers.replica, servers.primary)])
+    assert not apart.server.in_recovery
+    assert {each.queryid: each.calls for each in apart.statements if "FROM thing" in each.query} == {
+        each.queryid: each.calls for each in both.statements if "FROM thing" in each.query
+    }
 
 
 def test_what_is_no_replica_of_the_first_is_refused(servers: Servers, server: str) -> None:

@@ -56,6 +56,36 @@ def test_the_time_between_two_captures(windows: tuple[Snapshot, Snapshot, Snapsh
     assert all((each.counted_since is not None) == has_entries for each in second.statements)
 
 
+def test_snapshots_are_merged_without_counting_anything_twice(
+    windows: tuple[Snapshot, Snapshot, Snapshot], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, third = windows
+    assert first.server.system_identifier == third.server.system_identifier
+    assert first.server.system_identifier is not None
+    for name, each in {"1": first, "2": second, "3": third}.items():
+        dump(each, tmp_path / f"{name}.snapshot")
+    files = [str(tmp_path / f"{name}.snapshot") for name in "123"]
+    with pytest.raises(SystemExit) as ended:
+        main(["statements", *files, "--format", "json"])
+    assert ended.value.code == 0
+    found = json.loads(capsys.readouterr().out)
+    listed = [each for each in found["statements"] if each["query"].startswith("SELECT id")]
+    assert {each["query"].partition("WHERE ")[2][:3]: each["calls"] for each in listed} == {
+        "a =": 23,
+        "b =": 3,  # one before each of the first two captures, one since the reset
+        "pad": 1,  # reset by itself between
+    }
+    merged = found["provenance"]["merged"]
+    assert [(each["name"], each["since_snapshot"]) for each in merged] == [
+        ("1.snapshot", None), ("2.snapshot", "1.snapshot"), ("3.snapshot", None),
+    ]  # fmt: skip
+    for command in (["propose"], ["report"], ["whatif", "--create", "CREATE INDEX ON often (a)"]):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, *files])
+        assert ended.value.code == 0
+        assert "merged: 1.snapshot (primary" in capsys.readouterr().out.replace("\n", " ")
+
+
 def test_a_reset_between_two_captures(windows: tuple[Snapshot, Snapshot, Snapshot]) -> None:
     _, second, third = windows
     window = since(third, second)
