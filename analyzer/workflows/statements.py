@@ -23,7 +23,8 @@ def list_statements(snapshot: Snapshot, ids: Sequence[str] = (), *, weigh_by: We
     weights: defaultdict[str, float] = defaultdict(float)
     obstacles: dict[str, str] = {}
     parsed: dict[str, Statement] = {}
-    for entry, read in parse_recorded(snapshot, weigh_by):
+    recorded = tuple(parse_recorded(snapshot, weigh_by))
+    for entry, read in recorded:
         entries[read.id].append(entry)
         weights[read.id] += read.weight
         if isinstance(read, UnparsedStatement):
@@ -31,7 +32,7 @@ def list_statements(snapshot: Snapshot, ids: Sequence[str] = (), *, weigh_by: We
         else:
             parsed.setdefault(read.id, read)
     is_logged = bool(snapshot.log_statements or snapshot.plans)
-    seen = recorded_workload(snapshot, weigh_by).statements if is_logged else ()
+    seen = recorded_workload(snapshot, weigh_by, recorded).statements if is_logged else ()
     logged = [each for each in seen if each.only_logged]
     for read in logged:
         weights[read.id] += read.weight

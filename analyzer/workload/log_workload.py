@@ -1,6 +1,6 @@
 """Put what logs and plans told beside the statements that pg_stat_statements recorded."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
 from analyzer.documents.weights import Weight
 from analyzer.workload.gaps import Missed, gaps
 from analyzer.workload.kept_plans import kept_plans
-from analyzer.workload.parse import Statement, UnparsedStatement, Workload, parse_recorded, parse_statements
+from analyzer.workload.parse import Read, Statement, UnparsedStatement, Workload, parse_recorded, parse_statements
 from analyzer.workload.plan_statements import match_plans
 from analyzer.workload.sampled_activity import as_seen
 from analyzer.workload.seen_values import seen_in_plans, with_fewer_bindings, with_values
@@ -20,13 +20,14 @@ from analyzer.workload.statement import weighed
 _MOST_NAMED = 5
 
 
-def recorded_workload(snapshot: Snapshot, weigh_by: Weight = "time") -> Workload:
+def recorded_workload(snapshot: Snapshot, weigh_by: Weight = "time", entries: Iterable[Read] | None = None) -> Workload:
     """Read the statements that a snapshot recorded, and those that only its log or its plans have; heaviest first.
 
     What several have is counted once, as pg_stat_statements has it, else the log, with the values of all of them,
     of sampled activity and of pg_qualstats. Of a snapshot that recorded none, the statements are those of its plans.
+    `entries` are what `parse_recorded` says of it, where that is known.
     """
-    recorded, plans = parse_statements(snapshot, weigh_by), kept_plans(snapshot.plans)
+    recorded, plans = parse_statements(snapshot, weigh_by, entries), kept_plans(snapshot.plans)
     if plans.plans and not (recorded.identities or snapshot.log_statements):
         return weighed(match_plans(plans, snapshot).workload, weigh_by)
     counted = (*snapshot.log_statements, *seen_in_plans(plans.plans))

@@ -4,7 +4,7 @@ A statement's identity is twindex's own, since queryid changes between major ver
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from analyzer.documents.snapshot import NotExamined, Snapshot, StatementCounters
@@ -42,12 +42,19 @@ _KINDS: dict[str, StatementKind] = {
 }
 
 
-def parse_statements(snapshot: Snapshot, weigh_by: Weight = "time") -> Workload:
-    """Read the statements that a snapshot recorded, merged by fingerprint, heaviest first."""
+#: An entry of pg_stat_statements, and the statement that it is.
+Read = tuple[StatementCounters, Statement | UnparsedStatement]
+
+
+def parse_statements(snapshot: Snapshot, weigh_by: Weight = "time", entries: Iterable[Read] | None = None) -> Workload:
+    """Read the statements that a snapshot recorded, merged by fingerprint, heaviest first.
+
+    `entries` are what `parse_recorded` says of it, where that is known.
+    """
     merged: dict[str, Statement] = {}
     unread: list[UnparsedStatement] = []
     identities: dict[str, str] = {}
-    for entry, each in parse_recorded(snapshot, weigh_by):
+    for entry, each in parse_recorded(snapshot, weigh_by) if entries is None else entries:
         identities[entry.queryid] = each.id
         if isinstance(each, UnparsedStatement):
             unread.append(each)
@@ -68,9 +75,7 @@ def _missed(statement: UnparsedStatement, share_of_time: float) -> Missed:
     return Missed(id=statement.id, text=statement.text, share_of_time=share_of_time, reason=statement.reason)
 
 
-def parse_recorded(
-    snapshot: Snapshot, weigh_by: Weight = "time"
-) -> Iterator[tuple[StatementCounters, Statement | UnparsedStatement]]:
+def parse_recorded(snapshot: Snapshot, weigh_by: Weight = "time") -> Iterator[Read]:
     """Read each entry of pg_stat_statements that a snapshot holds, in the order of the snapshot.
 
     A statement that carries a query which is recorded as nested in it is left out.
