@@ -103,7 +103,9 @@ class _Writer:
                 return "offset"
             case exp.Anonymous() if isinstance(node.this, str):
                 return f"{_quoted(node.this.lower())}({self._all(node.expressions, scope)})"
-            case exp.And() | exp.Between() if not node.args.get("symmetric"):
+            case exp.And():
+                return self._conjunction([node], scope)
+            case exp.Between() if _is_two_comparisons(node):
                 return self._conjunction([node], scope)
             case exp.EQ() | exp.NEQ() if (elements := _elements(node)) is not None:
                 found = self._list_of(node.this, elements, scope)
@@ -157,7 +159,7 @@ class _Writer:
                     pending += [node.expression, node.this]
                 case exp.Paren():
                     pending.append(node.this)
-                case exp.Between() if not node.args.get("symmetric"):
+                case exp.Between() if _is_two_comparisons(node):
                     value = self._write(node.this, scope)
                     written.append(f"gte({value},{self._write(node.args['low'], scope)})")
                     written.append(f"lte({value},{self._write(node.args['high'], scope)})")
@@ -348,6 +350,11 @@ def _is_plain(node: exp.Expr) -> bool:
 def _is_chained(node: exp.Expr) -> bool:
     """Say whether an operator is written apart from its first operand."""
     return _is_plain(node) and not isinstance(node, exp.And) and _elements(node) is None
+
+
+def _is_two_comparisons(node: exp.Between) -> bool:
+    """Say whether a BETWEEN is written as two; one within its value would be written twice at every level."""
+    return not node.args.get("symmetric") and node.this.find(exp.Between) is None
 
 
 def _elements(node: exp.Expr) -> list[exp.Expr] | None:

@@ -155,6 +155,13 @@ def test_a_long_chain_has_a_form(operator: str) -> None:
     assert form("SELECT id FROM orders WHERE " + operator.join(f"id <> ${n}" for n in range(1, 2001))).parameters
 
 
+def test_what_is_nested_is_written_once_at_every_level() -> None:
+    text = "id"
+    for _ in range(20):
+        text = f"(({text}) BETWEEN 1 AND 2)"
+    assert len(form(f"SELECT id FROM orders WHERE {text}").text) < 20_000
+
+
 def test_parameters_are_named_in_the_order_of_the_form() -> None:
     one = form("SELECT id + $1, status || $2 FROM orders WHERE id IN ($3, $4) AND total = $5")
     other = form("SELECT o.status || $1, o.id + $2 FROM orders o WHERE o.id IN ($3, $4) AND o.total = $5")
