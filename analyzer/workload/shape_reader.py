@@ -1,7 +1,9 @@
 """Sort a resolved statement's conditions by the table they are about."""
 
+import contextlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 
 from sqlglot import exp
@@ -40,7 +42,7 @@ _PATTERNS = {"~": "~", "~*": "~*", "~~": "like", "~~*": "ilike", "^@": "^@"}
 _COMMUTED_COMPARISONS = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
 #: Operators whose commutator has the same name for every type; those of others are the server's to say.
 _COMMUTED = {"@>": "<@", "<@": "@>", "&&": "&&", "@@": "@@"}
-#: Arms of an OR that are read one by one.
+#: Arms that are read of an OR, and kept of a table.
 _MOST_ARMS = 16
 _COMPARISONS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
 
@@ -51,8 +53,10 @@ class ShapeReader:
     def __init__(self, resolved: Resolved, catalog: Catalog) -> None:
         self.resolved = resolved
         self.catalog = catalog
-        self.findings = {id(occurrence): Findings() for occurrence in resolved.occurrences}
+        #: By the id() of an Occurrence, of which a statement may have thousands.
+        self.findings = defaultdict[int, Findings](Findings)
         self.comparisons: dict[int, Comparison] = {}
+        self._occurrences = {id(occurrence): occurrence for occurrence in resolved.occurrences}
 
     def shape(self, statement: Statement) -> Shape:
         for output in self.resolved.conditions:
@@ -96,18 +100,24 @@ class ShapeReader:
         """Note what the arms of an OR ask that are ANDs; an OR within one is left to its single columns."""
         several = (each for each in disjuncts(expression) if isinstance(each, exp.And) or _is_of_rows(each))
         for arm in itertools.islice(several, _MOST_ARMS):
-            reader = ShapeReader(self.resolved, self.catalog)
-            for each in conjuncts(arm):
-                if not isinstance(each, exp.Or):
-                    reader._single_condition(scope, each, alternative=False)
-            self._add_arm(reader)
+            with self._reading_arm():
+                for each in conjuncts(arm):
+                    if not isinstance(each, exp.Or):
+                        self._single_condition(scope, each, alternative=False)
 
-    def _add_arm(self, reader: "ShapeReader") -> None:
-        for occurrence in self.resolved.occurrences:
-            found = reader.findings[id(occurrence)]
-            if found != Findings():
-                arm = replace(shape_of(occurrence, found), columns=(), written=())
-                self.findings[id(occurrence)].arms[arm] = None
+    @contextlib.contextmanager
+    def _reading_arm(self) -> Generator[None]:
+        """Note what the block finds as an arm of an OR, and nothing else of it."""
+        outer = self.findings, self.comparisons
+        self.findings, self.comparisons = defaultdict[int, Findings](Findings), {}
+        try:
+            yield
+        finally:
+            inner, (self.findings, self.comparisons) = self.findings, outer
+        for key, found in inner.items():
+            arms = self.findings[key].arms
+            if found != Findings() and len(arms) < _MOST_ARMS:
+                arms[replace(shape_of(self._occurrences[key], found), columns=(), written=())] = None
 
     def _single_condition(self, scope: Scope, expression: exp.Expr, *, alternative: bool) -> None:
         constant = not alternative and self._constant_condition(scope, expression)
@@ -198,10 +208,9 @@ class ShapeReader:
             for one, other in zip(row.expressions, each, strict=False):
                 self._compare(scope, one, other, "=", alternative=alternative or len(values) > 1)
         if rows and len(values) > 1 and not alternative:
-            reader = ShapeReader(self.resolved, self.catalog)
-            for one, other in zip(row.expressions, rows[0], strict=False):
-                reader._compare(scope, one, other, "=", alternative=False)
-            self._add_arm(reader)
+            with self._reading_arm():
+                for one, other in zip(row.expressions, rows[0], strict=False):
+                    self._compare(scope, one, other, "=", alternative=False)
 
     def _list(self, scope: Scope, expression: exp.Or) -> bool:
         """Note ORs that compare one column with several values, as IN does; return whether they do."""

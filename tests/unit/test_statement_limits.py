@@ -87,6 +87,14 @@ def test_long_chains_are_read(text: str, count: int) -> None:
     assert {each.table for each in found.tables} == {"t"}
 
 
+def test_arms_of_many_ors_beside_many_tables_are_few() -> None:
+    joins = "".join(f" JOIN t x{number} ON x{number}.a = y.a" for number in range(600))
+    ors = " AND ".join(f"(y.a = {number} AND y.c = 1 OR y.a = 2 AND y.c = {number})" for number in range(600))
+    first, *others = read_tables(f"SELECT y.b FROM t y{joins} WHERE {ors}")
+    assert len(first.arms) == 16
+    assert not any(each.arms for each in others)
+
+
 def test_a_chain_says_what_a_short_one_says() -> None:
     (short,) = read_tables(f"SELECT b FROM t WHERE {chain(' OR ', 3)}")
     (long,) = read_tables(f"SELECT b FROM t WHERE {chain(' OR ', 3000)}")
