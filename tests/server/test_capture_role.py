@@ -103,6 +103,20 @@ def test_row_security_hides_the_statistics_even_of_who_reads_all_data(database_u
         assert gaps(capture(as_role(database_url, role))) == {}
 
 
+def test_a_cluster_whose_identifier_is_hidden_is_captured(database_url: str) -> None:
+    with new_role(database_url, "pg_monitor") as role:
+        assert capture(as_role(database_url, role)).server.system_identifier is not None
+        with connect(database_url, autocommit=True) as connection:
+            run(connection, "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC")
+        try:
+            snapshot = capture(as_role(database_url, role))
+        finally:
+            with connect(database_url, autocommit=True) as connection:
+                run(connection, "GRANT EXECUTE ON FUNCTION pg_catalog.pg_control_system() TO PUBLIC")
+    assert snapshot.server.system_identifier is None
+    assert snapshot.indexes
+
+
 def test_without_pg_monitor_the_statements_are_missed_and_said(database_url: str) -> None:
     with connect(database_url, autocommit=True) as connection:
         run(connection, "SELECT count(*) FROM open.granted")
