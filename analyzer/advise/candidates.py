@@ -138,9 +138,12 @@ def not_tried(
 
     Nothing is said of a mention of a table that another index can serve in the same way.
     """
+    by_distance = [shape for shape in shapes if any(table.nearest for table in shape.tables)]
+    if not by_distance:
+        return ()
     catalog = Catalog(snapshot, operators=operators)
     found: dict[tuple[IndexDef, str], dict[str, None]] = {}
-    for shape, table, relation in _mentions(shapes, catalog):
+    for shape, table, relation in _mentions(by_distance, catalog):
         for draft in hindered_drafts(table, relation, catalog):
             index = _definition(draft, relation)
             key = index.renamed(name_of(index)), draft.obstacle or ""
