@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from analyzer.amounts import plural
 from analyzer.documents.plans import GivenPlan, PlanFinding
 from analyzer.render import units
 
@@ -27,7 +28,7 @@ def plan_lines(plans: Sequence[GivenPlan]) -> tuple[PlanLines, ...]:
 def left_off(plans: Sequence[GivenPlan]) -> str | None:
     """Say how many plans are not shown."""
     more = len(plans) - _MOST_PLANS
-    return f"and {units.plural(more, 'more plan')}, in JSON" if more > 0 else None
+    return f"and {plural(more, 'more plan')}, in JSON" if more > 0 else None
 
 
 def _heading(plan: GivenPlan) -> str:
@@ -36,7 +37,7 @@ def _heading(plan: GivenPlan) -> str:
         for what, value in (("planned in", plan.planning_ms), ("executed in", plan.execution_ms))
         if value is not None
     ]
-    often = [f"of {units.plural(plan.calls, 'execution')}"] if plan.calls > 1 else []
+    often = [f"of {plural(plan.calls, 'execution')}"] if plan.calls > 1 else []
     return ", ".join([units.one_line(plan.where), *times, *often])
 
 

@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 from pydantic import JsonValue
 
+from analyzer.amounts import plural
 from analyzer.documents.proposals import HelpedStatement
 from analyzer.documents.report import Report
 from analyzer.render import units
@@ -101,7 +102,7 @@ def _bars(rows: tuple[Row, ...]) -> tuple[Bar, ...]:
     ]  # fmt: skip
     if rest:
         bars.append(
-            Bar(id=None, label=f"{units.plural(len(rest), 'other statement')}", before_ms=rest_ms, after_ms=rest_after,
+            Bar(id=None, label=f"{plural(len(rest), 'other statement')}", before_ms=rest_ms, after_ms=rest_after,
                 before_width=width(rest_ms) or 0, after_width=width(rest_after), share=sum(row.share for row in rest),
                 regressed=False)
         )  # fmt: skip
@@ -130,7 +131,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "predicted": units.predicted,
     "cost": units.cost,
     "count": units.count,
-    "plural": units.plural,
+    "plural": plural,
     "merged": units.merged,
     "moment": units.moment,
     "server": units.server,

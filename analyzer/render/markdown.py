@@ -8,6 +8,7 @@ from typing import Any
 
 import jinja2
 
+from analyzer.amounts import plural
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.schema import Answer
 from analyzer.documents.whatif import WhatifDocument
@@ -128,7 +129,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "predicted": units.predicted,
     "cost": units.cost,
     "count": units.count,
-    "plural": units.plural,
+    "plural": plural,
     "merged": units.merged,
     "moment": units.moment,
     "server": units.server,

@@ -1,5 +1,6 @@
 """Say in words what the server's log told."""
 
+from analyzer.amounts import plural
 from analyzer.documents.server_log import LogSection, ReportedEvent
 from analyzer.render import units
 
@@ -16,7 +17,7 @@ def log_headline(log: LogSection) -> str:
 def log_coverage(log: LogSection) -> str:
     """Say what it adds to the recorded statements."""
     return (
-        f"{units.plural(log.statements, 'statement')}; {log.bound:,} priced with logged values, {log.added:,} not in "
+        f"{plural(log.statements, 'statement')}; {log.bound:,} priced with logged values, {log.added:,} not in "
         "pg_stat_statements"
     )
 
@@ -33,4 +34,4 @@ def log_event(event: ReportedEvent, log: LogSection) -> str:
     rate = f", {event.per_hour:,.1f} per hour" if event.per_hour is not None else _window(log)
     size = f", {units.size(event.total_bytes)}" if event.total_bytes is not None else ""
     waited = f", {units.duration(event.total_ms)}" if event.total_ms is not None else ""
-    return f"{units.plural(event.count, event.kind)}{detail}{rate}{size}{waited}"
+    return f"{plural(event.count, event.kind)}{detail}{rate}{size}{waited}"

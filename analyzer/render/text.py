@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from analyzer.amounts import plural
 from analyzer.documents.member import Member
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import GivenPlan
@@ -98,7 +99,7 @@ def _totals(console: Console, report: Report) -> None:
                 console.print(Text(f"indexes {what}: {units.one_line(', '.join(names))}"))
     if totals.proposals:
         costs = f"{units.cost(totals.cost_before)} → {units.cost(totals.cost_after)}"
-        unknown = f", {units.plural(totals.sizes_unknown, 'size')} unknown" if totals.sizes_unknown else ""
+        unknown = f", {plural(totals.sizes_unknown, 'size')} unknown" if totals.sizes_unknown else ""
         console.print(Text(f"workload cost {costs} (planner estimate), size {units.size(totals.size_bytes)}{unknown}"))
 
 
@@ -108,7 +109,7 @@ def _regressions(console: Console, report: Report) -> None:
     known = {statement.id: statement for statement in report.verification.statements}
     slower = [known[identity] for identity in report.verification.regressions]
     if slower:
-        text = f"{units.plural(len(slower), 'statement')} became more than 20 % slower:"
+        text = f"{plural(len(slower), 'statement')} became more than 20 % slower:"
         console.print(Text(text, style="bold red"))
     else:
         console.print(Text("no measured statement became more than 20 % slower, noise aside", style="green"))
@@ -116,12 +117,12 @@ def _regressions(console: Console, report: Report) -> None:
         _item(console, _times(statement), style="red")
     noise = [known[identity] for identity in report.verification.within_noise]
     if noise:
-        console.print(Text(f"{units.plural(len(noise), 'statement')} more than 20 % slower within the noise:"))
+        console.print(Text(f"{plural(len(noise), 'statement')} more than 20 % slower within the noise:"))
     for statement in noise:
         _item(console, _times(statement), style="dim")
     apart = [statement for statement in report.verification.statements if statement.deviates]
     if apart:
-        console.print(Text(f"{units.plural(len(apart), 'statement')} off the prediction by more than a factor of 2:"))
+        console.print(Text(f"{plural(len(apart), 'statement')} off the prediction by more than a factor of 2:"))
     for statement in apart:
         ratios = f"predicted {units.ratio(statement.predicted_ratio)}, measured {units.ratio(statement.ratio)}"
         why = units.one_line(statement.deviation or "unknown reason")
@@ -130,9 +131,9 @@ def _regressions(console: Console, report: Report) -> None:
 
 def _times(statement: VerifiedStatement) -> str:
     times = f"{units.duration(statement.mean_ms_before)} → {units.duration(statement.mean_ms_after)}"
-    calls = units.plural(statement.calls, "call")
+    calls = plural(statement.calls, "call")
     if statement.calls_after is not None:
-        calls = f"{statement.calls:,} and {units.plural(statement.calls_after, 'call')}"
+        calls = f"{statement.calls:,} and {plural(statement.calls_after, 'call')}"
     noise = f", noise {units.duration(statement.noise_ms)}" if statement.noise_ms is not None else ""
     query = units.one_line(statement.query, at_most=160)
     return f"{times} ({units.ratio(statement.ratio)}; {calls}{noise}) {statement.id} {query}"
@@ -151,7 +152,7 @@ def _proposal(console: Console, position: int, proposal: Proposal, weighed_by: W
     size = units.size(proposal.size_bytes if real is None else real)
     for line in (
         units.one_line(proposal.reason),
-        f"helps {units.plural(len(proposal.statements), 'statement')}, {share}; workload cost {costs}",
+        f"helps {plural(len(proposal.statements), 'statement')}, {share}; workload cost {costs}",
         f"size {size} {built}; lock {proposal.lock_level}; roll back:",
     ):
         console.print(Padding(Text(line), (0, 0, 0, 3)))
@@ -166,9 +167,7 @@ def _helped(console: Console, statement: HelpedStatement) -> None:
     costs = f"cost {units.cost(statement.cost_before)} → {units.cost(statement.cost_after)}"
     if statement.mean_ms_after is not None:
         costs += f", mean {units.duration(statement.mean_ms_before)} → {units.duration(statement.mean_ms_after)}"
-    calls = (
-        f"{_alike(statement.members)}{units.plural(statement.calls, 'call')}, {units.share(statement.share_of_time)}"
-    )
+    calls = f"{_alike(statement.members)}{plural(statement.calls, 'call')}, {units.share(statement.share_of_time)}"
     _item(console, f"{statement.id} ({calls}; {costs}) {units.one_line(statement.query, at_most=240)}", indent=3)
 
 
@@ -336,12 +335,10 @@ def _recorded(console: Console, document: StatementsDocument) -> None:
 
 
 def _whole(console: Console, statement: RecordedStatement, weighed_by: Weight) -> None:
-    calls = (
-        f"{units.plural(statement.calls, 'call')}, {units.share(statement.share_of_time)} of the recorded {weighed_by}"
-    )
+    calls = f"{plural(statement.calls, 'call')}, {units.share(statement.share_of_time)} of the recorded {weighed_by}"
     times = f"mean {units.duration(statement.mean_ms)}, total {units.duration(statement.total_ms)}"
     _heading(console, statement.id)
-    rows = "" if statement.rows is None else f"; {units.plural(statement.rows, 'row')}"
+    rows = "" if statement.rows is None else f"; {plural(statement.rows, 'row')}"
     console.print(Text(f"   {calls}; {times}{rows}"))
     if statement.queryids:
         console.print(Text(f"   queryid {', '.join(statement.queryids)}", style="dim"))

@@ -6,7 +6,6 @@ from typing import Protocol
 
 from analyzer import visible
 from analyzer.amounts import percent
-from analyzer.amounts import plural as plural  # noqa: PLC0414 - one of the ways to write numbers for people
 from analyzer.documents.member import Member
 from analyzer.documents.provenance import MergedWorkload
 

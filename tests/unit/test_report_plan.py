@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from pydantic import JsonValue
 
-from analyzer.amounts import counted, percent
+from analyzer.amounts import counted, percent, plural
 from analyzer.render import units
 from analyzer.render.plan import compare_plans, parse_plan
 from tests.unit.sample_plans import bitmap, explained, index_scan, over, scan
@@ -115,7 +115,7 @@ def test_missing_plan_marks_nothing() -> None:
         (units.cost(684_257_535.5), "684.3 M"),
         (units.cost(2_813_449), "2.813 M"),
         (units.cost(999_999.7), "1.000 M"),
-        (units.plural(1, "call"), "1 call"),
+        (plural(1, "call"), "1 call"),
         (units.signed_share(-0.25), "−25.0 %"),  # noqa: RUF001 - the sign for minus
     ],
 )
