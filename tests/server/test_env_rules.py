@@ -1,6 +1,8 @@
 """The rules of a project's env.py hold for specs, and check, revise and autogenerate read them alike."""
 
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,18 @@ def test_env_py_receives_the_arguments_that_alembic_would_give_it(tmp_path: Path
     assert "ix_stray" not in found_by_check(project, "-x", "left_out=ix_stray")
 
 
+@pytest.fixture
+def loggers() -> Iterator[None]:
+    """Leave the loggers of the process as they were, whatever an env.py configures."""
+    known = [each for each in logging.root.manager.loggerDict.values() if isinstance(each, logging.Logger)]
+    before = [(each, each.disabled, each.level) for each in known]
+    yield
+    for each, disabled, level in before:
+        each.disabled = disabled
+        each.setLevel(level)
+
+
+@pytest.mark.usefixtures("loggers")
 def test_the_logging_of_env_py_switches_off_none_of_our_lines(
     tmp_path: Path, database: str, caplog: pytest.LogCaptureFixture
 ) -> None:
