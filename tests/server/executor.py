@@ -1,5 +1,6 @@
 """A small table, its index steps, and the connection and options they run with."""
 
+import logging
 import subprocess
 import sys
 import time
@@ -17,6 +18,7 @@ from sqlalchemy.engine import Connection
 
 from analyzer.db import connect, sqlalchemy_url
 from analyzer.migrate.deploy.online import Target
+from analyzer.migrate.deploy.session import LOG
 from tests.server.spec_project import SpecProject
 
 A = Target(
@@ -74,6 +76,22 @@ def open_writer(url: str) -> Generator[psycopg.Connection[dict[str, object]]]:
         writer.execute("UPDATE t SET b = 'w' WHERE a = 1")
         yield writer
         writer.rollback()
+
+
+@contextmanager
+def when_logged(text: str, do: Callable[[], object]) -> Generator[None]:
+    """Do something when a deploy logs a text, before it goes on."""
+
+    def seen(record: logging.LogRecord) -> bool:
+        if text in record.getMessage():
+            do()
+        return True
+
+    LOG.addFilter(seen)
+    try:
+        yield
+    finally:
+        LOG.removeFilter(seen)
 
 
 def guarded(project: SpecProject) -> None:

@@ -19,7 +19,7 @@ from analyzer.migrate.deploy.online import (
     replace_index,
 )
 from analyzer.objects.temporary_names import mark
-from tests.server.executor import DROP, UNIQUE, A, B, await_, configured, open_writer, state
+from tests.server.executor import DROP, UNIQUE, A, B, await_, configured, open_writer, state, when_logged
 
 NEW, OLD = (mark("public", "ix_a", word) for word in ("new", "old"))
 
@@ -371,9 +371,8 @@ def test_the_lock_of_short_steps_is_tried_for_again(
     url: str, context: MigrationContext, caplog: pytest.LogCaptureFixture
 ) -> None:
     build_index(context, A)
-    with connect(url) as blocker:
+    with connect(url) as blocker, when_logged("no lock in attempt 1 of 2", blocker.rollback):
         blocker.execute("COMMENT ON INDEX ix_a IS 'held'")
-        threading.Timer(1.0, blocker.rollback).start()
         rename_index(context, replace(RENAME, lock_timeout="500ms"), "ix_b")
     assert set(state(url)) == {"ix_b"}
     assert "renaming public.ix_a: no lock in attempt 1 of 2" in caplog.text
