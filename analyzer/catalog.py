@@ -6,6 +6,7 @@ from functools import cached_property
 
 from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, Index, Relation, Snapshot, TypeDef
 from analyzer.objects.operator_classes import OperatorClass, OperatorClasses
+from analyzer.objects.volatility import Function, Volatility
 from analyzer.postgres.arrays import parse_array
 from analyzer.postgres.collations import is_bytewise, is_bytewise_locale
 from analyzer.postgres.identifiers import bare_name, listed_names
@@ -52,10 +53,12 @@ class Catalog:
         snapshot: Snapshot,
         search_path: tuple[str, ...] | None = None,
         operators: OperatorClasses | None = None,
+        volatility: Volatility | None = None,
     ) -> None:
         self.snapshot = snapshot
         #: The server's; none where no server was asked.
         self.operators = operators or OperatorClasses()
+        self.volatility = volatility or Volatility()
         self.relations = snapshot.relations_by_name
         self._search_path = search_path
         self._others: dict[tuple[str, ...], Catalog] = {}
@@ -65,7 +68,7 @@ class Catalog:
         if search_path is None:
             return self
         if search_path not in self._others:
-            self._others[search_path] = Catalog(self.snapshot, search_path, self.operators)
+            self._others[search_path] = Catalog(self.snapshot, search_path, self.operators, self.volatility)
         return self._others[search_path]
 
     @cached_property
@@ -213,7 +216,40 @@ class Catalog:
         base = type_name(self.underlying(column.type)).lower()
         target = _SHORT_NAMES.get(kind.lower(), kind.lower())
         is_text = base == "character varying" and target in ("text", "character varying")
-        return is_text or (target == base and column.type != base)
+        return is_text or (target == base and column.type != base) or self._is_of_one_order(column.type, kind)
+
+    def _is_of_one_order(self, kind: str, target: str) -> bool:
+        """Say whether a type is another one to a btree, as cidr is inet: their values have the same bytes and order."""
+        own, other = self.operators.base(kind), self.operators.type_named(target)
+        found = self.operators.default_class(other, "btree") if (own, other) in self.operators.casts else None
+        return found is not None and self.operators.default_class(own, "btree") == found
+
+    def function(self, schema: str | None, name: str, kinds: Sequence[str | None]) -> Function | None:
+        """Return the immutable function that a call means, by the types of its arguments; None of one that is not."""
+        schemas = ("pg_catalog", *self.search_path) if schema is None else (schema,)
+        return self.volatility.called(schemas, name, kinds, self.operators)
+
+    def cast(self, kind: str, target: str) -> str | None:
+        """Return the name of a type as a cast to it may stand in an index; None where that is not immutable."""
+        name = self.operators.type_named(target)
+        return name if self.volatility.casts(self.operators.base(kind), name) else None
+
+    def attribute(self, kind: str, name: str) -> str | None:
+        """Return the type of an attribute of a composite type."""
+        made = self._type(self.underlying(kind))
+        return dict(made.attributes).get(name) if made is not None else None
+
+    def collation_of_attribute(self, kind: str, name: str) -> str | None:
+        """Return the collation of an attribute where it is not the default one."""
+        made = self._type(self.underlying(kind))
+        own = dict(made.options).get(name) if made is not None else None
+        return own or self._collation_of_type(self.attribute(kind, name) or "")
+
+    def collation(self, schema: str | None, name: str) -> str:
+        """Return the collation that a name means, with its schema."""
+        known = {(each.schema_name, each.name) for each in self.snapshot.objects if each.kind == "collation"}
+        schemas = self.search_path if schema is None else (schema,)
+        return ident(next((each for each in schemas if (each, name) in known), schema or "pg_catalog"), name)
 
     def sortable(self, relation: Relation, name: str) -> bool:
         """Say whether a column can be a btree key without entries that may be too long."""
@@ -236,8 +272,15 @@ class Catalog:
 
     def is_c_collation(self, column: Column) -> bool:
         """Say whether a column sorts by bytes, so that a prefix is a range."""
-        collation = column.collation or self._collation_of_type(column.type)
-        if collation is not None:
+        return self.sorts_by_bytes(self.collation_of(column))
+
+    def collation_of(self, column: Column) -> str | None:
+        """Return the collation of a column; None is that of the database."""
+        return column.collation or self._collation_of_type(column.type)
+
+    def sorts_by_bytes(self, collation: str | None) -> bool:
+        """Say whether a collation compares byte by byte; None is that of the database."""
+        if collation is not None and bare_name(collation) != "default":
             return is_bytewise(collation)
         server = self.snapshot.server
         return is_bytewise_locale(server.locale_provider, server.collate)

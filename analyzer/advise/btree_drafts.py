@@ -10,8 +10,9 @@ from analyzer.documents.snapshot import Relation
 from analyzer.objects.index import Key
 from analyzer.postgres.pages import MOST_BTREE_BYTES
 from analyzer.postgres.patterns import has_prefix
+from analyzer.sql import ident
 from analyzer.workload.ordering import SortKey
-from analyzer.workload.shapes import TableShape
+from analyzer.workload.shapes import ExpressionPredicate, TableShape
 
 #: An index of more keys is seldom narrower than what it saves.
 MOST_KEYS = 6
@@ -52,7 +53,8 @@ class _Tail:
 
 def said(key: Key) -> str:
     """Return a key as a reason says it."""
-    return key.column or key.expression or ""
+    text = key.column or key.expression or ""
+    return text if key.collation is None else f"{text} COLLATE {key.collation}"
 
 
 def btree_drafts(
@@ -103,14 +105,14 @@ class _Terms:
         self.fixed = self._sorted(
             [
                 *map(self._column, shape.equalities),
-                *(self._expression(each.sql, each.columns) for each in expressions if each.kind == "equality"),
+                *(self._expression(each) for each in expressions if each.kind == "equality"),
             ]
         )
         self.joined = self._sorted([self._column(join.column) for join in shape.joins])
         self.ranges = self._sorted(
             [
                 *map(self._column, (*shape.ranges, *_prefix_ranges(shape, relation, catalog))),
-                *(self._expression(each.sql, each.columns) for each in expressions if each.kind == "range"),
+                *(self._expression(each) for each in expressions if each.kind == "range"),
             ],
             by_selectivity=True,
         )
@@ -124,10 +126,15 @@ class _Terms:
         distinct = self._catalog.distinct(self._relation, name)
         return _Term(key=Key(column=name), distinct=distinct, shared=self._shared.get(name, 0))
 
-    def _expression(self, sql: str, columns: tuple[str, ...]) -> _Term:
+    def _expression(self, each: ExpressionPredicate) -> _Term | None:
         """It has about as many values as its column."""
-        distinct = self._catalog.distinct(self._relation, columns[0])
-        return _Term(key=Key(expression=sql), distinct=distinct, shared=self._shared.get(sql, 0))
+        distinct = self._catalog.distinct(self._relation, each.columns[0])
+        key = Key(expression=each.sql, collation=each.collation)
+        if each.sql == ident(each.columns[0]):
+            if not self._catalog.sortable(self._relation, each.columns[0]):
+                return None
+            key = Key(column=each.columns[0], collation=each.collation)
+        return _Term(key=key, distinct=distinct, shared=self._shared.get(each.sql, 0))
 
     @staticmethod
     def _sorted(terms: Sequence[_Term | None], *, by_selectivity: bool = False) -> list[_Term]:
@@ -162,7 +169,7 @@ def _prefix_ranges(shape: TableShape, relation: Relation, catalog: Catalog) -> I
     """LIKE 'prefix%' is a range where text sorts by bytes."""
     for each in shape.operators:
         column = relation.column(each.column)
-        if column is None or each.expression is not None or each.operator != "like":
+        if column is None or each.expression is not None or each.collation or each.operator != "like":
             continue
         is_text = catalog.operators.is_own("~~", column.type)  # LIKE of citext compares otherwise
         if is_text and has_prefix(each.value) and catalog.is_c_collation(column):
@@ -171,7 +178,7 @@ def _prefix_ranges(shape: TableShape, relation: Relation, catalog: Catalog) -> I
 
 def _tails(shape: TableShape, terms: _Terms, relation: Relation, catalog: Catalog) -> Iterator[_Tail]:
     """Yield what may follow the equalities: orders, with what they leave to filter; rows; ranges; groups."""
-    constant = {term.key.column for term in terms.single} - {None}
+    constant = {term.key.column for term in terms.single if term.key.collation is None} - {None}
     for sort in shape.sorts:
         wanted = [key for key in sort.keys if key.column is None or key.column not in constant] or sort.keys
         keys = _sort_keys(wanted, relation, catalog)
@@ -206,8 +213,12 @@ def _unless_in(keys: Sequence[Key], terms: Sequence[_Term]) -> tuple[Key, ...]:
 def _filters(shape: TableShape, keys: Sequence[Key]) -> int:
     """Count the conditions on what is not among some keys."""
     have = {said(key) for key in keys}
-    names = {*shape.equalities, *shape.ranges, *shape.alternatives, *(each.sql for each in shape.expressions)} - have
+    names = {*shape.equalities, *shape.ranges, *shape.alternatives, *map(_compared, shape.expressions)} - have
     return len(names) + len(shape.operators) + shape.residual
+
+
+def _compared(each: ExpressionPredicate) -> str:
+    return said(Key(expression=each.sql, collation=each.collation))
 
 
 def _behind(prefix: Sequence[_Term], tail: _Tail, shape: TableShape) -> Draft | None:
@@ -234,7 +245,15 @@ def _sort_keys(wanted: Sequence[SortKey], relation: Relation, catalog: Catalog) 
             break
         nulls = "first" if each.nulls_first != wanted[0].descending else "last"
         descending = each.descending != wanted[0].descending
-        keys.append(Key(column=each.column, expression=each.expression, descending=descending, nulls=nulls))
+        keys.append(
+            Key(
+                column=each.column,
+                expression=each.expression,
+                collation=each.collation,
+                descending=descending,
+                nulls=nulls,
+            )
+        )
     return tuple(keys)
 
 

@@ -269,7 +269,8 @@ def _replaced(index: IndexDef, catalog: Catalog) -> Iterator[str]:
 
 def name_of(index: IndexDef) -> str:
     """Name an index by what it is: `ix_<table>_<keys>`, and a word for what is special about it."""
-    parts = ["ix", index.table, *(key.column or key.expression or "" for key in index.keys)]
+    keys = ((key.column or key.expression or "", bare_name(key.collation)) for key in index.keys)
+    parts = ["ix", index.table, *(part for key in keys for part in key if part)]
     if index.method != "btree":
         opclass = bare_name(index.keys[0].opclass)
         parts.append(METHODS[index.method].words.get(opclass, index.method))

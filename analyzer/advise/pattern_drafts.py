@@ -36,7 +36,7 @@ def pattern_drafts(each: OperatorPredicate, shape: TableShape, relation: Relatio
     may_be = is_prefix(each) or (each.operator == "like" and each.value is None)
     if target is None or not may_be or (each.expression is None and not catalog.sortable(relation, each.column)):
         return
-    key = _key(target, relation, catalog)
+    key = _key(each, target, relation, catalog)
     is_range = (
         each.operator == "like" and has_prefix(each.value) and key == Key(column=each.column)
     )  # as btrees are drafted for ranges
@@ -49,12 +49,13 @@ def pattern_drafts(each: OperatorPredicate, shape: TableShape, relation: Relatio
         yield Draft(keys=(*equal, key), reason=f"equality on {names}; {reason}", fixed=len(equal))
 
 
-def _key(target: Target, relation: Relation, catalog: Catalog) -> Key | None:
+def _key(each: OperatorPredicate, target: Target, relation: Relation, catalog: Catalog) -> Key | None:
     found = catalog.operators.serving(_NOT_BEFORE, target.type)
     classes = [each.operator_class for each in found if each.operator_class.method == "btree"]
     column = relation.column(target.column or "")
     if not classes or column is None:
         return None
-    if catalog.is_c_collation(column):
-        return Key(column=None if target.expression else target.column, expression=target.expression)
+    if catalog.is_c_collation(column) if each.is_bytewise is None else each.is_bytewise:
+        column_name = None if target.expression else target.column
+        return Key(column=column_name, expression=target.expression, collation=each.collation)
     return target.key(classes[0], catalog)

@@ -151,7 +151,7 @@ class OperatorClasses:
             name = known.base
         return name
 
-    def _fit(self, kind: str, wanted: str) -> int:
+    def fit(self, kind: str, wanted: str) -> int:
         """Say how well a base type fits where another is expected; 0 when it does not."""
         if kind == wanted:
             return _EXACT
@@ -184,7 +184,7 @@ class OperatorClasses:
 
     def _default_class(self, base: str, method: str) -> OperatorClass | None:
         found = [each for each in self.classes if each.method == method and each.is_default]
-        fits = [(self._fit(base, each.input), each) for each in found]
+        fits = [(self.fit(base, each.input), each) for each in found]
         exact = [each for fit, each in fits if fit == _EXACT]
         other = [each for fit, each in fits if 0 < fit < _EXACT]
         preferred = [each for each in other if self._is_preferred(each.input, base)]
@@ -204,9 +204,9 @@ class OperatorClasses:
         """Return the operator class of a family that takes a type, the default one before others."""
         base = self.base(kind)
         ranked = [
-            ((-self._fit(base, each.input), not each.is_default, not self._is_preferred(each.input, base)), each)
+            ((-self.fit(base, each.input), not each.is_default, not self._is_preferred(each.input, base)), each)
             for each in self._classes_by_family.get(family, ())
-            if self._fit(base, each.input)
+            if self.fit(base, each.input)
         ]
         return min(ranked, key=lambda pair: (*pair[0], pair[1].name))[1] if ranked else None
 
@@ -221,7 +221,7 @@ class OperatorClasses:
     def classes_of(self, kind: str, method: str) -> tuple[OperatorClass, ...]:
         """Return the operator classes of a method that take a type exactly, or as a polymorphic type."""
         base = self.base(kind)
-        return tuple(each for each in self.classes if each.method == method and self._fit(base, each.input) > _COERCED)
+        return tuple(each for each in self.classes if each.method == method and self.fit(base, each.input) > _COERCED)
 
     # Operators
 
@@ -268,9 +268,9 @@ class OperatorClasses:
         left = self.base(kind)
         right = left if other is None else self.base(other)
         ranked = [
-            ((fit, self._is_preferred(each.left, left)), self._fit(right, each.right), each)
+            ((fit, self._is_preferred(each.left, left)), self.fit(right, each.right), each)
             for each in named
-            if (fit := self._fit(left, each.left))
+            if (fit := self.fit(left, each.left))
         ]
         known = [each for each in ranked if each[1]] if other is not None else ranked
         ranked = known or ranked  # by a cast that is not binary

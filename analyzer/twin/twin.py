@@ -26,6 +26,7 @@ from analyzer.twin.hypothetical.add_indexes import TwinIndex
 from analyzer.twin.hypothetical.explain import Asked, PlanTree, walk
 from analyzer.twin.planning import Plan, Planner
 from analyzer.twin.schema.operator_classes import read_operator_classes
+from analyzer.twin.schema.volatility import read_volatility
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.twin.survivor import Survivor
 
@@ -76,15 +77,13 @@ class Twin:
         progress: Progress = silent,
     ) -> None:
         self.snapshot = snapshot
-        #: The look-up over the snapshot, with what it has found already.
-        self.catalog = Catalog(snapshot)
         choice = wanted or PlannerChoice()
         self._server = Survivor(snapshot, building, statements=statements, choice=choice, progress=progress)
         self._exposure = Exposure(self._server)
         self._planner = Planner(self._server, self._exposure)
         self._definitions = Definitions(self._server)
         #: Of the server it was read from: another one holds more of the snapshot.
-        self._operator_classes: tuple[Built, OperatorClasses] | None = None
+        self._catalog: tuple[Built, Catalog] | None = None
 
     def close(self) -> None:
         """Remove the twin."""
@@ -111,12 +110,19 @@ class Twin:
         return self._server.planner
 
     @property
+    def catalog(self) -> Catalog:
+        """Return the look-up over the snapshot, with what it has found already and what its server has."""
+        built = self._server.built
+        if self._catalog is None or self._catalog[0] is not built:
+            superuser = built.flat.superuser
+            operators, volatility = read_operator_classes(superuser), read_volatility(superuser)
+            self._catalog = built, Catalog(self.snapshot, operators=operators, volatility=volatility)
+        return self._catalog[1]
+
+    @property
     def operator_classes(self) -> OperatorClasses:
         """Return the operators and operator classes of the server, with those of the captured extensions and types."""
-        built = self._server.built
-        if self._operator_classes is None or self._operator_classes[0] is not built:
-            self._operator_classes = built, read_operator_classes(built.flat.superuser)
-        return self._operator_classes[1]
+        return self.catalog.operators
 
     @property
     def recipe(self) -> Recipe:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from sqlglot import exp
 
-from analyzer.workload.names import Scope, unwrapped
+from analyzer.catalog import Catalog
+from analyzer.objects.volatility import Function
+from analyzer.workload.names import Scope, folded, unwrapped
 
 #: Returns the type of a column as its table declares it.
 ColumnType = Callable[[exp.Column], str | None]
@@ -25,7 +27,7 @@ _RETURNED = {
 }
 
 
-def type_in(scope: Scope, tree: exp.Expr) -> str | None:
+def type_in(scope: Scope, tree: exp.Expr, catalog: Catalog) -> str | None:
     """Return the type of an expression in a query; see `type_of`."""
 
     def of_column(column: exp.Column) -> str | None:
@@ -33,15 +35,17 @@ def type_in(scope: Scope, tree: exp.Expr) -> str | None:
         found = references[0].occurrence.relation.column(references[0].column) if len(references) == 1 else None
         return None if found is None else found.type
 
-    return type_of(tree, of_column)
+    return type_of(tree, of_column, catalog)
 
 
 def type_of(  # noqa: PLR0911 - one return a kind of expression
-    tree: exp.Expr, of_column: ColumnType
+    tree: exp.Expr, of_column: ColumnType, catalog: Catalog
 ) -> str | None:
     """Return the type of an expression as SQL names it, maybe a name that is no type; None when it is unknown."""
     tree = unwrapped(tree)
-    while isinstance(tree, exp.Coalesce) or (isinstance(tree, exp.Operator) and _operator(tree) in _SAME_OPERATORS):
+    while isinstance(tree, exp.Coalesce | exp.Collate) or (
+        isinstance(tree, exp.Operator) and _operator(tree) in _SAME_OPERATORS
+    ):
         tree = unwrapped(tree.this)
     match tree:
         case exp.Column():
@@ -51,20 +55,46 @@ def type_of(  # noqa: PLR0911 - one return a kind of expression
         case exp.Operator() if _operator(tree) in _TEXT_OPERATORS:
             return "text"
         case exp.Array() if tree.expressions:
-            element = type_of(tree.expressions[0], of_column) or _of_literal(unwrapped(tree.expressions[0]))
+            element = type_of(tree.expressions[0], of_column, catalog) or _of_literal(unwrapped(tree.expressions[0]))
             return None if element is None else f"{element}[]"
         case exp.Literal() if not tree.is_string:
             return _of_literal(tree)
         case exp.Boolean():
             return "boolean"
         case exp.TimestampTrunc():
-            return type_of(tree.this, of_column)
-        case exp.Anonymous():
-            return _RETURNED.get(tree.name.lower(), tree.name.lower())
+            return type_of(tree.this, of_column, catalog)
+        case exp.Dot() | exp.Anonymous():
+            return _of_name(tree, of_column, catalog)
         case _ if isinstance(tree, _TEXT):
             return "text"
         case _:
             return None
+
+
+def _of_name(tree: exp.Expr, of_column: ColumnType, catalog: Catalog) -> str | None:
+    """Return the type of an attribute, or of what a function returns."""
+    if isinstance(tree, exp.Dot) and isinstance(tree.expression, exp.Identifier):
+        base = type_of(tree.this, of_column, catalog)
+        return None if base is None else catalog.attribute(base, folded(tree.expression))
+    if (found := called(tree, of_column, catalog)) is not None:
+        return None if found.returns.startswith("any") else found.returns
+    return None if isinstance(tree, exp.Dot) else _RETURNED.get(tree.name.lower(), tree.name.lower())
+
+
+def called(tree: exp.Expr, of_column: ColumnType, catalog: Catalog) -> Function | None:
+    """Return the immutable function that an expression calls, maybe by its schema."""
+    schema = folded(tree.this) or None if isinstance(tree, exp.Dot) else None
+    call = tree.expression if isinstance(tree, exp.Dot) else tree
+    if not isinstance(call, exp.Anonymous) or (isinstance(tree, exp.Dot) and schema is None):
+        return None
+    name = folded(call.this) if isinstance(call.this, exp.Identifier) else call.name.lower()
+    kinds: list[str | None] = []
+    for each in map(unwrapped, call.expressions):
+        kind = type_of(each, of_column, catalog)
+        if kind is None and not (isinstance(each, exp.Literal) and each.is_string):
+            return None
+        kinds.append(kind)
+    return catalog.function(schema, name, kinds)
 
 
 def _operator(tree: exp.Operator) -> str:

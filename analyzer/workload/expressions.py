@@ -6,15 +6,33 @@ that nothing of the statement reaches DDL unread.
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlglot import exp
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
 from analyzer.sql import Sql, conforming, expression, ident, literal
-from analyzer.workload.expression_types import type_of
-from analyzer.workload.names import folded, unwrapped
+from analyzer.workload.expression_types import called, type_of
+from analyzer.workload.names import Reference, folded, unwrapped
 
 Own = Callable[[exp.Column], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Of:
+    """Whose columns an expression is over, and what the server knows."""
+
+    own: Own
+    relation: Relation
+    catalog: Catalog
+
+    def type_of(self, column: exp.Column) -> str | None:
+        """Return the type of a column as its table declares it."""
+        name = self.own(column)
+        found = self.relation.column(name) if name is not None else None
+        return None if found is None else found.type
+
 
 _FUNCTIONS: dict[type[exp.Expr], str] = {
     exp.Lower: "lower",
@@ -58,10 +76,14 @@ _MOST_DIGITS = 8
 _MOST_PARTS = 200
 
 
-def index_expression(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def index_expression(tree: exp.Expr, own: Own, relation: Relation, catalog: Catalog) -> str | None:
     """Write an expression over one table's columns as an index key; None when it may not be one."""
     tree = unwrapped(tree)
-    written = None if isinstance(tree, exp.Column) or _is_large(tree) else _written(tree, own, relation)
+    written = (
+        None
+        if isinstance(tree, exp.Column) or _is_large(tree)
+        else _written(tree, Of(own=own, relation=relation, catalog=catalog))
+    )
     return None if written is None else expression(conforming(written))
 
 
@@ -92,59 +114,109 @@ def _is_large(tree: exp.Expr) -> bool:
     return parts > _MOST_PARTS
 
 
-def _written(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _written(tree: exp.Expr, of: Of) -> str | None:
     tree = unwrapped(tree)
     if isinstance(tree, exp.Column):
-        name = own(tree)
+        name = of.own(tree)
         return None if name is None else ident(name)
     write = _WRITERS.get(type(tree))
-    return None if write is None else write(tree, own, relation)
+    return None if write is None else write(tree, of)
 
 
-def _written_constant(tree: exp.Expr, _own: Own, _relation: Relation) -> str | None:
+def _written_constant(tree: exp.Expr, _of: Of) -> str | None:
     return constant(tree)
 
 
-def _function(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
-    return _call(_FUNCTIONS[type(tree)], [tree.this, *tree.expressions], own, relation)
+def _function(tree: exp.Expr, of: Of) -> str | None:
+    return _call(_FUNCTIONS[type(tree)], [tree.this, *tree.expressions], of)
 
 
-def _named_function(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _named_function(tree: exp.Expr, of: Of) -> str | None:
     match tree.name.lower(), len(tree.expressions):
         case "to_tsvector", 2:
-            return _to_tsvector(tree, own, relation)
+            return _to_tsvector(tree, of)
         case "timezone", 2:
-            return _in_zone(tree.expressions[1], tree.expressions[0], own, relation)
+            return _in_zone(tree.expressions[1], tree.expressions[0], of)
+        case _:
+            return _immutable_function(tree, of)
+
+
+def _immutable_function(tree: exp.Expr, of: Of) -> str | None:
+    """Write the call of a function that the server says is immutable.
+
+    A constant of the type of another argument is what that is compared with, as in similarity(name, 'x'): not a key.
+    """
+    found = called(tree, of.type_of, of.catalog)
+    if found is None:
+        return None
+    arguments = (tree.expression if isinstance(tree, exp.Dot) else tree).expressions
+    kinds = list(zip(arguments, found.arguments, strict=True))
+    computed = {kind for each, kind in kinds if each.find(exp.Column)}
+    if any(kind in computed for each, kind in kinds if not each.find(exp.Column)):
+        return None
+    is_in_path = found.schema in ("pg_catalog", *of.catalog.search_path)
+    return _call(ident(found.name) if is_in_path else ident(found.schema, found.name), arguments, of)
+
+
+def without_collation(tree: exp.Expr, catalog: Catalog) -> tuple[exp.Expr, str | None]:
+    """Take an explicit COLLATE off an expression, and return what it names."""
+    if not isinstance(tree, exp.Collate):
+        return tree, None
+    return unwrapped(tree.this), collation_named(tree, catalog)
+
+
+def collation_of(reference: Reference, catalog: Catalog) -> str | None:
+    """Return the collation of a column as COLLATE would name it; None where it has none."""
+    column = reference.occurrence.relation.column(reference.column)
+    return None if column is None else catalog.collation_of(column) or 'pg_catalog."default"'
+
+
+def _collated(tree: exp.Expr, of: Of) -> str | None:
+    written, collation = _written(tree.this, of), collation_named(tree, of.catalog)
+    return None if written is None or collation is None else f"({written} COLLATE {collation})"
+
+
+def collation_named(tree: exp.Expr, catalog: Catalog) -> str | None:
+    """Return the collation that COLLATE names, with its schema."""
+    match tree.args["expression"]:
+        case exp.Identifier() as name:
+            return catalog.collation(None, folded(name))
+        case exp.Var() as name:
+            return catalog.collation(None, name.name.lower())
+        case exp.Column() as name:
+            return catalog.collation(folded(name.args.get("table")) or None, folded(name.this))
         case _:
             return None
 
 
-def _at_time_zone(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
-    return _in_zone(tree.this, tree.args["zone"], own, relation)
+def _at_time_zone(tree: exp.Expr, of: Of) -> str | None:
+    return _in_zone(tree.this, tree.args["zone"], of)
 
 
-def _call(function: str, arguments: list[exp.Expr], own: Own, relation: Relation) -> str | None:
-    written = [_written(argument, own, relation) for argument in arguments]
+def _call(function: str, arguments: list[exp.Expr], of: Of) -> str | None:
+    written = [_written(argument, of) for argument in arguments]
     known = [each for each in written if each is not None]
     return f"{function}({', '.join(known)})" if len(known) == len(written) else None
 
 
-def _json_path(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _json_path(tree: exp.Expr, of: Of) -> str | None:
     if str(tree.args["operator"]) not in JSON_OPERATORS:
         return None
-    base, key = _written(tree.this, own, relation), constant(unwrapped(tree.expression))
+    base, key = _written(tree.this, of), constant(unwrapped(tree.expression))
     return None if base is None or key is None else f"{base} {tree.args['operator']} {key}"
 
 
-def _attribute(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
-    """Write an attribute of a composite value: `(home).city`."""
-    base, name = _written(tree.this, own, relation), tree.args["expression"]
+def _attribute(tree: exp.Expr, of: Of) -> str | None:
+    """Write an attribute of a composite value: `(home).city`; or a function with its schema."""
+    if isinstance(tree.expression, exp.Anonymous):
+        return _immutable_function(tree, of)
+    base, name = _written(tree.this, of), tree.args["expression"]
     return f"({base}).{ident(folded(name))}" if base is not None and isinstance(name, exp.Identifier) else None
 
 
-def _element(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _element(tree: exp.Expr, of: Of) -> str | None:
     """Write an element of an array, or of a document: `codes[1]`, `props['brand']`; not a slice."""
-    base, keys = _written(tree.this, own, relation), tree.expressions
+    base, keys = _written(tree.this, of), tree.expressions
     if base is None or len(keys) != 1:
         return None
     if not isinstance(tree.this, exp.Bracket | exp.Column):
@@ -160,19 +232,13 @@ def _element(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
     return f"{base}[{sign * int(number.name) + _FIRST_ELEMENT}]"
 
 
-def _kind(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _kind(tree: exp.Expr, of: Of) -> str | None:
     """Return what kind of value an expression has, where that decides whether a function of it is immutable."""
-
-    def of_column(column: exp.Column) -> str | None:
-        name = own(column)
-        found = relation.column(name) if name is not None else None
-        return None if found is None else found.type
-
     tree = unwrapped(tree)
     zoned = _zoned(tree)
     if zoned is not None:
-        return {"timestamptz": "timestamp", "timestamp": "timestamptz"}.get(_kind(zoned, own, relation) or "")
-    kind = re.sub(r"\(.*?\)", "", (type_of(tree, of_column) or "").lower()).strip()
+        return {"timestamptz": "timestamp", "timestamp": "timestamptz"}.get(_kind(zoned, of) or "")
+    kind = re.sub(r"\(.*?\)", "", (type_of(tree, of.type_of, of.catalog) or "").lower()).strip()
     return _KINDS.get(kind)
 
 
@@ -184,14 +250,14 @@ def _zoned(tree: exp.Expr) -> exp.Expr | None:
     return tree.expressions[1] if is_call else None
 
 
-def _cast(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
-    inner, target, written = unwrapped(tree.this), tree.args["to"], _written(tree.this, own, relation)
+def _cast(tree: exp.Expr, of: Of) -> str | None:
+    inner, target, written = unwrapped(tree.this), tree.args["to"], _written(tree.this, of)
     name = _CASTS.get(target.this) if not target.expressions else None
     if written is None:
         return None
     if isinstance(inner, exp.Literal):
-        return written if _kind(tree, own, relation) == "text" else None
-    match _kind(inner, own, relation):
+        return written if _kind(tree, of) == "text" else None
+    match _kind(inner, of):
         case "text" if name is not None:
             return f"({written})::{name}"
         case "number" if name is not None and name not in ("boolean", "uuid"):
@@ -199,76 +265,73 @@ def _cast(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
         case "timestamp" if target.this == exp.DType.DATE:
             return f"({written})::date"
         case _:
-            return None
+            kind = type_of(inner, of.type_of, of.catalog)
+            known = None if kind is None or target.expressions else of.catalog.cast(kind, target.sql("postgres"))
+            return None if known is None else f"({written})::{known}"
 
 
-def _truncated(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _truncated(tree: exp.Expr, of: Of) -> str | None:
     """date_trunc is immutable on timestamps without time zone alone."""
-    unit, written = tree.args.get("unit"), _written(tree.this, own, relation)
+    unit, written = tree.args.get("unit"), _written(tree.this, of)
     field = unit.name.lower() if isinstance(unit, exp.Expr) else ""
-    if (
-        written is None
-        or field not in _FIELDS
-        or tree.args.get("zone")
-        or _kind(tree.this, own, relation) != "timestamp"
-    ):
+    if written is None or field not in _FIELDS or tree.args.get("zone") or _kind(tree.this, of) != "timestamp":
         return None
     return f"date_trunc({literal(field)}, {written})"
 
 
-def _in_zone(tree: exp.Expr, zone: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _in_zone(tree: exp.Expr, zone: exp.Expr, of: Of) -> str | None:
     """AT TIME ZONE is immutable with a zone that is a constant."""
-    name, written = constant(unwrapped(zone)), _written(tree, own, relation)
-    if name is None or written is None or _kind(tree, own, relation) not in ("timestamp", "timestamptz"):
+    name, written = constant(unwrapped(zone)), _written(tree, of)
+    if name is None or written is None or _kind(tree, of) not in ("timestamp", "timestamptz"):
         return None
     return f"({written} AT TIME ZONE {name})" if name.startswith("'") else None
 
 
-def _extracted(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _extracted(tree: exp.Expr, of: Of) -> str | None:
     """The fields of a time without zone depend on no setting."""
-    field, written = tree.this.name.lower(), _written(tree.expression, own, relation)
-    is_settled = _kind(tree.expression, own, relation) in ("timestamp", "date")
+    field, written = tree.this.name.lower(), _written(tree.expression, of)
+    is_settled = _kind(tree.expression, of) in ("timestamp", "date")
     return f"EXTRACT({field} FROM {written})" if written is not None and is_settled and field in _PARTS else None
 
 
-def _of_text(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _of_text(tree: exp.Expr, of: Of) -> str | None:
     arguments = [unwrapped(each) for each in tree.iter_expressions()]
-    if not arguments or _kind(arguments[0], own, relation) != "text" or len(arguments) > 3:
+    if not arguments or _kind(arguments[0], of) != "text" or len(arguments) > 3:
         return None
     if not all(isinstance(each, exp.Literal) and not each.is_string for each in arguments[1:]):
         return None
-    return _call(type(tree).__name__.lower(), arguments, own, relation)
+    return _call(type(tree).__name__.lower(), arguments, of)
 
 
-def _arithmetic(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _arithmetic(tree: exp.Expr, of: Of) -> str | None:
     parts = [unwrapped(tree.args["this"]), unwrapped(tree.args["expression"])]
-    written = [_written(each, own, relation) for each in parts]
-    if not all(_is_number(each, own, relation) for each in parts):
+    written = [_written(each, of) for each in parts]
+    if not all(_is_number(each, of) for each in parts):
         return None
     known = [each for each in written if each is not None]
     return f"({known[0]} {_ARITHMETIC[type(tree)]} {known[1]})" if len(known) == 2 else None
 
 
-def _is_number(tree: exp.Expr, own: Own, relation: Relation) -> bool:
+def _is_number(tree: exp.Expr, of: Of) -> bool:
     if type(tree) in _ARITHMETIC:
         return True  # it is written where its parts are numbers
-    return _kind(tree, own, relation) == "number"
+    return _kind(tree, of) == "number"
 
 
-def _to_tsvector(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _to_tsvector(tree: exp.Expr, of: Of) -> str | None:
     """to_tsvector is immutable with a configuration that is a constant."""
     configuration, text = (unwrapped(each) for each in tree.expressions)
     if isinstance(configuration, exp.Cast) and configuration.to.sql("postgres").lower() == "regconfig":
         configuration = unwrapped(configuration.this)
-    return _call("to_tsvector", [configuration, text], own, relation) if _is_text(configuration) else None
+    return _call("to_tsvector", [configuration, text], of) if _is_text(configuration) else None
 
 
-def _joined(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _joined(tree: exp.Expr, of: Of) -> str | None:
     """|| is immutable between texts; with another type it prints a value, as settings have it."""
     parts = [unwrapped(tree.args["this"]), unwrapped(tree.args["expression"])]
-    if not all(_is_text(each) or _kind(each, own, relation) == "text" for each in parts):
+    if not all(_is_text(each) or _kind(each, of) == "text" for each in parts):
         return None
-    written = [_written(each, own, relation) for each in parts]
+    written = [_written(each, of) for each in parts]
     known = [each for each in written if each is not None]
     return f"({' || '.join(known)})" if len(known) == len(parts) else None
 
@@ -296,7 +359,7 @@ def constant(tree: exp.Expr) -> Sql | None:
 
 
 #: What writes each kind of expression.
-_WRITERS: dict[type[exp.Expr], Callable[[exp.Expr, Own, Relation], str | None]] = {
+_WRITERS: dict[type[exp.Expr], Callable[[exp.Expr, Of], str | None]] = {
     **dict.fromkeys((exp.Literal, exp.Neg, exp.Boolean), _written_constant),
     **dict.fromkeys(_FUNCTIONS, _function),
     **dict.fromkeys((exp.Length, exp.Left, exp.Right, exp.Substring), _of_text),
@@ -310,4 +373,5 @@ _WRITERS: dict[type[exp.Expr], Callable[[exp.Expr, Own, Relation], str | None]] 
     exp.Extract: _extracted,
     exp.Anonymous: _named_function,
     exp.DPipe: _joined,
+    exp.Collate: _collated,
 }

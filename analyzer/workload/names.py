@@ -153,7 +153,7 @@ def folded(identifier: object) -> str:
 
 
 def unwrapped(expression: exp.Expr) -> exp.Expr:
-    """Take brackets, aliases and collations off."""
+    """Take brackets and aliases off."""
     while isinstance(expression, exp.Paren | exp.Alias):
         expression = expression.this
     return expression
@@ -188,6 +188,8 @@ def local(expression: exp.Expr) -> Iterator[exp.Expr]:
         each = waiting.pop()
         if isinstance(each, exp.Column | exp.Query | exp.Parameter):
             yield each
+        elif isinstance(each, exp.Collate):
+            waiting.append(each.this)  # a collation with its schema looks like a column
         else:
             waiting += reversed(list(each.iter_expressions()))
 

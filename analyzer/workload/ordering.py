@@ -6,8 +6,15 @@ from functools import partial
 
 from sqlglot import exp
 
+from analyzer.catalog import Catalog
 from analyzer.workload.expression_types import type_in
-from analyzer.workload.expressions import JSON_OPERATORS, index_expression, vector_expression
+from analyzer.workload.expressions import (
+    JSON_OPERATORS,
+    collation_of,
+    index_expression,
+    vector_expression,
+    without_collation,
+)
 from analyzer.workload.names import Occurrence, Scope, folded, own_column, single_reference, unwrapped
 from analyzer.workload.select_list import is_limit
 
@@ -23,6 +30,8 @@ class SortKey:
     expression: str | None = None
     descending: bool = False
     nulls_first: bool = False
+    #: Of an explicit COLLATE, with its schema.
+    collation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +58,27 @@ class Nearest:
     other_type: str | None = None
 
 
-def orders_of(scope: Scope, select: exp.Select) -> Iterator[tuple[Occurrence, Sort | Nearest]]:
+def orders_of(scope: Scope, catalog: Catalog, select: exp.Select) -> Iterator[tuple[Occurrence, Sort | Nearest]]:
     """Yield the orders that a SELECT has rows of one table in: its own, those of its windows, the ends it reads."""
     order = select.args.get("order")
     if isinstance(order, exp.Order):
         ordered = [each for each in order.expressions if isinstance(each, exp.Ordered)]
-        if (found := _order(scope, select, ordered)) is not None:
+        if (found := _order(scope, catalog, select, ordered)) is not None:
             yield found
-    yield from _extremes(scope, select)
-    yield from _windows(scope, select)
+    yield from _extremes(scope, catalog, select)
+    yield from _windows(scope, catalog, select)
 
 
 def _order(
-    scope: Scope, select: exp.Select, ordered: Sequence[exp.Ordered]
+    scope: Scope, catalog: Catalog, select: exp.Select, ordered: Sequence[exp.Ordered]
 ) -> tuple[Occurrence, Sort | Nearest] | None:
     limited = is_limit(select.args.get("limit")) and _is_plain(select)
     if not 0 < len(ordered) <= _MOST_KEYS:
         return None
     first = _projected(select, ordered[0].this)
     if isinstance(first, exp.Operator) and operator_of(first) not in JSON_OPERATORS:
-        return _nearest(scope, first) if limited and not ordered[0].args.get("desc") else None
-    return _sort([_sort_key(scope, select, each) for each in ordered], limited=limited)
+        return _nearest(scope, catalog, first) if limited and not ordered[0].args.get("desc") else None
+    return _sort([_sort_key(scope, catalog, select, each) for each in ordered], limited=limited)
 
 
 def _sort(keys: Sequence[tuple[Occurrence, SortKey] | None], *, limited: bool) -> tuple[Occurrence, Sort] | None:
@@ -84,7 +93,7 @@ def _sort(keys: Sequence[tuple[Occurrence, SortKey] | None], *, limited: bool) -
     return None if owner is None else (owner, Sort(keys=tuple(known), limited=limited))
 
 
-def _windows(scope: Scope, select: exp.Select) -> Iterator[tuple[Occurrence, Sort]]:
+def _windows(scope: Scope, catalog: Catalog, select: exp.Select) -> Iterator[tuple[Occurrence, Sort]]:
     """Yield the orders that window functions go through their rows in."""
     named = [each for each in select.args.get("windows") or () if isinstance(each, exp.Window)]
     used = [each for part in select.expressions for each in _aggregates(part) if isinstance(each, exp.Window)]
@@ -92,12 +101,14 @@ def _windows(scope: Scope, select: exp.Select) -> Iterator[tuple[Occurrence, Sor
         order = window.args.get("order")
         parts = [exp.Ordered(this=each) for each in window.args.get("partition_by") or ()]
         ordered = [*parts, *(order.expressions if isinstance(order, exp.Order) else ())]
-        keys = [_sort_key(scope, select, each) for each in ordered[:_MOST_KEYS] if isinstance(each, exp.Ordered)]
+        keys = [
+            _sort_key(scope, catalog, select, each) for each in ordered[:_MOST_KEYS] if isinstance(each, exp.Ordered)
+        ]
         if (found := _sort(keys, limited=False)) is not None:
             yield found
 
 
-def groups_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, tuple[SortKey, ...]] | None:
+def groups_of(scope: Scope, catalog: Catalog, select: exp.Select) -> tuple[Occurrence, tuple[SortKey, ...]] | None:
     """Return the keys of a GROUP BY or DISTINCT that refers to one table only."""
     group, distinct = select.args.get("group"), select.args.get("distinct")
     if isinstance(group, exp.Group):
@@ -110,7 +121,7 @@ def groups_of(scope: Scope, select: exp.Select) -> tuple[Occurrence, tuple[SortK
         return None
     if len(grouped) > _MOST_KEYS:
         return None
-    keys = [_sort_key(scope, select, exp.Ordered(this=each)) for each in grouped]
+    keys = [_sort_key(scope, catalog, select, exp.Ordered(this=each)) for each in grouped]
     known = [key for key in keys if key is not None]
     if not known or len(known) < len(keys) or len({id(owner) for owner, _ in known}) != 1:
         return None
@@ -122,21 +133,30 @@ def operator_of(tree: exp.Operator) -> str:
     return str(tree.args["operator"]).rpartition(".")[2].strip()
 
 
-def _sort_key(scope: Scope, select: exp.Select, ordered: exp.Ordered) -> tuple[Occurrence, SortKey] | None:
+def _sort_key(
+    scope: Scope, catalog: Catalog, select: exp.Select, ordered: exp.Ordered
+) -> tuple[Occurrence, SortKey] | None:
     inner = _projected(select, ordered.this)
     reference = single_reference(scope, inner)
     if reference is None:
         return None
     descending, nulls_first = bool(ordered.args.get("desc")), bool(ordered.args.get("nulls_first"))
+    inner, collation = without_collation(inner, catalog)
     column, sql = reference.column, None
     if not isinstance(inner, exp.Column):
-        column, sql = None, index_expression(inner, lambda each: own_column(scope, each), reference.occurrence.relation)
+        column, sql = (
+            None,
+            index_expression(inner, lambda each: own_column(scope, each), reference.occurrence.relation, catalog),
+        )
         if sql is None:
             return None
-    return reference.occurrence, SortKey(column=column, expression=sql, descending=descending, nulls_first=nulls_first)
+    if column is not None and collation == collation_of(reference, catalog):
+        collation = None
+    key = SortKey(column=column, expression=sql, descending=descending, nulls_first=nulls_first, collation=collation)
+    return reference.occurrence, key
 
 
-def _nearest(scope: Scope, distance: exp.Operator) -> tuple[Occurrence, Nearest] | None:
+def _nearest(scope: Scope, catalog: Catalog, distance: exp.Operator) -> tuple[Occurrence, Nearest] | None:
     left, right = unwrapped(distance.this), unwrapped(distance.expression)
     for key, other in ((left, right), (right, left)):
         near, far = single_reference(scope, key), single_reference(scope, other)
@@ -145,27 +165,27 @@ def _nearest(scope: Scope, distance: exp.Operator) -> tuple[Occurrence, Nearest]
         sql = None
         if not isinstance(key, exp.Column):
             own, relation = partial(own_column, scope), near.occurrence.relation
-            sql = index_expression(key, own, relation) or vector_expression(key, own)
+            sql = index_expression(key, own, relation, catalog) or vector_expression(key, own)
             if sql is None:
                 continue
         return near.occurrence, Nearest(
             column=near.column,
             operator=operator_of(distance),
             expression=sql,
-            expression_type=None if sql is None else type_in(scope, key),
+            expression_type=None if sql is None else type_in(scope, key, catalog),
             is_commuted=key is right,
-            other_type=type_in(scope, other),
+            other_type=type_in(scope, other, catalog),
         )
     return None
 
 
-def _extremes(scope: Scope, select: exp.Select) -> Iterator[tuple[Occurrence, Sort]]:
+def _extremes(scope: Scope, catalog: Catalog, select: exp.Select) -> Iterator[tuple[Occurrence, Sort]]:
     """min() and max() without GROUP BY are read from an end of an index, as ORDER BY … LIMIT 1 is."""
     found = [each for part in select.expressions for each in _aggregates(part)]
     if select.args.get("group") is not None or not all(isinstance(each, exp.Min | exp.Max) for each in found):
         return
     for each in dict.fromkeys(unwrapped(each.this) for each in found):
-        key = _sort_key(scope, select, exp.Ordered(this=each))
+        key = _sort_key(scope, catalog, select, exp.Ordered(this=each))
         if key is not None:
             yield key[0], Sort(keys=(key[1],), limited=True)
 

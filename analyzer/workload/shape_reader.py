@@ -12,7 +12,7 @@ from analyzer.catalog import Catalog
 from analyzer.sql import ident
 from analyzer.workload.conditions import condition
 from analyzer.workload.expression_types import type_in
-from analyzer.workload.expressions import index_expression
+from analyzer.workload.expressions import collation_of, index_expression, without_collation
 from analyzer.workload.findings import Findings, shape_of
 from analyzer.workload.names import (
     Output,
@@ -21,6 +21,7 @@ from analyzer.workload.names import (
     columns,
     conjuncts,
     disjuncts,
+    folded,
     own_column,
     plain_column,
     single_reference,
@@ -237,15 +238,16 @@ class ShapeReader:
         several: bool = False,
     ) -> None:
         """Note that `left` is compared with `right`, when `left` is something an index of one table can hold."""
-        left, right = self._relabelled(scope, unwrapped(left)), self._relabelled(scope, unwrapped(right))
+        left, right, collation = self._collated(scope, unwrapped(left), unwrapped(right))
+        left, right = self._relabelled(scope, left), self._relabelled(scope, right)
         if operator == "=" and isinstance(right, exp.Any):
             array = unwrapped(right.this)
             for reference in scope.resolve(array) if isinstance(array, exp.Column) else ():
                 predicate = OperatorPredicate(column=reference.column, operator="= any")
                 self._findings_of(reference).operators[predicate] = None
         others = self._owners(scope, right)
-        if not isinstance(left, exp.Column):
-            self._compare_expression(scope, left, others, operator)
+        if not isinstance(left, exp.Column) or collation is not None:
+            self._compare_expression(scope, left, others, operator, collation)
             return
         for reference in scope.resolve(left):
             if id(reference.occurrence) in others:
@@ -264,15 +266,30 @@ class ShapeReader:
             if not isinstance(right, exp.Any):
                 self._compare_parameters(reference, right, "equality" if operator == "=" else "range", operator)
 
-    def _compare_expression(self, scope: Scope, left: exp.Expr, others: set[int], operator: str) -> None:
+    def _collated(self, scope: Scope, left: exp.Expr, right: exp.Expr) -> tuple[exp.Expr, exp.Expr, str | None]:
+        """Take explicit collations off both sides; return the one that counts unless the column has it anyway."""
+        left, own = without_collation(left, self.catalog)
+        right, other = without_collation(right, self.catalog)
+        collation = own or other
+        references = scope.resolve(left) if isinstance(left, exp.Column) else ()
+        if references and all(collation == collation_of(each, self.catalog) for each in references):
+            collation = None
+        return left, right, collation
+
+    def _compare_expression(
+        self, scope: Scope, left: exp.Expr, others: set[int], operator: str, collation: str | None
+    ) -> None:
         single = single_reference(scope, left)
         if single is None or id(single.occurrence) in others:
             return
-        sql = index_expression(left, lambda column: own_column(scope, column), single.occurrence.relation)
+        relation = single.occurrence.relation
+        sql = index_expression(left, lambda column: own_column(scope, column), relation, self.catalog)
+        if isinstance(left, exp.Column):
+            sql = ident(single.column)
         if sql is not None:
             names = tuple(dict.fromkeys(name for column in columns(left) if (name := own_column(scope, column))))
             kind = "equality" if operator == "=" else "range"
-            predicate = ExpressionPredicate(sql=sql, columns=names, kind=kind)
+            predicate = ExpressionPredicate(sql=sql, columns=names, kind=kind, collation=collation)
             self.findings[id(single.occurrence)].expressions[predicate] = None
         else:
             self.findings[id(single.occurrence)].residual = True
@@ -309,12 +326,27 @@ class ShapeReader:
     # Operators
 
     def _pattern(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str) -> None:
-        left, right = unwrapped(left), uncast(unwrapped(right))
+        left, right, collation = self._collated(scope, unwrapped(left), unwrapped(right))
+        left, right = self._relabelled(scope, left), uncast(right)
         value = right.name if isinstance(right, exp.Literal) and right.is_string else None
-        predicate = OperatorPredicate(column="", operator=operator, value=value)
+        predicate = OperatorPredicate(
+            column="",
+            operator=operator,
+            value=value,
+            collation=collation,
+            is_bytewise=self._is_bytewise(scope, left, collation),
+        )
         for reference in self._add_predicate(scope, left, right, predicate):
             if operator in ("like", "ilike"):
                 self._compare_parameters(reference, right, "like" if operator == "like" else "ilike", operator)
+
+    def _is_bytewise(self, scope: Scope, key: exp.Expr, collation: str | None) -> bool | None:
+        if collation is not None:
+            return self.catalog.sorts_by_bytes(collation)
+        kind = type_in(scope, key.this, self.catalog) if isinstance(key, exp.Dot) else None
+        if kind is None or not isinstance(key.expression, exp.Identifier):
+            return None
+        return self.catalog.sorts_by_bytes(self.catalog.collation_of_attribute(kind, folded(key.expression)))
 
     def _operator(self, scope: Scope, expression: exp.Operator) -> None:
         operator = operator_of(expression)
@@ -346,7 +378,7 @@ class ShapeReader:
         others = self._owners(scope, other)
         if isinstance(other, exp.Any | exp.All):
             return ()
-        predicate = replace(predicate, other_type=type_in(scope, other))
+        predicate = replace(predicate, other_type=type_in(scope, other, self.catalog))
         if isinstance(key, exp.Column):
             found = tuple(each for each in scope.resolve(key) if id(each.occurrence) not in others)
             for each in found:
@@ -354,8 +386,10 @@ class ShapeReader:
             return found
         single = single_reference(scope, key)
         if single is not None and id(single.occurrence) not in others:
-            sql = index_expression(key, lambda column: own_column(scope, column), single.occurrence.relation)
-            kind = type_in(scope, key)
+            sql = index_expression(
+                key, lambda column: own_column(scope, column), single.occurrence.relation, self.catalog
+            )
+            kind = type_in(scope, key, self.catalog)
             predicate = replace(predicate, column=single.column, expression=sql, expression_type=kind)
             if sql is not None:
                 self._findings_of(single).operators[predicate] = None
@@ -367,13 +401,13 @@ class ShapeReader:
         return self.findings[id(reference.occurrence)]
 
     def _order(self, scope: Scope, select: exp.Select) -> None:
-        for occurrence, order in orders_of(scope, select):
+        for occurrence, order in orders_of(scope, self.catalog, select):
             found = self.findings[id(occurrence)]
             if isinstance(order, Sort):
                 found.sorts[order] = None
             else:
                 found.nearest[order] = None
-        if (groups := groups_of(scope, select)) is not None:
+        if (groups := groups_of(scope, self.catalog, select)) is not None:
             found = self.findings[id(groups[0])]
             found.groups = found.groups or groups[1]
 

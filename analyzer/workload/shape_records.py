@@ -33,16 +33,22 @@ class OperatorPredicate:
     is_commuted: bool = False
     #: Type of the other side, as SQL names it, if the text tells.
     other_type: str | None = None
+    #: Of an explicit COLLATE, with its schema.
+    collation: str | None = None
+    #: The text of an attribute, or under COLLATE, compares by its bytes; None where the column says.
+    is_bytewise: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpressionPredicate:
-    """A comparison of an expression over one table's columns with what is not of that table."""
+    """A comparison of an expression, or under COLLATE a column, of one table with what is not of that table."""
 
     #: SQL, ready for an index.
     sql: str
     columns: tuple[str, ...]
     kind: Literal["equality", "range"]
+    #: Of an explicit COLLATE, with its schema; the expression is then without it.
+    collation: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

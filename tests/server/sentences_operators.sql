@@ -15,8 +15,13 @@ CREATE DOMAIN tag_list AS text[];
 CREATE DOMAIN settings AS jsonb;
 CREATE DOMAIN label AS varchar(80) COLLATE german;
 CREATE TYPE mood AS ENUM ('calm', 'busy', 'angry');
-CREATE TYPE home AS (city text, zip text);
+CREATE TYPE home AS (city text COLLATE german, zip text COLLATE "C");
 CREATE TYPE float_span AS RANGE (subtype = float8);
+
+CREATE FUNCTION squeezed(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql
+AS 'BEGIN RETURN replace(lower(value), '' '', ''''); END';
+CREATE FUNCTION halved(value bigint) RETURNS bigint IMMUTABLE LANGUAGE sql AS 'SELECT value / 2';
+CREATE FUNCTION stamped(value text) RETURNS text STABLE LANGUAGE sql AS 'SELECT value || current_date';
 
 CREATE TABLE items (
     id integer PRIMARY KEY, shop integer NOT NULL, kind text NOT NULL, name text COLLATE german NOT NULL,

@@ -170,6 +170,8 @@ HITS = [
     ("SELECT * FROM customers ORDER BY lower(name), id LIMIT 10", "customers (lower(name), id)"),
     ("SELECT extract(year FROM placed_at), count(*) FROM orders WHERE sales_rep = $1 GROUP BY 1", "orders (sales_rep)"),
     ("SELECT * FROM customers WHERE left(name, 6) = $1", "customers (left(name, 6))"),
+    # A prefix is a range: this database sorts by bytes.
+    ("SELECT * FROM customers WHERE name LIKE 'Name ab%'", "customers (name)"),
     # Views, functions, partitions, subqueries, writes.
     ("SELECT * FROM open_orders WHERE sales_rep = $1", "orders (sales_rep) WHERE status = 'open'"),
     ("SELECT * FROM orders_of($1) WHERE region = $2", "orders (customer_id, region)"),
@@ -290,6 +292,7 @@ MISSES = [
     ("SELECT * FROM customers WHERE lower(name) LIKE '%x%'", "customers (lower(name))"),
     ("SELECT * FROM customers WHERE lower(name) = upper(phone)", "customers (lower(name))"),
     ("SELECT * FROM customers ORDER BY lower(name) DESC, id LIMIT 10", "customers (lower(name), id)"),
+    ("SELECT * FROM customers WHERE name LIKE 'Name ab%'", "customers (name text_pattern_ops)"),
     # Foreign keys that no delete or key update meets.
     ("INSERT INTO orders SELECT * FROM orders WHERE id = $1", "orders (customer_id)"),
     ("SELECT * FROM customers WHERE id = $1", "orders (customer_id)"),

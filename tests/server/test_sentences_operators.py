@@ -45,6 +45,37 @@ PATTERNS = [
     ("SELECT id FROM items ORDER BY name <-> 'name abc' LIMIT 5", "gist items (name gist_trgm_ops)"),
     ("SELECT id FROM items ORDER BY 'name abc' <<-> name LIMIT 5", "gist items (name gist_trgm_ops)"),
 ]
+COLLATIONS = [
+    ("""SELECT id FROM items WHERE name COLLATE "C" = 'name abc'""", 'items (name COLLATE "C")'),
+    ("""SELECT id FROM items WHERE name = $1 COLLATE "C" AND shop = 7""", 'items (name COLLATE "C", shop)'),
+    ('SELECT id FROM items ORDER BY name COLLATE "C" LIMIT 5', 'items (name COLLATE "C")'),
+    (
+        'SELECT id FROM items WHERE shop = 7 ORDER BY name COLLATE pg_catalog."C" DESC LIMIT 5',
+        'items (shop, name COLLATE "C")',
+    ),
+    ("SELECT id FROM items ORDER BY plain COLLATE german LIMIT 5", "items (plain COLLATE german)"),
+    ("""SELECT id FROM items WHERE plain COLLATE "C" = 'abc'""", "items (plain)"),
+    ("SELECT id FROM items WHERE code COLLATE german > 'ff'", "items (code)"),
+    ("""SELECT id FROM items WHERE lower(name) COLLATE "C" = 'name abc'""", 'items (lower(name) COLLATE "C")'),
+    ("""SELECT id FROM items WHERE lower(name COLLATE "C") = 'name abc'""", 'items ((lower((name COLLATE "C"))))'),
+    ("""SELECT id FROM items WHERE name COLLATE "C" LIKE 'name ab%'""", 'items (name COLLATE "C")'),
+    # Casts and functions that the server says are immutable.
+    ("SELECT id FROM items WHERE login::text = 'Login7'", "items ((login::text))"),
+    ("SELECT id FROM items WHERE login::text LIKE 'Login7%'", "items ((login::text))"),
+    ("SELECT id FROM items WHERE name::citext = 'Name abc'", "items ((name::citext))"),
+    ("SELECT id FROM items WHERE code::text LIKE 'ab%'", "items (code text_pattern_ops)"),
+    ("SELECT id FROM places WHERE network::inet = '10.0.7.0/28'", "places (network)"),
+    ("SELECT id FROM items WHERE shop::bigint * 2 = 14", "items (((shop::bigint * 2)))"),
+    ("SELECT id FROM items WHERE squeezed(name) = 'nameabc'", "items (squeezed(name))"),
+    ("SELECT id FROM items WHERE public.squeezed(name) LIKE 'nameab%'", "items (squeezed(name) text_pattern_ops)"),
+    ("SELECT id FROM items WHERE shop = 7 AND halved(shop) = 3", "items (halved(shop), shop)"),
+    ("SELECT id FROM items ORDER BY halved(id) LIMIT 5", "items (halved(id))"),
+    ("SELECT id FROM items WHERE length(squeezed(code)) > 60", "items (length(squeezed(code)))"),
+    # Attributes of composite values.
+    ("SELECT id FROM places WHERE (owner).city LIKE 'city 77%'", "places (((owner).city) text_pattern_ops)"),
+    ("SELECT id FROM places WHERE (owner).zip LIKE 'zip 7%'", "places (((owner).zip))"),
+    ("SELECT id FROM places WHERE (owner).city LIKE '%city 77%'", "gin places (((owner).city) gin_trgm_ops)"),
+]
 DOCUMENTS = [
     ("""SELECT id FROM items WHERE document @> '{"color": "c7"}'""", "gin items (document jsonb_path_ops)"),
     ("""SELECT id FROM items WHERE document @? '$.color ? (@ == "c7")'""", "gin items (document jsonb_path_ops)"),
@@ -224,6 +255,18 @@ MISSES = [
     ("SELECT id FROM items WHERE body LIKE 'a%' AND body = token", "items (token)"),
     ("SELECT id FROM items ORDER BY name <-> 'name abc'", "gist items (name gist_trgm_ops)"),
     ("SELECT id FROM items ORDER BY name <-> 'name abc' DESC LIMIT 5", "gist items (name gist_trgm_ops)"),
+    # Another collation, a function that is not immutable, or means one that is not, a constant that is compared with.
+    ("""SELECT id FROM items WHERE plain COLLATE "C" = 'abc'""", "items (plain COLLATE german)"),
+    ("""SELECT id FROM items WHERE name COLLATE "C" LIKE 'name ab%'""", "items (name text_pattern_ops)"),
+    ("SELECT id FROM items ORDER BY name LIMIT 5", 'items (name COLLATE "C")'),
+    ("SELECT id FROM items WHERE stamped(name) = 'x'", "items (squeezed(name))"),
+    ("SELECT id FROM items WHERE similarity(name, 'name abc') > 0.9", "items (similarity(name, 'name abc'))"),
+    ("SELECT id FROM items WHERE login = 'Login7'", "items ((login::text))"),
+    ("SELECT id FROM items WHERE login::text LIKE 'Login7%'", "items ((login::text) text_pattern_ops)"),
+    ("SELECT id FROM items WHERE code::text = 'ab'", "items ((code::text))"),
+    ("SELECT id FROM places WHERE network::inet = '10.0.7.0/28'", "places ((network::inet))"),
+    ("SELECT id FROM places WHERE (owner).zip LIKE 'zip 7%'", "places (((owner).zip) text_pattern_ops)"),
+    ("SELECT id FROM places WHERE (owner).city ILIKE 'city 77%'", "places (((owner).city) text_pattern_ops)"),
     # jsonb_path_ops has no ?; an array has no ->; what an operator of intarray asks, array_ops does not answer.
     ("SELECT id FROM items WHERE document ? 'color'", "gin items (document jsonb_path_ops)"),
     ("""SELECT id FROM items WHERE document @> '{"color": "c7"}'""", "gin items (document)"),
@@ -310,7 +353,9 @@ def operators(server: str) -> Iterator[Sentences]:
         yield opened
 
 
-@pytest.mark.parametrize(("statement", "index"), [*PATTERNS, *DOCUMENTS, *PLACES, *VECTORS, *BLOCKS, *EQUALITY])
+@pytest.mark.parametrize(
+    ("statement", "index"), [*PATTERNS, *COLLATIONS, *DOCUMENTS, *PLACES, *VECTORS, *BLOCKS, *EQUALITY]
+)
 def test_a_statement_gets_what_serves_its_operator(operators: Sentences, statement: str, index: str) -> None:
     operators.assert_gets(statement, index)
 
