@@ -4,6 +4,7 @@ import pytest
 
 from analyzer.db import connect
 from analyzer.twin.schema.operator_classes import read_operator_classes
+from analyzer.twin.schema.volatility import read_volatility
 from tests.conftest import fresh_database
 from tests.operator_classes import EXTENSIONS, FILE, of_extensions, read_parts, written
 
@@ -42,3 +43,24 @@ def test_types_and_classes_of_users_are_read_on_each_server(any_server: str) -> 
     assert [each.operator_class.name for each in found.serving("&&", '"Odd".codes')] == ["array_ops"]
     assert ('"Odd"', "Ops") not in {(each.schema, each.name) for each in found.classes}
     assert ("Odd", "Ops") in {(each.schema, each.name) for each in found.classes}
+
+
+def test_functions_and_casts_that_an_index_may_hold_are_read_on_each_server(any_server: str) -> None:
+    with fresh_database(any_server) as url, connect(url, autocommit=True) as connection:
+        connection.execute(b'CREATE SCHEMA "Odd"')
+        for volatility, argument in (("IMMUTABLE", "text"), ("STABLE", "date"), ("IMMUTABLE", "bigint")):
+            text = f'CREATE FUNCTION "Odd"."F"({argument}) RETURNS text {volatility} LANGUAGE sql'
+            connection.execute(f"{text} AS $$SELECT 'a'$$".encode())
+        found, operators = read_volatility(connection), read_operator_classes(connection)
+
+    def returned(*kinds: str | None, schema: str = "Odd", name: str = "F") -> str | None:
+        called = found.called((schema,), name, kinds, operators)
+        return None if called is None else called.returns
+
+    assert returned("text") == returned("character varying(9)") == returned("integer") == "text"
+    assert returned("date") is returned(None) is returned("text", "text") is returned("text", schema="other") is None
+    assert returned("text", "timestamp", schema="pg_catalog", name="date_trunc") == "timestamp without time zone"
+    assert returned("text", "timestamptz", schema="pg_catalog", name="date_trunc") is None
+    assert returned("date", schema="pg_catalog", name="timestamptz") is None
+    assert found.casts("character varying", "text")
+    assert not found.casts("timestamp with time zone", "date")
