@@ -62,13 +62,16 @@ class Catalog:
         self.relations = snapshot.relations_by_name
         self._search_path = search_path
         self._others: dict[tuple[str, ...], Catalog] = {}
+        #: The look-up under the search path of the capturing session.
+        self._session = self
 
     def under(self, search_path: tuple[str, ...] | None) -> "Catalog":
         """Return the look-up under another search path; None is that of the capturing session."""
         if search_path is None:
             return self
         if search_path not in self._others:
-            self._others[search_path] = Catalog(self.snapshot, search_path, self.operators, self.volatility)
+            other = self._others[search_path] = Catalog(self.snapshot, search_path, self.operators, self.volatility)
+            other._session = self._session
         return self._others[search_path]
 
     @cached_property
@@ -78,6 +81,11 @@ class Catalog:
             return self._search_path
         names = listed_names(self.snapshot.settings.get("search_path", '"$user", public'))
         return tuple(self.snapshot.server.role if name == "$user" else name for name in names if name)
+
+    @property
+    def _searched(self) -> tuple[str, ...]:
+        """Schemas in which a name is looked up; pg_catalog before all others where the search path does not name it."""
+        return self.search_path if "pg_catalog" in self.search_path else ("pg_catalog", *self.search_path)
 
     @cached_property
     def _children(self) -> Mapping[tuple[str, str], Sequence[Relation]]:
@@ -226,13 +234,20 @@ class Catalog:
 
     def function(self, schema: str | None, name: str, kinds: Sequence[str | None]) -> Function | None:
         """Return the immutable function that a call means, by the types of its arguments; None of one that is not."""
-        schemas = ("pg_catalog", *self.search_path) if schema is None else (schema,)
+        schemas = self._searched if schema is None else (schema,)
         return self.volatility.called(schemas, name, kinds, self.operators)
+
+    def function_name(self, function: Function, kinds: Sequence[str | None] | None) -> str:
+        """Return a function as DDL must name it, which runs under the search path of the capturing session."""
+        means = None if kinds is None else self._session.function(None, function.name, kinds)
+        return ident(function.name) if means == function else ident(function.schema, function.name)
 
     def cast(self, kind: str, target: str) -> str | None:
         """Return the name of a type as a cast to it may stand in an index; None where that is not immutable."""
         name = self.operators.type_named(target)
-        return name if self.volatility.casts(self.operators.base(kind), name) else None
+        if not self.volatility.casts(self.operators.base(kind), name):
+            return None
+        return "bpchar" if target.lower() == "bpchar" else name  # `character` is of one character
 
     def attribute(self, kind: str, name: str) -> str | None:
         """Return the type of an attribute of a composite type."""
@@ -248,7 +263,8 @@ class Catalog:
     def collation(self, schema: str | None, name: str) -> str:
         """Return the collation that a name means, with its schema."""
         known = {(each.schema_name, each.name) for each in self.snapshot.objects if each.kind == "collation"}
-        schemas = self.search_path if schema is None else (schema,)
+        known |= {("pg_catalog", each) for each in ("default", "C", "POSIX")}
+        schemas = self._searched if schema is None else (schema,)
         return ident(next((each for each in schemas if (each, name) in known), schema or "pg_catalog"), name)
 
     def sortable(self, relation: Relation, name: str) -> bool:

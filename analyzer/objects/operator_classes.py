@@ -18,10 +18,12 @@ Purpose = Literal["s", "o"]
 _POLYMORPHIC = {"enum": "e", "range": "r", "multirange": "m"}
 _ANY = re.compile(r"any(?:compatible)?(element|array|nonarray|enum|range|multirange)?\Z")
 #: How well a type fits: not at all, by a binary-coercible cast, as a polymorphic type, exactly.
-_COERCED, _POLYMORPH, _EXACT = 1, 2, 3
+_COERCED, _POLYMORPH, EXACT = 1, 2, 3
 _MODIFIER = re.compile(r'("(?:[^"]|"")*")|\s*\([^()]*\)')
 #: How SQL may spell types that format_type() names otherwise, beside their names in pg_type.
-_SPELLINGS = {"int": "integer", "decimal": "numeric", "float": "double precision", "dec": "numeric"}
+_SPELLINGS = {
+    "int": "integer", "decimal": "numeric", "float": "double precision", "dec": "numeric", "char": "character",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ class OperatorClasses:
     def fit(self, kind: str, wanted: str) -> int:
         """Say how well a base type fits where another is expected; 0 when it does not."""
         if kind == wanted:
-            return _EXACT
+            return EXACT
         if (match := _ANY.match(wanted)) is not None:
             return _POLYMORPH if self._accepts(match[1], kind) else 0
         known = self.types.get(kind)
@@ -185,8 +187,8 @@ class OperatorClasses:
     def _default_class(self, base: str, method: str) -> OperatorClass | None:
         found = [each for each in self.classes if each.method == method and each.is_default]
         fits = [(self.fit(base, each.input), each) for each in found]
-        exact = [each for fit, each in fits if fit == _EXACT]
-        other = [each for fit, each in fits if 0 < fit < _EXACT]
+        exact = [each for fit, each in fits if fit == EXACT]
+        other = [each for fit, each in fits if 0 < fit < EXACT]
         preferred = [each for each in other if self._is_preferred(each.input, base)]
         return next((some[0] for some in (exact, preferred, other) if len(some) == 1), None)
 
@@ -276,8 +278,8 @@ class OperatorClasses:
         ranked = known or ranked  # by a cast that is not binary
         best = max((each[0] for each in ranked), default=None)
         fitting = [each for each in ranked if each[0] == best]
-        if any(fit == _EXACT for _, fit, _ in fitting):
-            return [each for _, fit, each in fitting if fit == _EXACT]
+        if any(fit == EXACT for _, fit, _ in fitting):
+            return [each for _, fit, each in fitting if fit == EXACT]
         return [each for *_, each in fitting]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from analyzer.objects.operator_classes import OperatorClasses
+from analyzer.objects.operator_classes import EXACT, OperatorClasses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,17 @@ class Function:
     returns: str
     #: An index may hold it: it is immutable and returns one value.
     is_immutable: bool
+    #: How many of the last arguments a call may leave out.
+    defaults: int = 0
+    is_variadic: bool = False
+
+    def parameters(self, count: int) -> tuple[str, ...] | None:
+        """Return the types that a call of so many arguments gives; None where it may not have so many."""
+        if self.is_variadic:
+            *first, last = self.arguments
+            more = (last.removesuffix("[]"),) * max(0, count - len(first))
+            return (*first, *more)[:count] if count >= len(first) - self.defaults else None
+        return self.arguments[:count] if 0 <= len(self.arguments) - count <= self.defaults else None
 
 
 class Volatility:
@@ -46,17 +57,20 @@ class Volatility:
     ) -> Function | None:
         """Return the immutable function that a call means, by the types of its arguments; None is a plain constant.
 
-        A call that could mean a function that is not immutable means none.
+        A call that could mean a function that is not immutable, has other arguments too or takes any number means none.
         """
-        ranked: list[tuple[int, int, Function]] = []
+        ranked: list[tuple[int, int, tuple[str, ...], Function]] = []
         for each in self._by_name.get(name, ()):
-            if each.schema in schemas and len(each.arguments) == len(kinds):
-                fits = [self._fit(kind, wanted, operators) for kind, wanted in zip(kinds, each.arguments, strict=True)]
+            parameters = each.parameters(len(kinds)) if each.schema in schemas else None
+            if parameters is not None:
+                fits = [self._fit(kind, wanted, operators) for kind, wanted in zip(kinds, parameters, strict=True)]
                 if all(fits):
-                    ranked.append((-sum(fits), schemas.index(each.schema), each))
-        if not ranked or not all(each.is_immutable for *_, each in ranked):
+                    ranked.append((-sum(fits), schemas.index(each.schema), parameters, each))
+        # The parser takes one that fits exactly, whatever else there is.
+        ranked = [each for each in ranked if each[0] == -len(kinds) * (1 + EXACT)] or ranked
+        if not ranked or not all(each.is_immutable and each.arguments == given for *_, given, each in ranked):
             return None
-        return min(ranked, key=lambda each: each[:2])[2]
+        return min(ranked, key=lambda each: each[:2])[-1]
 
     def _fit(self, kind: str | None, wanted: str, operators: OperatorClasses) -> int:
         """Say how well a value fits an argument; 0 when it does not, or by a cast that an index may not hold."""

@@ -1,6 +1,6 @@
 """Say of which type an expression is, as far as its text tells."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sqlglot import exp
 
@@ -88,13 +88,21 @@ def called(tree: exp.Expr, of_column: ColumnType, catalog: Catalog) -> Function 
     if not isinstance(call, exp.Anonymous) or (isinstance(tree, exp.Dot) and schema is None):
         return None
     name = folded(call.this) if isinstance(call.this, exp.Identifier) else call.name.lower()
+    kinds = argument_types(call.expressions, of_column, catalog)
+    return None if kinds is None else catalog.function(schema, name, kinds)
+
+
+def argument_types(
+    arguments: Sequence[exp.Expr], of_column: ColumnType, catalog: Catalog
+) -> tuple[str | None, ...] | None:
+    """Return the types of the arguments of a call, in which None is a plain constant; None when one is unknown."""
     kinds: list[str | None] = []
-    for each in map(unwrapped, call.expressions):
+    for each in map(unwrapped, arguments):
         kind = type_of(each, of_column, catalog)
         if kind is None and not (isinstance(each, exp.Literal) and each.is_string):
             return None
         kinds.append(kind)
-    return catalog.function(schema, name, kinds)
+    return tuple(kinds)
 
 
 def _operator(tree: exp.Operator) -> str:

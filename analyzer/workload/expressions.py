@@ -13,7 +13,7 @@ from sqlglot import exp
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
 from analyzer.sql import Sql, conforming, expression, ident, literal
-from analyzer.workload.expression_types import called, type_of
+from analyzer.workload.expression_types import argument_types, called, type_of
 from analyzer.workload.names import Reference, folded, unwrapped
 
 Own = Callable[[exp.Column], str | None]
@@ -72,8 +72,9 @@ _VECTOR_TYPE = re.compile(r"(?:[a-z_][a-z0-9_]*\.)?(?P<type>vector|halfvec|bit)\
 #: The parser counts the elements of an array from 0.
 _FIRST_ELEMENT = 1
 _MOST_DIGITS = 8
-#: Parts of an expression that an index's definition may have.
+#: Parts and characters of an expression that an index's definition may have.
 _MOST_PARTS = 200
+_MOST_CHARACTERS = 2_000
 
 
 def index_expression(tree: exp.Expr, own: Own, relation: Relation, catalog: Catalog) -> str | None:
@@ -84,7 +85,7 @@ def index_expression(tree: exp.Expr, own: Own, relation: Relation, catalog: Cata
         if isinstance(tree, exp.Column) or _is_large(tree)
         else _written(tree, Of(own=own, relation=relation, catalog=catalog))
     )
-    return None if written is None else expression(conforming(written))
+    return None if written is None or len(written) > _MOST_CHARACTERS else expression(conforming(written))
 
 
 def vector_expression(tree: exp.Expr, own: Own) -> str | None:
@@ -154,8 +155,7 @@ def _immutable_function(tree: exp.Expr, of: Of) -> str | None:
     computed = {kind for each, kind in kinds if each.find(exp.Column)}
     if any(kind in computed for each, kind in kinds if not each.find(exp.Column)):
         return None
-    is_in_path = found.schema in ("pg_catalog", *of.catalog.search_path)
-    return _call(ident(found.name) if is_in_path else ident(found.schema, found.name), arguments, of)
+    return _call(of.catalog.function_name(found, argument_types(arguments, of.type_of, of.catalog)), arguments, of)
 
 
 def without_collation(tree: exp.Expr, catalog: Catalog) -> tuple[exp.Expr, str | None]:

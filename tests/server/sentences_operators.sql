@@ -21,6 +21,14 @@ CREATE TYPE float_span AS RANGE (subtype = float8);
 CREATE FUNCTION squeezed(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql
 AS 'BEGIN RETURN replace(lower(value), '' '', ''''); END';
 CREATE FUNCTION halved(value bigint) RETURNS bigint IMMUTABLE LANGUAGE sql AS 'SELECT value / 2';
+CREATE FUNCTION md5(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION cut(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION cut(value varchar, length integer DEFAULT 1) RETURNS text STABLE LANGUAGE plpgsql
+AS 'BEGIN RETURN value; END';
+CREATE FUNCTION glued(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION glued(VARIADIC of varchar[]) RETURNS text STABLE LANGUAGE plpgsql AS 'BEGIN RETURN of[1]; END';
+CREATE SCHEMA apart;
+CREATE FUNCTION apart.squeezed(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
 CREATE FUNCTION stamped(value text) RETURNS text STABLE LANGUAGE sql AS 'SELECT value || current_date';
 
 CREATE TABLE items (

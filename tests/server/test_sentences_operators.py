@@ -68,6 +68,12 @@ COLLATIONS = [
     ("SELECT id FROM items WHERE shop::bigint * 2 = 14", "items (((shop::bigint * 2)))"),
     ("SELECT id FROM items WHERE squeezed(name) = 'nameabc'", "items (squeezed(name))"),
     ("SELECT id FROM items WHERE public.squeezed(name) LIKE 'nameab%'", "items (squeezed(name) text_pattern_ops)"),
+    ("SELECT id FROM items WHERE public.md5(name) = 'nameabc'", "items (public.md5(name))"),
+    ("SELECT id FROM items WHERE md5(name) = 'nameabc'", "items (md5(name))"),
+    ("SELECT id FROM items WHERE apart.squeezed(name) = 'nameabc'", "items (apart.squeezed(name))"),
+    ("SELECT id FROM items WHERE cut(name) = 'nameabc'", "items (cut(name))"),
+    ("SELECT id FROM items WHERE plain::char = 'a'", "items ((plain::character(1)))"),
+    ("SELECT id FROM items WHERE plain::bpchar = 'abc'::bpchar", "items ((plain::bpchar))"),
     ("SELECT id FROM items WHERE shop = 7 AND halved(shop) = 3", "items (halved(shop), shop)"),
     ("SELECT id FROM items ORDER BY halved(id) LIMIT 5", "items (halved(id))"),
     ("SELECT id FROM items WHERE length(squeezed(code)) > 60", "items (length(squeezed(code)))"),
@@ -260,6 +266,8 @@ MISSES = [
     ("""SELECT id FROM items WHERE name COLLATE "C" LIKE 'name ab%'""", "items (name text_pattern_ops)"),
     ("SELECT id FROM items ORDER BY name LIMIT 5", 'items (name COLLATE "C")'),
     ("SELECT id FROM items WHERE stamped(name) = 'x'", "items (squeezed(name))"),
+    ("SELECT id FROM items WHERE cut(code) = 'x'", "items (cut(code::text))"),
+    ("SELECT id FROM items WHERE glued(code) = 'x'", "items (glued(code::text))"),
     ("SELECT id FROM items WHERE similarity(name, 'name abc') > 0.9", "items (similarity(name, 'name abc'))"),
     ("SELECT id FROM items WHERE login = 'Login7'", "items ((login::text))"),
     ("SELECT id FROM items WHERE login::text LIKE 'Login7%'", "items ((login::text) text_pattern_ops)"),
@@ -398,6 +406,31 @@ def test_a_value_that_a_parameter_often_has_gets_a_vector_index_of_its_own(
         after, used = operators.cost_of([item], wanted)
         assert used
         assert after < before
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "index"),
+    [
+        (("apart", "public"), "squeezed(name) = 'x'", "items (apart.squeezed(name))"),
+        (("apart", "public"), "public.squeezed(name) = 'x'", "items (squeezed(name))"),
+    ],
+)
+def test_a_function_is_the_one_of_the_search_path_of_its_statement(
+    operators: Sentences, path: tuple[str, ...], text: str, index: str
+) -> None:
+    (statement,) = parse_file(f"SELECT id FROM public.items WHERE {text}").statements
+    operators.twin.show(())
+    _, item = shaped_and_priced(operators.twin, replace(statement, search_path=path))
+    assert not isinstance(item, NotExamined)
+    found = candidates(item.shapes, operators.twin.snapshot, operators.twin.operator_classes)
+    assert operators.index(index) in {operators.twin.printed(each.index) for each in found}
+    assert operators.cost_of([item], operators.index(index))[1]
+
+
+def test_an_expression_of_a_long_constant_is_no_key(operators: Sentences) -> None:
+    statements = f"SELECT id FROM items WHERE coalesce(summary, '{'x' * 200_000}') = 'x' AND shop = 7"
+    operators.assert_gets(statements, "items (shop)")
+    assert not any(each.expressions for each in operators.drafted(statements))
 
 
 def test_what_a_statement_would_have_to_order_by_is_told(operators: Sentences) -> None:

@@ -21,8 +21,10 @@ def read_volatility(connection: Connection) -> Volatility:
                 arguments=tuple(types[str(each)] for each in cast("list[object]", arguments)),
                 returns=types[str(returns)],
                 is_immutable=bool(immutable),
+                defaults=cast("int", defaults),
+                is_variadic=bool(variadic),
             )
-            for schema, name, arguments, returns, immutable in functions
+            for schema, name, arguments, returns, immutable, defaults, variadic in functions
         ],
         casts=[(str(source), str(target), bool(implicit)) for source, target, implicit in casts],
     )
