@@ -186,11 +186,25 @@ class OperatorClasses:
 
     def _default_class(self, base: str, method: str) -> OperatorClass | None:
         found = [each for each in self.classes if each.method == method and each.is_default]
-        fits = [(self.fit(base, each.input), each) for each in found]
+        fits = [(self._suits(each, base), each) for each in found]
         exact = [each for fit, each in fits if fit == EXACT]
         other = [each for fit, each in fits if 0 < fit < EXACT]
         preferred = [each for each in other if self._is_preferred(each.input, base)]
         return next((some[0] for some in (exact, preferred, other) if len(some) == 1), None)
+
+    def _suits(self, operator_class: OperatorClass, base: str) -> int:
+        """Say how well a class fits a base type; 0 where entries could not be made, for the lack of a class for parts.
+
+        A server takes such a definition and fails at the first row. The attributes of a composite type are not known
+        here: they are assumed to have an order, for a statement that compares them needs it, and no hash function.
+        """
+        fit, method = self.fit(base, operator_class.input), operator_class.method
+        if fit != _POLYMORPH:
+            return fit
+        if base.endswith("[]") and method in ("btree", "gin", "hash"):
+            element = "hash" if method == "hash" else "btree"
+            return fit if self.default_class(base.removesuffix("[]"), element) is not None else 0
+        return 0 if method == "hash" and operator_class.input == "record" else fit
 
     def is_sortable(self, kind: str) -> bool:
         """Say whether a type has an order, which its default operator class of btree gives."""
@@ -206,9 +220,9 @@ class OperatorClasses:
         """Return the operator class of a family that takes a type, the default one before others."""
         base = self.base(kind)
         ranked = [
-            ((-self.fit(base, each.input), not each.is_default, not self._is_preferred(each.input, base)), each)
+            ((-fit, not each.is_default, not self._is_preferred(each.input, base)), each)
             for each in self._classes_by_family.get(family, ())
-            if self.fit(base, each.input)
+            if (fit := self._suits(each, base))
         ]
         return min(ranked, key=lambda pair: (*pair[0], pair[1].name))[1] if ranked else None
 
@@ -223,7 +237,7 @@ class OperatorClasses:
     def classes_of(self, kind: str, method: str) -> tuple[OperatorClass, ...]:
         """Return the operator classes of a method that take a type exactly, or as a polymorphic type."""
         base = self.base(kind)
-        return tuple(each for each in self.classes if each.method == method and self.fit(base, each.input) > _COERCED)
+        return tuple(each for each in self.classes if each.method == method and self._suits(each, base) > _COERCED)
 
     # Operators
 

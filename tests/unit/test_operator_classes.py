@@ -44,6 +44,24 @@ def test_an_operator_is_served_by_what_the_catalog_says(kind: str, operator: str
 
 
 @pytest.mark.parametrize(
+    ("kind", "methods"),
+    [
+        ("text[]", {"btree", "gin", "hash"}),
+        ("character varying(9)[]", {"btree", "gin", "hash"}),
+        # No hash function, and no order.
+        ("bit varying[]", {"btree", "gin"}),
+        ("money[]", {"btree", "gin"}),
+        ("xid[]", {"hash"}),
+        ("point[]", set[str]()),
+        ("json[]", set[str]()),
+    ],
+)
+def test_an_array_has_the_classes_that_its_elements_allow(kind: str, methods: set[str]) -> None:
+    assert {each for each in ("btree", "gin", "hash") if EVERY.default_class(kind, each) is not None} == methods
+    assert {"btree", "hash"} & served("=", kind).keys() == methods - {"gin"}
+
+
+@pytest.mark.parametrize(
     ("kind", "operator"),
     [
         ("character(3)", "~~"),
