@@ -67,11 +67,10 @@ def _obstacle(newer: Snapshot, older: Snapshot) -> str | None:
         return "the snapshots are of different servers; capture the same primary and replicas both times"
     if newer.captured_at <= older.captured_at:
         return "the snapshot to compare with is not older; swap the two"
-    if (
-        has_other_oids(newer, older)
-        or newer.server.in_recovery != older.server.in_recovery
-        or _runs_backwards(newer, older)
-    ):
+    known = newer.server.system_identifier, older.server.system_identifier
+    # A database that was restored on the same cluster has other OIDs.
+    is_other = has_other_oids(newer, older) if None in known else known[0] != known[1]
+    if is_other or newer.server.in_recovery != older.server.in_recovery or _runs_backwards(newer, older):
         return "the snapshots are of different servers"
     return None
 
@@ -128,11 +127,8 @@ def _known(newer: Snapshot, older: Snapshot) -> dict[_Key, StatementCounters]:
 
 def _is_again(entry: StatementCounters, before: StatementCounters, older_at: datetime) -> bool:
     """Say whether an entry was evicted or reset, and recorded again."""
-    return (
-        entry.calls < before.calls
-        or entry.total_ms < before.total_ms
-        or (entry.counted_since is not None and entry.counted_since > older_at)
-    )
+    is_made_since = entry.counted_since is not None and entry.counted_since > older_at
+    return is_made_since or any(getattr(entry, name) < getattr(before, name) for name in _SUMS)
 
 
 def _counted(
@@ -142,7 +138,7 @@ def _counted(
     before = known.get(_key(entry))
     if before is None or _is_again(entry, before, older_at):
         return entry
-    sums = {name: max(0, getattr(entry, name) - getattr(before, name)) for name in _SUMS}
+    sums = {name: getattr(entry, name) - getattr(before, name) for name in _SUMS}
     calls, total_ms = sums["calls"], sums["total_ms"]
     if not calls:
         return None

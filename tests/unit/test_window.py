@@ -71,11 +71,12 @@ def test_a_reset_counts_from_the_reset() -> None:
         recorded("SELECT a FROM t", calls=300, total_ms=2000).model_copy(
             update={"counted_since": NOON + timedelta(minutes=1)}
         ),
+        recorded("SELECT a FROM t", calls=300, total_ms=2000, rows=9),
     ],
-    ids=["fewer calls", "less time", "an entry made since"],
+    ids=["fewer calls", "less time", "an entry made since", "fewer rows"],
 )
 def test_what_was_evicted_and_recorded_again_counts_from_then(after: StatementCounters) -> None:
-    window = since(later(after), at_noon(recorded("SELECT a FROM t", calls=10, total_ms=100)))
+    window = since(later(after), at_noon(recorded("SELECT a FROM t", calls=10, total_ms=100, rows=10)))
     assert window.statements == (after,)
     assert "1 statement: they were evicted or reset and recorded again" in told(window)
 
@@ -113,6 +114,16 @@ def test_snapshots_that_do_not_follow_each_other_are_refused(older: Snapshot, me
     with pytest.raises(InputError, match=message) as raised:
         since(later(), older)
     assert "\n" not in str(raised.value)
+
+
+def test_the_cluster_counts_and_not_the_oids_of_its_tables() -> None:
+    known = at_noon().server.model_copy(update={"system_identifier": "7"})
+    restored = at_noon(server=known, relations=(TABLE.model_copy(update={"oid": 8}),))
+    after = recorded("SELECT a FROM t")
+    assert since(later(after, server=known), restored).statements == (after,)
+    other = known.model_copy(update={"system_identifier": "8"})
+    with pytest.raises(InputError, match="are of different servers"):
+        since(later(after, server=other), at_noon(server=known))
 
 
 def test_the_list_of_statements_is_that_of_the_window(tmp_path: Path) -> None:
