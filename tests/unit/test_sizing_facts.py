@@ -119,6 +119,24 @@ def test_documents_with_more_different_values_make_a_larger_index() -> None:
     assert pages(at, statistics(histogram_bounds=few)) < 0.5 * pages(at, statistics(histogram_bounds=many))
 
 
+@pytest.mark.parametrize("element", ["{}", "$1,{}.00", '"a b {}"', "[{},7)"])
+def test_arrays_without_common_elements_are_no_documents(element: str) -> None:
+    def bounds(different: int) -> str:
+        written = (element.format(i % different).replace('"', '\\"') for i in range(100))
+        return "{" + ",".join(f'"{{{each}}}"' for each in (*written, "")) + "}"
+
+    few, many = (statistics(histogram_bounds=bounds(different)) for different in (4, 100))
+    assert 0 < pages(Key(column="c"), few) < 0.5 * pages(Key(column="c"), many)
+
+
+@pytest.mark.parametrize("value", ["1" * 5000, "[" * 5000 + "]" * 5000])
+def test_a_document_that_cannot_be_read_is_left_out(value: str) -> None:
+    read = [f'"{{\\"k\\": {i}}}"' for i in range(100)]
+    at = Key(column="c", opclass="jsonb_path_ops")
+    without, with_it = (statistics(histogram_bounds="{" + ",".join(each) + "}") for each in (read, [*read, value]))
+    assert pages(at, without) == pages(at, with_it)
+
+
 def test_rare_elements_are_counted_beside_the_most_common_ones() -> None:
     common = {"most_common_elements": "{1,2}", "most_common_element_frequencies": [0.3, 0.2, 0.2, 0.3, 0.0]}
     alone = statistics(**common, element_count_histogram=[1.0, 1.0, 0.5])

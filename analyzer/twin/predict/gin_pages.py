@@ -3,6 +3,7 @@
 Most common elements where there are some; else the values of the histogram, which are as many rows drawn evenly.
 """
 
+import contextlib
 import itertools
 import json
 import math
@@ -100,7 +101,10 @@ def _elements(
     if row is not None and row.most_common_elements is not None and row.most_common_element_frequencies:
         return _from_common(row, width)
     if row is not None and shown and shown[0][:1] in {"{", "["}:
-        return _from_documents(shown, different, hashed="path" in opclass)
+        if documents := _documents(shown):
+            return _from_documents(documents, different, hashed="path" in opclass)
+        # Of arrays whose elements are all rare, or have no hash function, ANALYZE keeps no common elements.
+        return _from_rows([{"": set(parse_array(value))} for value in shown], different, None)
     return _guessed(key, row, width=width, distinct=distinct)
 
 
@@ -123,9 +127,17 @@ def _shown(statistics: Sequence[ColumnStatistics]) -> tuple[str, ...]:
     return tuple(" ".join(values) for values in itertools.zip_longest(*columns, fillvalue=""))
 
 
-def _from_documents(shown: Sequence[str], different: float, *, hashed: bool) -> Elements:
+def _documents(shown: Sequence[str]) -> list[dict[str, set[str]]]:
+    """Read values as JSON documents; none where most are something else, as arrays are."""
+    documents: list[dict[str, set[str]]] = []
+    for value in shown:
+        with contextlib.suppress(ValueError, RecursionError):
+            documents.append(_grouped(_paths(json.loads(value), ())))
+    return documents if 2 * len(documents) > len(shown) else []
+
+
+def _from_documents(documents: list[dict[str, set[str]]], different: float, *, hashed: bool) -> Elements:
     """Count what jsonb_path_ops, or jsonb_ops, finds in some JSON documents."""
-    documents = [_grouped(_paths(json.loads(value), ())) for value in shown]
     if hashed:
         return _from_rows(documents, different, _PATH_HASH_BYTES)
     names = [{n: {n} for path in document for n in path.split(_SEPARATOR) if n} for document in documents]
