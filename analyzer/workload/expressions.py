@@ -300,7 +300,8 @@ def _of_text(tree: exp.Expr, of: Of) -> str | None:
         return None
     if not all(isinstance(each, exp.Literal) and not each.is_string for each in arguments[1:]):
         return None
-    return _call(type(tree).__name__.lower(), arguments, of)
+    name = str(tree.meta.get("name", type(tree).__name__)).lower()
+    return _call(name, arguments, of) if name.isidentifier() else None
 
 
 def _arithmetic(tree: exp.Expr, of: Of) -> str | None:

@@ -1,13 +1,14 @@
 """Parse SQL into sqlglot's tree without letting it misread PostgreSQL's operators and parameters."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from analyzer.errors import InputError
-from analyzer.postgres.lex import lex, significant
+from analyzer.postgres.lex import Token, lex, significant
 from analyzer.workload.nesting import obstacle
 
 #: Operators whose precedence and meaning sqlglot knows; all others reach it as OPERATOR(…), which it keeps apart.
@@ -46,6 +47,12 @@ def parse(text: str) -> exp.Expr:
     return _TREES.parse(text)
 
 
+def _is_call(tokens: Sequence[Token], index: int) -> bool:
+    """Say whether a word is a function without a schema."""
+    following = tokens[index + 1].text if index + 1 < len(tokens) else ""
+    return following == "(" and (not index or tokens[index - 1].text != ".")
+
+
 def _parse(text: str) -> exp.Expr:
     tokens = significant(lex(text))
     if (reason := obstacle(tokens)) is not None:
@@ -53,6 +60,8 @@ def _parse(text: str) -> exp.Expr:
     parts: list[str] = []
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else None
+        if token.word == "date_part" and _is_call(tokens, index):
+            parts.append("pg_catalog.")  # without a schema, sqlglot takes it for EXTRACT, which is another function
         is_infix = before is not None and (before.kind not in ("operator", "punctuation") or before.text in (")", "]"))
         named = token.kind == "operator" and token.text not in _KNOWN_OPERATORS and is_infix
         parts.append(
@@ -60,11 +69,15 @@ def _parse(text: str) -> exp.Expr:
         )
         if index + 1 < len(tokens) and tokens[index + 1].start > token.end:
             parts.append(" ")
+    written = "".join(parts).rstrip("; ")
     try:
-        trees = [tree for tree in sqlglot.parse("".join(parts).rstrip("; "), read="postgres") if tree is not None]
+        trees = [tree for tree in sqlglot.parse(written, read="postgres") if tree is not None]
     except (SqlglotError, TypeError, ValueError, RecursionError) as error:
         first = str(error).partition("\n")[0].partition(". Line")[0]
         raise UnreadableError(f"it could not be parsed ({first})") from error
     if len(trees) != 1 or isinstance(trees[0], exp.Command):
         raise UnreadableError("it could not be parsed")
+    for function in trees[0].find_all(exp.Length, exp.Substring):
+        if "start" in function.meta:  # of `substr` sqlglot makes the same as of `substring`
+            function.meta["name"] = written[function.meta["start"] : function.meta["end"] + 1]
     return trees[0]

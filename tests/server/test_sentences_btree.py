@@ -170,6 +170,9 @@ HITS = [
     ("SELECT * FROM customers ORDER BY lower(name), id LIMIT 10", "customers (lower(name), id)"),
     ("SELECT extract(year FROM placed_at), count(*) FROM orders WHERE sales_rep = $1 GROUP BY 1", "orders (sales_rep)"),
     ("SELECT * FROM customers WHERE left(name, 6) = $1", "customers (left(name, 6))"),
+    ("SELECT * FROM customers WHERE substr(name, 2, 6) = $1", "customers (substr(name, 2, 6))"),
+    ("SELECT * FROM customers WHERE substring(name, 2, 6) = $1", "customers (substring(name, 2, 6))"),
+    ("SELECT * FROM customers ORDER BY char_length(name) LIMIT 5", "customers (char_length(name))"),
     # A prefix is a range: this database sorts by bytes.
     ("SELECT * FROM customers WHERE name LIKE 'Name ab%'", "customers (name)"),
     # Views, functions, partitions, subqueries, writes.
@@ -228,6 +231,10 @@ HITS = [
     ),
     ("SELECT * FROM carts WHERE state = 'left' AND total > 890", "carts (state, total)"),
     ("SELECT * FROM orders WHERE placed_at::date = $2 AND sales_rep = $1", "orders ((placed_at::date), sales_rep)"),
+    (
+        "SELECT * FROM orders WHERE date_part('hour', placed_at) = $1 AND sales_rep = $2",
+        "orders (date_part('hour', placed_at), sales_rep)",
+    ),
     (
         "SELECT * FROM orders WHERE extract(hour FROM placed_at) = $1 AND sales_rep = $2",
         "orders (extract(hour FROM placed_at), sales_rep)",
