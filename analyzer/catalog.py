@@ -8,7 +8,7 @@ from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, In
 from analyzer.objects.operator_classes import OperatorClass, OperatorClasses
 from analyzer.objects.volatility import Function, Volatility
 from analyzer.postgres.arrays import parse_array
-from analyzer.postgres.collations import is_bytewise, is_bytewise_locale
+from analyzer.postgres.collations import EVERYWHERE, is_bytewise, is_bytewise_locale
 from analyzer.postgres.identifiers import bare_name, listed_names
 from analyzer.postgres.pages import BLOCK_BYTES, MOST_BTREE_BYTES
 from analyzer.sql import ident
@@ -263,7 +263,7 @@ class Catalog:
     def collation(self, schema: str | None, name: str) -> str:
         """Return the collation that a name means, with its schema."""
         known = {(each.schema_name, each.name) for each in self.snapshot.objects if each.kind == "collation"}
-        known |= {("pg_catalog", each) for each in ("default", "C", "POSIX")}
+        known |= {("pg_catalog", each) for each in EVERYWHERE}
         schemas = self._searched if schema is None else (schema,)
         return ident(next((each for each in schemas if (each, name) in known), schema or "pg_catalog"), name)
 

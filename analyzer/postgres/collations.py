@@ -6,6 +6,8 @@ from analyzer.postgres.identifiers import bare_name
 
 #: Locales of libc that compare byte by byte.
 _BYTEWISE: Final = frozenset({"C", "POSIX"})
+#: In pg_catalog of each database, whatever the libraries have.
+EVERYWHERE: Final = frozenset({"default", *_BYTEWISE})
 
 
 def is_bytewise(collation: str | None) -> bool:
