@@ -14,7 +14,7 @@ from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.server_log import MOST_NAMES, LoggedStatement
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
-from analyzer.workflows.window import has_other_oids, window_between
+from analyzer.workflows.window import has_other_oids, is_same_cluster, window_between
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +70,10 @@ def _check(each: Named, base: Named) -> None:
             f"{names} are of different databases, {one.server.database} and {other.server.database}; specify snapshots "
             "of the same one"
         )
-    known = one.server.system_identifier, other.server.system_identifier
-    if one.server.major != other.server.major or (None not in known and known[0] != known[1]):
+    is_same = is_same_cluster(one, other)
+    if one.server.major != other.server.major or is_same is False:
         raise InputError(f"{names} are of different clusters; use each separately")
-    if None in known and has_other_oids(one, other):
+    if is_same is None and has_other_oids(one, other):
         raise InputError(f"{names} are of different clusters: their tables have different OIDs; use each separately")
     if [server.name for server in one.servers] != [server.name for server in other.servers]:
         raise InputError(f"{names} are of different servers; specify snapshots of the same primary and replicas")

@@ -67,12 +67,18 @@ def _obstacle(newer: Snapshot, older: Snapshot) -> str | None:
         return "the snapshots are of different servers; capture the same primary and replicas both times"
     if newer.captured_at <= older.captured_at:
         return "the snapshot to compare with is not older; swap the two"
-    known = newer.server.system_identifier, older.server.system_identifier
+    is_same = is_same_cluster(newer, older)
     # A database that was restored on the same cluster has other OIDs.
-    is_other = has_other_oids(newer, older) if None in known else known[0] != known[1]
+    is_other = has_other_oids(newer, older) if is_same is None else not is_same
     if is_other or newer.server.in_recovery != older.server.in_recovery or _runs_backwards(newer, older):
         return "the snapshots are of different servers"
     return None
+
+
+def is_same_cluster(one: Snapshot, other: Snapshot) -> bool | None:
+    """Say whether two snapshots are of one cluster, replicas included; None where one does not say."""
+    known = one.server.system_identifier, other.server.system_identifier
+    return None if None in known else known[0] == known[1]
 
 
 def has_other_oids(newer: Snapshot, older: Snapshot) -> bool:
