@@ -13,8 +13,9 @@ from sqlglot import exp
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
 from analyzer.sql import Sql, conforming, expression, ident, literal
+from analyzer.workload.collations import collation_named
 from analyzer.workload.expression_types import argument_types, called, type_of
-from analyzer.workload.names import Reference, folded, unwrapped
+from analyzer.workload.names import folded, unwrapped
 
 Own = Callable[[exp.Column], str | None]
 
@@ -158,35 +159,9 @@ def _immutable_function(tree: exp.Expr, of: Of) -> str | None:
     return _call(of.catalog.function_name(found, argument_types(arguments, of.type_of, of.catalog)), arguments, of)
 
 
-def without_collation(tree: exp.Expr, catalog: Catalog) -> tuple[exp.Expr, str | None]:
-    """Take an explicit COLLATE off an expression, and return what it names."""
-    if not isinstance(tree, exp.Collate):
-        return tree, None
-    return unwrapped(tree.this), collation_named(tree, catalog)
-
-
-def collation_of(reference: Reference, catalog: Catalog) -> str | None:
-    """Return the collation of a column as COLLATE would name it; None where it has none."""
-    column = reference.occurrence.relation.column(reference.column)
-    return None if column is None else catalog.collation_of(column) or 'pg_catalog."default"'
-
-
 def _collated(tree: exp.Expr, of: Of) -> str | None:
     written, collation = _written(tree.this, of), collation_named(tree, of.catalog)
     return None if written is None or collation is None else f"({written} COLLATE {collation})"
-
-
-def collation_named(tree: exp.Expr, catalog: Catalog) -> str | None:
-    """Return the collation that COLLATE names, with its schema."""
-    match tree.args["expression"]:
-        case exp.Identifier() as name:
-            return catalog.collation(None, folded(name))
-        case exp.Var() as name:
-            return catalog.collation(None, name.name.lower())
-        case exp.Column() as name:
-            return catalog.collation(folded(name.args.get("table")) or None, folded(name.this))
-        case _:
-            return None
 
 
 def _at_time_zone(tree: exp.Expr, of: Of) -> str | None:

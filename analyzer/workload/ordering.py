@@ -7,13 +7,12 @@ from functools import partial
 from sqlglot import exp
 
 from analyzer.catalog import Catalog
+from analyzer.workload.collations import collation_of, without_collation
 from analyzer.workload.expression_types import type_in
 from analyzer.workload.expressions import (
     JSON_OPERATORS,
-    collation_of,
     index_expression,
     vector_expression,
-    without_collation,
 )
 from analyzer.workload.names import Occurrence, Scope, folded, own_column, single_reference, unwrapped
 from analyzer.workload.select_list import is_limit

@@ -10,9 +10,10 @@ from sqlglot import exp
 
 from analyzer.catalog import Catalog
 from analyzer.sql import ident
+from analyzer.workload.collations import collated, is_bytewise
 from analyzer.workload.conditions import condition
 from analyzer.workload.expression_types import type_in
-from analyzer.workload.expressions import collation_of, index_expression, without_collation
+from analyzer.workload.expressions import index_expression
 from analyzer.workload.findings import Findings, shape_of
 from analyzer.workload.names import (
     Output,
@@ -21,7 +22,6 @@ from analyzer.workload.names import (
     columns,
     conjuncts,
     disjuncts,
-    folded,
     own_column,
     plain_column,
     single_reference,
@@ -238,7 +238,7 @@ class ShapeReader:
         several: bool = False,
     ) -> None:
         """Note that `left` is compared with `right`, when `left` is something an index of one table can hold."""
-        left, right, collation = self._collated(scope, unwrapped(left), unwrapped(right))
+        left, right, collation = collated(scope, self.catalog, unwrapped(left), unwrapped(right))
         left, right = self._relabelled(scope, left), self._relabelled(scope, right)
         if operator == "=" and isinstance(right, exp.Any):
             array = unwrapped(right.this)
@@ -265,16 +265,6 @@ class ShapeReader:
                     found.lists[reference.column] = None
             if not isinstance(right, exp.Any):
                 self._compare_parameters(reference, right, "equality" if operator == "=" else "range", operator)
-
-    def _collated(self, scope: Scope, left: exp.Expr, right: exp.Expr) -> tuple[exp.Expr, exp.Expr, str | None]:
-        """Take explicit collations off both sides; return the one that counts unless the column has it anyway."""
-        left, own = without_collation(left, self.catalog)
-        right, other = without_collation(right, self.catalog)
-        collation = own or other
-        references = scope.resolve(left) if isinstance(left, exp.Column) else ()
-        if references and all(collation == collation_of(each, self.catalog) for each in references):
-            collation = None
-        return left, right, collation
 
     def _compare_expression(
         self, scope: Scope, left: exp.Expr, others: set[int], operator: str, collation: str | None
@@ -326,7 +316,7 @@ class ShapeReader:
     # Operators
 
     def _pattern(self, scope: Scope, left: exp.Expr, right: exp.Expr, operator: str) -> None:
-        left, right, collation = self._collated(scope, unwrapped(left), unwrapped(right))
+        left, right, collation = collated(scope, self.catalog, unwrapped(left), unwrapped(right))
         left, right = self._relabelled(scope, left), uncast(right)
         value = right.name if isinstance(right, exp.Literal) and right.is_string else None
         predicate = OperatorPredicate(
@@ -334,19 +324,11 @@ class ShapeReader:
             operator=operator,
             value=value,
             collation=collation,
-            is_bytewise=self._is_bytewise(scope, left, collation),
+            is_bytewise=is_bytewise(scope, self.catalog, left, collation),
         )
         for reference in self._add_predicate(scope, left, right, predicate):
             if operator in ("like", "ilike"):
                 self._compare_parameters(reference, right, "like" if operator == "like" else "ilike", operator)
-
-    def _is_bytewise(self, scope: Scope, key: exp.Expr, collation: str | None) -> bool | None:
-        if collation is not None:
-            return self.catalog.sorts_by_bytes(collation)
-        kind = type_in(scope, key.this, self.catalog) if isinstance(key, exp.Dot) else None
-        if kind is None or not isinstance(key.expression, exp.Identifier):
-            return None
-        return self.catalog.sorts_by_bytes(self.catalog.collation_of_attribute(kind, folded(key.expression)))
 
     def _operator(self, scope: Scope, expression: exp.Operator) -> None:
         operator = operator_of(expression)
