@@ -237,9 +237,9 @@ class Catalog:
         schemas = self._searched if schema is None else (schema,)
         return self.volatility.called(schemas, name, kinds, self.operators)
 
-    def function_name(self, function: Function, kinds: Sequence[str | None] | None) -> str:
+    def function_name(self, function: Function, kinds: Sequence[str | None]) -> str:
         """Return a function as DDL must name it, which runs under the search path of the capturing session."""
-        means = None if kinds is None else self._session.function(None, function.name, kinds)
+        means = self._session.function(None, function.name, kinds)
         return ident(function.name) if means == function else ident(function.schema, function.name)
 
     def cast(self, kind: str, target: str) -> str | None:

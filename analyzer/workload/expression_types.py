@@ -1,6 +1,7 @@
 """Say of which type an expression is, as far as its text tells."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -76,26 +77,35 @@ def _of_name(tree: exp.Expr, of_column: ColumnType, catalog: Catalog) -> str | N
     if isinstance(tree, exp.Dot) and isinstance(tree.expression, exp.Identifier):
         base = type_of(tree.this, of_column, catalog)
         return None if base is None else catalog.attribute(base, folded(tree.expression))
-    if (found := called(tree, of_column, catalog)) is not None:
-        return None if found.returns.startswith("any") else found.returns
+    if (call := called(tree, of_column, catalog)) is not None:
+        return None if call.function.returns.startswith("any") else call.function.returns
     return None if isinstance(tree, exp.Dot) else _RETURNED.get(tree.name.lower(), tree.name.lower())
 
 
-def called(tree: exp.Expr, of_column: ColumnType, catalog: Catalog) -> Function | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Called:
+    """A function with the types of the arguments of a call, in which None is a plain constant."""
+
+    function: Function
+    kinds: tuple[str | None, ...]
+
+
+def called(tree: exp.Expr, of_column: ColumnType, catalog: Catalog) -> Called | None:
     """Return the immutable function that an expression calls, maybe by its schema."""
     schema = folded(tree.this) or None if isinstance(tree, exp.Dot) else None
     call = tree.expression if isinstance(tree, exp.Dot) else tree
     if not isinstance(call, exp.Anonymous) or (isinstance(tree, exp.Dot) and schema is None):
         return None
     name = folded(call.this) if isinstance(call.this, exp.Identifier) else call.name.lower()
-    kinds = argument_types(call.expressions, of_column, catalog)
-    return None if kinds is None else catalog.function(schema, name, kinds)
+    kinds = _argument_types(call.expressions, of_column, catalog)
+    function = None if kinds is None else catalog.function(schema, name, kinds)
+    return None if kinds is None or function is None else Called(function=function, kinds=kinds)
 
 
-def argument_types(
+def _argument_types(
     arguments: Sequence[exp.Expr], of_column: ColumnType, catalog: Catalog
 ) -> tuple[str | None, ...] | None:
-    """Return the types of the arguments of a call, in which None is a plain constant; None when one is unknown."""
+    """Return the types of the arguments of a call; None when one is unknown."""
     kinds: list[str | None] = []
     for each in map(unwrapped, arguments):
         kind = type_of(each, of_column, catalog)

@@ -14,7 +14,7 @@ from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
 from analyzer.sql import Sql, conforming, expression, ident, literal
 from analyzer.workload.collations import collation_named
-from analyzer.workload.expression_types import argument_types, called, type_of
+from analyzer.workload.expression_types import called, type_of
 from analyzer.workload.names import folded, unwrapped
 
 Own = Callable[[exp.Column], str | None]
@@ -148,15 +148,15 @@ def _immutable_function(tree: exp.Expr, of: Of) -> str | None:
 
     A constant of the type of another argument is what that is compared with, as in similarity(name, 'x'): not a key.
     """
-    found = called(tree, of.type_of, of.catalog)
-    if found is None:
+    call = called(tree, of.type_of, of.catalog)
+    if call is None:
         return None
     arguments = (tree.expression if isinstance(tree, exp.Dot) else tree).expressions
-    kinds = list(zip(arguments, found.arguments, strict=True))
+    kinds = list(zip(arguments, call.function.arguments, strict=True))
     computed = {kind for each, kind in kinds if each.find(exp.Column)}
     if any(kind in computed for each, kind in kinds if not each.find(exp.Column)):
         return None
-    return _call(of.catalog.function_name(found, argument_types(arguments, of.type_of, of.catalog)), arguments, of)
+    return _call(of.catalog.function_name(call.function, call.kinds), arguments, of)
 
 
 def _collated(tree: exp.Expr, of: Of) -> str | None:
