@@ -88,6 +88,12 @@ class Catalog:
         return self.search_path if "pg_catalog" in self.search_path else ("pg_catalog", *self.search_path)
 
     @cached_property
+    def _collations(self) -> frozenset[tuple[str, str]]:
+        """Schemas and names of the collations that are known."""
+        captured = {(each.schema_name, each.name) for each in self.snapshot.objects if each.kind == "collation"}
+        return frozenset(captured | {("pg_catalog", each) for each in EVERYWHERE})
+
+    @cached_property
     def _children(self) -> Mapping[tuple[str, str], Sequence[Relation]]:
         found: dict[tuple[str, str], list[Relation]] = {}
         for relation in self.snapshot.relations:
@@ -262,10 +268,8 @@ class Catalog:
 
     def collation(self, schema: str | None, name: str) -> str:
         """Return the collation that a name means, with its schema."""
-        known = {(each.schema_name, each.name) for each in self.snapshot.objects if each.kind == "collation"}
-        known |= {("pg_catalog", each) for each in EVERYWHERE}
         schemas = self._searched if schema is None else (schema,)
-        return ident(next((each for each in schemas if (each, name) in known), schema or "pg_catalog"), name)
+        return ident(next((each for each in schemas if (each, name) in self._collations), schema or "pg_catalog"), name)
 
     def sortable(self, relation: Relation, name: str) -> bool:
         """Say whether a column can be a btree key without entries that may be too long."""
