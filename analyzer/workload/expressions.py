@@ -130,7 +130,13 @@ def _written_constant(tree: exp.Expr, _of: Of) -> str | None:
 
 
 def _function(tree: exp.Expr, of: Of) -> str | None:
-    return _call(_FUNCTIONS[type(tree)], [tree.this, *tree.expressions], of)
+    name = _FUNCTIONS[type(tree)]
+    return _call(name, [tree.this, *tree.expressions], of) if _name_of(tree, name) == name else None
+
+
+def _name_of(tree: exp.Expr, name: str) -> str:
+    """Return the name of a function as the statement has it, or the one given where it has a syntax of its own."""
+    return str(tree.meta.get("name", name)).lower()
 
 
 def _named_function(tree: exp.Expr, of: Of) -> str | None:
@@ -275,7 +281,7 @@ def _of_text(tree: exp.Expr, of: Of) -> str | None:
         return None
     if not all(isinstance(each, exp.Literal) and not each.is_string for each in arguments[1:]):
         return None
-    name = str(tree.meta.get("name", type(tree).__name__)).lower()
+    name = _name_of(tree, type(tree).__name__.lower())
     return _call(name, arguments, of) if name.isidentifier() else None
 
 

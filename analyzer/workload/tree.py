@@ -77,7 +77,7 @@ def _parse(text: str) -> exp.Expr:
         raise UnreadableError(f"it could not be parsed ({first})") from error
     if len(trees) != 1 or isinstance(trees[0], exp.Command):
         raise UnreadableError("it could not be parsed")
-    for function in trees[0].find_all(exp.Length, exp.Substring):
-        if "start" in function.meta:  # of `substr` sqlglot makes the same as of `substring`
+    for function in trees[0].find_all(exp.Func):
+        if "start" in function.meta:  # sqlglot makes the same of `substr` as of `substring`, of `nvl` as of `coalesce`
             function.meta["name"] = written[function.meta["start"] : function.meta["end"] + 1]
     return trees[0]

@@ -29,6 +29,8 @@ CREATE FUNCTION glued(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BE
 CREATE FUNCTION glued(VARIADIC of varchar[]) RETURNS text STABLE LANGUAGE plpgsql AS 'BEGIN RETURN of[1]; END';
 CREATE SCHEMA apart;
 CREATE FUNCTION apart.squeezed(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION nvl(value text, other text) RETURNS text IMMUTABLE LANGUAGE plpgsql
+AS 'BEGIN RETURN coalesce(value, other); END';
 CREATE FUNCTION stamped(value text) RETURNS text STABLE LANGUAGE sql AS 'SELECT value || current_date';
 
 CREATE TABLE items (

@@ -266,6 +266,7 @@ MISSES = [
     ("""SELECT id FROM items WHERE name COLLATE "C" LIKE 'name ab%'""", "items (name text_pattern_ops)"),
     ("SELECT id FROM items ORDER BY name LIMIT 5", 'items (name COLLATE "C")'),
     ("SELECT id FROM items WHERE stamped(name) = 'x'", "items (squeezed(name))"),
+    ("SELECT id FROM items WHERE nvl(name, '') = 'name abc'", "items (coalesce(name, ''))"),
     ("SELECT id FROM items WHERE cut(code) = 'x'", "items (cut(code::text))"),
     ("SELECT id FROM items WHERE glued(code) = 'x'", "items (glued(code::text))"),
     ("SELECT id FROM items WHERE similarity(name, 'name abc') > 0.9", "items (similarity(name, 'name abc'))"),
