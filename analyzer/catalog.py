@@ -88,7 +88,7 @@ class Catalog:
         return self.search_path if "pg_catalog" in self.search_path else ("pg_catalog", *self.search_path)
 
     @cached_property
-    def _collations(self) -> frozenset[tuple[str, str]]:
+    def _collations(self) -> frozenset[tuple[str | None, str | None]]:
         """Schemas and names of the collations that are known."""
         captured = {(each.schema_name, each.name) for each in self.snapshot.objects if each.kind == "collation"}
         return frozenset(captured | {("pg_catalog", each) for each in EVERYWHERE})
