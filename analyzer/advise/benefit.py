@@ -13,10 +13,6 @@ from analyzer.twin.twin import Asked, Twin, TwinIndex
 from analyzer.workload.parse import Statement
 from analyzer.workload.shapes import Shape
 
-#: A choice must save this share of what the workload costs without any.
-LEAST_SHARE = 0.005
-#: And make what it helps this many times cheaper.
-LEAST_RATIO = 1.5
 #: A statement counts as helped, or hurt, from this change of its cost.
 LEAST_CHANGE = 0.01
 
@@ -138,25 +134,6 @@ class Change:
         return abs(self.cost_after - self.cost_before) > LEAST_CHANGE * self.cost_before
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gain:
-    """What an index saves the workload, its upkeep deducted, and how many times cheaper what it helps becomes."""
-
-    saving: float = 0.0
-    ratio: float = 1.0
-
-
-def gain(changes: Iterable[Change], upkeep: float) -> Gain:
-    """Add up what an index does to the statements of its table; a trigger can be helped where its statement is not."""
-    helped_before = helped_after = hurt = 0.0
-    for change in changes:
-        for was, becomes in zip(change.before, change.after, strict=True):
-            if becomes < was:
-                helped_before += recorded_cost(change.item, was)
-                helped_after += recorded_cost(change.item, becomes)
-            else:
-                hurt += recorded_cost(change.item, becomes - was)
-    if not helped_before:
-        return Gain()
-    ratio = helped_before / helped_after if helped_after else float("inf")
-    return Gain(saving=helped_before - helped_after - hurt - upkeep, ratio=ratio)
+def saving(changes: Iterable[Change], upkeep: float) -> float:
+    """Add up what an index saves the statements of its table, its upkeep deducted; negative where it costs more."""
+    return sum(change.saving for change in changes) - upkeep

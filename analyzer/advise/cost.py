@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -9,12 +10,12 @@ from analyzer.advise.benefit import (
     Change,
     Costs,
     Execution,
-    Gain,
     PricedStatement,
-    gain,
     recorded_cost,
+    saving,
     statement_cost,
 )
+from analyzer.advise.integer_program import KnownPlan
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
@@ -121,9 +122,9 @@ class CostModel:
         for item in self.affected(index.index.full_table):
             yield Change(item=item, before=self.costs(item, configuration), after=self.costs(item, larger))
 
-    def gain(self, index: TwinIndex, configuration: Configuration) -> Gain:
-        """Return what adding an index to a configuration saves."""
-        return gain(self.changes(index, configuration), self.upkeep(index, configuration))
+    def saving(self, index: TwinIndex, configuration: Configuration) -> float:
+        """Return what adding an index to a configuration saves, its upkeep deducted."""
+        return saving(self.changes(index, configuration), self.upkeep(index, configuration))
 
     def prepare(self, configurations: Sequence[Configuration], *, deadline: float = math.inf) -> None:
         """Find out what every statement costs under some configurations, side by side where there is a pool.
@@ -135,6 +136,48 @@ class CostModel:
             run_alone(self.twin, _plan, chains)
         else:
             self.pool.run(_plan, chains)
+
+    def explore(self, most: int, *, deadline: float = math.inf) -> None:
+        """Find out what every statement costs with all candidates, and without those that its plans then use.
+
+        Of each statement so many configurations are asked about: with fewer and fewer of what it uses.
+        """
+        chains = [self._exploring(item, most, deadline) for item in self.statements]
+        if self.pool is None:
+            run_alone(self.twin, _plan, chains)
+        else:
+            self.pool.run(_plan, chains)
+
+    def _exploring(self, item: PricedStatement, most: int, deadline: float) -> Generator[_Question, _Planned]:
+        known = self._known(item)
+        waiting = deque([self._relevant(item, self.candidates)])
+        seen = {waiting[0]}
+        for _ in range(most):
+            if not waiting or time.monotonic() > deadline:
+                return
+            configuration = waiting.popleft()
+            yield from self._settling(item, [configuration], deadline)
+            if known.find(configuration) is None:  # the time ran out
+                return
+            used = known.used(configuration) - self.base
+            for index in sorted(used, key=self._places.__getitem__):
+                smaller = configuration - {index}
+                if smaller not in seen:
+                    seen.add(smaller)
+                    waiting.append(smaller)
+
+    def known_plans(self) -> Iterator[tuple[PricedStatement, list[KnownPlan]]]:
+        """Yield each statement with the known plans of it that save something against that without any index."""
+        for item in self.statements:
+            before = self.cost(item, frozenset())
+            yield (
+                item,
+                [
+                    KnownPlan(uses=plan.used - self.base, saving=recorded_cost(item, before - sum(plan.costs)))
+                    for plan in self._known(item).plans()
+                    if sum(plan.costs) < before
+                ],
+            )
 
     def _settling(
         self, item: PricedStatement, configurations: Iterable[Configuration], deadline: float

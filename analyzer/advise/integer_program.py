@@ -1,52 +1,125 @@
-"""Seed the choice under a budget with an integer program.
+"""Choose a set of indexes with an integer program over the plans that are known.
 
-A greedy by benefit per byte can fill a small budget with small indexes and then lack the room for a better large one.
-The program assigns each statement to at most one candidate, by what that candidate alone would save it, and so prices
-what overlaps once (the atomic configurations of CoPhy: Dash, Polyzotis, Ailamaki, "CoPhy: a scalable, portable, and
-interactive index advisor for large workloads", VLDB 2011, cut down to one index each).
+Each statement takes one of its known plans, of which the indexes must be in the set: the atomic configurations of CoPhy
+(Dash, Polyzotis, Ailamaki, "CoPhy: a scalable, portable, and interactive index advisor for large workloads", VLDB
+2011). The planner takes the cheapest plan it can, so the cost of a set is that of its best assignment, and no set of
+the same indexes can cost less than the bound as far as the known plans go.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analyzer import stdout
-from analyzer.advise.cost import CostModel
 from analyzer.twin.twin import TwinIndex
-from analyzer.workload.parse import Statement
 
 if TYPE_CHECKING:
+    import highspy
     from highspy.highs import highs_var
 
-#: Bound on the solver's own time; what it has by then is taken.
-_SECONDS = 10.0
+#: Of the value of the best set: a search that is this close to its bound ends.
+_GAP = 1e-3
+#: Where the bound is not reached the search ends after as many nodes, which is the same on every machine.
+_NODES = 2_000
+#: The largest coefficient of the objective, and of the sizes.
+_SCALE = 1e4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPlan:
+    """A plan of one statement."""
+
+    #: Without those that are there in any case.
+    uses: frozenset[TwinIndex]
+    #: Of all executions, against the plan without any new index.
+    saving: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What is to be chosen from, and what counts."""
+
+    #: In the order that decides between sets of equal value.
+    indexes: Sequence[TwinIndex]
+    #: Of each statement.
+    plans: Sequence[Sequence[KnownPlan]]
+    #: What an index must save: its upkeep, and what its size and its number count.
+    prices: Mapping[TwinIndex, float]
+    budget_bytes: int | None = None
+    most: int | None = None
+    #: Pairs of which only one may be chosen.
+    conflicts: Collection[tuple[TwinIndex, TwinIndex]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solution:
+    """The best set found, in the order of the indexes."""
+
+    chosen: tuple[TwinIndex, ...]
+    #: What it saves, prices deducted, and what no set of the same indexes saves more than with the known plans.
+    value: float
+    bound: float
 
 
 @stdout.silenced()  # a new solver prints its version before it can be given an option
-def solve(model: CostModel, candidates: Sequence[TwinIndex], budget_bytes: int) -> tuple[TwinIndex, ...]:
-    """Return the candidates of the best assignment that fits the budget, in their order; always the same."""
+def solve(program: Program) -> Solution:
+    """Return the set of the largest saving, prices deducted; the same for equal input."""
     import highspy  # noqa: PLC0415 - of the twin extra; every other command works without
 
-    usable = [index for index in candidates if index.size_bytes <= budget_bytes]
-    solver = highspy.Highs()
-    for option, value in (("output_flag", False), ("log_to_console", False), ("threads", 1), ("time_limit", _SECONDS)):
-        solver.setOptionValue(option, value)
-    built = [solver.addBinary(obj=-model.upkeep(index, frozenset())) for index in usable]
-    served: dict[Statement, list[highs_var]] = {}
-    for index, is_built in zip(usable, built, strict=True):
-        for change in model.changes(index, frozenset()):
-            if change.saving > 0:
-                serves = solver.addVariable(lb=0, ub=1, obj=change.saving)
-                solver.addConstr(serves <= is_built)
-                served.setdefault(change.item.statement, []).append(serves)
-    for alternatives in served.values():
-        solver.addConstr(solver.qsum(alternatives) <= 1)
-    if not built:
-        return ()
-    sizes = [index.size_bytes * one for index, one in zip(usable, built, strict=True)]
-    solver.addConstr(solver.qsum(sizes) <= budget_bytes)
+    budget = program.budget_bytes
+    usable = [each for each in program.indexes if budget is None or each.size_bytes <= budget]
+    largest = max((plan.saving for plans in program.plans for plan in plans), default=0.0)
+    if not usable or largest <= 0:
+        return Solution(chosen=(), value=0.0, bound=0.0)
+    solver, scale = _solver(), _SCALE / largest
+    built = {index: solver.addBinary(obj=-program.prices[index] * scale) for index in usable}
+    for plans in program.plans:
+        _assign(solver, plans, built, scale)
+    if budget is not None:
+        unit = _SCALE / max(budget, 1)
+        solver.addConstr(solver.qsum([index.size_bytes * unit * one for index, one in built.items()]) <= _SCALE)
+    if program.most is not None:
+        solver.addConstr(solver.qsum(list(built.values())) <= program.most)
+    for one, other in program.conflicts:
+        if one in built and other in built:
+            solver.addConstr(built[one] + built[other] <= 1)
     solver.maximize()
-    if solver.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
-        return ()
-    return tuple(index for index, one in zip(usable, built, strict=True) if solver.val(one) > 0.5)
+    info = solver.getInfo()
+    if info.primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
+        return Solution(chosen=(), value=0.0, bound=float("inf"))
+    chosen = tuple(index for index, one in built.items() if solver.val(one) > 0.5)
+    return Solution(
+        chosen=chosen, value=info.objective_function_value / scale, bound=max(info.mip_dual_bound, 0.0) / scale
+    )
+
+
+def _solver() -> highspy.Highs:
+    import highspy  # noqa: PLC0415
+
+    solver = highspy.Highs()
+    for option, value in (
+        ("output_flag", False),
+        ("log_to_console", False),
+        ("threads", 1),
+        ("mip_rel_gap", _GAP),
+        ("mip_max_nodes", _NODES),
+    ):
+        solver.setOptionValue(option, value)
+    return solver
+
+
+def _assign(
+    solver: highspy.Highs, plans: Sequence[KnownPlan], built: Mapping[TwinIndex, highs_var], scale: float
+) -> None:
+    """Let a statement take one plan, of indexes that are built."""
+    taken: list[highs_var] = []
+    for plan in plans:
+        if plan.saving > 0 and all(index in built for index in plan.uses):
+            takes = solver.addVariable(lb=0, ub=1, obj=plan.saving * scale)
+            for index in plan.uses:
+                solver.addConstr(takes <= built[index])
+            taken.append(takes)
+    if taken:
+        solver.addConstr(solver.qsum(taken) <= 1)

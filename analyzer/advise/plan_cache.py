@@ -9,7 +9,7 @@ those that a statement has nothing to do with are looked at together, once, and 
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzer.advise.benefit import Costs
@@ -68,6 +68,20 @@ class PlanCache:
             for used, answers in self._answers.items():
                 if used <= wanted:
                     yield from answers
+
+    def used(self, wanted: Configuration) -> Configuration:
+        """Return what the plan under a configuration uses, whose costs are known."""
+        wanted -= self._unrelated if self._is_confirmed else frozenset()
+        return next(each.used for each in self._using(wanted) if wanted <= each.visible)
+
+    def plans(self) -> Sequence[Answer]:
+        """Return the answers, the cheapest first, but those that need more than another one and cost as much."""
+        found: list[Answer] = []
+        answers = itertools.chain.from_iterable(self._answers.values())
+        for answer in sorted(answers, key=lambda each: (sum(each.costs), len(each.used))):
+            if not any(other.used <= answer.used for other in found):
+                found.append(answer)
+        return found
 
     def broaden(self, wanted: Configuration) -> Configuration:
         """Return what to show to learn the costs under a configuration, and under as many others as one plan can."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from analyzer.advise.benefit import LEAST_SHARE
 from analyzer.advise.candidates import Candidate, candidates, not_tried
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.price import price_all
@@ -294,9 +293,9 @@ def _refusal(refused: Refused, limits: Limits) -> str:
         case "most":
             return f"{saving}, but the limit of {plural(limits.most or 0, 'proposal')} (--max) was reached"
         case "share":
-            return f"{saving}, below the threshold of {percent(LEAST_SHARE)}"
-        case "ratio":
-            return f"{saving}, but speeds up the affected statements by only {refused.ratio:.1f} times"
+            return f"{saving}, below the threshold of {percent(limits.least_saving or 0.0, 2)} (--least-saving)"
+        case "knee":
+            return f"{saving}, too little for one more index of its size (--least-saving)"
 
 
 def _evidence(

@@ -1,22 +1,36 @@
-"""Choose indexes: greedy by benefit per byte, and drop what a later choice made superfluous."""
+"""Choose indexes: an integer program over the plans that are known, and a search around its answer that learns more.
+
+The program (`integer_program`) is exact about what it knows: the plan of each statement without any candidate, with all
+of them, with some of those left out that it then uses, and with each alone. What it chooses is planned; indexes are
+added to it and dropped from it one by one as long as that pays, which shows the program further plans, until its answer
+stays.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from analyzer.advise.benefit import LEAST_RATIO, LEAST_SHARE, Gain
 from analyzer.advise.cost import CostModel
-from analyzer.advise.integer_program import solve
+from analyzer.advise.integer_program import Program, solve
 from analyzer.advise.sameness import covers, places
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
 
-#: Of what the best candidate saves: what saves as much may be chosen in its place if it is smaller.
-_ABOUT_AS_MUCH = 0.95
+#: The knee: of what the best set without a limit saves, an index must save at least this part of its share of that
+#: set's bytes and number. So what is chosen saves at least 95 % of what that set does.
+KNEE = 0.05
+#: The same under a budget, which is there to be used.
+_KNEE_OF_BUDGET = 0.002
+#: Configurations of each statement that are planned to begin with.
+_EXPLORED = 12
+#: The program is asked again so often at most.
+_ROUNDS = 6
+#: Sums of costs differ in their last digits.
+_LEAST = 1e-9
 
 #: Why a candidate that saves something was not chosen.
-Refusal = Literal["share", "ratio", "budget", "most"]
+Refusal = Literal["share", "knee", "budget", "most"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +40,8 @@ class Limits:
     budget_bytes: int | None = None
     most: int | None = None
     seconds: float | None = None
+    #: Of the workload's cost without any choice: what each index must save on top of the others.
+    least_saving: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,8 +52,6 @@ class Refused:
     because: Refusal
     #: Of the workload's cost without any choice, upkeep deducted.
     share: float
-    #: How many times cheaper it would make what it helps.
-    ratio: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +63,10 @@ class Selection:
     refused: tuple[Refused, ...]
     #: The time ran out before every candidate was tried.
     complete: bool
+    #: What the workload costs with the choice, its upkeep included, and what no set within the same limits costs less
+    #: than with the plans that are known.
+    cost: float
+    bound: float
 
 
 def select(
@@ -58,166 +76,186 @@ def select(
     *,
     progress: Progress = silent,
 ) -> Selection:
-    """Choose candidates one by one, each time the one that saves most per byte of what is still to save.
-
-    Under a budget the search is run again from what an integer program would build, and where no more may be chosen, by
-    what each saves alone; the cheaper outcome is taken.
-    """
+    """Choose the set that saves most within the limits, upkeep deducted; without a budget, that of the knee."""
     bounds = limits or Limits()
-    budget_bytes, most, seconds = bounds.budget_bytes, bounds.most, bounds.seconds
-    deadline = time.monotonic() + seconds if seconds is not None else float("inf")
+    deadline = time.monotonic() + bounds.seconds if bounds.seconds is not None else float("inf")
+    progress(f"advise: {len(candidates)} candidates")
+    model.explore(_EXPLORED, deadline=deadline)
     model.prepare([frozenset(), *(frozenset([each]) for each in candidates)], deadline=deadline)
-    search = _Search(model, candidates, budget_bytes, deadline)
-    _run(search, model, most, progress)
-    if budget_bytes is not None and most is None and time.monotonic() < deadline:
-        seeded = _Search(model, candidates, budget_bytes, deadline)
-        seeded.start_from(solve(model, candidates, budget_bytes))
-        _run(seeded, model, most, progress)
-        search = min(search, seeded, key=lambda each: each.cost())
-    if most is not None and len(search.chosen) >= most and time.monotonic() < deadline:
-        largest = _Search(model, candidates, budget_bytes, deadline, per_byte=False)
-        _run(largest, model, most, progress)
-        search = min(search, largest, key=lambda each: each.cost())
+    if time.monotonic() >= deadline:
+        cost = model.total(frozenset())
+        return Selection(chosen=(), refused=(), complete=False, cost=cost, bound=0.0)
+    search = _Search(model, candidates, deadline, progress)
+    search.run(bounds)
     complete = time.monotonic() < deadline
-    refused = search.refused(full=most is not None and len(search.chosen) >= most) if complete else ()
-    return Selection(chosen=tuple(search.chosen), refused=refused, complete=complete)
-
-
-def _run(search: "_Search", model: CostModel, most: int | None, progress: Progress) -> None:
-    while True:
-        while most is None or len(search.chosen) < most:
-            progress(f"advise: {len(search.chosen)} chosen, {model.questions} plans tried")
-            if not search.choose():
-                break
-        if not search.drop_superfluous():
-            break
+    return Selection(
+        chosen=search.ordered(),
+        refused=search.refused(bounds) if complete else (),
+        complete=complete,
+        cost=search.cost(search.chosen),
+        bound=search.total - search.bound,
+    )
 
 
 class _Search:
-    """The greedy's state; a candidate's last known saving is taken for an upper bound (lazy greedy)."""
+    """The search's state: the best set so far, and what an index has to save."""
 
-    def __init__(
-        self,
-        model: CostModel,
-        candidates: Sequence[TwinIndex],
-        budget_bytes: int | None,
-        deadline: float,
-        *,
-        per_byte: bool = True,
-    ) -> None:
+    def __init__(self, model: CostModel, candidates: Sequence[TwinIndex], deadline: float, progress: Progress) -> None:
         self._model = model
-        self._per_byte = per_byte
-        self._budget = budget_bytes
         self._deadline = deadline
-        self._total = model.total(frozenset())
-        self._least = LEAST_SHARE * self._total
-        self._bounds: dict[TwinIndex, float] = dict.fromkeys(candidates, float("inf"))
+        self._progress = progress
+        self.total = model.total(frozenset())
         #: Of two that save the same, the one whose table and columns come first.
-        self._places = {each: places(each.index, model.twin.snapshot) for each in candidates}
-        self.chosen: list[TwinIndex] = []
+        found = {each: places(each.index, model.twin.snapshot) for each in candidates}
+        self._candidates = sorted(candidates, key=found.__getitem__)
+        self._places = {each: place for place, each in enumerate(self._candidates)}
+        self._upkeep = {each: model.upkeep(each, frozenset()) for each in candidates}
+        self._prices: Mapping[TwinIndex, float] = dict.fromkeys(candidates, 0.0)
+        self._conflicts: dict[tuple[TwinIndex, TwinIndex], None] = {}
+        self.chosen: frozenset[TwinIndex] = frozenset()
+        self.bound = 0.0
 
-    def start_from(self, seed: Sequence[TwinIndex]) -> None:
-        """Take what another search found, as far as each index pays on top of the ones before it."""
-        for index in sorted(
-            seed, key=lambda each: (-self._model.gain(each, frozenset()).saving / _size(each), self._places[each])
-        ):
-            if not self._is_redundant(index) and self._pays(self._model.gain(index, frozenset(self.chosen))):
-                self.chosen.append(index)
-                del self._bounds[index]
-
-    def cost(self) -> float:
-        """Return what the workload costs with what was chosen, its upkeep included."""
-        chosen = frozenset(self.chosen)
-        return self._model.total(chosen) + sum(self._model.upkeep(index, chosen - {index}) for index in self.chosen)
-
-    def choose(self) -> bool:
-        """Choose the next index; return whether there was one worth it."""
-        best = self._best_per_byte() if self._per_byte else self._best()
-        if best is None:
-            return False
-        self.chosen.append(best)
-        del self._bounds[best]
-        return True
-
-    def _best_per_byte(self) -> TwinIndex | None:
-        configuration = frozenset(self.chosen)
-        best: TwinIndex | None = None
-        best_ratio = 0.0
-        for index in sorted(self._bounds, key=lambda each: (-self._bounds[each] / _size(each), self._places[each])):
-            if time.monotonic() > self._deadline or self._bounds[index] / _size(index) <= best_ratio:
+    def run(self, limits: Limits) -> None:
+        """Find the best set within the limits."""
+        if limits.least_saving is not None:
+            self._prices = dict.fromkeys(self._candidates, limits.least_saving * self.total)
+        else:
+            everything, _ = self._solved(Limits())
+            knee = KNEE if limits.budget_bytes is None else _KNEE_OF_BUDGET
+            saved = self.total - self.cost(everything)
+            if not everything or saved <= 0:
+                return
+            whole = sum(map(_size, everything))
+            self._prices = {
+                each: knee * saved * (_size(each) / whole + 1 / len(everything)) / 2 for each in self._candidates
+            }
+        best: float | None = None
+        for _ in range(_ROUNDS):
+            if time.monotonic() > self._deadline:
                 break
-            if not self._fits(index) or self._is_redundant(index):
+            found, self.bound = self._solved(limits)
+            found = self._improved(found, limits)
+            value = self._value(found)
+            if best is not None and value <= best + _LEAST * self.total:
+                break
+            self.chosen, best = found, value
+            self._progress(f"advise: {len(found)} chosen, {self._model.questions} plans tried")
+
+    def cost(self, chosen: frozenset[TwinIndex]) -> float:
+        """Return what the workload costs with a set, its upkeep included."""
+        return self._model.total(chosen) + sum(self._model.upkeep(index, chosen - {index}) for index in chosen)
+
+    def _value(self, chosen: frozenset[TwinIndex]) -> float:
+        return self.total - self.cost(chosen) - sum(self._prices[each] for each in chosen)
+
+    def _solved(self, limits: Limits) -> tuple[frozenset[TwinIndex], float]:
+        """Return the program's set, none of which another one serves, and what no set saves more than."""
+        plans = [known for _, known in self._model.known_plans()]
+        useful = {index for known in plans for plan in known for index in plan.uses}
+        program = Program(
+            indexes=[each for each in self._candidates if each in useful],
+            plans=plans,
+            prices={each: self._upkeep[each] + self._prices[each] for each in self._candidates},
+            budget_bytes=limits.budget_bytes,
+            most=limits.most,
+            conflicts=self._conflicts,
+        )
+        while True:
+            found = solve(program)
+            served = [
+                (index, other)
+                for index in found.chosen
+                for other in found.chosen
+                if index is not other and _serves(other, index)
+            ]
+            if not served:
+                chosen = frozenset(found.chosen)
+                return chosen, found.bound + sum(self._prices[each] for each in chosen)
+            self._conflicts.update(dict.fromkeys(served))
+
+    def _improved(self, chosen: frozenset[TwinIndex], limits: Limits) -> frozenset[TwinIndex]:
+        """Add and drop single indexes as long as that pays."""
+        bounds = dict.fromkeys(self._candidates, float("inf"))
+        while time.monotonic() < self._deadline:
+            dropped = min(chosen, key=lambda each: (self._missed(each, chosen), self._places[each]), default=None)
+            if dropped is not None and self._missed(dropped, chosen) <= 0:
+                chosen -= {dropped}
+                bounds = dict.fromkeys(self._candidates, float("inf"))
                 continue
-            gain = self._model.gain(index, configuration)
-            self._bounds[index] = gain.saving
-            if self._pays(gain) and gain.saving / _size(index) > best_ratio:
-                best, best_ratio = index, gain.saving / _size(index)
+            added = self._best_addition(chosen, bounds, limits)
+            if added is None:
+                break
+            chosen |= {added}
+        return chosen
+
+    def _missed(self, index: TwinIndex, chosen: frozenset[TwinIndex]) -> float:
+        """Return what an index of a set is worth to it."""
+        rest = chosen - {index}
+        return self._model.saving(index, rest) - self._prices[index]
+
+    def _best_addition(
+        self, chosen: frozenset[TwinIndex], bounds: dict[TwinIndex, float], limits: Limits
+    ) -> TwinIndex | None:
+        """Return what is worth most on top of a set; a candidate's last known worth is taken for an upper bound."""
+        if limits.most is not None and len(chosen) >= limits.most:
+            return None
+        best, most = None, _LEAST * self.total
+        for index in sorted(bounds, key=lambda each: (-bounds[each], self._places[each])):
+            if time.monotonic() > self._deadline or bounds[index] <= most:
+                break
+            if index in chosen or not _fits(index, chosen, limits) or _is_redundant(index, chosen):
+                continue
+            bounds[index] = self._model.saving(index, chosen) - self._prices[index]
+            if bounds[index] > most:
+                best, most = index, bounds[index]
         return best
 
-    def _best(self) -> TwinIndex | None:
-        """Return what saves most, or of those that save about as much the one that does per byte."""
-        configuration = frozenset(self.chosen)
-        savings: dict[TwinIndex, float] = {}
-        enough = 0.0
-        for index in sorted(self._bounds, key=lambda each: (-self._bounds[each], self._places[each])):
-            if time.monotonic() > self._deadline or self._bounds[index] < enough:
-                break
-            if not self._fits(index) or self._is_redundant(index):
-                continue
-            gain = self._model.gain(index, configuration)
-            self._bounds[index] = gain.saving
-            if self._pays(gain):
-                savings[index] = gain.saving
-                enough = max(enough, _ABOUT_AS_MUCH * gain.saving)
-        close = [index for index, saving in savings.items() if saving >= enough]
-        return min(close, key=lambda each: (-savings[each] / _size(each), self._places[each]), default=None)
+    def ordered(self) -> tuple[TwinIndex, ...]:
+        """Return the choice in the order of application: first what saves most per byte on top of those before it."""
+        left = dict.fromkeys(sorted(self.chosen, key=self._places.__getitem__), float("inf"))
+        order: list[TwinIndex] = []
+        while left:
+            best, most = None, float("-inf")
+            for index in sorted(left, key=lambda each: (-left[each], self._places[each])):
+                if left[index] <= most:
+                    break
+                left[index] = self._model.saving(index, frozenset(order)) / _size(index)
+                if left[index] > most:
+                    best, most = index, left[index]
+            assert best is not None  # noqa: S101 - something is left
+            order.append(best)
+            del left[best]
+        return tuple(order)
 
-    def drop_superfluous(self) -> bool:
-        """Drop, earliest first, what another choice serves or what is hardly missed; return whether to choose again."""
-        kept = list(self.chosen)
-        for index in self.chosen:
-            rest = [each for each in kept if each is not index]
-            if any(_serves(other, index) for other in rest) or self._is_hardly_missed(index, kept, rest):
-                kept = rest
-        dropped = len(kept) < len(self.chosen)
-        self.chosen = kept
-        if dropped:  # what a dropped index had made unnecessary may pay again
-            self._bounds = dict.fromkeys(self._bounds, float("inf"))
-        return dropped
-
-    def refused(self, *, full: bool) -> tuple[Refused, ...]:
+    def refused(self, limits: Limits) -> tuple[Refused, ...]:
         """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing."""
-        configuration = frozenset(self.chosen)
-        self._model.prepare([configuration | {each} for each in self._bounds], deadline=self._deadline)
-        found: list[Refused] = []
-        for index in self._bounds:
-            if self._is_redundant(index):
-                continue
-            gain = self._model.gain(index, configuration)
-            if gain.saving <= 0:
-                continue
-            because: Refusal = "most" if full else "budget"
-            if gain.saving < self._least:
-                because = "share"
-            elif gain.ratio < LEAST_RATIO:
-                because = "ratio"
-            share = gain.saving / self._total if self._total else 0.0
-            found.append(Refused(index=index, because=because, share=share, ratio=gain.ratio))
+        others = [each for each in self._candidates if each not in self.chosen]
+        self._model.prepare([self.chosen | {each} for each in others], deadline=self._deadline)
+        found = [
+            Refused(
+                index=index,
+                because=self._because(index, saving, limits),
+                share=saving / self.total if self.total else 0.0,
+            )
+            for index in others
+            if not _is_redundant(index, self.chosen)
+            and (saving := self._model.saving(index, self.chosen)) > _LEAST * self.total
+        ]
         return tuple(sorted(found, key=lambda each: (-each.share, self._places[each.index])))
 
-    def _fits(self, index: TwinIndex) -> bool:
-        used = sum(each.size_bytes for each in self.chosen)
-        return self._budget is None or used + index.size_bytes <= self._budget
+    def _because(self, index: TwinIndex, saving: float, limits: Limits) -> Refusal:
+        if saving <= self._prices[index]:
+            return "knee" if limits.least_saving is None else "share"
+        return "most" if limits.most is not None and len(self.chosen) >= limits.most else "budget"
 
-    def _is_redundant(self, index: TwinIndex) -> bool:
-        return any(_serves(other, index) for other in self.chosen)
 
-    def _pays(self, gain: Gain) -> bool:
-        return gain.saving > 0 and gain.saving >= self._least and gain.ratio >= LEAST_RATIO
+def _fits(index: TwinIndex, chosen: Iterable[TwinIndex], limits: Limits) -> bool:
+    used = sum(each.size_bytes for each in chosen)
+    return limits.budget_bytes is None or used + index.size_bytes <= limits.budget_bytes
 
-    def _is_hardly_missed(self, index: TwinIndex, kept: Sequence[TwinIndex], rest: Sequence[TwinIndex]) -> bool:
-        with_it, without_it = self._model.total(frozenset(kept)), self._model.total(frozenset(rest))
-        return without_it - with_it - self._model.upkeep(index, frozenset(rest)) < self._least
+
+def _is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
+    return any(_serves(other, index) for other in chosen)
 
 
 def _size(index: TwinIndex) -> int:

@@ -2,7 +2,6 @@
 
 import functools
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,24 +23,6 @@ from analyzer.terminal import is_terminal, of_stdout
 from analyzer.twin.server.choose import PlannerChoice
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)?", re.IGNORECASE)
-_UNITS = {"b": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4}
-
-
-class Size(click.ParamType[int]):
-    """A size in PostgreSQL's units: 512MB, 2GB (1 kB = 1024 bytes)."""
-
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Turn the text into bytes."""
-        if isinstance(value, int):
-            return value
-        match = _SIZE.fullmatch(str(value).strip())
-        if match is None:
-            self.fail(f"{value!r} is not a size; give one such as 512MB or 2GB", param, ctx)
-        return int(float(match[1]) * 1024 ** _UNITS[(match[2] or "B").lower()])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

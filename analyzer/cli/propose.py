@@ -19,7 +19,6 @@ from analyzer.cli.inputs import (
 from analyzer.cli.options import (
     Logs,
     Output,
-    Size,
     Source,
     emit,
     log_options,
@@ -32,6 +31,7 @@ from analyzer.cli.options import (
     weight_option,
     workload_option,
 )
+from analyzer.cli.quantities import Share, Size
 from analyzer.console import tell
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.weights import Weight
@@ -54,6 +54,12 @@ from analyzer.workload.statement import weighed
 @weight_option
 @click.option("--budget", type=Size(), metavar="SIZE", help="Total size limit for all proposals, e.g. 2GB.")
 @click.option("--max", "most", type=click.IntRange(1), help="Maximum number of proposals.")
+@click.option(
+    "--least-saving",
+    type=Share(),
+    metavar="SHARE",
+    help="What each index must save of the workload's cost, e.g. 0.5%  [default: in proportion to its size and number]",
+)
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time limit for the search, in seconds.")
 @click.option(
     "--jobs",
@@ -75,6 +81,7 @@ def command(
     weigh_by: Weight,
     budget: int | None,
     most: int | None,
+    least_saving: float | None,
     seconds: float | None,
     jobs: int | None,
     write_specs: bool,
@@ -114,7 +121,7 @@ def command(
             workload = resolve_workload(workload_file, snapshot, weigh_by)
         check_weights(workload)
         given = planned.plans if planned else recorded_plans(snapshot) if workload_file is None else ()
-        limits = Limits(budget_bytes=budget, most=most, seconds=seconds)
+        limits = Limits(budget_bytes=budget, most=most, seconds=seconds, least_saving=least_saving)
         with progress(quiet=output.quiet) as shown:
             found = propose(
                 snapshot,

@@ -11,7 +11,8 @@ import pytest
 
 from analyzer import cli, db
 from analyzer.cli import COMMANDS, main
-from analyzer.cli.options import Output, Size, emit
+from analyzer.cli.options import Output, emit
+from analyzer.cli.quantities import Size
 from analyzer.documents import snapshot as snapshots
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.errors import InputError
