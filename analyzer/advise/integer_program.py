@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from highspy.highs import highs_var
 
 #: Of the value of the best set: a search that is this close to its bound ends.
-_GAP = 1e-3
+_GAP = 5e-3
 #: Where the bound is not reached the search ends after as many nodes, which is the same on every machine.
 _NODES = 2_000
 #: The largest coefficient of the objective, and of the sizes.

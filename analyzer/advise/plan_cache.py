@@ -19,6 +19,8 @@ Configuration = frozenset[TwinIndex]
 
 #: Of a smaller configuration every subset is looked up; of a larger one, what is known is gone through.
 _SMALL = 6
+#: Of one table, in what dominates others.
+_WINNERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +92,7 @@ class PlanCache:
         wanted -= self._unrelated
         if wanted.isdisjoint(self.competing):
             return wanted
-        dominated = (self._dominated[each] for each in _parts(wanted & self.competing, 2) if each in self._dominated)
+        dominated = (losers for used, losers in self._dominated.items() if len(used) <= _WINNERS and used <= wanted)
         return wanted.union(self._unused, *dominated)
 
     def learn(self, answer: Answer) -> None:

@@ -104,6 +104,8 @@ class Advice:
     not_examined: tuple[NotExamined, ...]
     #: What the shares are shares of.
     weighed_by: Weight = "time"
+    #: How much cheaper the workload could be with the best set of the same candidates; see `select.Selection`.
+    gap: float | None = None
 
 
 def propose(
@@ -152,6 +154,7 @@ def propose(
         ),
         not_examined=(*snapshot.not_examined, *workload.not_examined, *missed, *twin.not_examined),
         weighed_by=workload.weighed_by,
+        gap=selection.gap,
     )
 
 

@@ -6,6 +6,7 @@ added to it and dropped from it one by one as long as that pays, which shows the
 stays.
 """
 
+import functools
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,10 +64,9 @@ class Selection:
     refused: tuple[Refused, ...]
     #: The time ran out before every candidate was tried.
     complete: bool
-    #: What the workload costs with the choice, its upkeep included, and what no set within the same limits costs less
-    #: than with the plans that are known.
-    cost: float
-    bound: float
+    #: How much less the workload could cost with the best set within the same limits, as a share of its cost with the
+    #: choice, upkeep and what an index must save included, as far as plans are known; None when the time ran out.
+    gap: float | None
 
 
 def select(
@@ -83,8 +83,7 @@ def select(
     model.explore(_EXPLORED, deadline=deadline)
     model.prepare([frozenset(), *(frozenset([each]) for each in candidates)], deadline=deadline)
     if time.monotonic() >= deadline:
-        cost = model.total(frozenset())
-        return Selection(chosen=(), refused=(), complete=False, cost=cost, bound=0.0)
+        return Selection(chosen=(), refused=(), complete=False, gap=None)
     search = _Search(model, candidates, deadline, progress)
     search.run(bounds)
     complete = time.monotonic() < deadline
@@ -92,8 +91,7 @@ def select(
         chosen=search.ordered(),
         refused=search.refused(bounds) if complete else (),
         complete=complete,
-        cost=search.cost(search.chosen),
-        bound=search.total - search.bound,
+        gap=search.gap() if complete else None,
     )
 
 
@@ -113,7 +111,7 @@ class _Search:
         self._prices: Mapping[TwinIndex, float] = dict.fromkeys(candidates, 0.0)
         self._conflicts: dict[tuple[TwinIndex, TwinIndex], None] = {}
         self.chosen: frozenset[TwinIndex] = frozenset()
-        self.bound = 0.0
+        self._bound = 0.0
 
     def run(self, limits: Limits) -> None:
         """Find the best set within the limits."""
@@ -133,13 +131,18 @@ class _Search:
         for _ in range(_ROUNDS):
             if time.monotonic() > self._deadline:
                 break
-            found, self.bound = self._solved(limits)
+            found, self._bound = self._solved(limits)
             found = self._improved(found, limits)
             value = self._value(found)
             if best is not None and value <= best + _LEAST * self.total:
                 break
             self.chosen, best = found, value
             self._progress(f"advise: {len(found)} chosen, {self._model.questions} plans tried")
+
+    def gap(self) -> float:
+        """Return how much less the best set could cost, as a share of what the choice costs."""
+        cost = self.cost(self.chosen)
+        return max(0.0, self._bound - self._value(self.chosen)) / cost if cost else 0.0
 
     def cost(self, chosen: frozenset[TwinIndex]) -> float:
         """Return what the workload costs with a set, its upkeep included."""
@@ -149,7 +152,7 @@ class _Search:
         return self.total - self.cost(chosen) - sum(self._prices[each] for each in chosen)
 
     def _solved(self, limits: Limits) -> tuple[frozenset[TwinIndex], float]:
-        """Return the program's set, none of which another one serves, and what no set saves more than."""
+        """Return the program's set, none of which another one serves, and what no set is worth more than."""
         plans = [known for _, known in self._model.known_plans()]
         useful = {index for known in plans for plan in known for index in plan.uses}
         program = Program(
@@ -169,8 +172,7 @@ class _Search:
                 if index is not other and _serves(other, index)
             ]
             if not served:
-                chosen = frozenset(found.chosen)
-                return chosen, found.bound + sum(self._prices[each] for each in chosen)
+                return frozenset(found.chosen), found.bound
             self._conflicts.update(dict.fromkeys(served))
 
     def _improved(self, chosen: frozenset[TwinIndex], limits: Limits) -> frozenset[TwinIndex]:
@@ -264,5 +266,8 @@ def _size(index: TwinIndex) -> int:
 
 def _serves(other: TwinIndex, index: TwinIndex) -> bool:
     """Say whether another choice makes an index unnecessary: it holds the same, or begins with it."""
-    same_table = other.index.full_table == index.index.full_table
-    return same_table and covers(other.index, index.index)
+    return other.index.full_table == index.index.full_table and _covers(other.index, index.index)
+
+
+#: The search asks about the same pairs again and again.
+_covers = functools.lru_cache(maxsize=1 << 16)(covers)

@@ -193,6 +193,9 @@ class ProposeDocument(Record):
     not_examined: Gaps = ()
     #: What every `share_of_time` of this document is a share of, in truth.
     weighed_by: Weight = "time"
+    #: How much cheaper, as a share of its cost with the proposals, the workload could be with the best set of the same
+    #: candidates within the same limits, as far as their plans are known; None where the search did not end.
+    gap: float | None = None
 
     @computed_field
     @property

@@ -80,6 +80,8 @@ class Report(Record):
     not_examined: Gaps = ()
     #: What every `share_of_time` of this document is a share of, in truth.
     weighed_by: Weight = "time"
+    #: See `ProposeDocument`.
+    gap: float | None = None
 
     @computed_field
     @property

@@ -124,6 +124,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "duration": units.duration,
     "seconds": units.seconds,
     "share": units.share,
+    "within": units.within,
     "alike": units.alike,
     "signed_share": units.signed_share,
     "ratio": units.ratio,

@@ -123,6 +123,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "duration": units.duration,
     "seconds": units.seconds,
     "share": units.share,
+    "within": units.within,
     "alike": units.alike,
     "ratio": units.ratio,
     "cheaper": units.cheaper,

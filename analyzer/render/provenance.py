@@ -120,6 +120,7 @@ def as_report(document: ProposeDocument) -> Report:
         log=document.log,
         not_examined=document.not_examined,
         weighed_by=document.weighed_by,
+        gap=document.gap,
     )
 
 

@@ -101,6 +101,8 @@ def _totals(console: Console, report: Report) -> None:
         costs = f"{units.cost(totals.cost_before)} → {units.cost(totals.cost_after)}"
         unknown = f", {plural(totals.sizes_unknown, 'size')} unknown" if totals.sizes_unknown else ""
         console.print(Text(f"workload cost {costs} (planner estimate), size {units.size(totals.size_bytes)}{unknown}"))
+        if report.gap is not None:
+            console.print(Text(f"the proposals are {units.within(report.gap)}", style="dim"))
 
 
 def _regressions(console: Console, report: Report) -> None:

@@ -65,6 +65,12 @@ def share(value: float | None) -> str:
     return MISSING if value is None else percent(value)
 
 
+def within(gap: float) -> str:
+    """Say how close the proposals are to the best set."""
+    best = "the best set of the candidates that were tried, as far as their plans are known"
+    return f"within {share(gap)} of {best}" if gap else best
+
+
 def signed_share(value: float) -> str:
     """Write the change of a share, with its sign."""
     written, sign = share(abs(value)), "\N{MINUS SIGN}" if value < 0 else "+"

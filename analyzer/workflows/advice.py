@@ -27,6 +27,7 @@ def propose_document(
         log=log_section(snapshot, [own for each in advice.statements for own in each.statement.stands_for]),
         not_examined=advice.not_examined,
         weighed_by=advice.weighed_by,
+        gap=advice.gap,
     )
 
 
@@ -43,6 +44,7 @@ def report_document(advice: Advice, snapshot: Snapshot, plans: tuple[GivenPlan, 
         log=document.log,
         not_examined=document.not_examined,
         weighed_by=document.weighed_by,
+        gap=document.gap,
     )
 
 
