@@ -1,0 +1,92 @@
+"""The integer program's set is the best one of all, and its bound holds."""
+
+import itertools
+import random
+from dataclasses import replace
+
+import pytest
+
+from analyzer.advise.integer_program import KnownPlan, Program, solve
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.pages import BLOCK_BYTES
+from analyzer.twin.hypothetical.add_indexes import TwinIndex
+from analyzer.twin.predict.index_size import IndexSize
+
+
+def index(number: int, pages: int) -> TwinIndex:
+    name = f"ix_{number}"
+    definition = IndexDef(schema="public", table="t", name=name, keys=(Key(column=f"c{number}"),))
+    size = IndexSize(pages=pages, tuples=0)
+    return TwinIndex(index=definition, size=size, oids=(number,), names=frozenset([name]))
+
+
+def value(program: Program, chosen: tuple[TwinIndex, ...]) -> float:
+    """Return what a set saves, prices deducted: each statement takes the best plan it can."""
+    have = frozenset(chosen)
+    saved = sum(max((plan.saving for plan in plans if plan.uses <= have), default=0.0) for plans in program.plans)
+    return saved - sum(program.prices[each] for each in chosen)
+
+
+def allowed(program: Program, chosen: tuple[TwinIndex, ...]) -> bool:
+    return (
+        (program.budget_bytes is None or sum(each.size_bytes for each in chosen) <= program.budget_bytes)
+        and (program.most is None or len(chosen) <= program.most)
+        and not any(one in chosen and other in chosen for one, other in program.conflicts)
+    )
+
+
+def best(program: Program) -> float:
+    """Try every set."""
+    numbers = range(len(program.indexes) + 1)
+    sets = itertools.chain.from_iterable(itertools.combinations(program.indexes, number) for number in numbers)
+    return max(value(program, chosen) for chosen in sets if allowed(program, chosen))
+
+
+def random_program(seed: int) -> Program:
+    """Return one of nine indexes and twelve statements, whose plans use one to three of them."""
+    chance = random.Random(seed)
+    indexes = [index(number, chance.randint(1, 400)) for number in range(1, 10)]
+    scale = 10.0 ** chance.randint(-3, 9)
+    plans = [
+        [
+            KnownPlan(
+                uses=frozenset(chance.sample(indexes, chance.choice((1, 1, 2, 3)))), saving=chance.random() * scale
+            )
+            for _ in range(chance.randint(1, 6))
+        ]
+        for _ in range(12)
+    ]
+    return Program(
+        indexes=indexes,
+        plans=plans,
+        prices={each: chance.random() * scale / 5 for each in indexes},
+        conflicts=[(one, other) for one, other in (chance.sample(indexes, 2) for _ in range(chance.randint(0, 3)))],
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_set_within_the_limits_is_worth_more(seed: int) -> None:
+    program = random_program(seed)
+    whole = sum(each.size_bytes for each in program.indexes)
+    for limited in (
+        program,
+        replace(program, budget_bytes=whole // 3),
+        replace(program, most=2),
+        replace(program, budget_bytes=whole // 2, most=3),
+    ):
+        found, wanted = solve(limited), best(limited)
+        assert allowed(limited, found.chosen)
+        assert found.value == pytest.approx(value(limited, found.chosen), rel=1e-6)
+        assert wanted * 0.994 <= found.value <= wanted * (1 + 1e-6)
+        assert found.bound >= wanted * (1 - 1e-6)
+        assert found == solve(limited)
+
+
+def test_nothing_fits_and_nothing_saves() -> None:
+    one = index(1, pages=2)
+    plans = [[KnownPlan(uses=frozenset([one]), saving=5.0)]]
+    program = Program(indexes=[one], plans=plans, prices={one: 0.0}, budget_bytes=BLOCK_BYTES)
+    assert solve(program).chosen == ()
+    assert solve(replace(program, budget_bytes=2 * BLOCK_BYTES)).chosen == (one,)
+    assert solve(replace(program, budget_bytes=None, prices={one: 5.5})).chosen == ()
+    assert solve(replace(program, plans=[])).bound == 0
