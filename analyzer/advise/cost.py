@@ -25,6 +25,21 @@ from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement
 
 
+#: Of one statement: sets of candidates without one that was used.
+_MOST_OTHERS = 24
+#: The part of the largest index used that the next ones may have.
+_SMALLER = 0.8
+
+
+#: A table, and what an index of it begins with.
+_Start = tuple[QualifiedName, str]
+
+
+def _start(index: TwinIndex) -> _Start:
+    key = index.index.keys[0]
+    return index.index.full_table, key.column or key.expression or ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
     """What a twin, or a copy of it, is asked about one statement."""
@@ -131,40 +146,64 @@ class CostModel:
 
         It ends early when time.monotonic() reaches the deadline.
         """
-        chains = [self._settling(item, configurations, deadline) for item in self.statements]
+        self._run([self._settling(item, configurations, deadline) for item in self.statements])
+
+    def _run(self, chains: Sequence[Generator[_Question, _Planned]]) -> None:
         if self.pool is None:
             run_alone(self.twin, _plan, chains)
         else:
             self.pool.run(_plan, chains)
 
-    def explore(self, most: int, *, deadline: float = math.inf) -> None:
-        """Find out what every statement costs with all candidates, and without those that its plans then use.
+    def explore(self, *, deadline: float = math.inf) -> None:
+        """Find out which plans each statement has: with all candidates, and then with smaller and smaller ones.
 
-        Of each statement so many configurations are asked about: with fewer and fewer of what it uses.
+        What is nearly as large as the largest index that the last plan uses, or larger, is left out next, until none is
+        used. Then it is asked what takes the place of each index that was used on the way.
         """
-        chains = [self._exploring(item, most, deadline) for item in self.statements]
-        if self.pool is None:
-            run_alone(self.twin, _plan, chains)
-        else:
-            self.pool.run(_plan, chains)
+        self._run([self._exploring(item, deadline) for item in self.statements])
 
-    def _exploring(self, item: PricedStatement, most: int, deadline: float) -> Generator[_Question, _Planned]:
+    def _exploring(self, item: PricedStatement, deadline: float) -> Generator[_Question, _Planned]:
         known = self._known(item)
-        waiting = deque([self._relevant(item, self.candidates)])
-        seen = {waiting[0]}
-        for _ in range(most):
-            if not waiting or time.monotonic() > deadline:
-                return
-            configuration = waiting.popleft()
-            yield from self._settling(item, [configuration], deadline)
-            if known.find(configuration) is None:  # the time ran out
-                return
-            used = known.used(configuration) - self.base
-            for index in sorted(used, key=self._places.__getitem__):
-                smaller = configuration - {index}
-                if smaller not in seen:
-                    seen.add(smaller)
-                    waiting.append(smaller)
+        visible = self._relevant(item, self.candidates)
+        others: list[Configuration] = []
+        while time.monotonic() < deadline:
+            yield from self._asking(item, visible)
+            used = sorted(known.used(visible) - self.base, key=self._places.__getitem__)
+            if not used:
+                break
+            others += [visible - {index} for index in used]
+            most = _SMALLER * max(index.size_bytes for index in used)
+            visible = self.base | {index for index in visible - self.base if index.size_bytes <= most}
+        yield from self._each(item, others[:_MOST_OTHERS], deadline)
+
+    def compare(self, *, deadline: float = math.inf) -> None:
+        """Find out what each statement costs with one index that another statement uses, where it could read that too.
+
+        It could if it uses another index of the table that begins with the same key.
+        """
+        useful = {index for _, plans in self.known_plans() for plan in plans for index in plan.uses}
+        by_start: dict[_Start, list[TwinIndex]] = {}
+        for index in sorted(useful, key=self._places.__getitem__):
+            by_start.setdefault(_start(index), []).append(index)
+        chains: list[Generator[_Question, _Planned]] = []
+        for item, plans in self.known_plans():
+            starts = dict.fromkeys(_start(index) for plan in plans for index in plan.uses)
+            alone = [self.base | {index} for start in starts for index in by_start[start]]
+            chains.append(self._each(item, alone, deadline))
+        self._run(chains)
+
+    def _each(
+        self, item: PricedStatement, configurations: Sequence[Configuration], deadline: float
+    ) -> Generator[_Question, _Planned]:
+        for configuration in configurations:
+            if time.monotonic() < deadline:
+                yield from self._asking(item, configuration)
+
+    def _asking(self, item: PricedStatement, configuration: Configuration) -> Generator[_Question, _Planned]:
+        """Yield a configuration as it is, unless the costs of the statement under it are known."""
+        if self._known(item).find(configuration) is None:
+            planned = yield self._question(item, configuration)
+            self._learn(item, configuration, planned)
 
     def known_plans(self) -> Iterator[tuple[PricedStatement, list[KnownPlan]]]:
         """Yield each statement with the known plans of it that save something against that without any index."""

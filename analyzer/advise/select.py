@@ -23,8 +23,6 @@ from analyzer.twin.twin import TwinIndex
 KNEE = 0.05
 #: The same under a budget, which is there to be used.
 _KNEE_OF_BUDGET = 0.002
-#: Configurations of each statement that are planned to begin with.
-_EXPLORED = 12
 #: The program is asked again so often at most.
 _ROUNDS = 6
 #: Sums of costs differ in their last digits.
@@ -80,8 +78,9 @@ def select(
     bounds = limits or Limits()
     deadline = time.monotonic() + bounds.seconds if bounds.seconds is not None else float("inf")
     progress(f"advise: {len(candidates)} candidates")
-    model.explore(_EXPLORED, deadline=deadline)
-    model.prepare([frozenset(), *(frozenset([each]) for each in candidates)], deadline=deadline)
+    model.prepare([frozenset()], deadline=deadline)
+    model.explore(deadline=deadline)
+    model.compare(deadline=deadline)
     if time.monotonic() >= deadline:
         return Selection(chosen=(), refused=(), complete=False, gap=None)
     search = _Search(model, candidates, deadline, progress)
@@ -177,18 +176,31 @@ class _Search:
 
     def _improved(self, chosen: frozenset[TwinIndex], limits: Limits) -> frozenset[TwinIndex]:
         """Add and drop single indexes as long as that pays."""
-        bounds = dict.fromkeys(self._candidates, float("inf"))
+        bounds = self._promises(chosen)
         while time.monotonic() < self._deadline:
             dropped = min(chosen, key=lambda each: (self._missed(each, chosen), self._places[each]), default=None)
             if dropped is not None and self._missed(dropped, chosen) <= 0:
                 chosen -= {dropped}
-                bounds = dict.fromkeys(self._candidates, float("inf"))
+                bounds = self._promises(chosen)
                 continue
             added = self._best_addition(chosen, bounds, limits)
             if added is None:
                 break
             chosen |= {added}
         return chosen
+
+    def _promises(self, chosen: frozenset[TwinIndex]) -> dict[TwinIndex, float]:
+        """Return what each index could save on top of a set: by the best known plan of each statement that uses it."""
+        found: dict[TwinIndex, float] = {}
+        for item, plans in self._model.known_plans():
+            now = max((plan.saving for plan in plans if plan.uses <= chosen), default=0.0)
+            best: dict[TwinIndex, float] = {}
+            for plan in plans:
+                for index in plan.uses - chosen:
+                    best[index] = max(best.get(index, 0.0), plan.saving - now)
+            for index, saving in best.items():
+                found[index] = found.get(index, 0.0) + saving
+        return {each: found[each] for each in self._candidates if each in found}
 
     def _missed(self, index: TwinIndex, chosen: frozenset[TwinIndex]) -> float:
         """Return what an index of a set is worth to it."""
@@ -231,7 +243,7 @@ class _Search:
 
     def refused(self, limits: Limits) -> tuple[Refused, ...]:
         """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing."""
-        others = [each for each in self._candidates if each not in self.chosen]
+        others = [each for each, saving in self._promises(self.chosen).items() if saving > _LEAST * self.total]
         self._model.prepare([self.chosen | {each} for each in others], deadline=self._deadline)
         found = [
             Refused(
