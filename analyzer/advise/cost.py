@@ -205,6 +205,11 @@ class CostModel:
             planned = yield self._question(item, configuration)
             self._learn(item, configuration, planned)
 
+    def wanted(self) -> Configuration:
+        """Return what the plans use with all candidates there; they have been explored."""
+        found = (self._known(item).used(self._relevant(item, self.candidates)) for item in self.statements)
+        return frozenset[TwinIndex]().union(*found) - self.base
+
     def known_plans(self) -> Iterator[tuple[PricedStatement, list[KnownPlan]]]:
         """Yield each statement with the known plans of it that save something against that without any index."""
         for item in self.statements:

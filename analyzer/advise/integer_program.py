@@ -115,11 +115,15 @@ def _assign(
 ) -> None:
     """Let a statement take one plan, of indexes that are built."""
     taken: list[highs_var] = []
+    using: dict[TwinIndex, list[highs_var]] = {}
     for plan in plans:
         if plan.saving > 0 and all(index in built for index in plan.uses):
             takes = solver.addVariable(lb=0, ub=1, obj=plan.saving * scale)
-            for index in plan.uses:
-                solver.addConstr(takes <= built[index])
             taken.append(takes)
+            for index in plan.uses:
+                using.setdefault(index, []).append(takes)
     if taken:
         solver.addConstr(solver.qsum(taken) <= 1)
+    # Of all plans with an index one is taken at most: a tighter bound than each plan's own would give.
+    for index, plans_with_it in using.items():
+        solver.addConstr(solver.qsum(plans_with_it) <= built[index])

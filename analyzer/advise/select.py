@@ -18,13 +18,15 @@ from analyzer.advise.sameness import covers, places
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
 
-#: The knee: of what the best set without a limit saves, an index must save at least this part of its share of that
-#: set's bytes and number. So what is chosen saves at least 95 % of what that set does.
+#: The knee: of what is saved where all candidates are there, an index must save at least this part of its share of the
+#: bytes and number of those that are used then. So what is chosen saves at least 95 % of that.
 KNEE = 0.05
 #: The same under a budget, which is there to be used.
 _KNEE_OF_BUDGET = 0.002
 #: The program is asked again so often at most.
 _ROUNDS = 6
+#: Of the workload's cost, what a further round has to save.
+_LEAST_BETTER = 1e-3
 #: Sums of costs differ in their last digits.
 _LEAST = 1e-9
 
@@ -117,7 +119,7 @@ class _Search:
         if limits.least_saving is not None:
             self._prices = dict.fromkeys(self._candidates, limits.least_saving * self.total)
         else:
-            everything, _ = self._solved(Limits())
+            everything = self._model.wanted()
             knee = KNEE if limits.budget_bytes is None else _KNEE_OF_BUDGET
             saved = self.total - self.cost(everything)
             if not everything or saved <= 0:
@@ -133,7 +135,7 @@ class _Search:
             found, self._bound = self._solved(limits)
             found = self._improved(found, limits)
             value = self._value(found)
-            if best is not None and value <= best + _LEAST * self.total:
+            if best is not None and value <= best + _LEAST_BETTER * self.total:
                 break
             self.chosen, best = found, value
             self._progress(f"advise: {len(found)} chosen, {self._model.questions} plans tried")
