@@ -30,11 +30,11 @@ from benchmarks.twin_live import DEFAULT_DIRECTORY, SETTINGS, TRUSTED, captured,
 
 _HEAD = """# The advisor, measured
 
-`make bench-advisor`. What is proposed for TPC-H and TPC-DS, which have their primary keys and no other index, is built on
-the live server. Size is what `pg_relation_size` says there, cost what the server's EXPLAIN says of all queries, in percent
-of their cost without the proposals. The gap is as far as the proposals may be from the best set of the same candidates
-([how indexes are chosen](../advisor.md)). Queries that other advisors could not plan are left out: 2, 17 and 20 of TPC-H,
-and 4, 6, 9, 10, 11, 32, 35, 41 and 95 of TPC-DS."""
+`make bench-advisor`. What is proposed for TPC-H and TPC-DS, which have their primary keys and no other index, is built
+on the live server. Size is what `pg_relation_size` says there, cost what the server's EXPLAIN says of all queries, in
+percent of their cost without the proposals. The gap is as far as the proposals may be from the best set of the same
+candidates ([how indexes are chosen](../advisor.md)). Queries that other advisors could not plan are left out: 2, 17 and
+20 of TPC-H, and 4, 6, 9, 10, 11, 32, 35, 41 and 95 of TPC-DS."""
 _MB = 1024 * 1024
 #: Budgets in MB, each with the cost that is wanted, in percent; the last row of each is the default without a budget.
 _GOALS: dict[tpc.Name, tuple[tuple[int, float], ...]] = {

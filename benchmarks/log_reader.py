@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from analyzer.cli.options import Size
+from analyzer.cli.quantities import Size
 from analyzer.workload.log_reader import read_log
 
 #: Distinct prepared statements, and distinct statements with constants.

@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -23,7 +22,6 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement
-
 
 #: Of one statement: sets of candidates without one that was used.
 _MOST_OTHERS = 24

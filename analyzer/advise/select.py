@@ -194,7 +194,7 @@ class _Search:
     def _promises(self, chosen: frozenset[TwinIndex]) -> dict[TwinIndex, float]:
         """Return what each index could save on top of a set: by the best known plan of each statement that uses it."""
         found: dict[TwinIndex, float] = {}
-        for item, plans in self._model.known_plans():
+        for _, plans in self._model.known_plans():
             now = max((plan.saving for plan in plans if plan.uses <= chosen), default=0.0)
             best: dict[TwinIndex, float] = {}
             for plan in plans:
