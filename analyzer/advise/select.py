@@ -179,7 +179,10 @@ class _Search:
     def _improved(self, chosen: frozenset[TwinIndex], limits: Limits) -> frozenset[TwinIndex]:
         """Add and drop single indexes as long as that pays."""
         bounds = self._promises(chosen)
-        while time.monotonic() < self._deadline:
+        # What an index costs depends on those beside it, so that the moves could go round in a circle.
+        seen: set[frozenset[TwinIndex]] = set()
+        while time.monotonic() < self._deadline and chosen not in seen:
+            seen.add(chosen)
             dropped = min(chosen, key=lambda each: (self._missed(each, chosen), self._places[each]), default=None)
             if dropped is not None and self._missed(dropped, chosen) <= 0:
                 chosen -= {dropped}
@@ -260,9 +263,11 @@ class _Search:
         return tuple(sorted(found, key=lambda each: (-each.share, self._places[each.index])))
 
     def _because(self, index: TwinIndex, saving: float, limits: Limits) -> Refusal:
-        if saving <= self._prices[index]:
-            return "knee" if limits.least_saving is None else "share"
-        return "most" if limits.most is not None and len(self.chosen) >= limits.most else "budget"
+        if limits.most is not None and len(self.chosen) >= limits.most and saving > self._prices[index]:
+            return "most"
+        if not _fits(index, self.chosen, limits) and saving > self._prices[index]:
+            return "budget"
+        return "knee" if limits.least_saving is None else "share"
 
 
 def _fits(index: TwinIndex, chosen: Iterable[TwinIndex], limits: Limits) -> bool:
