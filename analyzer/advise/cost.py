@@ -152,17 +152,19 @@ class CostModel:
         else:
             self.pool.run(_plan, chains)
 
-    def explore(self, *, deadline: float = math.inf) -> None:
+    def explore(self, candidates: Configuration, *, deadline: float = math.inf) -> None:
         """Find out which plans each statement has: with all candidates, and then with smaller and smaller ones.
 
         What is nearly as large as the largest index that the last plan uses, or larger, is left out next, until none is
         used. Then it is asked what takes the place of each index that was used on the way.
         """
-        self._run([self._exploring(item, deadline) for item in self.statements])
+        self._run([self._exploring(item, candidates, deadline) for item in self.statements])
 
-    def _exploring(self, item: PricedStatement, deadline: float) -> Generator[_Question, _Planned]:
+    def _exploring(
+        self, item: PricedStatement, candidates: Configuration, deadline: float
+    ) -> Generator[_Question, _Planned]:
         known = self._known(item)
-        visible = self._relevant(item, self.candidates)
+        visible = self._relevant(item, candidates)
         others: list[Configuration] = []
         while time.monotonic() < deadline:
             yield from self._asking(item, visible)
@@ -203,9 +205,9 @@ class CostModel:
             planned = yield self._question(item, configuration)
             self._learn(item, configuration, planned)
 
-    def wanted(self) -> Configuration:
+    def wanted(self, candidates: Configuration) -> Configuration:
         """Return what the plans use with all candidates there; they have been explored."""
-        found = (self._known(item).used(self._relevant(item, self.candidates)) for item in self.statements)
+        found = (self._known(item).used(self._relevant(item, candidates)) for item in self.statements)
         return frozenset[TwinIndex]().union(*found) - self.base
 
     def known_plans(self) -> Iterator[tuple[PricedStatement, list[KnownPlan]]]:

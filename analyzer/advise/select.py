@@ -81,7 +81,7 @@ def select(
     deadline = time.monotonic() + bounds.seconds if bounds.seconds is not None else float("inf")
     progress(f"advise: {len(candidates)} candidates")
     model.prepare([frozenset()], deadline=deadline)
-    model.explore(deadline=deadline)
+    model.explore(frozenset(candidates), deadline=deadline)
     model.compare(deadline=deadline)
     if time.monotonic() >= deadline:
         return Selection(chosen=(), refused=(), complete=False, gap=None)
@@ -119,7 +119,7 @@ class _Search:
         if limits.least_saving is not None:
             self._prices = dict.fromkeys(self._candidates, limits.least_saving * self.total)
         else:
-            everything = self._model.wanted()
+            everything = self._model.wanted(frozenset(self._candidates))
             knee = KNEE if limits.budget_bytes is None else _KNEE_OF_BUDGET
             saved = self.total - self.cost(everything)
             if not everything or saved <= 0:
