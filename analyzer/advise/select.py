@@ -25,6 +25,8 @@ KNEE = 0.05
 _KNEE_OF_BUDGET = 0.002
 #: The program is asked again so often at most.
 _ROUNDS = 6
+#: So many indexes are tried in addition to those chosen, in each round.
+_TRIED = 24
 #: Of the workload's cost, what a further round has to save.
 _LEAST_BETTER = 1e-3
 #: Sums of costs differ in their last digits.
@@ -128,17 +130,15 @@ class _Search:
             self._prices = {
                 each: knee * saved * (_size(each) / whole + 1 / len(everything)) / 2 for each in self._candidates
             }
-        best: float | None = None
+        best = 0.0
         for _ in range(_ROUNDS):
-            if time.monotonic() > self._deadline:
-                break
             found, self._bound = self._solved(limits)
-            found = self._improved(found, limits)
             value = self._value(found)
-            if best is not None and value <= best + _LEAST_BETTER * self.total:
+            if time.monotonic() > self._deadline or value <= best + _LEAST_BETTER * self.total:
                 break
             self.chosen, best = found, value
             self._progress(f"advise: {len(found)} chosen, {self._model.questions} plans tried")
+            self._model.prepare(self._neighbours(found, limits), deadline=self._deadline)
 
     def gap(self) -> float:
         """Return how much less the best set could cost, as a share of what the choice costs."""
@@ -176,23 +176,20 @@ class _Search:
                 return frozenset(found.chosen), found.bound
             self._conflicts.update(dict.fromkeys(served))
 
-    def _improved(self, chosen: frozenset[TwinIndex], limits: Limits) -> frozenset[TwinIndex]:
-        """Add and drop single indexes as long as that pays."""
-        bounds = self._promises(chosen)
-        # What an index costs depends on those beside it, so that the moves could go round in a circle.
-        seen: set[frozenset[TwinIndex]] = set()
-        while time.monotonic() < self._deadline and chosen not in seen:
-            seen.add(chosen)
-            dropped = min(chosen, key=lambda each: (self._missed(each, chosen), self._places[each]), default=None)
-            if dropped is not None and self._missed(dropped, chosen) <= 0:
-                chosen -= {dropped}
-                bounds = self._promises(chosen)
-                continue
-            added = self._best_addition(chosen, bounds, limits)
-            if added is None:
-                break
-            chosen |= {added}
-        return chosen
+    def _neighbours(self, chosen: frozenset[TwinIndex], limits: Limits) -> list[frozenset[TwinIndex]]:
+        """Return the sets with one index more or fewer that are most likely to be better than a set.
+
+        What a candidate could save on top is what the best known plans with it save; it competes for the budget.
+        """
+        budget = limits.budget_bytes
+        per_byte = self._value(chosen) / budget if budget else 0.0
+        worth = {
+            index: saving - self._prices[index] - per_byte * _size(index)
+            for index, saving in self._promises(chosen).items()
+            if not _is_redundant(index, chosen) and (budget is None or index.size_bytes <= budget)
+        }
+        added = sorted(worth, key=lambda each: (-worth[each], self._places[each]))[:_TRIED]
+        return [*(chosen | {each} for each in added if worth[each] > 0), *(chosen - {each} for each in chosen)]
 
     def _promises(self, chosen: frozenset[TwinIndex]) -> dict[TwinIndex, float]:
         """Return what each index could save on top of a set: by the best known plan of each statement that uses it."""
@@ -206,28 +203,6 @@ class _Search:
             for index, saving in best.items():
                 found[index] = found.get(index, 0.0) + saving
         return {each: found[each] for each in self._candidates if each in found}
-
-    def _missed(self, index: TwinIndex, chosen: frozenset[TwinIndex]) -> float:
-        """Return what an index of a set is worth to it."""
-        rest = chosen - {index}
-        return self._model.saving(index, rest) - self._prices[index]
-
-    def _best_addition(
-        self, chosen: frozenset[TwinIndex], bounds: dict[TwinIndex, float], limits: Limits
-    ) -> TwinIndex | None:
-        """Return what is worth most on top of a set; a candidate's last known worth is taken for an upper bound."""
-        if limits.most is not None and len(chosen) >= limits.most:
-            return None
-        best, most = None, _LEAST * self.total
-        for index in sorted(bounds, key=lambda each: (-bounds[each], self._places[each])):
-            if time.monotonic() > self._deadline or bounds[index] <= most:
-                break
-            if index in chosen or not _fits(index, chosen, limits) or _is_redundant(index, chosen):
-                continue
-            bounds[index] = self._model.saving(index, chosen) - self._prices[index]
-            if bounds[index] > most:
-                best, most = index, bounds[index]
-        return best
 
     def ordered(self) -> tuple[TwinIndex, ...]:
         """Return the choice in the order of application: first what saves most per byte on top of those before it."""
