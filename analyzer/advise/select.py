@@ -80,7 +80,8 @@ def select(
         search = min(search, largest, key=lambda each: each.cost())
     complete = time.monotonic() < deadline
     refused = search.refused(full=most is not None and len(search.chosen) >= most) if complete else ()
-    return Selection(chosen=tuple(search.chosen), refused=refused, complete=complete)
+    chosen = tuple(each for each in search.chosen if each not in model.unusable)
+    return Selection(chosen=chosen, refused=refused, complete=complete)
 
 
 def _run(search: "_Search", model: CostModel, most: int | None, progress: Progress) -> None:

@@ -75,11 +75,11 @@ def expected_ms(statement: Statement, cost_before: float, cost_after: float, tim
     if statement.total_ms is None or not statement.calls or cost_before <= 0:
         return None
     mean_ms = statement.total_ms / statement.calls
-    fixed_ms = min(mean_ms, _floor_ms(statement, cost_before, times))
+    fixed_ms = min(mean_ms, least_ms(statement, cost_before, times))
     return fixed_ms + (mean_ms - fixed_ms) * (cost_after / cost_before) ** times.growth
 
 
-def _floor_ms(statement: Statement, cost: float, times: Times) -> float:
+def least_ms(statement: Statement, cost: float, times: Times) -> float:
     """Return what every execution takes, as other statements than this one say."""
     is_read = statement.kind == "select"
     own = cost <= _MOST_COST and statement.calls >= _LEAST_CALLS
