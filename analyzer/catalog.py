@@ -8,7 +8,7 @@ from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, In
 from analyzer.objects.operator_classes import OperatorClass, OperatorClasses
 from analyzer.objects.volatility import Function, Volatility
 from analyzer.postgres.arrays import parse_array
-from analyzer.postgres.collations import EVERYWHERE, is_bytewise, is_bytewise_locale
+from analyzer.postgres.collations import EVERYWHERE, is_bytewise, is_bytewise_locale, is_default
 from analyzer.postgres.identifiers import bare_name, listed_names
 from analyzer.postgres.pages import BLOCK_BYTES, MOST_BTREE_BYTES
 from analyzer.sql import ident
@@ -300,7 +300,7 @@ class Catalog:
 
     def sorts_by_bytes(self, collation: str | None) -> bool:
         """Say whether a collation compares byte by byte; None is that of the database."""
-        if collation is not None and bare_name(collation) != "default":
+        if not is_default(collation):
             return is_bytewise(collation)
         server = self.snapshot.server
         return is_bytewise_locale(server.locale_provider, server.collate)

@@ -28,6 +28,7 @@ AS 'BEGIN RETURN value; END';
 CREATE FUNCTION glued(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
 CREATE FUNCTION glued(VARIADIC of varchar[]) RETURNS text STABLE LANGUAGE plpgsql AS 'BEGIN RETURN of[1]; END';
 CREATE SCHEMA apart;
+CREATE COLLATION apart."C" (provider = libc, locale = 'C.UTF-8');
 CREATE FUNCTION apart.squeezed(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
 CREATE FUNCTION nvl(value text, other text) RETURNS text IMMUTABLE LANGUAGE plpgsql
 AS 'BEGIN RETURN coalesce(value, other); END';
