@@ -59,6 +59,13 @@ COLLATIONS = [
     ("""SELECT id FROM items WHERE lower(name) COLLATE "C" = 'name abc'""", 'items (lower(name) COLLATE "C")'),
     ("""SELECT id FROM items WHERE lower(name COLLATE "C") = 'name abc'""", 'items ((lower((name COLLATE "C"))))'),
     ("""SELECT id FROM items WHERE name COLLATE "C" LIKE 'name ab%'""", 'items (name COLLATE "C")'),
+    ("""SELECT id FROM items WHERE name COLLATE apart."C" LIKE 'name ab%'""", "items (name text_pattern_ops)"),
+    ("""SELECT id FROM items WHERE name COLLATE "C" LIKE '%abcd%'""", 'gin items (name COLLATE "C" gin_trgm_ops)'),
+    ("""SELECT id FROM items WHERE name ^@ ('name ab' COLLATE "C")""", 'spgist items (name COLLATE "C")'),
+    (
+        """SELECT id FROM items WHERE (name, id) > ('a' COLLATE "C", 5) ORDER BY name COLLATE "C", id LIMIT 5""",
+        'items (name COLLATE "C", id)',
+    ),
     # Casts and functions that the server says are immutable.
     ("SELECT id FROM items WHERE login::text = 'Login7'", "items ((login::text))"),
     ("SELECT id FROM items WHERE login::text LIKE 'Login7%'", "items ((login::text))"),
@@ -265,6 +272,13 @@ MISSES = [
     ("""SELECT id FROM items WHERE plain COLLATE "C" = 'abc'""", "items (plain COLLATE german)"),
     ("""SELECT id FROM items WHERE name COLLATE "C" LIKE 'name ab%'""", "items (name text_pattern_ops)"),
     ("SELECT id FROM items ORDER BY name LIMIT 5", 'items (name COLLATE "C")'),
+    ("""SELECT id FROM items WHERE name COLLATE apart."C" LIKE 'name ab%'""", 'items (name COLLATE apart."C")'),
+    ("""SELECT id FROM items WHERE name COLLATE "C" LIKE '%abcd%'""", "gin items (name gin_trgm_ops)"),
+    ("""SELECT id FROM items WHERE name ^@ ('name ab' COLLATE "C")""", "spgist items (name)"),
+    (
+        """SELECT id FROM items WHERE (name, id) > ('a' COLLATE "C", 5) ORDER BY name COLLATE "C", id LIMIT 5""",
+        "items (name, id)",
+    ),
     ("SELECT id FROM items WHERE stamped(name) = 'x'", "items (squeezed(name))"),
     ("SELECT id FROM items WHERE nvl(name, '') = 'name abc'", "items (coalesce(name, ''))"),
     ("SELECT id FROM items WHERE cut(code) = 'x'", "items (cut(code::text))"),
