@@ -23,6 +23,8 @@ _ASSUMED_DISTINCT = 200.0
 #: A constant of a condition: in quotes, or a number.
 _CONSTANT = re.compile(r"'((?:[^']|'')*)'|(-?[0-9][0-9.]*)")
 #: Types by the names that a parser gives them.
+#: Categories of types: dates and times, and what may consist of them, ranges and composites.
+_OF_TIME = frozenset("DRC")
 _SHORT_NAMES = {
     "varchar": "character varying",
     "int": "integer",
@@ -289,6 +291,24 @@ class Catalog:
         is_in_path = operator_class.schema in (*self.search_path, "pg_catalog")
         names = (operator_class.name,) if is_in_path else (operator_class.schema, operator_class.name)
         return str(ident(*names))
+
+    def reads_clock(self, kind: str) -> bool:
+        """Say whether input texts of a type may depend on the time: of dates and times, and what is made of them."""
+        base = self.operators.base(self.underlying(kind))
+        while base.endswith("[]"):
+            base = self.operators.base(self.underlying(base.removesuffix("[]")))
+        known = self.operators.types.get(base)
+        return known.category in _OF_TIME if known is not None else base.startswith(("date", "time"))
+
+    def is_column_type(self, kind: str) -> bool:
+        """Say whether columns can be of a type that a function returns: a pseudo-type such as record is none."""
+        return kind.startswith("any") or self.operators.base(kind).removesuffix("[]") in self.operators.types
+
+    def is_composite(self, kind: str) -> bool:
+        """Say whether values of a type have attributes."""
+        base = self.underlying(kind)
+        known, made = self.operators.types.get(self.operators.base(base)), self._type(base)
+        return (known is not None and known.kind == "c") or (made is not None and made.kind == "c")
 
     def is_c_collation(self, column: Column) -> bool:
         """Say whether a column sorts by bytes, so that a prefix is a range."""

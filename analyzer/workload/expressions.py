@@ -16,6 +16,7 @@ from analyzer.sql import Sql, conforming, expression, ident, literal
 from analyzer.workload.collations import collation_named
 from analyzer.workload.expression_types import called, type_of
 from analyzer.workload.names import folded, unwrapped
+from analyzer.workload.parameters import uncast
 
 Own = Callable[[exp.Column], str | None]
 
@@ -73,6 +74,8 @@ _VECTOR_TYPE = re.compile(r"(?:[a-z_][a-z0-9_]*\.)?(?P<type>vector|halfvec|bit)\
 #: The parser counts the elements of an array from 0.
 _FIRST_ELEMENT = 1
 _MOST_DIGITS = 8
+#: Words that the input of a date or time replaces by one.
+_OF_NOW = re.compile(r"(?<![a-z])(?:now|today|tomorrow|yesterday)(?![a-z])", re.IGNORECASE)
 #: Parts and characters of an expression that an index's definition may have.
 _MOST_PARTS = 200
 _MOST_CHARACTERS = 2_000
@@ -130,8 +133,11 @@ def _written_constant(tree: exp.Expr, _of: Of) -> str | None:
 
 
 def _function(tree: exp.Expr, of: Of) -> str | None:
-    name = _FUNCTIONS[type(tree)]
-    return _call(name, [tree.this, *tree.expressions], of) if _name_of(tree, name) == name else None
+    name, arguments = _FUNCTIONS[type(tree)], [tree.this, *tree.expressions]
+    kinds = [type_of(each, of.type_of, of.catalog) for each in arguments if each.find(exp.Column)]
+    if any(is_of_now(each, kind, of.catalog) for each in arguments for kind in kinds):
+        return None
+    return _call(name, arguments, of) if _name_of(tree, name) == name else None
 
 
 def _name_of(tree: exp.Expr, name: str) -> str:
@@ -155,12 +161,14 @@ def _immutable_function(tree: exp.Expr, of: Of) -> str | None:
     A constant of the type of another argument is what that is compared with, as in similarity(name, 'x'): not a key.
     """
     call = called(tree, of.type_of, of.catalog)
-    if call is None:
+    if call is None or not of.catalog.is_column_type(call.function.returns):
         return None
     arguments = (tree.expression if isinstance(tree, exp.Dot) else tree).expressions
     kinds = list(zip(arguments, call.function.arguments, strict=True))
     computed = {kind for each, kind in kinds if each.find(exp.Column)}
     if any(kind in computed for each, kind in kinds if not each.find(exp.Column)):
+        return None
+    if any(is_of_now(each, kind, of.catalog) for each, kind in kinds):
         return None
     return _call(of.catalog.function_name(call.function, call.kinds), arguments, of)
 
@@ -320,6 +328,12 @@ def _joined(tree: exp.Expr, of: Of) -> str | None:
 
 def _is_text(tree: exp.Expr) -> bool:
     return isinstance(tree, exp.Literal) and bool(tree.is_string)
+
+
+def is_of_now(tree: exp.Expr, kind: str | None, catalog: Catalog) -> bool:
+    """Say whether a constant, like `'today'`, is another value tomorrow: an index would keep that of its build."""
+    value = uncast(unwrapped(tree))
+    return _is_text(value) and _OF_NOW.search(value.name) is not None and (kind is None or catalog.reads_clock(kind))
 
 
 def constant(tree: exp.Expr) -> Sql | None:

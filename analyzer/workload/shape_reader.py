@@ -162,7 +162,8 @@ class ShapeReader:
             return False
         (occurrence,) = owners.values()
         names = tuple(dict.fromkeys(each[0].column for each in references))
-        if (sql := condition(expression, lambda column: own_column(scope, column), occurrence.relation)) is not None:
+        sql = condition(expression, lambda column: own_column(scope, column), occurrence.relation, self.catalog)
+        if sql is not None:
             found = self.findings[id(occurrence)]
             found.conditions[Condition(sql=sql, columns=names)] = None
             if sql == f"{ident(names[0])} IS NULL":

@@ -34,6 +34,10 @@ CREATE FUNCTION nvl(value text, other text) RETURNS text IMMUTABLE LANGUAGE plpg
 AS 'BEGIN RETURN coalesce(value, other); END';
 CREATE FUNCTION stamped(value text) RETURNS text STABLE LANGUAGE sql AS 'SELECT value || current_date';
 
+CREATE FUNCTION since(value integer, day date) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION tagged(value integer, tag text) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION pair(value integer, OUT a integer, OUT b integer) IMMUTABLE LANGUAGE plpgsql AS 'BEGIN a = value; END';
+
 CREATE TABLE items (
     id integer PRIMARY KEY, shop integer NOT NULL, kind text NOT NULL, name text COLLATE german NOT NULL,
     code label NOT NULL, fixed char(12) COLLATE german NOT NULL, plain text COLLATE "C" NOT NULL, login citext NOT NULL,

@@ -84,6 +84,11 @@ COLLATIONS = [
     ("SELECT id FROM items WHERE shop = 7 AND halved(shop) = 3", "items (halved(shop), shop)"),
     ("SELECT id FROM items ORDER BY halved(id) LIMIT 5", "items (halved(id))"),
     ("SELECT id FROM items WHERE length(squeezed(code)) > 60", "items (length(squeezed(code)))"),
+    ("SELECT id FROM items WHERE since(id, '2024-01-01') = 7", "items (since(id, '2024-01-01'))"),
+    ("SELECT id FROM items WHERE tagged(id, 'today') = 7", "items (tagged(id, 'today'))"),
+    ("SELECT id FROM items WHERE coalesce(summary, 'today') = 'summary 7'", "items (coalesce(summary, 'today'))"),
+    ("SELECT id FROM places WHERE coalesce(opened, '2024-01-01') = $1", "places (coalesce(opened, '2024-01-01'))"),
+    ("SELECT id FROM places WHERE kind = 'now' AND room = 7", "places (room) WHERE kind = 'now'"),
     # Attributes of composite values.
     ("SELECT id FROM places WHERE (owner).city LIKE 'city 77%'", "places (((owner).city) text_pattern_ops)"),
     ("SELECT id FROM places WHERE (owner).zip LIKE 'zip 7%'", "places (((owner).zip))"),
@@ -290,6 +295,11 @@ MISSES = [
     ("SELECT id FROM places WHERE network::inet = '10.0.7.0/28'", "places ((network::inet))"),
     ("SELECT id FROM places WHERE (owner).zip LIKE 'zip 7%'", "places (((owner).zip) text_pattern_ops)"),
     ("SELECT id FROM places WHERE (owner).city ILIKE 'city 77%'", "places (((owner).city) text_pattern_ops)"),
+    # What a constant means at the moment, and what no index can hold.
+    ("SELECT id FROM items WHERE since(id, 'today') = 7", "items (since(id, 'today'))"),
+    ("SELECT id FROM items WHERE since(id, DATE 'yesterday') = 7", "items (since(id, 'yesterday'::date))"),
+    ("SELECT id FROM places WHERE coalesce(opened, 'Tomorrow') = $1", "places (coalesce(opened, 'Tomorrow'))"),
+    ("SELECT id FROM places WHERE coalesce('today', opened) = $1", "places (coalesce('today', opened))"),
     # jsonb_path_ops has no ?; an array has no ->; what an operator of intarray asks, array_ops does not answer.
     ("SELECT id FROM items WHERE document ? 'color'", "gin items (document jsonb_path_ops)"),
     ("""SELECT id FROM items WHERE document @> '{"color": "c7"}'""", "gin items (document)"),
@@ -440,6 +450,28 @@ def test_a_function_is_the_one_of_the_search_path_of_its_statement(
     found = candidates(item.shapes, operators.twin.snapshot, operators.twin.operator_classes)
     assert operators.index(index) in {operators.twin.printed(each.index) for each in found}
     assert operators.cost_of([item], operators.index(index))[1]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "opened > 'today'",
+        "opened = 'Now'",
+        "opened IN ('today', '2024-01-01')",
+        "opened <> 'yesterday'::date",
+        "during = '[2024-01-01,today)'",
+        "owner = '(a,b)'::home",
+        "pair(room) = ROW(1, 2)",
+    ],
+)
+def test_no_index_is_drafted_that_is_of_a_moment_or_that_the_server_refuses(
+    operators: Sentences, condition: str
+) -> None:
+    statement = f"SELECT id FROM places WHERE room = 7 AND {condition}"
+    drafted = operators.drafted(statement)
+    assert drafted
+    assert not any(each.where for each in drafted)
+    assert not any(key.expression for each in drafted for key in each.keys)
 
 
 def test_an_expression_of_a_long_constant_is_no_key(operators: Sentences) -> None:
