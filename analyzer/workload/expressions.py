@@ -42,6 +42,8 @@ _FUNCTIONS: dict[type[exp.Expr], str] = {
     exp.MD5: "md5",
     exp.Abs: "abs",
     exp.Coalesce: "coalesce",
+    exp.Greatest: "greatest",
+    exp.Least: "least",
 }
 JSON_OPERATORS = frozenset({"->", "->>", "#>", "#>>"})
 #: Casts from text that no setting changes.
@@ -56,7 +58,8 @@ _CASTS: dict[exp.DType, str] = {
 _FIELDS = frozenset(
     ["millennium", "century", "decade", "year", "quarter", "month", "week", "day", "hour", "minute", "second"]
 )
-_ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
+_ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Mod: "%"}
+_TRIMS = {"BOTH": "btrim", "LEADING": "ltrim", "TRAILING": "rtrim"}
 #: Fields that EXTRACT takes of a date or timestamp.
 _PARTS = _FIELDS - {"millennium", "century", "decade"} | {"dow", "doy", "isodow", "isoyear", "epoch"}
 #: Types by what functions of them are immutable.
@@ -137,6 +140,8 @@ def _function(tree: exp.Expr, of: Of) -> str | None:
     kinds = [type_of(each, of.type_of, of.catalog) for each in arguments if each.find(exp.Column)]
     if any(is_of_now(each, kind, of.catalog) for each in arguments for kind in kinds):
         return None
+    if isinstance(tree, exp.Greatest | exp.Least) and (None in kinds or len(set(kinds)) != 1):
+        return None  # of several types, one is cast
     return _call(name, arguments, of) if _name_of(tree, name) == name else None
 
 
@@ -158,14 +163,15 @@ def _named_function(tree: exp.Expr, of: Of) -> str | None:
 def _immutable_function(tree: exp.Expr, of: Of) -> str | None:
     """Write the call of a function that the server says is immutable.
 
-    A constant of the type of another argument is what that is compared with, as in similarity(name, 'x'): not a key.
+    A constant of the type of another argument, and not of the result, is what that is compared with: similarity(name,
+    'x') is not a key, split_part(name, ' ', 1) is.
     """
     call = called(tree, of.type_of, of.catalog)
     if call is None or not of.catalog.is_column_type(call.function.returns):
         return None
     arguments = (tree.expression if isinstance(tree, exp.Dot) else tree).expressions
-    kinds = list(zip(arguments, call.function.arguments, strict=True))
-    computed = {kind for each, kind in kinds if each.find(exp.Column)}
+    kinds = list(zip(arguments, call.function.arguments, strict=False))
+    computed = {kind for each, kind in kinds if each.find(exp.Column)} - {call.function.returns}
     if any(kind in computed for each, kind in kinds if not each.find(exp.Column)):
         return None
     if any(is_of_now(each, kind, of.catalog) for each, kind in kinds):
@@ -293,6 +299,15 @@ def _of_text(tree: exp.Expr, of: Of) -> str | None:
     return _call(name, arguments, of) if name.isidentifier() else None
 
 
+def _trimmed(tree: exp.Expr, of: Of) -> str | None:
+    """Write TRIM, which is btrim(), ltrim() or rtrim()."""
+    where, characters = str(tree.args.get("position") or "BOTH").upper(), tree.args.get("expression")
+    arguments = [tree.this, *([characters] if isinstance(characters, exp.Expr) else [])]
+    if where not in _TRIMS or not all(_is_text(unwrapped(each)) or _kind(each, of) == "text" for each in arguments):
+        return None
+    return _call(_TRIMS[where], arguments, of)
+
+
 def _arithmetic(tree: exp.Expr, of: Of) -> str | None:
     parts = [unwrapped(tree.args["this"]), unwrapped(tree.args["expression"])]
     written = [_written(each, of) for each in parts]
@@ -358,6 +373,7 @@ def constant(tree: exp.Expr) -> Sql | None:
 _WRITERS: dict[type[exp.Expr], Callable[[exp.Expr, Of], str | None]] = {
     **dict.fromkeys((exp.Literal, exp.Neg, exp.Boolean), _written_constant),
     **dict.fromkeys(_FUNCTIONS, _function),
+    exp.Trim: _trimmed,
     **dict.fromkeys((exp.Length, exp.Left, exp.Right, exp.Substring), _of_text),
     **dict.fromkeys(_ARITHMETIC, _arithmetic),
     exp.Operator: _json_path,

@@ -36,6 +36,9 @@ CREATE FUNCTION stamped(value text) RETURNS text STABLE LANGUAGE sql AS 'SELECT 
 
 CREATE FUNCTION since(value integer, day date) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
 CREATE FUNCTION tagged(value integer, tag text) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION shortened(value text, length integer DEFAULT 1) RETURNS text IMMUTABLE LANGUAGE plpgsql
+AS 'BEGIN RETURN value; END';
+CREATE FUNCTION coded(value label) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
 CREATE FUNCTION pair(value integer, OUT a integer, OUT b integer) IMMUTABLE LANGUAGE plpgsql AS 'BEGIN a = value; END';
 
 CREATE TABLE items (
