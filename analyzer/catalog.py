@@ -301,7 +301,7 @@ class Catalog:
         return known.category in _OF_TIME if known is not None else base.startswith(("date", "time"))
 
     def is_column_type(self, kind: str) -> bool:
-        """Say whether columns can be of a type that a function returns: a pseudo-type such as record is none."""
+        """Say whether columns can be of a type that a function returns; a pseudo-type such as record they cannot."""
         return kind.startswith("any") or self.operators.base(kind).removesuffix("[]") in self.operators.types
 
     def is_composite(self, kind: str) -> bool:

@@ -25,7 +25,7 @@ _PLAIN = frozenset(
 )
 #: Words before a name that is no function.
 _NAMING = frozenset(("as", "into", "recursive", "with"))
-#: The schema that they are given meanwhile.
+#: The schema that they have while they are parsed.
 _MARK = "twindex_plain_call"
 
 
