@@ -8,7 +8,7 @@ from analyzer.documents.snapshot import Column, ColumnStatistics, Constraint, In
 from analyzer.objects.operator_classes import OperatorClass, OperatorClasses
 from analyzer.objects.volatility import Function, Volatility
 from analyzer.postgres.arrays import parse_array
-from analyzer.postgres.collations import EVERYWHERE, is_bytewise, is_bytewise_locale
+from analyzer.postgres.collations import EVERYWHERE, is_bytewise, is_bytewise_locale, is_default
 from analyzer.postgres.identifiers import bare_name, listed_names
 from analyzer.postgres.pages import BLOCK_BYTES, MOST_BTREE_BYTES
 from analyzer.sql import ident
@@ -23,6 +23,8 @@ _ASSUMED_DISTINCT = 200.0
 #: A constant of a condition: in quotes, or a number.
 _CONSTANT = re.compile(r"'((?:[^']|'')*)'|(-?[0-9][0-9.]*)")
 #: Types by the names that a parser gives them.
+#: Categories of types: dates and times, and what may consist of them, ranges and composites.
+_OF_TIME = frozenset("DRC")
 _SHORT_NAMES = {
     "varchar": "character varying",
     "int": "integer",
@@ -290,6 +292,24 @@ class Catalog:
         names = (operator_class.name,) if is_in_path else (operator_class.schema, operator_class.name)
         return str(ident(*names))
 
+    def reads_clock(self, kind: str) -> bool:
+        """Say whether input texts of a type may depend on the time: of dates and times, and what is made of them."""
+        base = self.operators.base(self.underlying(kind))
+        while base.endswith("[]"):
+            base = self.operators.base(self.underlying(base.removesuffix("[]")))
+        known = self.operators.types.get(base)
+        return known.category in _OF_TIME if known is not None else base.startswith(("date", "time"))
+
+    def is_column_type(self, kind: str) -> bool:
+        """Say whether columns can be of a type that a function returns; a pseudo-type such as record they cannot."""
+        return kind.startswith("any") or self.operators.base(kind).removesuffix("[]") in self.operators.types
+
+    def is_composite(self, kind: str) -> bool:
+        """Say whether values of a type have attributes."""
+        base = self.underlying(kind)
+        known, made = self.operators.types.get(self.operators.base(base)), self._type(base)
+        return (known is not None and known.kind == "c") or (made is not None and made.kind == "c")
+
     def is_c_collation(self, column: Column) -> bool:
         """Say whether a column sorts by bytes, so that a prefix is a range."""
         return self.sorts_by_bytes(self.collation_of(column))
@@ -300,7 +320,7 @@ class Catalog:
 
     def sorts_by_bytes(self, collation: str | None) -> bool:
         """Say whether a collation compares byte by byte; None is that of the database."""
-        if collation is not None and bare_name(collation) != "default":
+        if not is_default(collation):
             return is_bytewise(collation)
         server = self.snapshot.server
         return is_bytewise_locale(server.locale_provider, server.collate)

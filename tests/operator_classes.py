@@ -44,6 +44,7 @@ def of_snapshot(snapshot: Snapshot) -> OperatorClasses:
             category={"e": "E", "r": "R", "c": "C", "d": "S"}[each.kind],
             is_preferred=False,
             length=4 if each.kind == "e" else -1,
+            attributes=tuple(kind for _, kind in each.attributes),
         )
         for each in snapshot.types
     ]

@@ -5,6 +5,8 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import psycopg
+
 from analyzer.advise.benefit import (
     Change,
     Costs,
@@ -20,6 +22,7 @@ from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.twin.pool import TwinPool, run_alone
+from analyzer.twin.schema.function_bodies import NO_BODY
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement
 
@@ -58,11 +61,17 @@ class _Planned:
     costs: Costs
 
 
-def _plan(twin: Twin, question: _Question) -> _Planned:
+def _plan(twin: Twin, question: _Question) -> _Planned | None:
+    """Ask a twin; None where one of the visible indexes has the planner run a function whose body the twin omits."""
     visible = [(place, twin.added[place]) for place in question.visible]
     shown = [index for _, index in visible]
     twin.show(shown, without=question.without, tables=question.tables)
-    found = statement_cost(twin, question.execution, shown)
+    try:
+        found = statement_cost(twin, question.execution, shown)
+    except psycopg.Error as error:
+        if error.sqlstate != NO_BODY or not shown:
+            raise
+        return None
     used = tuple(place for place, index in visible if not index.names.isdisjoint(found.indexes))
     return _Planned(used=used, costs=found.costs)
 
@@ -79,6 +88,8 @@ class CostModel:
     without: tuple[str, ...] = ()
     #: What is going to be asked about; more can be answered at once when it is known.
     candidates: Configuration = frozenset()
+    #: What cannot be priced: with it the planner would run a function whose body the twin omits.
+    unusable: set[TwinIndex] = field(default_factory=set["TwinIndex"])
     #: Copies of the twin, to prepare answers on.
     pool: TwinPool | None = None
     _answers: dict[Statement, PlanCache] = field(default_factory=dict[Statement, PlanCache])
@@ -125,7 +136,7 @@ class CostModel:
         known = self._known(item)
         if (costs := known.find(relevant)) is None:
             run_alone(self.twin, _plan, [self._settling(item, [configuration], math.inf)])
-            costs = known.find(relevant)
+            costs = known.find(relevant - self.unusable)
         assert costs is not None  # noqa: S101 - just settled
         return costs
 
@@ -146,7 +157,7 @@ class CostModel:
         """
         self._run([self._settling(item, configurations, deadline) for item in self.statements])
 
-    def _run(self, chains: Sequence[Generator[_Question, _Planned]]) -> None:
+    def _run(self, chains: Sequence[Generator[_Question, _Planned | None]]) -> None:
         if self.pool is None:
             run_alone(self.twin, _plan, chains)
         else:
@@ -162,12 +173,13 @@ class CostModel:
 
     def _exploring(
         self, item: PricedStatement, candidates: Configuration, deadline: float
-    ) -> Generator[_Question, _Planned]:
+    ) -> Generator[_Question, _Planned | None]:
         known = self._known(item)
         visible = self._relevant(item, candidates)
         others: list[Configuration] = []
         while time.monotonic() < deadline:
             yield from self._asking(item, visible)
+            visible -= self.unusable
             used = sorted(known.used(visible) - self.base, key=self._places.__getitem__)
             if not used:
                 break
@@ -185,7 +197,7 @@ class CostModel:
         by_start: dict[_Start, list[TwinIndex]] = {}
         for index in sorted(useful, key=self._places.__getitem__):
             by_start.setdefault(_start(index), []).append(index)
-        chains: list[Generator[_Question, _Planned]] = []
+        chains: list[Generator[_Question, _Planned | None]] = []
         for item, plans in self.known_plans():
             starts = dict.fromkeys(_start(index) for plan in plans for index in plan.uses)
             alone = [self.base | {index} for start in starts for index in by_start[start]]
@@ -194,16 +206,23 @@ class CostModel:
 
     def _each(
         self, item: PricedStatement, configurations: Sequence[Configuration], deadline: float
-    ) -> Generator[_Question, _Planned]:
+    ) -> Generator[_Question, _Planned | None]:
         for configuration in configurations:
             if time.monotonic() < deadline:
                 yield from self._asking(item, configuration)
 
-    def _asking(self, item: PricedStatement, configuration: Configuration) -> Generator[_Question, _Planned]:
+    def _asking(self, item: PricedStatement, configuration: Configuration) -> Generator[_Question, _Planned | None]:
         """Yield a configuration as it is, unless the costs of the statement under it are known."""
-        if self._known(item).find(configuration) is None:
-            planned = yield self._question(item, configuration)
-            self._learn(item, configuration, planned)
+        while self._known(item).find(configuration - self.unusable) is None:
+            yield from self._ask(item, configuration - self.unusable)
+
+    def _ask(self, item: PricedStatement, visible: Configuration) -> Generator[_Question, _Planned | None]:
+        """Learn from the plan with these indexes visible, or that some of them cannot be priced."""
+        planned = yield self._question(item, visible)
+        if planned is None:
+            yield from self._set_aside(item, sorted(visible, key=self._places.__getitem__))
+        else:
+            self._learn(item, visible, planned)
 
     def wanted(self, candidates: Configuration) -> Configuration:
         """Return what the plans use with all candidates there; they have been explored."""
@@ -219,20 +238,32 @@ class CostModel:
                 [
                     KnownPlan(uses=plan.used - self.base, saving=recorded_cost(item, before - sum(plan.costs)))
                     for plan in self._known(item).plans()
-                    if sum(plan.costs) < before
+                    if sum(plan.costs) < before and plan.used.isdisjoint(self.unusable)
                 ],
             )
 
     def _settling(
         self, item: PricedStatement, configurations: Iterable[Configuration], deadline: float
-    ) -> Generator[_Question, _Planned]:
+    ) -> Generator[_Question, _Planned | None]:
         """Yield what is to be planned until the costs of a statement under all configurations are known."""
         known = self._known(item)
         for relevant in dict.fromkeys(self._relevant(item, each) for each in configurations):
-            while known.find(relevant) is None and time.monotonic() < deadline:
-                visible = known.broaden(relevant)
-                planned = yield self._question(item, visible)
-                self._learn(item, visible, planned)
+            while known.find(relevant - self.unusable) is None and time.monotonic() < deadline:
+                visible = known.broaden(relevant - self.unusable) - self.unusable
+                yield from self._ask(item, visible)
+
+    def _set_aside(self, item: PricedStatement, visible: Sequence[TwinIndex]) -> Generator[_Question, _Planned | None]:
+        """Find out which of the visible indexes a statement cannot be planned with."""
+        known, waiting = len(self.unusable), [visible]
+        while waiting:
+            some = waiting.pop()
+            if (yield self._question(item, frozenset(some))) is None:
+                if len(some) == 1:
+                    self.unusable.update(some)
+                else:
+                    waiting += some[: len(some) // 2], some[len(some) // 2 :]
+        if len(self.unusable) == known:
+            self.unusable.update(visible)  # none alone
 
     def _known(self, item: PricedStatement) -> PlanCache:
         if (known := self._answers.get(item.statement)) is None:
@@ -285,13 +316,13 @@ class CostModel:
     def _relevant(self, item: PricedStatement, configuration: Configuration) -> Configuration:
         """Return the part of a configuration, with the base, that is about the tables of a statement."""
         if item.tables is None:
-            return self.base | configuration
+            return (self.base | configuration) - self.unusable
         self._look_at_added()
         if (known := self._own.get(item.tables)) is None:
             own = frozenset(each for each in self._places if each.index.full_table in item.tables)
             known = self._own[item.tables] = own, self.base & own
         own, base = known
-        return base | (configuration & own)
+        return (base | (configuration & own)) - self.unusable
 
     def _look_at_added(self) -> None:
         """Take note of indexes that were added to the twin since."""

@@ -5,7 +5,7 @@ are compared with = come before the key where an extension (btree_gin, btree_gis
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from analyzer.advise.draft import MOST_EXPRESSIONS, Draft
@@ -75,6 +75,7 @@ def _asked(each: OperatorPredicate, relation: Relation, catalog: Catalog) -> _As
     classes = [service.operator_class for service in found if service.operator_class.method in _METHODS]
     if any(each.method == "gin" for each in classes):
         classes = [each for each in classes if each.method not in _OTHERS_OF_GIN]
+    target = replace(target, collation=each.collation)
     return _Asked(target=target, operator=each.operator, classes=tuple(classes)) if classes else None
 
 
@@ -105,4 +106,5 @@ def _mixed(method: MethodName, keys: Sequence[Key], equal: tuple[Key, ...], reas
 
 def _reason(asked: Sequence[_Asked], target: Target) -> str:
     names = dict.fromkeys(each.operator.upper() for each in asked if each.target == target)
-    return f"{', '.join(names)} on {target.text}"
+    collation = f" COLLATE {target.collation}" if target.collation else ""
+    return f"{', '.join(names)} on {target.text}{collation}"

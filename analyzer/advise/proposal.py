@@ -148,7 +148,7 @@ def propose(
         planner=twin.planner,
         statements=_costs(model, served, frozenset(selection.chosen), shares),
         proposals=proposals,
-        not_proposed=(*refused, *_refusals(selection.refused, bounds)),
+        not_proposed=(*refused, *_unpriced(model), *_refusals(selection.refused, bounds)),
         tableless=tuple(
             each for statement in workload.statements if statement in without_table for each in statement.stands_for
         ),
@@ -274,6 +274,11 @@ def _again(twin: Twin, chosen: Sequence[TwinIndex], lapsed: Sequence[Declared]) 
     known = {twin.printed(each.index): each for each in lapsed}
     found = {index: known.get(twin.printed(index.index)) for index in chosen}
     return {index: each for index, each in found.items() if each is not None}
+
+
+def _unpriced(model: CostModel) -> Iterator[tuple[str, str]]:
+    for ddl in sorted(each.index.ddl() for each in model.unusable):
+        yield ddl, "planning with it runs a function whose body the twin omits; use --run-user-code to run it"
 
 
 def _refusals(refused: Sequence[Refused], limits: Limits) -> Iterator[tuple[str | None, str]]:

@@ -87,11 +87,11 @@ def select(
     model.compare(deadline=deadline)
     if time.monotonic() >= deadline:
         return Selection(chosen=(), refused=(), complete=False, gap=None)
-    search = _Search(model, candidates, deadline, progress)
+    search = _Search(model, [each for each in candidates if each not in model.unusable], deadline, progress)
     search.run(bounds)
     complete = time.monotonic() < deadline
     return Selection(
-        chosen=search.ordered(),
+        chosen=tuple(each for each in search.ordered() if each not in model.unusable),
         refused=search.refused(bounds) if complete else (),
         complete=complete,
         gap=search.gap() if complete else None,

@@ -21,6 +21,8 @@ class Target:
     expression: str | None
     #: As the table declares it, or as SQL names it.
     type: str
+    #: Of an explicit COLLATE, with its schema.
+    collation: str | None = None
 
     @property
     def text(self) -> str:
@@ -32,7 +34,8 @@ class Target:
         is_default = catalog.operators.default_class(self.type, operator_class.method) == operator_class
         is_named = not is_default or operator_class.method in VECTOR_METHODS
         opclass = catalog.opclass(operator_class) if is_named else None
-        return Key(column=None if self.expression else self.column, expression=self.expression, opclass=opclass)
+        column = None if self.expression else self.column
+        return Key(column=column, expression=self.expression, collation=self.collation, opclass=opclass)
 
 
 def target_of(column: str, expression: str | None, kind: str | None, relation: Relation) -> Target | None:

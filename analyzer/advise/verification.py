@@ -9,7 +9,7 @@ from analyzer.advise.benefit import PricedStatement
 from analyzer.advise.cost import CostModel
 from analyzer.advise.limit_cost import cautious_cost
 from analyzer.advise.price import shaped_and_priced
-from analyzer.advise.timing import expected_ms, learn_times
+from analyzer.advise.timing import expected_ms, learn_times, least_ms
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.snapshot import Snapshot
 from analyzer.documents.verification import Verification, VerifiedStatement, differ
@@ -258,7 +258,7 @@ def _expectations(measured: Sequence[Measured], deploy: _Deploy, twin: Twin) -> 
                 generic=item.statement.parameters > 0 and item.execution.queries[0].generic,
                 limited=_limited(item, plan),
                 cautious=cautious_cost(plan, names) > plan.cost,
-                fixed_ms=times.read_ms if item.statement.kind == "select" else times.write_ms,
+                fixed_ms=least_ms(item.statement, cost_before, times),
             ),
         )
 

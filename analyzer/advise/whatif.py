@@ -9,6 +9,7 @@ from analyzer.advise.benefit import PricedStatement, statement_cost
 from analyzer.advise.price import shaped_and_priced
 from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import InputError
+from analyzer.twin.schema.function_bodies import NO_BODY
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement, UnparsedStatement
 
@@ -63,7 +64,12 @@ def _try(
         return Trial(id=statement.id, text=statement.text, error=item.reason)
     cost_before, plan_before = _ask(twin, item, ())
     twin.show(added, without=drop)
-    cost_after, plan_after = _ask(twin, item, added)
+    try:
+        cost_after, plan_after = _ask(twin, item, added)
+    except psycopg.Error as error:
+        if error.sqlstate != NO_BODY or not added:
+            raise
+        return Trial(id=statement.id, text=statement.text, error=f"with the indexes, {error.diag.message_primary}")
     return Trial(
         id=statement.id,
         text=statement.text,

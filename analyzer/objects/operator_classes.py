@@ -5,7 +5,7 @@ for its base type; polymorphic and binary-coercible types are resolved as the pa
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -16,6 +16,7 @@ from analyzer.postgres.identifiers import bare_name
 Purpose = Literal["s", "o"]
 #: typtype of the types that a polymorphic one, or `record`, accepts.
 _POLYMORPHIC = {"enum": "e", "range": "r", "multirange": "m"}
+_COMPOSITE = "c"
 _ANY = re.compile(r"any(?:compatible)?(element|array|nonarray|enum|range|multirange)?\Z")
 #: How well a type fits: not at all, by a binary-coercible cast, as a polymorphic type, exactly.
 _COERCED, _POLYMORPH, EXACT = 1, 2, 3
@@ -41,6 +42,8 @@ class TypeFacts:
     is_preferred: bool
     #: Bytes of a value; -1 when they vary.
     length: int
+    #: Types of the attributes of a composite one.
+    attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +164,7 @@ class OperatorClasses:
             return _POLYMORPH if self._accepts(match[1], kind) else 0
         known = self.types.get(kind)
         if wanted == "record":
-            return _POLYMORPH if known is not None and known.kind == "c" else 0
+            return _POLYMORPH if known is not None and known.kind == _COMPOSITE else 0
         return _COERCED if (kind, wanted) in self.casts else 0
 
     def _accepts(self, wanted: str | None, kind: str) -> bool:
@@ -195,16 +198,31 @@ class OperatorClasses:
     def _suits(self, operator_class: OperatorClass, base: str) -> int:
         """Say how well a class fits a base type; 0 where entries could not be made, for the lack of a class for parts.
 
-        A server takes such a definition and fails at the first row. The attributes of a composite type are not known
-        here: they are assumed to have an order, for a statement that compares them needs it, and no hash function.
+        A server takes such a definition and fails at the first row.
         """
         fit, method = self.fit(base, operator_class.input), operator_class.method
-        if fit != _POLYMORPH:
+        known = self.types.get(base)
+        is_made = base.endswith("[]") or (known is not None and known.kind == _COMPOSITE)
+        if fit != _POLYMORPH or not is_made or method not in ("btree", "gin", "hash"):
             return fit
-        if base.endswith("[]") and method in ("btree", "gin", "hash"):
-            element = "hash" if method == "hash" else "btree"
-            return fit if self.default_class(base.removesuffix("[]"), element) is not None else 0
-        return 0 if method == "hash" and operator_class.input == "record" else fit
+        needed = "hash" if method == "hash" else "btree"
+        return fit if all(self.default_class(part, needed) is not None for part in self._parts(base)) else 0
+
+    def _parts(self, base: str) -> Iterator[str]:
+        """Yield the base types that an array or a composite type is made of in the end."""
+        waiting, seen = [base], set[str]()
+        while waiting:
+            each = self.base(waiting.pop())
+            known = self.types.get(each)
+            if each in seen:
+                continue
+            seen.add(each)
+            if each.endswith("[]"):
+                waiting.append(each.removesuffix("[]"))
+            elif known is not None and known.kind == _COMPOSITE:
+                waiting += known.attributes
+            else:
+                yield each
 
     def is_sortable(self, kind: str) -> bool:
         """Say whether a type has an order, which its default operator class of btree gives."""

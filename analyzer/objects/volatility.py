@@ -57,7 +57,7 @@ class Volatility:
     ) -> Function | None:
         """Return the immutable function that a call means, by the types of its arguments; None is a plain constant.
 
-        A call that could mean a function that is not immutable, has other arguments too or takes any number means none.
+        A call that could mean a function that is not immutable or takes any number of arguments means none.
         """
         ranked: list[tuple[int, int, tuple[str, ...], Function]] = []
         for each in self._by_name.get(name, ()):
@@ -68,7 +68,7 @@ class Volatility:
                     ranked.append((-sum(fits), schemas.index(each.schema), parameters, each))
         # The parser takes one that fits exactly, whatever else there is.
         ranked = [each for each in ranked if each[0] == -len(kinds) * (1 + EXACT)] or ranked
-        if not ranked or not all(each.is_immutable and each.arguments == given for *_, given, each in ranked):
+        if not ranked or not all(each.is_immutable for *_, each in ranked):
             return None
         return min(ranked, key=lambda each: each[:2])[-1]
 
@@ -76,6 +76,8 @@ class Volatility:
         """Say how well a value fits an argument; 0 when it does not, or by a cast that an index may not hold."""
         if kind is None:
             return 1
+        if operators.type_named(kind) == wanted:  # a domain, as it is
+            return 1 + EXACT
         base = operators.base(kind)
         if fit := operators.fit(base, wanted):
             return 1 + fit

@@ -4,10 +4,11 @@ import re
 
 from sqlglot import exp
 
+from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Relation
 from analyzer.postgres.arrays import parse_array
 from analyzer.sql import ident
-from analyzer.workload.expressions import Own, constant
+from analyzer.workload.expressions import Own, constant, is_of_now
 from analyzer.workload.names import unwrapped
 
 _COMPARED: dict[type[exp.Expr], str] = {
@@ -24,7 +25,7 @@ _MOST_LISTED = 100
 _VARCHAR = re.compile(r"character varying(\(\d+\))?\Z")
 
 
-def condition(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def condition(tree: exp.Expr, own: Own, relation: Relation, catalog: Catalog) -> str | None:
     """Write a condition without parameters as the predicate of a partial index; None when it is not one."""
     tree = unwrapped(tree)
     match tree:
@@ -35,9 +36,9 @@ def condition(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
         case exp.Is():
             return _is(tree, own, negated=bool(tree.args.get("negate")))
         case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
-            return _compared(tree, own, relation)
+            return _compared(tree, own, relation, catalog)
         case exp.In():
-            return _listed(tree.this, tree.expressions, own, relation)
+            return _listed(tree.this, tree.expressions, own, relation, catalog)
         case _:
             return None
 
@@ -64,12 +65,13 @@ def _is(tree: exp.Is, own: Own, *, negated: bool) -> str | None:
     return None if word is None else f"{ident(name)} IS {'NOT ' if negated else ''}{word}"
 
 
-def _compared(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
+def _compared(tree: exp.Expr, own: Own, relation: Relation, catalog: Catalog) -> str | None:
     right = unwrapped(tree.args["expression"])
     if isinstance(tree, exp.EQ) and isinstance(right, exp.Any):
-        return _listed(tree.this, _elements(unwrapped(right.this)), own, relation)
-    name, value = _column(tree.args["this"], own, relation), constant(right)
-    if name is None or value is None or relation.column(name) is None:
+        return _listed(tree.this, _elements(unwrapped(right.this)), own, relation, catalog)
+    name = _column(tree.args["this"], own, relation)
+    value = None if name is None else _value(right, name, relation, catalog)
+    if name is None or value is None:
         return None
     if isinstance(right, exp.Boolean) and isinstance(tree, exp.EQ):
         return ident(name) if right.this else f"NOT {ident(name)}"
@@ -86,11 +88,19 @@ def _column(tree: exp.Expr, own: Own, relation: Relation) -> str | None:
     return name if inner is tree or (found is not None and _VARCHAR.match(found.type)) else None
 
 
-def _listed(tree: exp.Expr, values: list[exp.Expr], own: Own, relation: Relation) -> str | None:
+def _value(tree: exp.Expr, name: str, relation: Relation, catalog: Catalog) -> str | None:
+    """Write the constant that a column is compared with; no value of a composite type, which needs its cast."""
+    column = relation.column(name)
+    if column is None or catalog.is_composite(column.type) or is_of_now(tree, column.type, catalog):
+        return None
+    return constant(tree)
+
+
+def _listed(tree: exp.Expr, values: list[exp.Expr], own: Own, relation: Relation, catalog: Catalog) -> str | None:
     name = _column(tree, own, relation)
     if name is None or not 0 < len(values) <= _MOST_LISTED:
         return None
-    written = [constant(unwrapped(each)) for each in values]
+    written = [_value(unwrapped(each), name, relation, catalog) for each in values]
     known = [value for value in written if value is not None]
     return f"{ident(name)} IN ({', '.join(known)})" if len(known) == len(values) else None
 

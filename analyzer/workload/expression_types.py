@@ -62,7 +62,9 @@ def type_of(  # noqa: PLR0911 - one return a kind of expression
             return _of_literal(tree)
         case exp.Boolean():
             return "boolean"
-        case exp.TimestampTrunc():
+        case exp.Length():
+            return "integer"
+        case exp.TimestampTrunc() | exp.Neg() | exp.Abs() | exp.Greatest() | exp.Least():
             return type_of(tree.this, of_column, catalog)
         case exp.Dot() | exp.Anonymous():
             return _of_name(tree, of_column, catalog)

@@ -16,6 +16,7 @@ from analyzer.sql import Sql, conforming, expression, ident, literal
 from analyzer.workload.collations import collation_named
 from analyzer.workload.expression_types import called, type_of
 from analyzer.workload.names import folded, unwrapped
+from analyzer.workload.parameters import uncast
 
 Own = Callable[[exp.Column], str | None]
 
@@ -41,6 +42,8 @@ _FUNCTIONS: dict[type[exp.Expr], str] = {
     exp.MD5: "md5",
     exp.Abs: "abs",
     exp.Coalesce: "coalesce",
+    exp.Greatest: "greatest",
+    exp.Least: "least",
 }
 JSON_OPERATORS = frozenset({"->", "->>", "#>", "#>>"})
 #: Casts from text that no setting changes.
@@ -55,7 +58,8 @@ _CASTS: dict[exp.DType, str] = {
 _FIELDS = frozenset(
     ["millennium", "century", "decade", "year", "quarter", "month", "week", "day", "hour", "minute", "second"]
 )
-_ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*"}
+_ARITHMETIC: dict[type[exp.Expr], str] = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Mod: "%"}
+_TRIMS = {"BOTH": "btrim", "LEADING": "ltrim", "TRAILING": "rtrim"}
 #: Fields that EXTRACT takes of a date or timestamp.
 _PARTS = _FIELDS - {"millennium", "century", "decade"} | {"dow", "doy", "isodow", "isoyear", "epoch"}
 #: Types by what functions of them are immutable.
@@ -73,6 +77,8 @@ _VECTOR_TYPE = re.compile(r"(?:[a-z_][a-z0-9_]*\.)?(?P<type>vector|halfvec|bit)\
 #: The parser counts the elements of an array from 0.
 _FIRST_ELEMENT = 1
 _MOST_DIGITS = 8
+#: Words that the input of a date or time replaces by one.
+_OF_NOW = re.compile(r"(?<![a-z])(?:now|today|tomorrow|yesterday)(?![a-z])", re.IGNORECASE)
 #: Parts and characters of an expression that an index's definition may have.
 _MOST_PARTS = 200
 _MOST_CHARACTERS = 2_000
@@ -130,8 +136,13 @@ def _written_constant(tree: exp.Expr, _of: Of) -> str | None:
 
 
 def _function(tree: exp.Expr, of: Of) -> str | None:
-    name = _FUNCTIONS[type(tree)]
-    return _call(name, [tree.this, *tree.expressions], of) if _name_of(tree, name) == name else None
+    name, arguments = _FUNCTIONS[type(tree)], [tree.this, *tree.expressions]
+    kinds = [type_of(each, of.type_of, of.catalog) for each in arguments if each.find(exp.Column)]
+    if any(is_of_now(each, kind, of.catalog) for each in arguments for kind in kinds):
+        return None
+    if isinstance(tree, exp.Greatest | exp.Least) and (None in kinds or len(set(kinds)) != 1):
+        return None  # of several types, one is cast
+    return _call(name, arguments, of) if _name_of(tree, name) == name else None
 
 
 def _name_of(tree: exp.Expr, name: str) -> str:
@@ -152,15 +163,18 @@ def _named_function(tree: exp.Expr, of: Of) -> str | None:
 def _immutable_function(tree: exp.Expr, of: Of) -> str | None:
     """Write the call of a function that the server says is immutable.
 
-    A constant of the type of another argument is what that is compared with, as in similarity(name, 'x'): not a key.
+    A constant of the type of another argument, and not of the result, is what that is compared with: similarity(name,
+    'x') is not a key, split_part(name, ' ', 1) is.
     """
     call = called(tree, of.type_of, of.catalog)
-    if call is None:
+    if call is None or not of.catalog.is_column_type(call.function.returns):
         return None
     arguments = (tree.expression if isinstance(tree, exp.Dot) else tree).expressions
-    kinds = list(zip(arguments, call.function.arguments, strict=True))
-    computed = {kind for each, kind in kinds if each.find(exp.Column)}
+    kinds = list(zip(arguments, call.function.arguments, strict=False))
+    computed = {kind for each, kind in kinds if each.find(exp.Column)} - {call.function.returns}
     if any(kind in computed for each, kind in kinds if not each.find(exp.Column)):
+        return None
+    if any(is_of_now(each, kind, of.catalog) for each, kind in kinds):
         return None
     return _call(of.catalog.function_name(call.function, call.kinds), arguments, of)
 
@@ -285,6 +299,15 @@ def _of_text(tree: exp.Expr, of: Of) -> str | None:
     return _call(name, arguments, of) if name.isidentifier() else None
 
 
+def _trimmed(tree: exp.Expr, of: Of) -> str | None:
+    """Write TRIM, which is btrim(), ltrim() or rtrim()."""
+    where, characters = str(tree.args.get("position") or "BOTH").upper(), tree.args.get("expression")
+    arguments = [tree.this, *([characters] if isinstance(characters, exp.Expr) else [])]
+    if where not in _TRIMS or not all(_is_text(unwrapped(each)) or _kind(each, of) == "text" for each in arguments):
+        return None
+    return _call(_TRIMS[where], arguments, of)
+
+
 def _arithmetic(tree: exp.Expr, of: Of) -> str | None:
     parts = [unwrapped(tree.args["this"]), unwrapped(tree.args["expression"])]
     written = [_written(each, of) for each in parts]
@@ -322,6 +345,12 @@ def _is_text(tree: exp.Expr) -> bool:
     return isinstance(tree, exp.Literal) and bool(tree.is_string)
 
 
+def is_of_now(tree: exp.Expr, kind: str | None, catalog: Catalog) -> bool:
+    """Say whether a constant, like `'today'`, is another value tomorrow: an index would keep that of its build."""
+    value = uncast(unwrapped(tree))
+    return _is_text(value) and _OF_NOW.search(value.name) is not None and (kind is None or catalog.reads_clock(kind))
+
+
 def constant(tree: exp.Expr) -> Sql | None:
     """Write a constant; the cast that a server prints with it is left to the column's type."""
     if isinstance(tree, exp.Cast):
@@ -344,6 +373,7 @@ def constant(tree: exp.Expr) -> Sql | None:
 _WRITERS: dict[type[exp.Expr], Callable[[exp.Expr, Of], str | None]] = {
     **dict.fromkeys((exp.Literal, exp.Neg, exp.Boolean), _written_constant),
     **dict.fromkeys(_FUNCTIONS, _function),
+    exp.Trim: _trimmed,
     **dict.fromkeys((exp.Length, exp.Left, exp.Right, exp.Substring), _of_text),
     **dict.fromkeys(_ARITHMETIC, _arithmetic),
     exp.Operator: _json_path,

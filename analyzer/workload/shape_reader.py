@@ -162,7 +162,8 @@ class ShapeReader:
             return False
         (occurrence,) = owners.values()
         names = tuple(dict.fromkeys(each[0].column for each in references))
-        if (sql := condition(expression, lambda column: own_column(scope, column), occurrence.relation)) is not None:
+        sql = condition(expression, lambda column: own_column(scope, column), occurrence.relation, self.catalog)
+        if sql is not None:
             found = self.findings[id(occurrence)]
             found.conditions[Condition(sql=sql, columns=names)] = None
             if sql == f"{ident(names[0])} IS NULL":
@@ -178,15 +179,17 @@ class ShapeReader:
             for one, other in pairs if operator == "=" else pairs[:1]:
                 self._compare(scope, one, other, operator, alternative=alternative)
             if operator != "=" and not alternative:
-                self._keyset(scope, left)
+                self._keyset(scope, pairs)
             return
         self._compare(scope, left, right, operator, alternative=alternative)
         if not isinstance(right, exp.Any):
             self._compare(scope, right, left, _COMMUTED_COMPARISONS[operator], alternative=alternative)
 
-    def _keyset(self, scope: Scope, row: exp.Tuple) -> None:
-        """Note the columns of a row that is compared with another, when they are of one table."""
-        columns = [unwrapped(each) for each in row.expressions]
+    def _keyset(self, scope: Scope, pairs: Sequence[tuple[exp.Expr, exp.Expr]]) -> None:
+        """Note the columns of a row that is compared with another, when they are of one table and no COLLATE is."""
+        columns = [unwrapped(one) for one, _ in pairs]
+        if any(collated(scope, self.catalog, unwrapped(one), unwrapped(other))[2] for one, other in pairs):
+            return
         found = [single_reference(scope, each) if isinstance(each, exp.Column) else None for each in columns]
         known = [each for each in found if each is not None]
         if known and len(known) == len(found) and len({id(each.occurrence) for each in known}) == 1:

@@ -15,6 +15,20 @@ from analyzer.workload.nesting import obstacle
 _KNOWN_OPERATORS = frozenset(["+", "-", "*", "/", "%", "^", "<", ">", "=", "<=", ">=", "<>", "!=", "||"])
 
 
+#: Functions of which sqlglot without a schema makes something of another name or another order of arguments.
+_PLAIN = frozenset(
+    """
+    array_to_string ascii bit_length btrim ceil ceiling chr date_bin date_part decode encode exp floor host
+    initcap ln log lpad ltrim mod power repeat replace reverse round rpad rtrim sign split_part sqrt
+    string_to_array strpos translate trunc
+    """.split()  # noqa: SIM905 - a paragraph reads better than quoted words
+)
+#: Words before a name that is no function.
+_NAMING = frozenset(("as", "into", "recursive", "with"))
+#: The schema that they have while they are parsed.
+_MARK = "twindex_plain_call"
+
+
 class UnreadableError(InputError):
     """The statement's grammar is beyond the parser."""
 
@@ -50,7 +64,18 @@ def parse(text: str) -> exp.Expr:
 def _is_call(tokens: Sequence[Token], index: int) -> bool:
     """Say whether a word is a function without a schema."""
     following = tokens[index + 1].text if index + 1 < len(tokens) else ""
-    return following == "(" and (not index or tokens[index - 1].text != ".")
+    before = tokens[index - 1] if index else None
+    return following == "(" and (before is None or (before.text != "." and before.word not in _NAMING))
+
+
+def _unmark(tree: exp.Expr) -> None:
+    """Take the schema off again that keeps a function as it is written."""
+    for call in list(tree.find_all(exp.Dot)):
+        if call.this.name == _MARK:
+            call.replace(call.expression)
+    for table in tree.find_all(exp.Table):
+        if table.db == _MARK:
+            table.set("db", None)
 
 
 def _parse(text: str) -> exp.Expr:
@@ -60,8 +85,8 @@ def _parse(text: str) -> exp.Expr:
     parts: list[str] = []
     for index, token in enumerate(tokens):
         before = tokens[index - 1] if index else None
-        if token.word == "date_part" and _is_call(tokens, index):
-            parts.append("pg_catalog.")  # without a schema, sqlglot takes it for EXTRACT, which is another function
+        if token.word in _PLAIN and _is_call(tokens, index):
+            parts.append(f"{_MARK}.")
         is_infix = before is not None and (before.kind not in ("operator", "punctuation") or before.text in (")", "]"))
         named = token.kind == "operator" and token.text not in _KNOWN_OPERATORS and is_infix
         parts.append(
@@ -77,6 +102,7 @@ def _parse(text: str) -> exp.Expr:
         raise UnreadableError(f"it could not be parsed ({first})") from error
     if len(trees) != 1 or isinstance(trees[0], exp.Command):
         raise UnreadableError("it could not be parsed")
+    _unmark(trees[0])
     for function in trees[0].find_all(exp.Func):
         if "start" in function.meta:  # sqlglot makes the same of `substr` as of `substring`, of `nvl` as of `coalesce`
             function.meta["name"] = written[function.meta["start"] : function.meta["end"] + 1]

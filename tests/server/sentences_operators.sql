@@ -28,10 +28,18 @@ AS 'BEGIN RETURN value; END';
 CREATE FUNCTION glued(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
 CREATE FUNCTION glued(VARIADIC of varchar[]) RETURNS text STABLE LANGUAGE plpgsql AS 'BEGIN RETURN of[1]; END';
 CREATE SCHEMA apart;
+CREATE COLLATION apart."C" (provider = libc, locale = 'C.UTF-8');
 CREATE FUNCTION apart.squeezed(value text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
 CREATE FUNCTION nvl(value text, other text) RETURNS text IMMUTABLE LANGUAGE plpgsql
 AS 'BEGIN RETURN coalesce(value, other); END';
 CREATE FUNCTION stamped(value text) RETURNS text STABLE LANGUAGE sql AS 'SELECT value || current_date';
+
+CREATE FUNCTION since(value integer, day date) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION tagged(value integer, tag text) RETURNS integer IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION shortened(value text, length integer DEFAULT 1) RETURNS text IMMUTABLE LANGUAGE plpgsql
+AS 'BEGIN RETURN value; END';
+CREATE FUNCTION coded(value label) RETURNS text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN value; END';
+CREATE FUNCTION pair(value integer, OUT a integer, OUT b integer) IMMUTABLE LANGUAGE plpgsql AS 'BEGIN a = value; END';
 
 CREATE TABLE items (
     id integer PRIMARY KEY, shop integer NOT NULL, kind text NOT NULL, name text COLLATE german NOT NULL,

@@ -35,7 +35,13 @@ def test_types_and_classes_of_users_are_read_on_each_server(any_server: str) -> 
         connection.execute(b'CREATE TYPE "Odd".span AS RANGE (subtype = float8)')
         connection.execute(b'CREATE OPERATOR CLASS "Odd"."Ops" FOR TYPE int4 USING btree AS '
                            b"OPERATOR 1 <, OPERATOR 3 =, FUNCTION 1 btint4cmp(int4, int4)")  # fmt: skip
+        connection.execute(b'CREATE TYPE "Odd".home AS (city text, mood "Odd".mood, codes "Odd".codes)')
+        connection.execute(b'CREATE TYPE "Odd".visit AS (at date, homes "Odd".home[], paid money)')
+        connection.execute(b'CREATE TYPE "Odd".place AS (name text, at point)')
         found = read_operator_classes(connection)
+    made = ('"Odd".home', '"Odd".home[]', '"Odd".visit', '"Odd".place', '"Odd".place[]')
+    assert [found.default_class(kind, "btree") is not None for kind in made] == [True, True, True, False, False]
+    assert [found.default_class(kind, "hash") is not None for kind in made] == [True, True, False, False, False]
     assert found.base('"Odd"."Code"') == "character varying"
     assert found.base('"Odd".codes') == '"Odd"."Code"[]'
     assert found.is_sortable('"Odd".mood')

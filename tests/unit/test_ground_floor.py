@@ -19,7 +19,7 @@ from analyzer.postgres.access_methods import (
     is_on,
     number_of,
 )
-from analyzer.postgres.collations import is_bytewise, is_bytewise_locale
+from analyzer.postgres.collations import is_bytewise, is_bytewise_locale, is_default
 from analyzer.postgres.identifiers import (
     MOST_BYTES,
     QualifiedName,
@@ -181,8 +181,13 @@ def test_names_of_a_text_are_folded_and_unquoted() -> None:
 
 
 def test_collations_that_compare_bytes() -> None:
-    assert all(map(is_bytewise, ("C", "POSIX", 'pg_catalog."C"', '"POSIX"')))
+    assert all(
+        map(is_bytewise, ("C", "POSIX", 'pg_catalog."C"', '"POSIX"', '"pg_catalog"."C"', "pg_catalog.ucs_basic"))
+    )
     assert not any(map(is_bytewise, (None, "", "en_US", 'pg_catalog."de-x-icu"')))
+    assert not any(map(is_bytewise, ('public."C"', '"C"."en"', '"a.""C"""."POSIX"', '"pg_catalog.C"')))
+    assert all(map(is_default, (None, "default", 'pg_catalog."default"')))
+    assert not any(map(is_default, ('public."default"', 'pg_catalog."C"')))
     assert is_bytewise_locale("b", "en_US")
     assert is_bytewise_locale("c", "C")
     assert not is_bytewise_locale("i", "C")

@@ -3,6 +3,7 @@
 import pytest
 
 from analyzer.postgres.lex import IncompleteError, lex
+from analyzer.workload import tree
 from analyzer.workload.parse import Statement, Workload, parse_file, parse_statements
 from tests.unit.catalogs import recorded, snapshot
 
@@ -198,3 +199,16 @@ def test_constants_that_the_text_keeps_are_put_back(recorded_text: str, planned:
 def test_a_null_byte_of_a_file_is_replaced_where_it_is_quoted() -> None:
     (gap,) = parse_file("SELECT '\0").not_examined
     assert gap.query == "SELECT '\ufffd"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT Round(a, 2), s.round(a) FROM t WHERE mod(a, 3) = 1 AND replace(b, 'x', '') = 'y'",
+        "SELECT * FROM round(3) AS r, t",
+        "WITH floor(a) AS (SELECT 1), b AS (SELECT 2) SELECT round(floor(a)) FROM floor",
+        "INSERT INTO replace (a) VALUES (ltrim('x'))",
+    ],
+)
+def test_functions_keep_their_names_in_the_tree(text: str) -> None:
+    assert tree.parse(text).sql("postgres", normalize_functions=False).lower() == text.lower()

@@ -16,11 +16,11 @@ def measured(mean_ms: float, query: str = "SELECT a FROM t WHERE b = 1", calls: 
 def test_the_floor_is_the_cheapest_fiftieth_of_reads_and_of_writes() -> None:
     reads = [(measured(ms), 1.0) for ms in (0.02, 0.03, *range(1, 49))]
     writes = [(measured(ms, "DELETE FROM t WHERE b = 1"), 9.0) for ms in (0.1, 0.2, 9)]
-    assert learn_times(reads + writes) == Times(read_ms=0.03, write_ms=0.1)
+    assert learn_times(reads + writes) == Times(read_ms=0.03, write_ms=0.1, reads=50, writes=3)
 
 
 def test_what_ran_hardly_ever_sets_no_floor() -> None:
-    assert learn_times([(measured(0.001, calls=1), 1.0), (measured(0.5), 1.0)]) == Times(read_ms=0.5)
+    assert learn_times([(measured(0.001, calls=1), 1.0), (measured(0.5), 1.0)]) == Times(read_ms=0.5, reads=1)
 
 
 COSTS = [10.0 * 1.3**step for step in range(30)]
@@ -55,8 +55,27 @@ def test_without_a_line_times_follow_costs_in_proportion(reads: list[tuple[State
     [(10.0, 1.0, 0.03 + 9.97 / 1000), (10.0, 1000.0, 10.0), (10.0, 2000.0, 0.03 + 9.97 * 2), (0.02, 1.0, 0.02)],
 )
 def test_the_part_above_the_floor_follows_the_cost(mean_ms: float, cost_after: float, expected: float) -> None:
-    times = Times(read_ms=0.03, write_ms=0.1)
+    times = Times(read_ms=0.03, write_ms=0.1, reads=3, writes=3)
     assert expected_ms(measured(mean_ms), 1000.0, cost_after, times) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [[], [(measured(10.0), 2000.0)], [(measured(4.9), 500.0)], [(measured(0.02, "DELETE FROM t WHERE b = 1"), 1.0)]],
+    ids=["alone", "dearer", "as fast for half the cost", "a write"],
+)
+def test_the_time_of_a_dear_statement_is_all_work_unless_a_cheap_one_tells(
+    others: list[tuple[Statement, float]],
+) -> None:
+    times = learn_times([(measured(5.0), 1000.0), *others])
+    assert expected_ms(measured(5.0), 1000.0, 10.0, times) == pytest.approx(0.05)
+
+
+def test_one_cheap_statement_sets_the_floor_of_others_and_not_its_own() -> None:
+    cheap = measured(0.04)
+    times = learn_times([(cheap, 8.0), (measured(5.0), 1000.0)])
+    assert expected_ms(measured(5.0), 1000.0, 10.0, times) == pytest.approx(0.04 + 4.96 / 100)
+    assert expected_ms(cheap, 8.0, 4.0, times) == pytest.approx(0.02)
 
 
 def test_nothing_is_expected_of_what_was_not_measured() -> None:

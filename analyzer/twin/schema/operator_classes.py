@@ -29,8 +29,9 @@ def operator_classes(row: dict[str, Rows]) -> OperatorClasses:
                 category=str(category),
                 is_preferred=bool(preferred),
                 length=cast("int", length),
+                attributes=tuple(str(each) for each in cast("list[object]", attributes or ())),
             )
-            for name, short, kind, base, category, preferred, length in row["types"]
+            for name, short, kind, base, category, preferred, length, attributes in row["types"]
         ],
         casts=[(str(source), str(target)) for source, target in row["casts"]],
         operators=[
