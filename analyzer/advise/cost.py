@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import psycopg
@@ -26,8 +26,10 @@ from analyzer.twin.schema.function_bodies import NO_BODY
 from analyzer.twin.twin import Plan, Twin, TwinIndex
 from analyzer.workload.parse import Statement
 
-#: Of one statement: sets of candidates without one that was used.
-_MOST_OTHERS = 24
+#: Of all statements together: sets of candidates without one that was used.
+_MOST_OTHERS = 500
+#: Of all statements together: indexes of other statements.
+_MOST_ALONE = 3_000
 #: The part of the largest index used that the next ones may have.
 _SMALLER = 0.8
 
@@ -56,8 +58,8 @@ class _Question:
 class _Planned:
     """What came of it."""
 
-    #: Places of the indexes that the plans use.
-    used: tuple[int, ...]
+    #: Places of the indexes that the plans read.
+    read: tuple[int, ...]
     costs: Costs
 
 
@@ -72,8 +74,8 @@ def _plan(twin: Twin, question: _Question) -> _Planned | None:
         if error.sqlstate != NO_BODY or not shown:
             raise
         return None
-    used = tuple(place for place, index in visible if not index.names.isdisjoint(found.indexes))
-    return _Planned(used=used, costs=found.costs)
+    read = tuple(place for place, index in visible if not index.names.isdisjoint(found.indexes))
+    return _Planned(read=read, costs=found.costs)
 
 
 @dataclass(slots=True)
@@ -94,6 +96,8 @@ class CostModel:
     pool: TwinPool | None = None
     _answers: dict[Statement, PlanCache] = field(default_factory=dict[Statement, PlanCache])
     _relevance: Relevance = field(init=False)
+    #: What each statement names.
+    _words: dict[Statement, frozenset[str]] = field(default_factory=dict[Statement, frozenset[str]])
     #: Of an index among the twin's.
     _places: dict[TwinIndex, int] = field(default_factory=dict[TwinIndex, int])
     #: By the tables of a statement: the twin's indexes of these, and the base's among them.
@@ -135,7 +139,7 @@ class CostModel:
         relevant = self._relevant(item, configuration)
         known = self._known(item)
         if (costs := known.find(relevant)) is None:
-            run_alone(self.twin, _plan, [self._settling(item, [configuration], math.inf)])
+            run_alone(self.twin, _plan, [self._asking(item, configuration)])
             costs = known.find(relevant - self.unusable)
         assert costs is not None  # noqa: S101 - just settled
         return costs
@@ -155,7 +159,7 @@ class CostModel:
 
         It ends early when time.monotonic() reaches the deadline.
         """
-        self._run([self._settling(item, configurations, deadline) for item in self.statements])
+        self._run([self._each(item, configurations, deadline) for item in self.statements])
 
     def _run(self, chains: Sequence[Generator[_Question, _Planned | None]]) -> None:
         if self.pool is None:
@@ -180,53 +184,63 @@ class CostModel:
         while time.monotonic() < deadline:
             yield from self._asking(item, visible)
             visible -= self.unusable
-            used = sorted(known.used(visible) - self.base, key=self._places.__getitem__)
-            if not used:
+            read = sorted(known.read(visible) - self.base, key=self._places.__getitem__)
+            if not read:
                 break
-            others += [visible - {index} for index in used]
-            most = _SMALLER * max(index.size_bytes for index in used)
+            yield from self._asking(item, self.base | {*read})
+            others += [visible - {index} for index in read]
+            most = _SMALLER * max(index.size_bytes for index in read)
             visible = self.base | {index for index in visible - self.base if index.size_bytes <= most}
-        yield from self._each(item, others[:_MOST_OTHERS], deadline)
+        yield from self._each(item, others[: _MOST_OTHERS // len(self.statements)], deadline)
 
     def compare(self, *, deadline: float = math.inf) -> None:
         """Find out what each statement costs with one index that another statement uses, where it could read that too.
 
         It could if it uses another index of the table that begins with the same key.
         """
-        useful = {index for _, plans in self.known_plans() for plan in plans for index in plan.uses}
+        known = list(self.known_plans())
+        worth: dict[TwinIndex, float] = {}
+        for _, plans in known:
+            best: dict[TwinIndex, float] = {}
+            for plan in plans:
+                for index in plan.uses:
+                    best[index] = max(best.get(index, 0.0), plan.saving / math.sqrt(max(index.size_bytes, 1)))
+            for index, saved in best.items():
+                worth[index] = worth.get(index, 0.0) + saved
         by_start: dict[_Start, list[TwinIndex]] = {}
-        for index in sorted(useful, key=self._places.__getitem__):
+        for index in sorted(worth, key=lambda each: (-worth[each], self._places[each])):
             by_start.setdefault(_start(index), []).append(index)
         chains: list[Generator[_Question, _Planned | None]] = []
-        for item, plans in self.known_plans():
+        for item, plans in known:
             starts = dict.fromkeys(_start(index) for plan in plans for index in plan.uses)
-            alone = [self.base | {index} for start in starts for index in by_start[start]]
+            alike = sorted(
+                (index for start in starts for index in by_start[start]),
+                key=lambda each: (-worth[each], self._places[each]),
+            )
+            alone = [self.base | {index} for index in alike[: _MOST_ALONE // len(self.statements)]]
             chains.append(self._each(item, alone, deadline))
         self._run(chains)
 
     def _each(
         self, item: PricedStatement, configurations: Sequence[Configuration], deadline: float
     ) -> Generator[_Question, _Planned | None]:
-        for configuration in configurations:
+        for relevant in dict.fromkeys(self._relevant(item, each) for each in configurations):
             if time.monotonic() < deadline:
-                yield from self._asking(item, configuration)
+                yield from self._asking(item, relevant)
 
     def _asking(self, item: PricedStatement, configuration: Configuration) -> Generator[_Question, _Planned | None]:
-        """Yield a configuration as it is, unless the costs of the statement under it are known."""
-        while self._known(item).find(configuration - self.unusable) is None:
-            yield from self._ask(item, configuration - self.unusable)
-
-    def _ask(self, item: PricedStatement, visible: Configuration) -> Generator[_Question, _Planned | None]:
-        """Learn from the plan with these indexes visible, or that some of them cannot be priced."""
-        planned = yield self._question(item, visible)
-        if planned is None:
-            yield from self._set_aside(item, sorted(visible, key=self._places.__getitem__))
-        else:
-            self._learn(item, visible, planned)
+        """Yield what is to be planned until the costs of a statement under a configuration are known."""
+        known = self._known(item)
+        while known.find(wanted := self._relevant(item, configuration)) is None:
+            visible = known.shown(wanted)
+            if (planned := (yield self._question(item, visible))) is None:
+                yield from self._set_aside(item, sorted(visible, key=self._places.__getitem__))
+            else:
+                self._learn(item, visible, planned)
 
     def wanted(self, candidates: Configuration) -> Configuration:
         """Return what the plans use with all candidates there; they have been explored."""
-        found = (self._known(item).used(self._relevant(item, candidates)) for item in self.statements)
+        found = (self._known(item).read(self._relevant(item, candidates)) for item in self.statements)
         return frozenset[TwinIndex]().union(*found) - self.base
 
     def known_plans(self) -> Iterator[tuple[PricedStatement, list[KnownPlan]]]:
@@ -241,16 +255,6 @@ class CostModel:
                     if sum(plan.costs) < before and plan.used.isdisjoint(self.unusable)
                 ],
             )
-
-    def _settling(
-        self, item: PricedStatement, configurations: Iterable[Configuration], deadline: float
-    ) -> Generator[_Question, _Planned | None]:
-        """Yield what is to be planned until the costs of a statement under all configurations are known."""
-        known = self._known(item)
-        for relevant in dict.fromkeys(self._relevant(item, each) for each in configurations):
-            while known.find(relevant - self.unusable) is None and time.monotonic() < deadline:
-                visible = known.broaden(relevant - self.unusable) - self.unusable
-                yield from self._ask(item, visible)
 
     def _set_aside(self, item: PricedStatement, visible: Sequence[TwinIndex]) -> Generator[_Question, _Planned | None]:
         """Find out which of the visible indexes a statement cannot be planned with."""
@@ -271,21 +275,18 @@ class CostModel:
         return known
 
     def _nothing_known(self, item: PricedStatement) -> PlanCache:
-        named = self._named(item)
-        candidates = self._relevant(item, self.candidates) - self.base
-        competing = frozenset(each for each in candidates if not self._relevance.can_change(each.index, named))
-        is_resolved = item.tables is not None
-        unrelated = (each for each in competing if is_resolved and self._relevance.is_unrelated(each.index, named))
-        return PlanCache(competing, frozenset(unrelated))
+        base = self._relevant(item, frozenset())
+        if item.tables is None:
+            return PlanCache(base, frozenset())
+        named, candidates = self._named(item), self._relevant(item, self.candidates) - base
+        is_unrelated = self._relevance.is_unrelated
+        return PlanCache(base, frozenset(each for each in candidates if is_unrelated(each.index, named)))
 
     def _learn(self, item: PricedStatement, visible: Configuration, planned: _Planned) -> None:
         self.questions += len(item.execution.asked)
-        known = self._known(item)
-        used = frozenset(self.twin.added[place] for place in planned.used)
-        if apart := visible - known.competing:
-            named = self._named(item)
-            used |= {each for each in apart if self._relevance.can_change(each.index, named)}
-        known.learn(Answer(used=used, visible=visible, costs=planned.costs))
+        read, named = frozenset(self.twin.added[place] for place in planned.read), self._named(item)
+        used = read | {each for each in visible if self._relevance.can_change(each.index, named)}
+        self._known(item).learn(Answer(read=read, used=used, visible=visible, costs=planned.costs))
 
     def _question(self, item: PricedStatement, visible: Configuration) -> _Question:
         self._look_at_added()
@@ -297,7 +298,9 @@ class CostModel:
         )
 
     def _named(self, item: PricedStatement) -> frozenset[str]:
-        return self._relevance.named(query.text for query in item.execution.asked)
+        if (named := self._words.get(item.statement)) is None:
+            named = self._words[item.statement] = self._relevance.named(query.text for query in item.execution.asked)
+        return named
 
     def plan(self, item: PricedStatement, configuration: Configuration) -> Plan:
         """Return the plan to show to people: the generic one, or of the first binding where that is what is priced."""

@@ -105,6 +105,7 @@ def _solver() -> highspy.Highs:
         ("threads", 1),
         ("mip_rel_gap", _GAP),
         ("mip_max_nodes", _NODES),
+        ("mip_heuristic_effort", 0.0),
     ):
         solver.setOptionValue(option, value)
     return solver

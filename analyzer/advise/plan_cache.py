@@ -2,10 +2,8 @@
 
 A statement that is planned with a set V of indexes visible and uses the subset U of them has the same plan under every
 configuration between U and V, so one plan answers for many (Frank, Omiecinski, Navathe, "Adaptive and automated index
-selection in RDBMS", EDBT 1992). What is asked about is therefore shown along with all that is expected to stay unused
-beside it: what no plan has used yet, and what lost against one of the wanted indexes before. Where that expectation
-fails, the plan still tells what wins, and the question is asked again without it. To show an index takes time too, so
-those that a statement has nothing to do with are looked at together, once, and left out from then on.
+selection in RDBMS", EDBT 1992). To show an index takes time, so those that a statement has nothing to do with are
+looked at together, once, and left out from then on.
 """
 
 import itertools
@@ -19,15 +17,15 @@ Configuration = frozenset[TwinIndex]
 
 #: Of a smaller configuration every subset is looked up; of a larger one, what is known is gone through.
 _SMALL = 6
-#: Of one table, in what dominates others.
-_WINNERS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """One answer of the planner: the costs under every configuration between `used` and `visible`."""
 
-    #: What the plans use, and what may have changed them by being there.
+    #: What the plans read.
+    read: Configuration
+    #: That, and what may have changed them by being there.
     used: Configuration
     visible: Configuration
     costs: Costs
@@ -36,16 +34,12 @@ class Answer:
 class PlanCache:
     """The answers to one statement, and what to ask next."""
 
-    def __init__(self, competing: Configuration, unrelated: Configuration) -> None:
-        #: What is going to be asked about, and can change no plan without being used.
-        self.competing = competing
-        #: Of those what no plan is going to use, whatever else is visible; the first answer confirms it.
+    def __init__(self, base: Configuration, unrelated: Configuration) -> None:
+        #: What is there in any case.
+        self._base = base
+        #: What no plan is going to use, whatever else is visible; the first answer confirms it.
         self._unrelated: Configuration = unrelated
         self._is_confirmed = not unrelated
-        #: Of those what no plan has used.
-        self._unused = set(competing - unrelated)
-        #: By what a plan used of one table: what it could have used there, and has not since where it used that.
-        self._dominated: dict[Configuration, set[TwinIndex]] = {}
         #: By what is used; of two answers the one that holds for less is left out.
         self._answers: dict[Configuration, list[Answer]] = {}
         self._costs: dict[Configuration, Costs] = {}
@@ -71,10 +65,10 @@ class PlanCache:
                 if used <= wanted:
                     yield from answers
 
-    def used(self, wanted: Configuration) -> Configuration:
-        """Return what the plan under a configuration uses, whose costs are known."""
+    def read(self, wanted: Configuration) -> Configuration:
+        """Return what the plan under a configuration reads, whose costs are known."""
         wanted -= self._unrelated if self._is_confirmed else frozenset()
-        return next(each.used for each in self._using(wanted) if wanted <= each.visible)
+        return next(each.read for each in self._using(wanted) if wanted <= each.visible)
 
     def plans(self) -> Sequence[Answer]:
         """Return the answers, the cheapest first, but those that need more than another one and cost as much."""
@@ -85,41 +79,21 @@ class PlanCache:
                 found.append(answer)
         return found
 
-    def broaden(self, wanted: Configuration) -> Configuration:
-        """Return what to show to learn the costs under a configuration, and under as many others as one plan can."""
-        if not self._is_confirmed:
-            return (wanted - self.competing) | self._unrelated
-        wanted -= self._unrelated
-        if wanted.isdisjoint(self.competing):
-            return wanted
-        dominated = (losers for used, losers in self._dominated.items() if len(used) <= _WINNERS and used <= wanted)
-        return wanted.union(self._unused, *dominated)
+    def shown(self, wanted: Configuration) -> Configuration:
+        """Return what to show next to learn the costs under a configuration."""
+        return wanted - self._unrelated if self._is_confirmed else self._base | self._unrelated
 
     def learn(self, answer: Answer) -> None:
         """Keep an answer."""
         alike = self._answers.get(answer.used, [])
         self._answers[answer.used] = [*(each for each in alike if not each.visible <= answer.visible), answer]
-        winners = answer.used & self.competing
         if not self._is_confirmed:
             self._is_confirmed = True
-            if winners:
-                self._unused |= self._unrelated
+            if answer.used & self._unrelated:
                 self._unrelated = frozenset()
-        self._unused -= winners
-        for used, dominated in self._dominated.items():
-            if used <= answer.visible:
-                dominated.difference_update(winners)
-        for table in {_table(each) for each in winners}:
-            used = frozenset(each for each in winners if _table(each) == table)
-            losers = {each for each in answer.visible & self.competing if _table(each) == table}
-            self._dominated.setdefault(used, set()).update(losers - used)
 
 
 def _parts(indexes: Configuration, most: int) -> Iterator[Configuration]:
     """Yield the subsets of up to so many indexes."""
     for size in range(most + 1):
         yield from map(frozenset, itertools.combinations(indexes, size))
-
-
-def _table(index: TwinIndex) -> tuple[str, str]:
-    return index.index.schema, index.index.table

@@ -288,7 +288,10 @@ def _refusals(refused: Sequence[Refused], limits: Limits) -> Iterator[tuple[str 
     rest = refused[_MOST_REFUSED:]
     if rest:
         many = plural(len(rest), "more candidate")
-        yield None, f"{many} would save {percent(rest[0].share, 2)} of the workload's cost or less each"
+        yield (
+            None,
+            f"{many} would save {percent(max(each.share for each in rest), 2)} of the workload's cost or less each",
+        )
 
 
 def _refusal(refused: Refused, limits: Limits) -> str:

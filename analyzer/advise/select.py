@@ -7,14 +7,16 @@ stays.
 """
 
 import functools
+import itertools
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from analyzer.advise.cost import CostModel
-from analyzer.advise.integer_program import Program, solve
+from analyzer.advise.integer_program import KnownPlan, Program, solve
 from analyzer.advise.sameness import covers, places
+from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
 
@@ -26,7 +28,13 @@ _KNEE_OF_BUDGET = 0.002
 #: The program is asked again so often at most.
 _ROUNDS = 6
 #: So many indexes are tried in addition to those chosen, in each round.
-_TRIED = 24
+_TRIED = 12
+#: And so many of them at once, in which plans are found that use several.
+_TOGETHER = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
+#: Additions that are planned side by side.
+_AT_ONCE = 8
+#: Plans that are tried at most to add and drop indexes one by one.
+_MOST_QUESTIONS = 1_500
 #: Of the workload's cost, what a further round has to save.
 _LEAST_BETTER = 1e-3
 #: Sums of costs differ in their last digits.
@@ -112,7 +120,8 @@ class _Search:
         self._places = {each: place for place, each in enumerate(self._candidates)}
         self._upkeep = {each: model.upkeep(each, frozenset()) for each in candidates}
         self._prices: Mapping[TwinIndex, float] = dict.fromkeys(candidates, 0.0)
-        self._conflicts: dict[tuple[TwinIndex, TwinIndex], None] = {}
+        #: Plans that were tried to add and drop indexes.
+        self._tried = 0
         self.chosen: frozenset[TwinIndex] = frozenset()
         self._bound = 0.0
 
@@ -133,12 +142,13 @@ class _Search:
         best = 0.0
         for _ in range(_ROUNDS):
             found, self._bound = self._solved(limits)
+            found = self._improved(found, limits)
             value = self._value(found)
             if time.monotonic() > self._deadline or value <= best + _LEAST_BETTER * self.total:
                 break
             self.chosen, best = found, value
             self._progress(f"advise: {len(found)} chosen, {self._model.questions} plans tried")
-            self._model.prepare(self._neighbours(found, limits), deadline=self._deadline)
+            self._model.prepare(self._larger(found, limits), deadline=self._deadline)
 
     def gap(self) -> float:
         """Return how much less the best set could cost, as a share of what the choice costs."""
@@ -156,86 +166,120 @@ class _Search:
         """Return the program's set, none of which another one serves, and what no set is worth more than."""
         plans = [known for _, known in self._model.known_plans()]
         useful = {index for known in plans for plan in known for index in plan.uses}
+        indexes = [each for each in self._candidates if each in useful]
         program = Program(
-            indexes=[each for each in self._candidates if each in useful],
+            indexes=indexes,
             plans=plans,
             prices={each: self._upkeep[each] + self._prices[each] for each in self._candidates},
             budget_bytes=limits.budget_bytes,
             most=limits.most,
-            conflicts=self._conflicts,
+            conflicts=list(_redundant_pairs(indexes)),
         )
-        while True:
-            found = solve(program)
-            served = [
-                (index, other)
-                for index in found.chosen
-                for other in found.chosen
-                if index is not other and _serves(other, index)
-            ]
-            if not served:
-                return frozenset(found.chosen), found.bound
-            self._conflicts.update(dict.fromkeys(served))
+        found = solve(program)
+        return frozenset(found.chosen), found.bound
 
-    def _neighbours(self, chosen: frozenset[TwinIndex], limits: Limits) -> list[frozenset[TwinIndex]]:
-        """Return the sets with one index more or fewer that are most likely to be better than a set.
-
-        What a candidate could save on top is what the best known plans with it save; it competes for the budget.
-        """
-        budget = limits.budget_bytes
-        per_byte = self._value(chosen) / budget if budget else 0.0
+    def _larger(self, chosen: frozenset[TwinIndex], limits: Limits) -> list[frozenset[TwinIndex]]:
+        """Return sets that are worth knowing about though they may be too large: for what others could be left out."""
         worth = {
-            index: saving - self._prices[index] - per_byte * _size(index)
+            index: saving - self._prices[index]
             for index, saving in self._promises(chosen).items()
-            if not _is_redundant(index, chosen) and (budget is None or index.size_bytes <= budget)
+            if not _is_redundant(index, chosen)
+            and (limits.budget_bytes is None or index.size_bytes <= limits.budget_bytes)
         }
-        added = sorted(worth, key=lambda each: (-worth[each], self._places[each]))[:_TRIED]
-        return [*(chosen | {each} for each in added if worth[each] > 0), *(chosen - {each} for each in chosen)]
+        added = sorted((each for each in worth if worth[each] > 0), key=lambda each: (-worth[each], self._places[each]))
+        several = [chosen | {*added[:number]} for number in _TOGETHER if number < len(added)]
+        return [*(chosen | {each} for each in added[:_TRIED]), *several]
+
+    def _improved(self, chosen: frozenset[TwinIndex], limits: Limits) -> frozenset[TwinIndex]:
+        """Add and drop single indexes as long as that pays, until so many plans have been tried."""
+        bounds = self._promises(chosen)
+        # What an index costs depends on those beside it, so that the moves could go round in a circle.
+        seen: set[frozenset[TwinIndex]] = set()
+        while self._tried < _MOST_QUESTIONS and time.monotonic() < self._deadline and chosen not in seen:
+            seen.add(chosen)
+            self._prepare([chosen - {each} for each in chosen])
+            dropped = min(chosen, key=lambda each: (self._missed(each, chosen), self._places[each]), default=None)
+            if dropped is not None and self._missed(dropped, chosen) <= 0:
+                chosen -= {dropped}
+                bounds = self._promises(chosen)
+                continue
+            added = self._best_addition(chosen, bounds, limits)
+            if added is None:
+                break
+            chosen |= {added}
+        return chosen
+
+    def _missed(self, index: TwinIndex, chosen: frozenset[TwinIndex]) -> float:
+        """Return what an index of a set is worth to it."""
+        rest = chosen - {index}
+        return self._model.saving(index, rest) - self._prices[index]
+
+    def _best_addition(
+        self, chosen: frozenset[TwinIndex], bounds: dict[TwinIndex, float], limits: Limits
+    ) -> TwinIndex | None:
+        """Return what is worth most on top of a set; a candidate's last known worth is taken for an upper bound."""
+        if limits.most is not None and len(chosen) >= limits.most:
+            return None
+        best, most = None, _LEAST * self.total
+        possible = [
+            each
+            for each in bounds
+            if each not in chosen and _fits(each, chosen, limits) and not _is_redundant(each, chosen)
+        ]
+        possible.sort(key=lambda each: (-bounds[each], self._places[each]))
+        for begin in range(0, len(possible), _AT_ONCE):
+            some = possible[begin : begin + _AT_ONCE]
+            if time.monotonic() > self._deadline or bounds[some[0]] <= most:
+                break
+            self._prepare([chosen | {each} for each in some])
+            for index in some:
+                bounds[index] = self._model.saving(index, chosen) - self._prices[index]
+                if bounds[index] > most:
+                    best, most = index, bounds[index]
+        return best
+
+    def _prepare(self, configurations: Sequence[frozenset[TwinIndex]]) -> None:
+        before = self._model.questions
+        self._model.prepare(configurations, deadline=self._deadline)
+        self._tried += self._model.questions - before
 
     def _promises(self, chosen: frozenset[TwinIndex]) -> dict[TwinIndex, float]:
         """Return what each index could save on top of a set: by the best known plan of each statement that uses it."""
-        found: dict[TwinIndex, float] = {}
-        for _, plans in self._model.known_plans():
-            now = max((plan.saving for plan in plans if plan.uses <= chosen), default=0.0)
-            best: dict[TwinIndex, float] = {}
-            for plan in plans:
-                for index in plan.uses - chosen:
-                    best[index] = max(best.get(index, 0.0), plan.saving - now)
-            for index, saving in best.items():
-                found[index] = found.get(index, 0.0) + saving
+        found = _gains([known for _, known in self._model.known_plans()], chosen)
         return {each: found[each] for each in self._candidates if each in found}
 
     def ordered(self) -> tuple[TwinIndex, ...]:
         """Return the choice in the order of application: first what saves most per byte on top of those before it."""
-        left = dict.fromkeys(sorted(self.chosen, key=self._places.__getitem__), float("inf"))
+        plans = [[plan for plan in known if plan.uses <= self.chosen] for _, known in self._model.known_plans()]
         order: list[TwinIndex] = []
+        left = sorted(self.chosen, key=self._places.__getitem__)
         while left:
-            best, most = None, float("-inf")
-            for index in sorted(left, key=lambda each: (-left[each], self._places[each])):
-                if left[index] <= most:
-                    break
-                left[index] = self._model.saving(index, frozenset(order)) / _size(index)
-                if left[index] > most:
-                    best, most = index, left[index]
-            assert best is not None  # noqa: S101 - something is left
+            gains = _gains(plans, frozenset(order), lacking=1)
+            best = max(left, key=lambda each: (gains.get(each, 0.0) / _size(each), -self._places[each]))
             order.append(best)
-            del left[best]
+            left.remove(best)
         return tuple(order)
 
     def refused(self, limits: Limits) -> tuple[Refused, ...]:
-        """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing."""
-        others = [each for each, saving in self._promises(self.chosen).items() if saving > _LEAST * self.total]
-        self._model.prepare([self.chosen | {each} for each in others], deadline=self._deadline)
-        found = [
-            Refused(
-                index=index,
-                because=self._because(index, saving, limits),
-                share=saving / self.total if self.total else 0.0,
+        """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing.
+
+        The first ones are planned; what the others save is that of known plans, in which they are not alone.
+        """
+        least = _LEAST * self.total
+        promises = self._promises(self.chosen)
+        others = [each for each in promises if promises[each] > least and not _is_redundant(each, self.chosen)]
+        others.sort(key=lambda each: (-promises[each], self._places[each]))
+        tried, rest = others[:_TRIED], others[_TRIED:]
+        self._model.prepare([self.chosen | {each} for each in tried], deadline=self._deadline)
+        savings = {each: self._model.saving(each, self.chosen) for each in tried}
+        tried = sorted((each for each in tried if savings[each] > least), key=lambda each: -savings[each])
+        return tuple(
+            Refused(index=index, because=self._because(index, saving, limits), share=saving / self.total)
+            for index, saving in (
+                *((each, savings[each]) for each in tried),
+                *((each, promises[each]) for each in rest),
             )
-            for index in others
-            if not _is_redundant(index, self.chosen)
-            and (saving := self._model.saving(index, self.chosen)) > _LEAST * self.total
-        ]
-        return tuple(sorted(found, key=lambda each: (-each.share, self._places[each.index])))
+        )
 
     def _because(self, index: TwinIndex, saving: float, limits: Limits) -> Refusal:
         if limits.most is not None and len(self.chosen) >= limits.most and saving > self._prices[index]:
@@ -245,6 +289,27 @@ class _Search:
         return "knee" if limits.least_saving is None else "share"
 
 
+def _gains(
+    plans: Iterable[Sequence[KnownPlan]], chosen: frozenset[TwinIndex], *, lacking: int | None = None
+) -> dict[TwinIndex, float]:
+    """Return what the best known plans of statements save more that use an index and those of a set.
+
+    Only plans count that lack so many indexes of the set at most.
+    """
+    found: dict[TwinIndex, float] = {}
+    for known in plans:
+        now = max((plan.saving for plan in known if plan.uses <= chosen), default=0.0)
+        best: dict[TwinIndex, float] = {}
+        for plan in known:
+            if plan.saving > now:
+                added = plan.uses - chosen
+                for index in added if lacking is None or len(added) <= lacking else ():
+                    best[index] = max(best.get(index, 0.0), plan.saving - now)
+        for index, saving in best.items():
+            found[index] = found.get(index, 0.0) + saving
+    return found
+
+
 def _fits(index: TwinIndex, chosen: Iterable[TwinIndex], limits: Limits) -> bool:
     used = sum(each.size_bytes for each in chosen)
     return limits.budget_bytes is None or used + index.size_bytes <= limits.budget_bytes
@@ -252,6 +317,14 @@ def _fits(index: TwinIndex, chosen: Iterable[TwinIndex], limits: Limits) -> bool
 
 def _is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
     return any(_serves(other, index) for other in chosen)
+
+
+def _redundant_pairs(indexes: Sequence[TwinIndex]) -> Iterator[tuple[TwinIndex, TwinIndex]]:
+    by_table: dict[QualifiedName, list[TwinIndex]] = {}
+    for index in indexes:
+        by_table.setdefault(index.index.full_table, []).append(index)
+    for alike in by_table.values():
+        yield from ((one, other) for one, other in itertools.permutations(alike, 2) if _serves(other, one))
 
 
 def _size(index: TwinIndex) -> int:
