@@ -178,19 +178,19 @@ class CostModel:
     def _exploring(
         self, item: PricedStatement, candidates: Configuration, deadline: float
     ) -> Generator[_Question, _Planned | None]:
-        known = self._known(item)
+        known, base = self._known(item), self._relevant(item, frozenset())
         visible = self._relevant(item, candidates)
         others: list[Configuration] = []
         while time.monotonic() < deadline:
             yield from self._asking(item, visible)
             visible -= self.unusable
-            read = sorted(known.read(visible) - self.base, key=self._places.__getitem__)
+            read = sorted(known.read(visible) - base, key=self._places.__getitem__)
             if not read:
                 break
-            yield from self._asking(item, self.base | {*read})
+            yield from self._asking(item, base.union(read))
             others += [visible - {index} for index in read]
             most = _SMALLER * max(index.size_bytes for index in read)
-            visible = self.base | {index for index in visible - self.base if index.size_bytes <= most}
+            visible = base.union(index for index in visible - base if index.size_bytes <= most)
         yield from self._each(item, others[: _MOST_OTHERS // len(self.statements)], deadline)
 
     def compare(self, *, deadline: float = math.inf) -> None:

@@ -126,5 +126,6 @@ def _assign(
     if taken:
         solver.addConstr(solver.qsum(taken) <= 1)
     # Of all plans with an index one is taken at most: a tighter bound than each plan's own would give.
-    for index, plans_with_it in using.items():
-        solver.addConstr(solver.qsum(plans_with_it) <= built[index])
+    for index, one in built.items():  # in their order, so that equal input gives equal output
+        if index in using:
+            solver.addConstr(solver.qsum(using[index]) <= one)

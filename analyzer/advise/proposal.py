@@ -7,7 +7,7 @@ from datetime import date
 from analyzer.advise.candidates import Candidate, candidates, not_tried
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.price import price_all
-from analyzer.advise.sameness import covers, signature
+from analyzer.advise.sameness import covers, places, signature
 from analyzer.advise.select import Limits, Refused, select
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import NotExamined, Snapshot
@@ -164,6 +164,7 @@ def _candidates(
     """Build what is worth trying on the twin, and say of the rest why it is not tried."""
     shapes = [shape for item in priced for shape in item.shapes]
     found = candidates(shapes, twin.snapshot, twin.operator_classes)
+    found = sorted(found, key=lambda each: places(each.index, twin.snapshot))
     fresh, refused = _fresh(twin, found, standing)
     built, rejected = _build(twin, fresh, declared)
     hindered = not_tried(shapes, twin.snapshot, twin.operator_classes)
@@ -316,6 +317,7 @@ def _evidence(
     again: Mapping[TwinIndex, Declared],
     shares: Mapping[Statement, float],
 ) -> Iterator[Proposal]:
+    model.prepare([frozenset(chosen[:number]) for number in range(len(chosen) + 1)])
     so_far: Configuration = frozenset()
     for index in chosen:
         larger = so_far | {index}

@@ -1,13 +1,14 @@
 """Say when an index makes another one unnecessary."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.identifiers import bare_name
+from analyzer.postgres.lex import lex
 from analyzer.sql import ident
 
 #: Operator classes that are written though they are their type's default.
@@ -173,4 +174,14 @@ def places(index: IndexDef, snapshot: Snapshot) -> tuple[object, ...]:
     keys = tuple(numbers.get(key.column or "", 0) for key in index.keys)
     include = tuple(sorted(numbers.get(each, 0) for each in index.include))
     oid = relation.oid if relation is not None else 0
-    return oid, len(keys), keys, include, index.method, index.where is not None, index.name
+    texts = tuple(_numbered(text or "", numbers) for text in (*(key.expression for key in index.keys), index.where))
+    orders = tuple((key.opclass or "", key.collation or "", key.descending, key.nulls or "") for key in index.keys)
+    return oid, len(keys), keys, include, index.method, texts, orders, index.name
+
+
+def _numbered(text: str, numbers: Mapping[str, int]) -> tuple[str, ...]:
+    """Return the tokens of an expression, with the numbers of columns instead of their names."""
+    return tuple(
+        str(numbers[token.name]) if token.kind in ("word", "quoted") and token.name in numbers else token.text
+        for token in lex(text)
+    )

@@ -20,7 +20,8 @@ _COMPOSITE = "c"
 _ANY = re.compile(r"any(?:compatible)?(element|array|nonarray|enum|range|multirange)?\Z")
 #: How well a type fits: not at all, by a binary-coercible cast, as a polymorphic type, exactly.
 _COERCED, _POLYMORPH, EXACT = 1, 2, 3
-_MODIFIER = re.compile(r'("(?:[^"]|"")*")|\s*\([^()]*\)')
+_QUOTED = re.compile(r'("(?:[^"]|"")*")')
+_MODIFIER = re.compile(r"\s*\([^()]*\)")
 #: How SQL may spell types that format_type() names otherwise, beside their names in pg_type.
 _SPELLINGS = {
     "int": "integer", "decimal": "numeric", "float": "double precision", "dec": "numeric", "char": "character",
@@ -140,7 +141,9 @@ class OperatorClasses:
 
     def type_named(self, text: str) -> str:
         """Return the name of a type without modifier, from how format_type() or SQL has it."""
-        bare = re.sub(r"\s+", " ", _MODIFIER.sub(r"\1", text)).strip()
+        parts = _QUOTED.split(text)  # every second one is quoted, and stays
+        parts[::2] = (re.sub(r"\s+", " ", _MODIFIER.sub("", part)) for part in parts[::2])
+        bare = "".join(parts).strip()
         element = bare.removesuffix("[]")
         suffix = "[]" if element != bare else ""
         if element in self.types:

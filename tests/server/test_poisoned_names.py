@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from analyzer.advise.proposal import Advice, propose
+from analyzer.advise.select import Limits
 from analyzer.capture.capture import capture
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.lex import lex
@@ -75,6 +76,8 @@ SELECT «v».«id» FROM «stock».«vendor» AS «v»
 WHERE «v».«rating» = 3 AND EXISTS (
     SELECT FROM «shop».«item» AS «i» WHERE «i».«vendor_id» = «v».«id» AND «i».«sku» = 'c9')
 """
+#: So little that indexes of every kind are proposed.
+LEAST_SAVING = 1e-4
 NAMES = tuple(dict.fromkeys(re.findall("«([^»]+)»", SCHEMA + WORKLOAD)))
 
 
@@ -108,7 +111,7 @@ def advise(server: str, names: dict[str, str]) -> Advice:
     workload = parse_file(written(WORKLOAD, names))
     assert not workload.not_examined
     with open_twin(snapshot) as twin:
-        return propose(twin, workload)
+        return propose(twin, workload, limits=Limits(least_saving=LEAST_SAVING))
 
 
 def renamed(text: str | None, back: dict[str, str]) -> str | None:

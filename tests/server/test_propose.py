@@ -162,8 +162,8 @@ def test_where_the_number_is_limited_what_saves_most_is_chosen(shop: Snapshot) -
 def test_what_does_not_pay_is_told_with_its_saving(shop: Snapshot) -> None:
     much = "SELECT count(*) FROM product p JOIN part q ON q.size = p.label;" * 3
     text = f"{much} SELECT remark FROM visit WHERE x = 3 AND remark = 'a'"
-    reasons = [reason for _, reason in advise(shop, text, limits=Limits(least_saving=0.005)).not_proposed]
-    assert any("below the threshold of 0.50 % (--least-saving)" in reason for reason in reasons)
+    reasons = [reason for _, reason in advise(shop, text, limits=Limits(least_saving=0.05)).not_proposed]
+    assert any("below the threshold of 5.00 % (--least-saving)" in reason for reason in reasons)
 
 
 def test_upkeep_is_charged(shop: Snapshot) -> None:

@@ -122,6 +122,7 @@ def test_a_default_class_is_the_one_create_index_takes(kind: str, method: str, n
         ("public.vector(3)", "public.vector"),
         ("vector(3)", "public.vector"),
         ('"odd(1)"."Type"', '"odd(1)"."Type"'),
+        ('"odd"."two  spaces\n"(3)', '"odd"."two  spaces\n"'),
     ],
 )
 def test_a_type_is_known_by_each_of_its_spellings(text: str, name: str) -> None:
