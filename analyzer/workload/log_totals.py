@@ -186,9 +186,18 @@ class StatementTotals:
 
     def merge(self, later: "StatementTotals") -> None:
         """Add what a later part of the log says of the statement."""
+        self.parses += later.parses
+        self.parse_ms += later.parse_ms
+        self.binds += later.binds
+        self.bind_ms += later.bind_ms
+        if later.last_seen is None and not later.calls:
+            return
         self.has_others = self.has_others or later.has_others or later.text != self.text
-        for name in _SUMS:
-            setattr(self, name, getattr(self, name) + getattr(later, name))
+        self.calls += later.calls
+        self.timed += later.timed
+        self.total_ms += later.total_ms
+        self.squares += later.squares
+        self.prepared += later.prepared
         self.see(later.first_seen)
         self.see(later.last_seen)
         self._add_sessions(later.sessions)
@@ -197,9 +206,7 @@ class StatementTotals:
         if later.earlier is not None:
             self.earlier = self.earlier or Earlier()
             self.earlier.add(later.earlier)
-        for run in (*later.frequent.values(), *(run for _, run in later.slowest.values())):
-            run.text = self._own(run.text)
-        self._add_slowest([(ms, key, run) for key, (ms, run) in later.slowest.items()])
+        self._add_slowest([(ms, key, run) for key, (ms, run) in later.slowest.items() if ms > self.slow])
         self._add_frequent(later.frequent)
 
     def see(self, time: str | None) -> None:
@@ -242,9 +249,11 @@ class StatementTotals:
 
         Some that have nothing left are kept as examples; they give way to whatever occurs more.
         """
+        before = len(self.frequent)
         for key, run in runs.items():
             known = self.frequent.get(key)
             if known is None:
+                run.text = self._own(run.text)
                 self.frequent[key] = run
             else:
                 known.calls += run.calls
@@ -255,21 +264,27 @@ class StatementTotals:
             rest = ordered[_FREQUENT][1].credit
             for _, run in ordered:
                 run.credit = max(run.credit - rest, 0)
-            kept = sum(run.credit > 0 for _, run in ordered[:_FREQUENT])
+            kept = sum([run.credit > 0 for _, run in ordered[:_FREQUENT]])
             self.frequent = dict(ordered[: max(kept, _EXAMPLES)])
-        self._measure()
+            self._measure()
+        elif len(self.frequent) > before:
+            self._measure()
 
     def _add_slowest(self, calls: list[tuple[float, str, Run]]) -> None:
         """Keep the slowest calls, one of each run."""
+        if not calls:
+            return
         for ms, key, run in sorted(calls, key=_ms, reverse=True):
             if ms <= self.slow:
                 break
             if key in self.slowest:
                 continue
+            run.text = self._own(run.text)
             self.slowest[key] = ms, run
             if len(self.slowest) > _SLOWEST:
                 del self.slowest[min(self.slowest, key=lambda each: (self.slowest[each][0], each))]
-                self.slow = min(each for each, _ in self.slowest.values())
+                self.slow = min([each for each, _ in self.slowest.values()])
+        self._measure()
 
     def _own(self, text: str) -> str:
         """Return the statement's own text for one like it, which would take as much memory again."""
@@ -286,7 +301,6 @@ class StatementTotals:
 _FIELDS: Final[Callable[[StatementTotals], tuple[Any, ...]]] = attrgetter(
     *(each.name for each in fields(StatementTotals))
 )
-_SUMS: Final = ("calls", "timed", "total_ms", "squares", "parses", "parse_ms", "binds", "bind_ms", "prepared")
 
 
 def _credit(named: tuple[str, Run]) -> int:
