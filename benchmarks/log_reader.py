@@ -98,8 +98,8 @@ class _Memory(threading.Thread):
         self._is_over = threading.Event()
 
     def run(self) -> None:
-        """Look every tenth of a second."""
-        while not self._is_over.wait(0.1):
+        """Look every half second: more often takes time from what is measured."""
+        while not self._is_over.wait(0.5):
             found = [_memory(process) for process in _family(os.getpid())]
             self.most_bytes = max(self.most_bytes, sum(found))
             self.processes = max(self.processes, len(found))

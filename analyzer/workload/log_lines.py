@@ -269,11 +269,14 @@ class _Rows:
 
 # jsonlog
 
+_LINE = re.compile(r"[^\n]+")
+
 
 def _jsonlog(text: str, tally: Tally) -> Iterator[LogRecord]:
     sessions = _Sessions()
-    for line in text.split("\n"):
-        if not line or line.isspace():
+    for found in _LINE.finditer(text):
+        line = found[0]
+        if line.isspace():
             continue
         fields = _fields(line)
         severity, message = fields.get("error_severity"), fields.get("message")

@@ -12,8 +12,8 @@ from analyzer.workload.log_files import LogFileText
 from analyzer.workload.log_formats import LogForm, find_form
 from analyzer.workload.log_lines import Tally, count_strange
 
-#: A part takes a second or less to read; each process has one, and some wait.
-PART_BYTES: Final = 3 * 1024**2
+#: A part is read in a fraction of a second; each process has one, and some wait.
+PART_BYTES: Final = 5 * 1024**2 // 2
 #: More of one record is not read.
 _LONGEST_RECORD: Final = 18 * 1024**2
 #: How much of a line is looked at to see whether it begins a record.
