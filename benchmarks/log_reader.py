@@ -5,11 +5,14 @@ lines that say nothing, errors and temporary files.
 """
 
 import argparse
+import contextlib
+import os
 import random
 import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +23,7 @@ from analyzer.workload.log_reader import read_log
 #: Distinct prepared statements, and distinct statements with constants.
 _PREPARED, _SIMPLE = 400, 200
 _FORMATS = ("stderr", "csvlog", "jsonlog")
-#: The limits for 1 GB.
+#: The limits for 1 GB, on two cores: of the time that passes, and of the memory of all processes.
 MOST_SECONDS, MOST_BYTES = 60, 300 * 1024**2
 
 
@@ -86,20 +89,67 @@ def _record(drawn: random.Random, number: int, log_format: str) -> Iterator[str]
         )
 
 
-def _measure(path: Path) -> None:
-    """Read a log in a process of its own, whose memory is measured."""
-    started, worked = time.perf_counter(), time.process_time()
-    log = read_log([path])
-    processor = time.process_time() - worked
-    seconds, peak = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+class _Memory(threading.Thread):
+    """Watches how much memory this process and those that it starts take together, shared pages counted once."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.most_bytes = self.processes = 0
+        self._is_over = threading.Event()
+
+    def run(self) -> None:
+        """Look every half second: more often takes time from what is measured."""
+        while not self._is_over.wait(0.5):
+            found = [_memory(process) for process in _family(os.getpid())]
+            self.most_bytes = max(self.most_bytes, sum(found))
+            self.processes = max(self.processes, len(found))
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._is_over.set()
+        self.join()
+
+
+def _family(process: int) -> Iterator[int]:
+    """Yield a process and those that it has started."""
+    yield process
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        with contextlib.suppress(OSError):
+            for child in children.read_text().split():
+                yield from _family(int(child))
+
+
+def _memory(process: int) -> int:
+    """Return the proportional set size of a process; 0 if it has ended."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def _processor_seconds() -> float:
+    own, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
+
+
+def _measure(path: Path, workers: int | None) -> None:
+    """Read a log, and print how long that takes and how much memory, with all processes that it starts."""
+    memory = _Memory()
+    memory.start()
+    started, worked = time.perf_counter(), _processor_seconds()
+    log = read_log([path], workers=workers)
+    seconds, processor = time.perf_counter() - started, _processor_seconds() - worked
+    memory.stop()
     size = path.stat().st_size
-    scaled = processor * 1024**3 / size  # what it takes where no other process has the core
-    verdict = "meets" if scaled <= MOST_SECONDS and peak <= MOST_BYTES else "misses"
+    scaled = seconds * 1024**3 / size
+    verdict = "meets" if scaled <= MOST_SECONDS and memory.most_bytes <= MOST_BYTES else "misses"
     print(
         f"{log.files[0].format}: {size / 1024**2:,.0f} MB, {log.files[0].records:,} records, {len(log.statements):,} "
-        f"statements in {seconds:.1f} s, {processor:.1f} s of processor time: {size / 1024**2 / processor:.1f} MB/s, "
-        f"{scaled:.0f} s for 1 GB, peak memory "
-        f"{peak / 1024**2:.0f} MB; {verdict} the target of {MOST_SECONDS} s and {MOST_BYTES // 1024**2} MB"
+        f"statements in {seconds:.1f} s, {processor:.1f} s of processor time: {size / 1024**2 / seconds:.1f} MB/s, "
+        f"{scaled:.0f} s for 1 GB ({processor * 1024**3 / size:.0f} s of processor time), peak memory "
+        f"{memory.most_bytes / 1024**2:.0f} MB of {memory.processes} processes; "
+        f"{verdict} the target of {MOST_SECONDS} s and {MOST_BYTES // 1024**2} MB"
     )
 
 
@@ -108,17 +158,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--size", default="1GB", help="size of each log  [default: 1GB]")
     parser.add_argument("--read", type=Path, help="measure with this log")
+    parser.add_argument("--workers", type=int, help="processes that read  [default: one per core, at most 4]")
     parser.add_argument("--dir", type=Path, help="directory for the logs written")
     wanted = parser.parse_args()
     if wanted.read:
-        _measure(wanted.read)
+        _measure(wanted.read, wanted.workers)
         return
     size = Size().convert(wanted.size, None, None)
     with tempfile.TemporaryDirectory(dir=wanted.dir) as directory:
         for log_format in _FORMATS:
             path = Path(directory) / f"{log_format}.log"
             write_log(path, size, log_format)
-            subprocess.run([sys.executable, "-m", "benchmarks.log_reader", "--read", path], check=True)
+            workers = [] if wanted.workers is None else ["--workers", str(wanted.workers)]
+            command = [sys.executable, "-m", "benchmarks.log_reader", "--read", path, *workers]
+            subprocess.run(command, check=True)  # in a process of its own, whose memory is measured
             path.unlink()
 
 

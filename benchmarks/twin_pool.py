@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef, Key
-from analyzer.twin.pool import parallel_twins, usable_cores
+from analyzer.processes import usable_cores
+from analyzer.twin.pool import parallel_twins
 from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.twin import Twin, open_twin
 from benchmarks import tpc

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from analyzer.postgres.lex import Token, closing, lex, significant
+from analyzer.postgres.lex import IncompleteError, Token, closing, lex, significant
 
 #: Words a query begins with.
 QUERIES = frozenset({"select", "insert", "update", "delete", "merge", "with", "values", "table"})
@@ -51,6 +51,15 @@ def carried_query(text: str) -> Carried | None:
         case _:
             pass
     return found
+
+
+def query_inside(text: str) -> str:
+    """Return the query inside a statement that is not a query; the text itself of any other."""
+    try:
+        carried = carried_query(text)
+    except IncompleteError:
+        return text
+    return text if carried is None else carried.text
 
 
 def refreshed_view(text: str) -> tuple[str | None, str] | None:

@@ -7,20 +7,17 @@ where the worker is, and its tasks and results must survive pickling. A worker t
 import atexit
 import contextlib
 import itertools
-import logging
-import multiprocessing
-import os
 import secrets
-import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing.util import Finalize
 from typing import Literal, TypeVar
 
+from analyzer.processes import worker_processes
 from analyzer.twin.twin import Recipe, Twin
 
 T = TypeVar("T")
@@ -111,23 +108,8 @@ class TwinPool:
 @contextlib.contextmanager
 def parallel_twins(twin: Twin, workers: int) -> Generator[TwinPool]:
     """Run that many processes, each with a copy of a twin, until the block ends."""
-    spawn = multiprocessing.get_context("spawn")  # a fork would share this process's connections
-    with (
-        ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin) as executor,
-        contextlib.closing(TwinPool(twin, executor, workers)) as pool,
-    ):
+    with worker_processes(workers) as executor, contextlib.closing(TwinPool(twin, executor, workers)) as pool:
         yield pool
-
-
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _begin() -> None:
-    """Leave Ctrl-C, which a terminal sends to all of its processes, and messages to the waiting process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.getLogger("psycopg").setLevel(logging.ERROR)
 
 
 def _advance(chain: Chain[T, R], result: R) -> T | Literal[_End.END]:

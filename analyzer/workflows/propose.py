@@ -11,10 +11,11 @@ from analyzer.advise.select import Limits
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
+from analyzer.processes import usable_cores
 from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet, append_proposals, set_state
 from analyzer.specs.spec_file import write_schema
-from analyzer.twin.pool import parallel_twins, usable_cores
+from analyzer.twin.pool import parallel_twins
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document
 from analyzer.workflows.declared import declared

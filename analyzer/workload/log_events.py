@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, NamedTuple
 
 from analyzer.documents.server_log import EventKind
@@ -65,9 +65,11 @@ _WAIT = re.compile(
     r"after (?P<ms>[\d.]{1,20}) ms(?: at character \d+)?$"
 )
 _RELATION = re.compile(r"on relation (\d+) of database")
-_PARAMETERS = re.compile(r"[Pp]arameters: ")
+#: Since PostgreSQL 16, and before.
+_PARAMETERS: Final = ("Parameters: ", "parameters: ")
 _PREPARE = re.compile(r"prepare: PREPARE\s.*?\sAS\s+(?P<query>.*)", re.DOTALL | re.IGNORECASE)
 _ARGUMENTS = re.compile(r'EXECUTE\s+(?:\w+|"(?:[^"]|"")+")\s*(?:\((?P<arguments>.*)\))?$', re.DOTALL | re.IGNORECASE)
+_PHASES: Final[dict[str, Phase]] = {"parse": "parse", "bind": "bind", "execute": "execute"}
 #: Longer messages are not those of the server.
 _LONGEST_WAIT: Final = 1_000
 _LONGEST_EXECUTE: Final = 10_000
@@ -87,76 +89,107 @@ _MESSAGES: Final[tuple[tuple[str, str, EventKind, str], ...]] = (
 )
 
 
+#: An event, with the record that says of whom.
+Said = tuple[LogRecord, Event]
+
+
 @dataclass(slots=True)
 class EventReader:
     """Reads events out of records, in their order; it remembers which statement a process began."""
 
     #: What is not understood, and how often; counted here.
     skipped: Counter[str]
-    _begun: OrderedDict[str, tuple[LogRecord, Execution]] = field(
+    begun: OrderedDict[str, tuple[LogRecord, Execution]] = field(
         default_factory=OrderedDict[str, "tuple[LogRecord, Execution]"]
     )
+    #: How what a process had begun before the first record went on: its milliseconds, with the reason to skip a
+    #: duration if nothing had begun; None where the process began something else.
+    continued: dict[str, tuple[float | None, str]] = field(default_factory=dict[str, "tuple[float | None, str]"])
 
-    def events(self, record: LogRecord) -> Sequence[tuple[LogRecord, Event]]:
-        """Return what a record says, with the record that says of whom."""
+    def read(self, record: LogRecord) -> Said | None:
+        """Return what a record says, if anything."""
         message = record.message
         if record.severity in FAILURES:
-            return ((record, _failure(record)),)
+            return record, _failure(record)
         if message.startswith("duration: "):
             return self._timed(record)
         if message.startswith("process "):
             wait = _wait(message, record.statement)
-            return ((record, wait),) if wait is not None else ()
+            return (record, wait) if wait is not None else None
         if message.startswith("temporary file: "):
             found = _TEMPORARY.match(message)
-            return ((record, Incident("temporary file", "", record.statement, float(found[1]))),) if found else ()
+            return (record, Incident("temporary file", "", record.statement, float(found[1]))) if found else None
         begun = _BEGUN.match(message)
-        return self._begin(record, begun) if begun is not None else ()
+        return self._begin(record, begun) if begun is not None else None
 
-    def rest(self) -> Sequence[tuple[LogRecord, Event]]:
+    def follow(self, later: "EventReader") -> Iterator[Said]:
+        """Go on with what a later part of the log began, and yield what was begun before and ended there."""
+        for process, (ms, reason) in later.continued.items():
+            begun = self.begun.pop(process, None)
+            if begun is not None:
+                yield begun if ms is None else (begun[0], begun[1]._replace(ms=ms))
+            elif ms is not None:
+                self.skipped[reason] += 1
+        for process, begun in later.begun.items():
+            if (before := self._remember(process, begun)) is not None:
+                yield before
+
+    def rest(self) -> Sequence[Said]:
         """Return the statements that have no duration."""
-        rest = tuple(self._begun.values())
-        self._begun.clear()
+        rest = tuple(self.begun.values())
+        self.begun.clear()
         return rest
 
-    def _timed(self, record: LogRecord) -> Sequence[tuple[LogRecord, Event]]:
-        found = _DURATION.match(record.message)
+    def _timed(self, record: LogRecord) -> Said | None:
+        message = record.message
+        found = _DURATION.match(message)
         if found is None:
             self.skipped["durations that cannot be read"] += 1
-            return ()
+            return None
         number, is_simple, phase, fetch, name, is_plan = found.groups()
-        ms, text = _number(number), record.message[found.end() :]
-        if phase:
-            return ((record, _extended(text, ms, phase, name, record.detail, fetch=fetch)),)
+        ms, text = _number(number), message[found.end() :]
         if is_simple:
-            return ((record, _simple(text, ms, record.detail)),)
+            return record, _simple(text, ms, record.detail)
+        if phase:
+            return record, _extended(text, ms, phase, name, record.detail, fetch=fetch)
         if is_plan:
-            return ((record, LoggedPlan(text, ms, record.query_id)),)
-        if (begun := self._begun.pop(record.process or "", None)) is not None:
-            first, execution = begun
-            return ((first, execution._replace(ms=ms)),)
-        reason = "durations that cannot be read" if text else "durations without a statement (log_duration)"
-        self.skipped[reason] += 1
-        return ()
+            return record, LoggedPlan(text, ms, record.session.query_id)
+        return self._end(record.process or "", ms, has_text=bool(text))
 
-    def _begin(self, record: LogRecord, found: re.Match[str]) -> Sequence[tuple[LogRecord, Event]]:
+    def _end(self, process: str, ms: float, *, has_text: bool) -> Said | None:
+        begun = self.begun.pop(process, None)
+        if begun is not None:
+            return begun[0], begun[1]._replace(ms=ms)
+        reason = "durations that cannot be read" if has_text else "durations without a statement (log_duration)"
+        if process in self.continued or len(self.continued) >= _MOST_BEGUN:
+            self.skipped[reason] += 1
+        else:
+            self.continued[process] = ms, reason
+        return None
+
+    def _begin(self, record: LogRecord, found: re.Match[str]) -> Said | None:
         process, text = record.process or "", record.message[found.end() :]
-        before = self._begun.pop(process, None)
-        self._begun[process] = (
-            record,
-            (
-                _simple(text, None, record.detail)
-                if found["name"] is None
-                else _extended(text, None, "execute", found["name"], record.detail, fetch=found["fetch"])
-            ),
+        execution = (
+            _simple(text, None, record.detail)
+            if found["name"] is None
+            else _extended(text, None, "execute", found["name"], record.detail, fetch=found["fetch"])
         )
-        if len(self._begun) > _MOST_BEGUN:
-            return (self._begun.popitem(last=False)[1],)
-        return (before,) if before is not None else ()
+        if len(self.continued) < _MOST_BEGUN:
+            self.continued.setdefault(process, (None, ""))
+        return self._remember(process, (replace(record, message="", detail=None), execution))
+
+    def _remember(self, process: str, begun: tuple[LogRecord, Execution]) -> Said | None:
+        """Remember what a process began; return what now has no duration: its former statement, or the oldest."""
+        before = self.begun.pop(process, None)
+        self.begun[process] = begun
+        return self.begun.popitem(last=False)[1] if len(self.begun) > _MOST_BEGUN else before
 
 
 def _number(text: str) -> float:
-    return float(text) if text.count(".") < 2 and text != "." else 0.0
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _simple(text: str, ms: float | None, detail: str | None) -> Execution:
@@ -183,15 +216,8 @@ _ARGUMENT = re.compile(r"'(?:[^']|'')*'|-?\d[\d.eE+-]*|\b(?:true|false|null)\b",
 def _extended(
     text: str, ms: float | None, phase: str, name: str, detail: str | None, *, fetch: str | None
 ) -> Execution:
-    found = _PARAMETERS.match(detail) if detail else None
-    return Execution(
-        text,
-        ms,
-        "parse" if phase == "parse" else "bind" if phase == "bind" else "execute",
-        detail[found.end() :] if detail and found else None,
-        not name.startswith(_UNNAMED),
-        bool(fetch),
-    )
+    parameters = detail[len(_PARAMETERS[0]) :] if detail and detail.startswith(_PARAMETERS) else None
+    return Execution(text, ms, _PHASES[phase], parameters, not name.startswith(_UNNAMED), fetch is not None)
 
 
 def _wait(message: str, statement: str | None) -> Incident | None:

@@ -20,7 +20,7 @@ from typing import BinaryIO, Final, cast
 from analyzer.errors import InputError
 from analyzer.paths import files_of, is_directory, is_file, reason_of
 
-_BLOCK_BYTES: Final = 2 * 1024**2
+_BLOCK_BYTES: Final = 1024**2
 #: A longer line is no statement that would be read, see `analyzer.postgres.lex`.
 _LONGEST_LINE: Final = 9 * 1024**2
 #: The text of a log is 5 to 100 times as long as its file; a file that grows by more is not a log.
@@ -40,7 +40,7 @@ class LogFileText:
     #: What was skipped, and how often: lines too long, a damaged end.
     skipped: Counter[str] = field(default_factory=Counter[str])
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[bytes]:
         """Yield the text, as far as it can be read."""
         try:
             with self.path.open("rb") as raw:
@@ -143,8 +143,8 @@ _OPENERS: Final[dict[bytes, Callable[[BufferedIOBase], BufferedIOBase]]] = {
 }
 
 
-def _lines(pieces: Iterable[bytes], skipped: Counter[str]) -> Iterator[str]:
-    """Cut pieces at ends of lines; bytes that are not UTF-8 become replacement characters."""
+def _lines(pieces: Iterable[bytes], skipped: Counter[str]) -> Iterator[bytes]:
+    """Cut pieces at ends of lines."""
     rest, dropping = b"", False
     for piece in pieces:
         start = piece.find(b"\n") + 1 if dropping else 0
@@ -153,7 +153,7 @@ def _lines(pieces: Iterable[bytes], skipped: Counter[str]) -> Iterator[str]:
         dropping = False
         end = piece.rfind(b"\n") + 1
         if end > start:
-            yield _decoded(rest + piece[start:end])
+            yield rest + piece[start:end]
             rest = piece[end:]
         else:
             rest += piece[start:]
@@ -161,8 +161,4 @@ def _lines(pieces: Iterable[bytes], skipped: Counter[str]) -> Iterator[str]:
             skipped["lines that are too long"] += 1
             rest, dropping = b"", True
     if rest:
-        yield _decoded(rest)
-
-
-def _decoded(lines: bytes) -> str:
-    return lines.decode("utf-8", "replace").replace("\r\n", "\n")
+        yield rest

@@ -1,28 +1,38 @@
-"""Read records out of the text of a server's log: stderr with any prefix, also by syslog, csvlog and jsonlog.
+"""Read records out of the text of a server's log, in each of its formats.
 
 What says nothing about statements is counted and skipped before it is taken apart.
 """
 
 import csv
-import itertools
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from operator import itemgetter
+from typing import Final, NamedTuple, cast
 
 from pydantic_core import from_json
 
-from analyzer.documents.server_log import LogFormat
-from analyzer.workload.log_prefix import FIELDS, PARTS, SEVERITIES, find_pattern, prefix_fields, record_pattern
+from analyzer.workload.log_formats import CSV_START, LogForm, without_syslog
+from analyzer.workload.log_prefix import FIELDS, PARTS, SEVERITIES, prefix_fields
 
 #: How the messages begin that tell of a statement; failures do by their severity.
 TELLING: Final = ("duration: ", "statement: ", "execute ", "temporary file: ", "process ")
 FAILURES: Final = frozenset({"ERROR", "FATAL", "PANIC"})
-#: More of one record is not read.
-_LONGEST_RECORD: Final = 18 * 1024**2
-#: How much of each end of a block is looked at to find the format.
+#: How much of what is between two records is looked at.
 _SAMPLE: Final = 64 * 1024
+
+
+class Session(NamedTuple):
+    """What the log says of a session, and the queryid."""
+
+    user: str | None = None
+    database: str | None = None
+    application: str | None = None
+    query_id: str | None = None
+
+
+NOBODY: Final = Session()
 
 
 @dataclass(slots=True)
@@ -35,13 +45,9 @@ class LogRecord:
     time: str | None = None
     #: The process, or where that is not logged the session.
     process: str | None = None
-    user: str | None = None
-    database: str | None = None
-    application: str | None = None
+    session: Session = NOBODY
     sqlstate: str | None = None
-    query_id: str | None = None
     detail: str | None = None
-    context: str | None = None
     statement: str | None = None
 
 
@@ -58,50 +64,36 @@ class Tally:
         """Count one record of a time."""
         self.records += 1
         if time:
-            if self.begin is None or time < self.begin:
-                self.begin = time
-            if self.end is None or time > self.end:
-                self.end = time
+            self._span(time, time)
+
+    def see_all(self, times: Sequence[str | None]) -> None:
+        """Count records of these times."""
+        self.records += len(times)
+        known = list(filter(None, times))
+        if known:
+            self._span(min(known), max(known))
+
+    def merge(self, later: "Tally") -> None:
+        """Add what a later part of the log has."""
+        self.records += later.records
+        self.skipped.update(later.skipped)
+        if later.begin is not None and later.end is not None:
+            self._span(later.begin, later.end)
+
+    def _span(self, begin: str, end: str) -> None:
+        if self.begin is None or begin < self.begin:
+            self.begin = begin
+        if self.end is None or end > self.end:
+            self.end = end
 
 
-@dataclass(slots=True)
-class LogText:
-    """The text of one file with the format found in it; iterate over it once for its records."""
-
-    blocks: Iterator[str]
-    #: None to find it.
-    prefix: str | None = None
-    tally: Tally = field(default_factory=Tally)
-    format: LogFormat | None = None
-
-    def __iter__(self) -> Iterator[LogRecord]:
-        """Yield the records that tell of statements, from the first block in which a format is found."""
-        for block in self.blocks:
-            if (records := self._records(block)) is not None:
-                yield from records
-                return
-            _count_strange(block, self.tally)
-
-    def _records(self, first: str) -> Iterator[LogRecord] | None:
-        sample = first if len(first) <= 2 * _SAMPLE else f"{first[:_SAMPLE]}\n{first[-_SAMPLE:]}"
-        blocks = itertools.chain((first,), self.blocks)
-        if _JSON.search(sample):
-            self.format = "jsonlog"
-            return _jsonlog(blocks, self.tally)
-        if _CSV.search("\n" + sample):
-            self.format = "csvlog"
-            return _csvlog(blocks, self.tally)
-        if _SYSLOG.search("\n" + sample):
-            blocks, sample = map(_without_syslog, blocks), _without_syslog(sample)
-        pattern = find_pattern(sample) if self.prefix is None else record_pattern(self.prefix)
-        if pattern is None:
-            return None
-        self.format = "stderr"
-        return _stderr(blocks, pattern, self.tally)
-
-
-def _tells(severity: str, message: str) -> bool:
-    return severity in FAILURES or message.startswith(TELLING)
+def log_records(text: str, form: LogForm, tally: Tally) -> Iterator[LogRecord]:
+    """Yield the records that tell of statements, of a text that ends where a record does."""
+    if form.format == "jsonlog":
+        return _jsonlog(text, tally)
+    if form.format == "csvlog" or form.pattern is None:
+        return _csvlog(text, tally)
+    return _stderr(without_syslog(text) if form.is_syslog else text, form.pattern, tally)
 
 
 # stderr
@@ -112,22 +104,26 @@ _OTHER_LANGUAGE = re.compile(r"^[^\t\n][^\n]{0,200}?[^\W\d]{2,20}:  ", re.MULTIL
 #: How a duration begins in any language.
 _DURATION = re.compile(r'(?:^|[",])[^\W\d]{3,20} ?: [\d.,]{1,20} (?:ms|мс)\b')
 _FOREIGN: Final = "records not in English (lc_messages) or with another prefix"
+#: What a session is of, by their places in FIELDS.
+_SESSION_FIELDS: Final = tuple(map(FIELDS.index, Session._fields))
 
 
-def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> Iterator[LogRecord]:
-    groups = pattern.groupindex
-    is_known = "prefix" not in groups
-    # Of what the prefix does not have, the place behind the groups, where there is nothing.
-    time_at, process_at, user_at, database_at, application_at, sqlstate_at, query_id_at = (
-        (groups.get(name, 0) - 1 for name in FIELDS) if is_known else range(len(FIELDS))
-    )
-    process_at = process_at if process_at >= 0 else groups.get("session", 0) - 1
+def _stderr(text: str, pattern: re.Pattern[str], tally: Tally) -> Iterator[LogRecord]:
+    fields, word_at, text_at = _field_places(pattern)
+    time_at, process_at, sqlstate_at = (fields[FIELDS.index(name)] for name in ("time", "pid", "sqlstate"))
+    session_of = itemgetter(*(fields[place] for place in _SESSION_FIELDS))
+    is_known = "prefix" not in pattern.groupindex
+    sessions, times = _Sessions(), list[str | None]()
     record: LogRecord | None = None
     process: str | None = None
-    known = False
-    for found in _parts(blocks, pattern, tally):
-        held = (*found.groups(), None) if is_known else prefix_fields(found["prefix"])
-        word, content, own = found["word"], found["text"], held[process_at]
+    end, known = 0, False
+    for found in pattern.finditer(text):
+        start = found.start()
+        if start - end > 1:
+            count_strange(text[end:start], tally)
+        end, groups = found.end(), found.groups()
+        held = (*groups, None) if is_known else (*prefix_fields(found["prefix"]), None)
+        word, content, own = groups[word_at], groups[text_at], held[process_at]
         if word in _PARTS:
             if own != process or not known:
                 tally.skipped["parts of a record whose beginning is missing"] += 1
@@ -137,55 +133,38 @@ def _stderr(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> It
         if record is not None:
             yield record
             record = None
-        time = held[time_at]
-        tally.see(time)
+        times.append(held[time_at])
         process, known = own, True
-        if word in FAILURES or content.startswith(TELLING):
-            record = LogRecord(
-                word, _joined(content), time, own, held[user_at], held[database_at], held[application_at],
-                held[sqlstate_at], held[query_id_at],
-            )  # fmt: skip
+        if content.startswith(TELLING) or word in FAILURES:
+            session = sessions[session_of(held)]
+            record = LogRecord(word, _joined(content), held[time_at], own, session, held[sqlstate_at])
         elif _DURATION.match(content):
             tally.skipped[_FOREIGN] += 1
     if record is not None:
         yield record
+    count_strange(text[end:], tally)
+    tally.see_all(times)
 
 
-def _parts(blocks: Iterable[str], pattern: re.Pattern[str], tally: Tally) -> Iterator[re.Match[str]]:
-    """Find the parts of records, also those that go on in the next block; count what is between them."""
-    rest = ""
-    for block, is_last in _marked(blocks):
-        text = rest + block
-        cut = len(text) if is_last else _last_part(text)
-        if len(text) - cut > _LONGEST_RECORD:
-            tally.skipped["records that are too long"] += 1
-            rest = ""
-            continue
-        end = 0
-        for found in pattern.finditer(text, 0, cut):
-            if found.start() - end > 1:
-                _count_strange(text[end : found.start()], tally)
-            end = found.end()
-            yield found
-        if cut - end > 1:
-            _count_strange(text[end:cut], tally)
-        rest = text[cut:]
+class _Sessions(dict[tuple[str | None, ...], Session]):
+    """The sessions of a text, each once."""
+
+    def __missing__(self, fields: tuple[str | None, ...]) -> Session:
+        """Remember one more."""
+        self[fields] = session = Session._make(fields)
+        return session
 
 
-def _marked(blocks: Iterable[str]) -> Iterator[tuple[str, bool]]:
-    for block in blocks:
-        yield block, False
-    yield "", True
-
-
-def _last_part(text: str) -> int:
-    """Return where the last line begins that is not a further line: it may go on in the next block."""
-    end = len(text) - 1
-    while (place := text.rfind("\n", 0, end)) >= 0:
-        if not text.startswith("\t", place + 1):
-            return place + 1
-        end = place
-    return 0
+def _field_places(pattern: re.Pattern[str]) -> tuple[tuple[int, ...], int, int]:
+    """Return where the FIELDS are, among groups with a None behind them, and where the word and the text."""
+    groups = pattern.groupindex
+    word_at, text_at = groups["word"] - 1, groups["text"] - 1
+    if "prefix" in groups:
+        return tuple(range(len(FIELDS))), word_at, text_at
+    found = {name: groups.get(name, 0) - 1 for name in FIELDS}
+    if "pid" not in groups:
+        found["pid"] = groups.get("session", 0) - 1
+    return tuple(found[name] for name in FIELDS), word_at, text_at
 
 
 def _joined(content: str) -> str:
@@ -197,11 +176,9 @@ def _add_part(record: LogRecord, word: str, content: str) -> None:
         record.statement = _joined(content)
     elif word == "DETAIL":
         record.detail = _joined(content)
-    elif word == "CONTEXT":
-        record.context = _joined(content)
 
 
-def _count_strange(text: str, tally: Tally) -> None:
+def count_strange(text: str, tally: Tally) -> None:
     lines = text.strip("\n")
     if not lines:
         return
@@ -213,149 +190,140 @@ def _count_strange(text: str, tally: Tally) -> None:
         tally.skipped["lines that are not part of a record"] += others
 
 
-# syslog
-
-_HEADER: Final = (
-    r"(?:<\d+>)?(?:\d+ )?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-][\d:]+)) "
-    r"\S{1,255} [\w./-]{0,64}?(?:postgres|pgsql)[\w./-]{0,64}\[(\d+)\]: "
-)
-_SYSLOG = re.compile(rf"\n{_HEADER}")
-_SYSLOG_LINE = re.compile(rf"\n{_HEADER}(?:\[\d+-(\d+)\] )?((?:#011|\t)*)")
-
-
-def _without_syslog(block: str) -> str:
-    """Turn lines of syslog into those of stderr whose prefix begins with the process."""
-    return _SYSLOG_LINE.sub(_syslog_line, "\n" + block).removeprefix("\n")
-
-
-def _syslog_line(found: re.Match[str]) -> str:
-    process, piece, tabs = found.groups()
-    if tabs:
-        return "\n" + tabs.replace("#011", "\t")
-    return "" if piece is not None and piece != "1" and not _begins(found) else f"\n[{process}] "
-
-
-def _begins(found: re.Match[str]) -> bool:
-    """Tell whether a later piece of a message is a part of its own, such as its DETAIL."""
-    line = found.string[found.end() : found.end() + 300].split("\n", 1)[0]
-    return any(f"{word}:  " in line for word in PARTS)
-
-
 # csvlog
 
-_CSV_START: Final = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ [A-Za-z0-9+\-:_/]+,"
-_CSV = re.compile(rf"\n{_CSV_START}")
-_CSV_SPLIT = re.compile(rf"\n(?={_CSV_START})")
-_CSV_TELLING = re.compile(rf',"?(?:{"|".join(sorted(FAILURES))})"?,|,"?(?:{"|".join(TELLING)})')
+_CSV_SPLIT = re.compile(rf"\n(?={CSV_START})")
 _CSV_SEVERITY = re.compile(r',"?([^,"\n]{2,20})"?,[0-9A-Z]{5},')
+#: One of these is somewhere in a record that tells of a statement.
+_TOLD: Final = (*TELLING, *sorted(FAILURES))
 #: Numbers of columns: 12, 13, since 14.
 _COLUMNS: Final = frozenset({23, 24, 26})
 _QUERY_ID_COLUMN: Final = 25
 
 
-def _csvlog(blocks: Iterable[str], tally: Tally) -> Iterator[LogRecord]:
+def _csvlog(text: str, tally: Tally) -> Iterator[LogRecord]:
     csv.field_size_limit(2**31 - 1)
-    rest = ""
-    for block, is_last in _marked(blocks):
-        records = _CSV_SPLIT.split(rest + block)
-        rest = "" if is_last else records.pop()
-        if len(rest) > _LONGEST_RECORD:
-            tally.skipped["records that are too long"] += 1
-            rest = ""
-        for text in records:
-            if not text.strip():
-                continue
-            if not _CSV_TELLING.search(text):
-                tally.see(text[: text.find(",")])
-                _count_foreign(text, _CSV_SEVERITY, tally)
-                continue
-            row = _row(text)
-            if row is None:
-                tally.skipped["records that cannot be read"] += 1
-                continue
-            tally.see(row[0])
-            record = LogRecord(
-                severity=row[11], message=row[13], time=row[0], process=row[3] or None, user=row[1] or None,
-                database=row[2] or None, application=row[22] or None, sqlstate=row[12] or None,
-                query_id=row[_QUERY_ID_COLUMN] if len(row) > _QUERY_ID_COLUMN else None,
-                detail=row[14] or None, context=row[18] or None, statement=row[19] or None,
-            )  # fmt: skip
-            if _tells(record.severity, record.message):
-                yield record
+    sessions, rows = _Sessions(), _Rows()
+    for written in _CSV_SPLIT.split(text):
+        if not _may_tell(written):
+            if written and not written.isspace():
+                tally.see(written[: written.find(",")])
+                _count_foreign(written, tally)
+            continue
+        row = rows.read(written)
+        if row is None:
+            tally.skipped["records that cannot be read"] += 1
+            continue
+        time, severity, message = row[0], row[11], row[13]
+        tally.see(time)
+        if not message.startswith(TELLING) and severity not in FAILURES:
+            _count_foreign(written, tally)
+            continue
+        query_id = row[_QUERY_ID_COLUMN] if len(row) > _QUERY_ID_COLUMN else None
+        session = sessions[row[1] or None, row[2] or None, row[22] or None, query_id]
+        process, sqlstate, detail, statement = (row[column] or None for column in (3, 12, 14, 19))
+        yield LogRecord(severity, message, time, process, session, sqlstate, detail, statement)
 
 
-def _count_foreign(record: str, severity: re.Pattern[str], tally: Tally) -> None:
+def _may_tell(record: str) -> bool:
+    for begin in _TOLD:  # noqa: SIM110 - a generator for each record takes longer
+        if begin in record:
+            return True
+    return False
+
+
+def _count_foreign(record: str, tally: Tally) -> None:
     """Count a record in another language: its severity is not English, or what it says of a duration."""
-    word = severity.search(record)
-    if (word is not None and word[1] not in SEVERITIES) or _DURATION.search(record):
+    severity = _CSV_SEVERITY.search(record)
+    if (severity is not None and severity[1] not in SEVERITIES) or _DURATION.search(record):
         tally.skipped[_FOREIGN] += 1
 
 
-def _row(text: str) -> list[str] | None:
-    try:
-        rows = list(csv.reader((text,), strict=True))
-    except csv.Error:
-        return None
-    return rows[0] if len(rows) == 1 and len(rows[0]) in _COLUMNS else None
+class _Rows:
+    """Reads the rows of records, one at a time."""
+
+    def __init__(self) -> None:
+        self._text: str | None = None
+        self._reader = csv.reader(self, strict=True)
+
+    def __iter__(self) -> "_Rows":
+        """Be what the reader reads."""
+        return self
+
+    def __next__(self) -> str:
+        """Give the reader the one record that it may read."""
+        text, self._text = self._text, None
+        if text is None:
+            raise StopIteration
+        return text
+
+    def read(self, text: str) -> list[str] | None:
+        """Return the columns of a record; None of what is none."""
+        self._text = text
+        try:
+            row = next(self._reader)
+        except (csv.Error, StopIteration):
+            return None
+        return row if len(row) in _COLUMNS else None
 
 
 # jsonlog
 
-_JSON = re.compile(r'^ ?\{[^\n]{0,100000}?"(?:error_severity|state_code|log_time)"', re.MULTILINE)
-_JSON_TELLING = re.compile(rf'"(?:{"|".join(sorted(FAILURES))})"|"(?:{"|".join(TELLING)})')
-_JSON_SEVERITY = re.compile(r'"error_severity":"([^"]{2,20})"')
-_JSON_TIME = re.compile(r'"(?:timestamp|log_time)":"([^"\\]+)"')
-#: What a record keeps by the keys of jsonlog, and by those of csvlog's columns, which operators write in JSON.
-_KEYS: Final = {
-    "time": ("timestamp", "log_time"),
-    "process": ("pid", "process_id"),
-    "user": ("user", "user_name"),
-    "database": ("dbname", "database_name"),
-    "application": ("application_name",),
-    "sqlstate": ("state_code", "sql_state_code"),
-    "query_id": ("query_id",),
-    "detail": ("detail",),
-    "context": ("context",),
-    "statement": ("statement", "query"),
-}
+_LINE = re.compile(r"[^\n]+")
 
 
-def _jsonlog(blocks: Iterable[str], tally: Tally) -> Iterator[LogRecord]:
-    for block in blocks:
-        for line in block.split("\n"):
-            if not line or line.isspace():
-                continue
-            if not _JSON_TELLING.search(line):
-                time = _JSON_TIME.search(line)
-                tally.see(time[1] if time else None)
-                _count_foreign(line, _JSON_SEVERITY, tally)
-                continue
-            record = _json_record(line)
-            if record is None:
-                tally.skipped["records that cannot be read"] += 1
-                continue
-            tally.see(record.time)
-            if _tells(record.severity, record.message):
-                yield record
+def _jsonlog(text: str, tally: Tally) -> Iterator[LogRecord]:
+    sessions = _Sessions()
+    for found in _LINE.finditer(text):
+        line = found[0]
+        if line.isspace():
+            continue
+        fields = _fields(line)
+        severity, message = fields.get("error_severity"), fields.get("message")
+        if not isinstance(severity, str) or not isinstance(message, str):
+            tally.skipped["records that cannot be read"] += 1
+            continue
+        time = _text(fields.get("timestamp") or fields.get("log_time"))
+        tally.see(time)
+        if message.startswith(TELLING) or severity in FAILURES:
+            process, sqlstate, detail, statement = map(_text, _other_fields(fields.get))
+            session = sessions[tuple(map(_text, _session_fields(fields.get)))]
+            yield LogRecord(severity, message, time, process, session, sqlstate, detail, statement)
+        elif severity not in SEVERITIES or _DURATION.match(message):
+            tally.skipped[_FOREIGN] += 1
 
 
-def _json_record(line: str) -> LogRecord | None:
+def _fields(line: str) -> Mapping[str, object]:
+    """Return the fields of a record, also of one that an operator has wrapped."""
     try:
         parsed: object = from_json(line)
     except ValueError:
-        return None
+        return {}
     fields = _mapping(parsed)
-    fields = _mapping(fields.get("record")) or fields
-    severity, message = fields.get("error_severity"), fields.get("message")
-    if not isinstance(severity, str) or not isinstance(message, str):
-        return None
-    kept = {name: _text(next((fields[key] for key in keys if key in fields), None)) for name, keys in _KEYS.items()}
-    return LogRecord(severity, message, **kept)
+    return _mapping(fields.get("record")) or fields
 
 
 def _mapping(value: object) -> Mapping[str, object]:
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
+# By the keys of jsonlog, and by those of csvlog's columns, which operators write in JSON.
+
+
+def _session_fields(of: Callable[[str], object]) -> tuple[object, ...]:
+    return of("user") or of("user_name"), of("dbname") or of("database_name"), of("application_name"), of("query_id")
+
+
+def _other_fields(of: Callable[[str], object]) -> tuple[object, object, object, object]:
+    return (
+        of("pid") or of("process_id"),
+        of("state_code") or of("sql_state_code"),
+        of("detail"),
+        of("statement") or of("query"),
+    )
+
+
 def _text(value: object) -> str | None:
+    if value is None:
+        return None
     return str(value) if isinstance(value, str | int) and value != "" else None

@@ -9,12 +9,13 @@ from typing import Final
 
 from analyzer.db import MARKER
 from analyzer.documents.not_examined import NotExamined
+from analyzer.postgres.carried_queries import query_inside
 from analyzer.workload.log_events import Execution, LoggedPlan
 from analyzer.workload.log_lines import LogRecord
-from analyzer.workload.log_statements import StatementTable, spelling
+from analyzer.workload.log_spelling import Identities, spelling
+from analyzer.workload.log_statements import StatementTable
 from analyzer.workload.log_times import Boundary
 from analyzer.workload.plan_files import ExplainedPlan, find_plans
-from analyzer.workload.seen_values import query_inside
 
 MOST_PLANS: Final = 1_000
 #: A tree takes about ten times as much as its text.
@@ -49,7 +50,7 @@ class _Shape:
 
     where: str
     plan: LoggedPlan
-    calls: int = 0
+    calls: int
 
 
 @dataclass(slots=True)
@@ -59,17 +60,18 @@ class LoggedPlans:
     #: Statements of other databases are counted; None takes all.
     database: str | None = None
     boundary: Boundary | None = None
+    identities: Identities = field(default_factory=Identities)
     #: The statements with their times and values.
     table: StatementTable = field(init=False)
-    _shapes: dict[str, _Shape] = field(default_factory=dict[str, _Shape])
+    shapes: dict[str, _Shape] = field(default_factory=dict[str, _Shape])
     _bytes: int = 0
-    _others: int = 0
+    others: int = 0
     _unread: int = 0
-    _without_query: int = 0
+    without_query: int = 0
 
     def __post_init__(self) -> None:
         """Begin without statements."""
-        self.table = StatementTable(self.database, most_bytes=_MOST_STATEMENT_BYTES, boundary=self.boundary)
+        self.table = StatementTable(self.database, _MOST_STATEMENT_BYTES, self.boundary, self.identities)
 
     def add(self, record: LogRecord, plan: LoggedPlan, *, file: str) -> None:
         """Count a plan, and keep it if it is the most expensive one of its shape."""
@@ -78,25 +80,37 @@ class LoggedPlans:
         query, parameters = logged_query(plan.text)
         statement = None
         if query is None:
-            self._without_query += 1
+            self.without_query += 1
         else:
             statement = self.table.add(record, Execution(query, plan.ms, parameters=parameters))
         key = "\n".join((statement or spelling(query or ""), *_nodes(plan.text)))
-        known = self._shapes.get(key)
-        size = len(plan.text) - (len(known.plan.text) if known is not None else 0)
-        is_full = len(self._shapes) >= MOST_PLANS and known is None
+        where = file if record.time is None else f"{file}, {record.time}"
+        self._keep(key, _Shape(where, plan, calls=1))
+
+    def merge(self, later: "LoggedPlans") -> None:
+        """Add the plans of a later part of the log."""
+        self.table.merge(later.table)
+        for key, shape in later.shapes.items():
+            self._keep(key, shape)
+        self.others += later.others
+        self.without_query += later.without_query
+
+    def _keep(self, key: str, shape: _Shape) -> None:
+        known = self.shapes.get(key)
+        size = len(shape.plan.text) - (len(known.plan.text) if known is not None else 0)
+        is_full = len(self.shapes) >= MOST_PLANS and known is None
         if is_full or self._bytes + size > _MOST_PLAN_BYTES:
-            self._others += 1
+            self.others += shape.calls
             return
-        if known is None or known.plan.ms < plan.ms:
-            where = file if record.time is None else f"{file}, {record.time}"
-            self._shapes[key] = _Shape(where, plan, calls=known.calls if known is not None else 0)
+        calls = known.calls if known is not None else 0
+        if known is None or known.plan.ms < shape.plan.ms:
+            known = self.shapes[key] = shape
             self._bytes += size
-        self._shapes[key].calls += 1
+        known.calls = calls + shape.calls
 
     def kept(self) -> Iterator[tuple[ExplainedPlan, int]]:
         """Yield each plan kept, with the number of executions that had one of its shape; the most frequent first."""
-        for shape in sorted(self._shapes.values(), key=lambda each: (-each.calls, -each.plan.ms, each.where)):
+        for shape in sorted(self.shapes.values(), key=lambda each: (-each.calls, -each.plan.ms, each.where)):
             found = find_plans(shape.plan.text, shape.where).plans
             self._unread += not found
             for plan in found[:1]:
@@ -117,8 +131,8 @@ class LoggedPlans:
         """Name what is not kept, once all plans are read."""
         for count, what, reason in (
             (self._unread, "plans of auto_explain", "they are malformed or truncated"),
-            (self._without_query, "plans of auto_explain", "the text of their statement is not logged or truncated"),
-            (self._others, "plans of auto_explain", f"more than {MOST_PLANS:,} of different shapes are not kept"),
+            (self.without_query, "plans of auto_explain", "the text of their statement is not logged or truncated"),
+            (self.others, "plans of auto_explain", f"more than {MOST_PLANS:,} of different shapes are not kept"),
         ):
             if count:
                 yield NotExamined(what=f"server log: {count:,} {what}", reason=reason)

@@ -13,12 +13,13 @@ from analyzer.documents.plans import ServerPlan
 from analyzer.documents.server_log import EventKind, LogEvent, LogFile, LoggedStatement
 from analyzer.progress import Progress, silent
 from analyzer.workload.kept_plans import keep_plans
-from analyzer.workload.log_events import Event, EventReader, Execution, Incident
-from analyzer.workload.log_files import LogFileText, log_files
-from analyzer.workload.log_lines import LogRecord, LogText
-from analyzer.workload.log_plans import LoggedPlans
-from analyzer.workload.log_statements import StatementTable, StatementTotals
-from analyzer.workload.log_times import Boundary, moment
+from analyzer.workload.log_files import log_files
+from analyzer.workload.log_parts import PART_BYTES, FileParts, Part
+from analyzer.workload.log_readings import Reading, Wanted, uncollected
+from analyzer.workload.log_spelling import Identities
+from analyzer.workload.log_times import moment
+from analyzer.workload.log_totals import StatementTotals
+from analyzer.workload.log_workers import read_parts
 from analyzer.workload.seen_statements import by_time, normalised, seen_statement, since_counters
 
 #: Files that one reason names.
@@ -39,17 +40,13 @@ class ServerLog:
 
 
 @dataclass(slots=True)
-class _Reading:
+class _Log:
     """What is read so far."""
 
-    table: StatementTable
-    events: EventReader
-    plans: LoggedPlans
+    reading: Reading
     files: list[LogFile] = field(default_factory=list[LogFile])
     #: What was skipped, and how often, by file.
     skipped: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict[str, Counter[str]](Counter))
-    #: Time zones that are not known by their abbreviation.
-    zones: set[str] = field(default_factory=set[str])
     #: When the counters began that the log stands beside; None where all of it counts.
     since: datetime | None = None
 
@@ -61,58 +58,57 @@ def read_log(
     prefix: str | None = None,
     since: datetime | None = None,
     values: bool = True,
+    workers: int | None = None,
+    part_bytes: int = PART_BYTES,
     progress: Progress = silent,
 ) -> ServerLog:
     """Read log files, or the files of directories, in the order of their times, as far as each can be read.
 
     Statements of other databases are left out where the log says so. Without a `prefix`, the `log_line_prefix` is
     found. Of a log that goes on after `since`, executions before do not count for a statement that ran after, too.
-    Without `values`, no constant is kept. Raises InputError for a path that is neither a file nor a directory.
+    Without `values`, no constant is kept. A log of several parts is read by so many `workers`, as a rule one per core;
+    what is found does not depend on their number. Raises InputError for a path that is neither a file nor a directory.
     """
-    zones = set[str]()
-    boundary = None if since is None else Boundary(since, zones)
-    table, plans = StatementTable(database, boundary=boundary), LoggedPlans(database, boundary)
-    reading = _Reading(table, EventReader(table.skipped), plans, zones=zones)
-    for file in log_files(paths):
-        progress(f"log: {file.path.name}")
-        _read_file(file, prefix, reading)
+    wanted = Wanted(database=database, since=since)
+    log = _Log(Reading.of(wanted, Identities()))
+    reading, boundary = log.reading, log.reading.table.boundary
+    files = [FileParts(file, number, prefix, part_bytes) for number, file in enumerate(log_files(paths))]
+    with uncollected():
+        for part, read in read_parts(_parts(files, progress), wanted, workers):
+            reading.merge(read)
+            files[part.file].tally.merge(read.tally)
     for said in reading.events.rest():
-        _count(said, reading, "")
-    if boundary is not None and not zones and any(each.is_continued(boundary) for each in (table, plans.table)):
-        reading.since = since
-    return _result(reading, values=values)
+        reading.count(said, "")
+    for file in files:
+        _add_file(file, log)
+    tables = reading.table, reading.plans.table
+    if boundary is not None and not reading.zones and any(each.is_continued(boundary) for each in tables):
+        log.since = since
+    return _result(log, values=values)
 
 
-def _read_file(file: LogFileText, prefix: str | None, reading: _Reading) -> None:
-    text, name = LogText(iter(file), prefix), _plain(file.path.name)
-    for record in text:
-        for said in reading.events.events(record):
-            _count(said, reading, name)
-    tally = text.tally
-    if text.format is None:
+def _parts(files: Iterable[FileParts], progress: Progress) -> Iterator[Part]:
+    for file in files:
+        progress(f"log: {file.name}")
+        yield from file
+
+
+def _add_file(file: FileParts, log: _Log) -> None:
+    tally = file.tally
+    if file.form is None:
         tally.skipped["files in which no record of PostgreSQL is found"] += 1
     else:
-        begin, end = moment(tally.begin, reading.zones), moment(tally.end, reading.zones)
-        reading.files.append(LogFile(name=name, format=text.format, records=tally.records, begin=begin, end=end))
-    for what, count in (file.skipped + tally.skipped).items():
-        reading.skipped[what][name] += count
-
-
-def _count(said: tuple[LogRecord, Event], reading: _Reading, file: str) -> None:
-    record, event = said
-    if isinstance(event, Execution):
-        reading.table.add(record, event)
-    elif isinstance(event, Incident):
-        reading.table.note(record, event)
-    else:
-        reading.plans.add(record, event, file=file)
+        begin, end = moment(tally.begin, log.reading.zones), moment(tally.end, log.reading.zones)
+        log.files.append(LogFile(name=file.name, format=file.form.format, records=tally.records, begin=begin, end=end))
+    for what, count in file.skipped.items():
+        log.skipped[what][file.name] += count
 
 
 # What is kept of it
 
 
-def _result(reading: _Reading, *, values: bool) -> ServerLog:
-    table = reading.table
+def _result(log: _Log, *, values: bool) -> ServerLog:
+    table = log.reading.table
     statements: list[LoggedStatement] = []
     texts: dict[str, str] = {}
     for totals in by_time(table):
@@ -122,37 +118,37 @@ def _result(reading: _Reading, *, values: bool) -> ServerLog:
             continue
         texts[totals.id] = query
         if totals.calls or totals.parses or totals.binds:
-            statements.append(_seen(totals, query, reading, values=values))
-    statements += _only_planned(reading, values=values)
+            statements.append(_seen(totals, query, log, values=values))
+    statements += _only_planned(log, values=values)
     events = tuple(
         LogEvent(
             kind=cast("EventKind", kind), detail=_plain(detail), query=texts.get(identity or ""), count=found.count,
-            total=found.total, first_seen=moment(found.first_seen, reading.zones),
-            last_seen=moment(found.last_seen, reading.zones),
+            total=found.total, first_seen=moment(found.first_seen, log.reading.zones),
+            last_seen=moment(found.last_seen, log.reading.zones),
         )
         for (kind, detail, identity), found in sorted(
             table.incidents.items(), key=lambda each: (each[0][0], -each[1].count, each[0][1], each[0][2] or "")
         )
     )  # fmt: skip
-    plans, unkept = keep_plans(reading.plans.kept(), values=values)
+    plans, unkept = keep_plans(log.reading.plans.kept(), values=values)
     return ServerLog(
-        files=tuple(reading.files),
+        files=tuple(log.files),
         statements=tuple(statements),
         events=events,
         plans=plans,
-        not_examined=(*_gaps(reading), *unkept),
+        not_examined=(*_gaps(log), *unkept),
     )
 
 
-def _seen(totals: StatementTotals, query: str, reading: _Reading, *, values: bool) -> LoggedStatement:
+def _seen(totals: StatementTotals, query: str, log: _Log, *, values: bool) -> LoggedStatement:
     """Return the record of a statement; if its own lines have no values, those that were logged with its plans."""
-    first_seen, last_seen = moment(totals.first_seen, reading.zones), moment(totals.last_seen, reading.zones)
-    if reading.zones:  # by which the time of the last call cannot be compared with that of a reset
+    first_seen, last_seen = moment(totals.first_seen, log.reading.zones), moment(totals.last_seen, log.reading.zones)
+    if log.reading.zones:  # by which the time of the last call cannot be compared with that of a reset
         last_seen = None
     seen = seen_statement(totals, query, values=values, first_seen=first_seen, last_seen=last_seen)
-    if reading.since is not None:
-        seen = since_counters(seen, totals, reading.since)
-    planned = reading.plans.table.statements.get(totals.id)
+    if log.since is not None:
+        seen = since_counters(seen, totals, log.since)
+    planned = log.reading.plans.table.statements.get(totals.id)
     if not values or seen.bindings or planned is None:
         return seen
     bindings = seen_statement(planned, query, values=True).bindings
@@ -160,22 +156,22 @@ def _seen(totals: StatementTotals, query: str, reading: _Reading, *, values: boo
     return seen.model_copy(update={"bindings": bindings, "other_calls": max(seen.calls - kept, 0)})
 
 
-def _only_planned(reading: _Reading, *, values: bool) -> Iterator[LoggedStatement]:
+def _only_planned(log: _Log, *, values: bool) -> Iterator[LoggedStatement]:
     """Yield the statements of which the log has plans, and no other duration."""
-    for totals in by_time(reading.plans.table):
-        known = reading.table.statements.get(totals.id)
+    for totals in by_time(log.reading.plans.table):
+        known = log.reading.table.statements.get(totals.id)
         query = normalised(totals) if known is None or not known.calls else None
         if query is not None:
-            yield _seen(totals, query, reading, values=values)
+            yield _seen(totals, query, log, values=values)
 
 
 def _plain(text: str) -> str:
     return text.replace(_NULL_BYTE, "\ufffd")
 
 
-def _gaps(reading: _Reading) -> Iterator[NotExamined]:
-    table = reading.table
-    for what, by_file in sorted(reading.skipped.items()):
+def _gaps(log: _Log) -> Iterator[NotExamined]:
+    table = log.reading.table
+    for what, by_file in sorted(log.skipped.items()):
         names = ", ".join(sorted(by_file)[:_MOST_NAMED])
         more = f" and {plural(len(by_file) - _MOST_NAMED, 'more file')}" if len(by_file) > _MOST_NAMED else ""
         reason = f"skipped while the log was read: {names}{more}"
@@ -186,8 +182,8 @@ def _gaps(reading: _Reading) -> Iterator[NotExamined]:
         words = ", ".join(word or "other" for word in sorted(table.utilities)[:20])
         reason = f"they have no plan, and their texts are not kept: {_plain(words)}"
         yield NotExamined(what=f"server log: {plural(table.utilities.total(), 'utility statement')}", reason=reason)
-    yield from reading.plans.gaps()
-    if reading.zones:
-        named = ", ".join(sorted(reading.zones)[:5])
+    yield from log.reading.plans.gaps()
+    if log.reading.zones:
+        named = ", ".join(sorted(log.reading.zones)[:5])
         reason = f"the abbreviation of a time zone says no offset ({_plain(named)}), and they are shown as UTC"
         yield NotExamined(what="server log: the time zone of its times", reason=reason)

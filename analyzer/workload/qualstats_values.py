@@ -7,14 +7,14 @@ from typing import Any, Final
 
 from analyzer.capture.literals import Literal, literals
 from analyzer.documents.server_log import LoggedStatement
+from analyzer.postgres.carried_queries import query_inside
 from analyzer.postgres.lex import IncompleteError, lex, significant
 from analyzer.sql import literal
 from analyzer.workload.log_events import Execution
-from analyzer.workload.log_lines import LogRecord
+from analyzer.workload.log_lines import LogRecord, Session
 from analyzer.workload.log_statements import StatementTable
 from analyzer.workload.plannable import Edit, apply
 from analyzer.workload.seen_statements import seen_statements
-from analyzer.workload.seen_values import query_inside
 
 Row = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ def qualstats_statements(examples: Sequence[Row], constants: Sequence[Row]) -> t
     for row in examples:
         if row["query"] is None:
             continue
-        record = LogRecord("LOG", "", query_id=row["queryid"])
+        record = LogRecord("LOG", "", session=Session(query_id=row["queryid"]))
         for text, times in _texts(row["query"], by_statement[row["queryid"]]):
             for _ in range(times):
                 table.add(record, Execution(query_inside(text), None))

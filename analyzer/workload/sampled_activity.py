@@ -11,11 +11,11 @@ from analyzer.db import MARKER
 from analyzer.documents.activity import MOST_WAITS, SampledStatement, SampledWait
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.server_log import LoggedStatement
+from analyzer.postgres.carried_queries import query_inside
 from analyzer.workload.log_events import Execution
-from analyzer.workload.log_lines import LogRecord
+from analyzer.workload.log_lines import LogRecord, Session
 from analyzer.workload.log_statements import StatementTable
 from analyzer.workload.seen_statements import seen_statements
-from analyzer.workload.seen_values import query_inside
 
 _MOST_BYTES: Final = 16 * 1024**2
 #: Sessions whose hidden statements are counted one by one.
@@ -65,7 +65,9 @@ class SampledActivity:
             return None
         if MARKER in text:
             return None
-        return self.table.add(LogRecord("LOG", "", query_id=row["queryid"]), Execution(query_inside(text), None))
+        return self.table.add(
+            LogRecord("LOG", "", session=Session(query_id=row["queryid"])), Execution(query_inside(text), None)
+        )
 
     def statements(self, *, values: bool) -> tuple[SampledStatement, ...]:
         """Return the statements that were seen, the most frequent first."""

@@ -8,7 +8,8 @@ from analyzer.capture.literals import UnreadableStatementError, without_literals
 from analyzer.documents.server_log import MOST_NAMES, LoggedBinding, LoggedStatement
 from analyzer.postgres.identifiers import MOST_BYTES
 from analyzer.postgres.lex import Token, lex
-from analyzer.workload.log_statements import Run, StatementTable, StatementTotals
+from analyzer.workload.log_statements import StatementTable
+from analyzer.workload.log_totals import Run, StatementTotals
 from analyzer.workload.log_values import Values, logged_parameters, values_of
 
 _NULL_BYTE = "\0"
@@ -27,6 +28,7 @@ def normalised(totals: StatementTotals) -> str | None:
 
 def by_time(table: StatementTable) -> list[StatementTotals]:
     """Return the statements of a table, the most expensive first."""
+    table.settle()
     return sorted(table.statements.values(), key=lambda each: (-each.total_ms, -each.calls, each.id))
 
 

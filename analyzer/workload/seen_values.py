@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Final
 
 from analyzer.documents.server_log import MOST_BINDINGS, LoggedBinding, LoggedStatement
-from analyzer.postgres.carried_queries import carried_query
+from analyzer.postgres.carried_queries import query_inside
 from analyzer.postgres.lex import IncompleteError, lex
 from analyzer.workload.json_keys import key_variant
 from analyzer.workload.log_events import Execution
-from analyzer.workload.log_lines import LogRecord
+from analyzer.workload.log_lines import LogRecord, Session
 from analyzer.workload.log_statements import StatementTable
 from analyzer.workload.log_values import values_of
 from analyzer.workload.parse import Statement
@@ -96,15 +96,6 @@ def seen_in_plans(plans: Iterable[ExplainedPlan]) -> tuple[LoggedStatement, ...]
     table = StatementTable()
     for plan in plans:
         if plan.query is not None and not plan.without_constants:
-            record = LogRecord("LOG", "", query_id=plan.queryid)
+            record = LogRecord("LOG", "", session=Session(query_id=plan.queryid))
             table.add(record, Execution(query_inside(plan.query), plan.execution_ms, parameters=plan.parameters))
     return tuple(seen for _, seen in seen_statements(table))
-
-
-def query_inside(text: str) -> str:
-    """Return the query inside a statement that is not a query; the text itself of any other."""
-    try:
-        carried = carried_query(text)
-    except IncompleteError:
-        return text
-    return text if carried is None else carried.text

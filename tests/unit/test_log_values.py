@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from analyzer.postgres.lex import IncompleteError, lex, significant
 from analyzer.workload.fingerprint import fingerprint
-from analyzer.workload.log_statements import spelling
+from analyzer.workload.log_spelling import spelling
 from analyzer.workload.log_values import logged_parameters, values_of
 
 

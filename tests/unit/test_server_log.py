@@ -17,7 +17,7 @@ from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.errors import InputError
 from analyzer.render.server_log import log_event
 from analyzer.workflows.server_log import add_log, log_section
-from analyzer.workload import log_files, log_statements
+from analyzer.workload import log_files, log_spelling, log_statements
 from analyzer.workload.log_prefix import KNOWN, find_prefix, record_pattern
 from analyzer.workload.log_reader import ServerLog, read_log
 from tests.unit.catalogs import NOON, snapshot
@@ -406,7 +406,7 @@ def test_lines_and_statements_of_any_length(tmp_path: Path, monkeypatch: pytest.
 
 def test_millions_of_statements_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_statements, "MOST_STATEMENTS", 50)
-    monkeypatch.setattr(log_statements, "_MOST_SPELLINGS", 100)
+    monkeypatch.setattr(log_spelling, "_MOST_SPELLINGS", 100)
     work = tuple(("LOG", f"duration: {number} ms  statement: SELECT c{number} FROM t", "", "") for number in range(500))
     log = read(tmp_path, stderr(work))
     assert len(log.statements) <= 50
