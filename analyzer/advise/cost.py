@@ -239,7 +239,7 @@ class CostModel:
                 self._learn(item, visible, planned)
 
     def wanted(self, candidates: Configuration) -> Configuration:
-        """Return what the plans use with all candidates there; they have been explored."""
+        """Return what the plans read with all candidates there, as far as they have been explored."""
         found = (self._known(item).read(self._relevant(item, candidates)) for item in self.statements)
         return frozenset[TwinIndex]().union(*found) - self.base
 

@@ -66,9 +66,9 @@ class PlanCache:
                     yield from answers
 
     def read(self, wanted: Configuration) -> Configuration:
-        """Return what the plan under a configuration reads, whose costs are known."""
+        """Return what the plan under a configuration reads; nothing where its costs are not known."""
         wanted -= self._unrelated if self._is_confirmed else frozenset()
-        return next(each.read for each in self._using(wanted) if wanted <= each.visible)
+        return next((each.read for each in self._using(wanted) if wanted <= each.visible), frozenset[TwinIndex]())
 
     def plans(self) -> Sequence[Answer]:
         """Return the answers, the cheapest first, but those that need more than another one and cost as much."""

@@ -93,8 +93,6 @@ def select(
     model.prepare([frozenset()], deadline=deadline)
     model.explore(frozenset(candidates), deadline=deadline)
     model.compare(deadline=deadline)
-    if time.monotonic() >= deadline:
-        return Selection(chosen=(), refused=(), complete=False, gap=None)
     search = _Search(model, [each for each in candidates if each not in model.unusable], deadline, progress)
     search.run(bounds)
     complete = time.monotonic() < deadline
@@ -144,9 +142,11 @@ class _Search:
             found, self._bound = self._solved(limits)
             found = self._improved(found, limits)
             value = self._value(found)
-            if time.monotonic() > self._deadline or value <= best + _LEAST_BETTER * self.total:
+            if value <= best + _LEAST_BETTER * self.total:
                 break
             self.chosen, best = found, value
+            if time.monotonic() > self._deadline:
+                break
             self._progress(f"advise: {len(found)} chosen, {self._model.questions} plans tried")
             self._model.prepare(self._larger(found, limits), deadline=self._deadline)
 
