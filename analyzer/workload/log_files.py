@@ -1,12 +1,15 @@
 """Open the files of a server's log, in the order of time, as blocks of whole lines; whatever is in them.
 
 Memory is bounded by the block: a line that is longer is dropped, and compressed files are unpacked as they are read.
+Of a file that is not compressed, a range can be read apart.
 """
 
 import bz2
 import gzip
 import lzma
+import os
 import re
+import stat
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -32,30 +35,76 @@ _DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError, ValueError)
 _RICHEST: Final = (".json", ".csv", ".log")
 
 
+@dataclass(frozen=True, slots=True)
+class FileRange:
+    """Where the text of some records is in a file that is not compressed."""
+
+    path: Path
+    #: The device and the number of the file: another one may take its name while the log is read.
+    identity: tuple[int, int]
+    begin: int
+    end: int
+
+    def open(self) -> BufferedIOBase:
+        """Open the file; raises OSError if it cannot be read, ValueError if it is another one."""
+        raw = self.path.open("rb")
+        if _identity(os.fstat(raw.fileno())) != self.identity:
+            raw.close()
+            raise ValueError(self.path)
+        return raw
+
+    def lines(self, skipped: Counter[str]) -> Iterator[bytes]:
+        """Yield the text in blocks of whole lines, as far as it can be read, and count what is skipped."""
+        try:
+            with self.open() as raw:
+                for _, block in _lines(self._pieces(raw), skipped):
+                    yield block
+        except _DAMAGED as error:
+            count_unread(error, skipped)
+
+    def _pieces(self, raw: BufferedIOBase) -> Iterator[bytes]:
+        place = raw.seek(self.begin)
+        while place < self.end:
+            piece = raw.read(min(_BLOCK_BYTES, self.end - place))
+            if not piece:
+                raise EOFError(self.path)
+            yield piece
+            place += len(piece)
+
+
 @dataclass(slots=True)
 class LogFileText:
-    """One file of a log; iterate over it once for its blocks of whole lines."""
+    """One file of a log; iterate over it once for its blocks of whole lines, each with its place in the text."""
 
     path: Path
     #: What was skipped, and how often: lines too long, a damaged end.
     skipped: Counter[str] = field(default_factory=Counter[str])
+    #: All of the file, as long as it was when it was opened; None while it is not, or if it is compressed.
+    range: FileRange | None = None
 
-    def __iter__(self) -> Iterator[bytes]:
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
         """Yield the text, as far as it can be read."""
         try:
             with self.path.open("rb") as raw:
                 yield from _lines(self._checked(raw), self.skipped)
         except _DAMAGED as error:
-            self._stop(error)
+            self.stop(error)
+
+    def stop(self, error: BaseException) -> None:
+        """Count the rest as unread."""
+        count_unread(error, self.skipped)
 
     def _checked(self, raw: BufferedIOBase) -> Iterator[bytes]:
         """Yield the unpacked pieces; stop where the file is damaged, or grows beyond what a log does."""
         unpacked, total, piece = _unpacked(raw), 0, bytearray()
+        status = os.fstat(raw.fileno())
+        if unpacked is raw and stat.S_ISREG(status.st_mode):
+            self.range = FileRange(self.path, _identity(status), 0, status.st_size)
         while True:
             try:
                 more = unpacked.read1(_BLOCK_BYTES)
             except _DAMAGED as error:
-                self._stop(error)
+                self.stop(error)
                 more = b""
             piece += more
             if len(piece) >= _BLOCK_BYTES or not more:
@@ -69,9 +118,15 @@ class LogFileText:
                 yield bytes(piece)
                 return
 
-    def _stop(self, error: BaseException) -> None:
-        reason = reason_of(error) if isinstance(error, OSError) and error.errno else "damaged or truncated"
-        self.skipped[f"files whose rest cannot be read ({reason})"] += 1
+
+def count_unread(error: BaseException, skipped: Counter[str]) -> None:
+    """Count the rest of a file that cannot be read."""
+    reason = reason_of(error) if isinstance(error, OSError) and error.errno else "damaged or truncated"
+    skipped[f"files whose rest cannot be read ({reason})"] += 1
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def log_files(paths: Iterable[Path]) -> list[LogFileText]:
@@ -143,17 +198,18 @@ _OPENERS: Final[dict[bytes, Callable[[BufferedIOBase], BufferedIOBase]]] = {
 }
 
 
-def _lines(pieces: Iterable[bytes], skipped: Counter[str]) -> Iterator[bytes]:
-    """Cut pieces at ends of lines."""
-    rest, dropping = b"", False
+def _lines(pieces: Iterable[bytes], skipped: Counter[str]) -> Iterator[tuple[int, bytes]]:
+    """Cut pieces at ends of lines; say where each block begins."""
+    rest, dropping, place = b"", False, 0
     for piece in pieces:
+        place += len(piece)
         start = piece.find(b"\n") + 1 if dropping else 0
         if dropping and not start:
             continue
         dropping = False
         end = piece.rfind(b"\n") + 1
         if end > start:
-            yield rest + piece[start:end]
+            yield place - len(piece) + start - len(rest), rest + piece[start:end]
             rest = piece[end:]
         else:
             rest += piece[start:]
@@ -161,4 +217,4 @@ def _lines(pieces: Iterable[bytes], skipped: Counter[str]) -> Iterator[bytes]:
             skipped["lines that are too long"] += 1
             rest, dropping = b"", True
     if rest:
-        yield rest
+        yield place - len(rest), rest

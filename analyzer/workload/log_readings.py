@@ -74,11 +74,12 @@ def read_part(part: Part, wanted: Wanted, identities: Identities) -> Reading:
     """Read one part of a log."""
     reading = Reading.of(wanted, identities)
     with uncollected():
-        records = log_records(decoded(part.text), part.form, reading.tally)
-        while some := list(itertools.islice(records, _TOGETHER)):
-            for said in list(map(reading.events.read, some)):
-                if said is not None:
-                    reading.count(said, part.name)
+        for block in part.blocks(reading.tally):
+            records = log_records(decoded(block), part.form, reading.tally)
+            while some := list(itertools.islice(records, _TOGETHER)):
+                for said in list(map(reading.events.read, some)):
+                    if said is not None:
+                        reading.count(said, part.name)
         reading.table.settle()
         reading.plans.table.settle()
     return reading

@@ -16,7 +16,7 @@ MOST_STATEMENTS: Final = 5_000
 MOST_BYTES: Final = 64 * 1024**2
 _MOST_INCIDENTS: Final = 5_000
 #: Of executions that are not yet counted, each of which takes about so much beside its text.
-_MOST_WAITING: Final = 8 * 1024**2
+_MOST_WAITING: Final = 16 * 1024**2
 _CALL_BYTES: Final = 400
 
 

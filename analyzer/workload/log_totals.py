@@ -164,25 +164,28 @@ class StatementTotals:
         self.durations.update([int(ms * 1000).bit_length() for ms in timed])
         if len(timed) < len(executions):
             self.durations[0] += len(executions) - len(timed)
+        self.prepared += sum([each.named for each in executions])
         runs: dict[str, Run] = {}
-        slowest: list[tuple[float, str]] = []
-        for sent, duration, _, parameters, named, _ in executions:
-            self.prepared += named
-            text, ms = self._own(sent), duration or 0.0
-            key = parameters or text
+        slowest: list[tuple[float, str, Run]] = []
+        own, slow = self.text, self.slow
+        for sent, duration, _, parameters, _, _ in executions:
+            if sent == own:
+                text = own  # one like it would take as much memory again
+            else:
+                text, self.has_others = sent, True
+            ms, key = duration or 0.0, parameters or text
             if len(key) > _LONGEST_BINDING or len(text) > _LONGEST_BINDING:
                 continue
             run = runs.get(key)
             if run is None:
-                runs[key] = Run(text, parameters, 1, ms)
+                run = runs[key] = Run(text, parameters, 1, ms)
             else:
                 run.calls += 1
                 run.total_ms += ms
                 run.credit += 1
-            if ms > self.slow:
-                slowest.append((ms, key))
-        self._add_slowest([(ms, key, runs[key]) for ms, key in slowest])
-        self._add_frequent(runs)
+            if ms > slow:
+                slowest.append((ms, key, run))
+        self._add_runs(slowest, runs)
 
     def merge(self, later: "StatementTotals") -> None:
         """Add what a later part of the log says of the statement."""
@@ -206,8 +209,7 @@ class StatementTotals:
         if later.earlier is not None:
             self.earlier = self.earlier or Earlier()
             self.earlier.add(later.earlier)
-        self._add_slowest([(ms, key, run) for key, (ms, run) in later.slowest.items() if ms > self.slow])
-        self._add_frequent(later.frequent)
+        self._add_runs([(ms, key, run) for key, (ms, run) in later.slowest.items() if ms > self.slow], later.frequent)
 
     def see(self, time: str | None) -> None:
         """Take the time of a call into the span of all."""
@@ -244,10 +246,16 @@ class StatementTotals:
                 earlier.timed += each.ms is not None
                 earlier.squares += ms * ms
 
-    def _add_frequent(self, runs: Mapping[str, Run]) -> None:
+    def _add_runs(self, slowest: list[tuple[float, str, Run]], runs: Mapping[str, Run]) -> None:
+        if self._add_slowest(slowest) | self._add_frequent(runs):
+            kept = (*self.frequent.values(), *[run for _, run in self.slowest.values()])
+            self.size = len(self.text) + sum([len(run.text) + len(run.parameters or "") for run in kept])
+
+    def _add_frequent(self, runs: Mapping[str, Run]) -> bool:
         """Add up both counters of each run, and take off all what the most frequent one has that is not kept.
 
-        Some that have nothing left are kept as examples; they give way to whatever occurs more.
+        Some that have nothing left are kept as examples; they give way to whatever occurs more. Returns whether others
+        are kept than before.
         """
         before = len(self.frequent)
         for key, run in runs.items():
@@ -262,18 +270,17 @@ class StatementTotals:
         if len(self.frequent) > _FREQUENT:
             ordered = sorted(self.frequent.items(), key=_credit, reverse=True)
             rest = ordered[_FREQUENT][1].credit
+            del ordered[_FREQUENT:]
             for _, run in ordered:
                 run.credit = max(run.credit - rest, 0)
-            kept = sum([run.credit > 0 for _, run in ordered[:_FREQUENT]])
+            kept = sum([run.credit > 0 for _, run in ordered])
             self.frequent = dict(ordered[: max(kept, _EXAMPLES)])
-            self._measure()
-        elif len(self.frequent) > before:
-            self._measure()
+            return True
+        return len(self.frequent) > before
 
-    def _add_slowest(self, calls: list[tuple[float, str, Run]]) -> None:
-        """Keep the slowest calls, one of each run."""
-        if not calls:
-            return
+    def _add_slowest(self, calls: list[tuple[float, str, Run]]) -> bool:
+        """Keep the slowest calls, one of each run; return whether others are kept than before."""
+        is_changed = False
         for ms, key, run in sorted(calls, key=_ms, reverse=True):
             if ms <= self.slow:
                 break
@@ -281,10 +288,11 @@ class StatementTotals:
                 continue
             run.text = self._own(run.text)
             self.slowest[key] = ms, run
+            is_changed = True
             if len(self.slowest) > _SLOWEST:
                 del self.slowest[min(self.slowest, key=lambda each: (self.slowest[each][0], each))]
                 self.slow = min([each for each, _ in self.slowest.values()])
-        self._measure()
+        return is_changed
 
     def _own(self, text: str) -> str:
         """Return the statement's own text for one like it, which would take as much memory again."""
@@ -292,10 +300,6 @@ class StatementTotals:
             return self.text
         self.has_others = True
         return text
-
-    def _measure(self) -> None:
-        runs = (*self.frequent.values(), *(run for _, run in self.slowest.values()))
-        self.size = len(self.text) + sum([len(run.text) + len(run.parameters or "") for run in runs])
 
 
 _FIELDS: Final[Callable[[StatementTotals], tuple[Any, ...]]] = attrgetter(

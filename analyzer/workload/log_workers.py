@@ -11,10 +11,11 @@ from analyzer.workload.log_parts import Part
 from analyzer.workload.log_readings import Reading, Wanted, read_part
 from analyzer.workload.log_spelling import Identities
 
-#: Each takes about 70 MB; more would wait for the one that unpacks and cuts the log.
+#: Each takes about 80 MB; more would wait for the one that unpacks a compressed log, and merges what they find.
 _MOST_WORKERS: Final = 4
-#: Fewer parts are read before a worker has started.
+#: So many parts, or so much of the log, are read before a worker has started.
 _LEAST_PARTS: Final = 4
+_LEAST_BYTES: Final = 10 * 1024**2
 
 #: Of a worker.
 _IDENTITIES: Final = Identities()
@@ -24,13 +25,24 @@ def read_parts(parts: Iterable[Part], wanted: Wanted, workers: int | None = None
     """Yield what each part says, in their order; read by as many processes as there are cores, or by this one."""
     workers = min(usable_cores(), _MOST_WORKERS) if workers is None else workers
     parts = iter(parts)
-    first = deque(itertools.islice(parts, _LEAST_PARTS))
-    if workers > 1 and len(first) == _LEAST_PARTS:
+    first = deque(_first(parts)) if workers > 1 else deque[Part]()
+    if workers > 1 and (following := next(parts, None)) is not None:
+        first.append(following)
         yield from _in_parallel(_all(first, parts), wanted, workers)
         return
     identities = Identities()
     for part in _all(first, parts):
         yield part, read_part(part, wanted, identities)
+
+
+def _first(parts: Iterator[Part]) -> Iterator[Part]:
+    """Yield the parts that one process reads before another has started."""
+    size = 0
+    for part in itertools.islice(parts, _LEAST_PARTS - 1):
+        yield part
+        size += part.size
+        if size > _LEAST_BYTES:
+            return
 
 
 def _all(first: deque[Part], rest: Iterator[Part]) -> Iterator[Part]:

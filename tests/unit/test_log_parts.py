@@ -1,7 +1,9 @@
 """A log says the same in however many parts and by however many processes it is read."""
 
 import gzip
+import itertools
 import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.workload import log_parts
+from analyzer.workload import log_files, log_parts, log_workers
+from analyzer.workload.log_files import FileRange, LogFileText
+from analyzer.workload.log_parts import FileParts, Part
 from analyzer.workload.log_reader import ServerLog, read_log
+from analyzer.workload.log_readings import Reading, Wanted, read_part
+from analyzer.workload.log_spelling import Identities
 from tests.unit.test_server_log import QUERY, WORK, Said, csvlog, jsonlog, stderr, syslog, the_query
 
 PLAN = "Query Text: SELECT 1\nFROM t\nSeq Scan on t  (cost=0.00..1.00 rows=1 width=4)"
@@ -46,17 +52,114 @@ def in_parts(
     return read_log([path], database=database, prefix=prefix, values=values, workers=1, part_bytes=part_bytes)
 
 
+def look_at(patch: pytest.MonkeyPatch, *, window_bytes: int, block_bytes: int) -> None:
+    """Look at so much of the text to cut it, and read so much of a part at once."""
+    patch.setattr(log_parts, "_WINDOW_BYTES", window_bytes)
+    patch.setattr(log_parts, "_BLOCK_BYTES", block_bytes)
+    patch.setattr(log_files, "_BLOCK_BYTES", block_bytes)
+
+
+@pytest.mark.parametrize("is_compressed", [False, True])
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("part_bytes", [1, 100, 700, 2000, 5000])
 def test_what_is_read_in_parts_is_what_is_read_in_one(
-    form: Callable[[tuple[Said, ...]], str], part_bytes: int, tmp_path: Path
+    form: Callable[[tuple[Said, ...]], str],
+    part_bytes: int,
+    is_compressed: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     path = tmp_path / "a.log"
-    path.write_text(form(MORE * 40))
+    log = form(MORE * 40).encode()
+    path.write_bytes(gzip.compress(log) if is_compressed else log)
     whole = in_parts(path, 10**9)
     assert whole.statements
     assert whole.events
     assert counted(in_parts(path, part_bytes)) == counted(whole)
+    look_at(monkeypatch, window_bytes=97, block_bytes=3000)
+    assert counted(in_parts(path, part_bytes)) == counted(whole)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_boundary_may_be_anywhere(
+    form: Callable[[tuple[Said, ...]], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long = "duration: 9.5 ms  statement: SELECT 'ü€😀" + "\nü€😀" * 300 + "' FROM t"
+    path = tmp_path / "a.log"
+    path.write_text(form((*WORK, ("LOG", long, "", ""), *WORK) * 3), encoding="utf-8")
+    whole = in_parts(path, 10**9)
+    assert any("😀" in str(each.bindings) for each in whole.statements)
+    look_at(monkeypatch, window_bytes=60, block_bytes=2500)
+    for part_bytes in range(1200, 1230):
+        assert counted(in_parts(path, part_bytes)) == counted(whole)
+
+
+def ranges(parts: FileParts) -> list[FileRange]:
+    return [part.source for part in parts if isinstance(part.source, FileRange)]
+
+
+def test_a_file_that_is_not_compressed_is_read_by_its_readers(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text("no record\n" + stderr(MORE * 40))
+    found = ranges(FileParts(LogFileText(path), 0, part_bytes=4000))
+    assert len(found) > 5
+    assert (found[0].begin, found[-1].end) == (0, path.stat().st_size)
+    assert all(one.end == other.begin for one, other in itertools.pairwise(found))
+    assert max(each.end - each.begin for each in found) <= 4000
+    text = path.read_bytes()
+    assert all(text[each.begin :].startswith(b"2026") for each in found[1:])
+
+
+def test_what_is_written_while_a_log_is_read_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(stderr(MORE * 40))
+    size = path.stat().st_size
+    parts = iter(FileParts(LogFileText(path), 0, part_bytes=4000))
+    found = [next(parts)]
+    with path.open("a") as file:
+        file.write(stderr(MORE * 40))
+    found += parts
+    wanted = Wanted()
+    records = sum(read_part(part, wanted, Identities()).tally.records for part in found)
+    assert sum(part.size for part in found) == size
+    assert 2 * records == in_parts(path, 10**9).files[0].records
+
+
+def truncated(path: Path) -> None:
+    os.truncate(path, 20_000)
+
+
+def replaced(path: Path) -> None:
+    path.rename(path.with_suffix(".old"))
+    path.write_text(stderr(MORE * 40))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (truncated, "damaged or truncated"),
+        (replaced, "damaged or truncated"),
+        (Path.unlink, "no such file or directory"),
+    ],
+)
+def test_a_file_that_changes_while_it_is_read_is_one_whose_rest_cannot_be_read(
+    change: Callable[[Path], None], reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.log"
+    path.write_text(stderr(MORE * 40))
+    whole = in_parts(path, 4000)
+    seen: list[Part] = []
+
+    def read(part: Part, wanted: Wanted, identities: Identities) -> Reading:
+        seen.append(part)
+        if len(seen) == 4:
+            change(path)
+        return read_part(part, wanted, identities)
+
+    monkeypatch.setattr(log_workers, "read_part", read)
+    log = in_parts(path, 4000)
+    assert 0 < the_query(log).calls < the_query(whole).calls
+    assert f"server log: 1 file whose rest cannot be read ({reason})" in [each.what for each in log.not_examined]
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -70,7 +173,12 @@ def test_a_mutilated_log_is_no_other_in_parts(tmp_path: Path, data: st.DataObjec
         log[start:end] = data.draw(st.binary(max_size=20) | pieces)
     path = tmp_path / "a.log"
     path.write_bytes(log)
-    assert counted(in_parts(path, data.draw(st.sampled_from([1, 300, 2000])))) == counted(in_parts(path, 10**9))
+    whole = in_parts(path, 10**9)
+    with pytest.MonkeyPatch.context() as patch:
+        window_bytes, block_bytes = data.draw(st.integers(1, 500)), data.draw(st.sampled_from([100, 1000, 10**6]))
+        patch.setattr(log_parts, "_WINDOW_BYTES", window_bytes)
+        patch.setattr(log_parts, "_BLOCK_BYTES", block_bytes)
+        assert counted(in_parts(path, data.draw(st.sampled_from([1, 300, 2000])))) == counted(whole)
 
 
 def test_a_duration_finds_its_statement_of_an_earlier_part(tmp_path: Path) -> None:
@@ -89,6 +197,7 @@ def test_a_duration_finds_its_statement_of_an_earlier_part(tmp_path: Path) -> No
 
 def test_a_log_that_begins_no_record_is_cut_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_parts, "_LONGEST_RECORD", 5_000)
+    monkeypatch.setattr(log_parts, "_BLOCK_BYTES", 1_000)
     monkeypatch.setattr(log_parts, "_MOST_LINES", 20)
     path = tmp_path / "a.log"
     junk = "nothing of a server\n" * 3000
