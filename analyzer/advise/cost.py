@@ -238,10 +238,20 @@ class CostModel:
             else:
                 self._learn(item, visible, planned)
 
-    def wanted(self, candidates: Configuration) -> Configuration:
+    def read(self, candidates: Configuration) -> Configuration:
         """Return what the plans read with all candidates there, as far as they have been explored."""
         found = (self._known(item).read(self._relevant(item, candidates)) for item in self.statements)
-        return frozenset[TwinIndex]().union(*found) - self.base
+        return frozenset[TwinIndex]().union(*found)
+
+    def total_without_base(self) -> float:
+        """Return the cost of the whole workload without what is taken for granted."""
+        if not self.base:
+            return self.total(frozenset())
+        bare = CostModel(
+            twin=self.twin, statements=self.statements, without=self.without, candidates=self.base, pool=self.pool
+        )
+        bare.prepare([frozenset()])
+        return bare.total(frozenset())
 
     def known_plans(self) -> Iterator[tuple[PricedStatement, list[KnownPlan]]]:
         """Yield each statement with the known plans of it that save something against that without any index."""

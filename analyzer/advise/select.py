@@ -128,15 +128,14 @@ class _Search:
         if limits.least_saving is not None:
             self._prices = dict.fromkeys(self._candidates, limits.least_saving * self.total)
         else:
-            everything = self._model.wanted(frozenset(self._candidates))
             knee = KNEE if limits.budget_bytes is None else _KNEE_OF_BUDGET
-            saved = self.total - self.cost(everything)
-            if not everything or saved <= 0:
+            # What is declared counts as chosen before, so that nothing more is proposed once all of it is declared.
+            read = self._model.read(frozenset(self._candidates))
+            saved = self._model.total_without_base() - self.cost(read - self._model.base)
+            if not read or saved <= 0:
                 return
-            whole = sum(map(_size, everything))
-            self._prices = {
-                each: knee * saved * (_size(each) / whole + 1 / len(everything)) / 2 for each in self._candidates
-            }
+            whole = sum(map(_size, read))
+            self._prices = {each: knee * saved * (_size(each) / whole + 1 / len(read)) / 2 for each in self._candidates}
         best = 0.0
         for _ in range(_ROUNDS):
             found, self._bound = self._solved(limits)

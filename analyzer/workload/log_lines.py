@@ -258,7 +258,7 @@ class _Rows:
         return text
 
     def read(self, text: str) -> list[str] | None:
-        """Return the columns of a record; None of what is none."""
+        """Return the columns of a record; None for any other text."""
         self._text = text
         try:
             row = next(self._reader)
