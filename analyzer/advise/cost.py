@@ -232,7 +232,7 @@ class CostModel:
         """Yield what is to be planned until the costs of a statement under a configuration are known."""
         known = self._known(item)
         while known.find(wanted := self._relevant(item, configuration)) is None:
-            visible = known.shown(wanted)
+            visible = known.shown(wanted) - self.unusable
             if (planned := (yield self._question(item, visible))) is None:
                 yield from self._set_aside(item, sorted(visible, key=self._places.__getitem__))
             else:

@@ -6,11 +6,12 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from analyzer.advise.proposal import propose
+from analyzer.advise.proposal import Declared, propose
 from analyzer.advise.whatif import try_indexes
 from analyzer.capture.capture import capture
 from analyzer.documents.server_log import LoggedBinding, LoggedStatement
 from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.index import IndexDef, Key
 from analyzer.twin.twin import Twin, open_twin
 from analyzer.workload.parse import parse_file
 from tests.conftest import fresh_database
@@ -54,6 +55,18 @@ def test_a_candidate_that_runs_one_is_left_out_and_its_statement_served(twin: Tw
     refused = {ddl: reason for ddl, reason in advice.not_proposed if ddl is not None and "g('x')" in ddl}
     assert refused
     assert all(OMITTED in reason for reason in refused.values())
+
+
+def test_a_declared_index_that_runs_one_does_not_keep_the_statements_from_being_priced(snapshot: Snapshot) -> None:
+    keys = (Key(expression="f(a, g('x'))"),)
+    spec = Declared(
+        index=IndexDef(schema="public", table="t", name="ix_f", keys=keys), state="approved", where="specs/t.yaml:1"
+    )
+    workload = parse_file("SELECT c FROM t WHERE b = 7; SELECT c FROM t WHERE a = 5")
+    with open_twin(snapshot) as twin:
+        advice = propose(twin, workload, declared=[spec])
+    assert {each.built.index.keys[0].column for each in advice.proposals} == {"a", "b"}
+    assert advice.not_examined == ()
 
 
 def test_an_index_that_runs_one_is_the_error_of_the_statements_it_is_tried_for(twin: Twin) -> None:
