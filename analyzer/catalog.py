@@ -22,9 +22,9 @@ _ASSUMED_DISTINCT = 200.0
 
 #: A constant of a condition: in quotes, or a number.
 _CONSTANT = re.compile(r"'((?:[^']|'')*)'|(-?[0-9][0-9.]*)")
-#: Types by the names that a parser gives them.
 #: Categories of types: dates and times, and what may consist of them, ranges and composites.
 _OF_TIME = frozenset("DRC")
+#: Types by the names that a parser gives them.
 _SHORT_NAMES = {
     "varchar": "character varying",
     "int": "integer",
