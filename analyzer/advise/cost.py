@@ -88,7 +88,7 @@ class CostModel:
     base: Configuration = frozenset()
     #: Existing indexes that are done without, as `schema.name`.
     without: tuple[str, ...] = ()
-    #: What is going to be asked about; more can be answered at once when it is known.
+    #: What is going to be asked about; of these, what a statement has nothing to do with is looked at once.
     candidates: Configuration = frozenset()
     #: What cannot be priced: with it the planner would run a function whose body the twin omits.
     unusable: set[TwinIndex] = field(default_factory=set["TwinIndex"])

@@ -16,8 +16,8 @@ from analyzer.workload.log_spelling import Identities
 from analyzer.workload.log_statements import StatementTable
 from analyzer.workload.log_times import Boundary
 
-#: So many records go through one step before the next: that takes a third less time than each through all steps, as the
-#: caches of a processor hold the code of one step, and so many records.
+#: So many records go through one step before the next: the caches of a processor hold the code of one step, and so many
+#: records.
 _TOGETHER: Final = 100
 
 

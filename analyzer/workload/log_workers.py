@@ -11,7 +11,7 @@ from analyzer.workload.log_parts import Part
 from analyzer.workload.log_readings import Reading, Wanted, read_part
 from analyzer.workload.log_spelling import Identities
 
-#: Each takes about 80 MB; more would wait for the one that unpacks a compressed log, and merges what they find.
+#: More would wait for the one that unpacks a compressed log, and merges what they find.
 _MOST_WORKERS: Final = 4
 #: So many parts, or so much of the log, are read before a worker has started.
 _LEAST_PARTS: Final = 4
