@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analyzer.advise.limits import Limits
 from analyzer.advise.proposal import Advice, propose
-from analyzer.advise.select import Limits
 from analyzer.amounts import percent
 from analyzer.db import Connection, connect
 from analyzer.objects.index import IndexDef

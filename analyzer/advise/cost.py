@@ -326,6 +326,11 @@ class CostModel:
         written = [(item.statement, item.shape) for item in self.affected(table) if item.shape is not None]
         return upkeep(index, written, others, self.twin.snapshot)
 
+    def existing(self, table: QualifiedName) -> int:
+        """Return how many indexes a table has, those taken for granted included."""
+        declared = sum(each.index.full_table == table for each in self.base)
+        return sum(each.valid for each in self.twin.catalog.indexes_of(table)) + declared
+
     def _relevant(self, item: PricedStatement, configuration: Configuration) -> Configuration:
         """Return the part of a configuration, with the base, that is about the tables of a statement."""
         if item.tables is None:

@@ -8,7 +8,7 @@ the same indexes can cost less than the bound as far as the known plans go.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,20 @@ class KnownPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What a set may take of something, such as bytes or places, at most."""
+
+    #: By the indexes that take any.
+    needs: Mapping[TwinIndex, float]
+    most: float
+
+    def admits(self, index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
+        """Say whether an index fits in beside a set."""
+        needed = self.needs.get(index, 0.0)
+        return not needed or needed + sum(self.needs.get(each, 0.0) for each in chosen) <= self.most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
     """What is to be chosen from, and what counts."""
 
@@ -47,8 +61,7 @@ class Program:
     plans: Sequence[Sequence[KnownPlan]]
     #: What an index must save: its upkeep, and what its size and its number count.
     prices: Mapping[TwinIndex, float]
-    budget_bytes: int | None = None
-    most: int | None = None
+    capacities: Sequence[Capacity] = ()
     #: Pairs of which only one may be chosen.
     conflicts: Collection[tuple[TwinIndex, TwinIndex]] = ()
 
@@ -68,8 +81,7 @@ def solve(program: Program) -> Solution:
     """Return the set of the largest saving, prices deducted; the same for equal input."""
     import highspy  # noqa: PLC0415 - of the twin extra; every other command works without
 
-    budget = program.budget_bytes
-    usable = [each for each in program.indexes if budget is None or each.size_bytes <= budget]
+    usable = [each for each in program.indexes if all(limit.admits(each, ()) for limit in program.capacities)]
     largest = max((plan.saving for plans in program.plans for plan in plans), default=0.0)
     if not usable or largest <= 0:
         return Solution(chosen=(), value=0.0, bound=0.0)
@@ -77,11 +89,10 @@ def solve(program: Program) -> Solution:
     built = {index: solver.addBinary(obj=-program.prices[index] * scale) for index in usable}
     for plans in program.plans:
         _assign(solver, plans, built, scale)
-    if budget is not None:
-        unit = _SCALE / max(budget, 1)
-        solver.addConstr(solver.qsum([index.size_bytes * unit * one for index, one in built.items()]) <= _SCALE)
-    if program.most is not None:
-        solver.addConstr(solver.qsum(list(built.values())) <= program.most)
+    for limit in program.capacities:
+        needed = [(limit.needs[index] / limit.most, one) for index, one in built.items() if limit.needs.get(index)]
+        if needed:
+            solver.addConstr(solver.qsum([_SCALE * need * one for need, one in needed]) <= _SCALE)
     for one, other in program.conflicts:
         if one in built and other in built:
             solver.addConstr(built[one] + built[other] <= 1)

@@ -6,9 +6,11 @@ from datetime import date
 
 from analyzer.advise.candidates import Candidate, candidates, not_tried
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
+from analyzer.advise.limits import Limits
 from analyzer.advise.price import price_all
 from analyzer.advise.sameness import covers, places, signature
-from analyzer.advise.select import Limits, Refused, select
+from analyzer.advise.select import Refused, select
+from analyzer.advise.upkeep import held_columns
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.documents.weights import Weight
@@ -132,7 +134,7 @@ def propose(
     today = snapshot.captured_at.date()
     standing = [each for each in declared if each.holds(today)]
     base = frozenset(_pending(twin, standing))
-    built, refused = _candidates(twin, priced, declared, standing)
+    built, refused = _candidates(twin, priced, declared, standing, bounds)
     model = CostModel(twin=twin, statements=priced, base=base, candidates=frozenset(built), pool=pool)
     if workload.weigh_by != "time":
         model.weigh(shares)
@@ -159,16 +161,21 @@ def propose(
 
 
 def _candidates(
-    twin: Twin, priced: Sequence[PricedStatement], declared: Sequence[Declared], standing: Sequence[Declared]
+    twin: Twin,
+    priced: Sequence[PricedStatement],
+    declared: Sequence[Declared],
+    standing: Sequence[Declared],
+    limits: Limits,
 ) -> tuple[dict[TwinIndex, Candidate], list[tuple[str | None, str]]]:
     """Build what is worth trying on the twin, and say of the rest why it is not tried."""
     shapes = [shape for item in priced for shape in item.shapes]
     found = candidates(shapes, twin.snapshot, twin.operator_classes)
     found = sorted(found, key=lambda each: places(each.index, twin.snapshot))
     fresh, refused = _fresh(twin, found, standing)
-    built, rejected = _build(twin, fresh, declared)
+    allowed, forbidden = _allowed(twin, fresh, limits)
+    built, rejected = _build(twin, allowed, declared)
     hindered = not_tried(shapes, twin.snapshot, twin.operator_classes)
-    return built, sorted([*refused, *rejected, *hindered], key=lambda each: (each[0] or "", each[1]))
+    return built, sorted([*refused, *forbidden, *rejected, *hindered], key=lambda each: (each[0] or "", each[1]))
 
 
 def _fresh(
@@ -198,6 +205,23 @@ def _fresh(
         else:
             refused.append((candidate.index.ddl(), f"{same.where} declares {_what(same, candidate)} ({same.state})"))
     return fresh, refused
+
+
+def _allowed(
+    twin: Twin, found: Sequence[Candidate], limits: Limits
+) -> tuple[list[Candidate], list[tuple[str | None, str]]]:
+    """Leave out what a rule forbids; of each rule, say how many candidates those are."""
+    allowed: list[Candidate] = []
+    forbidden: dict[str, int] = {}
+    for candidate in found:
+        index = candidate.index
+        relation = twin.snapshot.relation(index.schema, index.table)
+        held = held_columns(index, relation) if relation is not None else ()
+        if (reason := limits.forbids(index, held)) is None:
+            allowed.append(candidate)
+        else:
+            forbidden[reason] = forbidden.get(reason, 0) + 1
+    return allowed, [(None, f"{plural(number, 'candidate')}: {reason}") for reason, number in forbidden.items()]
 
 
 def _is(declared: IndexDef, index: IndexDef, twin: Twin) -> bool:
@@ -297,17 +321,11 @@ def _refusals(refused: Sequence[Refused], limits: Limits) -> Iterator[tuple[str 
 
 def _refusal(refused: Refused, limits: Limits) -> str:
     saving = f"it would save {percent(refused.share, 2)} of the workload's cost"
-    match refused.because:
-        case "budget":
-            size = refused.index.size_bytes / 1024**2
-            left = (limits.budget_bytes or 0) / 1024**2
-            return f"{saving}, but its {size:.1f} MB exceed what is left of the limit of {left:.1f} MB (--budget)"
-        case "most":
-            return f"{saving}, but the limit of {plural(limits.most or 0, 'proposal')} (--max) was reached"
-        case "share":
-            return f"{saving}, below the threshold of {percent(limits.least_saving or 0.0, 2)} (--least-saving)"
-        case "knee":
-            return f"{saving}, too little for one more index of its size (--least-saving)"
+    if refused.because is not None:
+        return f"{saving}, but {refused.because.refuse(refused.index)}"
+    if limits.least_saving is not None:
+        return f"{saving}, below the threshold of {percent(limits.least_saving, 2)} (--least-saving)"
+    return f"{saving}, too little for one more index of its size (--least-saving)"
 
 
 def _evidence(

@@ -9,12 +9,12 @@ stays.
 import functools
 import itertools
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from analyzer.advise.cost import CostModel
 from analyzer.advise.integer_program import KnownPlan, Program, solve
+from analyzer.advise.limits import Limit, Limits
 from analyzer.advise.sameness import covers, places
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
@@ -40,27 +40,14 @@ _LEAST_BETTER = 1e-3
 #: Sums of costs differ in their last digits.
 _LEAST = 1e-9
 
-#: Why a candidate that saves something was not chosen.
-Refusal = Literal["share", "knee", "budget", "most"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much may be proposed; None means no limit."""
-
-    budget_bytes: int | None = None
-    most: int | None = None
-    seconds: float | None = None
-    #: Of the workload's cost without any choice: what each index must save on top of the others.
-    least_saving: float | None = None
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """A candidate that would save something on top of what was chosen, and what stood against it."""
 
     index: TwinIndex
-    because: Refusal
+    #: None where it saves too little.
+    because: Limit | None
     #: Of the workload's cost without any choice, upkeep deducted.
     share: float
 
@@ -93,12 +80,12 @@ def select(
     model.prepare([frozenset()], deadline=deadline)
     model.explore(frozenset(candidates), deadline=deadline)
     model.compare(deadline=deadline)
-    search = _Search(model, [each for each in candidates if each not in model.unusable], deadline, progress)
-    search.run(bounds)
+    search = _Search(model, [each for each in candidates if each not in model.unusable], bounds, deadline, progress)
+    search.run()
     complete = time.monotonic() < deadline
     return Selection(
         chosen=tuple(each for each in search.ordered() if each not in model.unusable),
-        refused=search.refused(bounds) if complete else (),
+        refused=search.refused() if complete else (),
         complete=complete,
         gap=search.gap() if complete else None,
     )
@@ -107,8 +94,16 @@ def select(
 class _Search:
     """The search's state: the best set so far, and what an index has to save."""
 
-    def __init__(self, model: CostModel, candidates: Sequence[TwinIndex], deadline: float, progress: Progress) -> None:
+    def __init__(
+        self,
+        model: CostModel,
+        candidates: Sequence[TwinIndex],
+        limits: Limits,
+        deadline: float,
+        progress: Progress,
+    ) -> None:
         self._model = model
+        self._limits = limits
         self._deadline = deadline
         self._progress = progress
         self.total = model.total(frozenset())
@@ -117,14 +112,16 @@ class _Search:
         self._candidates = sorted(candidates, key=found.__getitem__)
         self._places = {each: place for place, each in enumerate(self._candidates)}
         self._upkeep = {each: model.upkeep(each, frozenset()) for each in candidates}
+        self._within = limits.of(self._upkeep, self.total, model.existing)
         self._prices: Mapping[TwinIndex, float] = dict.fromkeys(candidates, 0.0)
         #: Plans that were tried to add and drop indexes.
         self._tried = 0
         self.chosen: frozenset[TwinIndex] = frozenset()
         self._bound = 0.0
 
-    def run(self, limits: Limits) -> None:
+    def run(self) -> None:
         """Find the best set within the limits."""
+        limits = self._limits
         if limits.least_saving is not None:
             self._prices = dict.fromkeys(self._candidates, limits.least_saving * self.total)
         else:
@@ -138,8 +135,8 @@ class _Search:
             self._prices = {each: knee * saved * (_size(each) / whole + 1 / len(read)) / 2 for each in self._candidates}
         best = 0.0
         for _ in range(_ROUNDS):
-            found, self._bound = self._solved(limits)
-            found = self._improved(found, limits)
+            found, self._bound = self._solved()
+            found = self._improved(found)
             value = self._value(found)
             if value <= best + _LEAST_BETTER * self.total:
                 break
@@ -147,7 +144,7 @@ class _Search:
             if time.monotonic() > self._deadline:
                 break
             self._progress(f"advise: {len(found)} chosen, {self._model.questions} plans tried")
-            self._model.prepare(self._larger(found, limits), deadline=self._deadline)
+            self._model.prepare(self._larger(found), deadline=self._deadline)
 
     def gap(self) -> float:
         """Return how much less the best set could cost, as a share of what the choice costs."""
@@ -161,7 +158,7 @@ class _Search:
     def _value(self, chosen: frozenset[TwinIndex]) -> float:
         return self.total - self.cost(chosen) - sum(self._prices[each] for each in chosen)
 
-    def _solved(self, limits: Limits) -> tuple[frozenset[TwinIndex], float]:
+    def _solved(self) -> tuple[frozenset[TwinIndex], float]:
         """Return the program's set, none of which another one serves, and what no set is worth more than."""
         plans = [known for _, known in self._model.known_plans()]
         useful = {index for known in plans for plan in known for index in plan.uses}
@@ -170,26 +167,24 @@ class _Search:
             indexes=indexes,
             plans=plans,
             prices={each: self._upkeep[each] + self._prices[each] for each in self._candidates},
-            budget_bytes=limits.budget_bytes,
-            most=limits.most,
+            capacities=[each.capacity for each in self._within],
             conflicts=list(_redundant_pairs(indexes)),
         )
         found = solve(program)
         return frozenset(found.chosen), found.bound
 
-    def _larger(self, chosen: frozenset[TwinIndex], limits: Limits) -> list[frozenset[TwinIndex]]:
+    def _larger(self, chosen: frozenset[TwinIndex]) -> list[frozenset[TwinIndex]]:
         """Return sets that are worth knowing about though they may be too large: for what others could be left out."""
         worth = {
             index: saving - self._prices[index]
             for index, saving in self._promises(chosen).items()
-            if not _is_redundant(index, chosen)
-            and (limits.budget_bytes is None or index.size_bytes <= limits.budget_bytes)
+            if not _is_redundant(index, chosen) and self._obstacle(index, ()) is None
         }
         added = sorted((each for each in worth if worth[each] > 0), key=lambda each: (-worth[each], self._places[each]))
         several = [chosen | {*added[:number]} for number in _TOGETHER if number < len(added)]
         return [*(chosen | {each} for each in added[:_TRIED]), *several]
 
-    def _improved(self, chosen: frozenset[TwinIndex], limits: Limits) -> frozenset[TwinIndex]:
+    def _improved(self, chosen: frozenset[TwinIndex]) -> frozenset[TwinIndex]:
         """Add and drop single indexes as long as that pays, until so many plans have been tried."""
         bounds = self._promises(chosen)
         # What an index costs depends on those beside it, so that the moves could go round in a circle.
@@ -202,7 +197,7 @@ class _Search:
                 chosen -= {dropped}
                 bounds = self._promises(chosen)
                 continue
-            added = self._best_addition(chosen, bounds, limits)
+            added = self._best_addition(chosen, bounds)
             if added is None:
                 break
             chosen |= {added}
@@ -213,17 +208,13 @@ class _Search:
         rest = chosen - {index}
         return self._model.saving(index, rest) - self._prices[index]
 
-    def _best_addition(
-        self, chosen: frozenset[TwinIndex], bounds: dict[TwinIndex, float], limits: Limits
-    ) -> TwinIndex | None:
+    def _best_addition(self, chosen: frozenset[TwinIndex], bounds: dict[TwinIndex, float]) -> TwinIndex | None:
         """Return what is worth most on top of a set; a candidate's last known worth is taken for an upper bound."""
-        if limits.most is not None and len(chosen) >= limits.most:
-            return None
         best, most = None, _LEAST * self.total
         possible = [
             each
             for each in bounds
-            if each not in chosen and _fits(each, chosen, limits) and not _is_redundant(each, chosen)
+            if each not in chosen and self._obstacle(each, chosen) is None and not _is_redundant(each, chosen)
         ]
         possible.sort(key=lambda each: (-bounds[each], self._places[each]))
         for begin in range(0, len(possible), _AT_ONCE):
@@ -259,7 +250,7 @@ class _Search:
             left.remove(best)
         return tuple(order)
 
-    def refused(self, limits: Limits) -> tuple[Refused, ...]:
+    def refused(self) -> tuple[Refused, ...]:
         """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing.
 
         The first ones are planned; what the others save is that of known plans, in which they are not alone.
@@ -273,19 +264,19 @@ class _Search:
         savings = {each: self._model.saving(each, self.chosen) for each in tried}
         tried = sorted((each for each in tried if savings[each] > least), key=lambda each: -savings[each])
         return tuple(
-            Refused(index=index, because=self._because(index, saving, limits), share=saving / self.total)
+            Refused(index=index, because=self._because(index, saving), share=saving / self.total)
             for index, saving in (
                 *((each, savings[each]) for each in tried),
                 *((each, promises[each]) for each in rest),
             )
         )
 
-    def _because(self, index: TwinIndex, saving: float, limits: Limits) -> Refusal:
-        if limits.most is not None and len(self.chosen) >= limits.most and saving > self._prices[index]:
-            return "most"
-        if not _fits(index, self.chosen, limits) and saving > self._prices[index]:
-            return "budget"
-        return "knee" if limits.least_saving is None else "share"
+    def _because(self, index: TwinIndex, saving: float) -> Limit | None:
+        return self._obstacle(index, self.chosen) if saving > self._prices[index] else None
+
+    def _obstacle(self, index: TwinIndex, chosen: Collection[TwinIndex]) -> Limit | None:
+        """Return a limit that an index beside a set would exceed."""
+        return next((each for each in self._within if not each.capacity.admits(index, chosen)), None)
 
 
 def _gains(
@@ -307,11 +298,6 @@ def _gains(
         for index, saving in best.items():
             found[index] = found.get(index, 0.0) + saving
     return found
-
-
-def _fits(index: TwinIndex, chosen: Iterable[TwinIndex], limits: Limits) -> bool:
-    used = sum(each.size_bytes for each in chosen)
-    return limits.budget_bytes is None or used + index.size_bytes <= limits.budget_bytes
 
 
 def _is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from analyzer.advise.select import Limits
+from analyzer.advise.limits import Limits
 from analyzer.cli.inputs import (
     add_logs,
     check_examined,
@@ -60,6 +60,12 @@ from analyzer.workload.statement import weighed
     metavar="SHARE",
     help="What each index must save of the workload's cost, e.g. 0.5%  [default: in proportion to its size and number]",
 )
+@click.option(
+    "--max-upkeep",
+    type=Share(),
+    metavar="SHARE",
+    help="Limit for the upkeep of all proposals, of the workload's cost, e.g. 5%.",
+)
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Time limit for the search, in seconds.")
 @click.option(
     "--jobs",
@@ -82,6 +88,7 @@ def command(
     budget: int | None,
     most: int | None,
     least_saving: float | None,
+    max_upkeep: float | None,
     seconds: float | None,
     jobs: int | None,
     write_specs: bool,
@@ -121,7 +128,14 @@ def command(
             workload = resolve_workload(workload_file, snapshot, weigh_by)
         check_weights(workload)
         given = planned.plans if planned else recorded_plans(snapshot) if workload_file is None else ()
-        limits = Limits(budget_bytes=budget, most=most, seconds=seconds, least_saving=least_saving)
+        limits = Limits(
+            budget_bytes=budget,
+            most=most,
+            seconds=seconds,
+            least_saving=least_saving,
+            most_upkeep=max_upkeep,
+            rules=rules,
+        )
         with progress(quiet=output.quiet) as shown:
             found = propose(
                 snapshot,

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from analyzer.postgres.identifiers import quote, unquote
+from analyzer.postgres.identifiers import QualifiedName, quote, unquote
 from analyzer.postgres.lex import IncompleteError, lex, significant
 
 #: Stands for the name of each schema.
 OWN: Final = "*"
 #: A schema as a pattern: pieces in double quotes, and unquoted ones with the two signs; for use between other patterns.
 PATTERN: Final = r'(?:[a-z0-9_$*?]|"(?:[^"]|"")+")+'
+_TABLES = re.compile(rf"({PATTERN})\.({PATTERN})\Z")
 _PIECE = re.compile(r'[*?]|[a-z0-9_$]+|"(?:[^"]|"")+"')
 _SIGNS = frozenset({"*", "?"})
 #: No schema of a user: PostgreSQL reserves the first part.
@@ -51,6 +52,27 @@ class Schemas:
         """Write the patterns."""
         shown = ", ".join(self.patterns)
         return f"{shown} except {', '.join(self.exceptions)}" if self.exceptions else shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tables:
+    """The tables that a pattern over both parts of their names matches: `audit.*`, `tenant_*.orders`."""
+
+    schemas: Schemas
+    name: str
+
+    @classmethod
+    def of(cls, text: str) -> "Tables":
+        """Read a pattern; raises ValueError."""
+        if (found := _TABLES.match(text)) is None:
+            raise ValueError(
+                "is not schema.table; * stands for any characters, names with capitals are in double quotes"
+            )
+        return cls(schemas=Schemas(patterns=(found[1],)), name=found[2])
+
+    def match(self, table: QualifiedName) -> bool:
+        """Say whether a table is one of them."""
+        return self.schemas.match(table.schema) and _compiled(self.name).fullmatch(table.name) is not None
 
 
 def is_pattern(text: str) -> bool:

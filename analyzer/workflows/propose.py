@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analyzer.advise.limits import Limits
 from analyzer.advise.proposal import Advice, Declared
 from analyzer.advise.proposal import propose as ask_advisor
-from analyzer.advise.select import Limits
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError

@@ -7,9 +7,9 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from analyzer.advise.limits import Limits
 from analyzer.advise.proposal import Advice, Declared, propose
 from analyzer.advise.sameness import serves
-from analyzer.advise.select import Limits
 from analyzer.capture.capture import capture
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.objects.index import IndexDef, Key

@@ -6,8 +6,9 @@ from psycopg import sql
 
 from analyzer.advise.benefit import PricedStatement
 from analyzer.advise.cost import CostModel
+from analyzer.advise.limits import Limits
 from analyzer.advise.price import shaped_and_priced
-from analyzer.advise.select import Limits, select
+from analyzer.advise.select import select
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from analyzer.advise.integer_program import KnownPlan, Program, solve
+from analyzer.advise.integer_program import Capacity, KnownPlan, Program, solve
 from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.twin.hypothetical.add_indexes import TwinIndex
@@ -28,11 +28,9 @@ def value(program: Program, chosen: tuple[TwinIndex, ...]) -> float:
 
 
 def allowed(program: Program, chosen: tuple[TwinIndex, ...]) -> bool:
-    return (
-        (program.budget_bytes is None or sum(each.size_bytes for each in chosen) <= program.budget_bytes)
-        and (program.most is None or len(chosen) <= program.most)
-        and not any(one in chosen and other in chosen for one, other in program.conflicts)
-    )
+    return all(
+        sum(limit.needs.get(each, 0.0) for each in chosen) <= limit.most for limit in program.capacities
+    ) and not any(one in chosen and other in chosen for one, other in program.conflicts)
 
 
 def best(program: Program) -> float:
@@ -40,6 +38,19 @@ def best(program: Program) -> float:
     numbers = range(len(program.indexes) + 1)
     sets = itertools.chain.from_iterable(itertools.combinations(program.indexes, number) for number in numbers)
     return max(value(program, chosen) for chosen in sets if allowed(program, chosen))
+
+
+def size(program: Program, most: int) -> Capacity:
+    return Capacity(needs={each: float(each.size_bytes) for each in program.indexes}, most=most)
+
+
+def number(program: Program, most: int) -> Capacity:
+    return Capacity(needs=dict.fromkeys(program.indexes, 1.0), most=most)
+
+
+def some(program: Program, most: int) -> Capacity:
+    """Limit the number of every second index, as of one table."""
+    return Capacity(needs=dict.fromkeys(program.indexes[::2], 1.0), most=most)
 
 
 def random_program(seed: int) -> Program:
@@ -70,9 +81,11 @@ def test_no_set_within_the_limits_is_worth_more(seed: int) -> None:
     whole = sum(each.size_bytes for each in program.indexes)
     for limited in (
         program,
-        replace(program, budget_bytes=whole // 3),
-        replace(program, most=2),
-        replace(program, budget_bytes=whole // 2, most=3),
+        replace(program, capacities=[size(program, whole // 3)]),
+        replace(program, capacities=[number(program, 2)]),
+        replace(program, capacities=[size(program, whole // 2), number(program, 3)]),
+        replace(program, capacities=[size(program, whole), some(program, 1)]),
+        replace(program, capacities=[some(program, 0)]),
     ):
         found, wanted = solve(limited), best(limited)
         assert allowed(limited, found.chosen)
@@ -85,8 +98,9 @@ def test_no_set_within_the_limits_is_worth_more(seed: int) -> None:
 def test_nothing_fits_and_nothing_saves() -> None:
     one = index(1, pages=2)
     plans = [[KnownPlan(uses=frozenset([one]), saving=5.0)]]
-    program = Program(indexes=[one], plans=plans, prices={one: 0.0}, budget_bytes=BLOCK_BYTES)
+    program = Program(indexes=[one], plans=plans, prices={one: 0.0})
+    program = replace(program, capacities=[size(program, BLOCK_BYTES)])
     assert solve(program).chosen == ()
-    assert solve(replace(program, budget_bytes=2 * BLOCK_BYTES)).chosen == (one,)
-    assert solve(replace(program, budget_bytes=None, prices={one: 5.5})).chosen == ()
+    assert solve(replace(program, capacities=[size(program, 2 * BLOCK_BYTES)])).chosen == (one,)
+    assert solve(replace(program, capacities=(), prices={one: 5.5})).chosen == ()
     assert solve(replace(program, plans=[])).bound == 0
