@@ -1,5 +1,9 @@
 """Write numbers with their nouns, and shares in percent."""
 
+import re
+
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*(B|kB|MB|GB|TB)?", re.IGNORECASE)
+_UNITS = {"b": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4}
 #: Sums of shares are off by as little.
 _ROUNDING = 1e-9
 
@@ -27,3 +31,11 @@ def percent(share: float, digits: int = 1) -> str:
     if share >= 1 - _ROUNDING:
         return "100 %"
     return f"> {100 - least:.{digits}f} %" if value >= 100 - least / 2 else f"{value:.{digits}f} %"
+
+
+def parse_size(text: str) -> int:
+    """Read a size in PostgreSQL's units, 512MB or 2GB (1 kB = 1024 bytes), as bytes; raises ValueError."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; give one such as 512MB or 2GB")
+    return int(float(match[1]) * 1024 ** _UNITS[(match[2] or "B").lower()])

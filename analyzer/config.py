@@ -5,20 +5,65 @@ import os
 import stat
 import tomllib
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from analyzer.amounts import parse_size
 from analyzer.errors import InputError
 from analyzer.paths import is_there
+from analyzer.postgres.access_methods import METHODS
+from analyzer.postgres.identifiers import QualifiedName
+from analyzer.postgres.schema_patterns import Tables
 
 _MISTAKES = {
     "extra_forbidden": "unknown setting",
     "path_type": "must be a path in quotes",
     "tuple_type": "must be a list",
+    "missing": "must be given",
 }
 #: Bytes of a file of settings.
 _MOST_BYTES = 1_000_000
+
+
+def _pattern(text: str) -> str:
+    Tables.of(text)
+    return text
+
+
+def _method(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(f"{name!r} is not one of the access methods {', '.join(sorted(METHODS))}")
+    return name
+
+
+def _size(value: object) -> object:
+    return parse_size(value) if isinstance(value, str) else value
+
+
+class TableRule(BaseModel):
+    """`[[tool.twindex.rules]]`: what may be proposed for some tables."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Patterns over schema and table, such as `audit.*`.
+    tables: Annotated[tuple[Annotated[str, AfterValidator(_pattern)], ...], Field(min_length=1)]
+    #: False forbids every proposal.
+    propose: bool = True
+    #: Limit of all indexes of a table, those that exist or are declared included.
+    most_indexes: Annotated[int, Field(ge=0)] | None = None
+    #: Limit of the bytes of all proposals of a table.
+    budget: Annotated[int, BeforeValidator(_size), Field(ge=0)] | None = None
+    #: Access methods that may be proposed; None means any.
+    methods: tuple[Annotated[str, AfterValidator(_method)], ...] | None = None
+    #: Columns that no proposal may hold.
+    without_columns: tuple[str, ...] = ()
+    #: Why: repeated wherever the rule refuses something.
+    reason: str | None = None
+
+    def holds(self, table: QualifiedName) -> bool:
+        """Say whether it is about a table."""
+        return any(Tables.of(each).match(table) for each in self.tables)
 
 
 class Config(BaseModel):
@@ -32,6 +77,7 @@ class Config(BaseModel):
     development: Path = Path(".twindex")
     #: Codes of the hazards that no revision may have.
     refuse_hazards: tuple[str, ...] = ()
+    rules: tuple[TableRule, ...] = ()
 
 
 def load_config(directory: Path | None = None) -> Config:
@@ -55,14 +101,22 @@ def load_config(directory: Path | None = None) -> Config:
         if any("\0" in str(value) for value in dict(config).values()):
             raise InputError(f"{path}: [tool.twindex]: a path contains a NUL; specify another")
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = _MISTAKES.get(first["type"], first["msg"])
-        paths = ", ".join(name for name in Config.model_fields if name != "refuse_hazards")
-        known = f"the settings are {paths}, each a path, and refuse_hazards, a list of codes"
-        raise InputError(f"{path}: [tool.twindex] {where}: {what}; {known}") from None
+        raise InputError(f"{path}: [tool.twindex] {_mistake(error)}") from None
     found = {name: base / value for name, value in config if isinstance(value, Path)}
     return config.model_copy(update=found)
+
+
+def _mistake(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    what = _MISTAKES.get(first["type"], first["msg"].removeprefix("Value error, "))
+    if first["loc"][0] == "rules":
+        return f"{where}: {what}; the settings of a rule are {', '.join(TableRule.model_fields)}"
+    paths = ", ".join(name for name in Config.model_fields if name not in {"refuse_hazards", "rules"})
+    return (
+        f"{where}: {what}; the settings are {paths}, each a path, refuse_hazards, a list of codes, and rules, "
+        "each a [[tool.twindex.rules]]"
+    )
 
 
 def configured_url(config: Config, section: str = "alembic") -> str | None:

@@ -5,76 +5,13 @@ from dataclasses import dataclass
 
 from analyzer.advise.integer_program import Capacity
 from analyzer.amounts import percent, plural
+from analyzer.config import TableRule
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import QualifiedName
-from analyzer.postgres.schema_patterns import Tables
 from analyzer.sql import ident
 from analyzer.twin.twin import TwinIndex
 
 _MB = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableRule:
-    """What a project allows on some tables; see `[[tool.twindex.rules]]`."""
-
-    #: Where it stands, for messages.
-    where: str
-    tables: tuple[Tables, ...]
-    #: False forbids every proposal.
-    propose: bool = True
-    #: Of all indexes of a table, those that exist or are declared included.
-    most_indexes: int | None = None
-    #: Of all proposals of a table.
-    budget_bytes: int | None = None
-    #: Access methods that may be proposed; None means any.
-    methods: frozenset[str] | None = None
-    #: Columns that no proposal may hold.
-    without_columns: frozenset[str] = frozenset()
-    #: Why, as the project says.
-    reason: str | None = None
-
-    def holds(self, table: QualifiedName) -> bool:
-        """Say whether it is about a table."""
-        return any(each.match(table) for each in self.tables)
-
-    def forbids(self, index: IndexDef, held: Iterable[str]) -> str | None:
-        """Say why an index that holds these columns must not be proposed; None where it may."""
-        if not self.holds(index.full_table):
-            return None
-        columns = sorted(self.without_columns.intersection(held))
-        if not self.propose:
-            what = f"{self.where} forbids proposals for {index.qualified_table}"
-        elif self.methods is not None and index.method not in self.methods:
-            what = f"{self.where} allows {', '.join(sorted(self.methods))} only"
-        elif columns:
-            what = f"{self.where} forbids indexes with {', '.join(columns)}"
-        else:
-            return None
-        return self._because(what)
-
-    def limits(
-        self, indexes: Mapping[QualifiedName, Sequence[TwinIndex]], existing: Callable[[QualifiedName], int]
-    ) -> Iterator["Limit"]:
-        """Yield those of each table that it is about, given its candidates and how many indexes it has."""
-        for table, candidates in indexes.items():
-            if not self.holds(table):
-                continue
-            name = self._because(f"for {ident(*table)} ({self.where})")
-            if self.most_indexes is not None:
-                capacity = Capacity(
-                    needs=dict.fromkeys(candidates, 1.0), most=max(0, self.most_indexes - existing(table))
-                )
-                yield Limit(
-                    capacity=capacity,
-                    what=f"{self.most_indexes:,} {'index' if self.most_indexes == 1 else 'indexes'}",
-                    name=name,
-                )
-            if self.budget_bytes is not None:
-                yield _of_bytes(candidates, self.budget_bytes, name)
-
-    def _because(self, what: str) -> str:
-        return f"{what}: {self.reason}" if self.reason else what
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,13 +42,27 @@ class Limits:
     least_saving: float | None = None
     #: Of the workload's cost without any choice: what the upkeep of all proposals may cost.
     most_upkeep: float | None = None
+    #: Of the project, in the order of its file.
     rules: tuple[TableRule, ...] = ()
 
     def forbids(self, index: IndexDef, held: Iterable[str]) -> str | None:
         """Say which rule forbids an index that holds these columns; None where none does."""
         columns = frozenset(held)
-        reasons = (rule.forbids(index, columns) for rule in self.rules)
-        return next((reason for reason in reasons if reason is not None), None)
+        for number, rule in self._rules(index.full_table):
+            barred = sorted(columns.intersection(rule.without_columns))
+            if not rule.propose:
+                what = f"forbids proposals for {index.qualified_table}"
+            elif rule.methods is not None and index.method not in rule.methods:
+                what = f"allows {', '.join(rule.methods) or 'no access method'} only"
+            elif barred:
+                what = f"forbids indexes with {', '.join(barred)}"
+            else:
+                continue
+            return f"{_where(number)} {what}{_because(rule)}"
+        return None
+
+    def _rules(self, table: QualifiedName) -> Iterator[tuple[int, TableRule]]:
+        return ((number, rule) for number, rule in enumerate(self.rules, 1) if rule.holds(table))
 
     def of(
         self, upkeep: Mapping[TwinIndex, float], total: float, existing: Callable[[QualifiedName], int]
@@ -130,7 +81,28 @@ class Limits:
         tables: dict[QualifiedName, list[TwinIndex]] = {}
         for index in upkeep:
             tables.setdefault(index.index.full_table, []).append(index)
-        return [*found, *(limit for rule in self.rules for limit in rule.limits(tables, existing))]
+        for table, indexes in tables.items():
+            found += self._of_table(table, indexes, existing)
+        return found
+
+    def _of_table(
+        self, table: QualifiedName, indexes: Sequence[TwinIndex], existing: Callable[[QualifiedName], int]
+    ) -> Iterator[Limit]:
+        for number, rule in self._rules(table):
+            name = f"for {ident(*table)} ({_where(number)}{_because(rule)})"
+            if (most := rule.most_indexes) is not None:
+                left = Capacity(needs=dict.fromkeys(indexes, 1.0), most=max(0, most - existing(table)))
+                yield Limit(capacity=left, what=f"{most:,} {'index' if most == 1 else 'indexes'}", name=name)
+            if rule.budget is not None:
+                yield _of_bytes(indexes, rule.budget, name)
+
+
+def _where(number: int) -> str:
+    return f"rule {number} of [tool.twindex]"
+
+
+def _because(rule: TableRule) -> str:
+    return f": {rule.reason}" if rule.reason else ""
 
 
 def _of_bytes(indexes: Iterable[TwinIndex], most: int, name: str) -> Limit:

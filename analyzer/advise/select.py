@@ -6,6 +6,7 @@ added to it and dropped from it one by one as long as that pays, which shows the
 stays.
 """
 
+import dataclasses
 import functools
 import itertools
 import time
@@ -37,6 +38,8 @@ _AT_ONCE = 8
 _MOST_QUESTIONS = 1_500
 #: Of the workload's cost, what a further round has to save.
 _LEAST_BETTER = 1e-3
+#: Sets of the frontier, each within half the bytes of the one before.
+_FRONTIER = 7
 #: Sums of costs differ in their last digits.
 _LEAST = 1e-9
 
@@ -53,12 +56,25 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A set on the frontier: none that is known is as small and saves as much."""
+
+    size_bytes: int
+    indexes: int
+    #: Of the workload, upkeep included, as a share of that without any choice.
+    cost: float
+    is_chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """What was chosen, in the order of application, and what was not."""
 
     chosen: tuple[TwinIndex, ...]
     #: The largest saving first; empty when the time ran out.
     refused: tuple[Refused, ...]
+    #: The smallest set first; empty when the time ran out, or nothing was chosen.
+    frontier: tuple[Point, ...]
     #: The time ran out before every candidate was tried.
     complete: bool
     #: How much less the workload could cost with the best set within the same limits, as a share of its cost with the
@@ -86,6 +102,7 @@ def select(
     return Selection(
         chosen=tuple(each for each in search.ordered() if each not in model.unusable),
         refused=search.refused() if complete else (),
+        frontier=search.frontier() if complete else (),
         complete=complete,
         gap=search.gap() if complete else None,
     )
@@ -158,20 +175,50 @@ class _Search:
     def _value(self, chosen: frozenset[TwinIndex]) -> float:
         return self.total - self.cost(chosen) - sum(self._prices[each] for each in chosen)
 
+    def frontier(self) -> tuple[Point, ...]:
+        """Return what the workload costs with the best sets of other sizes, as far as plans are known."""
+        if not self.chosen or not self.total:
+            return ()
+        most = max(map(_bytes_of, (self.chosen, self._model.read(frozenset(self._candidates)) - self._model.base)))
+        rules = dataclasses.replace(self._limits, budget_bytes=None, most=None)
+        found = [self._point(self.chosen, self.cost(self.chosen), is_chosen=True)]
+        program = self._program()
+        for part in range(_FRONTIER):
+            limits = dataclasses.replace(rules, budget_bytes=most >> part)
+            capacities = [each.capacity for each in limits.of(self._upkeep, self.total, self._model.existing)]
+            solved = frozenset(solve(dataclasses.replace(program, capacities=capacities)).chosen)
+            found.append(self._point(solved, self._known_cost(solved)))
+        found.sort(key=lambda each: (each.size_bytes, each.cost, not each.is_chosen))
+        least = itertools.accumulate((each.cost for each in found), min, initial=1.0)
+        return tuple(each for each, before in zip(found, least, strict=False) if each.is_chosen or each.cost < before)
+
+    def _point(self, chosen: frozenset[TwinIndex], cost: float, *, is_chosen: bool = False) -> Point:
+        return Point(size_bytes=_bytes_of(chosen), indexes=len(chosen), cost=cost / self.total, is_chosen=is_chosen)
+
+    def _known_cost(self, chosen: frozenset[TwinIndex]) -> float:
+        """Return what a set costs by the plans that are known, which may be more than the planner would find."""
+        best = (
+            max((plan.saving for plan in known if plan.uses <= chosen), default=0.0)
+            for _, known in self._model.known_plans()
+        )
+        return self.total - sum(best) + sum(self._model.upkeep(index, chosen - {index}) for index in chosen)
+
     def _solved(self) -> tuple[frozenset[TwinIndex], float]:
         """Return the program's set, none of which another one serves, and what no set is worth more than."""
+        found = solve(self._program())
+        return frozenset(found.chosen), found.bound
+
+    def _program(self) -> Program:
         plans = [known for _, known in self._model.known_plans()]
         useful = {index for known in plans for plan in known for index in plan.uses}
         indexes = [each for each in self._candidates if each in useful]
-        program = Program(
+        return Program(
             indexes=indexes,
             plans=plans,
             prices={each: self._upkeep[each] + self._prices[each] for each in self._candidates},
             capacities=[each.capacity for each in self._within],
             conflicts=list(_redundant_pairs(indexes)),
         )
-        found = solve(program)
-        return frozenset(found.chosen), found.bound
 
     def _larger(self, chosen: frozenset[TwinIndex]) -> list[frozenset[TwinIndex]]:
         """Return sets that are worth knowing about though they may be too large: for what others could be left out."""
@@ -310,6 +357,10 @@ def _redundant_pairs(indexes: Sequence[TwinIndex]) -> Iterator[tuple[TwinIndex, 
         by_table.setdefault(index.index.full_table, []).append(index)
     for alike in by_table.values():
         yield from ((one, other) for one, other in itertools.permutations(alike, 2) if _serves(other, one))
+
+
+def _bytes_of(indexes: Iterable[TwinIndex]) -> int:
+    return sum(each.size_bytes for each in indexes)
 
 
 def _size(index: TwinIndex) -> int:

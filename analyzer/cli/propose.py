@@ -32,6 +32,7 @@ from analyzer.cli.options import (
     workload_option,
 )
 from analyzer.cli.quantities import Share, Size
+from analyzer.config import load_config
 from analyzer.console import tell
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.weights import Weight
@@ -134,7 +135,7 @@ def command(
             seconds=seconds,
             least_saving=least_saving,
             most_upkeep=max_upkeep,
-            rules=rules,
+            rules=load_config().rules,
         )
         with progress(quiet=output.quiet) as shown:
             found = propose(

@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|kB|MB|GB|TB)?", re.IGNORECASE)
-_UNITS = {"b": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4}
+from analyzer.amounts import parse_size
+
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?|\.\d+)\s*%")
 
 
@@ -19,10 +19,10 @@ class Size(click.ParamType[int]):
         """Turn the text into bytes."""
         if isinstance(value, int):
             return value
-        match = _SIZE.fullmatch(str(value).strip())
-        if match is None:
-            self.fail(f"{value!r} is not a size; give one such as 512MB or 2GB", param, ctx)
-        return int(float(match[1]) * 1024 ** _UNITS[(match[2] or "B").lower()])
+        try:
+            return parse_size(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Share(click.ParamType[float]):

@@ -1,5 +1,6 @@
 """Write the index report: the statements by share of time, and what would make them cheaper."""
 
+from analyzer.advise.limits import Limits
 from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
 from analyzer.documents.weights import Weight
@@ -16,11 +17,12 @@ def report(
     snapshot: Snapshot,
     specs: SpecSet,
     *,
+    limits: Limits | None = None,
     weigh_by: Weight = "time",
     choice: PlannerChoice | None = None,
     progress: Progress = silent,
 ) -> Report:
     """Report what the server recorded, with proposals beside what the specs declare."""
     workload, plans = recorded_workload(snapshot, weigh_by), recorded_plans(snapshot)
-    found = propose(snapshot, workload, specs, choice=choice, plans=plans, progress=progress)
+    found = propose(snapshot, workload, specs, limits=limits, choice=choice, plans=plans, progress=progress)
     return report_document(found.advice, snapshot, found.document.plans)
