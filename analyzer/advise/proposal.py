@@ -8,8 +8,9 @@ from analyzer.advise.candidates import Candidate, candidates, not_tried
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.limits import Limits
 from analyzer.advise.price import price_all
+from analyzer.advise.risks import Risk, risks
 from analyzer.advise.sameness import covers, places, signature
-from analyzer.advise.select import Refused, select
+from analyzer.advise.select import Point, Refused, Selection, Worth, select
 from analyzer.advise.upkeep import held_columns
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import NotExamined, Snapshot
@@ -72,6 +73,9 @@ class Proposal:
     again: Declared | None
     caveats: tuple[str, ...]
     effects: tuple[Effect, ...]
+    worth: Worth
+    #: Of the plans of statements that it helps.
+    risks: tuple[tuple[Statement, Risk], ...]
     #: Of the whole workload, before and after this proposal, in the order of application.
     cost_before: float
     cost_after: float
@@ -108,6 +112,8 @@ class Advice:
     weighed_by: Weight = "time"
     #: How much cheaper the workload could be with the best set of the same candidates; see `select.Selection`.
     gap: float | None = None
+    #: Other sizes, and what the workload costs with the best known set of each.
+    frontier: tuple[Point, ...] = ()
 
 
 def propose(
@@ -144,7 +150,7 @@ def propose(
         reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
         missed.append(NotExamined(what="the rest of the candidates", reason=reason))
     again = _again(twin, selection.chosen, [each for each in declared if not each.holds(today)])
-    proposals = tuple(_evidence(model, selection.chosen, built, again, shares))
+    proposals = tuple(_evidence(model, selection, built, again, shares))
     progress("advise: done")
     return Advice(
         planner=twin.planner,
@@ -157,6 +163,7 @@ def propose(
         not_examined=(*snapshot.not_examined, *workload.not_examined, *missed, *twin.not_examined),
         weighed_by=workload.weighed_by,
         gap=selection.gap,
+        frontier=selection.frontier,
     )
 
 
@@ -330,25 +337,37 @@ def _refusal(refused: Refused, limits: Limits) -> str:
 
 def _evidence(
     model: CostModel,
-    chosen: Sequence[TwinIndex],
+    selection: Selection,
     built: Mapping[TwinIndex, Candidate],
     again: Mapping[TwinIndex, Declared],
     shares: Mapping[Statement, float],
 ) -> Iterator[Proposal]:
+    chosen = selection.chosen
     model.prepare([frozenset(chosen[:number]) for number in range(len(chosen) + 1)])
     so_far: Configuration = frozenset()
     for index in chosen:
         larger = so_far | {index}
+        effects = tuple(_effects(model, index, so_far, larger, shares))
         yield Proposal(
             built=index,
             reason=built[index].reason,
             again=again.get(index),
             caveats=(*built[index].notes, *_caveats(index, model.twin.snapshot)),
-            effects=tuple(_effects(model, index, so_far, larger, shares)),
+            effects=effects,
+            worth=selection.worth[index],
+            risks=tuple(_risks(effects, larger, model.twin.snapshot)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),
         )
         so_far = larger
+
+
+def _risks(effects: Sequence[Effect], chosen: Configuration, snapshot: Snapshot) -> Iterator[tuple[Statement, Risk]]:
+    names = frozenset[str]().union(*(index.names for index in chosen))
+    for effect in effects:
+        if effect.cost_after < effect.cost_before:
+            for risk in risks(effect.plan_before.tree, effect.plan_after.tree, names, snapshot):
+                yield effect.item.statement, risk
 
 
 def _effects(

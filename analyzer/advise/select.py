@@ -40,6 +40,8 @@ _MOST_QUESTIONS = 1_500
 _LEAST_BETTER = 1e-3
 #: Sets of the frontier, each within half the bytes of the one before.
 _FRONTIER = 7
+#: What could take the place of an index is named by so many examples.
+_ALTERNATIVES = 3
 #: Sums of costs differ in their last digits.
 _LEAST = 1e-9
 
@@ -53,6 +55,26 @@ class Refused:
     because: Limit | None
     #: Of the workload's cost without any choice, upkeep deducted.
     share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A candidate that could take the place of one that was chosen."""
+
+    index: TwinIndex
+    #: In that place, by the plans that are known, as a share of the workload's cost without any choice.
+    saving: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worth:
+    """What a chosen index saves, of the workload's cost without any choice, upkeep deducted."""
+
+    alone: float
+    #: On top of all others that were chosen.
+    beside: float
+    #: The best first.
+    alternatives: tuple[Alternative, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +95,8 @@ class Selection:
     chosen: tuple[TwinIndex, ...]
     #: The largest saving first; empty when the time ran out.
     refused: tuple[Refused, ...]
+    #: Of each choice.
+    worth: Mapping[TwinIndex, Worth]
     #: The smallest set first; empty when the time ran out, or nothing was chosen.
     frontier: tuple[Point, ...]
     #: The time ran out before every candidate was tried.
@@ -99,8 +123,10 @@ def select(
     search = _Search(model, [each for each in candidates if each not in model.unusable], bounds, deadline, progress)
     search.run()
     complete = time.monotonic() < deadline
+    chosen = tuple(each for each in search.ordered() if each not in model.unusable)
     return Selection(
-        chosen=tuple(each for each in search.ordered() if each not in model.unusable),
+        chosen=chosen,
+        worth=dict(search.worth(chosen)),
         refused=search.refused() if complete else (),
         frontier=search.frontier() if complete else (),
         complete=complete,
@@ -296,6 +322,35 @@ class _Search:
             order.append(best)
             left.remove(best)
         return tuple(order)
+
+    def worth(self, chosen: Sequence[TwinIndex]) -> Iterator[tuple[TwinIndex, Worth]]:
+        """Say what each index of a set saves, and what could take its place."""
+        every = frozenset(chosen)
+        self._model.prepare([frozenset([each]) for each in chosen] + [every - {each} for each in chosen])
+        known = list(self._model.known_plans())
+        for index in chosen:
+            rest = every - {index}
+            table = index.index.full_table
+            plans = [plans for item, plans in known if item.tables is None or table in item.tables]
+            gains = _gains(plans, rest, lacking=1)
+            savings = {
+                each: gain - self._model.upkeep(each, rest)
+                for each, gain in gains.items()
+                if each != index and each.index.full_table == table and not _is_redundant(each, rest)
+            }
+            others = sorted(
+                (each for each in savings if savings[each] > 0), key=lambda each: (-savings[each], self._places[each])
+            )
+            yield (
+                index,
+                Worth(
+                    alone=self._model.saving(index, frozenset()) / self.total,
+                    beside=self._model.saving(index, rest) / self.total,
+                    alternatives=tuple(
+                        Alternative(index=each, saving=savings[each] / self.total) for each in others[:_ALTERNATIVES]
+                    ),
+                ),
+            )
 
     def refused(self) -> tuple[Refused, ...]:
         """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing.

@@ -75,6 +75,35 @@ class HelpedStatement(Record):
         return ratio(self.mean_ms_before, self.mean_ms_after)
 
 
+class Alternative(Record):
+    """An index that could have been proposed in the place of another one."""
+
+    ddl: str
+    size_bytes: int
+    #: In that place, by the plans that are known, as a share of the workload's cost without any proposal.
+    saves: float
+
+
+class Risk(Record):
+    """A change of a plan of the kind that most regressions come from."""
+
+    pattern: Literal["nested loop", "limit", "parallel", "memory", "lossy", "partitions"]
+    #: Identity of the statement.
+    statement: str
+    text: str
+
+
+class FrontierPoint(Record):
+    """A set of candidates that no known one of its size is better than."""
+
+    size_bytes: int
+    indexes: int
+    #: Of the workload, upkeep included, as a share of that without any proposal.
+    cost: float
+    #: Whether it is the one that is proposed.
+    proposed: bool = False
+
+
 class Built(Record):
     """What building an index really took."""
 
@@ -100,6 +129,13 @@ class Proposal(Record):
     cost_after: float
     reason: str
     caveats: tuple[str, ...] = ()
+    #: Of the workload's cost without any proposal, upkeep deducted: alone, and beside all other proposals; None where
+    #: unknown.
+    saves_alone: float | None = None
+    saves_beside: float | None = None
+    #: The best first.
+    alternatives: tuple[Alternative, ...] = ()
+    risks: tuple[Risk, ...] = ()
     #: What the concurrent build that a revision writes holds on the table.
     lock_level: str = "SHARE UPDATE EXCLUSIVE"
     built: Built | None = None
@@ -196,6 +232,8 @@ class ProposeDocument(Record):
     #: How much cheaper, as a share of its cost with the proposals, the workload could be with the best set of the same
     #: candidates within the same limits, as far as their plans are known; None where the search did not end.
     gap: float | None = None
+    #: What the workload would cost with other sizes, the smallest first; empty where the search did not end.
+    frontier: tuple[FrontierPoint, ...] = ()
 
     @computed_field
     @property

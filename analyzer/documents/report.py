@@ -13,7 +13,7 @@ from analyzer.documents.findings import SEVERITIES, CheckCount, Finding
 from analyzer.documents.member import Member
 from analyzer.documents.not_examined import Gaps, share_of
 from analyzer.documents.plans import GivenPlan
-from analyzer.documents.proposals import NotProposed, Proposal, Totals, add_up
+from analyzer.documents.proposals import FrontierPoint, NotProposed, Proposal, Totals, add_up
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
 from analyzer.documents.server_log import LogSection
@@ -82,6 +82,8 @@ class Report(Record):
     weighed_by: Weight = "time"
     #: See `ProposeDocument`.
     gap: float | None = None
+    #: What the workload would cost with other sizes, the smallest first; empty where the search did not end.
+    frontier: tuple[FrontierPoint, ...] = ()
 
     @computed_field
     @property

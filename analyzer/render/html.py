@@ -4,8 +4,9 @@ import base64
 import functools
 import hashlib
 import json
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from markupsafe import Markup
 from pydantic import JsonValue
 
 from analyzer.amounts import plural
-from analyzer.documents.proposals import HelpedStatement
+from analyzer.documents.proposals import FrontierPoint, HelpedStatement
 from analyzer.documents.report import Report
 from analyzer.render import units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
+from analyzer.render.proposal_lines import LEAST_POINTS, alternatives, risk_lines
 from analyzer.render.provenance import blind_spots
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import Row, headline, waterfall, without_table, workload_rows
@@ -47,6 +49,15 @@ class Bar:
     regressed: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dot:
+    """One point of the frontier's chart, in the coordinates of its picture."""
+
+    of: FrontierPoint
+    x: float
+    y: float
+
+
 def render_html(report: Report) -> str:
     """Render the page; the same report gives the same bytes."""
     rows = workload_rows(report)
@@ -66,6 +77,7 @@ def render_html(report: Report) -> str:
         log_event=log_event,
         bars=_bars(rows),
         steps=waterfall(report),
+        frontier=_dots(report.frontier),
         rows=rows,
         shown_rows=rows[:MOST_ROWS],
         row_ids={row.id for row in rows[:MOST_ROWS]},
@@ -109,6 +121,22 @@ def _bars(rows: tuple[Row, ...]) -> tuple[Bar, ...]:
     return tuple(bars)
 
 
+def _dots(points: Sequence[FrontierPoint]) -> tuple[Dot, ...]:
+    """Place the points by the logarithm of their size; a single one is not drawn."""
+    if len(points) < LEAST_POINTS:
+        return ()
+    sizes = [math.log(max(point.size_bytes, 1)) for point in points]
+    width = (max(sizes) - min(sizes)) or 1.0
+    return tuple(
+        Dot(
+            of=point,
+            x=round(75 + 525 * (size - min(sizes)) / width, 1),
+            y=round(180 - 160 * min(max(point.cost, 0.0), 1.0), 1),
+        )
+        for point, size in zip(points, sizes, strict=True)
+    )
+
+
 def _compare(statement: HelpedStatement) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
     return compare_plans(statement.plan_before, statement.plan_after)
 
@@ -126,6 +154,8 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "share": units.share,
     "within": units.within,
     "alike": units.alike,
+    "alternatives": alternatives,
+    "risk_lines": risk_lines,
     "signed_share": units.signed_share,
     "ratio": units.ratio,
     "cheaper": units.cheaper,

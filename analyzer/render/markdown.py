@@ -15,6 +15,7 @@ from analyzer.documents.whatif import WhatifDocument
 from analyzer.render import units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
+from analyzer.render.proposal_lines import alternatives, risk_lines, worth
 from analyzer.render.provenance import as_report, blind_spots
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import headline, without_table, workload_rows
@@ -125,6 +126,9 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "share": units.share,
     "within": units.within,
     "alike": units.alike,
+    "alternatives": alternatives,
+    "risk_lines": risk_lines,
+    "worth": worth,
     "ratio": units.ratio,
     "cheaper": units.cheaper,
     "predicted": units.predicted,

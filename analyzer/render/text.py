@@ -12,7 +12,7 @@ from analyzer.amounts import plural
 from analyzer.documents.member import Member
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import GivenPlan
-from analyzer.documents.proposals import HelpedStatement, NotProposed, Proposal, ProposeDocument
+from analyzer.documents.proposals import FrontierPoint, HelpedStatement, NotProposed, Proposal, ProposeDocument
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.report import Report
 from analyzer.documents.schema import Document
@@ -20,7 +20,7 @@ from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.verification import VerifiedStatement
 from analyzer.documents.weights import Weight
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
-from analyzer.render import units
+from analyzer.render import proposal_lines, units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
@@ -58,6 +58,7 @@ def _report(console: Console, report: Report) -> None:
     _regressions(console, report)
     for position, proposal in enumerate(report.proposals, 1):
         _proposal(console, position, proposal, report.weighed_by)
+    _frontier(console, report.frontier)
     _not_proposed(console, report.not_proposed)
     _statements(console, report)
     _log(console, report)
@@ -159,6 +160,12 @@ def _proposal(console: Console, position: int, proposal: Proposal, weighed_by: W
     ):
         console.print(Padding(Text(line), (0, 0, 0, 3)))
     _sql(console, proposal.downgrade_ddl)
+    if (worth := proposal_lines.worth(proposal)) is not None:
+        console.print(Padding(Text(worth), (0, 0, 0, 3)))
+    for ddl, saving in proposal_lines.alternatives(proposal):
+        console.print(Padding(Text(f"instead of it: {units.one_line(ddl)}: {saving}", style="dim"), (0, 0, 0, 3)))
+    for risk in proposal_lines.risk_lines(proposal):
+        console.print(Padding(Text(f"risk: {units.one_line(risk)}", style="yellow"), (0, 0, 0, 3)))
     for caveat in proposal.caveats:
         console.print(Padding(Text(f"caveat: {units.one_line(caveat)}", style="yellow"), (0, 0, 0, 3)))
     for statement in proposal.statements:
@@ -175,6 +182,18 @@ def _helped(console: Console, statement: HelpedStatement) -> None:
 
 def _alike(members: Sequence[Member]) -> str:
     return f"{units.alike(members)}, " if members else ""
+
+
+def _frontier(console: Console, points: Sequence[FrontierPoint]) -> None:
+    if len(points) < proposal_lines.LEAST_POINTS:
+        return
+    _heading(console, "Size and cost of other sets (planner estimate)")
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for justify in ("right", "right", "right", "left"):
+        table.add_column(justify=justify, no_wrap=True)
+    for point, cells in zip(points, proposal_lines.frontier_rows(points), strict=True):
+        table.add_row(*(Text(cell) for cell in cells), style="bold" if point.proposed else "")
+    console.print(table)
 
 
 def _not_proposed(console: Console, refusals: tuple[NotProposed, ...]) -> None:

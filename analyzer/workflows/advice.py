@@ -28,6 +28,12 @@ def propose_document(
         not_examined=advice.not_examined,
         weighed_by=advice.weighed_by,
         gap=advice.gap,
+        frontier=tuple(
+            proposals.FrontierPoint(
+                size_bytes=point.size_bytes, indexes=point.indexes, cost=point.cost, proposed=point.is_chosen
+            )
+            for point in advice.frontier
+        ),
     )
 
 
@@ -45,6 +51,7 @@ def report_document(advice: Advice, snapshot: Snapshot, plans: tuple[GivenPlan, 
         not_examined=document.not_examined,
         weighed_by=document.weighed_by,
         gap=document.gap,
+        frontier=document.frontier,
     )
 
 
@@ -98,6 +105,16 @@ def _proposal(proposal: Proposal, times: Times) -> proposals.Proposal:
         if again is None
         else f"{proposal.reason} ({again.where} rejected it until {again.until})",
         caveats=proposal.caveats,
+        saves_alone=proposal.worth.alone,
+        saves_beside=proposal.worth.beside,
+        alternatives=tuple(
+            proposals.Alternative(ddl=each.index.index.ddl(), size_bytes=each.index.size_bytes, saves=each.saving)
+            for each in proposal.worth.alternatives
+        ),
+        risks=tuple(
+            proposals.Risk(pattern=risk.pattern, statement=statement.id, text=risk.text)
+            for statement, risk in proposal.risks
+        ),
     )
 
 
