@@ -9,7 +9,7 @@ the same indexes can cost less than the bound as far as the known plans go.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analyzer import stdout
@@ -77,15 +77,15 @@ class Solution:
 
 
 @stdout.silenced()  # a new solver prints its version before it can be given an option
-def solve(program: Program) -> Solution:
-    """Return the set of the largest saving, prices deducted; the same for equal input."""
+def solve(program: Program, *, gap: float = _GAP) -> Solution:
+    """Return a set of the largest saving, prices deducted, within the gap of its bound; the same for equal input."""
     import highspy  # noqa: PLC0415 - of the twin extra; every other command works without
 
     usable = [each for each in program.indexes if all(limit.admits(each, ()) for limit in program.capacities)]
     largest = max((plan.saving for plans in program.plans for plan in plans), default=0.0)
     if not usable or largest <= 0:
         return Solution(chosen=(), value=0.0, bound=0.0)
-    solver, scale = _solver(), _SCALE / largest
+    solver, scale = _solver(gap), _SCALE / largest
     built = {index: solver.addBinary(obj=-program.prices[index] * scale) for index in usable}
     for plans in program.plans:
         _assign(solver, plans, built, scale)
@@ -106,7 +106,25 @@ def solve(program: Program) -> Solution:
     )
 
 
-def _solver() -> highspy.Highs:
+def simplified(program: Program, tolerance: float) -> Program:
+    """Leave out plans that save hardly more than one with fewer indexes, and those that save hardly anything.
+
+    Both are measured by the tolerance: of the other plan's saving, and a hundredth of it of all savings.
+    """
+    least = tolerance / 100 * sum(max((plan.saving for plan in plans), default=0.0) for plans in program.plans)
+    kept: list[list[KnownPlan]] = []
+    for plans in program.plans:
+        few: list[KnownPlan] = []
+        for plan in sorted(plans, key=lambda each: (len(each.uses), -each.saving)):
+            enough = (1 - tolerance) * plan.saving
+            if plan.saving > least and not any(each.uses <= plan.uses and each.saving >= enough for each in few):
+                few.append(plan)
+        kept.append(few)
+    used = {index for plans in kept for plan in plans for index in plan.uses}
+    return replace(program, plans=kept, indexes=[each for each in program.indexes if each in used])
+
+
+def _solver(gap: float) -> highspy.Highs:
     import highspy  # noqa: PLC0415
 
     solver = highspy.Highs()
@@ -114,7 +132,7 @@ def _solver() -> highspy.Highs:
         ("output_flag", False),
         ("log_to_console", False),
         ("threads", 1),
-        ("mip_rel_gap", _GAP),
+        ("mip_rel_gap", gap),
         ("mip_max_nodes", _NODES),
         ("mip_heuristic_effort", 0.0),
     ):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from analyzer.advise.limits import Limits
 from analyzer.cli.inputs import (
     add_given_plans,
     add_logs,
@@ -28,6 +29,7 @@ from analyzer.cli.options import (
     twin_options,
     weight_option,
 )
+from analyzer.config import load_config
 from analyzer.documents.report import Report
 from analyzer.documents.weights import Weight
 from analyzer.twin.build import starting_early
@@ -71,6 +73,9 @@ def command(
             snapshot = in_window(snapshot, since)
             snapshot = add_given_plans(add_logs(snapshot, logs, quiet=output.quiet), read)
         with progress(quiet=output.quiet) as tell:
-            document = report(snapshot, declared.result(), weigh_by=weigh_by, choice=started, progress=tell)
+            limits = Limits(rules=load_config().rules)
+            document = report(
+                snapshot, declared.result(), limits=limits, weigh_by=weigh_by, choice=started, progress=tell
+            )
     emit(document, output)
     check_examined(document)

@@ -11,6 +11,7 @@ from analyzer.advise.limits import Limits
 from analyzer.advise.proposal import Advice, Declared, propose
 from analyzer.advise.sameness import serves
 from analyzer.capture.capture import capture
+from analyzer.config import TableRule
 from analyzer.documents.snapshot import Index, Snapshot
 from analyzer.objects.index import IndexDef, Key
 from analyzer.render.output import render
@@ -131,6 +132,56 @@ def test_no_two_are_proposed_where_one_serves(shop: Snapshot) -> None:
 def test_same_input_gives_the_same_advice(shop: Snapshot) -> None:
     documents = [propose_document(advise(shop, QUERIES), shop).model_dump_json() for _ in range(2)]
     assert documents[0] == documents[1]
+
+
+def rule(**settings: object) -> TableRule:
+    return TableRule.model_validate({"tables": ["public.*"]} | settings)
+
+
+def test_the_rules_of_a_project_are_kept_and_named(shop: Snapshot) -> None:
+    free = advise(shop)
+    table = free.proposals[0].built.index
+    name = f"{table.schema}.{table.table}"
+    assert table.table not in {
+        each.built.index.table
+        for each in advise(shop, limits=Limits(rules=(rule(tables=[name], propose=False),))).proposals
+    }
+    limited = advise(shop, limits=Limits(rules=(rule(most_indexes=1, reason="writes come first"),)))
+    assert limited.proposals == ()
+    reasons = {reason for _, reason in limited.not_proposed}
+    assert any("the limit of 1 index for public." in reason and "writes come first" in reason for reason in reasons)
+
+    small = min(each.built.size_bytes for each in free.proposals)
+    for table_bytes in by_table(advise(shop, limits=Limits(rules=(rule(budget=small),)))).values():
+        assert table_bytes <= small
+
+    hashed = advise(shop, limits=Limits(rules=(rule(methods=["hash"]),)))
+    assert {each.built.index.method for each in hashed.proposals} <= {"hash"}
+    assert any("allows hash only" in reason for _, reason in hashed.not_proposed)
+
+    columns = {column for each in free.proposals for column in each.built.index.columns}
+    barred = advise(shop, limits=Limits(rules=(rule(without_columns=sorted(columns)),)))
+    assert columns.isdisjoint(column for each in barred.proposals for column in each.built.index.columns)
+    assert any("forbids indexes with" in reason for _, reason in barred.not_proposed)
+
+    elsewhere = Limits(rules=(rule(tables=["other.*", "public.no_such"], propose=False),))
+    assert chosen(advise(shop, limits=elsewhere)) == chosen(free)
+
+
+def by_table(advice: Advice) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for each in advice.proposals:
+        sizes[each.built.index.table] = sizes.get(each.built.index.table, 0) + each.built.size_bytes
+    return sizes
+
+
+def test_upkeep_has_a_limit(shop: Snapshot) -> None:
+    """Without any upkeep, what is written to gets no index; what is only read keeps its own."""
+    sql = "SELECT label FROM product WHERE kind = 'kind 7'; SELECT remark FROM visit WHERE remark = 'r'; " + "; ".join(
+        f"INSERT INTO visit VALUES ({number}, 1, 1, 'r')" for number in range(100_000, 100_050)
+    )
+    tables = {table for table, _ in chosen(advise(shop, sql, limits=Limits(most_upkeep=0.0)))}
+    assert tables == {"product"}
 
 
 def test_the_budget_is_kept_to_the_byte_and_what_it_keeps_out_is_told(shop: Snapshot) -> None:

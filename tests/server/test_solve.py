@@ -2,13 +2,14 @@
 
 import itertools
 
+import pytest
 from psycopg import sql
 
 from analyzer.advise.benefit import PricedStatement
 from analyzer.advise.cost import CostModel
 from analyzer.advise.limits import Limits
 from analyzer.advise.price import shaped_and_priced
-from analyzer.advise.select import select
+from analyzer.advise.select import Selection, select
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined
@@ -44,13 +45,32 @@ def test_no_set_within_the_budget_is_cheaper_than_the_choice(database: str) -> N
         model = CostModel(twin=twin, statements=items)
         sizes = sorted(index.size_bytes for index in candidates)
         for budget in (sizes[0], sizes[0] + sizes[1], sum(sizes[:3]), sum(sizes)):
-            selection = select(model, candidates, Limits(budget_bytes=budget))
+            limits = Limits(budget_bytes=budget)
+            selection = select(CostModel(twin=twin, statements=items), candidates, limits)
             assert sum(index.size_bytes for index in selection.chosen) <= budget
             best = cheapest(model, candidates, budget)
             assert model.total(frozenset(selection.chosen)) <= best * 1.001
             assert selection.gap is not None
             assert selection.gap < 0.02
-            assert selection == select(model, candidates, Limits(budget_bytes=budget))
+            assert selection == select(CostModel(twin=twin, statements=items), candidates, limits)
+            assert_consistent(model, selection)
+
+
+def assert_consistent(model: CostModel, selection: Selection) -> None:
+    """Compare what is said of the choice with what it costs."""
+    chosen, total = frozenset(selection.chosen), model.total(frozenset())
+    proposed = [point for point in selection.frontier if point.is_chosen]
+    assert [point.indexes for point in proposed] == [len(chosen)]
+    assert proposed[0].cost == pytest.approx(model.total(chosen) / total)
+    costs = [point.cost for point in selection.frontier if not point.is_chosen]
+    assert costs == sorted(costs, reverse=True)
+    for index, worth in selection.worth.items():
+        rest = chosen - {index}
+        assert worth.beside == pytest.approx((model.total(rest) - model.total(chosen)) / total)
+        assert worth.alone == pytest.approx(1 - model.total(frozenset([index])) / total)
+        for each in worth.alternatives:
+            assert each.index not in chosen
+            assert 0 < each.saving <= (model.total(rest) - model.total(rest | {each.index})) / total * 1.001
 
 
 def cheapest(model: CostModel, candidates: tuple[TwinIndex, ...], budget: int) -> float:

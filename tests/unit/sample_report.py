@@ -6,7 +6,16 @@ from pydantic import JsonValue
 
 from analyzer.documents.findings import CheckCount, Finding
 from analyzer.documents.not_examined import NotExamined
-from analyzer.documents.proposals import Built, HelpedStatement, NotProposed, Proposal, ProposeDocument
+from analyzer.documents.proposals import (
+    Alternative,
+    Built,
+    FrontierPoint,
+    HelpedStatement,
+    NotProposed,
+    Proposal,
+    ProposeDocument,
+    Risk,
+)
 from analyzer.documents.provenance import Capability, Provenance
 from analyzer.documents.report import Report, Statement
 from analyzer.documents.verification import Verification, VerifiedStatement
@@ -426,6 +435,15 @@ def proposals() -> tuple[Proposal, ...]:
                 cost_after=running - gain,
                 reason=reason,
                 caveats=caveats,
+                saves_alone=1.1 * gain / running,
+                saves_beside=gain / running,
+                alternatives=(
+                    Alternative(ddl=f"CREATE INDEX {name}_wide ON {table} {rest}", size_bytes=2 * size, saves=0.01),
+                ),
+                risks=tuple(
+                    Risk(pattern="limit", statement=i, text="reads in index order until the LIMIT is met")
+                    for i in helped
+                ),
             )
         )
         running -= gain
@@ -467,6 +485,11 @@ def verification() -> Verification:
 def predicted() -> Report:
     """Make the report as it is before anything was built."""
     return Report(
+        frontier=(
+            FrontierPoint(size_bytes=9_000_000, indexes=3, cost=0.62),
+            FrontierPoint(size_bytes=31_000_000, indexes=7, cost=0.31, proposed=True),
+            FrontierPoint(size_bytes=88_000_000, indexes=11, cost=0.29),
+        ),
         provenance=provenance(),
         statements=statements(),
         proposals=proposals(),
@@ -525,7 +548,11 @@ def propose_document() -> ProposeDocument:
     """Make what `twindex propose` says."""
     report = predicted()
     return ProposeDocument(
-        provenance=report.provenance, proposals=report.proposals, not_proposed=report.not_proposed, not_examined=gaps()
+        frontier=report.frontier,
+        provenance=report.provenance,
+        proposals=report.proposals,
+        not_proposed=report.not_proposed,
+        not_examined=gaps(),
     )
 
 

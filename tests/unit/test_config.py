@@ -7,6 +7,7 @@ import pytest
 
 from analyzer.config import Config, configured_url, load_config
 from analyzer.errors import InputError
+from analyzer.postgres.identifiers import QualifiedName
 
 
 def test_there_are_defaults(tmp_path: Path) -> None:
@@ -33,6 +34,17 @@ def test_paths_are_relative_to_their_file(tmp_path: Path) -> None:
         ("[[tool.twindex]]\n", "not a table"),
         ('[tool.twindex]\nspecs = "a\\u0000b"\n', "a path contains a NUL"),
         ('[tool.twindex]\n"a\\u001b\\n::error::" = 3\n', r"a\\x1b ::error::: unknown setting"),
+        (
+            "[[tool.twindex.rules]]\nmost_indexes = 3\n",
+            r"rules.0.tables: must be given; the settings of a rule are tables",
+        ),
+        ('[[tool.twindex.rules]]\ntables = ["audit"]\n', r"rules.0.tables.0: is not schema.table"),
+        ("[[tool.twindex.rules]]\ntables = []\n", r"rules.0.tables: "),
+        ('[[tool.twindex.rules]]\ntables = ["a.*"]\nbudget = "much"\n', "rules.0.budget: 'much' is not a size"),
+        ('[[tool.twindex.rules]]\ntables = ["a.*"]\nbudget = -1\n', "rules.0.budget: "),
+        ('[[tool.twindex.rules]]\ntables = ["a.*"]\nmethods = ["btre"]\n', "'btre' is not one of the access methods"),
+        ('[[tool.twindex.rules]]\ntables = ["a.*"]\nmost = 2\n', "rules.0.most: unknown setting"),
+        ("[tool.twindex]\nrules = 3\n", "rules: must be a list"),
         ("x = " + "[" * 5_000, r"cannot be read \(it is nested too deeply\)"),
         ("x = " + "9" * 5_000, "cannot be read"),
         ("x = 2027-02-30", "cannot be read"),
@@ -94,3 +106,17 @@ def test_an_alembic_ini_that_cannot_be_read_is_one_line(tmp_path: Path, monkeypa
     with pytest.raises(InputError, match=r"alembic.ini cannot be read") as raised:
         configured_url(Config(alembic=tmp_path / "alembic.ini"))
     assert "\n" not in str(raised.value)
+
+
+def test_rules_name_their_tables_by_patterns(tmp_path: Path) -> None:
+    text = '[[tool.twindex.rules]]\ntables = ["audit.*", \'tenant_*."Order Items"\']\nbudget = "200 MB"\n'
+    (tmp_path / "pyproject.toml").write_text(text)
+    (found,) = load_config(tmp_path).rules
+    assert found.budget == 200 * 1024 * 1024
+    held = {
+        name: found.holds(QualifiedName(*name))
+        for name in (("audit", "log"), ("tenant_7", "Order Items"), ("tenant_7", "log"), ("pg_audit", "x"))
+    }
+    assert held == {
+        ("audit", "log"): True, ("tenant_7", "Order Items"): True, ("tenant_7", "log"): False, ("pg_audit", "x"): False,
+    }  # fmt: skip
