@@ -25,11 +25,12 @@ def statements(found: Sequence[Table], number: int) -> tuple[StatementCounters, 
         texts[text] = _LEAST_MS + (0 if is_short else table.rows * _ROW_MS * 10 ** chance.uniform(0, 1))
         if " JOIN " not in text and text.startswith("SELECT ") and chance.random() < _RESPELLED:
             texts |= dict.fromkeys((_respelled(text, chance) for _ in range(chance.randint(1, 3))), texts[text])
-    return tuple(_counted(text, texts[text], place, chance) for place, text in enumerate(list(texts)[:number]))
+    return tuple(_counted(text, texts[text], place) for place, text in enumerate(list(texts)[:number]))
 
 
-def _counted(text: str, mean_ms: float, place: int, chance: random.Random) -> StatementCounters:
-    calls = max(1, int(_MINUTE_MS * chance.uniform(0.5, 1.5) / mean_ms))
+def _counted(text: str, mean_ms: float, place: int) -> StatementCounters:
+    share = random.Random(place).uniform(0.5, 1.5)
+    calls = max(1, int(_MINUTE_MS * share / mean_ms))
     return StatementCounters(
         queryid=str(10_000_000 + place),
         query=text,
