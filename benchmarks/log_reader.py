@@ -5,20 +5,17 @@ lines that say nothing, errors and temporary files.
 """
 
 import argparse
-import contextlib
-import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from analyzer.cli.quantities import Size
 from analyzer.workload.log_reader import read_log
+from benchmarks.family_memory import FamilyMemory, processor_seconds
 
 #: Distinct prepared statements, and distinct statements with constants.
 _PREPARED, _SIMPLE = 400, 200
@@ -89,57 +86,13 @@ def _record(drawn: random.Random, number: int, log_format: str) -> Iterator[str]
         )
 
 
-class _Memory(threading.Thread):
-    """Watches how much memory this process and those that it starts take together, shared pages counted once."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.most_bytes = self.processes = 0
-        self._is_over = threading.Event()
-
-    def run(self) -> None:
-        """Look every half second: more often takes time from what is measured."""
-        while not self._is_over.wait(0.5):
-            found = [_memory(process) for process in _family(os.getpid())]
-            self.most_bytes = max(self.most_bytes, sum(found))
-            self.processes = max(self.processes, len(found))
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._is_over.set()
-        self.join()
-
-
-def _family(process: int) -> Iterator[int]:
-    """Yield a process and those that it has started."""
-    yield process
-    for children in Path(f"/proc/{process}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            for child in children.read_text().split():
-                yield from _family(int(child))
-
-
-def _memory(process: int) -> int:
-    """Return the proportional set size of a process; 0 if it has ended."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    return 0
-
-
-def _processor_seconds() -> float:
-    own, ended = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
-
-
 def _measure(path: Path, workers: int | None) -> None:
     """Read a log, and print how long that takes and how much memory, with all processes that it starts."""
-    memory = _Memory()
+    memory = FamilyMemory()
     memory.start()
-    started, worked = time.perf_counter(), _processor_seconds()
+    started, worked = time.perf_counter(), processor_seconds()
     log = read_log([path], workers=workers)
-    seconds, processor = time.perf_counter() - started, _processor_seconds() - worked
+    seconds, processor = time.perf_counter() - started, processor_seconds() - worked
     memory.stop()
     size = path.stat().st_size
     scaled = seconds * 1024**3 / size

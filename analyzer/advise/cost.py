@@ -17,6 +17,7 @@ from analyzer.advise.benefit import (
     statement_cost,
 )
 from analyzer.advise.integer_program import KnownPlan
+from analyzer.advise.ledger import Ledger
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import upkeep
@@ -30,8 +31,9 @@ from analyzer.workload.parse import Statement
 _MOST_OTHERS = 500
 #: Of all statements together: indexes of other statements.
 _MOST_ALONE = 3_000
-#: The part of the largest index used that the next ones may have.
-_SMALLER = 0.8
+#: The part of the largest index used that the next ones may have. Of more statements than `_MANY` the steps are as much
+#: larger, so that not many more plans are asked for.
+_SMALLER, _MANY = 0.8, 1_000
 
 
 #: A table, and what an index of it begins with.
@@ -94,15 +96,22 @@ class CostModel:
     unusable: set[TwinIndex] = field(default_factory=set["TwinIndex"])
     #: Copies of the twin, to prepare answers on.
     pool: TwinPool | None = None
-    _answers: dict[Statement, PlanCache] = field(default_factory=dict[Statement, PlanCache])
+    #: By the identity of each statement: to hash one takes longer than all the rest of a look-up.
+    _answers: dict[int, PlanCache] = field(default_factory=dict[int, PlanCache])
     _relevance: Relevance = field(init=False)
     #: What each statement names.
-    _words: dict[Statement, frozenset[str]] = field(default_factory=dict[Statement, frozenset[str]])
+    _words: dict[int, frozenset[str]] = field(default_factory=dict[int, frozenset[str]])
     #: Of an index among the twin's.
     _places: dict[TwinIndex, int] = field(default_factory=dict[TwinIndex, int])
+    _by_table: dict[QualifiedName, list[TwinIndex]] = field(default_factory=dict[QualifiedName, list[TwinIndex]])
     #: By the tables of a statement: the twin's indexes of these, and the base's among them.
     _own: dict[frozenset[QualifiedName], tuple[Configuration, Configuration]] = field(
         default_factory=dict[frozenset[QualifiedName], tuple[Configuration, Configuration]]
+    )
+    _ledger: Ledger | None = None
+    #: Upkeep of an index beside others of its table.
+    _upkeep: dict[tuple[TwinIndex, Configuration], float] = field(
+        default_factory=dict[tuple[TwinIndex, Configuration], float]
     )
     #: Costs of a query under a configuration that were asked for, and how many the planner was asked for them.
     answered: int = 0
@@ -113,7 +122,27 @@ class CostModel:
 
     def total(self, configuration: Configuration) -> float:
         """Return the cost of the whole workload: the sum over statements of calls times cost, or as weighed."""
-        return sum(recorded_cost(item, self.cost(item, configuration)) for item in self.statements)
+        ledger = self._current()
+        places = range(len(self.statements))
+        if ledger.configuration is not None:
+            places = ledger.places(configuration ^ ledger.configuration)
+        ledger.configuration = None  # until all of it is known
+        for place in places:
+            ledger.costs[place] = self._recorded(self.statements[place], configuration)
+        if ledger is not self._current():  # an index turned out to be unusable
+            return self.total(configuration)
+        ledger.configuration = configuration
+        return sum(ledger.costs)
+
+    def _recorded(self, item: PricedStatement, configuration: Configuration) -> float:
+        return recorded_cost(item, self.cost(item, configuration))
+
+    def _current(self) -> Ledger:
+        """Return what was worked out for these statements, of which nothing holds when another index is unusable."""
+        known, unusable = self._ledger, len(self.unusable)
+        if known is None or known.statements is not self.statements or known.unusable != unusable:
+            known = self._ledger = Ledger(self.statements, unusable)
+        return known
 
     def weigh(self, shares: Mapping[Statement, float]) -> None:
         """Divide the cost of the workload, as things are, among its statements by their shares instead of calls."""
@@ -127,7 +156,7 @@ class CostModel:
 
     def affected(self, table: QualifiedName) -> list[PricedStatement]:
         """Return the statements to which an index of that table can matter."""
-        return [item for item in self.statements if item.tables is None or table in item.tables]
+        return [self.statements[place] for place in self._current().affected(table)]
 
     def cost(self, item: PricedStatement, configuration: Configuration) -> float:
         """Return the cost of one execution, foreign-key triggers included."""
@@ -152,14 +181,30 @@ class CostModel:
 
     def saving(self, index: TwinIndex, configuration: Configuration) -> float:
         """Return what adding an index to a configuration saves, its upkeep deducted."""
-        return saving(self.changes(index, configuration), self.upkeep(index, configuration))
+        ledger = self._current()
+        key = index, self._around(index.index.full_table, configuration, ledger)
+        if (known := ledger.savings.get(key)) is None:
+            known = saving(self.changes(index, configuration), self.upkeep(index, configuration))
+            ledger.savings[key] = known
+        return known
+
+    def _around(self, table: QualifiedName, configuration: Configuration, ledger: Ledger) -> Configuration:
+        """Return the part of a configuration that is about the tables of the statements which read or change one."""
+        tables = ledger.around(table)
+        return configuration if tables is None else configuration & self._of(tables)[0]
 
     def prepare(self, configurations: Sequence[Configuration], *, deadline: float = math.inf) -> None:
         """Find out what every statement costs under some configurations, side by side where there is a pool.
 
         It ends early when time.monotonic() reaches the deadline.
         """
-        self._run([self._each(item, configurations, deadline) for item in self.statements])
+        if not configurations:
+            return
+        ledger = self._current()
+        asked = ledger.turns(configurations)
+        self._run([self._each(self.statements[place], some, deadline) for place, some in asked.items()])
+        if time.monotonic() < deadline and ledger is self._current():
+            ledger.prepared = configurations[-1]
 
     def _run(self, chains: Sequence[Generator[_Question, _Planned | None]]) -> None:
         if self.pool is None:
@@ -181,6 +226,7 @@ class CostModel:
         known, base = self._known(item), self._relevant(item, frozenset())
         visible = self._relevant(item, candidates)
         others: list[Configuration] = []
+        smaller = _SMALLER ** max(1.0, len(self.statements) / _MANY)
         while time.monotonic() < deadline:
             yield from self._asking(item, visible)
             visible -= self.unusable
@@ -189,7 +235,7 @@ class CostModel:
                 break
             yield from self._asking(item, base.union(read))
             others += [visible - {index} for index in read]
-            most = _SMALLER * max(index.size_bytes for index in read)
+            most = smaller * max(index.size_bytes for index in read)
             visible = base.union(index for index in visible - base if index.size_bytes <= most)
         yield from self._each(item, others[: _MOST_OTHERS // len(self.statements)], deadline)
 
@@ -198,6 +244,8 @@ class CostModel:
 
         It could if it uses another index of the table that begins with the same key.
         """
+        if (most := _MOST_ALONE // max(1, len(self.statements))) == 0:
+            return
         known = list(self.known_plans())
         worth: dict[TwinIndex, float] = {}
         for _, plans in known:
@@ -217,7 +265,7 @@ class CostModel:
                 (index for start in starts for index in by_start[start]),
                 key=lambda each: (-worth[each], self._places[each]),
             )
-            alone = [self.base | {index} for index in alike[: _MOST_ALONE // len(self.statements)]]
+            alone = [self.base | {index} for index in alike[:most]]
             chains.append(self._each(item, alone, deadline))
         self._run(chains)
 
@@ -255,16 +303,17 @@ class CostModel:
 
     def known_plans(self) -> Iterator[tuple[PricedStatement, list[KnownPlan]]]:
         """Yield each statement with the known plans of it that save something against that without any index."""
-        for item in self.statements:
-            before = self.cost(item, frozenset())
-            yield (
-                item,
-                [
+        for place, item in enumerate(self.statements):
+            before, ledger, answers = self.cost(item, frozenset()), self._current(), self._known(item)
+            listed = ledger.plans.get(place)
+            if listed is None or listed[0] != answers.learned:
+                plans = [
                     KnownPlan(uses=plan.used - self.base, saving=recorded_cost(item, before - sum(plan.costs)))
-                    for plan in self._known(item).plans()
+                    for plan in answers.plans()
                     if sum(plan.costs) < before and plan.used.isdisjoint(self.unusable)
-                ],
-            )
+                ]
+                listed = ledger.plans[place] = answers.learned, plans
+            yield item, listed[1]
 
     def _set_aside(self, item: PricedStatement, visible: Sequence[TwinIndex]) -> Generator[_Question, _Planned | None]:
         """Find out which of the visible indexes a statement cannot be planned with."""
@@ -280,8 +329,8 @@ class CostModel:
             self.unusable.update(visible)  # none alone
 
     def _known(self, item: PricedStatement) -> PlanCache:
-        if (known := self._answers.get(item.statement)) is None:
-            known = self._answers[item.statement] = self._nothing_known(item)
+        if (known := self._answers.get(id(item.statement))) is None:
+            known = self._answers[id(item.statement)] = self._nothing_known(item)
         return known
 
     def _nothing_known(self, item: PricedStatement) -> PlanCache:
@@ -308,8 +357,10 @@ class CostModel:
         )
 
     def _named(self, item: PricedStatement) -> frozenset[str]:
-        if (named := self._words.get(item.statement)) is None:
-            named = self._words[item.statement] = self._relevance.named(query.text for query in item.execution.asked)
+        if (named := self._words.get(id(item.statement))) is None:
+            named = self._words[id(item.statement)] = self._relevance.named(
+                query.text for query in item.execution.asked
+            )
         return named
 
     def plan(self, item: PricedStatement, configuration: Configuration) -> Plan:
@@ -321,10 +372,14 @@ class CostModel:
     def upkeep(self, index: TwinIndex, beside: Configuration) -> float:
         """Return what the workload's own writes pay for an index among the existing ones and those beside it."""
         table = index.index.full_table
-        others = [each.definition for each in self.twin.catalog.indexes_of(table) if each.valid]
-        others += [each.index for each in self.base | beside if each != index]
-        written = [(item.statement, item.shape) for item in self.affected(table) if item.shape is not None]
-        return upkeep(index, written, others, self.twin.snapshot)
+        of_table, base = self._of(frozenset({table}))
+        near = (base | (beside & of_table)) - {index}
+        if (known := self._upkeep.get((index, near))) is None:
+            others = [each.definition for each in self.twin.catalog.indexes_of(table) if each.valid]
+            others += [each.index for each in near]
+            written = [(item.statement, item.shape) for item in self.affected(table) if item.shape is not None]
+            known = self._upkeep[index, near] = upkeep(index, written, others, self.twin.snapshot)
+        return known
 
     def existing(self, table: QualifiedName) -> int:
         """Return how many indexes a table has, those taken for granted included."""
@@ -335,16 +390,22 @@ class CostModel:
         """Return the part of a configuration, with the base, that is about the tables of a statement."""
         if item.tables is None:
             return (self.base | configuration) - self.unusable
-        self._look_at_added()
-        if (known := self._own.get(item.tables)) is None:
-            own = frozenset(each for each in self._places if each.index.full_table in item.tables)
-            known = self._own[item.tables] = own, self.base & own
-        own, base = known
+        own, base = self._of(item.tables)
         return (base | (configuration & own)) - self.unusable
+
+    def _of(self, tables: frozenset[QualifiedName]) -> tuple[Configuration, Configuration]:
+        """Return the twin's indexes of some tables, and the base's among them."""
+        self._look_at_added()
+        if (known := self._own.get(tables)) is None:
+            own = frozenset(each for table in tables for each in self._by_table.get(table, ()))
+            known = self._own[tables] = own, self.base & own
+        return known
 
     def _look_at_added(self) -> None:
         """Take note of indexes that were added to the twin since."""
         added = self.twin.added
         if len(added) > len(self._places):
             self._own.clear()
+            for each in added[len(self._places) :]:
+                self._by_table.setdefault(each.index.full_table, []).append(each)
             self._places |= {added[place]: place for place in range(len(self._places), len(added))}

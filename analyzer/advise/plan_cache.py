@@ -43,6 +43,8 @@ class PlanCache:
         #: By what is used; of two answers the one that holds for less is left out.
         self._answers: dict[Configuration, list[Answer]] = {}
         self._costs: dict[Configuration, Costs] = {}
+        #: How many answers there were.
+        self.learned = 0
 
     def find(self, wanted: Configuration) -> Costs | None:
         """Return the costs under a configuration when an answer holds for it."""
@@ -85,6 +87,7 @@ class PlanCache:
 
     def learn(self, answer: Answer) -> None:
         """Keep an answer."""
+        self.learned += 1
         alike = self._answers.get(answer.used, [])
         self._answers[answer.used] = [*(each for each in alike if not each.visible <= answer.visible), answer]
         if not self._is_confirmed:

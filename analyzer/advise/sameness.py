@@ -1,5 +1,6 @@
 """Say when an index makes another one unnecessary."""
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -17,6 +18,7 @@ _DEFAULT_CLASSES = frozenset({"vector_l2_ops", "halfvec_l2_ops"})
 _SKIP_SCAN = 180000
 
 
+@functools.lru_cache(maxsize=1 << 15)  # of thousands of candidates each is compared with all indexes of its table
 def signature(index: IndexDef) -> object:
     """Return what makes two definitions the same to the planner: a btree read backwards is the same index."""
     keys = tuple(_key(key) for key in index.keys)
@@ -41,9 +43,9 @@ def _key(key: Key, *, turned: bool = False) -> tuple[str, str, str, str, bool, b
 
 def _plain(sql: str | None) -> str:
     """Take off the casts and brackets that the server adds when it prints an expression."""
-    bare = re.sub(
-        r"::(\"[^\"]+\"|[a-z_.]+( varying| precision| with(out)? time zone)?)(\(\d+\))?(\[\])?", "", sql or ""
-    )
+    if not sql:
+        return ""
+    bare = re.sub(r"::(\"[^\"]+\"|[a-z_.]+( varying| precision| with(out)? time zone)?)(\(\d+\))?(\[\])?", "", sql)
     return re.sub(r"[()\s]+", " ", bare).strip()
 
 
