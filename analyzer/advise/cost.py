@@ -19,7 +19,7 @@ from analyzer.advise.benefit import (
 from analyzer.advise.integer_program import KnownPlan
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
-from analyzer.advise.upkeep import upkeep
+from analyzer.advise.write_costs import Upkeep, WriteCosts
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.schema.function_bodies import NO_BODY
@@ -94,8 +94,11 @@ class CostModel:
     unusable: set[TwinIndex] = field(default_factory=set["TwinIndex"])
     #: Copies of the twin, to prepare answers on.
     pool: TwinPool | None = None
+    #: Whether the snapshot recorded the statements, so that its counters of tables are of the same time.
+    recorded: bool = False
     _answers: dict[Statement, PlanCache] = field(default_factory=dict[Statement, PlanCache])
     _relevance: Relevance = field(init=False)
+    _write_costs: WriteCosts = field(init=False)
     #: What each statement names.
     _words: dict[Statement, frozenset[str]] = field(default_factory=dict[Statement, frozenset[str]])
     #: Of an index among the twin's.
@@ -110,6 +113,12 @@ class CostModel:
 
     def __post_init__(self) -> None:
         self._relevance = Relevance(self.twin.snapshot)
+        self._write_costs = WriteCosts(
+            self.twin.snapshot,
+            [(item.statement, item.shape) for item in self.statements if item.shape is not None],
+            base=self.base,
+            recorded=self.recorded,
+        )
 
     def total(self, configuration: Configuration) -> float:
         """Return the cost of the whole workload: the sum over statements of calls times cost, or as weighed."""
@@ -319,12 +328,16 @@ class CostModel:
         return self.twin.plan(query.text, generic=query.generic, search_path=item.execution.search_path)
 
     def upkeep(self, index: TwinIndex, beside: Configuration) -> float:
-        """Return what the workload's own writes pay for an index among the existing ones and those beside it."""
-        table = index.index.full_table
-        others = [each.definition for each in self.twin.catalog.indexes_of(table) if each.valid]
-        others += [each.index for each in self.base | beside if each != index]
-        written = [(item.statement, item.shape) for item in self.affected(table) if item.shape is not None]
-        return upkeep(index, written, others, self.twin.snapshot)
+        """Return what the workload's own writes pay for an index on top of the existing ones and those beside it."""
+        return self._write_costs.cost(index, beside - self.base)
+
+    def upkeep_of(self, chosen: Configuration) -> float:
+        """Return what the workload's own writes pay for a set of indexes."""
+        return self._write_costs.total(chosen - self.base)
+
+    def upkeep_in_detail(self, index: TwinIndex, beside: Configuration) -> Upkeep:
+        """Return all that an index costs writers on top of the existing ones and those beside it."""
+        return self._write_costs.upkeep(index, beside - self.base)
 
     def _relevant(self, item: PricedStatement, configuration: Configuration) -> Configuration:
         """Return the part of a configuration, with the base, that is about the tables of a statement."""

@@ -9,6 +9,7 @@ from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.price import price_all
 from analyzer.advise.sameness import covers, places, signature
 from analyzer.advise.select import Limits, Refused, select
+from analyzer.advise.write_costs import Upkeep
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.documents.weights import Weight
@@ -73,6 +74,8 @@ class Proposal:
     #: Of the whole workload, before and after this proposal, in the order of application.
     cost_before: float
     cost_after: float
+    #: What the workload's writes pay for it after the proposals before it; not in `cost_after`.
+    upkeep: Upkeep
 
     @property
     def share_of_time(self) -> float:
@@ -133,7 +136,14 @@ def propose(
     standing = [each for each in declared if each.holds(today)]
     base = frozenset(_pending(twin, standing))
     built, refused = _candidates(twin, priced, declared, standing)
-    model = CostModel(twin=twin, statements=priced, base=base, candidates=frozenset(built), pool=pool)
+    model = CostModel(
+        twin=twin,
+        statements=priced,
+        base=base,
+        candidates=frozenset(built),
+        pool=pool,
+        recorded=bool(workload.identities),
+    )
     if workload.weigh_by != "time":
         model.weigh(shares)
     selection = select(model, list(built), bounds, progress=progress)
@@ -329,6 +339,7 @@ def _evidence(
             effects=tuple(_effects(model, index, so_far, larger, shares)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),
+            upkeep=model.upkeep_in_detail(index, so_far),
         )
         so_far = larger
 

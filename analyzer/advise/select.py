@@ -156,7 +156,7 @@ class _Search:
 
     def cost(self, chosen: frozenset[TwinIndex]) -> float:
         """Return what the workload costs with a set, its upkeep included."""
-        return self._model.total(chosen) + sum(self._model.upkeep(index, chosen - {index}) for index in chosen)
+        return self._model.total(chosen) + self._model.upkeep_of(chosen)
 
     def _value(self, chosen: frozenset[TwinIndex]) -> float:
         return self.total - self.cost(chosen) - sum(self._prices[each] for each in chosen)

@@ -23,6 +23,7 @@ from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import blind_spots
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import Row, headline, waterfall, without_table, workload_rows
+from analyzer.render.upkeep import upkeep
 from analyzer.visible import visible_block
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -125,6 +126,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "seconds": units.seconds,
     "share": units.share,
     "within": units.within,
+    "upkeep": upkeep,
     "alike": units.alike,
     "signed_share": units.signed_share,
     "ratio": units.ratio,
