@@ -20,7 +20,7 @@ from analyzer.advise.integer_program import KnownPlan
 from analyzer.advise.ledger import Ledger
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
-from analyzer.advise.upkeep import upkeep
+from analyzer.advise.write_costs import Upkeep, WriteCosts
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.schema.function_bodies import NO_BODY
@@ -96,9 +96,12 @@ class CostModel:
     unusable: set[TwinIndex] = field(default_factory=set["TwinIndex"])
     #: Copies of the twin, to prepare answers on.
     pool: TwinPool | None = None
+    #: Whether the snapshot recorded the statements, so that its counters of tables are of the same time.
+    recorded: bool = False
     #: By the identity of each statement: to hash one takes longer than all the rest of a look-up.
     _answers: dict[int, PlanCache] = field(default_factory=dict[int, PlanCache])
     _relevance: Relevance = field(init=False)
+    _write_costs: WriteCosts = field(init=False)
     #: What each statement names.
     _words: dict[int, frozenset[str]] = field(default_factory=dict[int, frozenset[str]])
     #: Of an index among the twin's.
@@ -109,16 +112,18 @@ class CostModel:
         default_factory=dict[frozenset[QualifiedName], tuple[Configuration, Configuration]]
     )
     _ledger: Ledger | None = None
-    #: Upkeep of an index beside others of its table.
-    _upkeep: dict[tuple[TwinIndex, Configuration], float] = field(
-        default_factory=dict[tuple[TwinIndex, Configuration], float]
-    )
     #: Costs of a query under a configuration that were asked for, and how many the planner was asked for them.
     answered: int = 0
     questions: int = 0
 
     def __post_init__(self) -> None:
         self._relevance = Relevance(self.twin.snapshot)
+        self._write_costs = WriteCosts(
+            self.twin.snapshot,
+            [(item.statement, item.shape) for item in self.statements if item.shape is not None],
+            base=self.base,
+            recorded=self.recorded,
+        )
 
     def total(self, configuration: Configuration) -> float:
         """Return the cost of the whole workload: the sum over statements of calls times cost, or as weighed."""
@@ -370,16 +375,16 @@ class CostModel:
         return self.twin.plan(query.text, generic=query.generic, search_path=item.execution.search_path)
 
     def upkeep(self, index: TwinIndex, beside: Configuration) -> float:
-        """Return what the workload's own writes pay for an index among the existing ones and those beside it."""
-        table = index.index.full_table
-        of_table, base = self._of(frozenset({table}))
-        near = (base | (beside & of_table)) - {index}
-        if (known := self._upkeep.get((index, near))) is None:
-            others = [each.definition for each in self.twin.catalog.indexes_of(table) if each.valid]
-            others += [each.index for each in near]
-            written = [(item.statement, item.shape) for item in self.affected(table) if item.shape is not None]
-            known = self._upkeep[index, near] = upkeep(index, written, others, self.twin.snapshot)
-        return known
+        """Return what the workload's own writes pay for an index on top of the existing ones and those beside it."""
+        return self._write_costs.cost(index, beside - self.base)
+
+    def upkeep_of(self, chosen: Configuration) -> float:
+        """Return what the workload's own writes pay for a set of indexes."""
+        return self._write_costs.total(chosen - self.base)
+
+    def upkeep_in_detail(self, index: TwinIndex, beside: Configuration) -> Upkeep:
+        """Return all that an index costs writers on top of the existing ones and those beside it."""
+        return self._write_costs.upkeep(index, beside - self.base)
 
     def existing(self, table: QualifiedName) -> int:
         """Return how many indexes a table has, those taken for granted included."""

@@ -12,6 +12,7 @@ from analyzer.advise.risks import Risk, risks
 from analyzer.advise.sameness import covers, places, signature
 from analyzer.advise.select import Point, Refused, Selection, Worth, select
 from analyzer.advise.upkeep import held_columns
+from analyzer.advise.write_costs import Upkeep
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.documents.weights import Weight
@@ -79,6 +80,8 @@ class Proposal:
     #: Of the whole workload, before and after this proposal, in the order of application.
     cost_before: float
     cost_after: float
+    #: What the workload's writes pay for it after the proposals before it; not in `cost_after`.
+    upkeep: Upkeep
 
     @property
     def share_of_time(self) -> float:
@@ -141,7 +144,14 @@ def propose(
     standing = [each for each in declared if each.holds(today)]
     base = frozenset(_pending(twin, standing))
     built, refused = _candidates(twin, priced, declared, standing, bounds)
-    model = CostModel(twin=twin, statements=priced, base=base, candidates=frozenset(built), pool=pool)
+    model = CostModel(
+        twin=twin,
+        statements=priced,
+        base=base,
+        candidates=frozenset(built),
+        pool=pool,
+        recorded=bool(workload.identities),
+    )
     if workload.weigh_by != "time":
         model.weigh(shares)
     selection = select(model, list(built), bounds, progress=progress)
@@ -358,6 +368,7 @@ def _evidence(
             risks=tuple(_risks(effects, larger, model.twin.snapshot)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),
+            upkeep=model.upkeep_in_detail(index, so_far),
         )
         so_far = larger
 

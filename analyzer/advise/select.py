@@ -199,7 +199,7 @@ class _Search:
 
     def cost(self, chosen: frozenset[TwinIndex]) -> float:
         """Return what the workload costs with a set, its upkeep included."""
-        return self._model.total(chosen) + sum(self._model.upkeep(index, chosen - {index}) for index in chosen)
+        return self._model.total(chosen) + self._model.upkeep_of(chosen)
 
     def _value(self, chosen: frozenset[TwinIndex]) -> float:
         return self.total - self.cost(chosen) - sum(self._prices[each] for each in chosen)
@@ -230,7 +230,7 @@ class _Search:
             max((plan.saving for plan in known if plan.uses <= chosen), default=0.0)
             for _, known in self._model.known_plans()
         )
-        return self.total - sum(best) + sum(self._model.upkeep(index, chosen - {index}) for index in chosen)
+        return self.total - sum(best) + self._model.upkeep_of(chosen)
 
     def _solved(self) -> tuple[frozenset[TwinIndex], float]:
         """Return the program's set, none of which another one serves, and what no set is worth more than."""

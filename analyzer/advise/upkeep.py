@@ -1,47 +1,225 @@
-"""What the workload's own writes pay for an index, in planner units.
+"""What one entry of an index costs writers: to add it, to remove it once its row is dead, and in WAL.
 
-An INSERT adds an entry. An UPDATE adds one to every index of the table unless it is heap-only (HOT): it changes no
-column that any index holds, keys, INCLUDE, expression and predicate alike (BRIN aside, since 16).
+The formulas follow what an access method does for one entry: it descends, comparing; it changes pages, which are the
+less often in the processor's caches the more of them take turns; and it logs what it changed, now and then a page that
+split. Their constants, microseconds and bytes, are what `make bench-upkeep` measured (docs/benchmarks/upkeep.md). How
+many microseconds are one unit of cost is measured there as well, by what reads save of both where they have an index:
+so upkeep has the unit of the benefit.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from analyzer.catalog import dimensions
-from analyzer.documents.snapshot import Relation, Snapshot
-from analyzer.objects.index import IndexDef
-from analyzer.postgres.access_methods import SUMMARIZING, number_of
+from analyzer.documents.snapshot import ColumnStatistics, Index, Relation, Snapshot
+from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.access_methods import is_on, number_of
 from analyzer.postgres.lex import lex
+from analyzer.postgres.pages import BLOCK_BYTES
+from analyzer.twin.predict.gin_pages import elements_per_row
+from analyzer.twin.predict.index_size import IndexSize
+from analyzer.twin.predict.key_statistics import (
+    KeyFacts,
+    current_rows,
+    entry_bytes,
+    key_facts,
+    named_columns,
+)
 from analyzer.twin.twin import TwinIndex
-from analyzer.workload.parse import Statement
-from analyzer.workload.shapes import Shape
 
-#: Operators charged for a page of a descent: DEFAULT_PAGE_CPU_MULTIPLIER in selfuncs.c.
-_PAGE_OPERATORS = 50
-#: Pages an entry dirties, priced as sequential writes: an upper bound without what a checkpoint merges.
-_PAGES_PER_ENTRY = 1.0
-#: Bytes that one element of a row takes in a GIN index, on average.
-_GIN_ELEMENT_BYTES = 4
-#: Operators that one distance takes per dimension; a comparison of scalars takes one.
-_DISTANCE_OPERATORS = 0.05
-#: Distances of one hnsw insertion per unit of m times ef_construction: the search of the place and of each neighbour's
-#: list. From 2.75 ms an entry at 1,536 dimensions, m = 16, ef_construction = 64, where one unit of cost took 1.6 µs.
+#: Microseconds that a unit of cost takes: what an index saves of one, over what it saves of the other.
+_MICROSECONDS_PER_UNIT = 2.0
+_DEFAULT_OPERATOR_COST = 0.0025
+#: A cost setting may be anything that a float can be.
+_MOST_OPERATOR_COST = 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryCost:
+    """What one entry costs."""
+
+    #: To add it, its WAL included, and to remove it when the row is dead, in planner units.
+    cost: float
+    removal: float
+    wal_bytes: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Descent:
+    """What finding the place of an entry and putting it there takes, in microseconds."""
+
+    fixed: float
+    #: For each doubling of the pages that take turns.
+    doubling: float
+    #: For each byte of the entry.
+    byte: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Entry:
+    """What the formulas read: the index, its table, and the facts about its keys."""
+
+    index: TwinIndex
+    relation: Relation
+    statistics: Mapping[str, ColumnStatistics]
+
+    @property
+    def definition(self) -> IndexDef:
+        """Return the index."""
+        return self.index.index
+
+    def number(self, parameter: str) -> float:
+        """Return a storage parameter, or its default."""
+        return number_of(self.definition.method, self.definition.parameters, parameter)
+
+    @property
+    def pages(self) -> float:
+        """Return the pages that take turns: of an index whose keys come in the order of the rows, the last one."""
+        lead = self.definition.keys[0].column
+        row = self.statistics.get(lead) if lead is not None else None
+        correlation = abs(row.correlation or 0.0) if row is not None else 0.0
+        return 1 + self.index.size.pages * max(0.0, 1 - correlation)
+
+    def facts(self) -> tuple[KeyFacts, ...]:
+        """Return what is known of the keys."""
+        rows = current_rows(self.relation)
+        return tuple(key_facts(key, self.relation, self.statistics, rows) for key in self.definition.keys)
+
+    def included(self) -> tuple[KeyFacts, ...]:
+        """Return what is known of the INCLUDE columns."""
+        rows = current_rows(self.relation)
+        return tuple(
+            key_facts(Key(column=each), self.relation, self.statistics, rows) for each in self.definition.include
+        )
+
+    @property
+    def elements(self) -> float:
+        """Return how many elements a row has in a GIN index."""
+        rows, found = current_rows(self.relation), 0.0
+        for key, fact in zip(self.definition.keys, self.facts(), strict=True):
+            columns = [key.column] if key.column is not None else named_columns(key.expression or "", self.relation)
+            statistics = [self.statistics[each] for each in columns if each in self.statistics]
+            found += elements_per_row(key, statistics, width=fact.width, distinct=fact.distinct, rows=rows)
+        return max(1.0, found)
+
+    @property
+    def bytes(self) -> float:
+        """Return the length of an entry of a btree and its like."""
+        return entry_bytes((*self.facts(), *self.included()))
+
+    def descent(self, constants: _Descent) -> float:
+        """Return what one descent takes."""
+        return constants.fixed + constants.doubling * math.log2(self.pages) + constants.byte * self.bytes
+
+
+#: Each method's descents: of GIN one for each element.
+_BTREE = _Descent(fixed=0.8, doubling=0.45, byte=0.03)
+_HASH = _Descent(fixed=1.0, doubling=0.3)
+_GIN = _Descent(fixed=1.0, doubling=0.3)
+_GIN_PENDING = _Descent(fixed=0.7, doubling=0.2)
+_GIST = _Descent(fixed=4.0, doubling=0.5)
+_SPGIST = _Descent(fixed=2.0, doubling=0.5)
+_BLOOM_US = 1.5
+_BRIN_US = 0.3
+#: A key that is an expression is computed.
+_EXPRESSION_US = 0.7
+#: What one distance between vectors takes, and per dimension.
+_DISTANCE_US, _DIMENSION_US = 0.02, 0.0005
+#: Distances of one hnsw insertion per unit of m times ef_construction: of the place, and of each neighbour's list.
 _HNSW_DISTANCES = 8
+#: Of a removal: of the pages of the index, read by VACUUM whenever a fifth of the rows is dead, and the entry itself.
+_VACUUM_SHARE = 0.2
+_PAGE_US, _REMOVAL_US = 2.0, 0.2
+#: A record of the WAL with its reference to a page; and what the splits of pages log, for each byte of an entry.
+_RECORD_BYTES, _SPLIT = 48, 0.3
 
-Written = Sequence[tuple[Statement, Shape]]
+
+def _tree(constants: _Descent) -> Callable[[_Entry], float]:
+    return lambda entry: entry.descent(constants)
 
 
-def upkeep(index: TwinIndex, statements: Written, others: Iterable[IndexDef], snapshot: Snapshot) -> float:
-    """Return the cost of keeping an index through the whole workload; `others` are the table's other indexes."""
-    definition = index.index
-    relation = snapshot.relation(definition.schema, definition.table)
-    if relation is None:
-        return 0.0
-    held = held_columns(definition, relation)
-    for other in others:
-        if (other.schema, other.table) == definition.full_table and other.method not in SUMMARIZING:
-            held |= held_columns(other, relation)
-    return entry_cost(index, relation, snapshot) * sum(_entries(statements, definition, held))
+def _gin(entry: _Entry) -> float:
+    return entry.elements * entry.descent(_GIN_PENDING if _is_pending(entry) else _GIN)
+
+
+def _is_pending(entry: _Entry) -> bool:
+    """Say whether entries wait in a list and are added many at once."""
+    return is_on(dict(entry.definition.parameters).get("fastupdate", "on"))
+
+
+def _brin(_: _Entry) -> float:
+    return _BRIN_US
+
+
+def _bloom(_: _Entry) -> float:
+    return _BLOOM_US
+
+
+def _ivfflat(entry: _Entry) -> float:
+    return entry.number("lists") * _distance(entry)
+
+
+def _hnsw(entry: _Entry) -> float:
+    return entry.number("m") * entry.number("ef_construction") * _HNSW_DISTANCES * _distance(entry)
+
+
+def _distance(entry: _Entry) -> float:
+    """Return what one distance between two vectors takes."""
+    key = entry.definition.keys[0]
+    column = entry.relation.column(key.column) if key.column is not None else None
+    size = dimensions(key.expression or (column.type if column is not None else ""))
+    return _DISTANCE_US + (size or 1) * _DIMENSION_US
+
+
+#: Microseconds that adding one row takes, by access method.
+ENTRY_COSTS: Mapping[str, Callable[[_Entry], float]] = {
+    "btree": _tree(_BTREE),
+    "hash": _tree(_HASH),
+    "gist": _tree(_GIST),
+    "spgist": _tree(_SPGIST),
+    "gin": _gin,
+    "brin": _brin,
+    "bloom": _bloom,
+    "ivfflat": _ivfflat,
+    "hnsw": _hnsw,
+}
+
+
+def _tuple_wal(entry: _Entry) -> float:
+    return _RECORD_BYTES + (1 + _SPLIT) * entry.bytes
+
+
+#: Bytes of WAL that adding one row takes, by access method.
+ENTRY_WAL: Mapping[str, Callable[[_Entry], float]] = dict.fromkeys(ENTRY_COSTS, _tuple_wal)
+
+
+def entry_costs(index: TwinIndex, relation: Relation, snapshot: Snapshot) -> EntryCost:
+    """Return what one entry of an index costs."""
+    known = snapshot.statistics_by_relation.get(relation.full_name, ())
+    entry = _Entry(index=index, relation=relation, statistics={row.column: row for row in known})
+    method = index.index.method
+    expressions = sum(key.expression is not None for key in index.index.keys)
+    unit = _operator_cost(snapshot) / _DEFAULT_OPERATOR_COST / _MICROSECONDS_PER_UNIT
+    pages_per_entry = index.size.pages / max(1.0, index.size.tuples)
+    return EntryCost(
+        cost=unit * (ENTRY_COSTS[method](entry) + expressions * _EXPRESSION_US),
+        removal=unit * (_REMOVAL_US + _PAGE_US * min(1.0, pages_per_entry) / _VACUUM_SHARE),
+        wal_bytes=ENTRY_WAL[method](entry),
+    )
+
+
+def entry_cost(index: TwinIndex, relation: Relation, snapshot: Snapshot) -> float:
+    """Return the cost of adding one row to an index."""
+    return entry_costs(index, relation, snapshot).cost
+
+
+def _operator_cost(snapshot: Snapshot) -> float:
+    try:
+        found = float(snapshot.settings.get("cpu_operator_cost", _DEFAULT_OPERATOR_COST))
+    except ValueError:
+        return _DEFAULT_OPERATOR_COST
+    return min(found, _MOST_OPERATOR_COST) if found >= 0 else _DEFAULT_OPERATOR_COST
 
 
 def held_columns(index: IndexDef, relation: Relation) -> set[str]:
@@ -52,83 +230,15 @@ def held_columns(index: IndexDef, relation: Relation) -> set[str]:
     return {*index.columns, *index.include, *named}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Entry:
-    """What the formulas read: the index, its table, and the planner's prices of an operator and a dirtied page."""
-
-    index: TwinIndex
-    relation: Relation
-    operator: float
-    page: float
-
-    def number(self, parameter: str) -> float:
-        """Return a storage parameter, or its default."""
-        return number_of(self.index.index.method, self.index.index.parameters, parameter)
-
-
-def entry_cost(index: TwinIndex, relation: Relation, snapshot: Snapshot) -> float:
-    """Return the cost of adding one row to an index."""
-    operator = float(snapshot.settings.get("cpu_operator_cost", "0.0025"))
-    page = float(snapshot.settings.get("seq_page_cost", "1")) * _PAGES_PER_ENTRY
-    return ENTRY_COSTS[index.index.method](_Entry(index=index, relation=relation, operator=operator, page=page))
-
-
-def _tree(entry: _Entry) -> float:
-    return (entry.index.size.height + 1) * _PAGE_OPERATORS * entry.operator + entry.page
-
-
-def _gin(entry: _Entry) -> float:
-    elements = max(1.0, entry.index.size_bytes / max(entry.index.size.tuples, 1.0) / _GIN_ELEMENT_BYTES)
-    return elements * 3 * _PAGE_OPERATORS * entry.operator + entry.page
-
-
-def _brin(entry: _Entry) -> float:
-    return _PAGE_OPERATORS * entry.operator
-
-
-def _bloom(entry: _Entry) -> float:
-    """A hash and some bits of each key, the list of pages with room on the metapage, and the page that gets the row."""
-    bits = sum(entry.number(f"col{number}") for number in range(1, len(entry.index.index.keys) + 1))
-    return (bits + 2 * _PAGE_OPERATORS) * entry.operator + entry.page
-
-
-def _ivfflat(entry: _Entry) -> float:
-    return entry.number("lists") * _distance(entry.index.index, entry.relation) * entry.operator + entry.page
-
-
-def _hnsw(entry: _Entry) -> float:
-    searched = entry.number("m") * entry.number("ef_construction")
-    distances = searched * _HNSW_DISTANCES
-    return distances * _distance(entry.index.index, entry.relation) * entry.operator + entry.page
-
-
-#: What adding one row costs, by access method.
-ENTRY_COSTS: Mapping[str, Callable[[_Entry], float]] = {
-    "btree": _tree,
-    "hash": _tree,
-    "gist": _tree,
-    "spgist": _tree,
-    "gin": _gin,
-    "brin": _brin,
-    "bloom": _bloom,
-    "ivfflat": _ivfflat,
-    "hnsw": _hnsw,
-}
-
-
-def _distance(index: IndexDef, relation: Relation) -> float:
-    """Return how many operators one distance between two vectors is worth."""
-    key = index.keys[0]
-    column = relation.column(key.column) if key.column is not None else None
-    size = dimensions(key.expression or (column.type if column is not None else ""))
-    return max(1.0, (size or 1) * _DISTANCE_OPERATORS)
-
-
-def _entries(statements: Written, index: IndexDef, held: set[str]) -> Iterator[float]:
-    for statement, shape in statements:
-        for target in shape.tables:
-            if (target.schema, target.table) != index.full_table:
-                continue
-            changes = target.target in ("update", "merge") and held & set(target.written)
-            if target.target == "insert" or changes:
-                yield float(statement.rows or statement.calls)
+def of_existing(index: Index, relation: Relation) -> TwinIndex:
+    """Return an existing index as the formulas read one."""
+    pages = max((index.size_bytes or 0) // BLOCK_BYTES, index.pages, 1)
+    tuples = index.tuples if index.tuples > 0 else max(0.0, current_rows(relation))
+    height = index.height if index.height is not None else 0
+    name = index.definition.name
+    return TwinIndex(
+        index=index.definition,
+        size=IndexSize(pages=pages, tuples=tuples, height=height),
+        oids=(index.oid,),
+        names=frozenset({name}),
+    )

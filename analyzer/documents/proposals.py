@@ -13,6 +13,7 @@ from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record, ratio
 from analyzer.documents.server_log import LogSection
 from analyzer.documents.weights import Weight
+from analyzer.documents.write_costs import Upkeep
 
 Evidence = Literal["planner estimate", "measured", "withheld"]
 
@@ -139,6 +140,8 @@ class Proposal(Record):
     #: What the concurrent build that a revision writes holds on the table.
     lock_level: str = "SHARE UPDATE EXCLUSIVE"
     built: Built | None = None
+    #: What the writes of the workload pay for it; not in `cost_after`.
+    upkeep: Upkeep | None = None
 
     @property
     def method(self) -> str:

@@ -25,6 +25,7 @@ from analyzer.render.proposal_lines import LEAST_POINTS, alternatives, risk_line
 from analyzer.render.provenance import blind_spots
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import Row, headline, waterfall, without_table, workload_rows
+from analyzer.render.upkeep import upkeep
 from analyzer.visible import visible_block
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -153,6 +154,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "seconds": units.seconds,
     "share": units.share,
     "within": units.within,
+    "upkeep": upkeep,
     "alike": units.alike,
     "alternatives": alternatives,
     "risk_lines": risk_lines,

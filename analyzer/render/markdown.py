@@ -19,6 +19,7 @@ from analyzer.render.proposal_lines import alternatives, risk_lines, worth
 from analyzer.render.provenance import as_report, blind_spots
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import headline, without_table, workload_rows
+from analyzer.render.upkeep import upkeep
 from analyzer.visible import visible, visible_block
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>|~&$])|^(?=[#+=-])")
@@ -125,6 +126,7 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "seconds": units.seconds,
     "share": units.share,
     "within": units.within,
+    "upkeep": upkeep,
     "alike": units.alike,
     "alternatives": alternatives,
     "risk_lines": risk_lines,

@@ -26,6 +26,7 @@ from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import Row, headline, without_table, workload_rows
+from analyzer.render.upkeep import upkeep
 from analyzer.terminal import page
 from analyzer.visible import visible_block
 
@@ -156,6 +157,7 @@ def _proposal(console: Console, position: int, proposal: Proposal, weighed_by: W
     for line in (
         units.one_line(proposal.reason),
         f"helps {plural(len(proposal.statements), 'statement')}, {share}; workload cost {costs}",
+        *([f"upkeep: {upkeep(proposal.upkeep)}"] if proposal.upkeep is not None else []),
         f"size {size} {built}; lock {proposal.lock_level}; roll back:",
     ):
         console.print(Padding(Text(line), (0, 0, 0, 3)))

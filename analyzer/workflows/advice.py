@@ -7,6 +7,7 @@ from analyzer.advise.timing import Times, expected_ms, learn_times
 from analyzer.documents import proposals, report
 from analyzer.documents.plans import GivenPlan
 from analyzer.documents.snapshot import Snapshot
+from analyzer.documents.write_costs import Upkeep
 from analyzer.render.provenance import describe_members, describe_source, describe_statement
 from analyzer.specs.file import NewSpec
 from analyzer.sql import render_text
@@ -115,6 +116,22 @@ def _proposal(proposal: Proposal, times: Times) -> proposals.Proposal:
             proposals.Risk(pattern=risk.pattern, statement=statement.id, text=risk.text)
             for statement, risk in proposal.risks
         ),
+        upkeep=_upkeep(proposal),
+    )
+
+
+def _upkeep(proposal: Proposal) -> Upkeep:
+    found, saved = proposal.upkeep, proposal.cost_before - proposal.cost_after
+    return Upkeep(
+        cost=found.cost,
+        share_of_saving=found.cost / saved if saved > 0 else None,
+        entries=found.entries,
+        other_entries=found.other_entries,
+        hot_updates_lost=found.hot_lost,
+        wal_bytes=found.wal_bytes,
+        window_seconds=found.seconds,
+        source=found.source,
+        unknown_updates=found.unknown_updates,
     )
 
 

@@ -80,6 +80,14 @@ def gin_shape(
     return GinShape(entries=entries, entry_pages=lists / _USABLE / _ENTRY_FILL, data_pages=trees)
 
 
+def elements_per_row(
+    key: Key, statistics: Sequence[ColumnStatistics], *, width: float, distinct: float, rows: float
+) -> float:
+    """Predict how many elements of a key a row has."""
+    elements = _elements(key, statistics, width=width, distinct=distinct, rows=rows)
+    return sum(frequency * count for frequency, count in elements.classes)
+
+
 def _pointer_bytes(pages_apart: float) -> float:
     """Average bytes of a pointer to a row, as its distance from the one before: 7 bits in each, 11 for the offset."""
     longer = (math.exp(-limit / pages_apart) for limit in (8, 1024, 131_072)) if pages_apart else ()
