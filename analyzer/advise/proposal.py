@@ -9,6 +9,8 @@ from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.price import price_all
 from analyzer.advise.sameness import covers, places, signature
 from analyzer.advise.select import Limits, Refused, select
+from analyzer.advise.stale_statistics import StaleTable
+from analyzer.advise.statistics_advice import NO_STATISTICS, StatisticsAdvice
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import NotExamined, Snapshot
 from analyzer.documents.weights import Weight
@@ -106,6 +108,11 @@ class Advice:
     weighed_by: Weight = "time"
     #: How much cheaper the workload could be with the best set of the same candidates; see `select.Selection`.
     gap: float | None = None
+    #: The statements that can be planned, and the indexes beyond the existing ones once all is built.
+    priced: tuple[PricedStatement, ...] = ()
+    indexes: tuple[TwinIndex, ...] = ()
+    statistics: StatisticsAdvice = NO_STATISTICS
+    stale: tuple[StaleTable, ...] = ()
 
 
 def propose(
@@ -155,6 +162,8 @@ def propose(
         not_examined=(*snapshot.not_examined, *workload.not_examined, *missed, *twin.not_examined),
         weighed_by=workload.weighed_by,
         gap=selection.gap,
+        priced=tuple(model.statements),
+        indexes=tuple(each for each in twin.added if each in base or each in selection.chosen),
     )
 
 

@@ -12,6 +12,7 @@ from analyzer.documents.plans import GivenPlan
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record, ratio
 from analyzer.documents.server_log import LogSection
+from analyzer.documents.statistics_advice import AnalyzeAdvice, StatisticsProposal
 from analyzer.documents.weights import Weight
 
 Evidence = Literal["planner estimate", "measured", "withheld"]
@@ -196,6 +197,10 @@ class ProposeDocument(Record):
     #: How much cheaper, as a share of its cost with the proposals, the workload could be with the best set of the same
     #: candidates within the same limits, as far as their plans are known; None where the search did not end.
     gap: float | None = None
+    #: Extended statistics that change plans, with the proposals above in place.
+    statistics: tuple[StatisticsProposal, ...] = ()
+    #: Tables that the statements read and whose statistics are missing or stale.
+    analyze: tuple[AnalyzeAdvice, ...] = ()
 
     @computed_field
     @property

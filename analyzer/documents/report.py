@@ -17,6 +17,7 @@ from analyzer.documents.proposals import NotProposed, Proposal, Totals, add_up
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
 from analyzer.documents.server_log import LogSection
+from analyzer.documents.statistics_advice import AnalyzeAdvice, StatisticsProposal
 from analyzer.documents.verification import Verification
 from analyzer.documents.weights import Weight
 
@@ -82,6 +83,10 @@ class Report(Record):
     weighed_by: Weight = "time"
     #: See `ProposeDocument`.
     gap: float | None = None
+    #: Extended statistics that change plans, with the proposals above in place.
+    statistics: tuple[StatisticsProposal, ...] = ()
+    #: Tables that the statements read and whose statistics are missing or stale.
+    analyze: tuple[AnalyzeAdvice, ...] = ()
 
     @computed_field
     @property

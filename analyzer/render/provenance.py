@@ -121,6 +121,8 @@ def as_report(document: ProposeDocument) -> Report:
         not_examined=document.not_examined,
         weighed_by=document.weighed_by,
         gap=document.gap,
+        statistics=document.statistics,
+        analyze=document.analyze,
     )
 
 

@@ -11,6 +11,7 @@ from analyzer.render.provenance import describe_members, describe_source, descri
 from analyzer.specs.file import NewSpec
 from analyzer.sql import render_text
 from analyzer.workflows.server_log import log_section
+from analyzer.workflows.statistics_document import analyze_advice, statistics_proposals
 
 
 def propose_document(
@@ -28,6 +29,8 @@ def propose_document(
         not_examined=advice.not_examined,
         weighed_by=advice.weighed_by,
         gap=advice.gap,
+        statistics=statistics_proposals(advice),
+        analyze=analyze_advice(advice),
     )
 
 
@@ -45,6 +48,8 @@ def report_document(advice: Advice, snapshot: Snapshot, plans: tuple[GivenPlan, 
         not_examined=document.not_examined,
         weighed_by=document.weighed_by,
         gap=document.gap,
+        statistics=document.statistics,
+        analyze=document.analyze,
     )
 
 
