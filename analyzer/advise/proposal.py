@@ -11,6 +11,8 @@ from analyzer.advise.price import price_all
 from analyzer.advise.risks import Risk, risks
 from analyzer.advise.sameness import covers, places, signature
 from analyzer.advise.select import Point, Refused, Selection, Worth, select
+from analyzer.advise.stale_statistics import StaleTable
+from analyzer.advise.statistics_advice import NO_STATISTICS, StatisticsAdvice
 from analyzer.advise.upkeep import held_columns
 from analyzer.advise.write_costs import Upkeep
 from analyzer.amounts import percent, plural
@@ -117,6 +119,11 @@ class Advice:
     gap: float | None = None
     #: Other sizes, and what the workload costs with the best known set of each.
     frontier: tuple[Point, ...] = ()
+    #: The statements that can be planned, and the indexes beyond the existing ones once all is built.
+    priced: tuple[PricedStatement, ...] = ()
+    indexes: tuple[TwinIndex, ...] = ()
+    statistics: StatisticsAdvice = NO_STATISTICS
+    stale: tuple[StaleTable, ...] = ()
 
 
 def propose(
@@ -174,6 +181,8 @@ def propose(
         weighed_by=workload.weighed_by,
         gap=selection.gap,
         frontier=selection.frontier,
+        priced=tuple(model.statements),
+        indexes=tuple(each for each in twin.added if each in base or each in selection.chosen),
     )
 
 

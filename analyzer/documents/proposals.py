@@ -12,6 +12,7 @@ from analyzer.documents.plans import GivenPlan
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record, ratio
 from analyzer.documents.server_log import LogSection
+from analyzer.documents.statistics_advice import AnalyzeAdvice, StatisticsProposal
 from analyzer.documents.weights import Weight
 from analyzer.documents.write_costs import Upkeep
 
@@ -237,6 +238,10 @@ class ProposeDocument(Record):
     gap: float | None = None
     #: What the workload would cost with other sizes, the smallest first; empty where the search did not end.
     frontier: tuple[FrontierPoint, ...] = ()
+    #: Extended statistics that change plans, with the proposals above in place.
+    statistics: tuple[StatisticsProposal, ...] = ()
+    #: Tables that the statements read and whose statistics are missing or stale.
+    analyze: tuple[AnalyzeAdvice, ...] = ()
 
     @computed_field
     @property

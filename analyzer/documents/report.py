@@ -17,6 +17,7 @@ from analyzer.documents.proposals import FrontierPoint, NotProposed, Proposal, T
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
 from analyzer.documents.server_log import LogSection
+from analyzer.documents.statistics_advice import AnalyzeAdvice, StatisticsProposal
 from analyzer.documents.verification import Verification
 from analyzer.documents.weights import Weight
 
@@ -84,6 +85,10 @@ class Report(Record):
     gap: float | None = None
     #: What the workload would cost with other sizes, the smallest first; empty where the search did not end.
     frontier: tuple[FrontierPoint, ...] = ()
+    #: Extended statistics that change plans, with the proposals above in place.
+    statistics: tuple[StatisticsProposal, ...] = ()
+    #: Tables that the statements read and whose statistics are missing or stale.
+    analyze: tuple[AnalyzeAdvice, ...] = ()
 
     @computed_field
     @property

@@ -122,6 +122,8 @@ def as_report(document: ProposeDocument) -> Report:
         weighed_by=document.weighed_by,
         gap=document.gap,
         frontier=document.frontier,
+        statistics=document.statistics,
+        analyze=document.analyze,
     )
 
 

@@ -119,7 +119,7 @@ class NewSpec:
     def entry(self) -> dict[str, Any]:
         """Return the YAML mapping."""
         if not isinstance(self.definition, IndexDef):
-            return statistics_entry(self.definition, state=self.state, why=self.why)
+            return statistics_entry(self.definition, state=self.state, why=self.why, evidence=self.evidence)
         return spec_entry(
             self.definition,
             state=self.state,

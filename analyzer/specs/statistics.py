@@ -1,5 +1,7 @@
 """The spec of extended statistics: what an entry of `statistics:` may say, and the object it declares."""
 
+import json
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -42,7 +44,9 @@ class StatisticsSpec(ObjectSpec):
         )
 
 
-def statistics_entry(statistics: StatisticsDef, *, state: State, why: str) -> dict[str, Any]:
+def statistics_entry(
+    statistics: StatisticsDef, *, state: State, why: str, evidence: Mapping[str, Any]
+) -> dict[str, Any]:
     """Write a statistics object as the YAML mapping of a spec, defaults left out, in the order the guide shows."""
     optional: dict[str, Any] = {
         "kinds": list(statistics.kinds),
@@ -51,5 +55,8 @@ def statistics_entry(statistics: StatisticsDef, *, state: State, why: str) -> di
         "target": statistics.target,
         "state": state if state != "approved" else None,
         "why": why,
+        "evidence": json.loads(json.dumps(dict(evidence))),
     }
-    return {"name": statistics.name} | {name: value for name, value in optional.items() if value not in (None, "", [])}
+    return {"name": statistics.name} | {
+        name: value for name, value in optional.items() if value not in (None, "", [], {})
+    }

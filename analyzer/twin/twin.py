@@ -28,6 +28,7 @@ from analyzer.twin.planning import Plan, Planner
 from analyzer.twin.schema.operator_classes import read_operator_classes
 from analyzer.twin.schema.volatility import read_volatility
 from analyzer.twin.server.choose import PlannerChoice
+from analyzer.twin.statistics import SampledStatistics
 from analyzer.twin.survivor import Survivor
 
 __all__ = ["Asked", "Plan", "PlanTree", "Twin", "TwinIndex", "PlannerChoice", "open_twin", "walk"]
@@ -82,6 +83,8 @@ class Twin:
         self._exposure = Exposure(self._server)
         self._planner = Planner(self._server, self._exposure)
         self._definitions = Definitions(self._server)
+        #: What samples say of keys of their tables.
+        self.sampled = SampledStatistics(self._server)
         #: Of the server it was read from: another one holds more of the snapshot.
         self._catalog: tuple[Built, Catalog] | None = None
 

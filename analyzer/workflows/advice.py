@@ -12,6 +12,7 @@ from analyzer.render.provenance import describe_members, describe_source, descri
 from analyzer.specs.file import NewSpec
 from analyzer.sql import render_text
 from analyzer.workflows.server_log import log_section
+from analyzer.workflows.statistics_document import analyze_advice, statistics_proposals
 
 
 def propose_document(
@@ -35,6 +36,8 @@ def propose_document(
             )
             for point in advice.frontier
         ),
+        statistics=statistics_proposals(advice),
+        analyze=analyze_advice(advice),
     )
 
 
@@ -53,6 +56,8 @@ def report_document(advice: Advice, snapshot: Snapshot, plans: tuple[GivenPlan, 
         weighed_by=document.weighed_by,
         gap=document.gap,
         frontier=document.frontier,
+        statistics=document.statistics,
+        analyze=document.analyze,
     )
 
 

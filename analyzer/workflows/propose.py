@@ -18,8 +18,10 @@ from analyzer.specs.spec_file import write_schema
 from analyzer.twin.pool import parallel_twins
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document
-from analyzer.workflows.declared import declared
+from analyzer.workflows.declared import declared, declared_statistics
 from analyzer.workflows.plans import describe_plans
+from analyzer.workflows.statistics import with_statistics
+from analyzer.workflows.statistics_document import new_statistics, proposed_again
 from analyzer.workload.parse import Statement, Workload
 from analyzer.workload.plan_statements import MatchedPlan
 from analyzer.workload.shapes import needed_by
@@ -62,6 +64,7 @@ def propose(
         pool = stack.enter_context(parallel_twins(twin, workers)) if workers > 1 else None
         given = describe_plans(twin, plans, progress)
         advice = ask_advisor(twin, workload, declared=known, limits=limits, pool=pool, progress=progress)
+        advice = with_statistics(twin, advice, declared_statistics(specs, snapshot), plans, progress)
     return Proposed(advice=advice, document=propose_document(advice, snapshot, given))
 
 
@@ -78,10 +81,11 @@ def write_proposals(directory: Path, advice: Advice) -> tuple[Path, ...]:
     One that was rejected until a day that has passed is proposed where it stands. Raises InputError where the directory
     cannot be written.
     """
-    if not advice.proposals:
+    if not advice.proposals and not advice.statistics.proposals:
         return ()
-    new = new_specs(advice)
+    new = (*new_specs(advice), *new_statistics(advice))
     again = [proposal.again.index.name for proposal in advice.proposals if proposal.again is not None]
+    again += proposed_again(advice)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         written = append_proposals(directory, new) if new else ()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import psycopg
 import pytest
 
+from analyzer.advise.limits import Limits
 from analyzer.advise.proposal import Advice, propose
-from analyzer.advise.select import Limits
 from analyzer.capture.capture import capture
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.lex import lex

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from psycopg import sql
 
+from analyzer.advise.limits import Limits
 from analyzer.advise.proposal import Advice, propose
-from analyzer.advise.select import Limits
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import Snapshot

@@ -15,16 +15,16 @@ import psycopg
 from analyzer.capture.reader import Reader
 from analyzer.capture.statistics import as_column_statistics
 from analyzer.db import Connection
-from analyzer.documents.snapshot import ColumnStatistics, Relation, Sample, Snapshot
+from analyzer.documents.snapshot import ColumnStatistics, Relation, Snapshot
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.sql import ident, render
 from analyzer.twin.predict.analyze import Counted, Estimate, estimate
 from analyzer.twin.predict.index_size import IndexSize, predict_size
 from analyzer.twin.predict.key_estimate import Learnt, LearntKey, with_learnt
-from analyzer.twin.predict.key_statistics import current_rows, named_columns
+from analyzer.twin.predict.key_statistics import named_columns
+from analyzer.twin.predict.sample_table import SCHEMA, SampleTable, load, sample_of, thinned
 
-_SCHEMA = "twindex_scratch"
 #: Fewer rows say too little.
 _FEWEST_ROWS = 100
 _FEWEST_KEPT = 30
@@ -38,12 +38,22 @@ class _Subject:
 
     connection: Connection
     index: IndexDef
-    relation: Relation
-    sample: Sample
-    #: Of the loaded sample.
-    table: str
-    #: Of the table the sample is of.
-    total_rows: float
+    source: SampleTable
+
+    @property
+    def relation(self) -> Relation:
+        """The table."""
+        return self.source.relation
+
+    @property
+    def table(self) -> str:
+        """Name of the loaded sample."""
+        return self.source.name
+
+    @property
+    def total_rows(self) -> float:
+        """Of the table the sample is of."""
+        return self.source.total_rows
 
 
 def look_up(connection: Connection, snapshot: Snapshot, index: IndexDef) -> Learnt:
@@ -53,7 +63,7 @@ def look_up(connection: Connection, snapshot: Snapshot, index: IndexDef) -> Lear
         return Learnt()
     try:
         with connection.transaction():
-            _load(subject)
+            load(connection, subject.source)
             return _examine(subject, snapshot)
     except psycopg.Error:
         if connection.closed:
@@ -62,21 +72,16 @@ def look_up(connection: Connection, snapshot: Snapshot, index: IndexDef) -> Lear
 
 
 def _subject(connection: Connection, snapshot: Snapshot, index: IndexDef) -> _Subject | None:
-    relation = snapshot.relation(index.schema, index.table)
-    names = [(sample.schema_name, sample.table) for sample in snapshot.samples]
-    if relation is None or index.full_table not in names:
+    source = sample_of(snapshot, index.full_table)
+    if source is None:
         return None
-    number = names.index(index.full_table)
-    sample, total_rows = snapshot.samples[number], current_rows(relation)
+    relation, sample = source.relation, source.sample
     texts = [text for text in (index.where, *(key.expression for key in index.keys)) if text is not None]
     read = {name for text in texts for name in named_columns(text, relation)} | set(index.columns)
     wanted = bool(texts) or _is_uncounted(index, relation)
-    if not wanted or read & set(sample.incomplete) or len(sample.lines) < min(_FEWEST_ROWS, total_rows):
+    if not wanted or read & set(sample.incomplete) or len(sample.lines) < min(_FEWEST_ROWS, source.total_rows):
         return None
-    return _Subject(
-        connection=connection, index=index, relation=relation, sample=sample, table=f"sample_{number}",
-        total_rows=total_rows,
-    )  # fmt: skip
+    return _Subject(connection=connection, index=index, source=source)
 
 
 def _is_uncounted(index: IndexDef, relation: Relation) -> bool:
@@ -84,25 +89,6 @@ def _is_uncounted(index: IndexDef, relation: Relation) -> bool:
     columns = [relation.column(key.column) if key.column is not None else None for key in index.keys]
     types = [column.type if column is not None else None for column in columns]
     return index.method == "gin" and any(name is None or name.startswith(_UNCOUNTED) for name in types)
-
-
-def _load(subject: _Subject) -> None:
-    connection, sample = subject.connection, subject.sample
-    name = {"name": f"{_SCHEMA}.{subject.table}"}
-    row = connection.execute(render("twin/sample_exists"), name).fetchone()
-    if row is not None and row["loaded"]:
-        return
-    connection.execute(render("twin/create_sample", name=subject.table, sample=sample))
-    query = render("twin/copy_sample", name=subject.table, columns=sample.columns)
-    with connection.cursor() as cursor, cursor.copy(query) as copy:
-        for line in sample.lines:
-            copy.write(line + "\n")
-    for name in (subject.table, _thinned(subject.table)):
-        connection.execute(render("twin/thin_sample", name=name, thinned=_thinned(name)))
-
-
-def _thinned(table: str) -> str:
-    return f"{table}_thinned"
 
 
 def _examine(subject: _Subject, snapshot: Snapshot) -> Learnt:
@@ -207,7 +193,7 @@ def _extrapolated(subject: _Subject, rows: int, kept: int) -> IndexSize | None:
     Where growth slows down within the sample, as words are seen again, it is taken to slow down as much beyond.
     """
     total = kept / rows * subject.total_rows
-    tables = (subject.table, _thinned(subject.table), _thinned(_thinned(subject.table)))
+    tables = (subject.table, thinned(subject.table), thinned(thinned(subject.table)))
     counts = (kept, *(_count(subject, table)[1] for table in tables[1:]))
     large, small, smallest = (_pages(subject, table) for table in tables)
     if not 0 < counts[2] < counts[1] < kept or small < 2 or large < small:
@@ -225,10 +211,10 @@ def _extrapolated(subject: _Subject, rows: int, kept: int) -> IndexSize | None:
 
 
 def _pages(subject: _Subject, table: str) -> int:
-    index = replace(subject.index, schema=_SCHEMA, table=table, name="sampled", unique=False, tablespace=None)
+    index = replace(subject.index, schema=SCHEMA, table=table, name="sampled", unique=False, tablespace=None)
     connection = subject.connection
     connection.execute(render("twin/statement", statement=index.ddl()))
-    name = {"index": ident(_SCHEMA, "sampled"), "block_bytes": BLOCK_BYTES}
+    name = {"index": ident(SCHEMA, "sampled"), "block_bytes": BLOCK_BYTES}
     row = connection.execute(render("twin/size_sample"), name).fetchone()
-    connection.execute(render("index/drop_index", schema=_SCHEMA, name="sampled", concurrently=False))
+    connection.execute(render("index/drop_index", schema=SCHEMA, name="sampled", concurrently=False))
     return int(row["pages"]) if row is not None else 0

@@ -31,18 +31,22 @@ def restore_extended(sessions: Sessions, snapshot: Snapshot) -> Iterator[NotExam
     """Restore the data of extended statistics, whose objects exist; yield what could not be restored."""
     captured = [each for each in snapshot.extended_statistics if each.data]
     for statistics in captured:
-        name = {"schema_name": statistics.schema_name, "name": statistics.name}
-        row = sessions.superuser.execute(render("twin/read_statistics_keys"), name).fetchone()
-        if row is None:  # the flat database said why
-            continue
         try:
-            with sessions.building():
-                _restore(sessions, statistics, int(row["oid"]), row["numbers"])
+            restore_data(sessions, statistics)  # where there is no such object, the flat database said why
         except psycopg.Error as error:
             if sessions.is_broken:
                 raise
             what = f"extended statistics {statistics.schema_name}.{statistics.name}"
             yield NotExamined(what=what, reason=f"not restored: {error.diag.message_primary or error}")
+
+
+def restore_data(sessions: Sessions, statistics: ExtendedStatistics) -> None:
+    """Give an object of extended statistics its data, if it exists; raises psycopg.Error where they do not fit."""
+    name = {"schema_name": statistics.schema_name, "name": statistics.name}
+    row = sessions.superuser.execute(render("twin/read_statistics_keys"), name).fetchone()
+    if row is not None:
+        with sessions.building():
+            _restore(sessions, statistics, int(row["oid"]), row["numbers"])
 
 
 def _restore(sessions: Sessions, statistics: ExtendedStatistics, oid: int, columns: Sequence[int]) -> None:
