@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from analyzer.advise.candidates import Candidate, candidates, not_tried
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
+from analyzer.advise.declared import Declared
+from analyzer.advise.effect import Effect
 from analyzer.advise.price import price_all
+from analyzer.advise.retirement import Retirement, Retirements, retire
 from analyzer.advise.sameness import covers, places, signature
 from analyzer.advise.select import Limits, Refused, select
 from analyzer.amounts import percent, plural
@@ -17,47 +19,15 @@ from analyzer.postgres.access_methods import METHODS
 from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
-from analyzer.twin.twin import Plan, Twin, TwinIndex
+from analyzer.twin.twin import Twin, TwinIndex
 from analyzer.workload.one_shape import by_shape
 from analyzer.workload.parse import Statement, Workload
 from analyzer.workload.system_statements import tableless
 
-#: States of a spec that will be built: it counts as there.
-_WANTED = frozenset({"approved", "proposed"})
 #: Refused candidates that are named one by one.
 _MOST_REFUSED = 5
 #: Leaves room for a number; generated names are ASCII.
 _NAME_LENGTH = MOST_BYTES - 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """An index that a spec names already."""
-
-    index: IndexDef
-    state: str
-    #: `file:line`.
-    where: str
-    #: Last day of a rejection; None for a rejection without a date.
-    until: date | None = None
-
-    def holds(self, today: date) -> bool:
-        """Say whether the declaration still stands: a rejection may have run out."""
-        return self.state != "rejected" or self.until is None or self.until >= today
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """What one proposal does to one statement, after the proposals before it."""
-
-    item: PricedStatement
-    #: Of one execution.
-    cost_before: float
-    cost_after: float
-    plan_before: Plan
-    plan_after: Plan
-    #: The statement's share of the workload's time; of its calls where nothing was measured.
-    share_of_time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +76,8 @@ class Advice:
     weighed_by: Weight = "time"
     #: How much cheaper the workload could be with the best set of the same candidates; see `select.Selection`.
     gap: float | None = None
+    #: Indexes that exist and can be dropped, in the order of application, after the proposals.
+    retirements: tuple[Retirement, ...] = ()
 
 
 def propose(
@@ -141,6 +113,17 @@ def propose(
     if not selection.complete:
         reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
         missed.append(NotExamined(what="the rest of the candidates", reason=reason))
+    retired = Retirements()
+    if selection.complete:
+        retired = retire(
+            model,
+            selection.chosen,
+            declared=declared,
+            statements=workload.statements,
+            shares=shares,
+            today=today,
+            progress=progress,
+        )
     again = _again(twin, selection.chosen, [each for each in declared if not each.holds(today)])
     proposals = tuple(_evidence(model, selection.chosen, built, again, shares))
     progress("advise: done")
@@ -148,13 +131,14 @@ def propose(
         planner=twin.planner,
         statements=_costs(model, served, frozenset(selection.chosen), shares),
         proposals=proposals,
-        not_proposed=(*refused, *_unpriced(model), *_refusals(selection.refused, bounds)),
+        not_proposed=(*refused, *_unpriced(model), *_refusals(selection.refused, bounds), *retired.kept),
         tableless=tuple(
             each for statement in workload.statements if statement in without_table for each in statement.stands_for
         ),
         not_examined=(*snapshot.not_examined, *workload.not_examined, *missed, *twin.not_examined),
         weighed_by=workload.weighed_by,
         gap=selection.gap,
+        retirements=retired.found,
     )
 
 
@@ -216,7 +200,7 @@ def _serves(declared: Declared, index: IndexDef) -> bool:
     known = declared.index
     if signature(known) == signature(index):
         return True
-    return declared.state in _WANTED and covers(known, index)
+    return declared.is_wanted and covers(known, index)
 
 
 def _what(declared: Declared, candidate: Candidate) -> str:
@@ -232,7 +216,7 @@ def _pending(twin: Twin, declared: Sequence[Declared]) -> list[TwinIndex]:
     pending = [
         each.index
         for each in declared
-        if each.state in _WANTED
+        if each.is_wanted
         and (each.index.schema, each.index.name) not in existing
         and each.index.full_table in tables
     ]

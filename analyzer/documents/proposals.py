@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal
 
 from pydantic import JsonValue, computed_field
@@ -103,6 +104,10 @@ class Proposal(Record):
     #: What the concurrent build that a revision writes holds on the table.
     lock_level: str = "SHARE UPDATE EXCLUSIVE"
     built: Built | None = None
+    #: Indexes that exist and that it makes redundant: see the retirements.
+    replaces: tuple[str, ...] = ()
+    #: The one of them than which it has a single column more.
+    extends: str | None = None
 
     @property
     def method(self) -> str:
@@ -151,6 +156,64 @@ class Proposal(Record):
         return "planner estimate" if self.predicted_ratio is not None else "withheld"
 
 
+class ServerScans(Record):
+    """How often one captured server has scanned an index."""
+
+    server: str
+    scans: int
+
+
+class ChangedStatement(Record):
+    """A statement that gets another plan when an index is dropped."""
+
+    id: str
+    queryid: str | None
+    query: str
+    calls: int
+    share_of_time: float
+    #: Of one execution, with all proposals, before and after the drop.
+    cost_before: float
+    cost_after: float
+    #: EXPLAIN (FORMAT JSON).
+    plan_before: JsonValue = None
+    plan_after: JsonValue = None
+
+
+class Retirement(Record):
+    """An index that exists and can be dropped, with the evidence."""
+
+    #: The drop, and what builds the index again.
+    ddl: str
+    downgrade_ddl: str
+    name: str
+    #: Quoted, qualified.
+    table: str
+    #: `replaced`: a proposed index takes its place; `redundant`: one that exists does; `unused`: no recorded statement
+    #: needs it, and no captured server has scanned it; `dispensable`: the statements that read it do without.
+    because: Literal["replaced", "redundant", "unused", "dispensable"]
+    reason: str
+    #: Names of the indexes that must be there before it is dropped.
+    replaced_by: tuple[str, ...] = ()
+    #: Freed by the drop; None when it could not be read.
+    size_bytes: int | None
+    #: Its stand-in's size less its own, where that is a proposal.
+    net_bytes: int | None = None
+    #: What the recorded writes pay for it, in planner units: the workload no longer has to.
+    upkeep: float
+    #: Counted by all captured servers together; None when one does not say.
+    scans: int | None
+    scans_by_server: tuple[ServerScans, ...] = ()
+    #: Since when all captured servers count.
+    scans_since: datetime | None = None
+    #: Of the whole workload with all proposals, before and after this drop, in the order of application.
+    cost_before: float
+    cost_after: float
+    statements: tuple[ChangedStatement, ...] = ()
+    caveats: tuple[str, ...] = ()
+    #: `file:line` of the spec that names it.
+    declared: str | None = None
+
+
 class Totals(Record):
     """All proposals together."""
 
@@ -183,6 +246,8 @@ class ProposeDocument(Record):
     version: Literal[1] = 1
     provenance: Provenance
     proposals: tuple[Proposal, ...]
+    #: Existing indexes that can be dropped once the proposals are built, in the order of application.
+    retirements: tuple[Retirement, ...] = ()
     not_proposed: tuple[NotProposed, ...] = ()
     #: Recorded statements that read no table, such as SELECT 1 and a driver's looks into the catalog; listed nowhere.
     tableless: int = 0
