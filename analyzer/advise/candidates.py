@@ -256,7 +256,7 @@ def _named(entries: Sequence[_Entry], catalog: Catalog) -> Iterator[Candidate]:
             statement_ids=tuple(sorted(entry.weights)),
             weight=entry.weight(),
             foreign_key=entry.foreign_key,
-            notes=entry.notes,
+            notes=tuple(entry.notes),
         )
 
 

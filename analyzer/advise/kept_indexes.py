@@ -1,4 +1,4 @@
-"""Say why an index that exists must stay, whatever the planner thinks of it: what it enforces, serves or was used for."""
+"""Say why an index that exists must stay whatever the planner says: what it enforces, serves or was used for."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,25 +21,20 @@ _HINT = re.compile(r"/\*\+(.*?)\*/", re.DOTALL)
 
 
 def purpose(index: Index) -> str | None:
-    """Say what an index is for besides the speed of queries; None where nothing."""
+    """Say what keeps an index besides the speed of queries; None where nothing does."""
     definition = index.definition
-    if index.constraint is not None or index.primary:
-        return "it belongs to a constraint"
-    if definition.unique:
-        return "it is unique"
-    if index.foreign_keys:
-        return "a foreign key refers to it"
-    if index.replica_identity:
-        return "it is the replica identity of its table"
-    if index.clustered:
-        return "its table is clustered on it"
-    if index.parent is not None:
-        return "it is a part of the index of a partitioned table"
-    if is_temporary(definition.name, index.comment):
-        return "a deploy made it for a while"
-    if definition.method not in METHODS:
-        return f"no spec can say USING {definition.method}"
-    return None if index.valid and index.ready else "it is not valid"
+    purposes = (
+        (index.constraint is not None or index.primary, "it belongs to a constraint"),
+        (definition.unique, "it is unique"),
+        (bool(index.foreign_keys), "a foreign key refers to it"),
+        (index.replica_identity, "it is the replica identity of its table"),
+        (index.clustered, "its table is clustered on it"),
+        (index.parent is not None, "it is a part of the index of a partitioned table"),
+        (is_temporary(definition.name, index.comment), "a deploy made it for a while"),
+        (definition.method not in METHODS, f"no spec can say USING {definition.method}"),
+        (not index.valid or not index.ready, "it is not valid"),
+    )
+    return next((what for is_so, what in purposes if is_so), None)
 
 
 def hinted(statements: Iterable[Statement]) -> frozenset[str]:

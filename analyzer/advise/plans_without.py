@@ -3,7 +3,7 @@
 A plan that reads none of the indexes that are taken away beyond those it was made without stays the same plan.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -69,7 +69,7 @@ class PlansWithout:
         """Plan what is not known yet, in parallel where the model has a pool."""
         model, unknown = self._model, [item for item in items if self._find(item, hidden) is _UNKNOWN]
 
-        def one(item: PricedStatement):  # noqa: ANN202 - a generator of questions
+        def one(item: PricedStatement) -> Generator[_Question, ExecutionCost | None]:
             found = yield self._question(item, hidden)
             self._keep(item, self._own(item, hidden), found)
 
@@ -99,7 +99,7 @@ class PlansWithout:
             return hidden
         return frozenset(name for name in hidden if self._tables[name] in item.tables)
 
-    def _find(self, item: PricedStatement, hidden: Hidden) -> "Answer | None | _Unknown":
+    def _find(self, item: PricedStatement, hidden: Hidden) -> "Answer | _Unknown | None":
         own = self._own(item, hidden)
         known = self._answers.get(item.statement, {})
         if own in known:

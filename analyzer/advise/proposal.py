@@ -87,9 +87,12 @@ def propose(
     declared: Sequence[Declared] = (),
     limits: Limits | None = None,
     pool: TwinPool | None = None,
+    existing: bool = True,
     progress: Progress = silent,
 ) -> Advice:
     """Propose indexes that make the workload cheaper on the twin, none of which exists or is declared.
+
+    With `existing`, say as well which of the indexes that exist it can do without.
 
     What takes long is done on the copies of a pool, of this very twin; the proposals are the same without one.
     """
@@ -114,7 +117,7 @@ def propose(
         reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
         missed.append(NotExamined(what="the rest of the candidates", reason=reason))
     retired = Retirements()
-    if selection.complete:
+    if selection.complete and existing:
         retired = retire(
             model,
             selection.chosen,
@@ -216,9 +219,7 @@ def _pending(twin: Twin, declared: Sequence[Declared]) -> list[TwinIndex]:
     pending = [
         each.index
         for each in declared
-        if each.is_wanted
-        and (each.index.schema, each.index.name) not in existing
-        and each.index.full_table in tables
+        if each.is_wanted and (each.index.schema, each.index.name) not in existing and each.index.full_table in tables
     ]
     built, _ = twin.try_add(pending)  # a spec that cannot be built is lint's to report
     return list(built)

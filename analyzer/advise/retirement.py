@@ -2,7 +2,7 @@
 
 It runs after new indexes were chosen. An index goes when all statements, planned without it and with what was chosen,
 cost as much as before within a hundredth, and none of them notably more. Where another index finds all that it finds,
-that is enough: it serves statements as well that nobody recorded. Any other index goes only if every scan of it that
+that is enough: it serves statements that were not recorded as well. Any other index goes only if every scan of it that
 the servers have counted is one of a recorded statement.
 """
 
@@ -54,7 +54,7 @@ class Retirement:
     reason: str
     #: Indexes that have to be there before it is dropped.
     stand_ins: tuple[IndexDef, ...]
-    #: Columns that its stand-in has and it has not.
+    #: Columns that its stand-in has beyond its own.
     added: tuple[str, ...]
     scans: Scans
     #: What the workload's own writes pay for it, in planner units.
@@ -181,7 +181,7 @@ class _Search:
         return sum(each.size_bytes or 0 for each in self._trees[index.definition.full_name])
 
     def _cover(self, name: QualifiedName, hidden: Hidden) -> QualifiedName | None:
-        """Return the index that takes the place of one: rather one that exists, then the one with the fewest columns."""
+        """Return the index that takes the place of one: rather one that exists, and the one with the fewest columns."""
         wanted = self._printed[name]
         found = [
             other
@@ -225,7 +225,9 @@ class _Search:
                 return f"the statement {item.statement.id} cannot be planned without it"
             costs = sum(before.costs), sum(after.costs)
             if costs[1] - costs[0] > max(LEAST_DEARER, MOST_DEARER * costs[0]):
-                return f"without it, the statement {item.statement.id} would cost {percent(costs[1] / costs[0] - 1)} more"
+                return (
+                    f"without it, the statement {item.statement.id} would cost {percent(costs[1] / costs[0] - 1)} more"
+                )
             lost += recorded_cost(item, costs[1] - costs[0])
         lost -= sum(self._upkeep(self.candidates[name]) for name in trial - self._gone)
         today = self._model.total(frozenset())
@@ -268,7 +270,7 @@ class _Search:
             index, larger = self.candidates[name], hidden | {name}
             effects, more, read = self._effects(index, hidden, larger, shares)
             cover = self._cover(name, self._hidden)
-            stand_ins = list(dict.fromkeys([*([cover] if cover else []), *(each for each in read if each != cover)]))
+            stand_ins = [*(() if cover is None else (cover,)), *(each for each in read if each != cover)]
             scans = self._counts.of(index)
             because = self._because(cover, scans)
             yield Retirement(
@@ -276,7 +278,7 @@ class _Search:
                 size_bytes=self._size(index) or None,
                 because=because,
                 reason=self._reason(name, cover, because),
-                stand_ins=tuple(self._definition(each) for each in stand_ins),
+                stand_ins=tuple(self._printed[each] for each in stand_ins),
                 added=added_columns(self._printed[cover], self._printed[name]) if cover else (),
                 scans=scans,
                 upkeep=self._upkeep(index),
@@ -318,9 +320,6 @@ class _Search:
     def _names_of(self, name: QualifiedName) -> frozenset[str]:
         return frozenset[str]().union(*(each.names for each in self._added if each.index.full_name == name))
 
-    def _definition(self, name: QualifiedName) -> IndexDef:
-        return self._printed[name]
-
     def _because(self, cover: QualifiedName | None, scans: Scans) -> Because:
         if cover is not None:
             return "replaced" if cover in self._new else "redundant"
@@ -342,12 +341,13 @@ class _Search:
         server, spec = self._model.twin.snapshot.server, self._declared.get(name)
         if spec is not None:
             yield f"{spec.where} declares it ({spec.state})"
-        if cover in self._new:
-            yield f"drop it only after {cover.name if cover else ''} was built"
+        if cover is not None and cover in self._new:
+            yield f"drop it only after {cover.name} was built"
         if cover is not None and scans.total:
             calls = [item.statement.calls for item in self._reading(self.candidates[name])]
             if more := unexplained(scans, calls):
-                yield f"{scans.told()}, {plural(more, 'time')} by statements that were not recorded: {cover.name} serves them"
+                others = f"{plural(more, 'time')} by statements that were not recorded"
+                yield f"{scans.told()}, {others}: {cover.name} serves them"
         if cover is None:
             if server.standbys is None:
                 yield "it is not known whether standbys that were not captured scan it"
@@ -383,7 +383,9 @@ def _sorted(model: CostModel) -> list[TwinIndex]:
 def _said(spec: Declared) -> str:
     if spec.of_pattern:
         return f"{spec.where} declares it for many schemas"
-    return f"{spec.where} {'rejected its retirement' if spec.state == 'rejected' else 'proposes its retirement already'}"
+    return (
+        f"{spec.where} {'rejected its retirement' if spec.state == 'rejected' else 'proposes its retirement already'}"
+    )
 
 
 def _drop(index: IndexDef) -> str:

@@ -25,7 +25,7 @@ def stands_in(have: IndexDef, wanted: IndexDef) -> bool:
 
 
 def added_columns(new: IndexDef, old: IndexDef) -> tuple[str, ...]:
-    """Return what an index has that the one it stands in for has not."""
+    """Return the columns of an index beyond those of the one it stands in for."""
     held = {*old.columns, *old.include}
     keys = (key.column or key.expression or "" for key in new.keys[len(old.keys) :])
     return tuple(name for name in dict.fromkeys((*keys, *new.include)) if name not in held)

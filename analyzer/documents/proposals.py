@@ -35,14 +35,14 @@ def _weighted(values: Iterable[tuple[float | None, int]]) -> float | None:
 
 
 class HelpedStatement(Record):
-    """A statement that a proposal makes cheaper, alone of its kind or after the proposals before it."""
+    """A statement that a change affects, alone of its kind or after the changes before it."""
 
     id: str
     queryid: str | None
     query: str
     calls: int
     share_of_time: float
-    #: Of one execution, before and after this proposal.
+    #: Of one execution, before and after this change.
     cost_before: float
     cost_after: float
     #: EXPLAIN (FORMAT JSON).
@@ -163,22 +163,6 @@ class ServerScans(Record):
     scans: int
 
 
-class ChangedStatement(Record):
-    """A statement that gets another plan when an index is dropped."""
-
-    id: str
-    queryid: str | None
-    query: str
-    calls: int
-    share_of_time: float
-    #: Of one execution, with all proposals, before and after the drop.
-    cost_before: float
-    cost_after: float
-    #: EXPLAIN (FORMAT JSON).
-    plan_before: JsonValue = None
-    plan_after: JsonValue = None
-
-
 class Retirement(Record):
     """An index that exists and can be dropped, with the evidence."""
 
@@ -208,7 +192,8 @@ class Retirement(Record):
     #: Of the whole workload with all proposals, before and after this drop, in the order of application.
     cost_before: float
     cost_after: float
-    statements: tuple[ChangedStatement, ...] = ()
+    #: Those that get another plan or cost, with all proposals, by the drop.
+    statements: tuple[HelpedStatement, ...] = ()
     caveats: tuple[str, ...] = ()
     #: `file:line` of the spec that names it.
     declared: str | None = None

@@ -16,6 +16,7 @@ from analyzer.render import units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
+from analyzer.render.retirements import replaces, retirement_facts
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import headline, without_table, workload_rows
 from analyzer.visible import visible, visible_block
@@ -115,6 +116,8 @@ def _plans(statement: Any) -> Markdown:
 
 _FILTERS: dict[str, Callable[..., Any]] = {
     "markdown": Markdown,
+    "replaces": replaces,
+    "retirement_facts": retirement_facts,
     "code": code,
     "cell": cell,
     "block": block,

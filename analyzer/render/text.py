@@ -12,7 +12,7 @@ from analyzer.amounts import plural
 from analyzer.documents.member import Member
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import GivenPlan
-from analyzer.documents.proposals import HelpedStatement, NotProposed, Proposal, ProposeDocument
+from analyzer.documents.proposals import HelpedStatement, NotProposed, Proposal, ProposeDocument, Retirement
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.report import Report
 from analyzer.documents.schema import Document
@@ -24,6 +24,7 @@ from analyzer.render import units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
+from analyzer.render.retirements import replaces, retirement_facts
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import Row, headline, without_table, workload_rows
 from analyzer.terminal import page
@@ -58,6 +59,7 @@ def _report(console: Console, report: Report) -> None:
     _regressions(console, report)
     for position, proposal in enumerate(report.proposals, 1):
         _proposal(console, position, proposal, report.weighed_by)
+    _retirements(console, report.retirements)
     _not_proposed(console, report.not_proposed)
     _statements(console, report)
     _log(console, report)
@@ -155,6 +157,7 @@ def _proposal(console: Console, position: int, proposal: Proposal, weighed_by: W
     for line in (
         units.one_line(proposal.reason),
         f"helps {plural(len(proposal.statements), 'statement')}, {share}; workload cost {costs}",
+        *([] if (replaced := replaces(proposal)) is None else [units.one_line(replaced)]),
         f"size {size} {built}; lock {proposal.lock_level}; roll back:",
     ):
         console.print(Padding(Text(line), (0, 0, 0, 3)))
@@ -163,6 +166,24 @@ def _proposal(console: Console, position: int, proposal: Proposal, weighed_by: W
         console.print(Padding(Text(f"caveat: {units.one_line(caveat)}", style="yellow"), (0, 0, 0, 3)))
     for statement in proposal.statements:
         _helped(console, statement)
+
+
+def _retirements(console: Console, retirements: tuple[Retirement, ...]) -> None:
+    if not retirements:
+        return
+    _heading(console, f"Existing indexes to drop ({len(retirements):,})")
+    for each in retirements:
+        console.print(
+            Text(f"- {units.one_line(each.name)} on {units.one_line(each.table)}: {each.because}", style="bold")
+        )
+        _sql(console, each.ddl)
+        for line in (units.one_line(each.reason), retirement_facts(each), "roll back:"):
+            console.print(Padding(Text(line), (0, 0, 0, 3)))
+        _sql(console, each.downgrade_ddl)
+        for caveat in each.caveats:
+            console.print(Padding(Text(f"caveat: {units.one_line(caveat)}", style="yellow"), (0, 0, 0, 3)))
+        for statement in each.statements:
+            _helped(console, statement)
 
 
 def _helped(console: Console, statement: HelpedStatement) -> None:

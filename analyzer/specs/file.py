@@ -219,9 +219,9 @@ def set_state(directory: Path, names: Iterable[str], state: State) -> tuple[Path
 
 
 def change_specs(directory: Path, changes: Mapping[QualifiedName, Mapping[str, object]]) -> tuple[Path, ...]:
-    """Give keys of index specs, by schema and name, other values, or with None take them out; returns the files written.
+    """Give keys of index specs, by schema and name, other values, or with None take them out.
 
-    All of them are written or none. Raises InputError where the layout of a file does not allow it.
+    Returns the files written, all of them or none. Raises InputError where the layout of a file does not allow it.
     """
     edited: dict[Path, str] = {}
     for document in _load_documents(directory):

@@ -125,7 +125,7 @@ class IndexSpec(ObjectSpec):
     def _is_decided(self) -> "IndexSpec":
         if self.change == "retire" and self.state == "approved":
             raise ValueError(
-                "state: approved keeps what change: retire would drop; write state: retired, or remove change to keep it"
+                "state: approved keeps what change: retire drops; write state: retired, or remove change to keep it"
             )
         return self
 

@@ -26,7 +26,10 @@ def propose_document(
         proposals=tuple(
             _proposal(proposal, times, replaced_by(proposal.built.index, advice)) for proposal in advice.proposals
         ),
-        retirements=tuple(retirement_document(each, advice, snapshot) for each in advice.retirements),
+        retirements=tuple(
+            retirement_document(each, tuple(_helped(effect, times) for effect in each.effects), advice, snapshot)
+            for each in advice.retirements
+        ),
         not_proposed=tuple(proposals.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
         tableless=len(advice.tableless),
         plans=plans,

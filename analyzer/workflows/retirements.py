@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from analyzer.advise.effect import Effect
 from analyzer.advise.kept_indexes import ScanCounts
 from analyzer.advise.proposal import Advice
 from analyzer.advise.retirement import Retirement
@@ -14,8 +13,10 @@ from analyzer.specs.file import NewSpec, append_specs, change_specs
 from analyzer.sql import render_text
 
 
-def retirement_document(retirement: Retirement, advice: Advice, snapshot: Snapshot) -> proposals.Retirement:
-    """Put what can be dropped into the document of `twindex propose`."""
+def retirement_document(
+    retirement: Retirement, statements: tuple[proposals.HelpedStatement, ...], advice: Advice, snapshot: Snapshot
+) -> proposals.Retirement:
+    """Put what can be dropped into the document of `twindex propose`, with the statements that it changes."""
     index, size = retirement.index.definition, retirement.size_bytes
     sizes = {each.built.index.full_name: each.built.size_bytes for each in advice.proposals}
     stand_in = retirement.stand_ins[0] if retirement.because == "replaced" else None
@@ -38,24 +39,9 @@ def retirement_document(retirement: Retirement, advice: Advice, snapshot: Snapsh
         scans_since=ScanCounts(snapshot).since,
         cost_before=retirement.cost_before,
         cost_after=retirement.cost_after,
-        statements=tuple(map(_changed, retirement.effects)),
+        statements=statements,
         caveats=retirement.caveats,
         declared=None if retirement.declared is None else retirement.declared.where,
-    )
-
-
-def _changed(effect: Effect) -> proposals.ChangedStatement:
-    statement = effect.item.statement
-    return proposals.ChangedStatement(
-        id=statement.id,
-        queryid=statement.queryid,
-        query=statement.text,
-        calls=round(statement.calls),
-        share_of_time=effect.share_of_time,
-        cost_before=effect.cost_before,
-        cost_after=effect.cost_after,
-        plan_before=dict(effect.plan_before.tree),
-        plan_after=dict(effect.plan_after.tree),
     )
 
 
