@@ -7,8 +7,9 @@ from analyzer.advise.candidates import Candidate, candidates, not_tried
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.declared import Declared
 from analyzer.advise.effect import Effect
+from analyzer.advise.extension import extend_existing
 from analyzer.advise.price import price_all
-from analyzer.advise.retirement import Retirement, Retirements, retire
+from analyzer.advise.retirement import Retirement, Retirements, Retiring, retire
 from analyzer.advise.sameness import covers, places, signature
 from analyzer.advise.select import Limits, Refused, select
 from analyzer.amounts import percent, plural
@@ -116,23 +117,19 @@ def propose(
     if not selection.complete:
         reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
         missed.append(NotExamined(what="the rest of the candidates", reason=reason))
-    retired = Retirements()
+    chosen, retired = selection.chosen, Retirements()
     if selection.complete and existing:
-        retired = retire(
-            model,
-            selection.chosen,
-            declared=declared,
-            statements=workload.statements,
-            shares=shares,
-            today=today,
-            progress=progress,
+        retiring = Retiring(model=model, declared=declared, statements=workload.statements, today=today)
+        chosen, built = extend_existing(
+            model, chosen, built, retiring, declared=declared, budget_bytes=bounds.budget_bytes
         )
-    again = _again(twin, selection.chosen, [each for each in declared if not each.holds(today)])
-    proposals = tuple(_evidence(model, selection.chosen, built, again, shares))
+        retired = retire(retiring, chosen, shares, progress=progress)
+    again = _again(twin, chosen, [each for each in declared if not each.holds(today)])
+    proposals = tuple(_evidence(model, chosen, built, again, shares))
     progress("advise: done")
     return Advice(
         planner=twin.planner,
-        statements=_costs(model, served, frozenset(selection.chosen), shares),
+        statements=_costs(model, served, frozenset(chosen), shares),
         proposals=proposals,
         not_proposed=(*refused, *_unpriced(model), *_refusals(selection.refused, bounds), *retired.kept),
         tableless=tuple(

@@ -77,18 +77,30 @@ class Retirements:
     kept: tuple[tuple[str | None, str], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retiring:
+    """What the search for indexes to drop has to know besides the chosen ones."""
+
+    model: CostModel
+    declared: Sequence[Declared]
+    #: As they were recorded, hints among their text.
+    statements: Sequence[Statement]
+    today: date
+
+    def __call__(self, chosen: Sequence[TwinIndex]) -> "Search":
+        """Search beside these."""
+        return Search(self.model, chosen, self.declared, self.statements, self.today)
+
+
 def retire(
-    model: CostModel,
+    retiring: Retiring,
     chosen: Sequence[TwinIndex],
-    *,
-    declared: Sequence[Declared],
-    statements: Sequence[Statement],
     shares: Mapping[Statement, float],
-    today: date,
+    *,
     progress: Progress = silent,
 ) -> Retirements:
     """Say which of the existing indexes the workload can do without once what was chosen is there."""
-    search = _Search(model, chosen, declared, statements, today)
+    search = retiring(chosen)
     if not search.candidates:
         return Retirements()
     progress(f"advise: {_indexes(len(search.candidates), 'existing')}")
@@ -96,7 +108,7 @@ def retire(
     return Retirements(found=tuple(search.retirements(shares)), kept=tuple(search.told()))
 
 
-class _Search:
+class Search:
     """The search's state: what is hidden so far, and what that costs."""
 
     def __init__(
@@ -109,7 +121,8 @@ class _Search:
     ) -> None:
         self._model = model
         self._counts = ScanCounts(model.twin.snapshot)
-        self._declared = {each.index.full_name: each for each in declared if each.holds(today)}
+        self._declared = {each.index.full_name: each for each in declared}
+        self._date = today
         self._hints = hinted(statements)
         self._added: Configuration = model.base | frozenset(chosen)
         #: What is there, or will be, as the server prints it; by name.
@@ -140,6 +153,13 @@ class _Search:
             elif kept:
                 index = self.candidates[name]
                 self._kept.append((-self._size(index), _drop(index.definition), kept))
+
+    def lets_go(self, name: QualifiedName) -> bool:
+        """Say whether a single index can go, of which no other one is."""
+        if name not in self.candidates or name in self._gone:
+            return False
+        self._plans.learn(self._statements([self.candidates[name]]), self._gone)
+        return self._refusal(name) is None
 
     def _open(self) -> Iterator[Index]:
         """Yield the indexes of the workload's tables that nothing but speed keeps, and that the twin has."""
@@ -200,8 +220,8 @@ class _Search:
             return f"{cover.name} has its keys, but {dearer}" if cover is not None else ""
         if any(self._cover(each, self._hidden) and not self._cover(each, trial) for each in self._order):
             return ""
-        if spec is not None and (spec.of_pattern or spec.retires or spec.state == "rejected"):
-            return _said(spec)
+        if spec is not None and (said := self._said(spec)) is not None:
+            return said
         if name.name in self._hints:
             return "a hint of a recorded statement names it"
         relation = self._model.twin.snapshot.relation(*index.definition.full_table)
@@ -209,6 +229,14 @@ class _Search:
         if relation is not None and (needed := needing_foreign_key(index, relation, others)) is not None:
             return f"the foreign key {needed.name} needs it: deleting or changing a referenced row looks for its rows"
         return None if cover is not None else self._doubt(index)
+
+    def _said(self, spec: Declared) -> str | None:
+        """Return what a spec says against the drop of an index; None where it does not stand against it."""
+        if spec.of_pattern:
+            return f"{spec.where} declares it for many schemas"
+        if spec.state == "rejected":
+            return f"{spec.where} rejects its drop" if spec.holds(self._date) else None
+        return f"{spec.where} proposes its drop already" if spec.retires else None
 
     def _is_beside(self, other: QualifiedName, index: Index) -> bool:
         return self._printed[other].full_table == index.definition.full_table
@@ -378,14 +406,6 @@ def _indexes(number: int, kind: str) -> str:
 
 def _sorted(model: CostModel) -> list[TwinIndex]:
     return sorted(model.base, key=lambda each: each.index.full_name)
-
-
-def _said(spec: Declared) -> str:
-    if spec.of_pattern:
-        return f"{spec.where} declares it for many schemas"
-    return (
-        f"{spec.where} {'rejected its retirement' if spec.state == 'rejected' else 'proposes its retirement already'}"
-    )
 
 
 def _drop(index: IndexDef) -> str:
