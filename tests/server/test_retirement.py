@@ -133,12 +133,11 @@ def test_a_longer_proposal_replaces_the_index_that_it_begins_with(shop: Snapshot
 
 
 def test_an_index_that_lacks_a_column_is_extended(shop: Snapshot) -> None:
-    """C7: (source_id) INCLUDE (kind) stays no index of its own beside one for the same key."""
-    sql = "SELECT kind FROM narrow WHERE source_id = $1; SELECT value, c1 FROM narrow WHERE source_id = $1;"
-    advice = advise(shop, sql)
+    """C7: what else reads (source_id) INCLUDE (kind) was not recorded, and finds all of it in the extended one."""
+    advice = advise(aged(shop, scans={"narrow_kind": 999}), "SELECT value FROM narrow WHERE source_id = $1;")
     (proposal,) = advice.proposals
     index = proposal.built.index
-    assert (index.columns, index.include) == (("source_id",), ("kind", "value", "c1"))
+    assert (index.columns, index.include) == (("source_id",), ("kind", "value"))
     assert "extends narrow_kind" in proposal.reason
     assert retired(advice)["narrow_kind"].because == "replaced"
 
