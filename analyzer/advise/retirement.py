@@ -38,6 +38,9 @@ MOST_DEARER, LEAST_DEARER = 0.10, 1.0
 #: Indexes that stay and are named one by one.
 _MOST_KEPT = 5
 
+#: And those that are named together.
+_MOST_NAMED = 3
+
 #: `replaced`: a proposed index takes its place; `redundant`: one that exists does; `unused`: nothing was seen to read
 #: it; `dispensable`: what reads it costs as much without it.
 Because = Literal["replaced", "redundant", "unused", "dispensable"]
@@ -140,6 +143,9 @@ class Search:
         self._hidden: Hidden = self._gone
         self._order: list[QualifiedName] = []
         self._kept: list[tuple[int, str, str]] = []
+        self._gap = self._counts.gap()
+        #: Size and name of what may be in use, for all that was counted.
+        self._doubted: list[tuple[int, str]] = []
 
     def run(self) -> None:
         """Take one index after the other away, first those whose place another one takes, the largest first."""
@@ -265,8 +271,9 @@ class Search:
 
     def _doubt(self, index: Index) -> str | None:
         """Say what speaks for an index that no other one stands in for, since not all statements were recorded."""
-        if (gap := self._counts.gap()) is not None:
-            return f"the recorded statements do not need it, but {gap}"
+        if self._gap is not None:
+            self._doubted.append((-self._size(index), index.definition.name))
+            return ""
         scans = self._counts.of(index)
         if scans.total is None:
             return "the recorded statements do not need it, but its scans are not known"
@@ -298,7 +305,7 @@ class Search:
             index, larger = self.candidates[name], hidden | {name}
             effects, more, read = self._effects(index, hidden, larger, shares)
             cover = self._cover(name, self._hidden)
-            stand_ins = [*(() if cover is None else (cover,)), *(each for each in read if each != cover)]
+            needed = dict.fromkeys([*(() if cover is None else (cover,)), *read, *self._new_for_foreign_keys(index)])
             scans = self._counts.of(index)
             because = self._because(cover, scans)
             yield Retirement(
@@ -306,7 +313,7 @@ class Search:
                 size_bytes=self._size(index) or None,
                 because=because,
                 reason=self._reason(name, cover, because),
-                stand_ins=tuple(self._printed[each] for each in stand_ins),
+                stand_ins=tuple(self._printed[each] for each in needed),
                 added=added_columns(self._printed[cover], self._printed[name]) if cover else (),
                 scans=scans,
                 upkeep=self._upkeep(index),
@@ -344,6 +351,19 @@ class Search:
                     )
                 )
         return tuple(effects), more, sorted(read)
+
+    def _new_for_foreign_keys(self, index: Index) -> Iterator[QualifiedName]:
+        """Yield the new indexes that find rows for foreign keys in the place of one that goes."""
+        relation = self._model.twin.snapshot.relation(*index.definition.full_table)
+        gone = self._hidden | self._new
+        others = [self._printed[each] for each in self._printed if each not in gone and self._is_beside(each, index)]
+        for name in sorted(self._new):
+            if relation is None or (lacking := needing_foreign_key(index, relation, others)) is None:
+                return
+            more = [*others, self._printed[name]]
+            if self._is_beside(name, index) and needing_foreign_key(index, relation, more) != lacking:
+                others = more
+                yield name
 
     def _names_of(self, name: QualifiedName) -> frozenset[str]:
         return frozenset[str]().union(*(each.names for each in self._added if each.index.full_name == name))
@@ -398,6 +418,13 @@ class Search:
             yield ddl, reason
         if (rest := len(kept) - _MOST_KEPT) > 0:
             yield None, f"{_indexes(rest, 'more existing')} stay for reasons like these"
+        if self._doubted:
+            names = [name for _, name in sorted(self._doubted)]
+            named = ", ".join(names[:_MOST_NAMED]) + (", …" if len(names) > _MOST_NAMED else "")
+            yield (
+                None,
+                f"{_indexes(len(names), 'existing')} that the recorded statements do not need ({named}): {self._gap}",
+            )
 
 
 def _indexes(number: int, kind: str) -> str:

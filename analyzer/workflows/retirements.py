@@ -16,14 +16,19 @@ from analyzer.sql import render_text
 def retirement_document(
     retirement: Retirement, statements: tuple[proposals.HelpedStatement, ...], advice: Advice, snapshot: Snapshot
 ) -> proposals.Retirement:
-    """Put what can be dropped into the document of `twindex propose`, with the statements that it changes."""
+    """Put what can be dropped into the document of `twindex propose`, with the statements that it changes.
+
+    PostgreSQL neither drops nor builds the index of a partitioned table concurrently.
+    """
     index, size = retirement.index.definition, retirement.size_bytes
     sizes = {each.built.index.full_name: each.built.size_bytes for each in advice.proposals}
     stand_in = retirement.stand_ins[0] if retirement.because == "replaced" else None
+    relation = snapshot.relation(*index.full_table)
+    concurrently = relation is None or relation.kind != "p"
     new = sizes.get(stand_in.full_name) if stand_in is not None else None
     return proposals.Retirement(
-        ddl=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=True),
-        downgrade_ddl=index.ddl(concurrently=True),
+        ddl=render_text("index/drop_index", schema=index.schema, name=index.name, concurrently=concurrently),
+        downgrade_ddl=index.ddl(concurrently=concurrently),
         name=index.name,
         table=index.qualified_table,
         because=retirement.because,

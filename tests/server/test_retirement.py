@@ -160,6 +160,8 @@ def test_an_index_goes_for_one_that_does_all_that_it_does(shop: Snapshot) -> Non
         "parted_short": ("parted_long",),
     }
     assert {each.because for each in found.values()} == {"redundant"}
+    ddl = {each.name: each.ddl for each in propose_document(advice, shop).retirements}
+    assert ddl["parted_short"] == "DROP INDEX IF EXISTS public.parted_short"
     assert "scanned 999 times, 999 times by statements that were not recorded" in kept(advice)
     assert any("longer_long serves them" in each for each in found["longer_short"].caveats)
 
