@@ -127,6 +127,8 @@ class Search:
         self._declared = {each.index.full_name: each for each in declared}
         self._date = today
         self._hints = hinted(statements)
+        self._items = _by_table(model.statements)
+        self._upkeeps: dict[QualifiedName, float] = {}
         self._added: Configuration = model.base | frozenset(chosen)
         #: What is there, or will be, as the server prints it; by name.
         self._beside = {each.index.full_name: model.twin.printed(each.index) for each in (*chosen, *_sorted(model))}
@@ -134,6 +136,9 @@ class Search:
         self.candidates = {each.definition.full_name: each for each in self._open()}
         self._trees = {name: self._counts.tree(index) for name, index in self.candidates.items()}
         self._printed = self._read_printed()
+        self._of_table: dict[QualifiedName, list[QualifiedName]] = {}
+        for name, definition in self._printed.items():
+            self._of_table.setdefault(definition.full_table, []).append(name)
         self._plans = PlansWithout(model, self._added, self._trees)
         self._today = PlansWithout(model, frozenset(), self._trees)
         #: What a spec retires already is gone.
@@ -142,6 +147,9 @@ class Search:
         )
         self._hidden: Hidden = self._gone
         self._order: list[QualifiedName] = []
+        #: By statement, how much more all its recorded executions cost without what is hidden; and with the last trial.
+        self._lost: dict[Statement, float] = {}
+        self._trial: dict[Statement, float] = {}
         self._kept: list[tuple[int, str, str]] = []
         self._gap = self._counts.gap()
         #: Size and name of what may be in use, for all that was counted.
@@ -156,6 +164,7 @@ class Search:
             if (kept := self._refusal(name)) is None:
                 self._hidden |= {name}
                 self._order.append(name)
+                self._lost |= self._trial
             elif kept:
                 index = self.candidates[name]
                 self._kept.append((-self._size(index), _drop(index.definition), kept))
@@ -211,8 +220,8 @@ class Search:
         wanted = self._printed[name]
         found = [
             other
-            for other, definition in self._printed.items()
-            if other != name and other not in hidden and stands_in(definition, wanted)
+            for other in self._of_table[wanted.full_table]
+            if other != name and other not in hidden and stands_in(self._printed[other], wanted)
         ]
         width = {each: len(self._printed[each].keys) + len(self._printed[each].include) for each in found}
         return min(found, key=lambda each: (each in self._new, width[each], each), default=None)
@@ -224,14 +233,16 @@ class Search:
         cover = self._cover(name, trial)
         if (dearer := self._loss(index, trial)) is not None:
             return f"{cover.name} has its keys, but {dearer}" if cover is not None else ""
-        if any(self._cover(each, self._hidden) and not self._cover(each, trial) for each in self._order):
+        beside = [each for each in self._of_table[index.definition.full_table] if each not in trial]
+        before = (each for each in self._order if self._printed[each].full_table == index.definition.full_table)
+        if any(self._cover(each, self._hidden) and not self._cover(each, trial) for each in before):
             return ""
         if spec is not None and (said := self._said(spec)) is not None:
             return said
         if name.name in self._hints:
             return "a hint of a recorded statement names it"
         relation = self._model.twin.snapshot.relation(*index.definition.full_table)
-        others = [self._printed[each] for each in self._printed if each not in trial and self._is_beside(each, index)]
+        others = [self._printed[each] for each in beside]
         if relation is not None and (needed := needing_foreign_key(index, relation, others)) is not None:
             return f"the foreign key {needed.name} needs it: deleting or changing a referenced row looks for its rows"
         return None if cover is not None else self._doubt(index)
@@ -244,14 +255,11 @@ class Search:
             return f"{spec.where} rejects its drop" if spec.holds(self._date) else None
         return f"{spec.where} proposes its drop already" if spec.retires else None
 
-    def _is_beside(self, other: QualifiedName, index: Index) -> bool:
-        return self._printed[other].full_table == index.definition.full_table
-
     def _loss(self, index: Index, trial: Hidden) -> str | None:
         """Say what the workload loses without some indexes, one of which is tried; None where next to nothing."""
         self._plans.learn(self._statements([index]), trial)
-        lost = 0.0
-        for item in self._statements(self.candidates[name] for name in trial):
+        self._trial = {}
+        for item in self._statements([index]):
             before, after = self._plans.answer(item, self._gone), self._plans.answer(item, trial)
             if before is None:
                 continue
@@ -262,7 +270,8 @@ class Search:
                 return (
                     f"without it, the statement {item.statement.id} would cost {percent(costs[1] / costs[0] - 1)} more"
                 )
-            lost += recorded_cost(item, costs[1] - costs[0])
+            self._trial[item.statement] = recorded_cost(item, costs[1] - costs[0])
+        lost = sum((self._lost | self._trial).values())
         lost -= sum(self._upkeep(self.candidates[name]) for name in trial - self._gone)
         today = self._model.total(frozenset())
         if lost <= MOST_LOST * today:
@@ -295,8 +304,9 @@ class Search:
 
     def _statements(self, indexes: Iterable[Index]) -> list[PricedStatement]:
         """Return the statements to which some of the existing indexes can matter."""
-        tables = {each.definition.full_table for each in indexes}
-        return [item for item in self._model.statements if item.tables is None or not tables.isdisjoint(item.tables)]
+        tables = {each.definition.full_table: None for each in indexes}
+        found = (item for table in tables for item in self._items.get(table, self._items[None]))
+        return list({item.statement: item for item in found}.values())
 
     def retirements(self, shares: Mapping[Statement, float]) -> Iterator[Retirement]:
         """Yield what can go, in the order of application."""
@@ -356,12 +366,13 @@ class Search:
         """Yield the new indexes that find rows for foreign keys in the place of one that goes."""
         relation = self._model.twin.snapshot.relation(*index.definition.full_table)
         gone = self._hidden | self._new
-        others = [self._printed[each] for each in self._printed if each not in gone and self._is_beside(each, index)]
-        for name in sorted(self._new):
+        beside = self._of_table[index.definition.full_table]
+        others = [self._printed[each] for each in beside if each not in gone]
+        for name in sorted(self._new.intersection(beside)):
             if relation is None or (lacking := needing_foreign_key(index, relation, others)) is None:
                 return
             more = [*others, self._printed[name]]
-            if self._is_beside(name, index) and needing_foreign_key(index, relation, more) != lacking:
+            if needing_foreign_key(index, relation, more) != lacking:
                 others = more
                 yield name
 
@@ -407,9 +418,13 @@ class Search:
         return self._plans.answer(item, self._gone) is None
 
     def _upkeep(self, index: Index) -> float:
+        name = index.definition.full_name
+        if name in self._upkeeps:
+            return self._upkeeps[name]
         size = IndexSize(pages=max(index.pages, 1), tuples=index.tuples, height=index.height or 0, gin=index.gin)
         own = TwinIndex(index=index.definition, size=size, oids=(), names=frozenset())
-        return self._model.upkeep(own, self._added)
+        self._upkeeps[name] = self._model.upkeep(own, self._added)
+        return self._upkeeps[name]
 
     def told(self) -> Iterator[tuple[str | None, str]]:
         """Yield why others stay: the largest few one by one, the others by their number."""
@@ -429,6 +444,15 @@ class Search:
 
 def _indexes(number: int, kind: str) -> str:
     return f"{number:,} {kind} {'index' if number == 1 else 'indexes'}"
+
+
+def _by_table(items: Sequence[PricedStatement]) -> Mapping[QualifiedName | None, list[PricedStatement]]:
+    """Return the statements to which the indexes of a table can matter, by table; under None those of any table."""
+    found: dict[QualifiedName | None, list[PricedStatement]] = {None: []}
+    for table in {table for item in items for table in item.tables or ()}:
+        found[table] = [item for item in items if item.tables is None or table in item.tables]
+    found[None] = [item for item in items if item.tables is None]
+    return found
 
 
 def _sorted(model: CostModel) -> list[TwinIndex]:

@@ -167,9 +167,9 @@ def test_an_index_goes_for_one_that_does_all_that_it_does(shop: Snapshot) -> Non
 
 
 def test_an_index_that_nothing_scans_goes_unless_something_else_needs_it(shop: Snapshot) -> None:
-    advice = advise(aged(shop, scans={"class_short": 3}), SUMS)
+    advice = advise(aged(shop, scans={"class_short": 3}), SUMS + BY_SOURCE)
     names = retired(advice).keys()
-    for stays in ("class_short", "sole_short", "child_source", "identity_short", "ordered_short"):
+    for stays in ("ix_reading_source", "class_short", "sole_short", "child_source", "identity_short", "ordered_short"):
         assert stays not in names
     assert {"child_value", "class_long", "hashed_a", "lowered_upper", "partly_long"} <= names
     assert "foreign key child_source_id_fkey needs it" in kept(advice)
