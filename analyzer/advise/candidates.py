@@ -15,7 +15,7 @@ from analyzer.advise.draft_variants import includable
 from analyzer.advise.drafts import drafts, hindered_drafts
 from analyzer.advise.equality_drafts import bloom_draft
 from analyzer.advise.foreign_keys import uncovered_foreign_keys
-from analyzer.advise.sameness import extends, finds_as_well, is_free, places, serves, signature
+from analyzer.advise.sameness import finds_as_well, places, serves, signature
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef
@@ -256,15 +256,8 @@ def _named(entries: Sequence[_Entry], catalog: Catalog) -> Iterator[Candidate]:
             statement_ids=tuple(sorted(entry.weights)),
             weight=entry.weight(),
             foreign_key=entry.foreign_key,
-            notes=(*entry.notes, *_replaced(entry.index, catalog)),
+            notes=tuple(entry.notes),
         )
-
-
-def _replaced(index: IndexDef, catalog: Catalog) -> Iterator[str]:
-    """Say which indexes that exist are not needed beside a new one: it is one of them, extended."""
-    for each in catalog.indexes_of(index.full_table):
-        if is_free(each) and extends(index, each.definition):
-            yield f"it makes {each.definition.qualified_name} redundant: drop that one after building it"
 
 
 def name_of(index: IndexDef) -> str:

@@ -21,6 +21,7 @@ from analyzer.advise.ledger import Ledger
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.write_costs import Upkeep, WriteCosts
+from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.twin.pool import TwinPool, run_alone
 from analyzer.twin.schema.function_bodies import NO_BODY
@@ -183,6 +184,10 @@ class CostModel:
         larger = configuration | {index}
         for item in self.affected(index.index.full_table):
             yield Change(item=item, before=self.costs(item, configuration), after=self.costs(item, larger))
+
+    def notices(self, item: PricedStatement, index: IndexDef) -> bool:
+        """Say whether an index may change what the planner expects of a statement that does not read it."""
+        return self._relevance.can_change(index, self._named(item))
 
     def saving(self, index: TwinIndex, configuration: Configuration) -> float:
         """Return what adding an index to a configuration saves, its upkeep deducted."""

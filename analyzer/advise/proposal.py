@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 
 from analyzer.advise.candidates import Candidate, candidates, not_tried
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
+from analyzer.advise.declared import Declared
+from analyzer.advise.effect import Effect
+from analyzer.advise.extension import extend_existing
 from analyzer.advise.limits import Limits
 from analyzer.advise.price import price_all
+from analyzer.advise.retirement import Retirement, Retirements, Retiring, retire
 from analyzer.advise.risks import Risk, risks
 from analyzer.advise.sameness import covers, places, signature
-from analyzer.advise.select import Point, Refused, Selection, Worth, select
+from analyzer.advise.select import Point, Refused, select
 from analyzer.advise.stale_statistics import StaleTable
 from analyzer.advise.statistics_advice import NO_STATISTICS, StatisticsAdvice
 from analyzer.advise.upkeep import held_columns
+from analyzer.advise.worth import Worth, worth
 from analyzer.advise.write_costs import Upkeep
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import NotExamined, Snapshot
@@ -23,47 +27,15 @@ from analyzer.postgres.access_methods import METHODS
 from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.twin.pool import TwinPool
-from analyzer.twin.twin import Plan, Twin, TwinIndex
+from analyzer.twin.twin import Twin, TwinIndex
 from analyzer.workload.one_shape import by_shape
 from analyzer.workload.parse import Statement, Workload
 from analyzer.workload.system_statements import tableless
 
-#: States of a spec that will be built: it counts as there.
-_WANTED = frozenset({"approved", "proposed"})
 #: Refused candidates that are named one by one.
 _MOST_REFUSED = 5
 #: Leaves room for a number; generated names are ASCII.
 _NAME_LENGTH = MOST_BYTES - 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
-    """An index that a spec names already."""
-
-    index: IndexDef
-    state: str
-    #: `file:line`.
-    where: str
-    #: Last day of a rejection; None for a rejection without a date.
-    until: date | None = None
-
-    def holds(self, today: date) -> bool:
-        """Say whether the declaration still stands: a rejection may have run out."""
-        return self.state != "rejected" or self.until is None or self.until >= today
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """What one proposal does to one statement, after the proposals before it."""
-
-    item: PricedStatement
-    #: Of one execution.
-    cost_before: float
-    cost_after: float
-    plan_before: Plan
-    plan_after: Plan
-    #: The statement's share of the workload's time; of its calls where nothing was measured.
-    share_of_time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +96,8 @@ class Advice:
     indexes: tuple[TwinIndex, ...] = ()
     statistics: StatisticsAdvice = NO_STATISTICS
     stale: tuple[StaleTable, ...] = ()
+    #: Indexes that exist and can be dropped, in the order of application, after the proposals.
+    retirements: tuple[Retirement, ...] = ()
 
 
 def propose(
@@ -133,9 +107,12 @@ def propose(
     declared: Sequence[Declared] = (),
     limits: Limits | None = None,
     pool: TwinPool | None = None,
+    existing: bool = True,
     progress: Progress = silent,
 ) -> Advice:
     """Propose indexes that make the workload cheaper on the twin, none of which exists or is declared.
+
+    With `existing`, say as well which of the indexes that exist it can do without.
 
     What takes long is done on the copies of a pool, of this very twin; the proposals are the same without one.
     """
@@ -166,14 +143,21 @@ def propose(
     if not selection.complete:
         reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
         missed.append(NotExamined(what="the rest of the candidates", reason=reason))
-    again = _again(twin, selection.chosen, [each for each in declared if not each.holds(today)])
-    proposals = tuple(_evidence(model, selection, built, again, shares))
+    chosen, retired = selection.chosen, Retirements()
+    if selection.complete and existing:
+        retiring = Retiring(model=model, declared=declared, statements=workload.statements, today=today)
+        chosen, built = extend_existing(
+            model, chosen, built, retiring, declared=declared, budget_bytes=bounds.budget_bytes
+        )
+        retired = retire(retiring, chosen, shares, progress=progress)
+    again = _again(twin, chosen, [each for each in declared if not each.holds(today)])
+    proposals = tuple(_evidence(model, chosen, built, again, shares))
     progress("advise: done")
     return Advice(
         planner=twin.planner,
-        statements=_costs(model, served, frozenset(selection.chosen), shares),
+        statements=_costs(model, served, frozenset(chosen), shares),
         proposals=proposals,
-        not_proposed=(*refused, *_unpriced(model), *_refusals(selection.refused, bounds)),
+        not_proposed=(*refused, *_unpriced(model), *_refusals(selection.refused, bounds), *retired.kept),
         tableless=tuple(
             each for statement in workload.statements if statement in without_table for each in statement.stands_for
         ),
@@ -182,7 +166,8 @@ def propose(
         gap=selection.gap,
         frontier=selection.frontier,
         priced=tuple(model.statements),
-        indexes=tuple(each for each in twin.added if each in base or each in selection.chosen),
+        indexes=tuple(each for each in twin.added if each in base or each in chosen),
+        retirements=retired.found,
     )
 
 
@@ -266,7 +251,7 @@ def _serves(declared: Declared, index: IndexDef) -> bool:
     known = declared.index
     if signature(known) == signature(index):
         return True
-    return declared.state in _WANTED and covers(known, index)
+    return declared.is_wanted and covers(known, index)
 
 
 def _what(declared: Declared, candidate: Candidate) -> str:
@@ -282,9 +267,7 @@ def _pending(twin: Twin, declared: Sequence[Declared]) -> list[TwinIndex]:
     pending = [
         each.index
         for each in declared
-        if each.state in _WANTED
-        and (each.index.schema, each.index.name) not in existing
-        and each.index.full_table in tables
+        if each.is_wanted and (each.index.schema, each.index.name) not in existing and each.index.full_table in tables
     ]
     built, _ = twin.try_add(pending)  # a spec that cannot be built is lint's to report
     return list(built)
@@ -356,13 +339,13 @@ def _refusal(refused: Refused, limits: Limits) -> str:
 
 def _evidence(
     model: CostModel,
-    selection: Selection,
+    chosen: Sequence[TwinIndex],
     built: Mapping[TwinIndex, Candidate],
     again: Mapping[TwinIndex, Declared],
     shares: Mapping[Statement, float],
 ) -> Iterator[Proposal]:
-    chosen = selection.chosen
     model.prepare([frozenset(chosen[:number]) for number in range(len(chosen) + 1)])
+    found = dict(worth(model, chosen))
     so_far: Configuration = frozenset()
     for index in chosen:
         larger = so_far | {index}
@@ -373,7 +356,7 @@ def _evidence(
             again=again.get(index),
             caveats=(*built[index].notes, *_caveats(index, model.twin.snapshot)),
             effects=effects,
-            worth=selection.worth[index],
+            worth=found[index],
             risks=tuple(_risks(effects, larger, model.twin.snapshot)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),

@@ -158,17 +158,6 @@ def _skips_to(have: IndexDef, wanted: IndexDef, relation: Relation, catalog: Cat
     return catalog.distinct(relation, skipped) <= rows / 2
 
 
-def is_free(existing: Index) -> bool:
-    """Say whether nothing but its speed keeps an index: no constraint, foreign key or replica identity."""
-    kept = existing.constraint or existing.primary or existing.foreign_keys or existing.replica_identity
-    return not kept and not existing.definition.unique and existing.parent is None
-
-
-def extends(new: IndexDef, existing: IndexDef) -> bool:
-    """Say whether a new index does all that one that exists does."""
-    return signature(new) != signature(existing) and covers(new, existing)
-
-
 def places(index: IndexDef, snapshot: Snapshot) -> tuple[object, ...]:
     """Return an order of indexes that does not depend on what tables and columns are called, as far as it goes."""
     relation = snapshot.relation(index.schema, index.table)

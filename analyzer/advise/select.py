@@ -43,8 +43,6 @@ _FRONTIER = 6
 #: What is found in less time, a tenth of a percent of the cost away.
 _FRONTIER_TOLERANCE = 0.1
 _FRONTIER_GAP = 0.02
-#: What could take the place of an index is named by so many examples.
-_ALTERNATIVES = 3
 #: Sums of costs differ in their last digits.
 _LEAST = 1e-9
 
@@ -58,26 +56,6 @@ class Refused:
     because: Limit | None
     #: Of the workload's cost without any choice, upkeep deducted.
     share: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alternative:
-    """A candidate that could take the place of one that was chosen."""
-
-    index: TwinIndex
-    #: In that place, by the plans that are known, as a share of the workload's cost without any choice.
-    saving: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worth:
-    """What a chosen index saves, of the workload's cost without any choice, upkeep deducted."""
-
-    alone: float
-    #: On top of all others that were chosen.
-    beside: float
-    #: The best first.
-    alternatives: tuple[Alternative, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +76,6 @@ class Selection:
     chosen: tuple[TwinIndex, ...]
     #: The largest saving first; empty when the time ran out.
     refused: tuple[Refused, ...]
-    #: Of each choice.
-    worth: Mapping[TwinIndex, Worth]
     #: The smallest set first; empty when the time ran out, or nothing was chosen.
     frontier: tuple[Point, ...]
     #: The time ran out before every candidate was tried.
@@ -129,7 +105,6 @@ def select(
     chosen = tuple(each for each in search.ordered() if each not in model.unusable)
     return Selection(
         chosen=chosen,
-        worth=dict(search.worth(chosen)),
         refused=search.refused() if complete else (),
         frontier=search.frontier() if complete else (),
         complete=complete,
@@ -254,7 +229,7 @@ class _Search:
         worth = {
             index: saving - self._prices[index]
             for index, saving in self._promises(chosen).items()
-            if not _is_redundant(index, chosen) and self._obstacle(index, ()) is None
+            if not is_redundant(index, chosen) and self._obstacle(index, ()) is None
         }
         added = sorted((each for each in worth if worth[each] > 0), key=lambda each: (-worth[each], self._places[each]))
         several = [chosen | {*added[:number]} for number in _TOGETHER if number < len(added)]
@@ -290,7 +265,7 @@ class _Search:
         possible = [
             each
             for each in bounds
-            if each not in chosen and self._obstacle(each, chosen) is None and not _is_redundant(each, chosen)
+            if each not in chosen and self._obstacle(each, chosen) is None and not is_redundant(each, chosen)
         ]
         possible.sort(key=lambda each: (-bounds[each], self._places[each]))
         for begin in range(0, len(possible), _AT_ONCE):
@@ -311,7 +286,7 @@ class _Search:
 
     def _promises(self, chosen: frozenset[TwinIndex]) -> dict[TwinIndex, float]:
         """Return what each index could save on top of a set: by the best known plan of each statement that uses it."""
-        found = _gains([known for _, known in self._model.known_plans()], chosen)
+        found = gains([known for _, known in self._model.known_plans()], chosen)
         return {each: found[each] for each in self._candidates if each in found}
 
     def ordered(self) -> tuple[TwinIndex, ...]:
@@ -320,40 +295,11 @@ class _Search:
         order: list[TwinIndex] = []
         left = sorted(self.chosen, key=self._places.__getitem__)
         while left:
-            gains = _gains(plans, frozenset(order), lacking=1)
-            best = max(left, key=lambda each: (gains.get(each, 0.0) / _size(each), -self._places[each]))
+            known = gains(plans, frozenset(order), lacking=1)
+            best = max(left, key=lambda each: (known.get(each, 0.0) / _size(each), -self._places[each]))
             order.append(best)
             left.remove(best)
         return tuple(order)
-
-    def worth(self, chosen: Sequence[TwinIndex]) -> Iterator[tuple[TwinIndex, Worth]]:
-        """Say what each index of a set saves, and what could take its place."""
-        every = frozenset(chosen)
-        self._model.prepare([frozenset([each]) for each in chosen] + [every - {each} for each in chosen])
-        known = list(self._model.known_plans())
-        for index in chosen:
-            rest = every - {index}
-            table = index.index.full_table
-            plans = [plans for item, plans in known if item.tables is None or table in item.tables]
-            gains = _gains(plans, rest, lacking=1)
-            savings = {
-                each: gain - self._model.upkeep(each, rest)
-                for each, gain in gains.items()
-                if each != index and each.index.full_table == table and not _is_redundant(each, rest)
-            }
-            others = sorted(
-                (each for each in savings if savings[each] > 0), key=lambda each: (-savings[each], self._places[each])
-            )
-            yield (
-                index,
-                Worth(
-                    alone=self._model.saving(index, frozenset()) / self.total,
-                    beside=self._model.saving(index, rest) / self.total,
-                    alternatives=tuple(
-                        Alternative(index=each, saving=savings[each] / self.total) for each in others[:_ALTERNATIVES]
-                    ),
-                ),
-            )
 
     def refused(self) -> tuple[Refused, ...]:
         """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing.
@@ -362,7 +308,7 @@ class _Search:
         """
         least = _LEAST * self.total
         promises = self._promises(self.chosen)
-        others = [each for each in promises if promises[each] > least and not _is_redundant(each, self.chosen)]
+        others = [each for each in promises if promises[each] > least and not is_redundant(each, self.chosen)]
         others.sort(key=lambda each: (-promises[each], self._places[each]))
         tried, rest = others[:_TRIED], others[_TRIED:]
         self._model.prepare([self.chosen | {each} for each in tried], deadline=self._deadline)
@@ -384,7 +330,7 @@ class _Search:
         return next((each for each in self._within if not each.capacity.admits(index, chosen)), None)
 
 
-def _gains(
+def gains(
     plans: Iterable[Sequence[KnownPlan]], chosen: frozenset[TwinIndex], *, lacking: int | None = None
 ) -> dict[TwinIndex, float]:
     """Return what the best known plans of statements save more that use an index and those of a set.
@@ -405,7 +351,8 @@ def _gains(
     return found
 
 
-def _is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
+def is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
+    """Say whether one of a set makes an index unnecessary."""
     return any(_serves(other, index) for other in chosen)
 
 

@@ -125,7 +125,11 @@ def _by_table(subjects: Iterable[Subject]) -> dict[tuple[str, str], tuple[Subjec
 
 
 def _wanted(subject: AnySubject) -> bool:
-    return subject.spec.state in ("proposed", "approved")
+    return subject.spec.state in ("proposed", "approved") and not _is_to_go(subject)
+
+
+def _is_to_go(subject: AnySubject) -> bool:
+    return isinstance(subject, Subject) and subject.spec.change == "retire"
 
 
 def _built(index: IndexDef, build: Canonical) -> IndexDef | RejectedError | TwinLacksError:
@@ -164,6 +168,8 @@ def _examine_statistics(tally: LintFindings, subject: StatisticsSubject) -> None
 
 
 def _not_made(subject: AnySubject) -> str:
+    if _is_to_go(subject) and subject.spec.state == "proposed":
+        return "change: retire, so it is not built"
     return f"state: {subject.spec.state}, so it is not {'built' if isinstance(subject, Subject) else 'created'}"
 
 

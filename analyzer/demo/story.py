@@ -157,7 +157,8 @@ def _deploy(directory: Path, running: Cluster, progress: Progress) -> dict[str, 
     """Approve what was proposed, as a DBA would, write the revision and run it; return each build's seconds."""
     progress("approve, revise, upgrade", None)
     specs, url = directory / "index_specs", running.url(DATABASE)
-    proposed = [spec.spec.name for spec in load_specs(specs).indexes if spec.spec.state == "proposed"]
+    known = [each.spec for each in load_specs(specs).indexes]
+    proposed = [spec.name for spec in known if spec.state == "proposed" and spec.change is None]
     set_state(specs, proposed, "approved")
     config = _alembic(directory, url)
     snapshot = read_database(url, statements=False, allow_superuser=True)  # a server of our own

@@ -71,6 +71,8 @@ class Server(SnapshotRecord):
     available_extensions: tuple[Name, ...] | None = None
     #: The database's, of what names none.
     own_tablespace: Name = DEFAULT_TABLESPACE
+    #: Physical standbys that stream from it; None in a snapshot from before they were counted.
+    standbys: Count | None = None
 
     @property
     def major(self) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal
 
 from pydantic import JsonValue, computed_field
@@ -36,14 +37,14 @@ def _weighted(values: Iterable[tuple[float | None, int]]) -> float | None:
 
 
 class HelpedStatement(Record):
-    """A statement that a proposal makes cheaper, alone of its kind or after the proposals before it."""
+    """A statement that a change affects, alone of its kind or after the changes before it."""
 
     id: str
     queryid: str | None
     query: str
     calls: int
     share_of_time: float
-    #: Of one execution, before and after this proposal.
+    #: Of one execution, before and after this change.
     cost_before: float
     cost_after: float
     #: EXPLAIN (FORMAT JSON).
@@ -143,6 +144,10 @@ class Proposal(Record):
     built: Built | None = None
     #: What the writes of the workload pay for it; not in `cost_after`.
     upkeep: Upkeep | None = None
+    #: Indexes that exist and that it makes redundant: see the retirements.
+    replaces: tuple[str, ...] = ()
+    #: The one of them than which it has a single column more.
+    extends: str | None = None
 
     @property
     def method(self) -> str:
@@ -191,6 +196,49 @@ class Proposal(Record):
         return "planner estimate" if self.predicted_ratio is not None else "withheld"
 
 
+class ServerScans(Record):
+    """How often one captured server has scanned an index."""
+
+    server: str
+    scans: int
+
+
+class Retirement(Record):
+    """An index that exists and can be dropped, with the evidence."""
+
+    #: The drop, and what builds the index again.
+    ddl: str
+    downgrade_ddl: str
+    name: str
+    #: Quoted, qualified.
+    table: str
+    #: `replaced`: a proposed index takes its place; `redundant`: one that exists does; `unused`: no recorded statement
+    #: needs it, and no captured server has scanned it; `dispensable`: the statements that read it do without.
+    because: Literal["replaced", "redundant", "unused", "dispensable"]
+    reason: str
+    #: Names of the indexes that must be there before it is dropped.
+    replaced_by: tuple[str, ...] = ()
+    #: Freed by the drop; None when it could not be read.
+    size_bytes: int | None
+    #: Its stand-in's size less its own, where that is a proposal.
+    net_bytes: int | None = None
+    #: What the recorded writes pay for it, in planner units: the workload no longer has to.
+    upkeep: float
+    #: Counted by all captured servers together; None when one does not say.
+    scans: int | None
+    scans_by_server: tuple[ServerScans, ...] = ()
+    #: Since when all captured servers count.
+    scans_since: datetime | None = None
+    #: Of the whole workload with all proposals, before and after this drop, in the order of application.
+    cost_before: float
+    cost_after: float
+    #: Those that get another plan or cost, with all proposals, by the drop.
+    statements: tuple[HelpedStatement, ...] = ()
+    caveats: tuple[str, ...] = ()
+    #: `file:line` of the spec that names it.
+    declared: str | None = None
+
+
 class Totals(Record):
     """All proposals together."""
 
@@ -223,6 +271,8 @@ class ProposeDocument(Record):
     version: Literal[1] = 1
     provenance: Provenance
     proposals: tuple[Proposal, ...]
+    #: Existing indexes that can be dropped once the proposals are built, in the order of application.
+    retirements: tuple[Retirement, ...] = ()
     not_proposed: tuple[NotProposed, ...] = ()
     #: Recorded statements that read no table, such as SELECT 1 and a driver's looks into the catalog; listed nowhere.
     tableless: int = 0

@@ -13,7 +13,7 @@ from analyzer.documents.findings import SEVERITIES, CheckCount, Finding
 from analyzer.documents.member import Member
 from analyzer.documents.not_examined import Gaps, share_of
 from analyzer.documents.plans import GivenPlan
-from analyzer.documents.proposals import FrontierPoint, NotProposed, Proposal, Totals, add_up
+from analyzer.documents.proposals import FrontierPoint, NotProposed, Proposal, Retirement, Totals, add_up
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.record import Record
 from analyzer.documents.server_log import LogSection
@@ -68,6 +68,7 @@ class Report(Record):
     provenance: Provenance
     statements: Annotated[tuple[Statement, ...], AfterValidator(_by_share)] = ()
     proposals: tuple[Proposal, ...] = ()
+    retirements: tuple[Retirement, ...] = ()
     verification: Verification | None = None
     findings: Annotated[tuple[Finding, ...], AfterValidator(_by_severity)] = ()
     checks: Annotated[tuple[CheckCount, ...], AfterValidator(_by_code)] = ()

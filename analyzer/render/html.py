@@ -23,6 +23,7 @@ from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.proposal_lines import LEAST_POINTS, alternatives, risk_lines
 from analyzer.render.provenance import blind_spots
+from analyzer.render.retirements import replaces, retirement_facts
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import Row, headline, waterfall, without_table, workload_rows
 from analyzer.render.upkeep import upkeep
@@ -147,6 +148,8 @@ def _raw_json(plan: JsonValue) -> str:
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
+    "replaces": replaces,
+    "retirement_facts": retirement_facts,
     "compare": _compare,
     "raw_json": _raw_json,
     "size": units.size,

@@ -17,6 +17,7 @@ from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.proposal_lines import alternatives, risk_lines, worth
 from analyzer.render.provenance import as_report, blind_spots
+from analyzer.render.retirements import replaces, retirement_facts
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import headline, without_table, workload_rows
 from analyzer.render.upkeep import upkeep
@@ -117,6 +118,8 @@ def _plans(statement: Any) -> Markdown:
 
 _FILTERS: dict[str, Callable[..., Any]] = {
     "markdown": Markdown,
+    "replaces": replaces,
+    "retirement_facts": retirement_facts,
     "code": code,
     "cell": cell,
     "block": block,

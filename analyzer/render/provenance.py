@@ -114,6 +114,7 @@ def as_report(document: ProposeDocument) -> Report:
     return Report(
         provenance=document.provenance,
         proposals=document.proposals,
+        retirements=document.retirements,
         not_proposed=document.not_proposed,
         tableless=document.tableless,
         plans=document.plans,

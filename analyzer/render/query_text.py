@@ -11,7 +11,7 @@ from analyzer.documents.findings import Finding
 from analyzer.documents.member import Member
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import GivenPlan
-from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument
+from analyzer.documents.proposals import HelpedStatement, Proposal, ProposeDocument, Retirement
 from analyzer.documents.report import Report, Statement
 from analyzer.documents.schema import Document
 from analyzer.documents.server_log import LogSection
@@ -25,6 +25,7 @@ from analyzer.workload.plan_tree import PLAN_FACTS, PLAN_NAMES
 QueryText = Literal["full", "normalised", "hash"]
 
 D = TypeVar("D", bound=Document)
+C = TypeVar("C", bound=Proposal | Retirement)
 S = TypeVar("S", bound=Statement | HelpedStatement | VerifiedStatement | WhatifStatement | RecordedStatement | Member)
 
 _QUERY_IN_PROSE = re.compile(
@@ -88,11 +89,12 @@ class _Redactor:
         if isinstance(document, WhatifDocument | StatementsDocument):
             update["statements"] = tuple(self._statement(statement) for statement in document.statements)
         if not isinstance(document, StatementsDocument):
-            update["proposals"] = tuple(self._proposal(proposal) for proposal in document.proposals)
+            update["proposals"] = tuple(self._changed(proposal) for proposal in document.proposals)
             update["not_proposed"] = tuple(
                 refused.model_copy(update={"reason": self._prose(refused.reason)}) for refused in document.not_proposed
             )
         if isinstance(document, ProposeDocument | Report):
+            update["retirements"] = tuple(self._changed(retirement) for retirement in document.retirements)
             update["log"] = self._log(document.log)
         if isinstance(document, Report):
             update["statements"] = tuple(self._statement(statement) for statement in document.statements)
@@ -123,12 +125,12 @@ class _Redactor:
             update["error"] = self._server_message(statement.error)
         return statement.model_copy(update=update)
 
-    def _proposal(self, proposal: Proposal) -> Proposal:
-        return proposal.model_copy(
+    def _changed(self, change: C) -> C:
+        return change.model_copy(
             update={
-                "statements": tuple(self._statement(statement) for statement in proposal.statements),
-                "reason": self._prose(proposal.reason),
-                "caveats": tuple(self._prose(caveat) for caveat in proposal.caveats),
+                "statements": tuple(self._statement(statement) for statement in change.statements),
+                "reason": self._prose(change.reason),
+                "caveats": tuple(self._prose(caveat) for caveat in change.caveats),
             }
         )
 
@@ -209,6 +211,8 @@ def _statements(document: Document) -> tuple[tuple[str, str], ...]:
         found += document.statements
     if not isinstance(document, StatementsDocument):
         found += [statement for proposal in document.proposals for statement in proposal.statements]
+    if isinstance(document, ProposeDocument | Report):
+        found += [statement for retirement in document.retirements for statement in retirement.statements]
     if isinstance(document, Report) and document.verification is not None:
         found += document.verification.statements
     grouping = (each for each in found if isinstance(each, Statement | HelpedStatement | RecordedStatement))

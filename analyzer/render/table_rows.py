@@ -7,6 +7,7 @@ from analyzer.documents.proposals import Evidence
 from analyzer.documents.report import Report, Statement
 from analyzer.documents.verification import VerifiedStatement
 from analyzer.render import units
+from analyzer.render.retirements import drops
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,12 +78,13 @@ def _outcome(report: Report) -> str:
         with_them = f"With {_indexes(number)} the" if number else "The"
         change = units.ratio(checked.speed_up)
         return f"{with_them} workload runs {change if change != 'unchanged' else 'as fast as before'}"
+    dropped = f"; {drops(len(report.retirements))}" if report.retirements else ""
     if not totals.proposals:
-        return "No index is proposed"
+        return f"No index is proposed{dropped}"
     if not totals.cost_before or not totals.cost_after:
-        return f"{_indexes(totals.proposals)} proposed"
+        return f"{_indexes(totals.proposals)} proposed{dropped}"
     gain = units.cheaper(totals.cost_before / totals.cost_after)
-    return f"With {_indexes(totals.proposals)} the workload would be {gain}"
+    return f"With {_indexes(totals.proposals)} the workload would be {gain}{dropped}"
 
 
 def without_table(count: int) -> str:

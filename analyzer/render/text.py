@@ -12,7 +12,14 @@ from analyzer.amounts import plural
 from analyzer.documents.member import Member
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import GivenPlan
-from analyzer.documents.proposals import FrontierPoint, HelpedStatement, NotProposed, Proposal, ProposeDocument
+from analyzer.documents.proposals import (
+    FrontierPoint,
+    HelpedStatement,
+    NotProposed,
+    Proposal,
+    ProposeDocument,
+    Retirement,
+)
 from analyzer.documents.provenance import Provenance
 from analyzer.documents.report import Report
 from analyzer.documents.schema import Document
@@ -24,6 +31,7 @@ from analyzer.render import proposal_lines, units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
+from analyzer.render.retirements import replaces, retirement_facts
 from analyzer.render.server_log import log_coverage, log_event, log_headline
 from analyzer.render.table_rows import Row, headline, without_table, workload_rows
 from analyzer.render.upkeep import upkeep
@@ -59,6 +67,7 @@ def _report(console: Console, report: Report) -> None:
     _regressions(console, report)
     for position, proposal in enumerate(report.proposals, 1):
         _proposal(console, position, proposal, report.weighed_by)
+    _retirements(console, report.retirements)
     _frontier(console, report.frontier)
     _not_proposed(console, report.not_proposed)
     _statements(console, report)
@@ -158,6 +167,7 @@ def _proposal(console: Console, position: int, proposal: Proposal, weighed_by: W
         units.one_line(proposal.reason),
         f"helps {plural(len(proposal.statements), 'statement')}, {share}; workload cost {costs}",
         *([f"upkeep: {upkeep(proposal.upkeep)}"] if proposal.upkeep is not None else []),
+        *([] if (replaced := replaces(proposal)) is None else [units.one_line(replaced)]),
         f"size {size} {built}; lock {proposal.lock_level}; roll back:",
     ):
         console.print(Padding(Text(line), (0, 0, 0, 3)))
@@ -172,6 +182,24 @@ def _proposal(console: Console, position: int, proposal: Proposal, weighed_by: W
         console.print(Padding(Text(f"caveat: {units.one_line(caveat)}", style="yellow"), (0, 0, 0, 3)))
     for statement in proposal.statements:
         _helped(console, statement)
+
+
+def _retirements(console: Console, retirements: tuple[Retirement, ...]) -> None:
+    if not retirements:
+        return
+    _heading(console, f"Existing indexes to drop ({len(retirements):,})")
+    for each in retirements:
+        console.print(
+            Text(f"- {units.one_line(each.name)} on {units.one_line(each.table)}: {each.because}", style="bold")
+        )
+        _sql(console, each.ddl)
+        for line in (units.one_line(each.reason), retirement_facts(each), "roll back:"):
+            console.print(Padding(Text(line), (0, 0, 0, 3)))
+        _sql(console, each.downgrade_ddl)
+        for caveat in each.caveats:
+            console.print(Padding(Text(f"caveat: {units.one_line(caveat)}", style="yellow"), (0, 0, 0, 3)))
+        for statement in each.statements:
+            _helped(console, statement)
 
 
 def _helped(console: Console, statement: HelpedStatement) -> None:

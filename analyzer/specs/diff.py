@@ -82,7 +82,7 @@ def changes(
     `drops` says which of the objects that no spec names `manage: all` may drop; `own_tablespace` is the database's.
 
     Raises ConflictError when a spec names an object of another table, an index of a constraint, or retires one that
-    something needs; InputError when no server would build it.
+    something needs, or that another one replaces which is not to be there; InputError when no server would build it.
     """
     comparison = Comparison(specs, existing, canonical, rows, drops, own_tablespace=own_tablespace)
     found = [comparison.change(spec) for spec in specs.specs]
@@ -128,6 +128,7 @@ class Comparison:
         self._drops = drops
         self._own_tablespace = own_tablespace
         self._by_name = {key_of(each): each for each in existing}
+        self._specs_by_key = {spec.key: spec for spec in specs.specs}
         self._renamed = self._find_renamed()
 
     @property
@@ -147,8 +148,10 @@ class Comparison:
         if current is not None:
             _refuse_foreign(spec, current)
         if spec.spec.state == "retired":
-            gone = current is None or any(current is other for other in self._renamed.values())
-            return None if current is None or gone else _drop(spec, current)
+            if current is None or any(current is other for other in self._renamed.values()):
+                return None
+            self._refuse_early(spec)
+            return _drop(spec, current)
         other = self._renamed.get(spec.key)
         wanted = _wanted(spec, current or other, self._rows)
         if other is not None:
@@ -183,6 +186,23 @@ class Comparison:
             and id(each) not in adopted
             and self._drops(each)
         )
+
+    def _refuse_early(self, spec: DeclaredSpec[Spec]) -> None:
+        """Refuse to drop an index while one that is to take its place neither exists, to stay, nor will be built."""
+        for name in spec.spec.replaced_by if is_index(spec) else ():
+            key = spec.kind, spec.schema, name
+            other, there = self._specs_by_key.get(key), self._by_name.get(key)
+            if other is not None and other.spec.state == "approved":
+                continue
+            stays = there is not None and there.valid and (other is None or other.spec.state != "retired")
+            if stays and (other is not None or there is None or table_of(there) not in self._specs.managed):
+                continue
+            state = f"{other.where} has it {other.spec.state}" if other is not None else "no spec declares it"
+            what = "is not going to stay" if there is not None and there.valid else "does not exist"
+            raise ConflictError(
+                f"{spec.where}: {spec.spec.name} is replaced by {name}, which {what}, and {state}; approve that one, "
+                f"or write state: proposed for {spec.spec.name}"
+            )
 
     def _difference(self, spec: DeclaredSpec[Spec], wanted: Definition, current: Existing) -> Change | None:
         differs = self._fields(spec, wanted, current.definition)

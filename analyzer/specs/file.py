@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Generic, TypeGuard, TypeVar
+from typing import Any, Generic, Literal, TypeGuard, TypeVar
 
 from pydantic import ValidationError
 
@@ -15,6 +15,7 @@ from analyzer.objects.index import IndexDef
 from analyzer.paths import files_of, is_directory
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.schema_patterns import Schemas
+from analyzer.specs.edits import apply_edits, edits_of
 from analyzer.specs.fields import State
 from analyzer.specs.index import IndexSpec, spec_entry
 from analyzer.specs.spec_file import SECTIONS, Spec, SpecFile
@@ -105,6 +106,10 @@ class NewSpec:
     comment: str | None = None
     #: Targets of an index's expressions: (position from 1, target).
     statistics: tuple[tuple[int, int], ...] = ()
+    #: Of an index that exists: a proposal to drop it, once others take its place.
+    change: Literal["retire"] | None = None
+    replaced_by: tuple[str, ...] = ()
+    reason: str = ""
 
     @property
     def key(self) -> ObjectName:
@@ -127,6 +132,9 @@ class NewSpec:
             evidence=self.evidence,
             comment=self.comment,
             statistics=self.statistics,
+            change=self.change,
+            replaced_by=self.replaced_by,
+            reason=self.reason,
         )
 
 
@@ -208,6 +216,33 @@ def set_state(directory: Path, names: Iterable[str], state: State) -> tuple[Path
         raise InputError(f"{directory}: no spec is named {', '.join(unknown)}; check the name")
     edited = {document.path: _with_state(document, wanted, state) for document in documents}
     return replace_all({d.path: edited[d.path] for d in documents if edited[d.path] != d.text})
+
+
+def change_specs(directory: Path, changes: Mapping[QualifiedName, Mapping[str, object]]) -> tuple[Path, ...]:
+    """Give keys of index specs, by schema and name, other values, or with None take them out.
+
+    Returns the files written, all of them or none. Raises InputError where the layout of a file does not allow it.
+    """
+    edited: dict[Path, str] = {}
+    for document in _load_documents(directory):
+        schema, _ = document.model.schema_and_table
+        current, names = document, {name.name for name in changes if name.schema == schema}
+        for name in sorted(names):
+            found = next((part for part, spec in current.parts() if spec.name == name and is_index_spec(spec)), None)
+            if found is None:
+                continue
+            edits = edits_of(current.text, found, changes[QualifiedName(schema, name)])
+            if not edits:
+                raise _uneditable(current, found.line, "the layout cannot be edited in place", IndexSpec.section)
+            current = _parse(current.path, apply_edits(current.text, edits))
+        if current.text != document.text:
+            edited[document.path] = current.text
+    return replace_all(edited)
+
+
+def is_index_spec(spec: Spec) -> TypeGuard[IndexSpec]:
+    """Say whether an entry declares an index."""
+    return isinstance(spec, IndexSpec)
 
 
 def _load_documents(directory: Path) -> tuple[_Document, ...]:

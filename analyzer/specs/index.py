@@ -114,6 +114,20 @@ class IndexSpec(ObjectSpec):
     keep_old: Annotated[str, Field(pattern=DURATION_PATTERN)] | None = Field(
         default=None, description="How long an index that this one replaces stays for the way back, such as 1d."
     )
+    change: Literal["retire"] | None = Field(
+        default=None, description="What is proposed of an index that exists: set state: retired to drop it."
+    )
+    replaced_by: tuple[Name, ...] = Field(
+        default=(), description="Indexes that must exist, or be built by the same revision, before this one is dropped."
+    )
+
+    @model_validator(mode="after")
+    def _is_decided(self) -> "IndexSpec":
+        if self.change == "retire" and self.state == "approved":
+            raise ValueError(
+                "state: approved keeps what change: retire drops; write state: retired, or remove change to keep it"
+            )
+        return self
 
     @model_validator(mode="after")
     def _can_be_a_constraint(self) -> "IndexSpec":
@@ -180,6 +194,9 @@ def spec_entry(
     evidence: Mapping[str, Any],
     comment: str | None = None,
     statistics: Sequence[tuple[int, int]] = (),
+    change: Literal["retire"] | None = None,
+    replaced_by: Sequence[str] = (),
+    reason: str = "",
 ) -> dict[str, Any]:
     """Write an index as the YAML mapping of a spec, defaults left out, in the order the guide shows.
 
@@ -198,6 +215,9 @@ def spec_entry(
         "tablespace": index.tablespace,
         "comment": comment,
         "state": state if state != "approved" else None,
+        "change": change,
+        "replaced_by": list(replaced_by),
+        "reason": reason,
         "why": why,
         "evidence": json.loads(json.dumps(dict(evidence))),
     }

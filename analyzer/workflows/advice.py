@@ -1,8 +1,10 @@
 """Turn the advisor's findings into documents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from analyzer.advise.proposal import Advice, Effect, Proposal
+from analyzer.advise.effect import Effect
+from analyzer.advise.proposal import Advice, Proposal
+from analyzer.advise.retirement import Retirement
 from analyzer.advise.timing import Times, expected_ms, learn_times
 from analyzer.documents import proposals, report
 from analyzer.documents.plans import GivenPlan
@@ -11,6 +13,7 @@ from analyzer.documents.write_costs import Upkeep
 from analyzer.render.provenance import describe_members, describe_source, describe_statement
 from analyzer.specs.file import NewSpec
 from analyzer.sql import render_text
+from analyzer.workflows.retirements import extended, replaced_by, retirement_document
 from analyzer.workflows.server_log import log_section
 from analyzer.workflows.statistics_document import analyze_advice, statistics_proposals
 
@@ -22,7 +25,13 @@ def propose_document(
     times = _times(advice)
     return proposals.ProposeDocument(
         provenance=describe_source(snapshot, planner=advice.planner),
-        proposals=tuple(_proposal(proposal, times) for proposal in advice.proposals),
+        proposals=tuple(
+            _proposal(proposal, times, replaced_by(proposal.built.index, advice)) for proposal in advice.proposals
+        ),
+        retirements=tuple(
+            retirement_document(each, tuple(_helped(effect, times) for effect in each.effects), advice, snapshot)
+            for each in advice.retirements
+        ),
         not_proposed=tuple(proposals.NotProposed(ddl=ddl, reason=reason) for ddl, reason in advice.not_proposed),
         tableless=len(advice.tableless),
         plans=plans,
@@ -48,6 +57,7 @@ def report_document(advice: Advice, snapshot: Snapshot, plans: tuple[GivenPlan, 
         provenance=document.provenance,
         statements=tuple(_statements(advice)),
         proposals=document.proposals,
+        retirements=document.retirements,
         not_proposed=document.not_proposed,
         tableless=document.tableless,
         plans=document.plans,
@@ -95,7 +105,7 @@ def _statements(advice: Advice) -> Iterator[report.Statement]:
         )
 
 
-def _proposal(proposal: Proposal, times: Times) -> proposals.Proposal:
+def _proposal(proposal: Proposal, times: Times, replaced: Sequence[Retirement]) -> proposals.Proposal:
     index, again = proposal.built.index, proposal.again
     return proposals.Proposal(
         ddl=index.ddl(concurrently=True),
@@ -122,6 +132,8 @@ def _proposal(proposal: Proposal, times: Times) -> proposals.Proposal:
             for statement, risk in proposal.risks
         ),
         upkeep=_upkeep(proposal),
+        replaces=tuple(each.index.definition.name for each in replaced),
+        extends=extended(replaced),
     )
 
 

@@ -1,6 +1,6 @@
 """Tell the advisor what the specs declare."""
 
-from analyzer.advise.proposal import Declared
+from analyzer.advise.declared import Declared
 from analyzer.advise.statistics_known import DeclaredStatistics
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Snapshot
@@ -12,9 +12,19 @@ def declared(specs: SpecSet, snapshot: Snapshot) -> tuple[Declared, ...]:
     """Return every declared index as the definition it means on the captured database."""
     found: list[Declared] = []
     catalog = Catalog(snapshot)
+    own = {each.full_table for each in specs.indexes if each.schemas is None}
     for each in expanded(specs, tables_of(snapshot)).indexes:
         index = each.spec.definition(each.schema, each.table, catalog.indexed_rows(each.schema, each.table))
-        found.append(Declared(index=index, state=each.spec.state, where=each.where, until=each.spec.until))
+        found.append(
+            Declared(
+                index=index,
+                state=each.spec.state,
+                where=each.where,
+                until=each.spec.until,
+                retires=each.spec.change == "retire",
+                of_pattern=each.full_table not in own,
+            )
+        )
     return tuple(found)
 
 

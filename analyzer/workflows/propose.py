@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from analyzer.advise.declared import Declared
 from analyzer.advise.limits import Limits
-from analyzer.advise.proposal import Advice, Declared
+from analyzer.advise.proposal import Advice
 from analyzer.advise.proposal import propose as ask_advisor
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.snapshot import Snapshot
@@ -20,6 +21,7 @@ from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document
 from analyzer.workflows.declared import declared, declared_statistics
 from analyzer.workflows.plans import describe_plans
+from analyzer.workflows.retirements import write_retirements
 from analyzer.workflows.statistics import with_statistics
 from analyzer.workflows.statistics_document import new_statistics, proposed_again
 from analyzer.workload.parse import Statement, Workload
@@ -76,12 +78,12 @@ def _needed(statements: Sequence[Statement], known: Sequence[Declared], snapshot
 
 
 def write_proposals(directory: Path, advice: Advice) -> tuple[Path, ...]:
-    """Add the proposals to the specs as proposed, and return the files written.
+    """Add the proposals, and those to retire an index, to the specs as proposed, and return the files written.
 
     One that was rejected until a day that has passed is proposed where it stands. Raises InputError where the directory
     cannot be written.
     """
-    if not advice.proposals and not advice.statistics.proposals:
+    if not advice.proposals and not advice.statistics.proposals and not advice.retirements:
         return ()
     new = (*new_specs(advice), *new_statistics(advice))
     again = [proposal.again.index.name for proposal in advice.proposals if proposal.again is not None]
@@ -89,7 +91,8 @@ def write_proposals(directory: Path, advice: Advice) -> tuple[Path, ...]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         written = append_proposals(directory, new) if new else ()
+        retired = write_retirements(directory, advice)
         write_schema(directory)
     except OSError as error:
         raise InputError(f"{directory} cannot be written ({error.strerror}); give --specs another directory") from None
-    return tuple(sorted({*written, *(set_state(directory, again, "proposed") if again else ())}))
+    return tuple(sorted({*written, *retired, *(set_state(directory, again, "proposed") if again else ())}))

@@ -40,7 +40,7 @@ def whatif(
         advice = None
         if plans and not create and not drop:
             parsed = tuple(each for each in statements if isinstance(each, Statement))
-            advice = propose(twin, Workload(statements=parsed), progress=progress)
+            advice = propose(twin, Workload(statements=parsed), existing=False, progress=progress)
         progress("what-if")
         added = [each.built for each in advice.proposals] if advice else []
         trials = try_indexes(twin, statements, create=create, added=added, drop=drop)

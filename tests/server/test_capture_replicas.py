@@ -102,6 +102,7 @@ def calls(snapshot: Snapshot, beginning: str) -> int:
 def test_an_index_that_only_the_replica_uses_is_used(servers: Servers, both: Snapshot) -> None:
     alone = capture(servers.primary)
     assert scans(alone, "thing_note") == 0
+    assert (alone.server.standbys, both.server.standbys) == (1, 1)
     assert scans(both, "thing_note") == 1
     assert scans(alone, "thing_kind") == 3
     assert scans(both, "thing_kind") == 8
@@ -138,6 +139,7 @@ def test_each_server_s_counters_are_kept(both: Snapshot, tmp_path: Path) -> None
 
 def test_a_replica_by_itself_is_captured_too(servers: Servers) -> None:
     alone = capture(servers.replica)
+    assert alone.server.standbys == 0
     assert alone.server.in_recovery
     assert scans(alone, "thing_note") == 1
     assert alone.servers == ()

@@ -6,7 +6,8 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from analyzer.advise.proposal import Declared, propose
+from analyzer.advise.declared import Declared
+from analyzer.advise.proposal import propose
 from analyzer.advise.whatif import try_indexes
 from analyzer.capture.capture import capture
 from analyzer.documents.server_log import LoggedBinding, LoggedStatement

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import psycopg
 import pytest
 
+from analyzer.advise.declared import Declared
 from analyzer.advise.limits import Limits
-from analyzer.advise.proposal import Declared, propose
+from analyzer.advise.proposal import propose
 from analyzer.advise.whatif import try_indexes
 from analyzer.capture.capture import capture
 from analyzer.objects.index import IndexDef, Key

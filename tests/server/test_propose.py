@@ -7,8 +7,9 @@ from datetime import timedelta
 import psycopg
 import pytest
 
+from analyzer.advise.declared import Declared
 from analyzer.advise.limits import Limits
-from analyzer.advise.proposal import Advice, Declared, propose
+from analyzer.advise.proposal import Advice, propose
 from analyzer.advise.sameness import serves
 from analyzer.capture.capture import capture
 from analyzer.config import TableRule

@@ -10,6 +10,7 @@ from analyzer.advise.cost import CostModel
 from analyzer.advise.limits import Limits
 from analyzer.advise.price import shaped_and_priced
 from analyzer.advise.select import Selection, select
+from analyzer.advise.worth import worth
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined
@@ -64,11 +65,11 @@ def assert_consistent(model: CostModel, selection: Selection) -> None:
     assert proposed[0].cost == pytest.approx(model.total(chosen) / total)
     costs = [point.cost for point in selection.frontier if not point.is_chosen]
     assert costs == sorted(costs, reverse=True)
-    for index, worth in selection.worth.items():
+    for index, found in worth(model, selection.chosen):
         rest = chosen - {index}
-        assert worth.beside == pytest.approx((model.total(rest) - model.total(chosen)) / total)
-        assert worth.alone == pytest.approx(1 - model.total(frozenset([index])) / total)
-        for each in worth.alternatives:
+        assert found.beside == pytest.approx((model.total(rest) - model.total(chosen)) / total)
+        assert found.alone == pytest.approx(1 - model.total(frozenset([index])) / total)
+        for each in found.alternatives:
             assert each.index not in chosen
             assert 0 < each.saving <= (model.total(rest) - model.total(rest | {each.index})) / total * 1.001
 
