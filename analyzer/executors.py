@@ -81,6 +81,8 @@ def parse_address(text: str) -> Address:
         port = parts.port
     except ValueError:
         raise InputError(f"--executor is not an address; specify {_FORMS}") from None
+    if not text.isprintable():  # urlsplit() leaves out line ends
+        raise InputError(f"--executor is not an address; specify {_FORMS}")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise InputError(
             "--executor takes no user, password or parameters; for an authenticated scheduler use dask+tls:// and the "
@@ -115,7 +117,13 @@ def _dask(address: Address, tell: Callable[[str], object]) -> Generator[Engine]:
     with contextlib.ExitStack() as stack:
         stack.enter_context(_quiet("distributed", "tornado", "asyncio"))
         try:
-            client = distributed.Client(address.place, timeout=_CONNECT_SECONDS, set_as_default=False, name="twindex")
+            # It waits for ever for the first word of a scheduler.
+            client = _within(
+                2 * _CONNECT_SECONDS,
+                lambda: distributed.Client(
+                    address.place, timeout=_CONNECT_SECONDS, set_as_default=False, name="twindex"
+                ),
+            )
         except Exception as error:  # noqa: BLE001 - whatever it raises, there is no connection
             raise UnreachableError(
                 f"{address} does not answer as a Dask scheduler ({_reason(error)}); check the address, and the version "
@@ -126,7 +134,8 @@ def _dask(address: Address, tell: Callable[[str], object]) -> Generator[Engine]:
             client.unsubscribe_topic(topic)
         try:
             client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
-            slots = sum(each["nthreads"] for each in client.scheduler_info()["workers"].values())
+            found = _within(_CONNECT_SECONDS, client.scheduler_info)["workers"]
+            slots = sum(each["nthreads"] for each in found.values())
         except Exception as error:  # noqa: BLE001
             raise UnreachableError(f"{address} has no workers ({_reason(error)}); start `dask worker`") from None
         _check_versions(address, client)
@@ -149,7 +158,10 @@ def _check_versions(address: Address, client: Any) -> None:
     """Raise CapabilityError unless the scheduler and all workers have the same versions as this process."""
     own = describe("distributed")
     try:
-        found = [client.run_on_scheduler(describe, "distributed"), *client.run(describe, "distributed").values()]
+        found = [
+            _within(_ASK_SECONDS, lambda: client.run_on_scheduler(describe, "distributed")),
+            *_within(_ASK_SECONDS, lambda: client.run(describe, "distributed")).values(),
+        ]
     except Exception as error:  # noqa: BLE001
         found = [f"no usable twindex ({_reason(error)})"]
     for each in found:
@@ -254,18 +266,29 @@ def _quiet(*names: str) -> Generator[None]:
             logger.setLevel(level)
 
 
-def _attempt(seconds: float, call: Callable[[], T]) -> T | None:
-    """Return what a call returns; None when it fails or takes longer, and is left behind."""
-    found: list[T] = []
+def _within(seconds: float, call: Callable[[], T]) -> T:
+    """Return what a call returns; one that takes longer is left behind, and TimeoutError is raised."""
+    answer: Future[T] = Future()
 
     def attempt() -> None:
-        with contextlib.suppress(Exception):
-            found.append(call())
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+            answer.set_exception(error)
 
-    thread = threading.Thread(target=attempt, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return found[0] if found else None
+    threading.Thread(target=attempt, daemon=True).start()
+    try:
+        return answer.result(seconds)
+    except TimeoutError as error:
+        raise error if answer.done() else TimeoutError(f"no answer within {seconds:g} s") from None
+
+
+def _attempt(seconds: float, call: Callable[[], T]) -> T | None:
+    """Return what a call returns; None when it fails or takes longer."""
+    try:
+        return _within(seconds, call)
+    except Exception:  # noqa: BLE001 - what was asked for is not needed
+        return None
 
 
 def _reason(error: BaseException) -> str:
