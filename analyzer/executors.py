@@ -116,6 +116,8 @@ def _dask(address: Address, tell: Callable[[str], object]) -> Generator[Engine]:
     distributed = _library("distributed", "dask")
     with contextlib.ExitStack() as stack:
         stack.enter_context(_quiet("distributed", "tornado", "asyncio"))
+        if address.place.startswith("tls:"):
+            _check_certificates(address, distributed)
         try:
             # It waits for ever for the first word of a scheduler.
             client = _within(
@@ -152,6 +154,20 @@ def _dask(address: Address, tell: Callable[[str], object]) -> Generator[Engine]:
             call_all=call_all,
             tell=tell,
         )
+
+
+def _check_certificates(address: Address, distributed: Any) -> None:
+    """Raise InputError unless Dask's configuration has what a client presents."""
+    try:
+        reason = "none are configured"
+        if distributed.Security().get_connection_args("client")["ssl_context"] is not None:
+            return
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the files
+        reason = _reason(error)
+    raise InputError(
+        f"{address} needs certificates ({reason}); set distributed.comm.tls.ca-file, client.cert and client.key in "
+        "Dask's configuration"
+    )
 
 
 def _check_versions(address: Address, client: Any) -> None:

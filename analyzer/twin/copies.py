@@ -261,25 +261,31 @@ def _watch(*, is_lent: bool) -> None:
         return
     if not _KEPT.is_watched:
         _KEPT.is_watched = True
-        threading.Thread(target=_close_idle, name="twindex-idle", daemon=True).start()
+        threading.Thread(target=_close_idle_regularly, name="twindex-idle", daemon=True).start()
     is_main = threading.current_thread() is threading.main_thread()
     if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
 
 
-def _close_idle() -> None:
+def _close_idle_regularly() -> None:
     while True:
         time.sleep(_IDLE_SECONDS / 10)
-        with _KEPT.lock:
-            _KEPT.copies = {
-                pool: still
-                for pool, held in _KEPT.copies.items()
-                if (still := [one for one in held if not one.is_closed])
-            }
-            copies = [each for held in _KEPT.copies.values() for each in held]
-        for each in copies:
-            if each.is_lent and time.monotonic() - each.used_at > _IDLE_SECONDS and not each.lock.locked():
-                each.close()
+        close_idle(_IDLE_SECONDS)
+
+
+def close_idle(seconds: float) -> None:
+    """Close copies lent to another process that have been idle for that long."""
+    for each in (held for copies in kept().values() for held in copies):
+        if each.is_lent and time.monotonic() - each.used_at > seconds and not each.lock.locked():
+            each.close()
+
+
+def kept() -> "dict[str, list[_Held]]":
+    """Return the open copies of this process, by pool."""
+    with _KEPT.lock:
+        opened = ((pool, [one for one in copies if not one.is_closed]) for pool, copies in _KEPT.copies.items())
+        _KEPT.copies = {pool: copies for pool, copies in opened if copies}
+        return dict(_KEPT.copies)
 
 
 def _terminate(number: int, _frame: object) -> None:

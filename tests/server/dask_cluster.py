@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 from distributed import LocalCluster
 
@@ -34,7 +35,8 @@ def dask_cluster(workers: int) -> Generator[str]:
 
 
 if __name__ == "__main__":
-    with LocalCluster(
+    opening: Any = LocalCluster
+    with opening(
         n_workers=int(sys.argv[1]), threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None
     ) as cluster:
         print(cluster.scheduler_address, flush=True)

@@ -105,6 +105,14 @@ def test_a_module_without_a_configuration(module: str, says: str) -> None:
     assert says in said(f"parsl://{module}", InputError)
 
 
+def test_certificates_that_are_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert "needs certificates (none are configured)" in said("dask+tls://127.0.0.1:1", InputError)
+    from dask import config
+
+    with config.set({"distributed.comm.tls.ca-file": str(tmp_path / "none.pem")}):
+        assert "needs certificates (" in said("dask+tls://127.0.0.1:1", InputError)
+
+
 class OddError(Exception):
     """What a library of workers raises that is no BrokenExecutor."""
 
