@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
     --only-binary :all: --custom-compile-command 'make lock' $(if $(KEEP),,--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench-advisor bench-commands bench-platform bench-scale bench-twin bench-workload unit test check check-newest check-slow format lint \
+.PHONY: help install demo bench-advisor bench-commands bench-platform bench-scale bench-twin bench-workers bench-workload unit test check check-newest check-slow format lint \
     types imports fuzz fuzz-deploy zoo matrix lock audit dist sbom clean newest
 
 help:  ## what there is to make
@@ -74,6 +74,10 @@ bench-scale: $(VENV)/.made  ## the advisor on 5,000 statements, 300 tables and 2
 bench-workload: $(VENV)/.made-dev  ## what share of recorded statements can be planned (OUT=FILE for a page), and how fast logs are read
 	$(BIN)/python -m benchmarks.workload $(if $(OUT),-o $(OUT))
 	$(BIN)/python -m benchmarks.log_reader $(if $(SIZE),--size $(SIZE))
+
+bench-workers: $(VENV)/.made-dev  ## two workers against one, own processes and Dask's; SNAPSHOT=FILE of TPC-DS data, QUERIES=20 for a short look
+	$(BIN)/python -m benchmarks.workers $(if $(SCALE),--scale $(SCALE)) $(if $(SNAPSHOT),--snapshot $(SNAPSHOT)) \
+	    $(if $(QUERIES),--queries $(QUERIES))
 
 unit: JOBS := 2
 unit: $(VENV)/.made-dev  ## the tests without a server

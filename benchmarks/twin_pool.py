@@ -16,9 +16,9 @@ from benchmarks.setting import render_table
 from benchmarks.targets import Section, Target
 from benchmarks.twin_live import TRUSTED, captured, tell
 
-_SUITE, _TABLE = "tpcds", "store_sales"
+SUITE, TABLE = "tpcds", "store_sales"
 #: Each query is planned with every single one of so many candidates.
-_CANDIDATES = 12
+CANDIDATES = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,18 @@ class Measured:
 def measured(twin: Twin, tasks: Sequence[Task]) -> Iterator[Measured]:
     """Plan all tasks on the twin itself, then on one copy of it, on two, and so on, one a core."""
     tell("pool: the twin itself")
-    yield _timed("the twin itself", lambda given: [cost(twin, task) for task in given], tasks, twins=1)
+    yield timed("the twin itself", lambda given: [cost(twin, task) for task in given], tasks, twins=1)
     for copies in range(1, usable_cores() + 1):
         tell(f"pool: {copies} copies")
         with parallel_twins(twin, copies) as pool:
             where = "one copy" if copies == 1 else f"{copies} copies"
-            yield _timed(where, functools.partial(pool.map, cost), tasks, twins=copies)
+            yield timed(where, functools.partial(pool.map, cost), tasks, twins=copies)
 
 
-def _timed(where: str, plan: Callable[[Sequence[Task]], list[float]], tasks: Sequence[Task], *, twins: int) -> Measured:
+def timed(where: str, plan: Callable[[Sequence[Task]], list[float]], tasks: Sequence[Task], *, twins: int) -> Measured:
+    """Plan all tasks on so many twins, and measure it."""
     # Every twin plans each query once before the clock runs, so that all know the catalog.
-    once = tasks[: len(tasks) // _CANDIDATES]
+    once = tasks[: len(tasks) // CANDIDATES]
     plan([task for task in once for _ in range(twins)])
     began = time.perf_counter()
     costs = plan(tasks)
@@ -66,11 +67,11 @@ def _timed(where: str, plan: Callable[[Sequence[Task]], list[float]], tasks: Seq
 
 def section(server: Cluster, scale: float) -> Section:
     """Measure the pool and render it."""
-    suite = tpc.read_suite(_SUITE)
+    suite = tpc.read_suite(SUITE)
     tpc.loaded(server, suite, scale, tell)
-    snapshot = captured(server, f"{_SUITE}_{scale:g}")
+    snapshot = captured(server, f"{SUITE}_{scale:g}")
     with open_twin(snapshot, wanted=TRUSTED) as twin:
-        added = twin.add(_indexes(snapshot))
+        added = twin.add(candidates(snapshot))
         found = list(measured(twin, [Task(query, place) for place in range(len(added)) for query in suite.queries]))
     is_same = all(each.costs == found[0].costs for each in found)
     rows = [(each.where, f"{each.per_second:,.0f}", f"{each.per_second / found[0].per_second:.2f}") for each in found]
@@ -82,15 +83,16 @@ def section(server: Cluster, scale: float) -> Section:
     return Section(text=f"## A pool of twins\n\n{_HEAD}\n\n{table}", targets=(target,))
 
 
-_HEAD = f"""Each TPC-DS query with each of {_CANDIDATES} indexes of {_TABLE} shown alone, planned again: on the twin
+_HEAD = f"""Each TPC-DS query with each of {CANDIDATES} indexes of {TABLE} shown alone, planned again: on the twin
 itself, and on copies of it in processes of their own, as `twindex propose --jobs` has them. A twin is a server and its
 client, which take turns; another process hands out the work."""
 
 
-def _indexes(snapshot: Snapshot) -> list[IndexDef]:
-    relation = snapshot.relation("public", _TABLE)
+def candidates(snapshot: Snapshot) -> list[IndexDef]:
+    """Return indexes to show one by one."""
+    relation = snapshot.relation("public", TABLE)
     assert relation is not None  # noqa: S101 - it was loaded
     return [
-        IndexDef(schema="public", table=_TABLE, name=f"pooled_{column.name}", keys=(Key(column=column.name),))
-        for column in relation.columns[:_CANDIDATES]
+        IndexDef(schema="public", table=TABLE, name=f"pooled_{column.name}", keys=(Key(column=column.name),))
+        for column in relation.columns[:CANDIDATES]
     ]

@@ -1,5 +1,6 @@
 """`twindex propose`: indexes that would make the workload cheaper, with their evidence."""
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -37,6 +38,7 @@ from analyzer.console import tell
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.weights import Weight
 from analyzer.errors import InputError
+from analyzer.executors import connected, parse_address
 from analyzer.twin.build import starting_early
 from analyzer.twin.server.choose import PlannerChoice
 from analyzer.workflows.plans import recorded_plans
@@ -74,6 +76,12 @@ from analyzer.workload.statement import weighed
     help="Number of parallel planner processes; does not change the result  [default: one per core for "
     f"{MANY} or more statements, else 1]",
 )
+@click.option(
+    "--executor",
+    metavar="URL",
+    help="Plan with the workers of a cluster, which is trusted with the snapshot: dask://HOST:PORT, "
+    "dask+tls://HOST:PORT or parsl://MODULE; does not change the result.",
+)
 @click.option("--write", "write_specs", is_flag=True, help="Add the proposals to the spec files, as `state: proposed`.")
 @specs_option
 @twin_options
@@ -92,6 +100,7 @@ def command(
     max_upkeep: float | None,
     seconds: float | None,
     jobs: int | None,
+    executor: str | None,
     write_specs: bool,
     specs: Path | None,
     choice: PlannerChoice,
@@ -108,10 +117,16 @@ def command(
         raise InputError("--workload and --logs cannot be used together; a log adds to the recorded statements")
     if since is not None and (workload_file is not None or plans):
         raise InputError("--since and --workload or --plans cannot be used together; it is for recorded statements")
+    if executor is not None and jobs is not None:
+        raise InputError("--executor and --jobs cannot be used together; an executor has workers of its own")
+    address = parse_address(executor) if executor is not None else None
     directory = specs_directory(specs, new=write_specs)
     read = read_plans(plans) if plans else None
     recording = read.asks_recorded if read else workload_file is None
-    with starting_early(choice) as started:
+    with starting_early(choice) as started, contextlib.ExitStack() as stack:
+        engine = None
+        if address is not None:
+            engine = stack.enter_context(connected(address) if output.quiet else connected(address, tell))
         with reading_specs(directory) as declared:
             snapshot = resolve_snapshot(
                 source,
@@ -145,6 +160,7 @@ def command(
                 limits=limits,
                 choice=started,
                 jobs=jobs,
+                engine=engine,
                 plans=given,
                 progress=shown,
             )

@@ -1,27 +1,37 @@
 """Copies of a twin, each in a worker of an executor, that plan in parallel.
 
 Any `concurrent.futures.Executor` will do: threads, processes, or those of a cluster. What is run must be importable
-where the worker is, and its tasks and results must survive pickling. A worker that dies costs time and nothing else.
+where the worker is, and its tasks and results must survive pickling. A worker that dies costs time and nothing else:
+whatever a future raises, its tasks are done again elsewhere, and at last on the twin itself. So is a task that fails in
+a worker, so that what it raises is raised here.
 """
 
-import atexit
 import contextlib
-import itertools
 import secrets
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
-from dataclasses import dataclass
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
+from dataclasses import dataclass, replace
 from enum import Enum
-from multiprocessing.util import Finalize
-from typing import Literal, TypeVar
+from functools import cached_property
+from typing import Final, Generic, Literal, TypeVar
 
+from analyzer.executors import Engine
 from analyzer.processes import worker_processes
-from analyzer.twin.twin import Recipe, Twin
+from analyzer.twin.copies import Asked, Base, Done, Lacking, Unfit, close_copies, model_of, work
+from analyzer.twin.twin import Twin
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+#: How often tasks are handed out whose worker is lost.
+_MOST_TRIES: Final = 3
+#: After so many losses without an answer nothing more is handed out.
+_MOST_LOSSES: Final = 10
+#: How many different losses are told.
+_MOST_TOLD: Final = 3
+#: How long no answer may come until it is asked whether one can.
+_PATIENCE_SECONDS: Final = 5
 
 
 class _End(Enum):
@@ -46,12 +56,17 @@ def run_alone(twin: Twin, function: Callable[[Twin, T], R], chains: Iterable[Cha
 class TwinPool:
     """Copies of a twin; they have the indexes that are added to it, in its order."""
 
-    def __init__(self, twin: Twin, executor: Executor, workers: int) -> None:
-        self._twin = twin
-        self._executor: Executor | None = executor
-        #: In so many parts what is to be done is handed out, so that none waits for the next one.
-        self._parts = 2 * workers
-        self._key = secrets.token_hex(8)
+    def __init__(self, twin: Twin, engine: Engine) -> None:
+        self.twin = twin
+        self.engine = engine
+        self.key = secrets.token_hex(8)
+        #: Whether tasks are handed out.
+        self.is_open = True
+        #: Whether a worker has a copy: the first tasks only show which of them have none.
+        self.has_copies = False
+        #: Since the last answer.
+        self._losses = 0
+        self._told: set[str] = set()
 
     def map(self, function: Callable[[Twin, T], R], tasks: Sequence[T]) -> list[R]:
         """Return what a function makes of each task, in their order, whichever copy it is given."""
@@ -65,51 +80,159 @@ class TwinPool:
 
     def run(self, function: Callable[[Twin, T], R], chains: Iterable[Chain[T, R]]) -> None:
         """Run chains of tasks in parallel; each chain keeps its order."""
-        ready = deque((chain, task) for chain in chains if (task := next(chain, _END)) is not _END)
-        flying: dict[Future[list[R] | None], list[tuple[Chain[T, R], T]]] = {}
-        try:
-            while self._executor is not None and (ready or flying):
-                while ready and len(flying) < self._parts:
-                    batch = list(itertools.islice(ready, 1 + len(ready) // self._parts))
-                    flying[self._submit(function, batch, recipe=None)] = batch
-                    for _ in batch:
-                        ready.popleft()
-                for future in wait(flying, return_when=FIRST_COMPLETED).done:
-                    if (results := future.result()) is None:
-                        batch = flying[future]
-                        flying[self._submit(function, batch, recipe=self._twin.recipe)] = batch
-                        del flying[future]
-                        continue
-                    for (chain, _), result in zip(flying.pop(future), results, strict=True):
-                        if (task := _advance(chain, result)) is not _END:
-                            ready.append((chain, task))
-        except BrokenExecutor:
-            self._executor = None
-        for chain, task in itertools.chain(*flying.values(), ready):
-            _finish(self._twin, function, chain, task)
-
-    def _submit(
-        self, function: Callable[[Twin, T], R], batch: Sequence[tuple[Chain[T, R], T]], *, recipe: Recipe | None
-    ) -> "Future[list[R] | None]":
-        if self._executor is None:
-            raise BrokenExecutor
-        # Who has no copy, or not all of its indexes, answers nothing, and gets the recipe.
-        copy = _Copy(key=self._key, indexes=len(self._twin.added), recipe=recipe)
-        return self._executor.submit(_work, copy, function, [task for _, task in batch])
+        _Run(self, function, chains).finish()
 
     def close(self) -> None:
-        """Remove the copies of this process; others end with theirs."""
-        with _LOCK:
-            copies = _OPEN.pop(self._key, [])
-        for twin in copies:
-            twin.close()
+        """Remove the copies that can be reached; others end with their worker."""
+        close_copies(self.key)
+        self.engine.call_all(close_copies, self.key)
+
+    @cached_property
+    def base(self) -> bytes:
+        """Return what a copy is made from, but for its indexes."""
+        recipe = self.twin.recipe
+        if not self.engine.is_own:
+            return Base(recipe=recipe, model=model_of(self.twin)).dump()
+        # Whether the kernel has to contain it was decided for this one.
+        return Base(recipe=replace(recipe, wanted=replace(recipe.wanted, trust_schema=True)), model=None).dump()
+
+    def gain(self) -> None:
+        """Note that a worker has answered."""
+        self.has_copies = True
+        self._losses = 0
+
+    def lose(self, reason: str, *, is_final: bool = False) -> None:
+        """Note that a worker is lost."""
+        self._losses += 1
+        self.is_open = self.is_open and not is_final and self._losses < _MOST_LOSSES
+        line = f"a worker is lost: {reason}; what it was asked is asked again"
+        if line not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(line)
+            self.engine.tell(line)
+
+
+@contextlib.contextmanager
+def pool_on(twin: Twin, engine: Engine) -> Generator[TwinPool]:
+    """Have a copy of a twin in each worker of an engine until the block ends."""
+    with contextlib.closing(TwinPool(twin, engine)) as pool:
+        yield pool
 
 
 @contextlib.contextmanager
 def parallel_twins(twin: Twin, workers: int) -> Generator[TwinPool]:
     """Run that many processes, each with a copy of a twin, until the block ends."""
-    with worker_processes(workers) as executor, contextlib.closing(TwinPool(twin, executor, workers)) as pool:
+    with worker_processes(workers) as executor, pool_on(twin, Engine(executor=executor, workers=workers)) as pool:
         yield pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch(Generic[T, R]):
+    """Tasks that are handed out together."""
+
+    items: Sequence[tuple[Chain[T, R], T]]
+    #: How often their worker was lost.
+    losses: int = 0
+    has_base: bool = False
+    #: From which one on the added indexes are sent; None for none.
+    begin: int | None = None
+
+
+class _Run(Generic[T, R]):
+    """Chains of tasks on their way through a pool."""
+
+    def __init__(self, pool: TwinPool, function: Callable[[Twin, T], R], chains: Iterable[Chain[T, R]]) -> None:
+        self._pool = pool
+        self._function = function
+        self._ready = deque((chain, task) for chain in chains if (task := next(chain, _END)) is not _END)
+        self._flying: dict[Future[Lacking | Unfit | Done[R]], _Batch[T, R]] = {}
+
+    def finish(self) -> None:
+        try:
+            while self._pool.is_open and (self._ready or self._flying):
+                self._hand_out()
+                for future in self._landed():
+                    self._take(self._flying.pop(future), self._answer(future))
+        finally:
+            for future in self._flying:
+                future.cancel()
+        for batch in self._flying.values():
+            self._ready.extend(batch.items)
+        while self._ready:
+            _finish(self._pool.twin, self._function, *self._ready.popleft())
+
+    def _hand_out(self) -> None:
+        # Two parts for each, so that none waits for the next one.
+        parts = self._pool.engine.workers * (2 if self._pool.has_copies else 1)
+        while self._pool.is_open and self._ready and len(self._flying) < parts:
+            size = min(1 + len(self._ready) // parts, len(self._ready))
+            self._submit(_Batch(items=[self._ready.popleft() for _ in range(size)]))
+
+    def _submit(self, batch: _Batch[T, R]) -> None:
+        pool, added = self._pool, self._pool.twin.added
+        try:
+            asked = Asked(
+                pool=pool.key,
+                indexes=len(added),
+                base=pool.base if batch.has_base else None,
+                begin=batch.begin or 0,
+                added=None if batch.begin is None else tuple(each.index for each in added[batch.begin :]),
+            )
+            future = pool.engine.executor.submit(work, asked, self._function, [task for _, task in batch.items])
+        except Exception as error:  # noqa: BLE001 - an executor's own
+            pool.lose(f"nothing can be submitted ({type(error).__name__})", is_final=True)
+            self._ready.extend(batch.items)
+        else:
+            self._flying[future] = batch
+
+    def _landed(self) -> set[Future[Lacking | Unfit | Done[R]]]:
+        """Wait until something is answered, as long as there is hope."""
+        while self._flying:
+            if done := wait(self._flying, timeout=_PATIENCE_SECONDS, return_when=FIRST_COMPLETED).done:
+                return done
+            if not self._pool.engine.is_alive():
+                self._pool.lose("none is left", is_final=True)
+                break
+        return set()
+
+    def _answer(self, future: Future[Lacking | Unfit | Done[R]]) -> Lacking | Done[R] | None:
+        """Return what a worker answers; None where it is lost."""
+        try:
+            error = future.exception()
+        except CancelledError as cancelled:
+            error = cancelled
+        if error is not None:
+            self._pool.lose(type(error).__name__, is_final=isinstance(error, BrokenExecutor))
+            return None
+        answer = future.result()
+        if isinstance(answer, Unfit):
+            self._pool.lose(answer.reason)
+            return None
+        return answer
+
+    def _take(self, batch: _Batch[T, R], answer: Lacking | Done[R] | None) -> None:
+        if isinstance(answer, Lacking):
+            self._submit(replace(batch, has_base=answer.has_no_base, begin=answer.indexes))
+        elif isinstance(answer, Done):
+            self._pool.gain()
+            for (chain, _), result in zip(batch.items, answer.results, strict=False):
+                self._go_on(chain, result)
+            if rest := batch.items[len(answer.results) :]:
+                self._ask_here(*rest[0])
+                self._ready.extend(rest[1:])
+        elif not self._pool.is_open:
+            self._ready.extend(batch.items)
+        elif batch.losses + 1 < _MOST_TRIES:
+            self._submit(_Batch(items=batch.items, losses=batch.losses + 1))
+        else:
+            for item in batch.items:
+                self._ask_here(*item)
+
+    def _ask_here(self, chain: Chain[T, R], task: T) -> None:
+        self._go_on(chain, self._function(self._pool.twin, task))
+
+    def _go_on(self, chain: Chain[T, R], result: R) -> None:
+        if (task := _advance(chain, result)) is not _END:
+            self._ready.append((chain, task))
 
 
 def _advance(chain: Chain[T, R], result: R) -> T | Literal[_End.END]:
@@ -122,57 +245,3 @@ def _advance(chain: Chain[T, R], result: R) -> T | Literal[_End.END]:
 def _finish(twin: Twin, function: Callable[[Twin, T], R], chain: Chain[T, R], task: T | Literal[_End.END]) -> None:
     while task is not _END:
         task = _advance(chain, function(twin, task))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Copy:
-    """A copy of a pool's twin, and its recipe if given."""
-
-    key: str
-    indexes: int
-    recipe: Recipe | None = None
-
-
-class _Own(threading.local):
-    """The copies of one worker, which a thread of it uses."""
-
-    def __init__(self) -> None:
-        self.twins: dict[str, Twin] = {}
-
-
-_OWN = _Own()
-_LOCK = threading.Lock()
-#: All copies of this process, by pool.
-_OPEN: dict[str, list[Twin]] = {}
-
-
-def _work(copy: _Copy, function: Callable[[Twin, T], R], tasks: Sequence[T]) -> list[R] | None:
-    """Do tasks in a worker; None when it has no such copy and is not told how to make one."""
-    twin = _OWN.twins.get(copy.key)
-    if copy.recipe is None and (twin is None or len(twin.added) < copy.indexes):
-        return None
-    if copy.recipe is not None:
-        if twin is None:
-            twin = _OWN.twins[copy.key] = _made(copy.key, copy.recipe)
-        twin.add(copy.recipe.indexes[len(twin.added) :])
-    assert twin is not None  # noqa: S101 - it was there or is now
-    return [function(twin, task) for task in tasks]
-
-
-def _made(key: str, recipe: Recipe) -> Twin:
-    twin = Twin(recipe.snapshot, statements=recipe.statements, wanted=recipe.wanted)
-    with _LOCK:
-        if not _OPEN:
-            atexit.register(_close_all)
-            # Which is what a process of multiprocessing runs when it ends.
-            Finalize(None, _close_all, exitpriority=1)
-        _OPEN.setdefault(key, []).append(twin)
-    return twin
-
-
-def _close_all() -> None:
-    with _LOCK:
-        copies = [twin for twins in _OPEN.values() for twin in twins]
-        _OPEN.clear()
-    for twin in copies:
-        twin.close()

@@ -133,8 +133,7 @@ class Twin:
         return Recipe(
             snapshot=self.snapshot,
             statements=self._server.statements,
-            # Whether the kernel has to contain it was decided for this one.
-            wanted=replace(self._server.choice, trust_schema=True, early=None),
+            wanted=replace(self._server.choice, early=None),
             indexes=tuple(each.index for each in self.added),
         )
 

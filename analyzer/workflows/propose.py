@@ -12,11 +12,12 @@ from analyzer.advise.proposal import propose as ask_advisor
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
+from analyzer.executors import Engine
 from analyzer.processes import usable_cores
 from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet, append_proposals, set_state
 from analyzer.specs.spec_file import write_schema
-from analyzer.twin.pool import parallel_twins
+from analyzer.twin.pool import parallel_twins, pool_on
 from analyzer.twin.twin import PlannerChoice, open_twin
 from analyzer.workflows.advice import new_specs, propose_document
 from analyzer.workflows.declared import declared, declared_statistics
@@ -48,6 +49,7 @@ def propose(
     limits: Limits | None = None,
     choice: PlannerChoice | None = None,
     jobs: int | None = None,
+    engine: Engine | None = None,
     plans: Sequence[MatchedPlan] = (),
     progress: Progress = silent,
 ) -> Proposed:
@@ -55,7 +57,7 @@ def propose(
 
     `plans` are those that the workload comes from, or that were recorded beside it.
 
-    `jobs` planners run in parallel; None means one, or with many statements one a core.
+    `jobs` planners run in parallel; None means one, or with many statements one a core. Those of an engine run instead.
     """
     known = declared(specs, snapshot)
     workers = jobs or (usable_cores() if len(workload.statements) >= MANY else 1)
@@ -63,7 +65,10 @@ def propose(
         statements = (*workload.statements, *(statement for plan in plans for statement, _ in plan.statements))
         needed = _needed(statements, known, snapshot)
         twin = stack.enter_context(open_twin(snapshot, statements=needed, wanted=choice, progress=progress))
-        pool = stack.enter_context(parallel_twins(twin, workers)) if workers > 1 else None
+        if engine is not None:
+            pool = stack.enter_context(pool_on(twin, engine))
+        else:
+            pool = stack.enter_context(parallel_twins(twin, workers)) if workers > 1 else None
         given = describe_plans(twin, plans, progress)
         advice = ask_advisor(twin, workload, declared=known, limits=limits, pool=pool, progress=progress)
         advice = with_statistics(twin, advice, declared_statistics(specs, snapshot), plans, progress)

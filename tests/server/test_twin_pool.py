@@ -17,9 +17,10 @@ from analyzer.advise.proposal import Advice, propose
 from analyzer.capture.capture import capture
 from analyzer.db import connect
 from analyzer.documents.snapshot import Snapshot
+from analyzer.executors import Engine
 from analyzer.objects.index import IndexDef, Key
 from analyzer.sql import render
-from analyzer.twin.pool import TwinPool, parallel_twins
+from analyzer.twin.pool import TwinPool, parallel_twins, pool_on
 from analyzer.twin.twin import Twin, open_twin
 from analyzer.workload.parse import parse_file
 from tests.conftest import fresh_database
@@ -63,7 +64,7 @@ def twin(snapshot: Snapshot) -> Iterator[Twin]:
 
 @contextlib.contextmanager
 def threads(twin: Twin, workers: int) -> Generator[TwinPool]:
-    with ThreadPoolExecutor(workers) as executor, contextlib.closing(TwinPool(twin, executor, workers)) as pool:
+    with ThreadPoolExecutor(workers) as executor, pool_on(twin, Engine(executor=executor, workers=workers)) as pool:
         yield pool
 
 
@@ -154,6 +155,6 @@ class Fragile(ThreadPoolExecutor):
 @pytest.mark.parametrize("most", [0, 1, 3])
 def test_nothing_is_lost_when_workers_end(twin: Twin, most: int) -> None:
     twin.add([PLACE])
-    with Fragile(most) as executor, contextlib.closing(TwinPool(twin, executor, 2)) as pool:
+    with Fragile(most) as executor, pool_on(twin, Engine(executor=executor, workers=2)) as pool:
         found = pool.map(cost, [True, False, True, False, False, True])
     assert found == [cost(twin, shown) for shown in (True, False, True, False, False, True)]
