@@ -27,7 +27,7 @@ _MOST_PAIRED = 30
 def autoadmin(problem: Problem, budget_bytes: int | None, *, width: int = 2) -> Found:
     """Choose indexes of up to so many columns."""
     greedy = _Greedy(problem=problem, budget_bytes=budget_bytes)
-    candidates = problem.of_width(1)
+    candidates = problem.candidates.of_width(1)
     found: Configuration = frozenset()
     for columns in range(1, width + 1):
         useful = dict.fromkeys(
@@ -35,23 +35,26 @@ def autoadmin(problem: Problem, budget_bytes: int | None, *, width: int = 2) -> 
             for item in problem.statements
             for index in greedy.of_statement(item, _admissible(problem, item, candidates, columns))
         )
-        pool = sorted({*useful, *found}, key=problem.columns)
+        pool = problem.ordered(found.union(useful))
         found = greedy.of_all(pool)
         if problem.is_late:
             break
-        candidates = [*pool, *itertools.chain.from_iterable(map(problem.longer, _of_width(problem, found, columns)))]
-    return Found(chosen=tuple(sorted(found, key=problem.columns)), complete=not problem.is_late)
+        candidates = [
+            *pool,
+            *itertools.chain.from_iterable(map(problem.candidates.longer, _of_width(problem, found, columns))),
+        ]
+    return Found(chosen=problem.ordered(found), complete=not problem.is_late)
 
 
 def _of_width(problem: Problem, indexes: Configuration, width: int) -> list[TwinIndex]:
-    return [index for index in sorted(indexes, key=problem.columns) if len(problem.columns(index)[1]) == width]
+    return [index for index in problem.ordered(indexes) if len(problem.candidates.columns(index)[1]) == width]
 
 
 def _admissible(
     problem: Problem, item: PricedStatement, candidates: Sequence[TwinIndex], width: int
 ) -> list[TwinIndex]:
     """Return the candidates whose columns are all relevant to a statement."""
-    own = set(problem.of_statement(item, width))
+    own = set(problem.candidates.of_statement(item, width))
     return [index for index in dict.fromkeys(candidates) if index in own]
 
 
@@ -88,14 +91,14 @@ class _Greedy:
         while chosen and len(chosen) < most and not self.problem.is_late:
             added = [each for each in alone if each not in chosen and self._fits(chosen | {each})]
             values = {each: saving(chosen, chosen | {each}) for each in added if not self.problem.is_late}
-            index = min(values, key=lambda each: (-values[each], self.problem.columns(each)), default=None)
+            index = min(values, key=lambda each: (-values[each], self.problem.candidates.columns(each)), default=None)
             if index is None or values[index] <= least:
                 break
             chosen |= {index}
         return chosen
 
     def _seed(self, alone: Mapping[TwinIndex, float], saving: _Saving, least: float) -> Configuration:
-        first = sorted(alone, key=lambda each: (-alone[each], self.problem.columns(each)))[:_MOST_PAIRED]
+        first = sorted(alone, key=lambda each: (-alone[each], self.problem.candidates.columns(each)))[:_MOST_PAIRED]
         chosen: Configuration = frozenset()
         best = least
         for size in range(1, _TOGETHER + 1):

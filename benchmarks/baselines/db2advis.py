@@ -39,7 +39,7 @@ def db2advis(problem: Problem, budget_bytes: int | None, *, width: int = 2) -> F
     ranked = _combined(problem, _ranked(problem, width))
     chosen = _filled(frozenset(), ranked, budget_bytes)
     chosen = _varied(problem, chosen, ranked, budget_bytes)
-    return Found(chosen=tuple(sorted(chosen, key=problem.columns)), complete=not problem.is_late)
+    return Found(chosen=problem.ordered(chosen), complete=not problem.is_late)
 
 
 def _ranked(problem: Problem, width: int) -> list[_Ranked]:
@@ -48,28 +48,28 @@ def _ranked(problem: Problem, width: int) -> list[_Ranked]:
     for item in problem.statements:
         if problem.is_late:
             break
-        candidates = frozenset(problem.of_statement(item, width))
+        candidates = frozenset(problem.candidates.of_statement(item, width))
         saving = problem.cost(item, frozenset()) - problem.cost(item, candidates)
         for index in problem.used(item, candidates):
             found.setdefault(index, _Ranked(index=index, benefit=0.0)).benefit += saving
-    return sorted(found.values(), key=lambda each: (-each.ratio, problem.columns(each.index)))
+    return sorted(found.values(), key=lambda each: (-each.ratio, problem.candidates.columns(each.index)))
 
 
 def _combined(problem: Problem, ranked: Sequence[_Ranked]) -> list[_Ranked]:
     """Merge each index that begins another one of higher rank into that one, with its benefit."""
     kept: list[_Ranked] = []
     for each in ranked:
-        table, columns = problem.columns(each.index)
+        table, columns = problem.candidates.columns(each.index)
         longer = (
             other
             for other in kept
-            if (known := problem.columns(other.index))[0] == table and known[1][: len(columns)] == columns
+            if (known := problem.candidates.columns(other.index))[0] == table and known[1][: len(columns)] == columns
         )
         if (other := next(longer, None)) is None:
             kept.append(each)
         else:
             other.benefit += each.benefit
-    return sorted(kept, key=lambda each: (-each.ratio, problem.columns(each.index)))
+    return sorted(kept, key=lambda each: (-each.ratio, problem.candidates.columns(each.index)))
 
 
 def _filled(chosen: Configuration, ranked: Sequence[_Ranked], budget_bytes: int | None) -> Configuration:
@@ -86,7 +86,7 @@ def _varied(
     """Swap a few chosen indexes for some of the others at random, and keep what is cheaper."""
     chance = random.Random(_SEED)
     for _ in range(_TRIES):
-        inside = sorted(chosen, key=problem.columns)
+        inside = problem.ordered(chosen)
         outside = [each for each in ranked if each.index not in chosen and each.benefit > 0]
         if problem.is_late or not inside or not outside:
             break

@@ -41,7 +41,7 @@ def extend(problem: Problem, budget_bytes: int | None, *, width: int = 2) -> Fou
         if problem.is_late:
             complete = False
             break
-    return Found(chosen=tuple(sorted(chosen, key=problem.columns)), complete=complete and not problem.is_late)
+    return Found(chosen=problem.ordered(chosen), complete=complete and not problem.is_late)
 
 
 def _best(
@@ -59,18 +59,18 @@ def _best(
 
 
 def _steps(problem: Problem, chosen: Configuration, width: int) -> Iterator[_Step]:
-    for index in problem.of_width(1):
+    for index in problem.candidates.of_width(1):
         if index not in chosen:
             yield _Step(added=index)
-    for index in sorted(chosen, key=problem.columns):
-        if len(problem.columns(index)[1]) < width:
-            for longer in problem.longer(index):
+    for index in problem.ordered(chosen):
+        if len(problem.candidates.columns(index)[1]) < width:
+            for longer in problem.candidates.longer(index):
                 if longer not in chosen:
                     yield _Step(added=longer, replaced=index)
 
 
 def _without_unused(problem: Problem, chosen: Configuration) -> Configuration:
-    for index in sorted(chosen, key=problem.columns):
+    for index in problem.ordered(chosen):
         if problem.saving(chosen - {index}, chosen) <= 0:
             chosen -= {index}
     return chosen

@@ -3,7 +3,7 @@
 import itertools
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.advise.benefit import PricedStatement, recorded_cost
@@ -35,21 +35,82 @@ class Found:
         return sum(index.size_bytes for index in self.chosen)
 
 
-class Problem:
-    """A workload on a twin, with the indexes that algorithms may choose; built when they are first asked for."""
+class Candidates:
+    """The indexes that algorithms may choose for a workload; each is built on the twin when it is first asked for."""
 
-    def __init__(self, twin: Twin, statements: Sequence[PricedStatement], *, deadline: float = math.inf) -> None:
-        self._twin = twin
+    def __init__(self, twin: Twin, statements: Sequence[PricedStatement]) -> None:
+        self.twin = twin
         self.statements = statements
-        self._model = CostModel(twin=twin, statements=statements)
-        #: Of time.monotonic().
-        self.deadline = deadline
         self._built: dict[Columns, TwinIndex | None] = {}
         #: Of each built index.
         self._columns: dict[TwinIndex, Columns] = {}
-        self._relevant = [_relevant(item) for item in statements]
-        self._read = [_read(item) for item in statements]
-        self._places = {item.statement: place for place, item in enumerate(statements)}
+        self._relevant = {item.statement: _relevant(item) for item in statements}
+        self._read = {item.statement: _read(item) for item in statements}
+
+    def of_statement(self, item: PricedStatement, width: int) -> list[TwinIndex]:
+        """Return all indexes of up to so many columns that are relevant to a statement."""
+        return self._indexes(
+            (table, columns)
+            for table, names in self._relevant[item.statement].items()
+            for count in range(1, width + 1)
+            for columns in itertools.permutations(names, count)
+        )
+
+    def of_width(self, width: int) -> list[TwinIndex]:
+        """Return all indexes of exactly so many columns that are relevant to the same statement."""
+        return self._indexes(
+            (table, columns)
+            for relevant in self._relevant.values()
+            for table, names in relevant.items()
+            for columns in itertools.permutations(names, width)
+        )
+
+    def longer(self, index: TwinIndex) -> list[TwinIndex]:
+        """Return an index with each column behind it that is relevant to a statement together with all of its own."""
+        table, columns = self._columns[index]
+        listed = (relevant.get(table, ()) for relevant in self._relevant.values())
+        added = dict.fromkeys(name for names in listed if set(names).issuperset(columns) for name in names)
+        return self._indexes((table, (*columns, name)) for name in added if name not in columns)
+
+    def columns(self, index: TwinIndex) -> Columns:
+        """Return the table and the columns of an index, by which sets are sorted."""
+        return self._columns[index]
+
+    def touched(self, tables: Collection[QualifiedName]) -> list[PricedStatement]:
+        """Return the statements that read one of some tables."""
+        return [item for item in self.statements if not self._read[item.statement].keys().isdisjoint(tables)]
+
+    def named(self, item: PricedStatement, configuration: Configuration) -> Configuration:
+        """Return the indexes of which a statement reads a column: others can only be read in their table's place."""
+        read = self._read[item.statement]
+        return frozenset(each for each in configuration if _is_named(self._columns[each], read))
+
+    def _indexes(self, wanted: Iterable[Columns]) -> list[TwinIndex]:
+        """Return the indexes on some columns, each once; what the server rejects is left out."""
+        listed = list(dict.fromkeys(wanted))
+        first = len(self._built)
+        missing = [each for each in listed if each not in self._built]
+        new = {_definition(*each, number): each for number, each in enumerate(missing, first)}
+        added, _ = self.twin.try_add(list(new))
+        for index in added:
+            self._built[new[index.index]] = index
+            self._columns[index] = new[index.index]
+        return [index for each in listed if (index := self._built.setdefault(each, None)) is not None]
+
+
+class Problem:
+    """What one algorithm is given: the candidates, what the workload costs with some of them, and its time."""
+
+    def __init__(self, candidates: Candidates, *, deadline: float = math.inf) -> None:
+        self.candidates = candidates
+        self._model = CostModel(twin=candidates.twin, statements=candidates.statements)
+        #: Of time.monotonic().
+        self.deadline = deadline
+
+    @property
+    def statements(self) -> Sequence[PricedStatement]:
+        """Return the statements."""
+        return self.candidates.statements
 
     @property
     def is_late(self) -> bool:
@@ -61,63 +122,9 @@ class Problem:
         """Return how many plans the planner was asked for."""
         return self._model.questions
 
-    # Candidates
-
-    def of_statement(self, item: PricedStatement, width: int) -> list[TwinIndex]:
-        """Return all indexes of so many columns that are relevant to a statement, or fewer."""
-        relevant = self._relevant[self._places[item.statement]]
-        return self.indexes(
-            (table, columns)
-            for table, names in relevant.items()
-            for count in range(1, width + 1)
-            for columns in itertools.permutations(names, count)
-        )
-
-    def of_width(self, width: int) -> list[TwinIndex]:
-        """Return all indexes of exactly so many columns that are relevant to the same statement."""
-        return self.indexes(
-            (table, columns)
-            for relevant in self._relevant
-            for table, names in relevant.items()
-            for columns in itertools.permutations(names, width)
-        )
-
-    def longer(self, index: TwinIndex) -> list[TwinIndex]:
-        """Return an index with each column behind it that is relevant to a statement together with all of its own."""
-        table, columns = self._columns[index]
-        beside = (names for relevant in self._relevant if set(names := relevant.get(table, ())).issuperset(columns))
-        added = dict.fromkeys(itertools.chain.from_iterable(beside))
-        return self.indexes((table, (*columns, name)) for name in added if name not in columns)
-
-    def columns(self, index: TwinIndex) -> Columns:
-        """Return the table and the columns of an index."""
-        return self._columns[index]
-
-    def indexes(self, wanted: Iterable[Columns]) -> list[TwinIndex]:
-        """Return the indexes on some columns, each once; what the server rejects is left out."""
-        listed = list(dict.fromkeys(wanted))
-        new = {_definition(*each): each for each in listed if each not in self._built}
-        added, _ = self._twin.try_add(list(new))
-        for index in added:
-            self._built[new[index.index]] = index
-            self._columns[index] = new[index.index]
-        return [index for each in listed if (index := self._built.setdefault(each, None)) is not None]
-
-    # Costs
-
     def cost(self, item: PricedStatement, configuration: Configuration) -> float:
         """Return what all executions of a statement cost with some indexes."""
-        read = self._read[self._places[item.statement]]
-        named = frozenset(each for each in configuration if self._is_named(each, read))
-        return recorded_cost(item, self._model.cost(item, named))
-
-    def _is_named(self, index: TwinIndex, read: Mapping[QualifiedName, frozenset[str] | None]) -> bool:
-        """Say whether a statement reads a column of an index: others can only be read in their table's place."""
-        table, columns = self._columns[index]
-        if table not in read:
-            return False
-        names = read[table]
-        return names is None or not names.isdisjoint(columns)
+        return recorded_cost(item, self._model.cost(item, self.candidates.named(item, configuration)))
 
     def total(self, configuration: Configuration) -> float:
         """Return what the workload costs with some indexes."""
@@ -125,21 +132,24 @@ class Problem:
 
     def saving(self, before: Configuration, after: Configuration) -> float:
         """Return by how much the workload is cheaper with one set than with another."""
-        tables = {self._columns[index][0] for index in before ^ after}
-        touched = (item for item, read in zip(self.statements, self._read, strict=True) if not tables.isdisjoint(read))
-        return sum(self.cost(item, before) - self.cost(item, after) for item in touched)
+        tables = {index.index.full_table for index in before ^ after}
+        return sum(self.cost(item, before) - self.cost(item, after) for item in self.candidates.touched(tables))
 
     def used(self, item: PricedStatement, configuration: Configuration) -> tuple[TwinIndex, ...]:
         """Return which of some indexes the plan of a statement reads where all of them are there."""
-        alone = CostModel(twin=self._twin, statements=[item])
+        alone = CostModel(twin=self.candidates.twin, statements=[item])
         alone.cost(item, configuration)
-        return tuple(sorted(alone.read(configuration), key=self._columns.__getitem__))
+        return self.ordered(alone.read(configuration))
+
+    def ordered(self, configuration: Configuration) -> tuple[TwinIndex, ...]:
+        """Return some indexes by table and columns."""
+        return tuple(sorted(configuration, key=self.candidates.columns))
 
 
-def problem(twin: Twin, workload: Workload) -> Problem:
-    """Price a workload as the advisor does; statements that cannot be planned are left out."""
+def candidates(twin: Twin, workload: Workload) -> Candidates:
+    """Price a workload as the advisor does, and return what may be chosen; what cannot be planned is left out."""
     priced, _ = price_all(twin, workload.statements, None, workload.shares, workload.weighed_by)
-    return Problem(twin, priced)
+    return Candidates(twin, priced)
 
 
 def fits(size_bytes: int, budget_bytes: int | None) -> bool:
@@ -152,11 +162,15 @@ def size_of(indexes: Iterable[TwinIndex]) -> int:
     return sum(index.size_bytes for index in indexes)
 
 
-def _definition(table: QualifiedName, columns: Sequence[str]) -> IndexDef:
+def _definition(table: QualifiedName, columns: Sequence[str], number: int) -> IndexDef:
     keys = tuple(Key(column=name) for name in columns)
-    # Names of a twin's indexes must be unique, and none is read; the advisor's own begin with ix_.
-    name = f"b_{table.name}_{'_'.join(columns)}"[:63]
-    return IndexDef(schema=table.schema, table=table.name, name=name, keys=keys)
+    return IndexDef(schema=table.schema, table=table.name, name=f"baseline_{number}", keys=keys)
+
+
+def _is_named(columns: Columns, read: Mapping[QualifiedName, frozenset[str] | None]) -> bool:
+    table, names = columns
+    known = read.get(table, frozenset())
+    return known is None or not known.isdisjoint(names)
 
 
 def _relevant(item: PricedStatement) -> dict[QualifiedName, tuple[str, ...]]:
