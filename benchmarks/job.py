@@ -8,12 +8,12 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
 
 from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from analyzer.db import connect
+from analyzer.specs.fields import Strict
 from analyzer.sql import render, render_text
 from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.server.databases import copy_database
@@ -46,15 +46,17 @@ class JobQuery:
     text: str
 
 
-class _Family(TypedDict, total=False):
-    tables: list[str]
-    joins: list[str]
-    output: list[str]
-    where: str
+class _Family(Strict):
+    #: Aliases.
+    tables: tuple[str, ...]
+    joins: tuple[str, ...] = ()
+    output: tuple[str, ...]
+    where: str = ""
     variants: dict[str, str]
 
 
-class _Document(TypedDict):
+class _Document(Strict):
+    #: Conditions of several families, by the name that these have in braces.
     conditions: dict[str, str]
     families: dict[int, _Family]
 
@@ -77,11 +79,11 @@ def read_tables() -> tuple[Table, ...]:
 
 def read_queries() -> tuple[JobQuery, ...]:
     """Read all queries, in the order of their families."""
-    document = TypeAdapter(_Document).validate_python(_load(_QUERIES))
+    document = _Document.model_validate(_load(_QUERIES))
     return tuple(
-        JobQuery(name=f"{number}{variant}", text=_text(family, conditions, document["conditions"]))
-        for number, family in document["families"].items()
-        for variant, conditions in family.get("variants", {}).items()
+        JobQuery(name=f"{number}{variant}", text=_text(family, conditions, document.conditions))
+        for number, family in document.families.items()
+        for variant, conditions in family.variants.items()
     )
 
 
@@ -90,15 +92,14 @@ def _load(file: Path) -> object:
 
 
 def _text(family: _Family, variant: str, named: Mapping[str, str]) -> str:
-    aliases = family.get("tables", [])
-    written = [text for text in (family.get("where", ""), variant) if text]
+    written = [text for text in (family.where, variant) if text]
     for name, condition in named.items():
         written = [text.replace(f"{{{name}}}", condition) for text in written]
     return render_text(
         "bench/job_query",
-        output=family.get("output", []),
-        tables=[(_TABLES[alias.rstrip("12")], alias) for alias in aliases],
-        conditions=[*written, *_joins(aliases, family.get("joins", []))],
+        output=family.output,
+        tables=[(_TABLES[alias.rstrip("12")], alias) for alias in family.tables],
+        conditions=[*written, *_joins(family.tables, family.joins)],
     )
 
 
