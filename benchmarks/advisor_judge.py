@@ -88,6 +88,6 @@ class Judge:
             total=sum(new.milliseconds for _, _, new in timed) / sum(old.milliseconds for _, old, _ in timed),
             mean=geometric_mean(self.before, after),
             slower=tuple(name for name, old, new in timed if is_slower(old.milliseconds, new.milliseconds)),
-            disagreements=tuple(disagreements(self.before, after, texts, self.watch, self.shelf)),
+            disagreements=tuple(disagreements(self.before, after, texts, self.watch, self.shelf.definition)),
             timed_out=(sum(old.timed_out for _, old, _ in timed), sum(new.timed_out for _, _, new in timed)),
         )

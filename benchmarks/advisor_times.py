@@ -4,15 +4,19 @@ import json
 import math
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import psycopg
 
 from analyzer.db import Connection
+from analyzer.objects.index import IndexDef
 from analyzer.sql import render
 from analyzer.twin.twin import PlanTree, walk
-from benchmarks.advisor_shelf import Shelf, outline
+from benchmarks.advisor_shelf import outline
+
+#: Returns what an index in a plan is; None for one of a key.
+Named = Callable[[str], IndexDef | None]
 
 _RUNS = 3
 #: A query is slower from here on, both ways of saying it.
@@ -147,7 +151,7 @@ def _ratio(after: Run, before: Run) -> float:
 
 
 def disagreements(
-    before: Mapping[str, Run], after: Mapping[str, Run], queries: Mapping[str, str], watch: Stopwatch, shelf: Shelf
+    before: Mapping[str, Run], after: Mapping[str, Run], queries: Mapping[str, str], watch: Stopwatch, named: Named
 ) -> Iterator[Disagreement]:
     """Yield the queries that are slower than without the set, or of which half of the promised saving did not come."""
     for name, run in after.items():
@@ -164,16 +168,16 @@ def disagreements(
                 before_ms=before_ms,
                 after_ms=after_ms,
                 timed_out=run.timing.timed_out,
-                reason=explained(old.tree, run.tree, watch.analysed(name, queries[name], run.tree), shelf),
+                reason=explained(old.tree, run.tree, watch.analysed(name, queries[name], run.tree), named),
             )
 
 
-def explained(before: PlanTree, after: PlanTree, ran: PlanTree | None, shelf: Shelf) -> str:
+def explained(before: PlanTree, after: PlanTree, ran: PlanTree | None, named: Named) -> str:
     """Say what is another plan, where its time went, and which estimate was wrong the most."""
-    return "; ".join(_explanation(before, after, ran, shelf))
+    return "; ".join(_explanation(before, after, ran, named))
 
 
-def _explanation(before: PlanTree, after: PlanTree, ran: PlanTree | None, shelf: Shelf) -> Iterator[str]:
+def _explanation(before: PlanTree, after: PlanTree, ran: PlanTree | None, named: Named) -> Iterator[str]:
     joins = [
         sorted(node["Node Type"] for node in walk(tree) if node["Node Type"] in _JOINS) for tree in (before, after)
     ]
@@ -184,11 +188,11 @@ def _explanation(before: PlanTree, after: PlanTree, ran: PlanTree | None, shelf:
         return
     total = max(float(ran["Actual Total Time"]), 1e-3)
     slowest = max(walk(ran), key=_own_time)
-    yield f"{_node(slowest, shelf)} took {_own_time(slowest) / total:.0%} of the time{_loops(slowest)}"
+    yield f"{_node(slowest, named)} took {_own_time(slowest) / total:.0%} of the time{_loops(slowest)}"
     worst = max(_read_to_the_end(ran), key=_error, default=ran)
     if _error(worst) >= _MISESTIMATED:
         rows = f"expected {float(worst['Plan Rows']):,.0f} rows and returned {float(worst['Actual Rows']):,.0f}"
-        yield f"{_node(worst, shelf)} {rows}{_loops(worst)}"
+        yield f"{_node(worst, named)} {rows}{_loops(worst)}"
     else:
         yield f"no estimate of rows is off by {_MISESTIMATED:g} times, so that it is what a page or a row costs"
 
@@ -231,8 +235,8 @@ def _loops(node: PlanTree) -> str:
     return f" in each of {loops:,} loops" if loops > 1 else ""
 
 
-def _node(node: PlanTree, shelf: Shelf) -> str:
+def _node(node: PlanTree, named: Named) -> str:
     name = node.get("Index Name")
-    index = shelf.definition(str(name)) if name is not None else None
+    index = named(str(name)) if name is not None else None
     of = outline(index) if index is not None else name or node.get("Relation Name") or node.get("CTE Name")
     return f"{node['Node Type']}{f' of {of}' if of else ''}"
