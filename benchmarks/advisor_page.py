@@ -196,7 +196,9 @@ def _targets(results: Results) -> Iterator[Target]:
         megabytes = None if each.chosen.budget_bytes is None else each.chosen.budget_bytes // _MB
         if (wanted := suite.costs.get(megabytes or 0)) is not None:
             yield _at_most(f"{where}: cost", 100 * each.cost, wanted, "%")
-        if megabytes is not None:
+        if each.chosen.budget_bytes is not None:
+            share = 100 * each.size_bytes / each.chosen.budget_bytes
+            yield _at_most(f"{where}: real size in percent of it", share, 100 * _OVER, "%")
             yield from _against(where, each, results.best(each.chosen.budget_bytes))
         if each.times is not None and (limit := suite.times.get(megabytes or 0)) is not None:
             yield _at_most(f"{where}: mean of time ratios", each.times.mean, limit, "", digits=2)

@@ -231,8 +231,8 @@ def roles(gender: str | None) -> Choices:
 
 
 def company_note(chance: random.Random, year: int, country: str, *, is_distributor: bool) -> str | None:
-    """Return what a company did for a movie: distributors where, when and how, others often nothing."""
-    if not is_distributor:
+    """Return what a company did for a movie: distributors where, when and how, others seldom that and often nothing."""
+    if not is_distributor and chance.random() < 0.85:
         return skewed(chance, _MADE) if chance.random() < 0.25 else None
     where = _NAMES_OF_CODES.get(country, "USA") if chance.random() < 0.8 else "worldwide"
     return f"({year + chance.randint(0, 2)}) ({where}) {skewed(chance, _MEDIA)}"
