@@ -65,8 +65,8 @@ bench-twin: $(VENV)/.made-dev  ## the planner twin on TPC-H and TPC-DS; SCALE=0.
 bench-commands: $(VENV)/.made  ## the commands on the databases of large applications; OUT=FILE for a page
 	$(BIN)/python -m benchmarks.commands $(if $(OUT),-o $(OUT))
 
-bench-advisor: $(VENV)/.made-dev  ## the advisor's proposals for TPC-H and TPC-DS, built; SCALE=0.1 for a short look, OUT=FILE for a page
-	$(BIN)/python -m benchmarks.advisor $(if $(SCALE),--scale $(SCALE)) $(if $(OUT),-o $(OUT))
+bench-advisor: $(VENV)/.made-dev  ## the advisor beside the known algorithms; SCALE=0.1, ARGS="--suite tpch --budget 1024", OUT=FILE for a page
+	$(BIN)/python -m benchmarks.advisor $(if $(SCALE),--scale $(SCALE)) $(ARGS) $(if $(OUT),-o $(OUT))
 
 bench-scale: $(VENV)/.made  ## the advisor on 5,000 statements, 300 tables and 2,000 indexes; STATEMENTS=500 for a short look, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.advisor_scale $(addprefix --statements ,$(STATEMENTS)) $(if $(OUT),-o $(OUT))

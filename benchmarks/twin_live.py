@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,7 +39,9 @@ SETTINGS = {
 
 
 @contextlib.contextmanager
-def live_server(directory: Path = DEFAULT_DIRECTORY, *, bin_dir: Path | None = None) -> Generator[Cluster]:
+def live_server(
+    directory: Path = DEFAULT_DIRECTORY, *, bin_dir: Path | None = None, settings: Mapping[str, str] = SETTINGS
+) -> Generator[Cluster]:
     """Run the server that keeps its databases below a directory, on these binaries beside the one on the usual ones.
 
     Raises CapabilityError where there are no such binaries.
@@ -48,7 +50,7 @@ def live_server(directory: Path = DEFAULT_DIRECTORY, *, bin_dir: Path | None = N
     if bin_dir is not None:
         binaries = find_binaries(bin_dir)
         directory = directory / f"postgresql-{binaries.major}"
-    with cluster.development(directory, binaries=binaries, settings=SETTINGS) as server:
+    with cluster.development(directory, binaries=binaries, settings=settings) as server:
         with connect(server.url(), autocommit=True) as connection:
             if connection.execute(render("demo/role_exists"), {"role": READER}).fetchone() is None:
                 connection.execute(render("demo/create_reader", role=READER))
