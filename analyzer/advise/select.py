@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from analyzer.advise.cost import CostModel
-from analyzer.advise.integer_program import KnownPlan, Program, solve
+from analyzer.advise.gains import Gains
+from analyzer.advise.integer_program import Program, solve
 from analyzer.advise.sameness import covers, places
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
@@ -121,6 +122,7 @@ class _Search:
         #: Plans that were tried to add and drop indexes.
         self._tried = 0
         self.chosen: frozenset[TwinIndex] = frozenset()
+        self._gains = Gains()
         self._bound = 0.0
 
     def run(self, limits: Limits) -> None:
@@ -179,10 +181,11 @@ class _Search:
 
     def _larger(self, chosen: frozenset[TwinIndex], limits: Limits) -> list[frozenset[TwinIndex]]:
         """Return sets that are worth knowing about though they may be too large: for what others could be left out."""
+        beside = _by_table(chosen)
         worth = {
             index: saving - self._prices[index]
             for index, saving in self._promises(chosen).items()
-            if not _is_redundant(index, chosen)
+            if not _is_redundant(index, beside.get(index.index.full_table, ()))
             and (limits.budget_bytes is None or index.size_bytes <= limits.budget_bytes)
         }
         added = sorted((each for each in worth if worth[each] > 0), key=lambda each: (-worth[each], self._places[each]))
@@ -220,10 +223,13 @@ class _Search:
         if limits.most is not None and len(chosen) >= limits.most:
             return None
         best, most = None, _LEAST * self.total
+        room, beside = _room(chosen, limits), _by_table(chosen)
         possible = [
             each
             for each in bounds
-            if each not in chosen and _fits(each, chosen, limits) and not _is_redundant(each, chosen)
+            if each not in chosen
+            and each.size_bytes <= room
+            and not _is_redundant(each, beside.get(each.index.full_table, ()))
         ]
         possible.sort(key=lambda each: (-bounds[each], self._places[each]))
         for begin in range(0, len(possible), _AT_ONCE):
@@ -244,16 +250,16 @@ class _Search:
 
     def _promises(self, chosen: frozenset[TwinIndex]) -> dict[TwinIndex, float]:
         """Return what each index could save on top of a set: by the best known plan of each statement that uses it."""
-        found = _gains([known for _, known in self._model.known_plans()], chosen)
+        found = self._gains.beside(chosen, (known for _, known in self._model.known_plans()))
         return {each: found[each] for each in self._candidates if each in found}
 
     def ordered(self) -> tuple[TwinIndex, ...]:
         """Return the choice in the order of application: first what saves most per byte on top of those before it."""
         plans = [[plan for plan in known if plan.uses <= self.chosen] for _, known in self._model.known_plans()]
-        order: list[TwinIndex] = []
+        order, so_far = list[TwinIndex](), Gains(lacking=1)
         left = sorted(self.chosen, key=self._places.__getitem__)
         while left:
-            gains = _gains(plans, frozenset(order), lacking=1)
+            gains = so_far.beside(frozenset(order), plans)
             best = max(left, key=lambda each: (gains.get(each, 0.0) / _size(each), -self._places[each]))
             order.append(best)
             left.remove(best)
@@ -264,9 +270,13 @@ class _Search:
 
         The first ones are planned; what the others save is that of known plans, in which they are not alone.
         """
-        least = _LEAST * self.total
+        least, beside = _LEAST * self.total, _by_table(self.chosen)
         promises = self._promises(self.chosen)
-        others = [each for each in promises if promises[each] > least and not _is_redundant(each, self.chosen)]
+        others = [
+            each
+            for each in promises
+            if promises[each] > least and not _is_redundant(each, beside.get(each.index.full_table, ()))
+        ]
         others.sort(key=lambda each: (-promises[each], self._places[each]))
         tried, rest = others[:_TRIED], others[_TRIED:]
         self._model.prepare([self.chosen | {each} for each in tried], deadline=self._deadline)
@@ -283,35 +293,16 @@ class _Search:
     def _because(self, index: TwinIndex, saving: float, limits: Limits) -> Refusal:
         if limits.most is not None and len(self.chosen) >= limits.most and saving > self._prices[index]:
             return "most"
-        if not _fits(index, self.chosen, limits) and saving > self._prices[index]:
+        if index.size_bytes > _room(self.chosen, limits) and saving > self._prices[index]:
             return "budget"
         return "knee" if limits.least_saving is None else "share"
 
 
-def _gains(
-    plans: Iterable[Sequence[KnownPlan]], chosen: frozenset[TwinIndex], *, lacking: int | None = None
-) -> dict[TwinIndex, float]:
-    """Return what the best known plans of statements save more that use an index and those of a set.
-
-    Only plans count that lack so many indexes of the set at most.
-    """
-    found: dict[TwinIndex, float] = {}
-    for known in plans:
-        now = max((plan.saving for plan in known if plan.uses <= chosen), default=0.0)
-        best: dict[TwinIndex, float] = {}
-        for plan in known:
-            if plan.saving > now:
-                added = plan.uses - chosen
-                for index in added if lacking is None or len(added) <= lacking else ():
-                    best[index] = max(best.get(index, 0.0), plan.saving - now)
-        for index, saving in best.items():
-            found[index] = found.get(index, 0.0) + saving
-    return found
-
-
-def _fits(index: TwinIndex, chosen: Iterable[TwinIndex], limits: Limits) -> bool:
-    used = sum(each.size_bytes for each in chosen)
-    return limits.budget_bytes is None or used + index.size_bytes <= limits.budget_bytes
+def _room(chosen: Iterable[TwinIndex], limits: Limits) -> float:
+    """Return how many bytes an addition to a set may have."""
+    return (
+        float("inf") if limits.budget_bytes is None else limits.budget_bytes - sum(each.size_bytes for each in chosen)
+    )
 
 
 def _is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
@@ -319,11 +310,15 @@ def _is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
 
 
 def _redundant_pairs(indexes: Sequence[TwinIndex]) -> Iterator[tuple[TwinIndex, TwinIndex]]:
-    by_table: dict[QualifiedName, list[TwinIndex]] = {}
-    for index in indexes:
-        by_table.setdefault(index.index.full_table, []).append(index)
-    for alike in by_table.values():
+    for alike in _by_table(indexes).values():
         yield from ((one, other) for one, other in itertools.permutations(alike, 2) if _serves(other, one))
+
+
+def _by_table(indexes: Iterable[TwinIndex]) -> dict[QualifiedName, list[TwinIndex]]:
+    found: dict[QualifiedName, list[TwinIndex]] = {}
+    for index in indexes:
+        found.setdefault(index.index.full_table, []).append(index)
+    return found
 
 
 def _size(index: TwinIndex) -> int:
