@@ -75,8 +75,9 @@ def solve(program: Program) -> Solution:
         return Solution(chosen=(), value=0.0, bound=0.0)
     solver, scale = _solver(), _SCALE / largest
     built = {index: solver.addBinary(obj=-program.prices[index] * scale) for index in usable}
+    places = {index: place for place, index in enumerate(usable)}
     for plans in program.plans:
-        _assign(solver, plans, built, scale)
+        _assign(solver, plans, built, places, scale)
     if budget is not None:
         unit = _SCALE / max(budget, 1)
         solver.addConstr(solver.qsum([index.size_bytes * unit * one for index, one in built.items()]) <= _SCALE)
@@ -112,7 +113,11 @@ def _solver() -> highspy.Highs:
 
 
 def _assign(
-    solver: highspy.Highs, plans: Sequence[KnownPlan], built: Mapping[TwinIndex, highs_var], scale: float
+    solver: highspy.Highs,
+    plans: Sequence[KnownPlan],
+    built: Mapping[TwinIndex, highs_var],
+    places: Mapping[TwinIndex, int],
+    scale: float,
 ) -> None:
     """Let a statement take one plan, of indexes that are built."""
     taken: list[highs_var] = []
@@ -126,6 +131,5 @@ def _assign(
     if taken:
         solver.addConstr(solver.qsum(taken) <= 1)
     # Of all plans with an index one is taken at most: a tighter bound than each plan's own would give.
-    for index, one in built.items():  # in their order, so that equal input gives equal output
-        if index in using:
-            solver.addConstr(solver.qsum(using[index]) <= one)
+    for index in sorted(using, key=places.__getitem__):  # so that equal input gives equal output
+        solver.addConstr(solver.qsum(using[index]) <= built[index])
