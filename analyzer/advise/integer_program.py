@@ -8,7 +8,7 @@ the same indexes can cost less than the bound as far as the known plans go.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,58 @@ class Solution:
 @stdout.silenced()  # a new solver prints its version before it can be given an option
 def solve(program: Program) -> Solution:
     """Return the set of the largest saving, prices deducted; the same for equal input."""
+    found = [_solve(part) for part in _independent(program)]
+    chosen = {index for each in found for index in each.chosen}
+    return Solution(
+        chosen=tuple(index for index in program.indexes if index in chosen),
+        value=sum(each.value for each in found),
+        bound=sum(each.bound for each in found),
+    )
+
+
+def _independent(program: Program) -> Sequence[Program]:
+    """Divide a program into those whose answers together are its own: what no statement, pair or limit connects."""
+    if program.budget_bytes is not None or program.most is not None:
+        return (program,)
+    places = {index: place for place, index in enumerate(program.indexes)}
+    above = list(range(len(places)))
+
+    def first(place: int) -> int:
+        while above[place] != place:
+            above[place] = place = above[above[place]]
+        return place
+
+    def connect(indexes: Iterable[TwinIndex]) -> int | None:
+        found = [first(places[index]) for index in indexes if index in places]
+        for place in found:
+            above[first(place)] = first(found[0])
+        return found[0] if found else None
+
+    connected = [connect(_uses_of(plans)) for plans in program.plans]
+    for pair in program.conflicts:
+        connect(pair)
+    indexes, plans = dict[int, list[TwinIndex]](), dict[int, list[Sequence[KnownPlan]]]()
+    for index, place in places.items():
+        indexes.setdefault(first(place), []).append(index)
+    for place, known in zip(connected, program.plans, strict=True):
+        if place is not None:
+            plans.setdefault(first(place), []).append(known)
+    conflicts: dict[int, list[tuple[TwinIndex, TwinIndex]]] = {}
+    for one, other in program.conflicts:
+        if one in places and other in places:
+            conflicts.setdefault(first(places[one]), []).append((one, other))
+    return [
+        Program(indexes=some, plans=plans.get(place, ()), prices=program.prices, conflicts=conflicts.get(place, ()))
+        for place, some in indexes.items()
+    ]
+
+
+def _uses_of(plans: Sequence[KnownPlan]) -> frozenset[TwinIndex]:
+    """Return the indexes that plans use which save something."""
+    return frozenset[TwinIndex]().union(*(plan.uses for plan in plans if plan.saving > 0))
+
+
+def _solve(program: Program) -> Solution:
     import highspy  # noqa: PLC0415 - of the twin extra; every other command works without
 
     budget = program.budget_bytes
