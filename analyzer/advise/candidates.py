@@ -5,7 +5,6 @@ relaxation-based approach", SIGMOD 2005): of two indexes whose keys begin alike,
 both.
 """
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -210,7 +209,7 @@ def _with_merged(table: dict[object, _Entry], relation: Relation, catalog: Catal
     found = dict(table)
     of_btree = (entry for entry in table.values() if entry.index.method == "btree")
     btrees = sorted(of_btree, key=lambda entry: _rank(entry, catalog.snapshot))[:MOST_PER_TABLE]
-    for longer, shorter in itertools.permutations(btrees, 2):
+    for longer, shorter in _beginning_alike(btrees):
         if not longer.weights.keys() - shorter.weights.keys() or not shorter.weights.keys() - longer.weights.keys():
             continue
         merged = _merged(longer.index, shorter.index, relation, catalog)
@@ -229,8 +228,17 @@ def _with_merged(table: dict[object, _Entry], relation: Relation, catalog: Catal
     return list(found.values())
 
 
+def _beginning_alike(btrees: Sequence[_Entry]) -> Iterator[tuple[_Entry, _Entry]]:
+    """Yield the pairs of which the first begins with all keys of the second, which has an INCLUDE list."""
+    for longer in btrees:
+        for shorter in btrees:
+            keys = shorter.index.keys
+            if shorter is not longer and shorter.index.include and longer.index.keys[: len(keys)] == keys:
+                yield longer, shorter
+
+
 def _merged(longer: IndexDef, shorter: IndexDef, relation: Relation, catalog: Catalog) -> IndexDef | None:
-    if not shorter.include or longer.where != shorter.where or longer.keys[: len(shorter.keys)] != shorter.keys:
+    if longer.where != shorter.where:
         return None
     wanted = (*longer.include, *shorter.include)
     include = tuple(c.name for c in relation.columns if c.name in wanted and c.name not in longer.columns)

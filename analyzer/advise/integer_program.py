@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from analyzer import stdout
 from analyzer.twin.twin import TwinIndex
@@ -18,6 +18,8 @@ from analyzer.twin.twin import TwinIndex
 if TYPE_CHECKING:
     import highspy
     from highspy.highs import highs_var
+
+T = TypeVar("T")
 
 #: Of the value of the best set: a search that is this close to its bound ends.
 _GAP = 5e-3
@@ -45,10 +47,14 @@ class Capacity:
     needs: Mapping[TwinIndex, float]
     most: float
 
-    def admits(self, index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
-        """Say whether an index fits in beside a set."""
+    def taken(self, chosen: Iterable[TwinIndex]) -> float:
+        """Return what a set takes of it."""
+        return sum(self.needs.get(each, 0.0) for each in chosen)
+
+    def admits(self, index: TwinIndex, taken: float = 0.0) -> bool:
+        """Say whether an index fits in beside what is taken."""
         needed = self.needs.get(index, 0.0)
-        return not needed or needed + sum(self.needs.get(each, 0.0) for each in chosen) <= self.most
+        return not needed or needed + taken <= self.most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +85,84 @@ class Solution:
 @stdout.silenced()  # a new solver prints its version before it can be given an option
 def solve(program: Program, *, gap: float = _GAP) -> Solution:
     """Return a set of the largest saving, prices deducted, within the gap of its bound; the same for equal input."""
+    found = [_solve(part, gap) for part in _independent(program)]
+    chosen = {index for each in found for index in each.chosen}
+    return Solution(
+        chosen=tuple(index for index in program.indexes if index in chosen),
+        value=sum(each.value for each in found),
+        bound=sum(each.bound for each in found),
+    )
+
+
+def _independent(program: Program) -> Sequence[Program]:
+    """Divide a program into those whose answers together are its own: what no statement, pair or limit connects."""
+    groups = _Groups(program.indexes)
+    # What cannot be exceeded connects nothing.
+    limits = [limit for limit in program.capacities if limit.taken(program.indexes) > limit.most]
+    for together in (*map(_uses_of, program.plans), *program.conflicts, *(limit.needs for limit in limits)):
+        groups.connect(together)
+    plans = groups.divided((_uses_of(plans), plans) for plans in program.plans)
+    conflicts = groups.divided((pair, pair) for pair in program.conflicts)
+    capacities = groups.divided((limit.needs, limit) for limit in limits)
+    return [
+        replace(
+            program,
+            indexes=indexes,
+            plans=plans.get(group, ()),
+            capacities=capacities.get(group, ()),
+            conflicts=conflicts.get(group, ()),
+        )
+        for group, indexes in groups.divided(([index], index) for index in program.indexes).items()
+    ]
+
+
+class _Groups:
+    """Indexes that have to be chosen together."""
+
+    def __init__(self, indexes: Sequence[TwinIndex]) -> None:
+        self._places = {index: place for place, index in enumerate(indexes)}
+        self._above = list(range(len(indexes)))
+
+    def _first(self, place: int) -> int:
+        while self._above[place] != place:
+            self._above[place] = place = self._above[self._above[place]]
+        return place
+
+    def _found(self, indexes: Iterable[TwinIndex]) -> list[int]:
+        return [self._first(self._places[index]) for index in indexes if index in self._places]
+
+    def connect(self, indexes: Iterable[TwinIndex]) -> None:
+        """Put the groups of these indexes together."""
+        found = self._found(indexes)
+        for place in found:
+            self._above[self._first(place)] = self._first(found[0])
+
+    def divided(self, items: Iterable[tuple[Iterable[TwinIndex], T]]) -> dict[int, list[T]]:
+        """Return what is about each group, by the indexes it is about; leave out what is about none."""
+        by_group: dict[int, list[T]] = {}
+        for indexes, item in items:
+            if found := self._found(indexes):
+                by_group.setdefault(self._first(found[0]), []).append(item)
+        return by_group
+
+
+def _uses_of(plans: Sequence[KnownPlan]) -> frozenset[TwinIndex]:
+    """Return the indexes that plans use which save something."""
+    return frozenset[TwinIndex]().union(*(plan.uses for plan in plans if plan.saving > 0))
+
+
+def _solve(program: Program, gap: float) -> Solution:
     import highspy  # noqa: PLC0415 - of the twin extra; every other command works without
 
-    usable = [each for each in program.indexes if all(limit.admits(each, ()) for limit in program.capacities)]
+    usable = [each for each in program.indexes if all(limit.admits(each) for limit in program.capacities)]
     largest = max((plan.saving for plans in program.plans for plan in plans), default=0.0)
     if not usable or largest <= 0:
         return Solution(chosen=(), value=0.0, bound=0.0)
     solver, scale = _solver(gap), _SCALE / largest
     built = {index: solver.addBinary(obj=-program.prices[index] * scale) for index in usable}
+    places = {index: place for place, index in enumerate(usable)}
     for plans in program.plans:
-        _assign(solver, plans, built, scale)
+        _assign(solver, plans, built, places, scale)
     for limit in program.capacities:
         needed = [(limit.needs[index] / limit.most, one) for index, one in built.items() if limit.needs.get(index)]
         if needed:
@@ -141,7 +215,11 @@ def _solver(gap: float) -> highspy.Highs:
 
 
 def _assign(
-    solver: highspy.Highs, plans: Sequence[KnownPlan], built: Mapping[TwinIndex, highs_var], scale: float
+    solver: highspy.Highs,
+    plans: Sequence[KnownPlan],
+    built: Mapping[TwinIndex, highs_var],
+    places: Mapping[TwinIndex, int],
+    scale: float,
 ) -> None:
     """Let a statement take one plan, of indexes that are built."""
     taken: list[highs_var] = []
@@ -155,6 +233,5 @@ def _assign(
     if taken:
         solver.addConstr(solver.qsum(taken) <= 1)
     # Of all plans with an index one is taken at most: a tighter bound than each plan's own would give.
-    for index, one in built.items():  # in their order, so that equal input gives equal output
-        if index in using:
-            solver.addConstr(solver.qsum(using[index]) <= one)
+    for index in sorted(using, key=places.__getitem__):  # so that equal input gives equal output
+        solver.addConstr(solver.qsum(using[index]) <= built[index])

@@ -89,7 +89,7 @@ def covers(have: IndexDef, wanted: IndexDef) -> bool:
 
 
 def _begins_alike(have: IndexDef, wanted: IndexDef) -> bool:
-    if _conditions(have.where) != _conditions(wanted.where):
+    if have.keys[0].column != wanted.keys[0].column or _conditions(have.where) != _conditions(wanted.where):
         return False
     if _begins_unique(have, wanted):
         return True
@@ -106,6 +106,7 @@ def _unrestricted(wanted: IndexDef) -> Iterator[IndexDef]:
         yield replace(wanted, keys=(Key(column=column), *wanted.keys), where=None)
 
 
+@functools.lru_cache(maxsize=1 << 12)
 def _conditions(where: str | None) -> frozenset[str]:
     """Return the conditions of a predicate without regard to their order; what is no plain AND of them is one."""
     text = _plain(where)
@@ -149,8 +150,7 @@ def _skips_to(have: IndexDef, wanted: IndexDef, relation: Relation, catalog: Cat
     skipped = have.keys[0].column
     if catalog.snapshot.server.version_num < _SKIP_SCAN or skipped is None or len(have.keys) < 2:
         return False
-    rest = replace(have, keys=have.keys[1:], unique=False)
-    if skipped in wanted.columns or not covers(rest, wanted):
+    if skipped in wanted.columns or not covers(replace(have, keys=have.keys[1:], unique=False), wanted):
         return False
     rows = catalog.rows(relation)
     for column in wanted.columns:

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.advise.cost import CostModel
-from analyzer.advise.integer_program import KnownPlan, Program, simplified, solve
+from analyzer.advise.gains import Gains
+from analyzer.advise.integer_program import Program, simplified, solve
 from analyzer.advise.limits import Limit, Limits
 from analyzer.advise.sameness import covers, places
 from analyzer.postgres.identifiers import QualifiedName
@@ -138,6 +139,7 @@ class _Search:
         #: Plans that were tried to add and drop indexes.
         self._tried = 0
         self.chosen: frozenset[TwinIndex] = frozenset()
+        self._gains = Gains()
         self._bound = 0.0
 
     def run(self) -> None:
@@ -226,10 +228,11 @@ class _Search:
 
     def _larger(self, chosen: frozenset[TwinIndex]) -> list[frozenset[TwinIndex]]:
         """Return sets that are worth knowing about though they may be too large: for what others could be left out."""
+        beside = _by_table(chosen)
         worth = {
             index: saving - self._prices[index]
             for index, saving in self._promises(chosen).items()
-            if not is_redundant(index, chosen) and self._obstacle(index, ()) is None
+            if not is_redundant(index, beside.get(index.index.full_table, ())) and self._obstacle(index, ()) is None
         }
         added = sorted((each for each in worth if worth[each] > 0), key=lambda each: (-worth[each], self._places[each]))
         several = [chosen | {*added[:number]} for number in _TOGETHER if number < len(added)]
@@ -262,10 +265,14 @@ class _Search:
     def _best_addition(self, chosen: frozenset[TwinIndex], bounds: dict[TwinIndex, float]) -> TwinIndex | None:
         """Return what is worth most on top of a set; a candidate's last known worth is taken for an upper bound."""
         best, most = None, _LEAST * self.total
+        taken = [(each.capacity, each.capacity.taken(chosen)) for each in self._within]
+        beside = _by_table(chosen)
         possible = [
             each
             for each in bounds
-            if each not in chosen and self._obstacle(each, chosen) is None and not is_redundant(each, chosen)
+            if each not in chosen
+            and all(limit.admits(each, used) for limit, used in taken)
+            and not is_redundant(each, beside.get(each.index.full_table, ()))
         ]
         possible.sort(key=lambda each: (-bounds[each], self._places[each]))
         for begin in range(0, len(possible), _AT_ONCE):
@@ -286,17 +293,17 @@ class _Search:
 
     def _promises(self, chosen: frozenset[TwinIndex]) -> dict[TwinIndex, float]:
         """Return what each index could save on top of a set: by the best known plan of each statement that uses it."""
-        found = gains([known for _, known in self._model.known_plans()], chosen)
+        found = self._gains.beside(chosen, (known for _, known in self._model.known_plans()))
         return {each: found[each] for each in self._candidates if each in found}
 
     def ordered(self) -> tuple[TwinIndex, ...]:
         """Return the choice in the order of application: first what saves most per byte on top of those before it."""
         plans = [[plan for plan in known if plan.uses <= self.chosen] for _, known in self._model.known_plans()]
-        order: list[TwinIndex] = []
+        order, so_far = list[TwinIndex](), Gains(lacking=1)
         left = sorted(self.chosen, key=self._places.__getitem__)
         while left:
-            known = gains(plans, frozenset(order), lacking=1)
-            best = max(left, key=lambda each: (known.get(each, 0.0) / _size(each), -self._places[each]))
+            gains = so_far.beside(frozenset(order), plans)
+            best = max(left, key=lambda each: (gains.get(each, 0.0) / _size(each), -self._places[each]))
             order.append(best)
             left.remove(best)
         return tuple(order)
@@ -306,9 +313,13 @@ class _Search:
 
         The first ones are planned; what the others save is that of known plans, in which they are not alone.
         """
-        least = _LEAST * self.total
+        least, beside = _LEAST * self.total, _by_table(self.chosen)
         promises = self._promises(self.chosen)
-        others = [each for each in promises if promises[each] > least and not is_redundant(each, self.chosen)]
+        others = [
+            each
+            for each in promises
+            if promises[each] > least and not is_redundant(each, beside.get(each.index.full_table, ()))
+        ]
         others.sort(key=lambda each: (-promises[each], self._places[each]))
         tried, rest = others[:_TRIED], others[_TRIED:]
         self._model.prepare([self.chosen | {each} for each in tried], deadline=self._deadline)
@@ -327,28 +338,9 @@ class _Search:
 
     def _obstacle(self, index: TwinIndex, chosen: Collection[TwinIndex]) -> Limit | None:
         """Return a limit that an index beside a set would exceed."""
-        return next((each for each in self._within if not each.capacity.admits(index, chosen)), None)
-
-
-def gains(
-    plans: Iterable[Sequence[KnownPlan]], chosen: frozenset[TwinIndex], *, lacking: int | None = None
-) -> dict[TwinIndex, float]:
-    """Return what the best known plans of statements save more that use an index and those of a set.
-
-    Only plans count that lack so many indexes of the set at most.
-    """
-    found: dict[TwinIndex, float] = {}
-    for known in plans:
-        now = max((plan.saving for plan in known if plan.uses <= chosen), default=0.0)
-        best: dict[TwinIndex, float] = {}
-        for plan in known:
-            if plan.saving > now:
-                added = plan.uses - chosen
-                for index in added if lacking is None or len(added) <= lacking else ():
-                    best[index] = max(best.get(index, 0.0), plan.saving - now)
-        for index, saving in best.items():
-            found[index] = found.get(index, 0.0) + saving
-    return found
+        return next(
+            (each for each in self._within if not each.capacity.admits(index, each.capacity.taken(chosen))), None
+        )
 
 
 def is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
@@ -357,15 +349,19 @@ def is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
 
 
 def _redundant_pairs(indexes: Sequence[TwinIndex]) -> Iterator[tuple[TwinIndex, TwinIndex]]:
-    by_table: dict[QualifiedName, list[TwinIndex]] = {}
-    for index in indexes:
-        by_table.setdefault(index.index.full_table, []).append(index)
-    for alike in by_table.values():
+    for alike in _by_table(indexes).values():
         yield from ((one, other) for one, other in itertools.permutations(alike, 2) if _serves(other, one))
 
 
 def _bytes_of(indexes: Iterable[TwinIndex]) -> int:
     return sum(each.size_bytes for each in indexes)
+
+
+def _by_table(indexes: Iterable[TwinIndex]) -> dict[QualifiedName, list[TwinIndex]]:
+    found: dict[QualifiedName, list[TwinIndex]] = {}
+    for index in indexes:
+        found.setdefault(index.index.full_table, []).append(index)
+    return found
 
 
 def _size(index: TwinIndex) -> int:

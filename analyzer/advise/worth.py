@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from analyzer.advise.cost import CostModel
+from analyzer.advise.gains import Gains
 from analyzer.advise.sameness import places
-from analyzer.advise.select import gains, is_redundant
+from analyzer.advise.select import is_redundant
 from analyzer.twin.twin import TwinIndex
 
 #: What could take the place of an index is named by so many examples.
@@ -42,7 +43,7 @@ def worth(model: CostModel, chosen: Sequence[TwinIndex]) -> Iterator[tuple[TwinI
         plans = [plans for item, plans in known if item.tables is None or table in item.tables]
         savings = {
             each: gain - model.upkeep(each, rest)
-            for each, gain in gains(plans, rest, lacking=1).items()
+            for each, gain in Gains(lacking=1).beside(rest, plans).items()
             if each != index and each.index.full_table == table and not is_redundant(each, rest)
         }
         others = [each for each in savings if savings[each] > 0]

@@ -25,6 +25,8 @@ class Exposure:
         self._dropped: dict[str, tuple[QualifiedName, tuple[int, ...]]] = {}
         #: Handed-out oids by table: added indexes that are to be seen, existing ones that are not.
         self._departures: dict[QualifiedName, frozenset[int]] = {}
+        #: Tables of which something was decided since the server was last made to show it.
+        self._undone: set[QualifiedName] = set()
         #: Where an oid that was handed out is another one now, because the server was built again.
         self._current: dict[int, int] = {}
         self._visibility = Visibility(server.built.inflated.superuser)
@@ -32,7 +34,7 @@ class Exposure:
 
     def _restore(self) -> None:
         self._visibility = Visibility(self._server.built.inflated.superuser)
-        self._current = {}
+        self._current, self._undone = {}, {*self._departures}
         rebuilt, _ = self._try_add([each.index for each in self.added]) if self.added else ((), {})
         for before, now in zip(self.added, rebuilt, strict=True):
             self._current |= dict(zip(before.oids, now.oids, strict=True))
@@ -57,12 +59,15 @@ class Exposure:
         departing = [(index.index.full_table, index.oids) for index in added]
         departing += [self._existing(name) for name in without]
         departures: dict[QualifiedName, set[int]] = {
-            each: set() for each in self._departures if tables is None or each in tables
+            each: set() for each in (self._departures if tables is None else tables) if each in self._departures
         }
         for table, oids in departing:
             if tables is None or table in tables:
                 departures.setdefault(table, set()).update(oids)
-        self._departures.update((table, frozenset(oids)) for table, oids in departures.items())
+        for table, oids in departures.items():
+            if self._departures.get(table) != (now := frozenset(oids)):
+                self._departures[table] = now
+                self._undone.add(table)
 
     def pending(self) -> sql.SQL | None:
         """Return the statement that makes the server show what was decided; None where it does."""
@@ -71,13 +76,15 @@ class Exposure:
     def settled(self) -> None:
         """Take note that this statement was run."""
         self._visibility.changed(self._departures_now())
+        self._undone.clear()
 
     def _departures_now(self) -> Mapping[QualifiedName, frozenset[int]]:
-        """Return the departures with the oids that the indexes have on this server."""
+        """Return what of the departures was decided since, with the oids that the indexes have on this server."""
+        found = {table: self._departures[table] for table in self._undone}
         if not self._current:
-            return self._departures
+            return found
         now = self._current
-        return {table: frozenset(now.get(oid, oid) for oid in oids) for table, oids in self._departures.items()}
+        return {table: frozenset(now.get(oid, oid) for oid in oids) for table, oids in found.items()}
 
     def _existing(self, name: str) -> tuple[QualifiedName, tuple[int, ...]]:
         """Return the table of an existing index, and the oids of its tree; raises InputError if it does not exist."""

@@ -53,10 +53,10 @@ def some(program: Program, most: int) -> Capacity:
     return Capacity(needs=dict.fromkeys(program.indexes[::2], 1.0), most=most)
 
 
-def random_program(seed: int) -> Program:
+def random_program(seed: int, first: int = 1) -> Program:
     """Return one of nine indexes and twelve statements, whose plans use one to three of them."""
     chance = random.Random(seed)
-    indexes = [index(number, chance.randint(1, 400)) for number in range(1, 10)]
+    indexes = [index(number, chance.randint(1, 400)) for number in range(first, first + 9)]
     scale = 10.0 ** chance.randint(-3, 9)
     plans = [
         [
@@ -93,6 +93,21 @@ def test_no_set_within_the_limits_is_worth_more(seed: int) -> None:
         assert wanted * 0.994 <= found.value <= wanted * (1 + 1e-6)
         assert found.bound >= wanted * (1 - 1e-6)
         assert found == solve(limited)
+
+
+def test_what_nothing_connects_is_chosen_as_if_it_were_alone() -> None:
+    alone = [random_program(seed, 1 + 9 * seed) for seed in range(4)]
+    together = Program(
+        indexes=[each for places in zip(*(one.indexes for one in alone), strict=True) for each in places],
+        plans=[plans for statements in zip(*(one.plans for one in alone), strict=True) for plans in statements],
+        prices={each: price for one in alone for each, price in one.prices.items()},
+        conflicts=[pair for one in alone for pair in one.conflicts],
+    )
+    found, parts = solve(together), [solve(one) for one in alone]
+    assert {*found.chosen} == {each for part in parts for each in part.chosen}
+    assert found.chosen == tuple(each for each in together.indexes if each in found.chosen)
+    assert found.value == pytest.approx(sum(part.value for part in parts))
+    assert found.bound == pytest.approx(sum(part.bound for part in parts))
 
 
 def test_nothing_fits_and_nothing_saves() -> None:
