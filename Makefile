@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
     --only-binary :all: --custom-compile-command 'make lock' $(if $(KEEP),,--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench-advisor bench-commands bench-platform bench-twin bench-workload unit test check check-newest check-slow format lint \
+.PHONY: help install demo bench-advisor bench-commands bench-platform bench-twin bench-upkeep bench-workload unit test check check-newest check-slow format lint \
     types imports fuzz fuzz-deploy zoo matrix lock audit dist sbom clean newest
 
 help:  ## what there is to make
@@ -67,6 +67,9 @@ bench-commands: $(VENV)/.made  ## the commands on the databases of large applica
 
 bench-advisor: $(VENV)/.made-dev  ## the advisor's proposals for TPC-H and TPC-DS, built; SCALE=0.1 for a short look, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.advisor $(if $(SCALE),--scale $(SCALE)) $(if $(OUT),-o $(OUT))
+
+bench-upkeep: $(VENV)/.made  ## what each index adds to writes, against the advisor's formulas; OUT=FILE for a page
+	$(BIN)/python -m benchmarks.upkeep $(if $(OUT),-o $(OUT))
 
 bench-workload: $(VENV)/.made-dev  ## what share of recorded statements can be planned (OUT=FILE for a page), and how fast logs are read
 	$(BIN)/python -m benchmarks.workload $(if $(OUT),-o $(OUT))

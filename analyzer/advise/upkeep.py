@@ -29,7 +29,7 @@ from analyzer.twin.predict.key_statistics import (
 from analyzer.twin.twin import TwinIndex
 
 #: Microseconds that a unit of cost takes: what an index saves of one, over what it saves of the other.
-_MICROSECONDS_PER_UNIT = 2.0
+MICROSECONDS_PER_UNIT = 4.2
 _DEFAULT_OPERATOR_COST = 0.0025
 #: A cost setting may be anything that a float can be.
 _MOST_OPERATOR_COST = 1e6
@@ -43,6 +43,7 @@ class EntryCost:
     cost: float
     removal: float
     wal_bytes: float
+    removal_wal_bytes: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,7 @@ _DISTANCE_US, _DIMENSION_US = 0.02, 0.0005
 _HNSW_DISTANCES = 8
 #: Of a removal: of the pages of the index, read by VACUUM whenever a fifth of the rows is dead, and the entry itself.
 _VACUUM_SHARE = 0.2
-_PAGE_US, _REMOVAL_US = 2.0, 0.2
+_PAGE_US, _REMOVAL_US, _REMOVAL_WAL_BYTES = 2.0, 0.2, 4
 #: A record of the WAL with its reference to a page; and what the splits of pages log, for each byte of an entry.
 _RECORD_BYTES, _SPLIT = 48, 0.3
 
@@ -200,12 +201,13 @@ def entry_costs(index: TwinIndex, relation: Relation, snapshot: Snapshot) -> Ent
     entry = _Entry(index=index, relation=relation, statistics={row.column: row for row in known})
     method = index.index.method
     expressions = sum(key.expression is not None for key in index.index.keys)
-    unit = _operator_cost(snapshot) / _DEFAULT_OPERATOR_COST / _MICROSECONDS_PER_UNIT
+    unit = _operator_cost(snapshot) / _DEFAULT_OPERATOR_COST / MICROSECONDS_PER_UNIT
     pages_per_entry = index.size.pages / max(1.0, index.size.tuples)
     return EntryCost(
         cost=unit * (ENTRY_COSTS[method](entry) + expressions * _EXPRESSION_US),
         removal=unit * (_REMOVAL_US + _PAGE_US * min(1.0, pages_per_entry) / _VACUUM_SHARE),
         wal_bytes=ENTRY_WAL[method](entry),
+        removal_wal_bytes=_REMOVAL_WAL_BYTES,
     )
 
 
