@@ -68,8 +68,8 @@ bench-commands: $(VENV)/.made  ## the commands on the databases of large applica
 bench-advisor: $(VENV)/.made-dev  ## the advisor's proposals for TPC-H and TPC-DS, built; SCALE=0.1 for a short look, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.advisor $(if $(SCALE),--scale $(SCALE)) $(if $(OUT),-o $(OUT))
 
-bench-upkeep: $(VENV)/.made  ## what each index adds to writes, against the advisor's formulas; OUT=FILE for a page
-	$(BIN)/python -m benchmarks.upkeep $(if $(OUT),-o $(OUT))
+bench-upkeep: $(VENV)/.made  ## what each index adds to writes, against the formulas; SCALE=0.3 for a shorter run, OUT=FILE for a page
+	$(BIN)/python -m benchmarks.upkeep $(if $(SCALE),--scale $(SCALE)) $(if $(OUT),-o $(OUT))
 
 bench-workload: $(VENV)/.made-dev  ## what share of recorded statements can be planned (OUT=FILE for a page), and how fast logs are read
 	$(BIN)/python -m benchmarks.workload $(if $(OUT),-o $(OUT))

@@ -1,6 +1,6 @@
 """What each index adds to writes, against what the advisor's formulas say: time on the processor, and WAL.
 
-python -m benchmarks.upkeep [--keep DIRECTORY] [--kept DIRECTORY] [-o docs/benchmarks/upkeep.md]
+python -m benchmarks.upkeep [--scale 1] [--keep DIRECTORY] [--kept DIRECTORY] [-o docs/benchmarks/upkeep.md]
 """
 
 import argparse
@@ -34,12 +34,12 @@ from benchmarks.upkeep_unit import Read
 
 _HEAD = """# The upkeep of indexes, measured
 
-`make bench-upkeep`. Rows are written to a table of 200,000 rows with no, one, two, five and ten indexes of one
-definition (vectors: 12,000 rows, up to five), half of which were inserted into these indexes, so that their pages have
-split as in a table that grows. What the writes take more than without an index, divided by the rows and indexes, is
-held against the formulas of `analyzer/advise/upkeep.py`. Time is that of the backend on the processor, as Linux
-accounts for it; WAL is the distance between its ends before and after. A ratio is what the model says over what was
-measured; within 25 % is 0.75 to 1.25."""
+`make bench-upkeep`. Rows are written to a table of {rows:,} rows with no, one, two, five and ten indexes of one
+definition (vectors: {vectors:,} rows, up to five). Half of the rows were inserted into these indexes, so that their
+pages have split as in a table that grows. What the writes take more than without an index, divided by the rows and
+indexes, is held against the formulas of `analyzer/advise/upkeep.py`. Time is that of the backend on the processor, as
+Linux accounts for it; WAL is the distance between its ends before and after. A ratio is what the model says over what
+was measured; within 25 % is 0.75 to 1.25."""
 _NOTES = """The model is one formula a method, of the pages of the index that take turns, the length of an entry, the
 elements of a row or the dimensions of a vector. It does not know how far an index is from the next splits of its
 pages, which come at about the same time where all pages were filled alike; nor how much of the caches other work on
@@ -78,29 +78,34 @@ class Run:
     reads: Sequence[Read]
     writes: Mapping[str, Sequence[Measured]]
     hot: Sequence[HotLost]
+    #: Of the numbers of rows.
+    scale: float
     #: The table with its indexes as a capture sees them, by case; `hot` is that of the HOT updates.
     snapshots: Mapping[str, Snapshot]
 
 
-def run() -> Run:
-    """Measure on a server of its own."""
+def run(scale: float, directory: Path | None) -> Run:
+    """Measure on a server of its own; what is measured is kept in a directory, whatever comes after."""
     with cluster.temporary(settings=upkeep_measure.SETTINGS) as server:
         url = server.url()
         with connect(url, autocommit=True) as connection:
-            upkeep_measure.prepare(connection)
+            upkeep_measure.prepare(connection, scale)
             setting = read_setting(connection, upkeep_measure.SETTINGS)
             tell("reads")
             reads = list(upkeep_unit.measure_reads(connection))
             tell("HOT updates")
-            hot = list(upkeep_hot.measure_hot(connection))
+            hot = list(upkeep_hot.measure_hot(connection, scale))
             snapshots = {"hot": capture(url, statements=False, sample_rows=0)}
             writes: dict[str, Sequence[Measured]] = {}
-            for case in CASES:
+            found = Run(setting=setting, reads=reads, writes=writes, hot=hot, scale=scale, snapshots=snapshots)
+            for case in (each.scaled(scale) for each in CASES):
                 tell(case.name)
                 upkeep_measure.fill(connection, case)
                 snapshots[case.name] = capture(url, statements=False, sample_rows=0)
                 writes[case.name] = list(upkeep_measure.measure(connection, case))
-    return Run(setting=setting, reads=reads, writes=writes, hot=hot, snapshots=snapshots)
+                if directory is not None:
+                    keep(found, directory)
+    return found
 
 
 def keep(found: Run, directory: Path) -> None:
@@ -116,6 +121,7 @@ def keep(found: Run, directory: Path) -> None:
             name: [{"indexes": each.indexes, "used": {k: asdict(v) for k, v in each.used.items()}} for each in measured]
             for name, measured in found.writes.items()
         },
+        "scale": found.scale,
         "snapshots": list(found.snapshots),
     }
     (directory / "measured.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
@@ -147,6 +153,7 @@ def kept(directory: Path) -> Run:
             ]
             for name, measured in document["writes"].items()
         },
+        scale=document["scale"],
         snapshots={name: load(directory / f"{number}.snapshot") for number, name in enumerate(document["snapshots"])},
     )
 
@@ -318,14 +325,14 @@ def _hot_section(found: Run) -> Section:
 def main() -> None:
     """Read the arguments, run, print or write."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.upkeep", description="Measure the upkeep of indexes.")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the numbers of rows")
     parser.add_argument("--keep", type=Path, help="a directory for what is measured")
     parser.add_argument("--kept", type=Path, help="hold the formulas against what a directory has, and measure nothing")
     parser.add_argument("-o", dest="file", type=Path, help="where to write the page; otherwise it is printed")
     given = parser.parse_args()
-    found = kept(given.kept) if given.kept is not None else run()
-    if given.keep is not None:
-        keep(found, given.keep)
-    page = page_of(_HEAD, found.setting, sections(found))
+    found = kept(given.kept) if given.kept is not None else run(given.scale, given.keep)
+    most = {each.vectors: each.scaled(found.scale).rows for each in CASES}
+    page = page_of(_HEAD.format(rows=most[False], vectors=most[True]), found.setting, sections(found))
     if given.file is None:
         sys.stdout.write(page)
     else:

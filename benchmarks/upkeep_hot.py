@@ -23,31 +23,31 @@ class HotLost:
     after: Used
 
 
-def measure_hot(connection: Connection) -> Iterator[HotLost]:
+def measure_hot(connection: Connection, scale: float) -> Iterator[HotLost]:
     """Measure updates of a column, first with indexes of another one, then with one of its own too."""
     meter = Meter(connection)
     for others in OTHERS:
-        found = [_updated(meter, others, indexed=indexed) for indexed in (False, True)]
+        found = [_updated(meter, others, scale, indexed=indexed) for indexed in (False, True)]
         yield HotLost(others=others, before=found[0], after=found[1])
 
 
-def _updated(meter: Meter, others: int, *, indexed: bool) -> Used:
+def _updated(meter: Meter, others: int, scale: float, *, indexed: bool) -> Used:
     for statement in (
         "DROP TABLE IF EXISTS account",
-        "CREATE TABLE account (LIKE plain) WITH (fillfactor = 60)",
-        f"INSERT INTO account SELECT * FROM plain WHERE id <= {_ROWS}",
+        "CREATE TABLE account (LIKE plain) WITH (fillfactor = 40)",
+        f"INSERT INTO account SELECT * FROM plain WHERE id <= {round(_ROWS * scale)}",
         *(f"CREATE INDEX ix_{number} ON account (balance)" for number in range(others)),
         *([INDEX] if indexed else []),
         "VACUUM ANALYZE account",
     ):
         meter.connection.execute(render("twin/statement", statement=statement))
-    change = "hits = (a.id % 1000)::integer + 1"
+    pages, change = round(_PAGES * scale), "hits = (a.id % 1000)::integer + 1"
     return least(
         [
             meter.run(
                 render(
-                    "bench/upkeep/update", change=change, first=f"({number * _PAGES},0)",
-                    last=f"({(number + 1) * _PAGES},0)",
+                    "bench/upkeep/update", change=change, first=f"({number * pages},0)",
+                    last=f"({(number + 1) * pages},0)",
                 )
             )
             for number in range(_REPETITIONS)

@@ -6,7 +6,7 @@ counts only as far as it takes caches away. Every case has a fresh table. The le
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +57,10 @@ class Case:
     vectors: bool = False
     counts: tuple[int, ...] = COUNTS
 
+    def scaled(self, scale: float) -> "Case":
+        """Return the case with more or fewer rows."""
+        return replace(self, rows=round(self.rows * scale), batch=max(50, round(self.batch * scale)))
+
     @property
     def pages(self) -> int:
         """Return the pages whose rows are as many as a batch, about."""
@@ -98,9 +102,7 @@ CASES: Sequence[Case] = (
     _case("btree, partial (10 %)", "(balance) WHERE branch < 100", _BALANCE),
     _case("btree, expression", "((lower(code)))", _CODE),
     _case("hash", "USING hash (balance)", _BALANCE),
-    _case("gin", "USING gin (tags) WITH (gin_pending_list_limit = 512)", _TAGS),
-    _case("gin, fastupdate off", "USING gin (tags) WITH (fastupdate = off)", _TAGS),
-    _case("gin, trigrams", "USING gin (name gin_trgm_ops)", "name = pg_catalog.reverse(a.name)"),
+    _case("gin", "USING gin (tags) WITH (gin_pending_list_limit = 128)", _TAGS),
     _case("gist, point", "USING gist (spot)", _SPOT),
     _case("gist, integer", "USING gist (balance)", _BALANCE),
     _case("spgist, point", "USING spgist (spot)", _SPOT),
@@ -109,6 +111,8 @@ CASES: Sequence[Case] = (
     _case("bloom", "USING bloom (balance, branch)", _BALANCE),
     _vectors("ivfflat", "USING ivfflat (embedding vector_l2_ops) WITH (lists = 50)", 400),
     _vectors("hnsw", "USING hnsw (embedding vector_l2_ops)", 100),
+    _case("gin, fastupdate off", "USING gin (tags) WITH (fastupdate = off)", _TAGS),
+    _case("gin, trigrams", "USING gin (name gin_trgm_ops)", "name = pg_catalog.reverse(a.name)"),
 )
 
 
@@ -154,14 +158,14 @@ class Meter:
         return Used(cpu_us=cpu_us / written, wal_bytes=(self._wal_bytes() - wal) / written)
 
 
-def prepare(connection: Connection) -> None:
+def prepare(connection: Connection, scale: float) -> None:
     """Make the rows that the measured tables are filled with."""
     for extension in EXTENSIONS:
         connection.execute(render("bench/create_extension", extension=extension))
     for name, last, dimensions in (("plain", _SOURCE_ROWS, 1), ("vectors", _VECTOR_ROWS, _DIMENSIONS)):
         connection.execute(
             render("bench/upkeep/create_rows", name=name, dimensions=dimensions),
-            {"first": 1, "last": last, "dimensions": dimensions},
+            {"first": 1, "last": round(last * scale), "dimensions": dimensions},
         )
         connection.execute(render("twin/statement", statement=f"ALTER TABLE {name} ADD PRIMARY KEY (id)"))
         connection.execute(render("twin/statement", statement=f"VACUUM ANALYZE {name}"))

@@ -116,24 +116,34 @@ class _Entry:
 
 #: Each method's descents: of GIN one for each element.
 _BTREE = _Descent(fixed=0.8, doubling=0.45, byte=0.03)
-_HASH = _Descent(fixed=1.0, doubling=0.3)
-_GIN = _Descent(fixed=1.0, doubling=0.3)
-_GIN_PENDING = _Descent(fixed=0.7, doubling=0.2)
-_GIST = _Descent(fixed=4.0, doubling=0.5)
-_SPGIST = _Descent(fixed=2.0, doubling=0.5)
-_BLOOM_US = 1.5
-_BRIN_US = 0.3
+_HASH = _Descent(fixed=0.7, doubling=0.35)
+_GIN = _Descent(fixed=1.0, doubling=0.5)
+_GIST = _Descent(fixed=1.5, doubling=0.4)
+_SPGIST = _Descent(fixed=2.0, doubling=0.4)
+#: A row of the list of pending entries, and each element there and later in its place.
+_PENDING_US, _PENDING_ELEMENT_US = 2.0, 1.0
+_BLOOM_US, _BRIN_US = 2.5, 1.0
 #: A key that is an expression is computed.
-_EXPRESSION_US = 0.7
-#: What one distance between vectors takes, and per dimension.
-_DISTANCE_US, _DIMENSION_US = 0.02, 0.0005
+_EXPRESSION_US = 0.3
+#: What one distance between vectors takes, and per dimension; and the list, once it is found.
+_DISTANCE_US, _DIMENSION_US, _LIST_US = 0.145, 0.00048, 4.0
 #: Distances of one hnsw insertion per unit of m times ef_construction: of the place, and of each neighbour's list.
 _HNSW_DISTANCES = 8
-#: Of a removal: of the pages of the index, read by VACUUM whenever a fifth of the rows is dead, and the entry itself.
-_VACUUM_SHARE = 0.2
-_PAGE_US, _REMOVAL_US, _REMOVAL_WAL_BYTES = 2.0, 0.2, 4
-#: A record of the WAL with its reference to a page; and what the splits of pages log, for each byte of an entry.
-_RECORD_BYTES, _SPLIT = 48, 0.3
+#: An hnsw entry that is removed has the lists of its neighbours repaired, for so many insertions.
+_HNSW_REPAIRS = 2.5
+#: Of a removal: the entry, and its part of the pages that VACUUM reads whenever a fifth of the rows is dead.
+_REMOVAL_US, _PAGE_US, _VACUUM_SHARE = 0.2, 10.0, 0.2
+#: A record of the WAL with its reference to a page, by method; and what splits of pages log for each byte of an entry.
+_RECORD_BYTES = {"btree": 50, "hash": 56, "gist": 60, "spgist": 66, "ivfflat": 72}
+_SPLIT = 0.1
+_PENDING_BYTES, _ELEMENT_BYTES, _PLACED_BYTES = 144, 16, 100
+_BLOOM_BYTES, _BRIN_BYTES, _NEIGHBOUR_BYTES = 82, 10, 50
+_HASH_BYTES, _REMOVAL_BYTES = 16, {"bloom": 70, "hnsw": 2600}
+_REMOVED_BYTES = 5
+#: What a GiST leaf has of a shape: a box.
+_BOX_BYTES, _SHAPES = 40, frozenset({"point", "box", "circle", "polygon"})
+#: The first characters of a longer text are in the inner tuples of SP-GiST.
+_CUT_BYTES, _CUT_FROM = 8, 32
 
 
 def _tree(constants: _Descent) -> Callable[[_Entry], float]:
@@ -141,7 +151,9 @@ def _tree(constants: _Descent) -> Callable[[_Entry], float]:
 
 
 def _gin(entry: _Entry) -> float:
-    return entry.elements * entry.descent(_GIN_PENDING if _is_pending(entry) else _GIN)
+    if _is_pending(entry):
+        return _PENDING_US + _PENDING_ELEMENT_US * entry.elements
+    return entry.elements * entry.descent(_GIN)
 
 
 def _is_pending(entry: _Entry) -> bool:
@@ -158,7 +170,7 @@ def _bloom(_: _Entry) -> float:
 
 
 def _ivfflat(entry: _Entry) -> float:
-    return entry.number("lists") * _distance(entry)
+    return _LIST_US + entry.number("lists") * _distance(entry)
 
 
 def _hnsw(entry: _Entry) -> float:
@@ -188,11 +200,46 @@ ENTRY_COSTS: Mapping[str, Callable[[_Entry], float]] = {
 
 
 def _tuple_wal(entry: _Entry) -> float:
-    return _RECORD_BYTES + (1 + _SPLIT) * entry.bytes
+    return _RECORD_BYTES[entry.definition.method] + (1 + _SPLIT) * entry.bytes
+
+
+def _hash_wal(_: _Entry) -> float:
+    return _RECORD_BYTES["hash"] + (1 + _SPLIT) * _HASH_BYTES
+
+
+def _gist_wal(entry: _Entry) -> float:
+    column = entry.relation.column(entry.definition.keys[0].column or "")
+    size = _BOX_BYTES if column is not None and column.type in _SHAPES else entry.bytes
+    return _RECORD_BYTES["gist"] + (1 + _SPLIT) * size
+
+
+def _spgist_wal(entry: _Entry) -> float:
+    cut = _CUT_BYTES if entry.bytes > _CUT_FROM else 0
+    return _RECORD_BYTES["spgist"] + (1 + _SPLIT) * (entry.bytes - cut)
+
+
+def _gin_wal(entry: _Entry) -> float:
+    if _is_pending(entry):
+        return _PENDING_BYTES + _ELEMENT_BYTES * entry.elements
+    return _PLACED_BYTES * entry.elements
+
+
+def _hnsw_wal(entry: _Entry) -> float:
+    return entry.bytes + 2 * entry.number("m") * _NEIGHBOUR_BYTES
 
 
 #: Bytes of WAL that adding one row takes, by access method.
-ENTRY_WAL: Mapping[str, Callable[[_Entry], float]] = dict.fromkeys(ENTRY_COSTS, _tuple_wal)
+ENTRY_WAL: Mapping[str, Callable[[_Entry], float]] = {
+    "btree": _tuple_wal,
+    "hash": _hash_wal,
+    "gist": _gist_wal,
+    "spgist": _spgist_wal,
+    "gin": _gin_wal,
+    "brin": lambda _: _BRIN_BYTES,
+    "bloom": lambda _: _BLOOM_BYTES,
+    "ivfflat": _tuple_wal,
+    "hnsw": _hnsw_wal,
+}
 
 
 def entry_costs(index: TwinIndex, relation: Relation, snapshot: Snapshot) -> EntryCost:
@@ -202,12 +249,14 @@ def entry_costs(index: TwinIndex, relation: Relation, snapshot: Snapshot) -> Ent
     method = index.index.method
     expressions = sum(key.expression is not None for key in index.index.keys)
     unit = _operator_cost(snapshot) / _DEFAULT_OPERATOR_COST / MICROSECONDS_PER_UNIT
-    pages_per_entry = index.size.pages / max(1.0, index.size.tuples)
+    added = ENTRY_COSTS[method](entry)
+    pages_per_entry = min(1.0, index.size.pages / max(1.0, index.size.tuples))
+    removed = _REMOVAL_US + _PAGE_US * pages_per_entry / _VACUUM_SHARE
     return EntryCost(
-        cost=unit * (ENTRY_COSTS[method](entry) + expressions * _EXPRESSION_US),
-        removal=unit * (_REMOVAL_US + _PAGE_US * min(1.0, pages_per_entry) / _VACUUM_SHARE),
+        cost=unit * (added + expressions * _EXPRESSION_US),
+        removal=unit * (_HNSW_REPAIRS * added if method == "hnsw" else removed),
         wal_bytes=ENTRY_WAL[method](entry),
-        removal_wal_bytes=_REMOVAL_WAL_BYTES,
+        removal_wal_bytes=_REMOVAL_BYTES.get(method, _REMOVED_BYTES),
     )
 
 

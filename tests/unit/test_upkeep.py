@@ -77,7 +77,9 @@ def test_an_entry_of_hnsw_costs_a_thousand_times_a_btree_s() -> None:
     assert relation is not None
     btree = entry_cost(built(index("id")), relation, CATALOG)
     hnsw = entry_cost(built(index("spot", method="hnsw")), relation, CATALOG)
-    gin = entry_cost(built(index("tags", method="gin")), relation, CATALOG)
+    gin = entry_cost(
+        built(replace(index("tags", method="gin"), parameters=(("fastupdate", "off"),))), relation, CATALOG
+    )
     brin = entry_cost(built(index("id", method="brin")), relation, CATALOG)
     assert brin < btree < gin < hnsw
     assert hnsw > 1000 * btree
@@ -204,7 +206,7 @@ def shown(**values: object) -> str:
         ),
         (
             {"window_seconds": None, "share_of_saving": None},
-            "1,200 entries in all, 190 kB of WAL, no HOT update lost",
+            "1,200 entries, 190 kB of WAL, no HOT update lost in the whole workload",
         ),
         (
             {
