@@ -185,7 +185,7 @@ def _said(snapshot: Snapshot) -> EntryCost:
     if index.definition.where is not None:
         share = index.tuples / relation.tuples
     return EntryCost(
-        cost=found.cost * share,
+        cost=found.cost * share + found.check,
         removal=found.removal * share,
         wal_bytes=found.wal_bytes * share,
         removal_wal_bytes=found.removal_wal_bytes * share,

@@ -131,7 +131,10 @@ class _Table:
         parts += [(each, lost, lost) for each in self._existing]
         parts += [(each, self._looked_at(each, hot), 0.0) for each in members if each.is_summarizing]
         return _Load(
-            cost=sum(each.share * (added * each.entry.cost + dead * each.entry.removal) for each, added, dead in parts),
+            cost=sum(
+                added * each.entry.check + each.share * (added * each.entry.cost + dead * each.entry.removal)
+                for each, added, dead in parts
+            ),
             entries=sum(each.share * added for each, added, _ in parts),
             wal_bytes=sum(each.share * added * each.entry.wal_bytes for each, added, _ in parts),
             hot_updates=sum(hot),
