@@ -42,8 +42,12 @@ Linux accounts for it; WAL is the distance between its ends before and after. A 
 was measured; within 25 % is 0.75 to 1.25."""
 _NOTES = """The model is one formula a method, of the pages of the index that take turns, the length of an entry, the
 elements of a row or the dimensions of a vector. It does not know how far an index is from the next splits of its
-pages, which come at about the same time where all pages were filled alike; nor how much of the caches other work on
-the machine takes. A disk, full-page images after a checkpoint, and waiting for locks are not in it."""
+pages, which come at about the same time where all pages were filled alike: with ten indexes, which are measured first,
+many pages split at once, and most of the WAL that is out of 25 % is theirs. Nor does it know how much of the caches and
+of the processor's speed other work on the machine takes: see the load above; repetitions of the same write differ by up
+to a factor of two then, with one and two indexes most. Removals are priced roughly: what VACUUM takes for a table,
+however many indexes it has, is measured with them, and is divided among few. A disk, full-page images after a
+checkpoint, and waiting for locks are not in it."""
 _WITHIN = 0.25
 
 
@@ -206,15 +210,14 @@ def hot_compared(found: Sequence[HotLost], snapshot: Snapshot) -> Iterator[tuple
     for each in found:
         among = snapshot.model_copy(update={"indexes": tuple(others[: each.others])})
         said = WriteCosts(among, written).upkeep(index, ())
-        dead = sum(entry_costs(of_existing(one, relation), relation, snapshot).removal for one in others[: each.others])
-        dead += entry_costs(index, relation, snapshot).removal
-        time = (said.cost - dead) * MICROSECONDS_PER_UNIT
+        concerned = [index, *(of_existing(one, relation) for one in others[: each.others])]
+        later = [entry_costs(one, relation, snapshot) for one in concerned]
         yield (
             each,
             each.after.cpu_us - each.before.cpu_us,
             each.after.wal_bytes - each.before.wal_bytes,
-            time,
-            said.wal_bytes,
+            (said.cost - sum(one.removal for one in later)) * MICROSECONDS_PER_UNIT,
+            said.wal_bytes - sum(one.removal_wal_bytes for one in later),
         )
 
 

@@ -122,7 +122,9 @@ class _Entry:
 #: Each method's descents: of GIN one for each element.
 _BTREE = _Descent(fixed=0.8, doubling=0.45, byte=0.03)
 _HASH = _Descent(fixed=0.9, doubling=0.36)
-_GIN = _Descent(fixed=1.0, doubling=0.5)
+_GIN = _Descent(fixed=0.8, doubling=0.45)
+#: For each row that a list of a GIN key has already, up to the size of a segment: it is written again.
+_LISTED_US, _LISTED_BYTES, _MOST_LISTED = 0.02, 2.6, 160
 _GIST = _Descent(fixed=-2.3, doubling=1.36, least=3.0)
 _SPGIST = _Descent(fixed=-0.8, doubling=0.98, least=3.0)
 #: A row of the list of pending entries, and each element there and, alone, in its place. The more elements of a list
@@ -135,18 +137,18 @@ _PREDICATE_US = 0.35
 #: What one distance between vectors takes, and per dimension; and the list, once it is found.
 _DISTANCE_US, _DIMENSION_US, _LIST_US = 0.145, 0.00048, 4.0
 #: Distances of one hnsw insertion per unit of m times ef_construction: of the place, and of each neighbour's list.
-_HNSW_DISTANCES = 8
+_HNSW_DISTANCES = 16
 #: An hnsw entry that is removed has the lists of its neighbours repaired, for so many insertions.
 _HNSW_REPAIRS = 2.5
 #: Of a removal: the entry, and its part of the pages that VACUUM reads whenever a fifth of the rows is dead.
-_REMOVAL_US, _PAGE_US, _VACUUM_SHARE = 0.2, 10.0, 0.2
+_REMOVAL_US, _PAGE_US, _VACUUM_SHARE = 0.3, 10.0, 0.2
 #: A record of the WAL with its reference to a page, by method; and what splits of pages log for each byte of an entry.
 _RECORD_BYTES = {"btree": 50, "hash": 56, "gist": 60, "spgist": 66, "ivfflat": 72}
 _SPLIT = 0.1
-_PENDING_BYTES, _ELEMENT_BYTES, _FLUSHED_BYTES, _PLACED_BYTES = 144, 16, 130, 103
+_PENDING_BYTES, _ELEMENT_BYTES, _FLUSHED_BYTES, _PLACED_BYTES = 144, 16, 130, 85
 _BLOOM_BYTES, _BRIN_BYTES, _NEIGHBOUR_BYTES = 82, 72, 50
-_HASH_BYTES, _REMOVAL_BYTES = 16, {"bloom": 70, "hnsw": 2600}
-_REMOVED_BYTES = 5
+_HASH_BYTES, _REMOVAL_BYTES = 16, {"gin": 90, "bloom": 70, "ivfflat": 1200, "hnsw": 2600}
+_REMOVED_BYTES = 7
 #: What a GiST leaf has of a shape: a box.
 _BOX_BYTES, _SHAPES = 40, frozenset({"point", "box", "circle", "polygon"})
 #: The first characters of a longer text are in the inner tuples of SP-GiST.
@@ -160,7 +162,7 @@ def _tree(constants: _Descent) -> Callable[[_Entry], float]:
 def _gin(entry: _Entry) -> float:
     if _is_pending(entry):
         return _PENDING_US + (_PENDING_ELEMENT_US + _PLACED_US * _together(entry)) * entry.elements
-    return entry.elements * entry.descent(_GIN)
+    return entry.elements * (entry.descent(_GIN) + _LISTED_US * _listed(entry))
 
 
 def _is_pending(entry: _Entry) -> bool:
@@ -174,6 +176,12 @@ def _together(entry: _Entry) -> float:
     kilobytes = int(limit) if limit.isdecimal() and limit.isascii() else _PENDING_KILOBYTES
     keys = entry.index.size.gin.entries if entry.index.size.gin is not None else _ASSUMED_KEYS
     return max(1.0, kilobytes * 1024 / _BYTES_EACH / max(1, keys)) ** _TOGETHER
+
+
+def _listed(entry: _Entry) -> float:
+    """Return how many rows the list of a GIN key has."""
+    keys = entry.index.size.gin.entries if entry.index.size.gin is not None else _ASSUMED_KEYS
+    return min(_MOST_LISTED, entry.elements * max(0.0, entry.index.size.tuples) / max(1, keys))
 
 
 def _brin(_: _Entry) -> float:
@@ -236,7 +244,7 @@ def _spgist_wal(entry: _Entry) -> float:
 def _gin_wal(entry: _Entry) -> float:
     if _is_pending(entry):
         return _PENDING_BYTES + (_ELEMENT_BYTES + _FLUSHED_BYTES * _together(entry)) * entry.elements
-    return _PLACED_BYTES * entry.elements
+    return (_PLACED_BYTES + _LISTED_BYTES * _listed(entry)) * entry.elements
 
 
 def _hnsw_wal(entry: _Entry) -> float:

@@ -136,7 +136,10 @@ class _Table:
                 for each, added, dead in parts
             ),
             entries=sum(each.share * added for each, added, _ in parts),
-            wal_bytes=sum(each.share * added * each.entry.wal_bytes for each, added, _ in parts),
+            wal_bytes=sum(
+                each.share * (added * each.entry.wal_bytes + dead * each.entry.removal_wal_bytes)
+                for each, added, dead in parts
+            ),
             hot_updates=sum(hot),
         )
 

@@ -159,5 +159,5 @@ def test_a_partial_index_pays_for_the_rows_it_holds(live: Live) -> None:
         found = [WriteCosts(snapshot, inserts).upkeep(each, ()) for each in added]
     assert found[0].entries == 1000
     assert found[1].entries == pytest.approx(100, rel=0.3)
-    assert found[1].cost == pytest.approx(found[0].cost / 10, rel=0.4)
+    assert found[0].cost / 15 < found[1].cost < found[0].cost / 3  # its predicate is computed for all rows
     assert found[1].wal_bytes == pytest.approx(found[0].wal_bytes / 10, rel=0.4)
