@@ -6,7 +6,7 @@ counts only as far as it takes caches away. Every case has a fresh table. The le
 
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -37,7 +37,7 @@ _DIMENSIONS = 96
 #: Of either table.
 _ROWS_PER_PAGE, _VECTOR_ROWS_PER_PAGE = 44, 13
 #: The table of vectors, and the rows that are inserted into either.
-_VECTOR_ROWS, _SOURCE_ROWS = 40_000, 500_000
+_VECTOR_ROWS, _SOURCE_ROWS = 30_000, 320_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +51,15 @@ class Case:
     #: The SET clause of an UPDATE that changes it.
     change: str
     #: Rows of the table, and of a batch of inserts.
-    rows: int = 300_000
-    batch: int = 10_000
+    rows: int = 200_000
+    batch: int = 6_000
     #: A method of pgvector: with the column of vectors.
     vectors: bool = False
     counts: tuple[int, ...] = COUNTS
+
+    def scaled(self, scale: float) -> "Case":
+        """Return the case with more or fewer rows."""
+        return replace(self, rows=round(self.rows * scale), batch=max(50, round(self.batch * scale)))
 
     @property
     def pages(self) -> int:
@@ -79,7 +83,7 @@ _EMBEDDING = "embedding = a.embedding OPERATOR(public.+) a.embedding"
 
 def _vectors(method: str, definition: str, batch: int) -> Case:
     return Case(
-        name=method, method=method, definition=definition, change=_EMBEDDING, rows=20_000, batch=batch, vectors=True,
+        name=method, method=method, definition=definition, change=_EMBEDDING, rows=12_000, batch=batch, vectors=True,
         counts=(1, 2, 5),
     )  # fmt: skip
 
@@ -98,17 +102,17 @@ CASES: Sequence[Case] = (
     _case("btree, partial (10 %)", "(balance) WHERE branch < 100", _BALANCE),
     _case("btree, expression", "((lower(code)))", _CODE),
     _case("hash", "USING hash (balance)", _BALANCE),
-    _case("gin", "USING gin (tags)", _TAGS),
-    _case("gin, fastupdate off", "USING gin (tags) WITH (fastupdate = off)", _TAGS),
-    _case("gin, trigrams", "USING gin (name gin_trgm_ops)", "name = pg_catalog.reverse(a.name)"),
+    _case("gin", "USING gin (tags) WITH (gin_pending_list_limit = 128)", _TAGS),
     _case("gist, point", "USING gist (spot)", _SPOT),
     _case("gist, integer", "USING gist (balance)", _BALANCE),
     _case("spgist, point", "USING spgist (spot)", _SPOT),
     _case("spgist, text", "USING spgist (code)", _CODE),
     _case("brin", "USING brin (id)", _ID),
     _case("bloom", "USING bloom (balance, branch)", _BALANCE),
-    _vectors("ivfflat", "USING ivfflat (embedding vector_l2_ops) WITH (lists = 50)", 500),
-    _vectors("hnsw", "USING hnsw (embedding vector_l2_ops)", 200),
+    _vectors("ivfflat", "USING ivfflat (embedding vector_l2_ops) WITH (lists = 50)", 400),
+    _vectors("hnsw", "USING hnsw (embedding vector_l2_ops)", 100),
+    _case("gin, fastupdate off", "USING gin (tags) WITH (fastupdate = off)", _TAGS),
+    _case("gin, trigrams", "USING gin (name gin_trgm_ops)", "name = pg_catalog.reverse(a.name)"),
 )
 
 
@@ -154,23 +158,22 @@ class Meter:
         return Used(cpu_us=cpu_us / written, wal_bytes=(self._wal_bytes() - wal) / written)
 
 
-def prepare(connection: Connection) -> None:
+def prepare(connection: Connection, scale: float) -> None:
     """Make the rows that the measured tables are filled with."""
     for extension in EXTENSIONS:
         connection.execute(render("bench/create_extension", extension=extension))
     for name, last, dimensions in (("plain", _SOURCE_ROWS, 1), ("vectors", _VECTOR_ROWS, _DIMENSIONS)):
         connection.execute(
             render("bench/upkeep/create_rows", name=name, dimensions=dimensions),
-            {"first": 1, "last": last, "dimensions": dimensions},
+            {"first": 1, "last": round(last * scale), "dimensions": dimensions},
         )
         connection.execute(render("twin/statement", statement=f"ALTER TABLE {name} ADD PRIMARY KEY (id)"))
         connection.execute(render("twin/statement", statement=f"VACUUM ANALYZE {name}"))
 
 
 def measure(connection: Connection, case: Case) -> Iterator[Measured]:
-    """Measure a case: with all indexes first, then with fewer and fewer, and without any."""
+    """Measure a case that was filled: with all indexes first, then with fewer and fewer, and without any."""
     meter = Meter(connection)
-    _fill(connection, case)
     counts = (*reversed(case.counts), 0)
     last, left = case.rows, counts[0]
     for place, count in enumerate(counts):
@@ -181,10 +184,10 @@ def measure(connection: Connection, case: Case) -> Iterator[Measured]:
         last += _REPETITIONS * case.batch
 
 
-def _fill(connection: Connection, case: Case) -> None:
+def fill(connection: Connection, case: Case) -> None:
     """Make the table with all indexes, most rows of which were inserted: no page of an index just built has split."""
     connection.execute(render("twin/statement", statement="DROP TABLE IF EXISTS account"))
-    first = case.rows // 3
+    first = case.rows // 2
     connection.execute(render("bench/upkeep/create_table", source=_source(case), vectors=case.vectors), {"rows": first})
     for number in range(max(case.counts)):
         connection.execute(render("twin/statement", statement=case.ddl(number)))
@@ -209,9 +212,10 @@ def _writes(meter: Meter, case: Case, first: int, place: int) -> Mapping[Write, 
         updates.append(meter.run(update))
     dead = meter.connection.execute(render("bench/upkeep/delete"), {"place": place}).rowcount
     removal = meter.run(render("bench/upkeep/vacuum"), rows=dead + _REPETITIONS * case.batch)
-    return {"insert": _least(inserts), "update": _least(updates), "delete": removal}
+    return {"insert": least(inserts), "update": least(updates), "delete": removal}
 
 
-def _least(several: Sequence[Used]) -> Used:
+def least(several: Sequence[Used]) -> Used:
+    """Return the least time of some repetitions, and their median of WAL, which is exact but for splits of pages."""
     middle = statistics.median(each.wal_bytes for each in several)
     return Used(cpu_us=min(each.cpu_us for each in several), wal_bytes=middle)

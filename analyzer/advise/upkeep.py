@@ -29,7 +29,7 @@ from analyzer.twin.predict.key_statistics import (
 from analyzer.twin.twin import TwinIndex
 
 #: Microseconds that a unit of cost takes: what an index saves of one, over what it saves of the other.
-_MICROSECONDS_PER_UNIT = 2.0
+MICROSECONDS_PER_UNIT = 4.1
 _DEFAULT_OPERATOR_COST = 0.0025
 #: A cost setting may be anything that a float can be.
 _MOST_OPERATOR_COST = 1e6
@@ -43,6 +43,9 @@ class EntryCost:
     cost: float
     removal: float
     wal_bytes: float
+    removal_wal_bytes: float
+    #: For each row that is written, whether or not a partial index holds it: to find that out, in planner units.
+    check: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,8 @@ class _Descent:
     doubling: float
     #: For each byte of the entry.
     byte: float = 0.0
+    #: At least.
+    least: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,29 +115,44 @@ class _Entry:
 
     def descent(self, constants: _Descent) -> float:
         """Return what one descent takes."""
-        return constants.fixed + constants.doubling * math.log2(self.pages) + constants.byte * self.bytes
+        found = constants.fixed + constants.doubling * math.log2(self.pages) + constants.byte * self.bytes
+        return max(constants.least, found)
 
 
 #: Each method's descents: of GIN one for each element.
 _BTREE = _Descent(fixed=0.8, doubling=0.45, byte=0.03)
-_HASH = _Descent(fixed=1.0, doubling=0.3)
-_GIN = _Descent(fixed=1.0, doubling=0.3)
-_GIN_PENDING = _Descent(fixed=0.7, doubling=0.2)
-_GIST = _Descent(fixed=4.0, doubling=0.5)
-_SPGIST = _Descent(fixed=2.0, doubling=0.5)
-_BLOOM_US = 1.5
-_BRIN_US = 0.3
-#: A key that is an expression is computed.
-_EXPRESSION_US = 0.7
-#: What one distance between vectors takes, and per dimension.
-_DISTANCE_US, _DIMENSION_US = 0.02, 0.0005
+_HASH = _Descent(fixed=0.9, doubling=0.36)
+_GIN = _Descent(fixed=0.8, doubling=0.45)
+#: For each row that a list of a GIN key has already, up to the size of a segment: it is written again.
+_LISTED_US, _LISTED_BYTES, _MOST_LISTED = 0.02, 2.6, 160
+_GIST = _Descent(fixed=-2.3, doubling=1.36, least=3.0)
+_SPGIST = _Descent(fixed=-0.8, doubling=0.98, least=3.0)
+#: A row of the list of pending entries, and each element there and, alone, in its place. The more elements of a list
+#: are of one key, the less each takes.
+_PENDING_US, _PENDING_ELEMENT_US, _PLACED_US = 2.0, 0.12, 1.7
+_TOGETHER, _PENDING_KILOBYTES, _BYTES_EACH, _ASSUMED_KEYS = -1 / 3, 4096, 28, 1000
+_BLOOM_US, _BRIN_US = 5.0, 1.3
+#: The predicate of a partial index, of every row.
+_PREDICATE_US = 0.35
+#: What one distance between vectors takes, and per dimension; and the list, once it is found.
+_DISTANCE_US, _DIMENSION_US, _LIST_US = 0.145, 0.00048, 4.0
 #: Distances of one hnsw insertion per unit of m times ef_construction: of the place, and of each neighbour's list.
-_HNSW_DISTANCES = 8
-#: Of a removal: of the pages of the index, read by VACUUM whenever a fifth of the rows is dead, and the entry itself.
-_VACUUM_SHARE = 0.2
-_PAGE_US, _REMOVAL_US = 2.0, 0.2
-#: A record of the WAL with its reference to a page; and what the splits of pages log, for each byte of an entry.
-_RECORD_BYTES, _SPLIT = 48, 0.3
+_HNSW_DISTANCES = 16
+#: An hnsw entry that is removed has the lists of its neighbours repaired, for so many insertions.
+_HNSW_REPAIRS = 2.5
+#: Of a removal: the entry, and its part of the pages that VACUUM reads whenever a fifth of the rows is dead.
+_REMOVAL_US, _PAGE_US, _VACUUM_SHARE = 0.3, 10.0, 0.2
+#: A record of the WAL with its reference to a page, by method; and what splits of pages log for each byte of an entry.
+_RECORD_BYTES = {"btree": 50, "hash": 56, "gist": 60, "spgist": 66, "ivfflat": 72}
+_SPLIT = 0.1
+_PENDING_BYTES, _ELEMENT_BYTES, _FLUSHED_BYTES, _PLACED_BYTES = 144, 16, 130, 85
+_BLOOM_BYTES, _BRIN_BYTES, _NEIGHBOUR_BYTES = 82, 72, 50
+_HASH_BYTES, _REMOVAL_BYTES = 16, {"gin": 90, "bloom": 70, "ivfflat": 1200, "hnsw": 2600}
+_REMOVED_BYTES = 7
+#: What a GiST leaf has of a shape: a box.
+_BOX_BYTES, _SHAPES = 40, frozenset({"point", "box", "circle", "polygon"})
+#: The first characters of a longer text are in the inner tuples of SP-GiST.
+_CUT_BYTES, _CUT_FROM = 8, 32
 
 
 def _tree(constants: _Descent) -> Callable[[_Entry], float]:
@@ -140,12 +160,28 @@ def _tree(constants: _Descent) -> Callable[[_Entry], float]:
 
 
 def _gin(entry: _Entry) -> float:
-    return entry.elements * entry.descent(_GIN_PENDING if _is_pending(entry) else _GIN)
+    if _is_pending(entry):
+        return _PENDING_US + (_PENDING_ELEMENT_US + _PLACED_US * _together(entry)) * entry.elements
+    return entry.elements * (entry.descent(_GIN) + _LISTED_US * _listed(entry))
 
 
 def _is_pending(entry: _Entry) -> bool:
     """Say whether entries wait in a list and are added many at once."""
     return is_on(dict(entry.definition.parameters).get("fastupdate", "on"))
+
+
+def _together(entry: _Entry) -> float:
+    """Return what part of its time an element takes that is put in its place together with others of its key."""
+    limit = dict(entry.definition.parameters).get("gin_pending_list_limit", "")
+    kilobytes = int(limit) if limit.isdecimal() and limit.isascii() else _PENDING_KILOBYTES
+    keys = entry.index.size.gin.entries if entry.index.size.gin is not None else _ASSUMED_KEYS
+    return max(1.0, kilobytes * 1024 / _BYTES_EACH / max(1, keys)) ** _TOGETHER
+
+
+def _listed(entry: _Entry) -> float:
+    """Return how many rows the list of a GIN key has."""
+    keys = entry.index.size.gin.entries if entry.index.size.gin is not None else _ASSUMED_KEYS
+    return min(_MOST_LISTED, entry.elements * max(0.0, entry.index.size.tuples) / max(1, keys))
 
 
 def _brin(_: _Entry) -> float:
@@ -157,7 +193,7 @@ def _bloom(_: _Entry) -> float:
 
 
 def _ivfflat(entry: _Entry) -> float:
-    return entry.number("lists") * _distance(entry)
+    return _LIST_US + entry.number("lists") * _distance(entry)
 
 
 def _hnsw(entry: _Entry) -> float:
@@ -187,11 +223,46 @@ ENTRY_COSTS: Mapping[str, Callable[[_Entry], float]] = {
 
 
 def _tuple_wal(entry: _Entry) -> float:
-    return _RECORD_BYTES + (1 + _SPLIT) * entry.bytes
+    return _RECORD_BYTES[entry.definition.method] + (1 + _SPLIT) * entry.bytes
+
+
+def _hash_wal(_: _Entry) -> float:
+    return _RECORD_BYTES["hash"] + (1 + _SPLIT) * _HASH_BYTES
+
+
+def _gist_wal(entry: _Entry) -> float:
+    column = entry.relation.column(entry.definition.keys[0].column or "")
+    size = _BOX_BYTES if column is not None and column.type in _SHAPES else entry.bytes
+    return _RECORD_BYTES["gist"] + (1 + _SPLIT) * size
+
+
+def _spgist_wal(entry: _Entry) -> float:
+    cut = _CUT_BYTES if entry.bytes > _CUT_FROM else 0
+    return _RECORD_BYTES["spgist"] + (1 + _SPLIT) * (entry.bytes - cut)
+
+
+def _gin_wal(entry: _Entry) -> float:
+    if _is_pending(entry):
+        return _PENDING_BYTES + (_ELEMENT_BYTES + _FLUSHED_BYTES * _together(entry)) * entry.elements
+    return (_PLACED_BYTES + _LISTED_BYTES * _listed(entry)) * entry.elements
+
+
+def _hnsw_wal(entry: _Entry) -> float:
+    return entry.bytes + 2 * entry.number("m") * _NEIGHBOUR_BYTES
 
 
 #: Bytes of WAL that adding one row takes, by access method.
-ENTRY_WAL: Mapping[str, Callable[[_Entry], float]] = dict.fromkeys(ENTRY_COSTS, _tuple_wal)
+ENTRY_WAL: Mapping[str, Callable[[_Entry], float]] = {
+    "btree": _tuple_wal,
+    "hash": _hash_wal,
+    "gist": _gist_wal,
+    "spgist": _spgist_wal,
+    "gin": _gin_wal,
+    "brin": lambda _: _BRIN_BYTES,
+    "bloom": lambda _: _BLOOM_BYTES,
+    "ivfflat": _tuple_wal,
+    "hnsw": _hnsw_wal,
+}
 
 
 def entry_costs(index: TwinIndex, relation: Relation, snapshot: Snapshot) -> EntryCost:
@@ -199,13 +270,16 @@ def entry_costs(index: TwinIndex, relation: Relation, snapshot: Snapshot) -> Ent
     known = snapshot.statistics_by_relation.get(relation.full_name, ())
     entry = _Entry(index=index, relation=relation, statistics={row.column: row for row in known})
     method = index.index.method
-    expressions = sum(key.expression is not None for key in index.index.keys)
-    unit = _operator_cost(snapshot) / _DEFAULT_OPERATOR_COST / _MICROSECONDS_PER_UNIT
-    pages_per_entry = index.size.pages / max(1.0, index.size.tuples)
+    unit = _operator_cost(snapshot) / _DEFAULT_OPERATOR_COST / MICROSECONDS_PER_UNIT
+    added = ENTRY_COSTS[method](entry)
+    pages_per_entry = min(1.0, index.size.pages / max(1.0, index.size.tuples))
+    removed = _REMOVAL_US + _PAGE_US * pages_per_entry / _VACUUM_SHARE
     return EntryCost(
-        cost=unit * (ENTRY_COSTS[method](entry) + expressions * _EXPRESSION_US),
-        removal=unit * (_REMOVAL_US + _PAGE_US * min(1.0, pages_per_entry) / _VACUUM_SHARE),
+        cost=unit * added,
+        check=unit * _PREDICATE_US if index.index.where is not None else 0.0,
+        removal=unit * (_HNSW_REPAIRS * added if method == "hnsw" else removed),
         wal_bytes=ENTRY_WAL[method](entry),
+        removal_wal_bytes=_REMOVAL_BYTES.get(method, _REMOVED_BYTES),
     )
 
 
@@ -238,7 +312,7 @@ def of_existing(index: Index, relation: Relation) -> TwinIndex:
     name = index.definition.name
     return TwinIndex(
         index=index.definition,
-        size=IndexSize(pages=pages, tuples=tuples, height=height),
+        size=IndexSize(pages=pages, tuples=tuples, height=height, gin=index.gin),
         oids=(index.oid,),
         names=frozenset({name}),
     )

@@ -129,26 +129,32 @@ class _Table:
         parts = [(each, own, cold + self.writes.deletes) for each in members]
         lost = before - sum(hot)
         parts += [(each, lost, lost) for each in self._existing]
-        for each in members:
-            if each.is_summarizing:
-                # What it holds changes though the update is HOT: the summary is looked at.
-                looked = sum(
-                    rows for update, rows in zip(self.writes.updates, hot, strict=True)
-                    if not each.held.isdisjoint(update.columns or ())
-                )  # fmt: skip
-                parts.append((each, looked, 0.0))
+        parts += [(each, self._looked_at(each, hot), 0.0) for each in members if each.is_summarizing]
         return _Load(
-            cost=sum(each.share * (added * each.entry.cost + dead * each.entry.removal) for each, added, dead in parts),
+            cost=sum(
+                added * each.entry.check + each.share * (added * each.entry.cost + dead * each.entry.removal)
+                for each, added, dead in parts
+            ),
             entries=sum(each.share * added for each, added, _ in parts),
-            wal_bytes=sum(each.share * added * each.entry.wal_bytes for each, added, _ in parts),
+            wal_bytes=sum(
+                each.share * (added * each.entry.wal_bytes + dead * each.entry.removal_wal_bytes)
+                for each, added, dead in parts
+            ),
             hot_updates=sum(hot),
         )
 
     def own_entries(self, index: TwinIndex, beside: Iterable[TwinIndex]) -> float:
         """Return the entries added to one index beside others."""
-        members = [self._member(index), *map(self._member, beside)]
-        cold = sum(each.rows - self._hot(each, members) for each in self.writes.updates)
-        return members[0].share * (self.writes.inserts + cold)
+        own = self._member(index)
+        members = [own, *map(self._member, beside)]
+        hot = [self._hot(each, members) for each in self.writes.updates]
+        cold = sum(each.rows for each in self.writes.updates) - sum(hot)
+        return own.share * (self.writes.inserts + cold + (self._looked_at(own, hot) if own.is_summarizing else 0.0))
+
+    def _looked_at(self, member: _Member, hot: Iterable[float]) -> float:
+        """Return the rows whose update is HOT and changes what a summarizing index holds, which looks at them."""
+        pairs = zip(self.writes.updates, hot, strict=True)
+        return sum(rows for update, rows in pairs if not member.held.isdisjoint(update.columns or ()))
 
 
 class WriteCosts:

@@ -3,9 +3,7 @@
 from analyzer.documents.write_costs import Upkeep
 from analyzer.render import units
 
-#: Fewer an hour are written as none.
-_LEAST_AN_HOUR = 0.05
-_PERIODS = (("s", 1.0), ("min", 60.0), ("h", 3600.0))
+_PERIODS = (("s", 1.0), ("min", 60.0), ("h", 3600.0), ("d", 86_400.0))
 
 
 def upkeep(found: Upkeep) -> str:
@@ -14,26 +12,25 @@ def upkeep(found: Upkeep) -> str:
         return "no entry, as far as the recorded writes say"
     parts = [_added(found), _hot(found)]
     share = "" if found.share_of_saving is None else f"; {units.share(found.share_of_saving)} of what it saves"
-    return f"{', '.join(parts)}{share}{_source(found)}"
+    whole = "" if found.window_seconds else " in the whole workload"
+    return f"{', '.join(parts)}{whole}{share}{_source(found)}"
 
 
 def _added(found: Upkeep) -> str:
-    entries, wal = found.entries_per_second, found.wal_bytes_per_second
-    if entries is None or wal is None:
-        text = f"{_number(found.entries)} entries, {units.size(round(found.wal_bytes))} of WAL in all"
-        others = _number(found.other_entries)
-    else:
-        text = f"{rate(entries, 'entries')}, {_wal(wal)}"
-        others = rate(found.other_entries / (found.window_seconds or 1.0), "entries")
-    return f"{text} ({others} in other indexes)" if found.other_entries else text
+    seconds = found.window_seconds
+    period, length = _period(max(found.entries, found.other_entries), seconds)
+    entries, others = (
+        f"{_number(each * length, 'entry', 'entries')}{period}" for each in (found.entries, found.other_entries)
+    )
+    wal = f"{units.size(round(found.wal_bytes * length))}{period} of WAL"
+    return f"{entries}, {wal} ({others} in other indexes)" if found.other_entries else f"{entries}, {wal}"
 
 
 def _hot(found: Upkeep) -> str:
-    lost = found.hot_updates_lost_per_second
     if not found.hot_updates_lost:
         return "no HOT update lost"
-    text = f"{_number(found.hot_updates_lost)} HOT updates" if lost is None else rate(lost, "HOT updates")
-    return f"{text} lost"
+    period, length = _period(found.hot_updates_lost, found.window_seconds)
+    return f"{_number(found.hot_updates_lost * length, 'HOT update', 'HOT updates')}{period} lost"
 
 
 def _source(found: Upkeep) -> str:
@@ -43,21 +40,14 @@ def _source(found: Upkeep) -> str:
     return f" (by {found.source}{unknown})"
 
 
-def rate(per_second: float, what: str) -> str:
-    """Write how often something happens, by the shortest period in which it does."""
-    for period, length in _PERIODS:
-        if per_second * length >= 1:
-            return f"{_number(per_second * length)} {what}/{period}"
-    hourly = per_second * _PERIODS[-1][1]
-    return f"{_number(hourly)} {what}/h" if hourly >= _LEAST_AN_HOUR else f"hardly any {what}"
+def _period(count: float, seconds: float | None) -> tuple[str, float]:
+    """Return the shortest period in which something happens, and its part of all the time, if that is known."""
+    if not seconds:
+        return "", 1.0
+    period, length = next((each for each in _PERIODS if count * each[1] >= seconds), _PERIODS[-1])
+    return f"/{period}", length / seconds
 
 
-def _wal(per_second: float) -> str:
-    for period, length in _PERIODS:
-        if per_second * length >= 1:
-            return f"{units.size(round(per_second * length))}/{period} of WAL"
-    return "hardly any WAL"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 99.5 else f"{value:.2g}"
+def _number(value: float, one: str, many: str) -> str:
+    text = f"{value:,.0f}" if value >= 99.5 else f"{value:.2g}"
+    return f"{text} {one if text == '1' else many}"

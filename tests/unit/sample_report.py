@@ -20,6 +20,7 @@ from analyzer.documents.provenance import Capability, Provenance
 from analyzer.documents.report import Report, Statement
 from analyzer.documents.verification import Verification, VerifiedStatement
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
+from analyzer.documents.write_costs import Upkeep
 from analyzer.render.provenance import measured
 from tests.unit.sample_plans import bitmap, explained, index_scan, over, scan
 
@@ -443,6 +444,16 @@ def proposals() -> tuple[Proposal, ...]:
                 risks=tuple(
                     Risk(pattern="limit", statement=i, text="reads in index order until the LIMIT is met")
                     for i in helped
+                ),
+                upkeep=Upkeep(
+                    cost=gain * 0.03,
+                    share_of_saving=0.03,
+                    entries=12 * 86_400,
+                    other_entries=0,
+                    hot_updates_lost=0,
+                    wal_bytes=1900 * 86_400,
+                    window_seconds=86_400,
+                    source="statements",
                 ),
             )
         )
