@@ -184,7 +184,7 @@ class _Comparison:
         self._known: dict[tuple[QualifiedName, str, str], Dependence | None] = {}
 
     def dependent(self, sample: SampleTable, mention: _Mention) -> _Mention | None:
-        """Keep the keys that depend on each other, most of all; None where there are none."""
+        """Keep the keys that depend on each other, most of all; None where no two do."""
         keys = [*map(ident, mention.columns), *mention.expressions]
         pairs = [(first, second) for first, second in itertools.combinations(keys, 2)]
         notable = [

@@ -73,7 +73,7 @@ class Trial:
             return ()
 
     def rows(self, text: str) -> float | None:
-        """Return how many rows the planner expects of a query; None where it is none by itself."""
+        """Return how many rows the planner expects of a query; None where the server rejects it."""
         self.left -= 1
         try:
             return self.twin.plan(text).rows

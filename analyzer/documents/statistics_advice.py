@@ -4,6 +4,7 @@ from datetime import datetime
 
 from pydantic import JsonValue
 
+from analyzer.documents.member import Member
 from analyzer.documents.record import Record
 
 
@@ -25,6 +26,8 @@ class ReplannedStatement(Record):
     #: EXPLAIN (FORMAT JSON).
     plan_before: JsonValue = None
     plan_after: JsonValue = None
+    #: Where it stands for several statements of one shape, those.
+    members: tuple[Member, ...] = ()
 
 
 class RecordedMisestimate(Record):

@@ -18,7 +18,8 @@ from pydantic import JsonValue
 from analyzer.amounts import plural
 from analyzer.documents.proposals import FrontierPoint, HelpedStatement
 from analyzer.documents.report import Report
-from analyzer.render import units
+from analyzer.documents.statistics_advice import ReplannedStatement
+from analyzer.render import statistics, units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.proposal_lines import LEAST_POINTS, alternatives, risk_lines
@@ -139,7 +140,7 @@ def _dots(points: Sequence[FrontierPoint]) -> tuple[Dot, ...]:
     )
 
 
-def _compare(statement: HelpedStatement) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
+def _compare(statement: HelpedStatement | ReplannedStatement) -> tuple[tuple[Node, ...], tuple[Node, ...]]:
     return compare_plans(statement.plan_before, statement.plan_after)
 
 
@@ -168,6 +169,10 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "cost": units.cost,
     "count": units.count,
     "plural": plural,
+    "effect": statistics.effect,
+    "estimate": statistics.estimate,
+    "recorded_estimate": statistics.recorded,
+    "reading": statistics.reading,
     "merged": units.merged,
     "moment": units.moment,
     "server": units.server,

@@ -12,7 +12,7 @@ from analyzer.amounts import plural
 from analyzer.documents.proposals import ProposeDocument
 from analyzer.documents.schema import Answer
 from analyzer.documents.whatif import WhatifDocument
-from analyzer.render import units
+from analyzer.render import statistics, units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.proposal_lines import alternatives, risk_lines, worth
@@ -140,6 +140,10 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "cost": units.cost,
     "count": units.count,
     "plural": plural,
+    "effect": statistics.effect,
+    "estimate": statistics.estimate,
+    "recorded_estimate": statistics.recorded,
+    "reading": statistics.reading,
     "merged": units.merged,
     "moment": units.moment,
     "server": units.server,

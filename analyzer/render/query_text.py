@@ -16,6 +16,7 @@ from analyzer.documents.report import Report, Statement
 from analyzer.documents.schema import Document
 from analyzer.documents.server_log import LogSection
 from analyzer.documents.statements import RecordedStatement, StatementsDocument
+from analyzer.documents.statistics_advice import ReplannedStatement, StatisticsProposal
 from analyzer.documents.verification import Verification, VerifiedStatement
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
 from analyzer.postgres.lex import IncompleteError, TooLongError, lex, significant
@@ -26,7 +27,16 @@ QueryText = Literal["full", "normalised", "hash"]
 
 D = TypeVar("D", bound=Document)
 C = TypeVar("C", bound=Proposal | Retirement)
-S = TypeVar("S", bound=Statement | HelpedStatement | VerifiedStatement | WhatifStatement | RecordedStatement | Member)
+S = TypeVar(
+    "S",
+    bound=Statement
+    | HelpedStatement
+    | VerifiedStatement
+    | WhatifStatement
+    | RecordedStatement
+    | ReplannedStatement
+    | Member,
+)
 
 _QUERY_IN_PROSE = re.compile(
     r"\b(select\b.+\bfrom|update\b.+\bset|insert\s+into|delete\s+from|merge\s+into|with\s+\w+\s+as\s*\()\b.*",
@@ -95,6 +105,7 @@ class _Redactor:
             )
         if isinstance(document, ProposeDocument | Report):
             update["retirements"] = tuple(self._changed(retirement) for retirement in document.retirements)
+            update["statistics"] = tuple(self._statistics(proposal) for proposal in document.statistics)
             update["log"] = self._log(document.log)
         if isinstance(document, Report):
             update["statements"] = tuple(self._statement(statement) for statement in document.statements)
@@ -116,9 +127,9 @@ class _Redactor:
 
     def _statement(self, statement: S) -> S:
         update: dict[str, object] = {"query": self._query(statement.query, statement.id)}
-        if isinstance(statement, Statement | HelpedStatement | RecordedStatement):
+        if isinstance(statement, Statement | HelpedStatement | RecordedStatement | ReplannedStatement):
             update["members"] = tuple(self._statement(each) for each in statement.members)
-        if isinstance(statement, HelpedStatement | WhatifStatement):
+        if isinstance(statement, HelpedStatement | WhatifStatement | ReplannedStatement):
             update["plan_before"] = self._plan(statement.plan_before)
             update["plan_after"] = self._plan(statement.plan_after)
         if isinstance(statement, WhatifStatement) and statement.error is not None:
@@ -133,6 +144,19 @@ class _Redactor:
                 "caveats": tuple(self._prose(caveat) for caveat in change.caveats),
             }
         )
+
+    def _statistics(self, proposal: StatisticsProposal) -> StatisticsProposal:
+        statements = [
+            self._statement(each).model_copy(update={"condition": self._condition(each.condition)})
+            for each in proposal.statements
+        ]
+        recorded = [
+            each.model_copy(update={"condition": self._condition(each.condition)}) for each in proposal.recorded
+        ]
+        return proposal.model_copy(update={"statements": tuple(statements), "recorded": tuple(recorded)})
+
+    def _condition(self, condition: str | None) -> str | None:
+        return _normalise_expression(condition) if condition is not None and self._normalised else None
 
     def _verification(self, verification: Verification | None) -> Verification | None:
         if verification is None:
@@ -206,15 +230,20 @@ def _map_strings(value: JsonValue, change: Callable[[str], str]) -> JsonValue:
 
 def _statements(document: Document) -> tuple[tuple[str, str], ...]:
     """List (id, query) of every statement a document speaks of."""
-    found: list[Statement | HelpedStatement | RecordedStatement | VerifiedStatement | WhatifStatement] = []
+    found: list[
+        Statement | HelpedStatement | RecordedStatement | ReplannedStatement | VerifiedStatement | WhatifStatement
+    ] = []
     if not isinstance(document, ProposeDocument):
         found += document.statements
     if not isinstance(document, StatementsDocument):
         found += [statement for proposal in document.proposals for statement in proposal.statements]
     if isinstance(document, ProposeDocument | Report):
         found += [statement for retirement in document.retirements for statement in retirement.statements]
+        found += [statement for proposal in document.statistics for statement in proposal.statements]
     if isinstance(document, Report) and document.verification is not None:
         found += document.verification.statements
-    grouping = (each for each in found if isinstance(each, Statement | HelpedStatement | RecordedStatement))
+    grouping = (
+        each for each in found if isinstance(each, Statement | HelpedStatement | RecordedStatement | ReplannedStatement)
+    )
     members = ((member.id, member.query) for each in grouping for member in each.members)
     return (*((each.id, each.query) for each in found), *members)

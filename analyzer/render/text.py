@@ -27,7 +27,7 @@ from analyzer.documents.statements import RecordedStatement, StatementsDocument
 from analyzer.documents.verification import VerifiedStatement
 from analyzer.documents.weights import Weight
 from analyzer.documents.whatif import WhatifDocument, WhatifStatement
-from analyzer.render import proposal_lines, units
+from analyzer.render import proposal_lines, statistics, units
 from analyzer.render.given_plans import left_off, plan_lines
 from analyzer.render.plan import Node, compare_plans
 from analyzer.render.provenance import as_report, blind_spots
@@ -68,6 +68,8 @@ def _report(console: Console, report: Report) -> None:
     for position, proposal in enumerate(report.proposals, 1):
         _proposal(console, position, proposal, report.weighed_by)
     _retirements(console, report.retirements)
+    _proposed_statistics(console, report)
+    _analyze(console, report)
     _frontier(console, report.frontier)
     _not_proposed(console, report.not_proposed)
     _statements(console, report)
@@ -208,6 +210,37 @@ def _helped(console: Console, statement: HelpedStatement) -> None:
         costs += f", mean {units.duration(statement.mean_ms_before)} → {units.duration(statement.mean_ms_after)}"
     calls = f"{_alike(statement.members)}{plural(statement.calls, 'call')}, {units.share(statement.share_of_time)}"
     _item(console, f"{statement.id} ({calls}; {costs}) {units.one_line(statement.query, at_most=240)}", indent=3)
+
+
+def _proposed_statistics(console: Console, report: Report) -> None:
+    for proposal in report.statistics:
+        _heading(console, f"{units.one_line(proposal.name)}: {statistics.effect(proposal, report.weighed_by)}")
+        _sql(console, proposal.ddl)
+        _sql(console, proposal.analyze_ddl)
+        console.print(Padding(Text(units.one_line(proposal.reason)), (0, 0, 0, 3)))
+        console.print(Padding(Text("roll back:"), (0, 0, 0, 3)))
+        _sql(console, proposal.downgrade_ddl)
+        for caveat in proposal.caveats:
+            console.print(Padding(Text(f"caveat: {units.one_line(caveat)}", style="yellow"), (0, 0, 0, 3)))
+        for found in proposal.recorded:
+            _item(console, units.one_line(statistics.recorded(found)), indent=3)
+        for each in proposal.statements:
+            calls = f"{_alike(each.members)}{plural(each.calls, 'call')}, {units.share(each.share_of_time)}"
+            rows = statistics.estimate(each)
+            known = f"{calls}; {rows}" if rows else calls
+            _item(console, f"{each.id} ({known}) {units.one_line(each.query, at_most=240)}", indent=3)
+
+
+def _analyze(console: Console, report: Report) -> None:
+    if not report.analyze:
+        return
+    _heading(console, f"Tables to analyze ({len(report.analyze):,})")
+    for each in report.analyze:
+        _sql(console, each.ddl)
+        read = statistics.reading(each, report.weighed_by)
+        console.print(Padding(Text(f"{units.one_line(each.reason)}; {read}"), (0, 0, 0, 3)))
+        for caveat in each.caveats:
+            console.print(Padding(Text(f"caveat: {units.one_line(caveat)}", style="yellow"), (0, 0, 0, 3)))
 
 
 def _alike(members: Sequence[Member]) -> str:

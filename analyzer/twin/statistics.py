@@ -33,7 +33,7 @@ class SampledStatistics:
         self._shown: tuple[Built, dict[str, ExtendedStatistics]] | None = None
 
     def sample(self, table: QualifiedName, columns: Sequence[str] = ()) -> SampleTable | None:
-        """Return the sample of a table; None where there is none that tells enough, and of all of these columns."""
+        """Return the sample of a table; None where it is missing, too small, or without one of these columns."""
         found = sample_of(self._server.snapshot, table)
         if found is None or len(found.sample.lines) < min(_FEWEST_ROWS, found.total_rows):
             return None

@@ -9,6 +9,7 @@ from analyzer.advise.statistics_advice import ProposedStatistics
 from analyzer.advise.statistics_trial import ChangedPlan
 from analyzer.amounts import percent, plural
 from analyzer.documents import statistics_advice
+from analyzer.render.provenance import describe_members
 from analyzer.specs.file import NewSpec
 from analyzer.sql import ident, render_text
 from analyzer.workload.parse import Statement
@@ -104,6 +105,7 @@ def _replanned(each: ChangedPlan, shares: Mapping[Statement, float]) -> statisti
         rows_sampled=None if probe is None else probe.rows_sampled,
         plan_before=dict(each.plan_before.tree),
         plan_after=dict(each.plan_after.tree),
+        members=describe_members(statement, shares.get(statement, 0.0)),
     )
 
 
@@ -120,7 +122,7 @@ def _stale(stale: StaleTable) -> statistics_advice.AnalyzeAdvice:
         threshold_rows=stale.threshold_rows,
         rows=stale.rows,
         share_of_time=stale.share,
-        statements=tuple(each.id for each in stale.statements[:_MOST_READERS]),
+        statements=tuple(own.id for each in stale.statements for own in each.stands_for)[:_MOST_READERS],
         caveats=tuple(caveats),
     )
 
