@@ -254,6 +254,8 @@ def _renamed(index: IndexDef, taken: Mapping[tuple[str, str], IndexDef]) -> Inde
 
 def _again(twin: Twin, chosen: Sequence[TwinIndex], lapsed: Sequence[Declared]) -> dict[TwinIndex, Declared]:
     """Find, for each choice, the rejection of it that has run out."""
+    if not lapsed:
+        return {}
     known = {twin.printed(each.index): each for each in lapsed}
     found = {index: known.get(twin.printed(index.index)) for index in chosen}
     return {index: each for index, each in found.items() if each is not None}
