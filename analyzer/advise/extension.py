@@ -9,7 +9,7 @@ from analyzer.advise.declared import Declared
 from analyzer.advise.draft_variants import includable
 from analyzer.advise.kept_indexes import purpose
 from analyzer.advise.retirement import LEAST_DEARER, MOST_DEARER, MOST_LOST, Retiring
-from analyzer.advise.stand_in import stands_in
+from analyzer.advise.stand_in import as_printed, stands_in
 from analyzer.documents.snapshot import Index
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import MOST_BYTES
@@ -60,7 +60,7 @@ def _pairs(model: CostModel, chosen: Sequence[TwinIndex]) -> list[tuple[int, Twi
     catalog = model.twin.catalog
     found: list[tuple[int, TwinIndex, Index, IndexDef]] = []
     for place, new in enumerate(chosen):
-        definition = model.twin.printed(new.index)
+        definition = as_printed(new.index, model.twin)
         for old in catalog.indexes_of(definition.full_table):
             if purpose(old) is None and not stands_in(definition, old.definition):
                 found += [(place, new, old, merged) for merged in _merged(definition, old.definition, model)]

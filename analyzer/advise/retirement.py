@@ -19,7 +19,7 @@ from analyzer.advise.kept_indexes import ScanCounts, Scans, hinted, needing_fore
 from analyzer.advise.plan_cache import Configuration
 from analyzer.advise.plans_without import Hidden, PlansWithout
 from analyzer.advise.sameness import places
-from analyzer.advise.stand_in import added_columns, stands_in
+from analyzer.advise.stand_in import added_columns, as_printed, stands_in
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import Index
 from analyzer.errors import InputError
@@ -128,10 +128,12 @@ class Search:
         self._date = today
         self._hints = hinted(statements)
         self._items = _by_table(model.statements)
+        #: By name, those that do all that an index does.
+        self._covers: dict[QualifiedName, list[QualifiedName]] = {}
         self._upkeeps: dict[QualifiedName, float] = {}
         self._added: Configuration = model.base | frozenset(chosen)
         #: What is there, or will be, as the server prints it; by name.
-        self._beside = {each.index.full_name: model.twin.printed(each.index) for each in (*chosen, *_sorted(model))}
+        self._beside = {each.index.full_name: as_printed(each.index, model.twin) for each in (*chosen, *_sorted(model))}
         self._new = frozenset(self._beside)
         self.candidates = {each.definition.full_name: each for each in self._open()}
         self._trees = {name: self._counts.tree(index) for name, index in self.candidates.items()}
@@ -203,7 +205,7 @@ class Search:
             for index in twin.catalog.indexes_of(table):
                 definition = index.definition
                 if index.valid and index.ready:
-                    found[definition.full_name] = twin.printed(definition) if definition.expressions else definition
+                    found[definition.full_name] = as_printed(definition, twin)
         return found
 
     def _rank(self, name: QualifiedName) -> tuple[object, ...]:
@@ -217,14 +219,13 @@ class Search:
 
     def _cover(self, name: QualifiedName, hidden: Hidden) -> QualifiedName | None:
         """Return the index that takes the place of one: rather one that exists, and the one with the fewest columns."""
-        wanted = self._printed[name]
-        found = [
-            other
-            for other in self._of_table[wanted.full_table]
-            if other != name and other not in hidden and stands_in(self._printed[other], wanted)
-        ]
-        width = {each: len(self._printed[each].keys) + len(self._printed[each].include) for each in found}
-        return min(found, key=lambda each: (each in self._new, width[each], each), default=None)
+        if name not in self._covers:
+            wanted = self._printed[name]
+            beside = (each for each in self._of_table[wanted.full_table] if each != name)
+            found = [each for each in beside if stands_in(self._printed[each], wanted)]
+            width = {each: len(self._printed[each].keys) + len(self._printed[each].include) for each in found}
+            self._covers[name] = sorted(found, key=lambda each: (each in self._new, width[each], each))
+        return next((each for each in self._covers[name] if each not in hidden), None)
 
     def _refusal(self, name: QualifiedName) -> str | None:
         """Say why an index stays; an empty text where that is nothing to tell, None where it can go."""

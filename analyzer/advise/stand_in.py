@@ -7,6 +7,7 @@ parameters, collation, direction, place of NULLs and predicate must be the same.
 from dataclasses import replace
 
 from analyzer.objects.index import IndexDef, Key
+from analyzer.twin.twin import Twin
 
 
 def stands_in(have: IndexDef, wanted: IndexDef) -> bool:
@@ -29,6 +30,12 @@ def added_columns(new: IndexDef, old: IndexDef) -> tuple[str, ...]:
     held = {*old.columns, *old.include}
     keys = (key.column or key.expression or "" for key in new.keys[len(old.keys) :])
     return tuple(name for name in dict.fromkeys((*keys, *new.include)) if name not in held)
+
+
+def as_printed(index: IndexDef, twin: Twin) -> IndexDef:
+    """Return a definition as the server prints it; asking takes time, and plain columns have one spelling."""
+    is_plain = not index.expressions and all(key.opclass is None and key.collation is None for key in index.keys)
+    return index if is_plain else twin.printed(index)
 
 
 def _backwards(key: Key) -> Key:
