@@ -23,7 +23,9 @@ from analyzer.postgres.access_methods import METHODS, VECTOR_METHODS
 from analyzer.postgres.identifiers import bare_name, fits, shortened
 from analyzer.workload.shapes import Shape, TableShape
 
-MOST_PER_TABLE = 60
+MOST_PER_TABLE = 100
+#: Keys of the indexes that a small budget is spent on.
+_FEW_KEYS = 2
 #: Statements that the reason names for which an index is not tried.
 _MOST_NAMED = 3
 #: Tables of fewer pages are read whole sooner than any index.
@@ -101,9 +103,14 @@ def _is_covered(entry: _Entry, existing: Sequence[Index], relation: Relation, ca
 
 
 def _rank(entry: _Entry, snapshot: Snapshot) -> tuple[object, ...]:
-    """Foreign keys and special access methods first, then every statement's best draft, then its second, and so on."""
-    last = entry.index.method == "btree" and not entry.foreign_key
-    return last, entry.place, -entry.weight(), places(entry.index, snapshot), repr(entry.index)
+    """Foreign keys and special access methods first, then what is small, then every statement's best draft, and so on.
+
+    Of a table that many statements filter and join by many columns, the best drafts alone are large.
+    """
+    index = entry.index
+    last = index.method == "btree" and not entry.foreign_key
+    is_small = index.where is None and not index.include and len(index.keys) <= _FEW_KEYS and not index.expressions
+    return last, not is_small, entry.place, -entry.weight(), places(index, snapshot), repr(index)
 
 
 def _drafted(shapes: Sequence[Shape], catalog: Catalog) -> Iterator[_Entry]:
