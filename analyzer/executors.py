@@ -102,7 +102,7 @@ def connected(address: Address, tell: Callable[[str], object] = _ignore) -> Gene
     """Connect to workers until the block ends; within it nothing reaches `sys.stdout`.
 
     Raises CapabilityError where the library is not installed or the workers have other versions, UnreachableError
-    where nobody answers.
+    where none answers.
     """
     with contextlib.ExitStack() as stack:
         # Dask prints what any worker of the scheduler asks its clients to print, at any time.

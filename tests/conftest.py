@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from analyzer.db import connect
 from analyzer.documents.snapshot import NotExamined
@@ -29,6 +30,9 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "jit": "off",
 }
+# A busy machine is slow, and that is no fault of what is tested.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 #: Files that take longest begin first, or a worker would be left with one of them at the end.
 LONGEST = (
     "test_deploy_fuzz.py", "test_kill.py", "test_fuzz.py", "test_many_tenants.py", "test_floors.py",

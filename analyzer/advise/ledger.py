@@ -19,7 +19,7 @@ class Ledger:
         #: Under which each statement has these costs, of all executions; None where some are not known.
         self.configuration: Configuration | None = None
         self.costs = [0.0] * len(statements)
-        #: Under which all costs can be told without a plan.
+        #: Under which all costs are known without a plan.
         self.prepared: Configuration | None = None
         #: By place: how many answers there were to a statement, and the plans that they make known.
         self.plans: dict[int, tuple[int, list[KnownPlan]]] = {}

@@ -28,7 +28,7 @@ R = TypeVar("R")
 _MOST_TRIES: Final = 3
 #: After so many losses without an answer nothing more is handed out.
 _MOST_LOSSES: Final = 10
-#: How many different losses are told.
+#: Different losses that are logged at most.
 _MOST_TOLD: Final = 3
 #: How long no answer may come until it is asked whether one can.
 _PATIENCE_SECONDS: Final = 5
