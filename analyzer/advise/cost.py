@@ -20,7 +20,9 @@ from analyzer.advise.integer_program import KnownPlan
 from analyzer.advise.ledger import Ledger
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
 from analyzer.advise.relevance import Relevance
+from analyzer.advise.upkeep import of_existing
 from analyzer.advise.write_costs import Upkeep, WriteCosts
+from analyzer.documents.snapshot import Index
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.twin.pool import TwinPool, run_alone
@@ -380,6 +382,11 @@ class CostModel:
     def upkeep(self, index: TwinIndex, beside: Configuration) -> float:
         """Return what the workload's own writes pay for an index on top of the existing ones and those beside it."""
         return self._write_costs.cost(index, beside - self.base)
+
+    def upkeep_of_existing(self, index: Index, beside: Configuration) -> float:
+        """Return what the workload's own writes pay for the entries of an index that exists."""
+        relation = self.twin.snapshot.relation(*index.definition.full_table)
+        return 0.0 if relation is None else self.upkeep(of_existing(index, relation), beside)
 
     def upkeep_of(self, chosen: Configuration) -> float:
         """Return what the workload's own writes pay for a set of indexes."""

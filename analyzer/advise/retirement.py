@@ -28,7 +28,6 @@ from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.sql import render_text
 from analyzer.twin.hypothetical.add_indexes import TwinIndex
-from analyzer.twin.predict.index_size import IndexSize
 from analyzer.workload.parse import Statement
 
 #: Of the workload's cost as things are: so much more it may cost without all of them together, their upkeep deducted.
@@ -422,9 +421,7 @@ class Search:
         name = index.definition.full_name
         if name in self._upkeeps:
             return self._upkeeps[name]
-        size = IndexSize(pages=max(index.pages, 1), tuples=index.tuples, height=index.height or 0, gin=index.gin)
-        own = TwinIndex(index=index.definition, size=size, oids=(), names=frozenset())
-        self._upkeeps[name] = self._model.upkeep(own, self._added)
+        self._upkeeps[name] = self._model.upkeep_of_existing(index, self._added)
         return self._upkeeps[name]
 
     def told(self) -> Iterator[tuple[str | None, str]]:
