@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 SEED = os.environ.get("TWINDEX_FUZZ_SEED")
 SECONDS = os.environ.get("TWINDEX_FUZZ_DEPLOY_SECONDS") or None
 #: In the ordinary slow suite.
-SCHEDULES = 25
+SCHEDULES = 15
 #: A mutant has to be caught by one of so many.
 MOST_SCHEDULES = 25
 
