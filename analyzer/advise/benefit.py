@@ -15,6 +15,8 @@ from analyzer.workload.shapes import Shape
 
 #: A statement counts as helped, or hurt, from this change of its cost.
 LEAST_CHANGE = 0.01
+#: What an index must make the statements cheaper that it changes, times: less reads as "unchanged".
+LEAST_GAIN = 1.05
 
 #: Of one execution: the statement itself, then each of its foreign-key triggers.
 Costs = tuple[float, ...]

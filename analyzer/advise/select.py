@@ -9,10 +9,12 @@ stays.
 import dataclasses
 import functools
 import itertools
+import math
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from analyzer.advise.benefit import LEAST_GAIN, recorded_cost
 from analyzer.advise.cost import CostModel
 from analyzer.advise.gains import Gains
 from analyzer.advise.integer_program import Program, simplified, solve
@@ -103,6 +105,8 @@ def select(
     search = _Search(model, [each for each in candidates if each not in model.unusable], bounds, deadline, progress)
     search.run()
     complete = time.monotonic() < deadline
+    if complete:
+        search.drop_unnoticed()
     chosen = tuple(each for each in search.ordered() if each not in model.unusable)
     return Selection(
         chosen=chosen,
@@ -295,6 +299,31 @@ class _Search:
         """Return what each index could save on top of a set: by the best known plan of each statement that uses it."""
         found = self._gains.beside(chosen, (known for _, known in self._model.known_plans()))
         return {each: found[each] for each in self._candidates if each in found}
+
+    def drop_unnoticed(self) -> None:
+        """Drop what makes the statements that it changes hardly cheaper, neither in its place nor beside all others."""
+        while True:
+            order = self.ordered()
+            before = [frozenset(order[:number]) for number in range(len(order))]
+            rest = [self.chosen - {each} for each in order]
+            self._model.prepare([*before, self.chosen, *rest])
+            unnoticed = {
+                each
+                for each, smaller, others in zip(order, before, rest, strict=True)
+                if max(self._gain(each, smaller), self._gain(each, others)) < LEAST_GAIN
+            }
+            if not unnoticed:
+                break
+            self.chosen -= unnoticed
+
+    def _gain(self, index: TwinIndex, chosen: frozenset[TwinIndex]) -> float:
+        """Return how many times cheaper the statements get that adding an index to a set changes."""
+        changes = [each for each in self._model.changes(index, chosen) if each.is_notable]
+        if not changes:
+            return 1.0
+        before = sum(recorded_cost(each.item, each.cost_before) for each in changes)
+        after = sum(recorded_cost(each.item, each.cost_after) for each in changes)
+        return before / after if after else math.inf
 
     def ordered(self) -> tuple[TwinIndex, ...]:
         """Return the choice in the order of application: first what saves most per byte on top of those before it."""

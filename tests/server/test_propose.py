@@ -135,6 +135,16 @@ def test_same_input_gives_the_same_advice(shop: Snapshot) -> None:
     assert documents[0] == documents[1]
 
 
+def test_nothing_is_proposed_that_changes_hardly_anything(shop: Snapshot) -> None:
+    """A budget is there to be used, but not for what reads as unchanged."""
+    sql = "SELECT count(price), label FROM product WHERE kind >= 'kind' GROUP BY label; SELECT * FROM visit ORDER BY x"
+    advice = advise(shop, sql + "; SELECT label FROM product WHERE kind = 'kind 7'", limits=Limits(budget_bytes=2**40))
+    assert ("product", ("kind",)) in {(table, columns[:1]) for table, columns in chosen(advice)}
+    for proposal in propose_document(advice, shop).proposals:
+        assert proposal.predicted_ratio is not None
+        assert proposal.predicted_ratio >= 1.05
+
+
 def rule(**settings: object) -> TableRule:
     return TableRule.model_validate({"tables": ["public.*"]} | settings)
 
