@@ -9,12 +9,12 @@ so upkeep has the unit of the benefit.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analyzer.catalog import dimensions
 from analyzer.documents.snapshot import ColumnStatistics, Index, Relation, Snapshot
 from analyzer.objects.index import IndexDef, Key
-from analyzer.postgres.access_methods import is_on, number_of
+from analyzer.postgres.access_methods import METHODS, Whole, is_on, parse_number
 from analyzer.postgres.lex import lex
 from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.twin.predict.gin_pages import elements_per_row
@@ -75,8 +75,15 @@ class _Entry:
         return self.index.index
 
     def number(self, parameter: str) -> float:
-        """Return a storage parameter, or its default."""
-        return number_of(self.definition.method, self.definition.parameters, parameter)
+        """Return a storage parameter within its bounds, or its default where it is not set or no number."""
+        option = METHODS[self.definition.method].parameters[parameter]
+        stated = dict(self.definition.parameters).get(parameter)
+        least, most, default = (option.least, option.most, option.default) if isinstance(option, Whole) else (1, 1, 1)
+        try:
+            found = parse_number(stated) if stated is not None else math.nan
+        except (ValueError, OverflowError):
+            found = math.nan
+        return float(default or least) if math.isnan(found) else min(max(found, least), most)
 
     @property
     def pages(self) -> float:
@@ -172,8 +179,8 @@ def _is_pending(entry: _Entry) -> bool:
 
 def _together(entry: _Entry) -> float:
     """Return what part of its time an element takes that is put in its place together with others of its key."""
-    limit = dict(entry.definition.parameters).get("gin_pending_list_limit", "")
-    kilobytes = int(limit) if limit.isdecimal() and limit.isascii() else _PENDING_KILOBYTES
+    is_set = "gin_pending_list_limit" in dict(entry.definition.parameters)
+    kilobytes = entry.number("gin_pending_list_limit") if is_set else _PENDING_KILOBYTES
     keys = entry.index.size.gin.entries if entry.index.size.gin is not None else _ASSUMED_KEYS
     return max(1.0, kilobytes * 1024 / _BYTES_EACH / max(1, keys)) ** _TOGETHER
 
@@ -305,13 +312,15 @@ def held_columns(index: IndexDef, relation: Relation) -> set[str]:
 
 
 def of_existing(index: Index, relation: Relation) -> TwinIndex:
-    """Return an existing index as the formulas read one."""
+    """Return an existing index as the formulas read one: of a method that they do not know, as a btree."""
     pages = max((index.size_bytes or 0) // BLOCK_BYTES, index.pages, 1)
     tuples = index.tuples if index.tuples > 0 else max(0.0, current_rows(relation))
     height = index.height if index.height is not None else 0
-    name = index.definition.name
+    name, definition = index.definition.name, index.definition
+    if definition.method not in ENTRY_COSTS:
+        definition = replace(definition, method="btree", parameters=())
     return TwinIndex(
-        index=index.definition,
+        index=definition,
         size=IndexSize(pages=pages, tuples=tuples, height=height, gin=index.gin),
         oids=(index.oid,),
         names=frozenset({name}),

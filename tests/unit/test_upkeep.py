@@ -224,3 +224,22 @@ def shown(**values: object) -> str:
 )
 def test_upkeep_is_one_line(values: dict[str, object], text: str) -> None:
     assert shown(**values) == text
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        pytest.param("rum", (("order_by_attach", "on"),), id="an extension's method"),
+        pytest.param("hnsw", (("m", "many"),), id="no number"),
+        pytest.param("hnsw", (("m", "nan"),), id="not a number"),
+        pytest.param("gin", (("gin_pending_list_limit", "9" * 5000),), id="beyond any bound"),
+    ],
+)
+def test_what_exists_is_charged_whatever_it_is(method: str, parameters: tuple[tuple[str, str], ...]) -> None:
+    own = replace(index("spot", method=method), parameters=parameters)
+    catalog = CATALOG.model_copy(update={"indexes": (existing(own),)})
+    writes = written("UPDATE t SET hits = 1 WHERE id = 1", catalog)
+    cost = WriteCosts(catalog, writes).cost(built(index("hits")), ())
+    assert math.isfinite(cost)
+    alone = WriteCosts(CATALOG, writes).cost(built(index("hits")), ())
+    assert cost > alone
