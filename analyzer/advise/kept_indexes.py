@@ -17,6 +17,8 @@ from analyzer.workload.parse import Statement
 
 #: What is read less often than once in it, such as weekly, would be taken for unused in a shorter one.
 LEAST_WINDOW = timedelta(days=7)
+#: As a share of the scans: calls of another window do not tell of less.
+_LEAST_UNEXPLAINED = 0.1
 _HINT = re.compile(r"/\*\+(.*?)\*/", re.DOTALL)
 
 
@@ -98,6 +100,12 @@ class ScanCounts:
         known = [each for each in starts if each is not None]
         return max(known) if len(known) == len(starts) else None
 
+    def part_of(self, seconds: float | None) -> float:
+        """Return in which part of the time of the statements scans were counted, 0 to 1; 1 where that is not known."""
+        if seconds is None or self.since is None:
+            return 1.0
+        return min(1.0, max(0.0, (self._snapshot.captured_at - self.since).total_seconds()) / seconds)
+
     def tree(self, index: Index) -> tuple[Index, ...]:
         """Return an index, and those of its partitions."""
         found, pending = [index], [index]
@@ -140,6 +148,11 @@ def _days(window: timedelta) -> str:
     return f"{days:.1f} days" if days < 2 else f"{days:.0f} days"
 
 
-def unexplained(scans: Scans, calls: Iterable[float]) -> int:
-    """Return how many scans remain when those that statements read an index for are taken off, one for each call."""
-    return max(0, (scans.total or 0) - int(sum(calls)))
+def unexplained(scans: Scans, calls: Iterable[float], part: float = 1.0) -> int:
+    """Return how many scans remain when those that statements read an index for are taken off, one for each call.
+
+    `part` of the calls was while scans were counted; it is not known to within a tenth.
+    """
+    total, most = scans.total or 0, sum(calls)
+    less = total - int(most * part)
+    return max(0, less if less > _LEAST_UNEXPLAINED * total else total - int(most))

@@ -20,10 +20,12 @@ from analyzer.advise.plan_cache import Configuration
 from analyzer.advise.plans_without import Hidden, PlansWithout
 from analyzer.advise.sameness import places
 from analyzer.advise.stand_in import added_columns, as_printed, stands_in
+from analyzer.advise.table_writes import recorded_seconds
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import Index
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
+from analyzer.objects.temporary_names import is_temporary
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
 from analyzer.sql import render_text
@@ -134,18 +136,23 @@ class Search:
         #: What is there, or will be, as the server prints it; by name.
         self._beside = {each.index.full_name: as_printed(each.index, model.twin) for each in (*chosen, *_sorted(model))}
         self._new = frozenset(self._beside)
-        self.candidates = {each.definition.full_name: each for each in self._open()}
+        found = tuple(self._on_twin())
+        self.candidates = {each.definition.full_name: each for each in found if purpose(each) is None}
         self._trees = {name: self._counts.tree(index) for name, index in self.candidates.items()}
         self._printed = self._read_printed()
+        #: Those that stay as far as is known, and may take the place of others.
         self._of_table: dict[QualifiedName, list[QualifiedName]] = {}
+        leaving = {each.definition.full_name for each in model.twin.snapshot.indexes if self._is_leaving(each)}
         for name, definition in self._printed.items():
-            self._of_table.setdefault(definition.full_table, []).append(name)
-        self._plans = PlansWithout(model, self._added, self._trees)
-        self._today = PlansWithout(model, frozenset(), self._trees)
-        #: What a spec retires already is gone.
-        self._gone: Hidden = frozenset(
-            name for name in self.candidates if name in self._declared and self._declared[name].state == "retired"
-        )
+            beside = self._of_table.setdefault(definition.full_table, [])
+            if name not in leaving:
+                beside.append(name)
+        gone = {each.definition.full_name: each for each in found if each.definition.full_name in leaving}
+        trees = self._trees | {name: self._counts.tree(index) for name, index in gone.items()}
+        self._plans = PlansWithout(model, self._added, trees)
+        self._today = PlansWithout(model, frozenset(), trees)
+        #: What will be dropped without this, or is proposed to be, counts as gone.
+        self._gone: Hidden = frozenset(gone)
         self._hidden: Hidden = self._gone
         self._order: list[QualifiedName] = []
         #: By statement, how much more all its recorded executions cost without what is hidden; and with the last trial.
@@ -153,6 +160,7 @@ class Search:
         self._trial: dict[Statement, float] = {}
         self._kept: list[tuple[int, str, str]] = []
         self._gap = self._counts.gap()
+        self._part = self._counts.part_of(recorded_seconds(model.twin.snapshot))
         #: Size and name of what may be in use, for all that was counted.
         self._doubted: list[tuple[int, str]] = []
 
@@ -161,14 +169,21 @@ class Search:
         self._plans.learn(self._statements(self.candidates.values()), self._gone)
         for name in sorted(self.candidates, key=self._rank):
             if name in self._gone:
+                spec = self._declared[name]
+                self._tell(name, self._said(spec) if spec.state != "retired" else None)
                 continue
             if (kept := self._refusal(name)) is None:
                 self._hidden |= {name}
                 self._order.append(name)
                 self._lost |= self._trial
-            elif kept:
-                index = self.candidates[name]
-                self._kept.append((-self._size(index), _drop(index.definition), kept))
+            else:
+                self._tell(name, kept)
+
+    def _tell(self, name: QualifiedName, reason: str | None) -> None:
+        """Take note why an index stays, where that is to be told."""
+        if reason:
+            index = self.candidates[name]
+            self._kept.append((-self._size(index), _drop(index.definition), reason))
 
     def lets_go(self, name: QualifiedName) -> bool:
         """Say whether a single index can go, of which no other one is."""
@@ -177,15 +192,15 @@ class Search:
         self._plans.learn(self._statements([self.candidates[name]]), self._gone)
         return self._refusal(name) is None
 
-    def _open(self) -> Iterator[Index]:
-        """Yield the indexes of the workload's tables that nothing but speed keeps, and that the twin has."""
+    def _on_twin(self) -> Iterator[Index]:
+        """Yield the indexes of the workload's tables that can be hidden on the twin."""
         catalog, snapshot = self._model.twin.catalog, self._model.twin.snapshot
         tables = {table for item in self._model.statements for table in item.tables or ()}
         if any(item.tables is None for item in self._model.statements):
             tables |= {relation.full_name for relation in snapshot.relations}
         for table in sorted(tables):
             for index in catalog.indexes_of(table):
-                if purpose(index) is None and self._is_on_twin(index):
+                if (purpose(index) is None or self._is_leaving(index)) and self._is_on_twin(index):
                     yield index
 
     def _is_on_twin(self, index: Index) -> bool:
@@ -196,6 +211,13 @@ class Search:
         finally:
             self._model.twin.show(())
         return True
+
+    def _is_leaving(self, index: Index) -> bool:
+        """Say whether a spec retires an index, or proposes to, or a deploy will drop it."""
+        spec = self._declared.get(index.definition.full_name)
+        if spec is not None and (spec.state == "retired" or (spec.retires and spec.state == "proposed")):
+            return True
+        return is_temporary(index.definition.name, index.comment)
 
     def _read_printed(self) -> Mapping[QualifiedName, IndexDef]:
         """Return every index of the tables as the server prints it; spelling matters in expressions alone."""
@@ -287,7 +309,7 @@ class Search:
         if scans.total is None:
             return "the recorded statements do not need it, but its scans are not known"
         calls = (item.statement.calls for item in self._reading(index)) if scans.total else ()
-        if more := unexplained(scans, calls):
+        if more := unexplained(scans, calls, self._part):
             return f"{scans.told()}, {plural(more, 'time')} by statements that were not recorded"
         return None
 
@@ -404,7 +426,7 @@ class Search:
             yield f"drop it only after {cover.name} was built"
         if cover is not None and scans.total:
             calls = [item.statement.calls for item in self._reading(self.candidates[name])]
-            if more := unexplained(scans, calls):
+            if more := unexplained(scans, calls, self._part):
                 others = f"{plural(more, 'time')} by statements that were not recorded"
                 yield f"{scans.told()}, {others}: {cover.name} serves them"
         if cover is None:

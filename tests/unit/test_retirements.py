@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from analyzer.advise.kept_indexes import ScanCounts, hinted
+from analyzer.advise.kept_indexes import ScanCounts, Scans, hinted, unexplained
 from analyzer.advise.stand_in import added_columns, stands_in
 from analyzer.documents.measured import ServerCounters
 from analyzer.documents.proposals import HelpedStatement, Retirement
@@ -150,3 +150,16 @@ def test_a_drop_is_written_with_its_way_back_and_hides_what_is_to_be_hidden(outp
         assert "1 existing index can be dropped" in text
     for shown in ("normalised", "hash"):
         assert "hunter2" not in render(document, output_format, query_text=shown)
+
+
+@pytest.mark.parametrize(
+    ("calls", "part", "expected"),
+    [
+        (100.0, 1.0, 0),
+        (60.0, 1.0, 40),
+        (400.0, 0.1, 60),
+        (100.0, 0.95, 0),
+    ],
+)
+def test_calls_from_before_scans_were_counted_tell_nothing_of_them(calls: float, part: float, expected: int) -> None:
+    assert unexplained(Scans(total=100, by_server={}), [calls], part) == expected
