@@ -1,6 +1,6 @@
 """Extend an index that exists instead of adding one beside it: one index that does what the two do together."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from analyzer.advise.candidates import Candidate, name_of
@@ -8,11 +8,14 @@ from analyzer.advise.cost import CostModel
 from analyzer.advise.declared import Declared
 from analyzer.advise.draft_variants import includable
 from analyzer.advise.kept_indexes import purpose
+from analyzer.advise.limits import Limits
 from analyzer.advise.retirement import LEAST_DEARER, MOST_DEARER, MOST_LOST, Retiring
+from analyzer.advise.sameness import signature
 from analyzer.advise.stand_in import as_printed, stands_in
+from analyzer.advise.upkeep import held_columns
 from analyzer.documents.snapshot import Index
 from analyzer.objects.index import IndexDef
-from analyzer.postgres.identifiers import MOST_BYTES
+from analyzer.postgres.identifiers import MOST_BYTES, QualifiedName
 from analyzer.twin.twin import TwinIndex
 
 #: Pairs of a chosen index and one that exists for which that is tried.
@@ -28,30 +31,32 @@ def extend_existing(
     retiring: Retiring,
     *,
     declared: Sequence[Declared],
-    budget_bytes: int | None,
+    limits: Limits,
 ) -> tuple[tuple[TwinIndex, ...], dict[TwinIndex, Candidate]]:
     """Put what extends an existing index in the place of a chosen one, where both take more room and cost as much.
 
-    Returns the choice, and the candidates with what was added.
+    What that is keeps to the limits, and no spec has it. Returns the choice, and the candidates with what was added.
     """
     found, known = list(chosen), dict(built)
-    for place, new, old, merged in _pairs(model, chosen)[:_MOST_TRIED]:
-        if found[place] is not new:
+    taken, extended = {signature(each.index) for each in declared if each.holds(retiring.today)}, set[QualifiedName]()
+    pairs = [each for each in _pairs(model, chosen) if signature(each[3]) not in taken]
+    pairs = [each for each in pairs if limits.forbids(each[3], _held(each[3], model)) is None]
+    for place, new, old, merged in pairs[:_MOST_TRIED]:
+        if found[place] is not new or old.definition.full_name in extended:
             continue
         added, _ = model.twin.try_add([merged.renamed(_free_name(merged, model, declared))])
         if not added:
             continue
         (index,) = added
-        others = [each for number, each in enumerate(found) if number != place]
-        larger = sum(each.size_bytes for each in others) + index.size_bytes
-        if index.size_bytes > new.size_bytes + (old.size_bytes or 0) or larger > (budget_bytes or larger):
-            continue
         tried = [*found[:place], index, *found[place + 1 :]]
+        if index.size_bytes > new.size_bytes + (old.size_bytes or 0) or not _fit(tried, model, limits):
+            continue
         if _is_dearer(model, found, tried) or not retiring(tried).lets_go(old.definition.full_name):
             continue
         reason = f"{known[new].reason}; extends {old.definition.name}"
         known[index] = replace(known[new], index=index.index, reason=reason)
         found = tried
+        extended.add(old.definition.full_name)
     return tuple(found), known
 
 
@@ -80,6 +85,16 @@ def _merged(new: IndexDef, old: IndexDef, model: CostModel) -> Iterator[IndexDef
     merged = replace(new, keys=longer, include=include, parameters=old.parameters, tablespace=old.tablespace)
     if stands_in(merged, new) and includable(relation, include, merged.columns, model.twin.catalog):
         yield merged
+
+
+def _held(index: IndexDef, model: CostModel) -> Collection[str]:
+    relation = model.twin.snapshot.relation(*index.full_table)
+    return held_columns(index, relation) if relation is not None else ()
+
+
+def _fit(chosen: Sequence[TwinIndex], model: CostModel, limits: Limits) -> bool:
+    upkeep = {each: model.upkeep(each, frozenset()) for each in chosen}
+    return limits.admit(upkeep, model.total(frozenset()), model.existing)
 
 
 def _is_dearer(model: CostModel, before: Sequence[TwinIndex], after: Sequence[TwinIndex]) -> bool:

@@ -85,6 +85,11 @@ class Limits:
             found += self._of_table(table, indexes, existing)
         return found
 
+    def admit(self, upkeep: Mapping[TwinIndex, float], total: float, existing: Callable[[QualifiedName], int]) -> bool:
+        """Say whether a set fits into all limits, given what `of` takes."""
+        limits = self.of(upkeep, total, existing)
+        return all(each.capacity.taken(upkeep) <= each.capacity.most for each in limits)
+
     def _of_table(
         self, table: QualifiedName, indexes: Sequence[TwinIndex], existing: Callable[[QualifiedName], int]
     ) -> Iterator[Limit]:

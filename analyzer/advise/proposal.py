@@ -13,7 +13,7 @@ from analyzer.advise.price import price_all
 from analyzer.advise.retirement import Retirement, Retirements, Retiring, retire
 from analyzer.advise.risks import Risk, risks
 from analyzer.advise.sameness import covers, places, signature
-from analyzer.advise.select import Point, Refused, select
+from analyzer.advise.select import Point, Refused, select, with_choice
 from analyzer.advise.stale_statistics import StaleTable
 from analyzer.advise.statistics_advice import NO_STATISTICS, StatisticsAdvice
 from analyzer.advise.upkeep import held_columns
@@ -143,12 +143,12 @@ def propose(
     if not selection.complete:
         reason = f"the time limit of {bounds.seconds:g} s was reached; increase --seconds to continue the search"
         missed.append(NotExamined(what="the rest of the candidates", reason=reason))
-    chosen, retired = selection.chosen, Retirements()
+    chosen, retired, frontier = selection.chosen, Retirements(), selection.frontier
     if selection.complete and existing:
         retiring = Retiring(model=model, declared=declared, statements=workload.statements, today=today)
-        chosen, built = extend_existing(
-            model, chosen, built, retiring, declared=declared, budget_bytes=bounds.budget_bytes
-        )
+        chosen, built = extend_existing(model, chosen, built, retiring, declared=declared, limits=bounds)
+        if chosen != selection.chosen:
+            frontier = with_choice(frontier, chosen, model)
         retired = retire(retiring, chosen, shares, progress=progress)
     again = _again(twin, chosen, [each for each in declared if not each.holds(today)])
     proposals = tuple(_evidence(model, chosen, built, again, shares))
@@ -164,7 +164,7 @@ def propose(
         not_examined=(*snapshot.not_examined, *workload.not_examined, *missed, *twin.not_examined),
         weighed_by=workload.weighed_by,
         gap=selection.gap,
-        frontier=selection.frontier,
+        frontier=frontier,
         priced=tuple(model.statements),
         indexes=tuple(each for each in twin.added if each in base or each in chosen),
         retirements=retired.found,

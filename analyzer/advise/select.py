@@ -198,9 +198,7 @@ class _Search:
             capacities = [each.capacity for each in limits.of(self._upkeep, self.total, self._model.existing)]
             solved = frozenset(solve(dataclasses.replace(program, capacities=capacities), gap=_FRONTIER_GAP).chosen)
             found.append(self._point(solved, self._known_cost(solved)))
-        found.sort(key=lambda each: (each.size_bytes, each.cost, not each.is_chosen))
-        least = itertools.accumulate((each.cost for each in found), min, initial=1.0)
-        return tuple(each for each, before in zip(found, least, strict=False) if each.is_chosen or each.cost < before)
+        return _worth_showing(found)
 
     def _point(self, chosen: frozenset[TwinIndex], cost: float, *, is_chosen: bool = False) -> Point:
         return Point(size_bytes=_bytes_of(chosen), indexes=len(chosen), cost=cost / self.total, is_chosen=is_chosen)
@@ -370,6 +368,23 @@ class _Search:
         return next(
             (each for each in self._within if not each.capacity.admits(index, each.capacity.taken(chosen))), None
         )
+
+
+def with_choice(points: Sequence[Point], chosen: Collection[TwinIndex], model: CostModel) -> tuple[Point, ...]:
+    """Return a frontier with another choice in the place of that it was found with."""
+    total, every = model.total(frozenset()), frozenset(chosen)
+    if not points or not total:
+        return tuple(points)
+    cost = (model.total(every) + model.upkeep_of(every)) / total
+    point = Point(size_bytes=_bytes_of(every), indexes=len(every), cost=cost, is_chosen=True)
+    return _worth_showing([*(each for each in points if not each.is_chosen), point])
+
+
+def _worth_showing(points: Iterable[Point]) -> tuple[Point, ...]:
+    """Return the choice, and the sets of which no smaller one costs as little."""
+    found = sorted(points, key=lambda each: (each.size_bytes, each.cost, not each.is_chosen))
+    least = itertools.accumulate((each.cost for each in found), min, initial=1.0)
+    return tuple(each for each, before in zip(found, least, strict=False) if each.is_chosen or each.cost < before)
 
 
 def is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:

@@ -8,11 +8,14 @@ import psycopg
 import pytest
 
 from analyzer.advise.declared import Declared
+from analyzer.advise.limits import Limits
 from analyzer.advise.proposal import Advice, propose
 from analyzer.advise.retirement import Retirement
 from analyzer.capture.capture import capture
+from analyzer.config import TableRule
 from analyzer.documents.measured import IndexUse, ServerCounters
 from analyzer.documents.snapshot import Snapshot
+from analyzer.objects.temporary_names import mark, temporary_name
 from analyzer.twin.twin import open_twin
 from analyzer.workflows.advice import propose_document
 from analyzer.workload.parse import parse_file
@@ -94,9 +97,11 @@ def aged(snapshot: Snapshot, days: float = 30, scans: Mapping[str, int | None] |
     return snapshot.model_copy(update={"indexes": indexes, "server": server})
 
 
-def advise(snapshot: Snapshot, sql: str, *, declared: Sequence[Declared] = ()) -> Advice:
+def advise(
+    snapshot: Snapshot, sql: str, *, declared: Sequence[Declared] = (), limits: Limits | None = None
+) -> Advice:  # fmt: skip
     with open_twin(snapshot) as twin:
-        return propose(twin, parse_file(sql), declared=declared)
+        return propose(twin, parse_file(sql), declared=declared, limits=limits)
 
 
 def retired(advice: Advice) -> dict[str, Retirement]:
@@ -140,6 +145,45 @@ def test_an_index_that_lacks_a_column_is_extended(shop: Snapshot) -> None:
     assert (index.columns, index.include) == (("source_id",), ("kind", "value"))
     assert "extends narrow_kind" in proposal.reason
     assert retired(advice)["narrow_kind"].because == "replaced"
+
+
+EXTENDED = "SELECT value FROM narrow WHERE source_id = $1;"
+
+
+def test_an_extended_index_keeps_to_the_rules_and_the_frontier_shows_it(shop: Snapshot) -> None:
+    (free,) = (advice := advise(shop, EXTENDED)).proposals
+    assert free.built.index.include == ("kind", "value")
+    assert [each.size_bytes for each in advice.frontier if each.is_chosen] == [free.built.size_bytes]
+    rules = (
+        TableRule(tables=("public.narrow",), without_columns=("kind",)),
+        TableRule(tables=("public.narrow",), budget=free.built.size_bytes - 1),
+    )
+    spec = Declared(index=free.built.index, state="rejected", where="specs/x.yaml:3")
+    for limits, declared in (*((Limits(rules=(rule,)), ()) for rule in rules), (None, (spec,))):
+        (proposal,) = advise(shop, EXTENDED, limits=limits, declared=declared).proposals
+        assert proposal.built.index.include == ("value",)
+
+
+def test_no_index_goes_for_one_that_will_go_itself(shop: Snapshot) -> None:
+    sums = "SELECT sum(value), max(note), min(at) FROM doubled; SELECT sum(value), max(note), min(at) FROM longer;"
+    by_name = {each.definition.name: each for each in shop.indexes}
+    spec = Declared(
+        index=by_name["doubled_b"].definition, state="proposed", retires=True, where="specs/x.yaml:3"
+    )  # fmt: skip
+    long, name = by_name["longer_long"], temporary_name("longer_short", "old")
+    replaced = long.model_copy(
+        update={
+            "definition": long.definition.renamed(name),
+            "ddl": long.ddl.replace("longer_long", name),
+            "comment": mark("public", "longer_short", "old"),
+        }
+    )
+    snapshot = shop.model_copy(
+        update={"indexes": tuple(replaced if each is long else each for each in shop.indexes)}
+    )  # fmt: skip
+    advice = advise(aged(snapshot, scans=dict.fromkeys(by_name, 999)), sums, declared=[spec])
+    assert not retired(advice)
+    assert "specs/x.yaml:3 proposes its drop already" in kept(advice)
 
 
 def test_an_index_goes_for_one_that_does_all_that_it_does(shop: Snapshot) -> None:
