@@ -8,6 +8,7 @@ from datetime import datetime
 from analyzer.advise.benefit import PricedStatement
 from analyzer.documents.snapshot import Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
+from analyzer.sql import ident
 from analyzer.workload.parse import Statement
 
 #: Of autovacuum_analyze_threshold and autovacuum_analyze_scale_factor.
@@ -72,7 +73,9 @@ def _stale(
     rows = max(relation.tuples, 0.0)
     threshold = _number(options, snapshot, "autovacuum_analyze_threshold", _THRESHOLD)
     threshold += _number(options, snapshot, "autovacuum_analyze_scale_factor", _SCALE_FACTOR) * rows
-    is_missing = relation.tuples < 0 or not snapshot.statistics_by_relation.get(relation.full_name)
+    is_missing = relation.tuples < 0 or not (
+        snapshot.statistics_by_relation.get(relation.full_name) or _are_hidden(snapshot, relation.full_name)
+    )
     modified = float(activity.modified_since_analyze)
     is_large = max(rows, modified, float(activity.live_rows)) >= _FEWEST_ROWS
     if is_large and (is_missing or modified > threshold):
@@ -87,6 +90,13 @@ def _stale(
             share=sum(shares.get(statement, 0.0) for statement in statements),
             statements=tuple(sorted(statements, key=lambda each: -shares.get(each, 0.0))),
         )
+
+
+def _are_hidden(snapshot: Snapshot, table: QualifiedName) -> bool:
+    """Say whether the capture could not read some statistics, which may be those of a table."""
+    own = f"statistics of {ident(*table)}"
+    gaps = [each.what for each in snapshot.not_examined if each.what.startswith("statistics of ")]
+    return any(what == own or what.startswith(f"{own} (") or what.endswith(" more tables") for what in gaps)
 
 
 def _number(options: Mapping[str, str], snapshot: Snapshot, name: str, default: float) -> float:
