@@ -29,15 +29,13 @@ def extend_existing(
     chosen: Sequence[TwinIndex],
     built: Mapping[TwinIndex, Candidate],
     retiring: Retiring,
-    *,
-    declared: Sequence[Declared],
-    limits: Limits,
 ) -> tuple[tuple[TwinIndex, ...], dict[TwinIndex, Candidate]]:
     """Put what extends an existing index in the place of a chosen one, where both take more room and cost as much.
 
     What that is keeps to the limits, and no spec has it. Returns the choice, and the candidates with what was added.
     """
     found, known = list(chosen), dict(built)
+    declared, limits = retiring.declared, retiring.limits
     taken, extended = {signature(each.index) for each in declared if each.holds(retiring.today)}, set[QualifiedName]()
     pairs = [each for each in _pairs(model, chosen) if signature(each[3]) not in taken]
     pairs = [each for each in pairs if limits.forbids(each[3], _held(each[3], model)) is None]

@@ -47,15 +47,19 @@ class Limits:
 
     def forbids(self, index: IndexDef, held: Iterable[str]) -> str | None:
         """Say which rule forbids an index that holds these columns; None where none does."""
+        return self.bars(index.full_table, held, method=index.method)
+
+    def bars(self, table: QualifiedName, held: Iterable[str] = (), *, method: str | None = None) -> str | None:
+        """Say which rule forbids a proposal for a table, with these columns and this access method."""
         columns = frozenset(held)
-        for number, rule in self._rules(index.full_table):
+        for number, rule in self._rules(table):
             barred = sorted(columns.intersection(rule.without_columns))
             if not rule.propose:
-                what = f"forbids proposals for {index.qualified_table}"
-            elif rule.methods is not None and index.method not in rule.methods:
+                what = f"forbids proposals for {ident(*table)}"
+            elif rule.methods is not None and method is not None and method not in rule.methods:
                 what = f"allows {', '.join(rule.methods) or 'no access method'} only"
             elif barred:
-                what = f"forbids indexes with {', '.join(barred)}"
+                what = f"forbids {'proposals' if method is None else 'indexes'} with {', '.join(barred)}"
             else:
                 continue
             return f"{_where(number)} {what}{_because(rule)}"

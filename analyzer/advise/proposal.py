@@ -145,8 +145,8 @@ def propose(
         missed.append(NotExamined(what="the rest of the candidates", reason=reason))
     chosen, retired, frontier = selection.chosen, Retirements(), selection.frontier
     if selection.complete and existing:
-        retiring = Retiring(model=model, declared=declared, statements=workload.statements, today=today)
-        chosen, built = extend_existing(model, chosen, built, retiring, declared=declared, limits=bounds)
+        retiring = Retiring(model=model, declared=declared, statements=workload.statements, today=today, limits=bounds)
+        chosen, built = extend_existing(model, chosen, built, retiring)
         if chosen != selection.chosen:
             frontier = with_choice(frontier, chosen, model)
         retired = retire(retiring, chosen, shares, progress=progress)

@@ -16,6 +16,7 @@ from analyzer.advise.cost import CostModel
 from analyzer.advise.declared import Declared
 from analyzer.advise.effect import Effect
 from analyzer.advise.kept_indexes import ScanCounts, Scans, hinted, needing_foreign_key, purpose, unexplained
+from analyzer.advise.limits import Limits
 from analyzer.advise.plan_cache import Configuration
 from analyzer.advise.plans_without import Hidden, PlansWithout
 from analyzer.advise.sameness import places
@@ -90,10 +91,11 @@ class Retiring:
     #: As they were recorded, hints among their text.
     statements: Sequence[Statement]
     today: date
+    limits: Limits
 
     def __call__(self, chosen: Sequence[TwinIndex]) -> "Search":
         """Search beside these."""
-        return Search(self.model, chosen, self.declared, self.statements, self.today)
+        return Search(self, chosen)
 
 
 def retire(
@@ -115,19 +117,12 @@ def retire(
 class Search:
     """The search's state: what is hidden so far, and what that costs."""
 
-    def __init__(
-        self,
-        model: CostModel,
-        chosen: Sequence[TwinIndex],
-        declared: Sequence[Declared],
-        statements: Sequence[Statement],
-        today: date,
-    ) -> None:
-        self._model = model
+    def __init__(self, retiring: Retiring, chosen: Sequence[TwinIndex]) -> None:
+        self._model = model = retiring.model
         self._counts = ScanCounts(model.twin.snapshot)
-        self._declared = {each.index.full_name: each for each in declared}
-        self._date = today
-        self._hints = hinted(statements)
+        self._declared = {each.index.full_name: each for each in retiring.declared}
+        self._date, self._limits = retiring.today, retiring.limits
+        self._hints = hinted(retiring.statements)
         self._items = _by_table(model.statements)
         #: By name, those that do all that an index does.
         self._covers: dict[QualifiedName, list[QualifiedName]] = {}
@@ -251,7 +246,6 @@ class Search:
     def _refusal(self, name: QualifiedName) -> str | None:
         """Say why an index stays; an empty text where that is nothing to tell, None where it can go."""
         index, trial = self.candidates[name], self._hidden | {name}
-        spec = self._declared.get(name)
         cover = self._cover(name, trial)
         if (dearer := self._loss(index, trial)) is not None:
             return f"{cover.name} has its keys, but {dearer}" if cover is not None else ""
@@ -259,15 +253,20 @@ class Search:
         before = (each for each in self._order if self._printed[each].full_table == index.definition.full_table)
         if any(self._cover(each, self._hidden) and not self._cover(each, trial) for each in before):
             return ""
-        if spec is not None and (said := self._said(spec)) is not None:
-            return said
-        if name.name in self._hints:
-            return "a hint of a recorded statement names it"
+        if (decided := self._decided(name)) is not None:
+            return decided
         relation = self._model.twin.snapshot.relation(*index.definition.full_table)
         others = [self._printed[each] for each in beside]
         if relation is not None and (needed := needing_foreign_key(index, relation, others)) is not None:
             return f"the foreign key {needed.name} needs it: deleting or changing a referenced row looks for its rows"
         return None if cover is not None else self._doubt(index)
+
+    def _decided(self, name: QualifiedName) -> str | None:
+        """Return what a spec, a rule or a hint says against the drop of an index."""
+        spec = self._declared.get(name)
+        told = self._said(spec) if spec is not None else None
+        told = told or self._limits.bars(self.candidates[name].definition.full_table)
+        return told or ("a hint of a recorded statement names it" if name.name in self._hints else None)
 
     def _said(self, spec: Declared) -> str | None:
         """Return what a spec says against the drop of an index; None where it does not stand against it."""

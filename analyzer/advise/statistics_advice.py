@@ -6,6 +6,7 @@ LEAST_MOVE or more, towards what the sample says where it says something: otherw
 change places without a reason.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -13,6 +14,7 @@ from datetime import date
 import psycopg
 
 from analyzer.advise.benefit import PricedStatement
+from analyzer.advise.limits import Limits
 from analyzer.advise.statistics_drafts import KINDS, StatisticsDraft, drafts
 from analyzer.advise.statistics_evidence import (
     Misestimate,
@@ -33,6 +35,7 @@ from analyzer.documents.snapshot import NotExamined
 from analyzer.errors import InputError
 from analyzer.objects.statistics import StatisticsDef
 from analyzer.progress import Progress, silent
+from analyzer.twin.predict.key_statistics import named_columns
 from analyzer.twin.predict.sample_table import SampleTable
 from analyzer.twin.twin import Twin, TwinIndex
 from analyzer.workload.parse import Statement
@@ -82,6 +85,7 @@ def advise_statistics(
     indexes: Sequence[TwinIndex] = (),
     declared: Sequence[DeclaredStatistics] = (),
     plans: Sequence[tuple[str, PlanNode]] = (),
+    limits: Limits | None = None,
     progress: Progress = silent,
 ) -> StatisticsAdvice:
     """Propose extended statistics for statements, planned with these indexes; `plans` are executed ones, by place."""
@@ -92,7 +96,10 @@ def advise_statistics(
     twin.show(indexes)
     trial = Trial(twin=twin, priced=sorted(priced, key=lambda item: -shares.get(item.statement, 0.0)))
     try:
-        advice = _Advisor(trial=trial, indexes=indexes, declared=declared, plans=plans).advise(found.sampled)
+        advisor = _Advisor(
+            trial=trial, indexes=indexes, declared=declared, plans=plans, limits=limits or Limits()
+        )  # fmt: skip
+        advice = advisor.advise(found.sampled)
         matters = unsampled(trial, found.unsampled)
     finally:
         twin.sampled.show(())
@@ -108,6 +115,7 @@ class _Advisor:
     indexes: Sequence[TwinIndex]
     declared: Sequence[DeclaredStatistics]
     plans: Sequence[tuple[str, PlanNode]]
+    limits: Limits
     refused: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     missed: list[NotExamined] = field(default_factory=list["NotExamined"])
 
@@ -213,7 +221,10 @@ class _Advisor:
         return not {*draft.expressions, *definition.expressions}.isdisjoint(own)
 
     def _is_refused(self, definition: StatisticsDef, draft: StatisticsDraft) -> bool:
-        """Say, and note, whether a spec declares them, or others of the same keys."""
+        """Say, and note, whether a rule forbids them, or a spec declares them or others of the same keys."""
+        if (barred := self.limits.bars(draft.table, self._held(draft))) is not None:
+            self.refused.append((definition.ddl(), barred))
+            return True
         for each in self.declared:
             known = self._twin.printed(each.definition)
             if known.full_table != draft.table or not each.holds(self._today):
@@ -222,6 +233,11 @@ class _Advisor:
                 self.refused.append((definition.ddl(), f"{each.where} declares {each.definition.name} ({each.state})"))
                 return True
         return False
+
+    def _held(self, draft: StatisticsDraft) -> Sequence[str]:
+        relation = self._twin.snapshot.relation(*draft.table)
+        named = (named_columns(text, relation) for text in draft.expressions) if relation is not None else ()
+        return [*draft.columns, *itertools.chain.from_iterable(named)]
 
     def _lapsed(self, definition: StatisticsDef) -> DeclaredStatistics | None:
         lapsed = [each for each in self.declared if not each.holds(self._today)]

@@ -71,7 +71,9 @@ def propose(
             pool = stack.enter_context(parallel_twins(twin, workers)) if workers > 1 else None
         given = describe_plans(twin, plans, progress)
         advice = ask_advisor(twin, workload, declared=known, limits=limits, pool=pool, progress=progress)
-        advice = with_statistics(twin, advice, declared_statistics(specs, snapshot), plans, progress)
+        advice = with_statistics(
+            twin, advice, declared_statistics(specs, snapshot), plans, limits=limits, progress=progress
+        )
     return Proposed(advice=advice, document=propose_document(advice, snapshot, given))
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from analyzer.advise.limits import Limits
 from analyzer.advise.proposal import Advice
 from analyzer.advise.stale_statistics import stale_tables
 from analyzer.advise.statistics_advice import advise_statistics
@@ -17,6 +18,8 @@ def with_statistics(
     advice: Advice,
     declared: Sequence[DeclaredStatistics] = (),
     plans: Sequence[MatchedPlan] = (),
+    *,
+    limits: Limits | None = None,
     progress: Progress = silent,
 ) -> Advice:
     """Return the advice with extended statistics that change plans, and with tables whose statistics are stale."""
@@ -28,6 +31,7 @@ def with_statistics(
         indexes=advice.indexes,
         declared=declared,
         plans=[(each.plan.where, each.plan.tree) for each in plans],
+        limits=limits,
         progress=progress,
     )
     progress("advise: done")

@@ -275,5 +275,9 @@ def test_a_hint_and_a_spec_keep_an_index(shop: Snapshot) -> None:
             advice = propose(twin, parse_file(OF_CHILD), declared=[replace(spec, **change)])
             assert "child_value" not in retired(advice)
             assert told in kept(advice)
+        rule = TableRule(tables=("public.child",), propose=False, reason="by hand")
+        advice = propose(twin, parse_file(OF_CHILD), limits=Limits(rules=(rule,)))
+        assert "child_value" not in retired(advice)
+        assert "rule 1 of [tool.twindex] forbids proposals for public.child: by hand" in kept(advice)
         advice = propose(twin, parse_file(OF_CHILD), declared=[spec])
         assert "specs/x.yaml:3 declares it (approved)" in retired(advice)["child_value"].caveats

@@ -14,6 +14,7 @@ from analyzer.advise.proposal import propose as choose
 from analyzer.advise.select import Limits
 from analyzer.advise.statistics_evidence import structure
 from analyzer.capture.capture import capture
+from analyzer.config import TableRule
 from analyzer.documents.measured import ExtendedStatistics
 from analyzer.documents.snapshot import Snapshot
 from analyzer.render.output import render
@@ -232,6 +233,15 @@ def test_what_is_written_approved_and_deployed_gives_the_predicted_plans(live: L
             assert structure(live.plan(each.item.statement.text)) == structure(each.plan_after.tree)
     captured = replace(live, snapshot=capture(live.url, sample_rows=3000, statements=False))
     assert advise(captured, JOIN, GROUP).document.statistics == ()
+
+
+@pytest.mark.parametrize("settings", [{"propose": False}, {"without_columns": ("city",)}])
+def test_a_rule_forbids_statistics(live: Live, settings: dict[str, Any]) -> None:
+    rule = TableRule(tables=("public.address",), **settings)
+    found = advise(live, JOIN, limits=replace(NO_INDEX, rules=(rule,)))
+    assert found.document.statistics == ()
+    (refused,) = (each for each in found.document.not_proposed if (each.ddl or "").startswith("CREATE STATISTICS"))
+    assert refused.reason.startswith("rule 1 of [tool.twindex] forbids proposals ")
 
 
 def test_a_table_whose_statistics_are_stale_is_to_be_analyzed(live: Live) -> None:
