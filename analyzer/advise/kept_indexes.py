@@ -13,6 +13,7 @@ from analyzer.objects.temporary_names import is_temporary
 from analyzer.postgres.access_methods import METHODS
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.postgres.lex import words
+from analyzer.postgres.sql_ascii import has_other_bytes
 from analyzer.workload.parse import Statement
 
 #: What is read less often than once in it, such as weekly, would be taken for unused in a shorter one.
@@ -34,6 +35,7 @@ def purpose(index: Index) -> str | None:
         (index.parent is not None, "it is a part of the index of a partitioned table"),
         (is_temporary(definition.name, index.comment), "a deploy made it for a while"),
         (definition.method not in METHODS, f"no spec can say USING {definition.method}"),
+        (has_other_bytes(index.ddl), "no spec can have its bytes, which are not UTF-8"),
         (not index.valid or not index.ready, "it is not valid"),
     )
     return next((what for is_so, what in purposes if is_so), None)

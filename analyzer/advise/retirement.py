@@ -132,7 +132,7 @@ class Search:
         self._beside = {each.index.full_name: as_printed(each.index, model.twin) for each in (*chosen, *_sorted(model))}
         self._new = frozenset(self._beside)
         found = tuple(self._on_twin())
-        self.candidates = {each.definition.full_name: each for each in found if purpose(each) is None}
+        self.candidates = {each.definition.full_name: each for each in found if self._is_free(each)}
         self._trees = {name: self._counts.tree(index) for name, index in self.candidates.items()}
         self._printed = self._read_printed()
         #: Those that stay as far as is known, and may take the place of others.
@@ -195,8 +195,12 @@ class Search:
             tables |= {relation.full_name for relation in snapshot.relations}
         for table in sorted(tables):
             for index in catalog.indexes_of(table):
-                if (purpose(index) is None or self._is_leaving(index)) and self._is_on_twin(index):
+                if (self._is_free(index) or self._is_leaving(index)) and self._is_on_twin(index):
                     yield index
+
+    def _is_free(self, index: Index) -> bool:
+        """Say whether nothing but speed keeps an index; a partition may be clustered on its part."""
+        return purpose(index) is None and not any(each.clustered for each in self._counts.tree(index))
 
     def _is_on_twin(self, index: Index) -> bool:
         try:
@@ -288,16 +292,14 @@ class Search:
                 return f"the statement {item.statement.id} cannot be planned without it"
             costs = sum(before.costs), sum(after.costs)
             if costs[1] - costs[0] > max(LEAST_DEARER, MOST_DEARER * costs[0]):
-                return (
-                    f"without it, the statement {item.statement.id} would cost {percent(costs[1] / costs[0] - 1)} more"
-                )
+                return f"without it, the statement {item.statement.id} would cost {more_than(*costs)}"
             self._trial[item.statement] = recorded_cost(item, costs[1] - costs[0])
         lost = sum((self._lost | self._trial).values())
         lost -= sum(self._upkeep(self.candidates[name]) for name in trial - self._gone)
         today = self._model.total(frozenset())
         if lost <= MOST_LOST * today:
             return None
-        return f"without it, the workload would cost {percent(lost / today) if today else 'more'} more"
+        return f"without it, the workload would cost {more_than(today, today + lost)}"
 
     def _doubt(self, index: Index) -> str | None:
         """Say what speaks for an index that no other one stands in for, since not all statements were recorded."""
@@ -459,6 +461,14 @@ class Search:
                 None,
                 f"{_indexes(len(names), 'existing')} that the recorded statements do not need ({named}): {self._gap}",
             )
+
+
+def more_than(before: float, after: float) -> str:
+    """Say by how much a cost is more than another one."""
+    if before <= 0:
+        return "more"
+    times = after / before
+    return f"{times:,.1f} times as much" if times >= 2 else f"{percent(times - 1)} more"
 
 
 def _indexes(number: int, kind: str) -> str:

@@ -131,5 +131,6 @@ def _staleness(stale: StaleTable) -> str:
     modified = f"{plural(round(stale.modified_rows), 'row')} changed since the last ANALYZE"
     if stale.is_missing:
         return f"the planner has no statistics of it; {modified}"
-    share = f" ({percent(stale.modified_rows / stale.rows, 0)} of its rows)" if stale.rows else ""
+    times = stale.modified_rows / stale.rows if stale.rows else 0.0
+    share = f" ({times:,.1f} times its rows)" if times > 1 else f" ({percent(times, 0)} of its rows)" if times else ""
     return f"{modified}{share}; autovacuum analyzes from {stale.threshold_rows:,.0f} on"

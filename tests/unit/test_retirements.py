@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 from pydantic import JsonValue
 
-from analyzer.advise.kept_indexes import ScanCounts, Scans, hinted, unexplained
+from analyzer.advise.kept_indexes import ScanCounts, Scans, hinted, purpose, unexplained
+from analyzer.advise.retirement import more_than
 from analyzer.advise.stand_in import added_columns, stands_in
 from analyzer.documents.measured import ServerCounters
 from analyzer.documents.proposals import HelpedStatement, Retirement
+from analyzer.documents.snapshot import Index
 from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.sql_ascii import decode
 from analyzer.render.formats import Format
 from analyzer.render.output import render
 from analyzer.workload.parse import parse_file
@@ -163,3 +166,17 @@ def test_a_drop_is_written_with_its_way_back_and_hides_what_is_to_be_hidden(outp
 )
 def test_calls_from_before_scans_were_counted_tell_nothing_of_them(calls: float, part: float, expected: int) -> None:
     assert unexplained(Scans(total=100, by_server={}), [calls], part) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [(100.0, 150.0, "50.0 % more"), (100.0, 1000.0, "10.0 times as much"), (0.0, 5.0, "more")],
+)
+def test_what_a_drop_costs_is_told_beyond_the_double(before: float, after: float, expected: str) -> None:
+    assert more_than(before, after) == expected
+
+
+def test_an_index_whose_name_is_of_other_bytes_stays() -> None:
+    ddl = "CREATE INDEX ix ON public.t USING btree (a)"
+    assert purpose(Index(definition=index("a"), ddl=ddl)) is None
+    assert purpose(Index(definition=index("a"), ddl=ddl.replace("ix", decode(b'"\xff"')))) is not None
