@@ -92,7 +92,10 @@ def _held(index: IndexDef, model: CostModel) -> Collection[str]:
 
 def _fit(chosen: Sequence[TwinIndex], model: CostModel, limits: Limits) -> bool:
     upkeep = {each: model.upkeep(each, frozenset()) for each in chosen}
-    return limits.admit(upkeep, model.total(frozenset()), model.existing)
+    total = model.total(frozenset())
+    return limits.admit(upkeep, total, model.existing) and limits.admit_upkeep(
+        model.upkeep_of(frozenset(chosen)), total
+    )
 
 
 def _is_dearer(model: CostModel, before: Sequence[TwinIndex], after: Sequence[TwinIndex]) -> bool:

@@ -12,6 +12,8 @@ from analyzer.sql import ident
 from analyzer.twin.twin import TwinIndex
 
 _MB = 1024 * 1024
+#: The name of the limit of upkeep, which may be more of a set than of its indexes one by one.
+OF_UPKEEP = "(--max-upkeep)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +83,17 @@ class Limits:
         if self.most_upkeep is not None:
             capacity = Capacity(needs=upkeep, most=self.most_upkeep * total)
             what = f"{percent(self.most_upkeep, 2)} of the workload's cost for upkeep"
-            found.append(Limit(capacity=capacity, what=what, name="(--max-upkeep)"))
+            found.append(Limit(capacity=capacity, what=what, name=OF_UPKEEP))
         tables: dict[QualifiedName, list[TwinIndex]] = {}
         for index in upkeep:
             tables.setdefault(index.index.full_table, []).append(index)
         for table, indexes in tables.items():
             found += self._of_table(table, indexes, existing)
         return found
+
+    def admit_upkeep(self, upkeep: float, total: float) -> bool:
+        """Say whether the upkeep of a set, which its indexes may raise for each other, fits in."""
+        return self.most_upkeep is None or upkeep <= self.most_upkeep * total
 
     def admit(self, upkeep: Mapping[TwinIndex, float], total: float, existing: Callable[[QualifiedName], int]) -> bool:
         """Say whether a set fits into all limits, given what `of` takes."""

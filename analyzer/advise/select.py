@@ -18,7 +18,7 @@ from analyzer.advise.benefit import LEAST_GAIN, recorded_cost
 from analyzer.advise.cost import CostModel
 from analyzer.advise.gains import Gains
 from analyzer.advise.integer_program import Program, simplified, solve
-from analyzer.advise.limits import Limit, Limits
+from analyzer.advise.limits import OF_UPKEEP, Limit, Limits
 from analyzer.advise.sameness import covers, places
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.progress import Progress, silent
@@ -163,7 +163,7 @@ class _Search:
         best = 0.0
         for _ in range(_ROUNDS):
             found, self._bound = self._solved()
-            found = self._improved(found)
+            found = self._improved(self._affordable(found))
             value = self._value(found)
             if value <= best + _LEAST_BETTER * self.total:
                 break
@@ -259,6 +259,17 @@ class _Search:
             chosen |= {added}
         return chosen
 
+    def _affordable(self, chosen: frozenset[TwinIndex]) -> frozenset[TwinIndex]:
+        """Leave out what is worth least until the upkeep keeps to its limit: the program adds up that of each alone."""
+        while chosen and not self._admits_upkeep(chosen):
+            self._prepare([chosen - {each} for each in chosen])
+            chosen -= {min(chosen, key=lambda each: (self._missed(each, chosen), self._places[each]))}
+        return chosen
+
+    def _admits_upkeep(self, chosen: frozenset[TwinIndex]) -> bool:
+        limits = self._limits
+        return limits.most_upkeep is None or limits.admit_upkeep(self._model.upkeep_of(chosen), self.total)
+
     def _missed(self, index: TwinIndex, chosen: frozenset[TwinIndex]) -> float:
         """Return what an index of a set is worth to it."""
         rest = chosen - {index}
@@ -274,6 +285,7 @@ class _Search:
             for each in bounds
             if each not in chosen
             and all(limit.admits(each, used) for limit, used in taken)
+            and self._admits_upkeep(chosen | {each})
             and not is_redundant(each, beside.get(each.index.full_table, ()))
         ]
         possible.sort(key=lambda each: (-bounds[each], self._places[each]))
@@ -365,8 +377,14 @@ class _Search:
 
     def _obstacle(self, index: TwinIndex, chosen: Collection[TwinIndex]) -> Limit | None:
         """Return a limit that an index beside a set would exceed."""
+        is_dear = not self._admits_upkeep(frozenset({*chosen, index}))
         return next(
-            (each for each in self._within if not each.capacity.admits(index, each.capacity.taken(chosen))), None
+            (
+                each
+                for each in self._within
+                if not each.capacity.admits(index, each.capacity.taken(chosen)) or (is_dear and each.name == OF_UPKEEP)
+            ),
+            None,
         )
 
 

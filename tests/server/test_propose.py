@@ -195,6 +195,18 @@ def test_upkeep_has_a_limit(shop: Snapshot) -> None:
     assert tables == {"product"}
 
 
+def test_the_upkeep_that_indexes_raise_for_each_other_counts(shop: Snapshot) -> None:
+    """An index of what is updated has each update add an entry to the other ones as well."""
+    sql = "SELECT label FROM product WHERE kind = 'kind 7'; SELECT label FROM product WHERE label = 'l'; " + "; ".join(
+        f"UPDATE product SET kind = 'k' WHERE id = {number}" for number in range(50)
+    )
+    free = advise(shop, sql).proposals
+    together, total = sum(each.upkeep.cost for each in free), free[0].cost_before
+    for part in (0.99, 0.6):
+        limited = advise(shop, sql, limits=Limits(most_upkeep=part * together / total))
+        assert sum(each.upkeep.cost for each in limited.proposals) <= part * together
+
+
 def test_the_budget_is_kept_to_the_byte_and_what_it_keeps_out_is_told(shop: Snapshot) -> None:
     everything = advise(shop)
     sizes = [proposal.built.size_bytes for proposal in everything.proposals]
