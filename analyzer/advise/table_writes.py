@@ -20,8 +20,9 @@ Writing = tuple[Statement, TableShape]
 
 #: What the counters have more than the statements, as a share of themselves, before it counts: windows differ a little.
 _LEAST_UNEXPLAINED = 0.1
-#: Counters of a shorter time, or of so much less of it than the statements', say nothing about the rest.
-_LEAST_SECONDS = 1.0
+#: Counters of a shorter time may be those of a load that happened once; those of so much less time than the statements'
+#: say nothing about the rest.
+_LEAST_SECONDS = 86_400.0
 _MOST_SCALE = 100.0
 
 

@@ -94,7 +94,7 @@ def activity(**counters: int) -> TableActivity:
 
 
 def counted(
-    *, hours: float | None = 10, statement_hours: float | None = 10, rows: float = 1_000_000, **counters: int
+    *, hours: float | None = 100, statement_hours: float | None = 100, rows: float = 1_000_000, **counters: int
 ) -> Snapshot:
     """Make a snapshot of a table whose counters, and whose statements, go back so many hours."""
     relation = table("t", "id bigint, kind text, hits integer", rows=rows).model_copy(
@@ -116,9 +116,9 @@ def told(query: str, rows: int) -> list[tuple[Statement, Shape]]:
 
 
 def test_counters_are_brought_to_the_time_of_the_statements() -> None:
-    found = priced(counted(hours=20, statement_hours=10, rows_inserted=7200))
+    found = priced(counted(hours=200, statement_hours=100, rows_inserted=7200))
     assert found.entries == pytest.approx(3600)
-    assert (found.source, found.seconds) == ("table counters", 36_000)
+    assert (found.source, found.seconds) == ("table counters", 360_000)
 
 
 @pytest.mark.parametrize("rows", [0, 600, 1000, 1050])
@@ -156,8 +156,10 @@ def test_updates_that_set_what_they_do_not_change_stay_hot() -> None:
         pytest.param(counted(hours=None, rows_inserted=1000), "no start of the counters", id="no-reset"),
         pytest.param(counted(statement_hours=None, rows_inserted=1000), "none of the statements", id="no-statements"),
         pytest.param(counted(hours=-5, rows_inserted=1000), "a start that is to come", id="future"),
-        pytest.param(counted(hours=1e-5, rows_inserted=1000), "too short a time", id="short"),
-        pytest.param(counted(hours=0.01, rows_inserted=1000), "too little of the time", id="little"),
+        pytest.param(counted(hours=23, statement_hours=23, rows_inserted=1000), "too short a time", id="short"),
+        pytest.param(
+            counted(hours=25, statement_hours=3000, rows_inserted=1000), "too little of the time", id="little"
+        ),
         pytest.param(
             counted(rows_inserted=-1000, rows_updated=-1, rows_deleted=-INT64), "below nothing", id="negative"
         ),
