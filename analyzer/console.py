@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from typing import TextIO
 from urllib.parse import unquote
 
@@ -82,6 +82,21 @@ def logger(name: str) -> logging.Logger:
     if not any(isinstance(each, _OneLine) for each in found.filters):
         found.addFilter(_OneLine())
     return found
+
+
+@contextlib.contextmanager
+def silenced_libraries(*names: str) -> Generator[None]:
+    """Let some libraries log nothing while the block runs."""
+    known = [each for each in list(logging.root.manager.loggerDict) if each.partition(".")[0] in names]
+    loggers = [logging.getLogger(name) for name in {*names, *known}]
+    before = [(logger, logger.level) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in before:
+            logger.setLevel(level)
 
 
 class _OneLine(logging.Filter):

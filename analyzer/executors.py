@@ -6,7 +6,6 @@ What their libraries log goes nowhere: a failure is one line of ours. None of th
 import contextlib
 import functools
 import importlib
-import logging
 import os
 import pickle
 import platform
@@ -21,6 +20,7 @@ from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from analyzer import __version__
+from analyzer.console import silenced_libraries
 from analyzer.errors import CapabilityError, InputError, NotExaminableError, UnreachableError
 
 T = TypeVar("T")
@@ -115,7 +115,7 @@ def connected(address: Address, tell: Callable[[str], object] = _ignore) -> Gene
 def _dask(address: Address, tell: Callable[[str], object]) -> Generator[Engine]:
     distributed = _library("distributed", "dask")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_quiet("distributed", "tornado", "asyncio"))
+        stack.enter_context(silenced_libraries("distributed", "tornado", "asyncio"))
         if address.place.startswith("tls:"):
             _check_certificates(address, distributed)
         try:
@@ -238,7 +238,7 @@ def _parsl(address: Address, tell: Callable[[str], object]) -> Generator[Engine]
     if not isinstance(config, parsl.Config):
         raise InputError(f"{address} does not define `config`, a parsl.Config")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_quiet("parsl", "asyncio"))
+        stack.enter_context(silenced_libraries("parsl", "asyncio"))
         try:
             kernel = parsl.load(config)
         except Exception as error:  # noqa: BLE001
@@ -265,21 +265,6 @@ def _library(name: str, extra: str) -> Any:
         raise CapabilityError(
             need=f"--executor {extra}://", found=f"{name} is not installed", remedy=f"pip install 'twindex[{extra}]'"
         ) from None
-
-
-@contextlib.contextmanager
-def _quiet(*names: str) -> Generator[None]:
-    """Let some libraries log nothing while the block runs."""
-    known = [each for each in list(logging.root.manager.loggerDict) if each.partition(".")[0] in names]
-    loggers = [logging.getLogger(name) for name in {*names, *known}]
-    before = [(logger, logger.level) for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in before:
-            logger.setLevel(level)
 
 
 def _within(seconds: float, call: Callable[[], T]) -> T:

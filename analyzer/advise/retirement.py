@@ -175,7 +175,7 @@ class Search:
                 self._tell(name, kept)
 
     def _tell(self, name: QualifiedName, reason: str | None) -> None:
-        """Take note why an index stays, where that is to be told."""
+        """Take note why an index stays, where a reader needs to know."""
         if reason:
             index = self.candidates[name]
             self._kept.append((-self._size(index), _drop(index.definition), reason))
