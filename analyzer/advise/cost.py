@@ -10,7 +10,6 @@ import psycopg
 from analyzer.advise.benefit import (
     Change,
     Costs,
-    Execution,
     PricedStatement,
     recorded_cost,
     saving,
@@ -19,6 +18,7 @@ from analyzer.advise.benefit import (
 from analyzer.advise.integer_program import KnownPlan
 from analyzer.advise.ledger import Ledger
 from analyzer.advise.plan_cache import Answer, Configuration, PlanCache
+from analyzer.advise.question import Question
 from analyzer.advise.relevance import Relevance
 from analyzer.advise.upkeep import of_existing
 from analyzer.advise.write_costs import Upkeep, WriteCosts
@@ -48,17 +48,6 @@ def _start(index: TwinIndex) -> _Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    """What a twin, or a copy of it, is asked about one statement."""
-
-    execution: Execution
-    tables: frozenset[QualifiedName] | None
-    #: Places among the twin's added indexes.
-    visible: tuple[int, ...]
-    without: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Planned:
     """What came of it."""
 
@@ -67,7 +56,7 @@ class _Planned:
     costs: Costs
 
 
-def _plan(twin: Twin, question: _Question) -> _Planned | None:
+def _plan(twin: Twin, question: Question) -> _Planned | None:
     """Ask a twin; None where one of the visible indexes has the planner run a function whose body the twin omits."""
     visible = [(place, twin.added[place]) for place in question.visible]
     shown = [index for _, index in visible]
@@ -217,7 +206,7 @@ class CostModel:
         if time.monotonic() < deadline and ledger is self._current():
             ledger.prepared = configurations[-1]
 
-    def _run(self, chains: Sequence[Generator[_Question, _Planned | None]]) -> None:
+    def _run(self, chains: Sequence[Generator[Question, _Planned | None]]) -> None:
         if self.pool is None:
             run_alone(self.twin, _plan, chains)
         else:
@@ -233,7 +222,7 @@ class CostModel:
 
     def _exploring(
         self, item: PricedStatement, candidates: Configuration, deadline: float
-    ) -> Generator[_Question, _Planned | None]:
+    ) -> Generator[Question, _Planned | None]:
         known, base = self._known(item), self._relevant(item, frozenset())
         visible = self._relevant(item, candidates)
         others: list[Configuration] = []
@@ -268,7 +257,7 @@ class CostModel:
         by_start: dict[_Start, list[TwinIndex]] = {}
         for index in sorted(worth, key=lambda each: (-worth[each], self._places[each])):
             by_start.setdefault(_start(index), []).append(index)
-        chains: list[Generator[_Question, _Planned | None]] = []
+        chains: list[Generator[Question, _Planned | None]] = []
         for item, plans in known:
             starts = dict.fromkeys(_start(index) for plan in plans for index in plan.uses)
             alike = sorted(
@@ -281,12 +270,12 @@ class CostModel:
 
     def _each(
         self, item: PricedStatement, configurations: Sequence[Configuration], deadline: float
-    ) -> Generator[_Question, _Planned | None]:
+    ) -> Generator[Question, _Planned | None]:
         for relevant in dict.fromkeys(self._relevant(item, each) for each in configurations):
             if time.monotonic() < deadline:
                 yield from self._asking(item, relevant)
 
-    def _asking(self, item: PricedStatement, configuration: Configuration) -> Generator[_Question, _Planned | None]:
+    def _asking(self, item: PricedStatement, configuration: Configuration) -> Generator[Question, _Planned | None]:
         """Yield what is to be planned until the costs of a statement under a configuration are known."""
         known = self._known(item)
         while known.find(wanted := self._relevant(item, configuration)) is None:
@@ -325,7 +314,7 @@ class CostModel:
                 listed = ledger.plans[place] = answers.learned, plans
             yield item, listed[1]
 
-    def _set_aside(self, item: PricedStatement, visible: Sequence[TwinIndex]) -> Generator[_Question, _Planned | None]:
+    def _set_aside(self, item: PricedStatement, visible: Sequence[TwinIndex]) -> Generator[Question, _Planned | None]:
         """Find out which of the visible indexes a statement cannot be planned with."""
         known, waiting = len(self.unusable), [visible]
         while waiting:
@@ -357,9 +346,9 @@ class CostModel:
         used = read | {each for each in visible if self._relevance.can_change(each.index, named)}
         self._known(item).learn(Answer(read=read, used=used, visible=visible, costs=planned.costs))
 
-    def _question(self, item: PricedStatement, visible: Configuration) -> _Question:
+    def _question(self, item: PricedStatement, visible: Configuration) -> Question:
         self._look_at_added()
-        return _Question(
+        return Question(
             execution=item.execution,
             tables=item.tables,
             visible=tuple(sorted(self._places[each] for each in visible)),

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import psycopg
 
-from analyzer.advise.benefit import Costs, Execution, ExecutionCost, PricedStatement, statement_cost
+from analyzer.advise.benefit import Costs, ExecutionCost, PricedStatement, statement_cost
 from analyzer.advise.cost import CostModel
 from analyzer.advise.plan_cache import Configuration
+from analyzer.advise.question import Question
 from analyzer.documents.snapshot import Index
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident
@@ -19,15 +20,6 @@ from analyzer.twin.twin import Plan, Twin
 from analyzer.workload.parse import Statement
 
 Hidden = frozenset[QualifiedName]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    execution: Execution
-    tables: frozenset[QualifiedName] | None
-    #: Places among the twin's added indexes.
-    visible: tuple[int, ...]
-    without: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +32,7 @@ class Answer:
     needed: Hidden
 
 
-def _ask(twin: Twin, question: _Question) -> ExecutionCost | None:
+def _ask(twin: Twin, question: Question) -> ExecutionCost | None:
     """Price a statement on a twin or a copy of it; None where it cannot be planned so."""
     shown = [twin.added[place] for place in question.visible]
     twin.show(shown, without=question.without, tables=question.tables)
@@ -69,7 +61,7 @@ class PlansWithout:
         """Plan what is not known yet, in parallel where the model has a pool."""
         model, unknown = self._model, [item for item in items if self._find(item, hidden) is _UNKNOWN]
 
-        def one(item: PricedStatement) -> Generator[_Question, ExecutionCost | None]:
+        def one(item: PricedStatement) -> Generator[Question, ExecutionCost | None]:
             found = yield self._question(item, hidden)
             self._keep(item, self._own(item, hidden), found)
 
@@ -121,9 +113,9 @@ class PlansWithout:
             answer = Answer(costs=found.costs, names=found.indexes, needed=(read | noticed) - hidden)
         self._answers.setdefault(item.statement, {})[hidden] = answer
 
-    def _question(self, item: PricedStatement, hidden: Hidden) -> _Question:
+    def _question(self, item: PricedStatement, hidden: Hidden) -> Question:
         twin, tables = self._model.twin, item.tables
-        return _Question(
+        return Question(
             execution=item.execution,
             tables=tables,
             visible=tuple(
