@@ -34,7 +34,7 @@ from analyzer.workload.parse import Statement
 _MOST_OTHERS = 500
 #: Of all statements together: indexes of other statements.
 _MOST_ALONE = 3_000
-#: The part of the largest index used that the next ones may have: 0.8 finds no better sets for TPC-H, with more plans.
+#: The part of the largest index used that the next ones may have; a larger one takes more plans.
 _SMALLER = 0.5
 
 
