@@ -222,6 +222,8 @@ def _allowed(
     twin: Twin, found: Sequence[Candidate], limits: Limits
 ) -> tuple[list[Candidate], list[tuple[str | None, str]]]:
     """Leave out what a rule forbids; of each rule, say how many candidates those are."""
+    if not limits.rules:
+        return list(found), []
     allowed: list[Candidate] = []
     forbidden: dict[str, int] = {}
     for candidate in found:

@@ -266,9 +266,9 @@ class _Search:
             chosen -= {min(chosen, key=lambda each: (self._missed(each, chosen), self._places[each]))}
         return chosen
 
-    def _admits_upkeep(self, chosen: frozenset[TwinIndex]) -> bool:
+    def _admits_upkeep(self, chosen: frozenset[TwinIndex], *more: TwinIndex) -> bool:
         limits = self._limits
-        return limits.most_upkeep is None or limits.admit_upkeep(self._model.upkeep_of(chosen), self.total)
+        return limits.most_upkeep is None or limits.admit_upkeep(self._model.upkeep_of(chosen.union(more)), self.total)
 
     def _missed(self, index: TwinIndex, chosen: frozenset[TwinIndex]) -> float:
         """Return what an index of a set is worth to it."""
@@ -285,8 +285,8 @@ class _Search:
             for each in bounds
             if each not in chosen
             and all(limit.admits(each, used) for limit, used in taken)
-            and self._admits_upkeep(chosen | {each})
             and not is_redundant(each, beside.get(each.index.full_table, ()))
+            and self._admits_upkeep(chosen, each)
         ]
         possible.sort(key=lambda each: (-bounds[each], self._places[each]))
         for begin in range(0, len(possible), _AT_ONCE):
