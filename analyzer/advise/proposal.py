@@ -8,12 +8,13 @@ from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.declared import Declared
 from analyzer.advise.effect import Effect
 from analyzer.advise.extension import extend_existing
+from analyzer.advise.frontier import Point, with_choice
 from analyzer.advise.limits import Limits
 from analyzer.advise.price import price_all
 from analyzer.advise.retirement import Retirement, Retirements, Retiring, retire
 from analyzer.advise.risks import Risk, risks
 from analyzer.advise.sameness import covers, places, signature
-from analyzer.advise.select import Point, Refused, select, with_choice
+from analyzer.advise.select import Refused, select
 from analyzer.advise.stale_statistics import StaleTable
 from analyzer.advise.statistics_advice import NO_STATISTICS, StatisticsAdvice
 from analyzer.advise.upkeep import held_columns

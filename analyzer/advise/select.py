@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from analyzer.advise.benefit import LEAST_GAIN, recorded_cost
 from analyzer.advise.cost import CostModel
+from analyzer.advise.frontier import Point, bytes_of, point, worth_showing
 from analyzer.advise.gains import Gains
 from analyzer.advise.integer_program import Program, simplified, solve
 from analyzer.advise.limits import OF_UPKEEP, Limit, Limits
@@ -59,17 +60,6 @@ class Refused:
     because: Limit | None
     #: Of the workload's cost without any choice, upkeep deducted.
     share: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """A set on the frontier: none that is known is as small and saves as much."""
-
-    size_bytes: int
-    indexes: int
-    #: Of the workload, upkeep included, as a share of that without any choice.
-    cost: float
-    is_chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,19 +179,16 @@ class _Search:
         """Return what the workload costs with the best sets of other sizes, as far as plans are known."""
         if not self.chosen or not self.total:
             return ()
-        most = max(map(_bytes_of, (self.chosen, self._model.read(frozenset(self._candidates)) - self._model.base)))
+        most = max(map(bytes_of, (self.chosen, self._model.read(frozenset(self._candidates)) - self._model.base)))
         rules = dataclasses.replace(self._limits, budget_bytes=None, most=None)
-        found = [self._point(self.chosen, self.cost(self.chosen), is_chosen=True)]
+        found = [point(self.chosen, self.cost(self.chosen) / self.total, is_chosen=True)]
         program = simplified(self._program(), _FRONTIER_TOLERANCE)
         for part in range(_FRONTIER):
             limits = dataclasses.replace(rules, budget_bytes=most >> part)
             capacities = [each.capacity for each in limits.of(self._upkeep, self.total, self._model.existing)]
             solved = frozenset(solve(dataclasses.replace(program, capacities=capacities), gap=_FRONTIER_GAP).chosen)
-            found.append(self._point(solved, self._known_cost(solved)))
-        return _worth_showing(found)
-
-    def _point(self, chosen: frozenset[TwinIndex], cost: float, *, is_chosen: bool = False) -> Point:
-        return Point(size_bytes=_bytes_of(chosen), indexes=len(chosen), cost=cost / self.total, is_chosen=is_chosen)
+            found.append(point(solved, self._known_cost(solved) / self.total))
+        return worth_showing(found)
 
     def _known_cost(self, chosen: frozenset[TwinIndex]) -> float:
         """Return what a set costs by the plans that are known, which may be more than the planner would find."""
@@ -388,23 +375,6 @@ class _Search:
         )
 
 
-def with_choice(points: Sequence[Point], chosen: Collection[TwinIndex], model: CostModel) -> tuple[Point, ...]:
-    """Return a frontier with another choice in the place of that it was found with."""
-    total, every = model.total(frozenset()), frozenset(chosen)
-    if not points or not total:
-        return tuple(points)
-    cost = (model.total(every) + model.upkeep_of(every)) / total
-    point = Point(size_bytes=_bytes_of(every), indexes=len(every), cost=cost, is_chosen=True)
-    return _worth_showing([*(each for each in points if not each.is_chosen), point])
-
-
-def _worth_showing(points: Iterable[Point]) -> tuple[Point, ...]:
-    """Return the choice, and the sets of which no smaller one costs as little."""
-    found = sorted(points, key=lambda each: (each.size_bytes, each.cost, not each.is_chosen))
-    least = itertools.accumulate((each.cost for each in found), min, initial=1.0)
-    return tuple(each for each, before in zip(found, least, strict=False) if each.is_chosen or each.cost < before)
-
-
 def is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
     """Say whether one of a set makes an index unnecessary."""
     return any(_serves(other, index) for other in chosen)
@@ -413,10 +383,6 @@ def is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
 def _redundant_pairs(indexes: Sequence[TwinIndex]) -> Iterator[tuple[TwinIndex, TwinIndex]]:
     for alike in _by_table(indexes).values():
         yield from ((one, other) for one, other in itertools.permutations(alike, 2) if _serves(other, one))
-
-
-def _bytes_of(indexes: Iterable[TwinIndex]) -> int:
-    return sum(each.size_bytes for each in indexes)
 
 
 def _by_table(indexes: Iterable[TwinIndex]) -> dict[QualifiedName, list[TwinIndex]]:
