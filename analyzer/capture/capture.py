@@ -207,6 +207,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         extensions=catalog.extensions,
         schemas=catalog.schemas,
         types=catalog.types,
+        type_lengths=catalog.type_lengths,
         functions=catalog.functions,
         objects=objects,
         dependencies=read_dependencies(reader, _oids(catalog, tables, objects)),

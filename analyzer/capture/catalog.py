@@ -9,7 +9,7 @@ from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer.capture.reader import Reader
-from analyzer.documents.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef
+from analyzer.documents.snapshot import Extension, FunctionDef, NotExamined, Server, TypeDef, TypeLength
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,7 @@ class ServerCatalog:
     extensions: tuple[Extension, ...]
     schemas: tuple[str, ...]
     types: tuple[TypeDef, ...]
+    type_lengths: tuple[TypeLength, ...]
     functions: tuple[FunctionDef, ...]
     not_examined: tuple[NotExamined, ...]
 
@@ -39,6 +40,7 @@ def read_catalog(reader: Reader) -> ServerCatalog:
         extensions=read_extensions(reader),
         schemas=tuple(row["name"] for row in reader.rows("schemas")),
         types=reader.records("type", TypeDef, "types"),
+        type_lengths=reader.records("type", TypeLength, "type_lengths"),
         functions=reader.records("function", FunctionDef, "functions"),
         not_examined=(*_uncaptured(reader), *_extension_indexes(reader)),
     )

@@ -116,6 +116,15 @@ class TypeDef(SnapshotRecord):
     options: tuple[tuple[Name, Text], ...] = ()
 
 
+class TypeLength(SnapshotRecord):
+    """A base type outside PostgreSQL itself, all of whose values are of one length."""
+
+    schema_name: Name
+    name: Name
+    #: `typlen`.
+    bytes: Annotated[int, Field(gt=0, le=2**15 - 1)]
+
+
 class FunctionDef(SnapshotRecord):
     """A function that does not belong to an extension."""
 

@@ -32,6 +32,7 @@ from analyzer.documents.described import (
     TableActivity,
     Tablespace,
     TypeDef,
+    TypeLength,
 )
 from analyzer.documents.measured import (
     ColumnStatistics,
@@ -76,6 +77,7 @@ __all__ = [
     "TableActivity",
     "Tablespace",
     "TypeDef",
+    "TypeLength",
     "VERSION",
     "dump",
     "load",
@@ -101,6 +103,7 @@ class Snapshot(SnapshotRecord):
     extensions: tuple[Extension, ...]
     schemas: tuple[Name, ...]
     types: tuple[TypeDef, ...] = ()
+    type_lengths: tuple[TypeLength, ...] = ()
     functions: tuple[FunctionDef, ...] = ()
     objects: tuple[ObjectDef, ...] = ()
     #: What must exist before what, by OID: (dependent, referenced).

@@ -15,6 +15,7 @@ from analyzer.twin.twin import PlannerChoice, Twin, open_twin
 from analyzer.workload.parse import parse_listed
 from tests.conftest import fresh_database, lacking
 from tests.server.capture_zoo import new_database, run
+from tests.server.live_plans import assert_same
 from tests.server.test_migrations import config
 
 
@@ -259,3 +260,48 @@ def test_a_twin_of_some_statements_has_what_its_types_and_operators_rest_on(data
     with open_twin(snapshot, statements=["SELECT 1 FROM t WHERE id = 7"]) as twin:
         assert told(twin) == {}
         assert twin.plan("SELECT 1 FROM t WHERE id = 7").cost == expected["QUERY PLAN"][0]["Plan"]["Total Cost"]
+
+
+@pytest.mark.parametrize("rows", [0, 100])
+def test_a_stand_in_is_as_wide_as_the_type_it_stands_for(database: str, rows: int) -> None:
+    kinds = {"char": "'a'", "int2": "'1'", "int4": "'7'", "int8": "'8'", "macaddr": "'08:00:2b:01:02:03'",
+             "tid": "'(0,1)'", "uuid": "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "box": "'((0,0),(1,1))'", "name": "'n'",
+             "text": "'long'"}  # fmt: skip
+    like = {"char": '"char"'}
+    with connect(database, autocommit=True) as connection:
+        for kind, value in kinds.items():
+            for statement in (
+                f"CREATE TYPE own_{kind}",
+                f"CREATE FUNCTION in_{kind}(cstring) RETURNS own_{kind} LANGUAGE internal IMMUTABLE STRICT "
+                f"AS '{kind}{'_in' if kind in {'macaddr', 'uuid', 'box'} else 'in'}'",
+                f"CREATE FUNCTION out_{kind}(own_{kind}) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT "
+                f"AS '{kind}{'_out' if kind in {'macaddr', 'uuid', 'box'} else 'out'}'",
+                f"CREATE TYPE own_{kind} (INPUT = in_{kind}, OUTPUT = out_{kind}, LIKE = {like.get(kind, kind)})",
+                f"CREATE DOMAIN of_{kind} AS own_{kind}",
+                f"CREATE TABLE t_{kind} (a own_{kind} DEFAULT {value}, b of_{kind} DEFAULT {value}, c own_{kind}[])",
+                f"INSERT INTO t_{kind} (c) SELECT ARRAY[{value}]::own_{kind}[] FROM generate_series(1, {rows})",
+                *([f"ANALYZE t_{kind}"] if rows else []),
+            ):
+                run(connection, statement)
+        asked = [f"SELECT {what} FROM t_{kind} WHERE b IS NOT NULL" for kind in kinds for what in ("a", "b, c", "*")]
+        live = {each: run(connection, f"EXPLAIN (FORMAT JSON) {each}")[0]["QUERY PLAN"][0]["Plan"] for each in asked}
+        snapshot = capture(database, statements=False)
+    with open_twin(snapshot) as twin:
+        for statement, expected in live.items():
+            found = twin.plan(statement)
+            assert_same(found, expected)
+            assert found.tree["Plan Width"] == expected["Plan Width"]
+
+
+def test_a_stand_in_says_that_it_is_not_as_long(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        for statement in (
+            "CREATE TYPE long",
+            "CREATE FUNCTION long_in(cstring) RETURNS long LANGUAGE internal IMMUTABLE STRICT AS 'namein'",
+            "CREATE FUNCTION long_out(long) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'nameout'",
+            "CREATE TYPE long (INPUT = long_in, OUTPUT = long_out, INTERNALLENGTH = 100)",
+            "CREATE TABLE t (a long)",
+        ):
+            run(connection, statement)
+    with open_twin(capture(database, statements=False)) as twin:
+        assert told(twin)["type public.long"].endswith("as if it had no fixed length of 100 bytes")

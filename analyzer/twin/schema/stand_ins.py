@@ -13,6 +13,7 @@ from psycopg.rows import DictRow
 from analyzer.db import Connection
 from analyzer.documents.described import ObjectKind
 from analyzer.documents.snapshot import Column, NotExamined, ObjectDef, Relation, Snapshot
+from analyzer.postgres.identifiers import MOST_BYTES
 from analyzer.sql import render
 from analyzer.twin.schema.creations import called
 from analyzer.twin.schema.missing import Flat, Lost
@@ -44,10 +45,11 @@ def stub(connection: Connection, snapshot: Snapshot, failed: Collection[str]) ->
     """
     relations = [relation for relation in snapshot.relations if called(relation) in failed]
     missing = _missing_types(connection, snapshot, relations)
+    lengths = {(each.schema_name, each.name): each.bytes for each in snapshot.type_lengths}
     notes: list[NotExamined] = []
     lost: list[Lost] = []
     for number, (name, parts) in enumerate(sorted(missing.items()), _taken(connection)):
-        note = _stub_type(connection, name, parts, number)
+        note = _stub_type(connection, name, parts, number, lengths.get(parts))
         notes.append(note)
         lost.append(Lost(what=note.what, root=note.what, reason=note.reason, names=frozenset({parts[1]})))
     collations = {column.collation for relation in relations for column in relation.columns if column.collation}
@@ -123,13 +125,18 @@ def _taken(connection: Connection) -> int:
     return int(row["stubs"]) if row else 0
 
 
-def _stub_type(connection: Connection, name: str, parts: tuple[str, ...], number: int) -> NotExamined:
+def _stub_type(
+    connection: Connection, name: str, parts: tuple[str, ...], number: int, length: int | None
+) -> NotExamined:
+    fixed = length if length is not None and length <= MOST_BYTES + 1 else None
     for step in ("shell", "input", "output", "base"):
         try:
-            connection.execute(render("twin/stub_type", step=step, name=parts, number=number))
+            connection.execute(render("twin/stub_type", step=step, name=parts, number=number, length=fixed))
         except psycopg.Error as error:
             return NotExamined(what=f"type {name}", reason=f"the twin cannot create it: {error.diag.message_primary}")
     reason = "the twin has a stand-in without operators; statements that compare or compute its values are rejected"
+    if fixed != length:
+        reason += f"; rows of tables without statistics are estimated as if it had no fixed length of {length} bytes"
     return NotExamined(what=f"type {name}", reason=reason)
 
 
