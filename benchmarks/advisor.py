@@ -34,10 +34,11 @@ Written by `make bench-advisor`. What is proposed for TPC-H, TPC-DS and a worklo
 which have their primary keys and no other index, is built on the live server, beside what the known algorithms choose
 among plain btree indexes of one and two columns, with the same costs and sizes (`benchmarks/baselines/`). Size is what
 `pg_relation_size` says there, cost what the server's EXPLAIN says of all queries, in percent of their cost without the
-set, and time the median of three warm runs. The gap is as far as the proposals may be from the best set of the same
-candidates ([how indexes are chosen](../advisor.md)). A query is slower when it takes more than 1.2 times as long and
-50 ms more; it is announced when the proposals say that it becomes more expensive. Queries that other advisors could not
-plan are left out: 2, 17 and 20 of TPC-H, and 4, 6, 9, 10, 11, 32, 35, 41 and 95 of TPC-DS."""
+set, and time the median of three warm runs. Choosing has a worker for each core (`--jobs`). The gap is as far as the
+proposals may be from the best set of the same candidates ([how indexes are chosen](../advisor.md)). A query is slower
+when it takes more than 1.2 times as long and 50 ms more; it is announced when the proposals say that it becomes more
+expensive, or name a risk of its new plan. Queries that other advisors could not plan are left out: 2, 17 and 20 of
+TPC-H, and 4, 6, 9, 10, 11, 32, 35, 41 and 95 of TPC-DS."""
 
 
 #: In seconds.

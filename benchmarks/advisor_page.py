@@ -146,7 +146,16 @@ def _shares(default: Judged, unlimited: Judged) -> tuple[float, float]:
 
 
 def _times_table(judged: Sequence[Judged]) -> str:
-    heads = ("budget:", "set", "total:", "mean of ratios:", "slower", "not announced", "canceled before, after:")
+    heads = (
+        "budget:",
+        "set",
+        "total:",
+        "mean of ratios:",
+        "slower",
+        "not announced",
+        "announced, in all:",
+        "canceled before, after:",
+    )
     rows: list[tuple[str, ...]] = []
     for each in judged:
         assert each.times is not None  # noqa: S101 - of those that were timed
@@ -158,6 +167,7 @@ def _times_table(judged: Sequence[Judged]) -> str:
                 f"{each.times.mean:.2f}",
                 ", ".join(each.times.slower),
                 ", ".join(each.unannounced),
+                str(len(each.chosen.announced)),
                 "{}, {}".format(*each.times.timed_out),
             )
         )

@@ -10,7 +10,9 @@ from analyzer.advise.limits import Limits
 from analyzer.advise.proposal import Advice, propose
 from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef
+from analyzer.processes import usable_cores
 from analyzer.render import units
+from analyzer.twin.pool import parallel_twins
 from analyzer.twin.twin import open_twin
 from analyzer.workload.parse import Workload, parse_file
 from benchmarks.advisor_suites import Query
@@ -44,7 +46,7 @@ class Chosen:
     seconds: float
     #: What the advisor says of the best set of its candidates; None for other algorithms.
     gap: float | None = None
-    #: Names of the queries that the advisor says become more expensive, or names in a caveat.
+    #: Names of the queries that the advisor says become more expensive, or names in a risk or caveat.
     announced: frozenset[str] = frozenset()
     #: The search did not end by the clock.
     complete: bool = True
@@ -73,11 +75,11 @@ def proposed(
     is_unlimited: bool = False,
     of: Input = "literal",
 ) -> Chosen:
-    """Return what twindex proposes on a twin of its own."""
+    """Return what twindex proposes on a twin of its own, with a worker for each core."""
     limits = _UNLIMITED if is_unlimited else Limits(budget_bytes=budget_bytes)
-    with open_twin(snapshot, wanted=TRUSTED) as twin:
+    with open_twin(snapshot, wanted=TRUSTED) as twin, parallel_twins(twin, usable_cores()) as pool:
         began = time.perf_counter()
-        advice = propose(twin, workload, limits=limits)
+        advice = propose(twin, workload, limits=limits, pool=pool)
         seconds = time.perf_counter() - began
     found = advice.proposals
     return Chosen(
@@ -94,11 +96,12 @@ def proposed(
 
 
 def announced(advice: Advice, queries: Sequence[Query]) -> frozenset[str]:
-    """Return the queries that become more expensive with a proposal, or that one of its caveats names, by their IDs."""
+    """Return the queries that become more expensive with a proposal, or of which it names a risk or caveat."""
     ids: set[str] = set()
     texts: list[str] = []
     for proposal in advice.proposals:
         texts += proposal.caveats
+        ids |= {each.id for statement, _ in proposal.risks for each in statement.stands_for}
         for effect in proposal.effects:
             if effect.cost_after > effect.cost_before:
                 ids |= {each.id for each in effect.item.statement.stands_for}

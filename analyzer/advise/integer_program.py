@@ -8,7 +8,10 @@ the same indexes can cost less than the bound as far as the known plans go.
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
@@ -85,6 +88,17 @@ class Solution:
 @stdout.silenced()  # a new solver prints its version before it can be given an option
 def solve(program: Program, *, gap: float = _GAP) -> Solution:
     """Return a set of the largest saving, prices deducted, within the gap of its bound; the same for equal input."""
+    return _solved(program, gap)
+
+
+@stdout.silenced()
+def solve_all(programs: Sequence[Program], *, gap: float = _GAP) -> list[Solution]:
+    """Solve several programs, side by side where there are processors for it."""
+    with ThreadPoolExecutor(max_workers=min(len(programs), os.cpu_count() or 1) or 1) as threads:
+        return list(threads.map(functools.partial(_solved, gap=gap), programs))
+
+
+def _solved(program: Program, gap: float) -> Solution:
     found = [_solve(part, gap) for part in _independent(program)]
     chosen = {index for each in found for index in each.chosen}
     return Solution(

@@ -1,6 +1,6 @@
 """How an index that exists can matter to a statement's plan, told from the words of both."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from analyzer.documents.snapshot import Snapshot
 from analyzer.objects.index import IndexDef
@@ -16,6 +16,7 @@ class Relevance:
         self._snapshot = snapshot
         self._led_to = words_led_to(snapshot)
         self._functions = frozenset(function.name for function in snapshot.functions)
+        self._columns: dict[IndexDef, Sequence[frozenset[str]]] = {}
         #: By table: the words that plans on it can have without the statement's saying them.
         self._implied = {name: frozenset[str]().union(*map(words, texts)) for name, texts in self._texts()}
 
@@ -43,8 +44,16 @@ class Relevance:
         expressions = [key.expression for key in index.keys if key.expression is not None]
         if not expressions:
             return index.unique
-        relation = self._snapshot.relation(index.schema, index.table)
-        return relation is None or any(named.issuperset(named_columns(each, relation)) for each in expressions)
+        return any(named.issuperset(columns) for columns in self._read_by(index, expressions))
+
+    def _read_by(self, index: IndexDef, expressions: Sequence[str]) -> Sequence[frozenset[str]]:
+        """Return the columns that each expression of an index reads; none of a table that is not known."""
+        if (known := self._columns.get(index)) is None:
+            relation = self._snapshot.relation(index.schema, index.table)
+            known = self._columns[index] = [
+                frozenset(named_columns(each, relation) if relation is not None else ()) for each in expressions
+            ]
+        return known
 
     def is_unrelated(self, index: IndexDef, named: frozenset[str]) -> bool:
         """Say whether a statement names nothing of an index: no condition, order or join can be about it.

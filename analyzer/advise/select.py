@@ -18,7 +18,7 @@ from analyzer.advise.benefit import LEAST_GAIN, recorded_cost
 from analyzer.advise.cost import CostModel
 from analyzer.advise.frontier import Point, bytes_of, point, worth_showing
 from analyzer.advise.gains import Gains
-from analyzer.advise.integer_program import Program, simplified, solve
+from analyzer.advise.integer_program import Capacity, Program, simplified, solve, solve_all
 from analyzer.advise.limits import OF_UPKEEP, Limit, Limits
 from analyzer.advise.sameness import covers, places
 from analyzer.postgres.identifiers import QualifiedName
@@ -32,6 +32,8 @@ KNEE = 0.05
 _KNEE_OF_BUDGET = 0.002
 #: The program is asked again so often at most.
 _ROUNDS = 6
+#: Before, it is asked what it would choose within so many times the budget.
+_BEYOND = (8, 4, 2)
 #: So many indexes are tried in addition to those chosen, in each round.
 _TRIED = 12
 #: And so many of them at once, in which plans are found that use several.
@@ -150,6 +152,9 @@ class _Search:
                 return
             whole = sum(map(_size, read))
             self._prices = {each: knee * saved * (_size(each) / whole + 1 / len(read)) / 2 for each in self._candidates}
+        if limits.budget_bytes is not None:
+            for times in _BEYOND:
+                self._look_beyond(dataclasses.replace(limits, budget_bytes=times * limits.budget_bytes))
         best = 0.0
         for _ in range(_ROUNDS):
             found, self._bound = self._solved()
@@ -162,6 +167,15 @@ class _Search:
                 break
             self._progress(f"advise: {len(found)} chosen, {self._model.questions} plans tried")
             self._model.prepare(self._larger(found), deadline=self._deadline)
+
+    def _look_beyond(self, limits: Limits) -> None:
+        """Plan what the program chooses within wider limits: it shows plans that smaller sets have as well."""
+        program = dataclasses.replace(self._program(), capacities=self._capacities(limits))
+        found = frozenset(solve(program, gap=_FRONTIER_GAP).chosen)
+        self._model.prepare([found, *self._larger(found)], deadline=self._deadline)
+
+    def _capacities(self, limits: Limits) -> list[Capacity]:
+        return [each.capacity for each in limits.of(self._upkeep, self.total, self._model.existing)]
 
     def gap(self) -> float:
         """Return how much less the best set could cost, as a share of what the choice costs."""
@@ -183,11 +197,11 @@ class _Search:
         rules = dataclasses.replace(self._limits, budget_bytes=None, most=None)
         found = [point(self.chosen, self.cost(self.chosen) / self.total, is_chosen=True)]
         program = simplified(self._program(), _FRONTIER_TOLERANCE)
-        for part in range(_FRONTIER):
-            limits = dataclasses.replace(rules, budget_bytes=most >> part)
-            capacities = [each.capacity for each in limits.of(self._upkeep, self.total, self._model.existing)]
-            solved = frozenset(solve(dataclasses.replace(program, capacities=capacities), gap=_FRONTIER_GAP).chosen)
-            found.append(point(solved, self._known_cost(solved) / self.total))
+        every = [dataclasses.replace(rules, budget_bytes=most >> part) for part in range(_FRONTIER)]
+        programs = [dataclasses.replace(program, capacities=self._capacities(each)) for each in every]
+        for solved in solve_all(programs, gap=_FRONTIER_GAP):
+            chosen = frozenset(solved.chosen)
+            found.append(point(chosen, self._known_cost(chosen) / self.total))
         return worth_showing(found)
 
     def _known_cost(self, chosen: frozenset[TwinIndex]) -> float:
@@ -278,7 +292,7 @@ class _Search:
         possible.sort(key=lambda each: (-bounds[each], self._places[each]))
         for begin in range(0, len(possible), _AT_ONCE):
             some = possible[begin : begin + _AT_ONCE]
-            if time.monotonic() > self._deadline or bounds[some[0]] <= most:
+            if self._tried >= _MOST_QUESTIONS or time.monotonic() > self._deadline or bounds[some[0]] <= most:
                 break
             self._prepare([chosen | {each} for each in some])
             for index in some:

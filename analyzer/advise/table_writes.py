@@ -48,6 +48,11 @@ class TableWrites:
     seconds: float | None = None
     source: WriteSource = "statements"
 
+    @property
+    def are_none(self) -> bool:
+        """Say whether nothing is written."""
+        return not (self.inserts or self.deletes or any(each.rows for each in self.updates))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Counted:

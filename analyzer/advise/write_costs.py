@@ -121,6 +121,8 @@ class _Table:
 
     def load(self, indexes: Iterable[TwinIndex]) -> _Load:
         """Return what the writes cost in some indexes, and what they cost more in the existing ones because of them."""
+        if self.writes.are_none:
+            return _Load()
         members = [self._member(each) for each in indexes]
         hot = [self._hot(each, members) for each in self.writes.updates]
         before = sum(self._hot(each, ()) for each in self.writes.updates)
@@ -221,7 +223,7 @@ class WriteCosts:
         known = self._loads.get((name, indexes))
         if known is None:
             table = self._table(name)
-            known = self._loads[name, indexes] = _Load() if table is None else table.load(indexes)
+            known = self._loads[name, indexes] = table.load(indexes) if table is not None else _Load()
         return known
 
     def _table(self, name: QualifiedName) -> _Table | None:

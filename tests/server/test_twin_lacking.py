@@ -264,22 +264,22 @@ def test_a_twin_of_some_statements_has_what_its_types_and_operators_rest_on(data
 
 @pytest.mark.parametrize("rows", [0, 100])
 def test_a_stand_in_is_as_wide_as_the_type_it_stands_for(database: str, rows: int) -> None:
-    kinds = {"char": "'a'", "int2": "'1'", "int4": "'7'", "int8": "'8'", "macaddr": "'08:00:2b:01:02:03'",
-             "tid": "'(0,1)'", "uuid": "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "box": "'((0,0),(1,1))'", "name": "'n'",
-             "text": "'long'"}  # fmt: skip
-    like = {"char": '"char"'}
+    kinds = {
+        "char": "'a'", "int2": "'1'", "int4": "'7'", "int8": "'8'", "macaddr": "'08:00:2b:01:02:03'", "tid": "'(0,1)'",
+        "uuid": "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'", "box": "'((0,0),(1,1))'", "name": "'n'", "text": "'long'",
+    }  # fmt: skip
     with connect(database, autocommit=True) as connection:
         for kind, value in kinds.items():
+            own, code = f"own_{kind}", kind + "_" * (kind in {"macaddr", "uuid", "box"})
+            like, properties = ('"char"' if kind == "char" else kind), "LANGUAGE internal IMMUTABLE STRICT"
             for statement in (
-                f"CREATE TYPE own_{kind}",
-                f"CREATE FUNCTION in_{kind}(cstring) RETURNS own_{kind} LANGUAGE internal IMMUTABLE STRICT "
-                f"AS '{kind}{'_in' if kind in {'macaddr', 'uuid', 'box'} else 'in'}'",
-                f"CREATE FUNCTION out_{kind}(own_{kind}) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT "
-                f"AS '{kind}{'_out' if kind in {'macaddr', 'uuid', 'box'} else 'out'}'",
-                f"CREATE TYPE own_{kind} (INPUT = in_{kind}, OUTPUT = out_{kind}, LIKE = {like.get(kind, kind)})",
-                f"CREATE DOMAIN of_{kind} AS own_{kind}",
-                f"CREATE TABLE t_{kind} (a own_{kind} DEFAULT {value}, b of_{kind} DEFAULT {value}, c own_{kind}[])",
-                f"INSERT INTO t_{kind} (c) SELECT ARRAY[{value}]::own_{kind}[] FROM generate_series(1, {rows})",
+                f"CREATE TYPE {own}",
+                f"CREATE FUNCTION in_{kind}(cstring) RETURNS {own} {properties} AS '{code}in'",
+                f"CREATE FUNCTION out_{kind}({own}) RETURNS cstring {properties} AS '{code}out'",
+                f"CREATE TYPE {own} (INPUT = in_{kind}, OUTPUT = out_{kind}, LIKE = {like})",
+                f"CREATE DOMAIN of_{kind} AS {own}",
+                f"CREATE TABLE t_{kind} (a {own} DEFAULT {value}, b of_{kind} DEFAULT {value}, c {own}[])",
+                f"INSERT INTO t_{kind} (c) SELECT ARRAY[{value}]::{own}[] FROM generate_series(1, {rows})",
                 *([f"ANALYZE t_{kind}"] if rows else []),
             ):
                 run(connection, statement)

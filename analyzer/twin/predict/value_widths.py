@@ -1,6 +1,7 @@
 """How wide the values of a column are, from the values that its statistics show."""
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from analyzer.documents.snapshot import ColumnStatistics
 from analyzer.postgres.arrays import parse_array
@@ -27,7 +28,9 @@ def value_widths(column_type: str, row: ColumnStatistics) -> Widths:
     else:
         return average
     try:
-        widths = _weighed(row, width_of)
+        widths = _weighed(
+            width_of, row.null_fraction, row.most_common_values, row.most_common_frequencies, row.histogram_bounds
+        )
     except ValueError:
         return average
     mean = sum(width * share for width, share in widths)
@@ -36,12 +39,18 @@ def value_widths(column_type: str, row: ColumnStatistics) -> Widths:
     return _gathered(widths)
 
 
-def _weighed(row: ColumnStatistics, width_of: Callable[[str], int]) -> list[tuple[float, float]]:
-    common = parse_array(row.most_common_values or "{}")
-    frequencies = row.most_common_frequencies or ()
-    others = parse_array(row.histogram_bounds or "{}")
-    present = max(1e-9, 1 - row.null_fraction)
-    weighed = [(value, frequency / present) for value, frequency in zip(common, frequencies, strict=False)]
+@lru_cache(maxsize=1024)  # every index of a column asks for them
+def _weighed(
+    width_of: Callable[[str], int],
+    null_fraction: float,
+    most_common_values: str | None,
+    frequencies: tuple[float, ...] | None,
+    histogram_bounds: str | None,
+) -> Widths:
+    common = parse_array(most_common_values or "{}")
+    others = parse_array(histogram_bounds or "{}")
+    present = max(1e-9, 1 - null_fraction)
+    weighed = [(value, frequency / present) for value, frequency in zip(common, frequencies or (), strict=False)]
     rest = max(0.0, 1 - sum(share for _, share in weighed))
     weighed += [(value, rest / len(others)) for value in others]
     total = sum(share for _, share in weighed)
@@ -49,7 +58,7 @@ def _weighed(row: ColumnStatistics, width_of: Callable[[str], int]) -> list[tupl
     for value, share in weighed:
         width = width_of(value)
         shares[width] = shares.get(width, 0.0) + share / total
-    return sorted(shares.items())
+    return tuple(sorted(shares.items()))
 
 
 def _gathered(widths: Iterable[tuple[float, float]]) -> Widths:
