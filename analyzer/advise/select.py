@@ -34,6 +34,8 @@ _KNEE_OF_BUDGET = 0.002
 _ROUNDS = 6
 #: Before, it is asked what it would choose within so many times the budget.
 _BEYOND = (8, 4, 2)
+#: And so often again without what turned out to make hardly anything cheaper.
+_REFILLS = 2
 #: So many indexes are tried in addition to those chosen, in each round.
 _TRIED = 12
 #: And so many of them at once, in which plans are found that use several.
@@ -97,8 +99,6 @@ def select(
     search = _Search(model, [each for each in candidates if each not in model.unusable], bounds, deadline, progress)
     search.run()
     complete = time.monotonic() < deadline
-    if complete:
-        search.drop_unnoticed()
     chosen = tuple(each for each in search.ordered() if each not in model.unusable)
     return Selection(
         chosen=chosen,
@@ -128,6 +128,8 @@ class _Search:
         #: Of two that save the same, the one whose table and columns come first.
         found = {each: places(each.index, model.twin.snapshot) for each in candidates}
         self._candidates = sorted(candidates, key=found.__getitem__)
+        #: Without those that turned out to make hardly anything cheaper.
+        self._open = self._candidates
         self._places = {each: place for place, each in enumerate(self._candidates)}
         self._upkeep = {each: model.upkeep(each, frozenset()) for each in candidates}
         self._within = limits.of(self._upkeep, self.total, model.existing)
@@ -155,7 +157,20 @@ class _Search:
         if limits.budget_bytes is not None:
             for times in _BEYOND:
                 self._look_beyond(dataclasses.replace(limits, budget_bytes=times * limits.budget_bytes))
-        best = 0.0
+        self._settle()
+        for _ in range(_REFILLS):
+            unnoticed = self._drop_unnoticed() if time.monotonic() < self._deadline else ()
+            if not unnoticed:
+                return
+            # What they leave of a budget is for others.
+            self._open = [each for each in self._open if each not in unnoticed]
+            self._settle()
+        if time.monotonic() < self._deadline:
+            self._drop_unnoticed()
+
+    def _settle(self) -> None:
+        """Ask the program until what it chooses is hardly better than the best set so far."""
+        best = self._value(self.chosen)
         for _ in range(_ROUNDS):
             found, self._bound = self._solved()
             found = self._improved(self._affordable(found))
@@ -220,7 +235,7 @@ class _Search:
     def _program(self) -> Program:
         plans = [known for _, known in self._model.known_plans()]
         useful = {index for known in plans for plan in known for index in plan.uses}
-        indexes = [each for each in self._candidates if each in useful]
+        indexes = [each for each in self._open if each in useful]
         return Program(
             indexes=indexes,
             plans=plans,
@@ -234,7 +249,7 @@ class _Search:
         beside = _by_table(chosen)
         worth = {
             index: saving - self._prices[index]
-            for index, saving in self._promises(chosen).items()
+            for index, saving in self._promises(chosen, self._open).items()
             if not is_redundant(index, beside.get(index.index.full_table, ())) and self._obstacle(index, ()) is None
         }
         added = sorted((each for each in worth if worth[each] > 0), key=lambda each: (-worth[each], self._places[each]))
@@ -243,7 +258,7 @@ class _Search:
 
     def _improved(self, chosen: frozenset[TwinIndex]) -> frozenset[TwinIndex]:
         """Add and drop single indexes as long as that pays, until so many plans have been tried."""
-        bounds = self._promises(chosen)
+        bounds = self._promises(chosen, self._open)
         # What an index costs depends on those beside it, so that the moves could go round in a circle.
         seen: set[frozenset[TwinIndex]] = set()
         while self._tried < _MOST_QUESTIONS and time.monotonic() < self._deadline and chosen not in seen:
@@ -252,7 +267,7 @@ class _Search:
             dropped = min(chosen, key=lambda each: (self._missed(each, chosen), self._places[each]), default=None)
             if dropped is not None and self._missed(dropped, chosen) <= 0:
                 chosen -= {dropped}
-                bounds = self._promises(chosen)
+                bounds = self._promises(chosen, self._open)
                 continue
             added = self._best_addition(chosen, bounds)
             if added is None:
@@ -306,13 +321,14 @@ class _Search:
         self._model.prepare(configurations, deadline=self._deadline)
         self._tried += self._model.questions - before
 
-    def _promises(self, chosen: frozenset[TwinIndex]) -> dict[TwinIndex, float]:
+    def _promises(self, chosen: frozenset[TwinIndex], among: Sequence[TwinIndex]) -> dict[TwinIndex, float]:
         """Return what each index could save on top of a set: by the best known plan of each statement that uses it."""
         found = self._gains.beside(chosen, (known for _, known in self._model.known_plans()))
-        return {each: found[each] for each in self._candidates if each in found}
+        return {each: found[each] for each in among if each in found}
 
-    def drop_unnoticed(self) -> None:
+    def _drop_unnoticed(self) -> frozenset[TwinIndex]:
         """Drop what makes the statements that it changes hardly cheaper, neither in its place nor beside all others."""
+        chosen = self.chosen
         while True:
             order = self.ordered()
             before = [frozenset(order[:number]) for number in range(len(order))]
@@ -324,7 +340,7 @@ class _Search:
                 if max(self._gain(each, smaller), self._gain(each, others)) < LEAST_GAIN
             }
             if not unnoticed:
-                break
+                return chosen - self.chosen
             self.chosen -= unnoticed
 
     def _gain(self, index: TwinIndex, chosen: frozenset[TwinIndex]) -> float:
@@ -354,7 +370,7 @@ class _Search:
         The first ones are planned; what the others save is that of known plans, in which they are not alone.
         """
         least, beside = _LEAST * self.total, _by_table(self.chosen)
-        promises = self._promises(self.chosen)
+        promises = self._promises(self.chosen, self._candidates)
         others = [
             each
             for each in promises
