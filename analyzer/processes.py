@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Generator
 from concurrent.futures import ProcessPoolExecutor
 
@@ -26,6 +27,17 @@ def worker_processes(workers: int) -> Generator[ProcessPoolExecutor]:
 
 
 def _begin() -> None:
-    """Leave Ctrl-C, which a terminal sends to all of its processes, and messages to the waiting process."""
+    """Leave Ctrl-C, which a terminal sends to all of its processes, and messages to the process that waits.
+
+    End with that process.
+    """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("psycopg").setLevel(logging.ERROR)
+
+
+def _end_with_parent() -> None:
+    """Wait for the parent's end, however it came about: a worker that waits for work would never notice."""
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
