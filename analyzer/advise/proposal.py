@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from analyzer.advise.benefit import Change
 from analyzer.advise.candidates import Candidate, candidates, not_tried
 from analyzer.advise.cost import Configuration, CostModel, PricedStatement
 from analyzer.advise.declared import Declared
@@ -50,7 +51,7 @@ class Proposal:
     caveats: tuple[str, ...]
     effects: tuple[Effect, ...]
     worth: Worth
-    #: Of the plans of statements that it helps.
+    #: Of the plans of statements that become cheaper, however little.
     risks: tuple[tuple[Statement, Risk], ...]
     #: Of the whole workload, before and after this proposal, in the order of application.
     cost_before: float
@@ -354,15 +355,17 @@ def _evidence(
     so_far: Configuration = frozenset()
     for index in chosen:
         larger = so_far | {index}
-        effects = tuple(_effects(model, index, so_far, larger, shares))
+        changes = [each for each in model.changes(index, so_far) if each.cost_after != each.cost_before]
+        every = [_effect(model, each, so_far, larger, shares) for each in changes]
         yield Proposal(
             built=index,
             reason=built[index].reason,
             again=again.get(index),
             caveats=(*built[index].notes, *_caveats(index, model.twin.snapshot)),
-            effects=effects,
+            effects=tuple(effect for effect, each in zip(every, changes, strict=True) if each.is_notable),
             worth=found[index],
-            risks=tuple(_risks(effects, larger, model.twin.snapshot)),
+            # Also of plans that cost hardly less: they change for an advantage that may not be there.
+            risks=tuple(_risks(every, larger, model.twin.snapshot)),
             cost_before=model.total(so_far),
             cost_after=model.total(larger),
             upkeep=model.upkeep_in_detail(index, so_far),
@@ -378,23 +381,17 @@ def _risks(effects: Sequence[Effect], chosen: Configuration, snapshot: Snapshot)
                 yield effect.item.statement, risk
 
 
-def _effects(
-    model: CostModel,
-    index: TwinIndex,
-    before: Configuration,
-    after: Configuration,
-    shares: Mapping[Statement, float],
-) -> Iterator[Effect]:
-    for change in model.changes(index, before):
-        if change.is_notable:
-            yield Effect(
-                item=change.item,
-                cost_before=change.cost_before,
-                cost_after=change.cost_after,
-                plan_before=model.plan(change.item, before),
-                plan_after=model.plan(change.item, after),
-                share_of_time=shares[change.item.statement],
-            )
+def _effect(
+    model: CostModel, change: Change, before: Configuration, after: Configuration, shares: Mapping[Statement, float]
+) -> Effect:
+    return Effect(
+        item=change.item,
+        cost_before=change.cost_before,
+        cost_after=change.cost_after,
+        plan_before=model.plan(change.item, before),
+        plan_after=model.plan(change.item, after),
+        share_of_time=shares[change.item.statement],
+    )
 
 
 def _costs(
