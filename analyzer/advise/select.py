@@ -33,7 +33,7 @@ _KNEE_OF_BUDGET = 0.002
 #: The program is asked again so often at most.
 _ROUNDS = 6
 #: Before, it is asked what it would choose within so many times the budget.
-_BEYOND = (8, 4, 2)
+_BEYOND = 4
 #: And so often again without what turned out to make hardly anything cheaper.
 _REFILLS = 2
 #: So many indexes are tried in addition to those chosen, in each round.
@@ -155,8 +155,7 @@ class _Search:
             whole = sum(map(_size, read))
             self._prices = {each: knee * saved * (_size(each) / whole + 1 / len(read)) / 2 for each in self._candidates}
         if limits.budget_bytes is not None:
-            for times in _BEYOND:
-                self._look_beyond(dataclasses.replace(limits, budget_bytes=times * limits.budget_bytes))
+            self._look_beyond(dataclasses.replace(limits, budget_bytes=_BEYOND * limits.budget_bytes))
         self._settle()
         for _ in range(_REFILLS):
             unnoticed = self._drop_unnoticed() if time.monotonic() < self._deadline else ()
