@@ -9,13 +9,13 @@ the same indexes can cost less than the bound as far as the known plans go.
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from analyzer import stdout
+from analyzer.processes import usable_cores
 from analyzer.twin.twin import TwinIndex
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def solve(program: Program, *, gap: float = _GAP) -> Solution:
 @stdout.silenced()
 def solve_all(programs: Sequence[Program], *, gap: float = _GAP) -> list[Solution]:
     """Solve several programs, side by side where there are processors for it."""
-    with ThreadPoolExecutor(max_workers=min(len(programs), os.cpu_count() or 1) or 1) as threads:
+    with ThreadPoolExecutor(max_workers=max(1, min(len(programs), usable_cores()))) as threads:
         return list(threads.map(functools.partial(_solved, gap=gap), programs))
 
 
