@@ -136,3 +136,12 @@ def database(server: str) -> Iterator[str]:
     """URL of a fresh, empty database, as its superuser."""
     with fresh_database(server) as url:
         yield url
+
+
+def runs(process_id: int) -> bool:
+    """Say whether a process runs; one that has ended and that nobody has asked about has no command line any more."""
+    try:
+        os.kill(process_id, 0)
+        return bool(Path(f"/proc/{process_id}/cmdline").read_bytes()) if Path("/proc/self").exists() else True
+    except (ProcessLookupError, FileNotFoundError):
+        return False

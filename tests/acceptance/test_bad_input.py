@@ -1,6 +1,5 @@
 """What goes wrong between a person and a server: one line, its exit status, no password, nothing left behind."""
 
-import os
 import re
 import secrets
 import signal
@@ -20,7 +19,7 @@ from psycopg.conninfo import make_conninfo
 from analyzer.documents import snapshot as snapshots
 from analyzer.twin.server import cluster
 from tests.acceptance.command_line import Said, environment, twindex
-from tests.conftest import trusting
+from tests.conftest import runs, trusting
 
 SECRET = "s3cret-never-shown"
 TABLE = """
@@ -231,15 +230,6 @@ def test_a_signal_leaves_no_server_running(
     assert b"Traceback" not in err
     assert not list(runtime.glob("*/c-*"))
     assert not runs(server)
-
-
-def runs(process_id: int) -> bool:
-    """Say whether a process runs; one that has ended and that nobody has asked about has no command line any more."""
-    try:
-        os.kill(process_id, 0)
-        return bool(Path(f"/proc/{process_id}/cmdline").read_bytes()) if Path("/proc/self").exists() else True
-    except (ProcessLookupError, FileNotFoundError):
-        return False
 
 
 def waited_for_server(runtime: Path, process: subprocess.Popen[bytes]) -> int:

@@ -1,6 +1,5 @@
 """Workers end with the process that started them."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -8,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import runs
 
 STARTS_ONE = """
 import os, time
@@ -27,16 +28,10 @@ def test_a_worker_ends_with_a_killed_parent(tmp_path: Path, by: signal.Signals) 
     with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         worker = int(parent.stdout.readline())
-        os.kill(worker, 0)
+        assert runs(worker)
         parent.send_signal(by)
         parent.wait(10)
     deadline = time.monotonic() + 20
-    while is_running(worker) and time.monotonic() < deadline:
+    while runs(worker) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert not is_running(worker)
-
-
-def is_running(pid: int) -> bool:
-    """Say whether a process runs; one that ended and that nobody waited for does not."""
-    found = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return bool(found.stdout.strip()) and not found.stdout.strip().startswith("Z")
+    assert not runs(worker)
