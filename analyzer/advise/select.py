@@ -156,16 +156,13 @@ class _Search:
             self._prices = {each: knee * saved * (_size(each) / whole + 1 / len(read)) / 2 for each in self._candidates}
         if limits.budget_bytes is not None:
             self._look_beyond(dataclasses.replace(limits, budget_bytes=_BEYOND * limits.budget_bytes))
-        self._settle()
-        for _ in range(_REFILLS):
-            unnoticed = self._drop_unnoticed() if time.monotonic() < self._deadline else ()
-            if not unnoticed:
-                return
+        unnoticed = frozenset[TwinIndex]()
+        for _ in range(1 + _REFILLS):
             # What they leave of a budget is for others.
             self._open = [each for each in self._open if each not in unnoticed]
             self._settle()
-        if time.monotonic() < self._deadline:
-            self._drop_unnoticed()
+            if time.monotonic() > self._deadline or not (unnoticed := self._drop_unnoticed()):
+                break
 
     def _settle(self) -> None:
         """Ask the program until what it chooses is hardly better than the best set so far."""
