@@ -355,7 +355,9 @@ def _evidence(
     so_far: Configuration = frozenset()
     for index in chosen:
         larger = so_far | {index}
-        changes = [each for each in model.changes(index, so_far) if each.cost_after != each.cost_before]
+        changes = [
+            each for each in model.changes(index, so_far) if each.is_notable or each.cost_after < each.cost_before
+        ]
         every = [_effect(model, each, so_far, larger, shares) for each in changes]
         yield Proposal(
             built=index,
