@@ -30,15 +30,15 @@ from benchmarks.twin_live import DEFAULT_DIRECTORY, READER, SETTINGS, captured, 
 
 HEAD = """# The advisor, measured
 
-Written by `make bench-advisor`. What is proposed for TPC-H, TPC-DS and a workload of the Join Order Benchmark's shapes,
-which have their primary keys and no other index, is built on the live server, beside what the known algorithms choose
-among plain btree indexes of one and two columns, with the same costs and sizes (`benchmarks/baselines/`). Size is what
-`pg_relation_size` says there, cost what the server's EXPLAIN says of all queries, in percent of their cost without the
-set, and time the median of three warm runs. Choosing has a worker for each core (`--jobs`). The gap is as far as the
-proposals may be from the best set of the same candidates ([how indexes are chosen](../advisor.md)). A query is slower
-when it takes more than 1.2 times as long and 50 ms more; it is announced when the proposals say that it becomes more
-expensive, or name a risk of its new plan. Queries that other advisors could not plan are left out: 2, 17 and 20 of
-TPC-H, and 4, 6, 9, 10, 11, 32, 35, 41 and 95 of TPC-DS."""
+Written by `make bench-advisor`. What is proposed for the workloads below, chosen with `--suite` from TPC-H, TPC-DS and
+one of the Join Order Benchmark's shapes, is built on the live server, where they have their primary keys and no other
+index, beside what the known algorithms choose among plain btree indexes of one and two columns, with the same costs and
+sizes (`benchmarks/baselines/`). Size is what `pg_relation_size` says there, cost what the server's EXPLAIN says of all
+queries, in percent of their cost without the set, and time the median of three warm runs. Choosing has a worker for
+each core (`--jobs`). The gap is as far as the proposals may be from the best set of the same candidates ([how indexes
+are chosen](../advisor.md)). A query is slower when it takes more than 1.2 times as long and 50 ms more; it is announced
+when the proposals say that it becomes more expensive, or name a risk of its new plan. Queries that other advisors could
+not plan are left out: 2, 17 and 20 of TPC-H, and 4, 6, 9, 10, 11, 32, 35, 41 and 95 of TPC-DS."""
 
 
 #: In seconds.
