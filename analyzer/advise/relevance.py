@@ -16,6 +16,7 @@ class Relevance:
         self._snapshot = snapshot
         self._led_to = words_led_to(snapshot)
         self._functions = frozenset(function.name for function in snapshot.functions)
+        #: Of each expression of an index, those that it reads.
         self._columns: dict[IndexDef, Sequence[frozenset[str]]] = {}
         #: By table: the words that plans on it can have without the statement's saying them.
         self._implied = {name: frozenset[str]().union(*map(words, texts)) for name, texts in self._texts()}

@@ -7,11 +7,9 @@ stays.
 """
 
 import dataclasses
-import functools
-import itertools
 import math
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from analyzer.advise.benefit import LEAST_GAIN, recorded_cost
@@ -20,8 +18,8 @@ from analyzer.advise.frontier import Point, bytes_of, point, worth_showing
 from analyzer.advise.gains import Gains
 from analyzer.advise.integer_program import Capacity, Program, simplified, solve, solve_all
 from analyzer.advise.limits import OF_UPKEEP, Limit, Limits
-from analyzer.advise.sameness import covers, places
-from analyzer.postgres.identifiers import QualifiedName
+from analyzer.advise.redundancy import by_table, is_redundant, redundant_pairs
+from analyzer.advise.sameness import places
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
 
@@ -237,12 +235,12 @@ class _Search:
             plans=plans,
             prices={each: self._upkeep[each] + self._prices[each] for each in self._candidates},
             capacities=[each.capacity for each in self._within],
-            conflicts=list(_redundant_pairs(indexes)),
+            conflicts=list(redundant_pairs(indexes)),
         )
 
     def _larger(self, chosen: frozenset[TwinIndex]) -> list[frozenset[TwinIndex]]:
         """Return sets that are worth knowing about though they may be too large: for what others could be left out."""
-        beside = _by_table(chosen)
+        beside = by_table(chosen)
         worth = {
             index: saving - self._prices[index]
             for index, saving in self._promises(chosen, self._open).items()
@@ -291,7 +289,7 @@ class _Search:
         """Return what is worth most on top of a set; a candidate's last known worth is taken for an upper bound."""
         best, most = None, _LEAST * self.total
         taken = [(each.capacity, each.capacity.taken(chosen)) for each in self._within]
-        beside = _by_table(chosen)
+        beside = by_table(chosen)
         possible = [
             each
             for each in bounds
@@ -365,7 +363,7 @@ class _Search:
 
         The first ones are planned; what the others save is that of known plans, in which they are not alone.
         """
-        least, beside = _LEAST * self.total, _by_table(self.chosen)
+        least, beside = _LEAST * self.total, by_table(self.chosen)
         promises = self._promises(self.chosen, self._candidates)
         others = [
             each
@@ -401,31 +399,5 @@ class _Search:
         )
 
 
-def is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
-    """Say whether one of a set makes an index unnecessary."""
-    return any(_serves(other, index) for other in chosen)
-
-
-def _redundant_pairs(indexes: Sequence[TwinIndex]) -> Iterator[tuple[TwinIndex, TwinIndex]]:
-    for alike in _by_table(indexes).values():
-        yield from ((one, other) for one, other in itertools.permutations(alike, 2) if _serves(other, one))
-
-
-def _by_table(indexes: Iterable[TwinIndex]) -> dict[QualifiedName, list[TwinIndex]]:
-    found: dict[QualifiedName, list[TwinIndex]] = {}
-    for index in indexes:
-        found.setdefault(index.index.full_table, []).append(index)
-    return found
-
-
 def _size(index: TwinIndex) -> int:
     return max(index.size_bytes, 1)
-
-
-def _serves(other: TwinIndex, index: TwinIndex) -> bool:
-    """Say whether another choice makes an index unnecessary: it holds the same, or begins with it."""
-    return other.index.full_table == index.index.full_table and _covers(other.index, index.index)
-
-
-#: The search asks about the same pairs again and again.
-_covers = functools.lru_cache(maxsize=1 << 16)(covers)

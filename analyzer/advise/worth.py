@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from analyzer.advise.cost import CostModel
 from analyzer.advise.gains import Gains
+from analyzer.advise.redundancy import is_redundant
 from analyzer.advise.sameness import places
-from analyzer.advise.select import is_redundant
 from analyzer.twin.twin import TwinIndex
 
 #: What could take the place of an index is named by so many examples.
