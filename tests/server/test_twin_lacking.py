@@ -305,3 +305,22 @@ def test_a_stand_in_says_that_it_is_not_as_long(database: str) -> None:
             run(connection, statement)
     with open_twin(capture(database, statements=False)) as twin:
         assert told(twin)["type public.long"].endswith("as if it had no fixed length of 100 bytes")
+
+
+def test_a_table_with_a_stand_in_still_gives_its_row_type(database: str) -> None:
+    with connect(database, autocommit=True) as connection:
+        for statement in (
+            "CREATE TYPE own",
+            "CREATE FUNCTION own_in(cstring) RETURNS own LANGUAGE internal IMMUTABLE STRICT AS 'int4in'",
+            "CREATE FUNCTION own_out(own) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT AS 'int4out'",
+            "CREATE TYPE own (INPUT = own_in, OUTPUT = own_out, LIKE = integer)",
+            "CREATE TABLE part (a own, b integer UNIQUE)",
+            "CREATE TABLE whole (id integer, part part, parts part[])",
+            "CREATE TABLE of_whole (id integer, wholes whole[])",
+        ):
+            run(connection, statement)
+    with open_twin(capture(database, statements=False)) as twin:
+        assert told(twin).keys() == {"type public.own"}
+        for table in ("part", "whole", "of_whole"):
+            assert twin.plan(f"SELECT * FROM {table}").cost > 0
+        assert twin.plan("SELECT (parts[1]).b FROM whole JOIN part ON part.b = whole.id WHERE (part).b = 1").cost > 0

@@ -98,13 +98,14 @@ def simplify(_: Connection, snapshot: Snapshot, failed: Collection[str]) -> tupl
     return snapshot.model_copy(update={"relations": relations}), Flat(not_examined=notes)
 
 
-def _missing_types(connection: Connection, snapshot: Snapshot, relations: list[Relation]) -> dict[str, tuple[str, ...]]:
+def _missing_types(connection: Connection, snapshot: Snapshot, relations: list[Relation]) -> dict[str, tuple[str, str]]:
     """Return the parts of the names of types that the twin lacks, by their printed form."""
     own = [attribute for each in snapshot.types for _, attribute in each.attributes]
     own += [each.base_type for each in snapshot.types if each.base_type is not None]
     used = {_SUFFIX.sub("", column.type) for relation in relations for column in relation.columns}
     used |= {_SUFFIX.sub("", name) for name in own}
-    captured = {(each.schema_name, each.name) for each in snapshot.types}
+    # A table's row type comes with the table; a stand-in would be in its way.
+    captured = {(each.schema_name, each.name) for each in (*snapshot.types, *snapshot.relations)}
     rows = [row for name in sorted(used) for row in _unless_it_fails(connection, "twin/missing_types", name)]
     named = {row["name"]: (str(row["schema_name"]), str(row["type_name"])) for row in rows}
     return {name: parts for name, parts in named.items() if parts not in captured}
@@ -126,7 +127,7 @@ def _taken(connection: Connection) -> int:
 
 
 def _stub_type(
-    connection: Connection, name: str, parts: tuple[str, ...], number: int, length: int | None
+    connection: Connection, name: str, parts: tuple[str, str], number: int, length: int | None
 ) -> NotExamined:
     fixed = length if length is not None and length <= MOST_BYTES + 1 else None
     for step in ("shell", "input", "output", "base"):
