@@ -24,8 +24,12 @@ from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
 
 #: The knee: of what is saved where all candidates are there, an index must save at least this part of its share of the
-#: bytes and number of those that are used then. So what is chosen saves at least 95 % of that.
-KNEE = 0.05
+#: bytes and number of those that are used then, so that what is chosen saves at least 95 % of that.
+_KNEE = 0.05
+#: As that saves more as a rule, an index must save so many times as much where the choice still saves 95 %.
+_STEEPER = (1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 12, 16)
+#: Of these, so many more are tried than the plans known before allow: the search may find better ones.
+_FURTHER = 1
 #: The same under a budget, which is there to be used.
 _KNEE_OF_BUDGET = 0.002
 #: The program is asked again so often at most.
@@ -140,14 +144,14 @@ class _Search:
 
     def run(self) -> None:
         """Find the best set within the limits."""
-        limits = self._limits
+        limits, bare = self._limits, self.total
         if limits.least_saving is not None:
             self._prices = dict.fromkeys(self._candidates, limits.least_saving * self.total)
         else:
-            knee = KNEE if limits.budget_bytes is None else _KNEE_OF_BUDGET
+            knee = _KNEE if limits.budget_bytes is None else _KNEE_OF_BUDGET
             # What is declared counts as chosen before, so that nothing more is proposed once all of it is declared.
-            read = self._model.read(frozenset(self._candidates))
-            saved = self._model.total_without_base() - self.cost(read - self._model.base)
+            read, bare = self._model.read(frozenset(self._candidates)), self._model.total_without_base()
+            saved = bare - self.cost(read - self._model.base)
             if not read or saved <= 0:
                 return
             whole = sum(map(_size, read))
@@ -161,6 +165,8 @@ class _Search:
             self._settle()
             if time.monotonic() > self._deadline or not (unnoticed := self._drop_unnoticed()):
                 break
+        if limits.least_saving is None and limits.budget_bytes is None and time.monotonic() < self._deadline:
+            self._raise_prices(bare)
 
     def _settle(self) -> None:
         """Ask the program until what it chooses is hardly better than the best set so far."""
@@ -176,6 +182,26 @@ class _Search:
                 break
             self._progress(f"advise: {len(found)} chosen, {self._model.questions} plans tried")
             self._model.prepare(self._larger(found), deadline=self._deadline)
+
+    def _raise_prices(self, bare: float) -> None:
+        """Let an index have to save as much as it can, if the choice saves 95 % of what is possible of this cost."""
+        program = simplified(self._program(), _FRONTIER_TOLERANCE)
+        steeper = [{each: times * price for each, price in self._prices.items()} for times in _STEEPER]
+        every = [dict.fromkeys(self._candidates, 0.0), *steeper]
+        programs = [dataclasses.replace(program, prices=self._charged(prices)) for prices in every]
+        free, *solved = (frozenset(each.chosen) for each in solve_all(programs, gap=_FRONTIER_GAP))
+        most = bare - (1 - _KNEE) * (bare - self._known_cost(free))
+        enough = sum(self._known_cost(each) <= most for each in solved)
+        before = self._prices, self.chosen, self._bound
+        for self._prices, self.chosen in reversed([*zip(steeper, solved, strict=True)][: enough + _FURTHER]):
+            self._settle()
+            self._drop_unnoticed()
+            if self.cost(self.chosen) <= most or time.monotonic() > self._deadline:
+                return
+        self._prices, self.chosen, self._bound = before
+
+    def _charged(self, prices: Mapping[TwinIndex, float]) -> dict[TwinIndex, float]:
+        return {each: self._upkeep[each] + prices[each] for each in self._candidates}
 
     def _look_beyond(self, limits: Limits) -> None:
         """Plan what the program chooses within wider limits: it shows plans that smaller sets have as well."""
@@ -210,7 +236,8 @@ class _Search:
         programs = [dataclasses.replace(program, capacities=self._capacities(each)) for each in every]
         for solved in solve_all(programs, gap=_FRONTIER_GAP):
             chosen = frozenset(solved.chosen)
-            found.append(point(chosen, self._known_cost(chosen) / self.total))
+            if chosen != self.chosen:
+                found.append(point(chosen, self._known_cost(chosen) / self.total))
         return worth_showing(found)
 
     def _known_cost(self, chosen: frozenset[TwinIndex]) -> float:
@@ -233,7 +260,7 @@ class _Search:
         return Program(
             indexes=indexes,
             plans=plans,
-            prices={each: self._upkeep[each] + self._prices[each] for each in self._candidates},
+            prices=self._charged(self._prices),
             capacities=[each.capacity for each in self._within],
             conflicts=list(redundant_pairs(indexes)),
         )
