@@ -24,7 +24,6 @@ from analyzer.advise.stand_in import added_columns, as_printed, stands_in
 from analyzer.advise.table_writes import recorded_seconds
 from analyzer.amounts import percent, plural
 from analyzer.documents.snapshot import Index
-from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
 from analyzer.objects.temporary_names import is_temporary
 from analyzer.postgres.identifiers import QualifiedName
@@ -188,28 +187,23 @@ class Search:
         return self._refusal(name) is None
 
     def _on_twin(self) -> Iterator[Index]:
-        """Yield the indexes of the workload's tables that can be hidden on the twin."""
+        """Return the indexes of the workload's tables that can be hidden on the twin."""
         catalog, snapshot = self._model.twin.catalog, self._model.twin.snapshot
         tables = {table for item in self._model.statements for table in item.tables or ()}
         if any(item.tables is None for item in self._model.statements):
             tables |= {relation.full_name for relation in snapshot.relations}
-        for table in sorted(tables):
-            for index in catalog.indexes_of(table):
-                if (self._is_free(index) or self._is_leaving(index)) and self._is_on_twin(index):
-                    yield index
+        found = [
+            index
+            for table in sorted(tables)
+            for index in catalog.indexes_of(table)
+            if self._is_free(index) or self._is_leaving(index)
+        ]
+        there = self._model.twin.existing([index.definition.qualified_name for index in found])
+        return (index for index in found if index.definition.qualified_name in there)
 
     def _is_free(self, index: Index) -> bool:
         """Say whether nothing but speed keeps an index; a partition may be clustered on its part."""
         return purpose(index) is None and not any(each.clustered for each in self._counts.tree(index))
-
-    def _is_on_twin(self, index: Index) -> bool:
-        try:
-            self._model.twin.show((), without=[index.definition.qualified_name])
-        except InputError:
-            return False
-        finally:
-            self._model.twin.show(())
-        return True
 
     def _is_leaving(self, index: Index) -> bool:
         """Say whether a spec retires an index, or proposes to, or a deploy will drop it."""

@@ -38,8 +38,8 @@ class Exposure:
         rebuilt, _ = self._try_add([each.index for each in self.added]) if self.added else ((), {})
         for before, now in zip(self.added, rebuilt, strict=True):
             self._current |= dict(zip(before.oids, now.oids, strict=True))
-        for name, (_, oids) in self._dropped.items():
-            self._current |= dict(zip(oids, (int(row["oid"]) for row in self._known(name)), strict=True))
+        for (_, oids), tree in zip(self._dropped.values(), self._trees([*self._dropped]), strict=True):
+            self._current |= dict(zip(oids, (int(row["oid"]) for row in tree), strict=True))
 
     def try_add(self, indexes: Sequence[IndexDef]) -> tuple[tuple[TwinIndex, ...], dict[IndexDef, InputError]]:
         """Add what the server takes, hidden, and return beside it why it rejects the others."""
@@ -57,7 +57,9 @@ class Exposure:
     ) -> None:
         """Decide which indexes are seen from the next plan on; with `tables` only those of these."""
         departing = [(index.index.full_table, index.oids) for index in added]
-        departing += [self._existing(name) for name in without]
+        if missing := {*without} - self.existing(without):
+            raise InputError(f"there is no index {min(missing)} to drop; name it as schema.name")
+        departing += [self._dropped[name] for name in without]
         departures: dict[QualifiedName, set[int]] = {
             each: set() for each in (self._departures if tables is None else tables) if each in self._departures
         }
@@ -86,20 +88,20 @@ class Exposure:
         now = self._current
         return {table: frozenset(now.get(oid, oid) for oid in oids) for table, oids in found.items()}
 
-    def _existing(self, name: str) -> tuple[QualifiedName, tuple[int, ...]]:
-        """Return the table of an existing index, and the oids of its tree; raises InputError if it does not exist."""
-        if name not in self._dropped:
-            self._server.hold(name)
-            tree = self._server.surviving(lambda: self._known(name))
-            root = next((row for row in tree if row["is_root"]), None)
-            if root is None:
-                raise InputError(f"there is no index {name} to drop; name it as schema.name")
-            table = QualifiedName(root["table_schema"], root["table_name"])
-            self._dropped[name] = table, tuple(int(row["oid"]) for row in tree)
-        return self._dropped[name]
+    def existing(self, names: Collection[str]) -> frozenset[str]:
+        """Return which of these indexes of the captured database the twin has; all are looked up at once."""
+        unknown = [name for name in dict.fromkeys(names) if name not in self._dropped]
+        if unknown:
+            self._server.hold(*unknown)
+            trees = self._server.surviving(lambda: self._trees(unknown))
+            for name, tree in zip(unknown, trees, strict=True):
+                if (root := next((row for row in tree if row["is_root"]), None)) is not None:
+                    table = QualifiedName(root["table_schema"], root["table_name"])
+                    self._dropped[name] = table, tuple(int(row["oid"]) for row in tree)
+        return frozenset(name for name in names if name in self._dropped)
 
-    def _known(self, name: str) -> list[DictRow]:
-        """Read the tree of an existing index, which can be hidden from then on."""
-        (tree,) = read_trees(self._server.built.inflated.superuser, [name])
-        self._visibility.know({row["oid"]: row["table_oid"] for row in tree})
-        return tree
+    def _trees(self, names: Sequence[str]) -> list[list[DictRow]]:
+        """Read the trees of existing indexes, which can be hidden from then on."""
+        trees = read_trees(self._server.built.inflated.superuser, names)
+        self._visibility.know({row["oid"]: row["table_oid"] for tree in trees for row in tree})
+        return trees

@@ -215,6 +215,10 @@ class Twin:
         """
         self._exposure.show(added, without=without, tables=tables)
 
+    def existing(self, names: Collection[str]) -> frozenset[str]:
+        """Return which of these indexes (`schema.name`, quoted) of the captured database can be hidden."""
+        return self._exposure.existing(names)
+
     def canonical(self, wanted: D) -> D:
         """Return a definition as the server itself deparses it; the name stays.
 
