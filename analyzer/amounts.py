@@ -33,6 +33,25 @@ def percent(share: float, digits: int = 1) -> str:
     return f"> {100 - least:.{digits}f} %" if value >= 100 - least / 2 else f"{value:.{digits}f} %"
 
 
+def size(size_bytes: int) -> str:
+    """Write bytes as PostgreSQL's pg_size_pretty() counts them: 1 kB is 1024 bytes."""
+    if abs(size_bytes) < 1000:
+        return f"{size_bytes} bytes"
+    value = size_bytes / 1024
+    for unit in ("kB", "MB", "GB", "TB"):
+        if abs(value) < 1000:
+            return f"{short(value)} {unit}"
+        value /= 1024
+    return f"{short(value)} PB"
+
+
+def short(value: float) -> str:
+    """Write a number with three significant digits, two below ten."""
+    if abs(value) >= 99.95:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 0.95 else f"{value:.2g}"
+
+
 def parse_size(text: str) -> int:
     """Read a size in PostgreSQL's units, 512MB or 2GB (1 kB = 1024 bytes), as bytes; raises ValueError."""
     match = _SIZE.fullmatch(text.strip())

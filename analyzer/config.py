@@ -4,6 +4,7 @@ import configparser
 import os
 import stat
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -66,6 +67,20 @@ class TableRule(BaseModel):
         return any(Tables.of(each).match(table) for each in self.tables)
 
 
+class HealthSuppression(BaseModel):
+    """`[[tool.twindex.suppressions]]`: a finding about the database that is known, and why it is not to be reported."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Code or short name of the rule.
+    code: str
+    #: Pattern over the object as findings name it, quoted and qualified, such as `public.order_*`.
+    object: Annotated[str, Field(min_length=1)]
+    reason: Annotated[str, Field(min_length=1)]
+    #: The last day on which it holds; None for always.
+    until: date | None = None
+
+
 class Config(BaseModel):
     """`[tool.twindex]`, paths relative to the pyproject.toml they stand in."""
 
@@ -78,6 +93,9 @@ class Config(BaseModel):
     #: Codes of the hazards that no revision may have.
     refuse_hazards: tuple[str, ...] = ()
     rules: tuple[TableRule, ...] = ()
+    #: Numbers that decide what `check --health` reports, by rule and name, such as `unused-index.size`.
+    thresholds: dict[str, dict[str, float]] = Field(default_factory=dict[str, dict[str, float]])
+    suppressions: tuple[HealthSuppression, ...] = ()
 
 
 def load_config(directory: Path | None = None) -> Config:
@@ -112,10 +130,16 @@ def _mistake(error: ValidationError) -> str:
     what = _MISTAKES.get(first["type"], first["msg"].removeprefix("Value error, "))
     if first["loc"][0] == "rules":
         return f"{where}: {what}; the settings of a rule are {', '.join(TableRule.model_fields)}"
-    paths = ", ".join(name for name in Config.model_fields if name not in {"refuse_hazards", "rules"})
+    if first["loc"][0] == "suppressions":
+        return f"{where}: {what}; the settings of a suppression are {', '.join(HealthSuppression.model_fields)}"
+    if first["loc"][0] == "thresholds":
+        return (
+            f"{where}: {what}; write [tool.twindex.thresholds.RULE] and a number a line, as twindex explain shows them"
+        )
+    paths = ", ".join(name for name, field in Config.model_fields.items() if field.annotation is Path)
     return (
-        f"{where}: {what}; the settings are {paths}, each a path, refuse_hazards, a list of codes, and rules, "
-        "each a [[tool.twindex.rules]]"
+        f"{where}: {what}; the settings are {paths}, each a path, refuse_hazards, a list of codes, rules and "
+        "suppressions, each a [[tool.twindex.…]], and thresholds"
     )
 
 

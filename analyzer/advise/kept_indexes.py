@@ -102,6 +102,11 @@ class ScanCounts:
         known = [each for each in starts if each is not None]
         return max(known) if len(known) == len(starts) else None
 
+    @property
+    def window_days(self) -> int:
+        """For how many whole days every captured server has counted; 0 where one does not say."""
+        return max(0, (self._snapshot.captured_at - self.since).days) if self.since is not None else 0
+
     def part_of(self, seconds: float | None) -> float:
         """Return in which part of the time of the statements scans were counted, 0 to 1; 1 where that is not known."""
         if seconds is None or self.since is None:

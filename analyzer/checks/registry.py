@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from analyzer.checks.database import foreign_keys, index_state, unneeded_indexes
 from analyzer.checks.rule import Rule
 from analyzer.checks.spec import (
     expressions,
@@ -129,8 +130,10 @@ LINT_RULES = _by_code(
         DECLARED_TWICE, DECLARED_IN_MODEL, REFUSED, BAD_SUPPRESSION, UNUSED_SUPPRESSION, EXPIRED_SUPPRESSION,
     )
 )  # fmt: skip
+#: What `twindex check --health` and `twindex report` say about a database.
+HEALTH_RULES = {each.code: each for each in (*unneeded_indexes.RULES, *index_state.RULES, *foreign_keys.RULES)}
 #: Every rule of every command.
-RULES = _by_code((*LINT_RULES.values(), *DRIFT_RULES, *ENVIRONMENT_RULES, REGRESSION))
+RULES = _by_code((*LINT_RULES.values(), *DRIFT_RULES, *ENVIRONMENT_RULES, *HEALTH_RULES.values(), REGRESSION))
 
 #: Rules about the files and their comments; they cannot be suppressed.
 ABOUT_FILES = frozenset({UNREADABLE.code, BAD_SUPPRESSION.code, UNUSED_SUPPRESSION.code, EXPIRED_SUPPRESSION.code})

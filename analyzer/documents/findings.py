@@ -64,8 +64,30 @@ class TextEdit(Record):
     text: str
 
 
+class Fact(Record):
+    """One number or word that a finding rests on."""
+
+    name: str
+    value: int | float | str
+    #: Such as "bytes" or "scans"; None for a ratio or a word.
+    unit: str | None = None
+
+
+class Remedy(Record):
+    """SQL that ends what a finding is about, and the way back. A statement each, in their order."""
+
+    sql: tuple[str, ...]
+    #: Empty where nothing has to be taken back.
+    reverse: tuple[str, ...] = ()
+    #: The strongest table lock that it takes, such as "SHARE UPDATE EXCLUSIVE".
+    lock: str | None = None
+
+
+Confidence = Literal["exact", "estimate"]
+
+
 class SpecFinding(Finding):
-    """What a rule says about one declared index."""
+    """What a rule says about one object: a declared index, or what a database holds or counted."""
 
     #: Short name of the rule.
     rule: str
@@ -79,6 +101,12 @@ class SpecFinding(Finding):
     sqlstate: str | None = None
     #: Stays the same when the lines of the file move.
     fingerprint: str
+    #: Numbers it rests on, of what a database holds or counted.
+    evidence: tuple[Fact, ...] = ()
+    #: What a reader must know before following it.
+    caveats: tuple[str, ...] = ()
+    remedy: Remedy | None = None
+    confidence: Confidence = "exact"
     suppression: Suppression | None = None
 
 

@@ -36,6 +36,15 @@ def _print_finding(console: Console, finding: SpecFinding) -> None:
     if finding.sqlstate is not None:
         line.append(f" [{finding.sqlstate}]", style="dim")
     console.print(line, soft_wrap=True)
+    for caveat in finding.caveats:
+        console.print(Padding(Text(visible(f"note: {caveat}"), style="dim"), (0, 0, 0, 4)), soft_wrap=True)
+    if finding.remedy is not None:
+        lock = f"  -- {finding.remedy.lock}" if finding.remedy.lock is not None else ""
+        for number, statement in enumerate(finding.remedy.sql):
+            text = f"{'    ' if number else 'fix:'} {statement}{lock}"
+            console.print(Padding(Text(visible(text), style="green"), (0, 0, 0, 4)), soft_wrap=True)
+        for statement in finding.remedy.reverse:
+            console.print(Padding(Text(visible(f"back: {statement}"), style="dim"), (0, 0, 0, 4)), soft_wrap=True)
     if finding.rewrite is not None:
         console.print(Padding(Text(visible(f"instead: {finding.rewrite}")), (0, 0, 0, 4)), soft_wrap=True)
     for number, text in enumerate(visible_block(finding.fix or "").split("\n") if finding.fix else ()):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from analyzer import visible
+from analyzer import amounts, visible
 from analyzer.amounts import percent
 from analyzer.documents.member import Member
 from analyzer.documents.provenance import MergedWorkload
@@ -22,21 +22,10 @@ class Predicted(Protocol):
 MISSING = "\N{EN DASH}"
 _TIMES = "\N{MULTIPLICATION SIGN}"
 
-_SIZE_UNITS = ("kB", "MB", "GB", "TB")
-
 
 def size(size_bytes: int | None) -> str:
     """Write bytes as PostgreSQL's pg_size_pretty() counts them: 1 kB is 1024 bytes."""
-    if size_bytes is None:
-        return MISSING
-    if abs(size_bytes) < 1000:
-        return f"{size_bytes} bytes"
-    value = size_bytes / 1024
-    for unit in _SIZE_UNITS:
-        if abs(value) < 1000:
-            return f"{_short(value)} {unit}"
-        value /= 1024
-    return f"{_short(value)} PB"
+    return MISSING if size_bytes is None else amounts.size(size_bytes)
 
 
 def duration(milliseconds: float | None) -> str:
@@ -44,15 +33,15 @@ def duration(milliseconds: float | None) -> str:
     if milliseconds is None:
         return MISSING
     if milliseconds < 0.0995:
-        return f"{_short(milliseconds * 1000)} µs"
+        return f"{amounts.short(milliseconds * 1000)} µs"
     if milliseconds < 999.5:
-        return f"{_short(milliseconds)} ms"
+        return f"{amounts.short(milliseconds)} ms"
     seconds = milliseconds / 1000
     if seconds < 119.5:
-        return f"{_short(seconds)} s"
+        return f"{amounts.short(seconds)} s"
     if seconds < 7170:
-        return f"{_short(seconds / 60)} min"
-    return f"{_short(seconds / 3600)} h" if seconds < 172_800 else f"{_short(seconds / 86_400)} d"
+        return f"{amounts.short(seconds / 60)} min"
+    return f"{amounts.short(seconds / 3600)} h" if seconds < 172_800 else f"{amounts.short(seconds / 86_400)} d"
 
 
 def seconds(value: float | None) -> str:
@@ -87,10 +76,10 @@ def ratio(value: float | None) -> str:
     if value is None:
         return MISSING
     if value >= 1.05:
-        return f"{_short(value)}{_TIMES} faster"
+        return f"{amounts.short(value)}{_TIMES} faster"
     if value > 1 / 1.05:
         return "unchanged"
-    return f"{_short(1 / value)}{_TIMES} slower"
+    return f"{amounts.short(1 / value)}{_TIMES} slower"
 
 
 def predicted(record: Predicted) -> str:
@@ -147,10 +136,3 @@ def one_line(text: str, *, at_most: int | None = None) -> str:
     """Fold white space, and cut what is too long with an ellipsis."""
     folded = visible.one_line(text)
     return folded if at_most is None or len(folded) <= at_most else folded[: at_most - 1].rstrip() + "…"
-
-
-def _short(value: float) -> str:
-    """Give three significant digits, two below ten."""
-    if abs(value) >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 0.95 else f"{value:.2g}"

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from analyzer.checks.environment import examine_environment
 from analyzer.checks.lint import lint
-from analyzer.checks.registry import ABOUT_FILES, LINT_RULES, RULES, find_rule, page
+from analyzer.checks.registry import ABOUT_FILES, HEALTH_RULES, LINT_RULES, RULES, find_rule, page
 from analyzer.cli.explain import command as explain
 from analyzer.errors import InputError
 from analyzer.migrate.hazards import HazardCode
@@ -78,6 +78,13 @@ def test_a_page_has_the_code_the_name_the_severity_and_the_answers_of_its_rule()
         assert all(state in text for state in rule.sqlstates), code
         headings = ("## Why", "## Instead", "## squawk") if code in LINT_RULES else ("## Why", "## What to do")
         assert all(heading in text for heading in headings), code
+
+
+def test_a_page_names_each_threshold_of_its_rule() -> None:
+    for code, rule in HEALTH_RULES.items():
+        for threshold in rule.thresholds:
+            assert threshold.name.startswith(f"{rule.name}."), code
+            assert f"`thresholds.{threshold.name}`: {threshold.meaning}" in " ".join(page(code).split()), code
 
 
 def test_the_index_of_the_pages_lists_every_rule() -> None:

@@ -1,0 +1,1 @@
+"""What a database holds and counted: its indexes, its tables."""

@@ -1,0 +1,90 @@
+"""A rule about a database: what it looks at, and the answer it gives for each."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from analyzer.advise.kept_indexes import ScanCounts
+from analyzer.catalog import Catalog
+from analyzer.checks.rule import Rule
+from analyzer.documents.findings import Confidence, Fact, Remedy, Severity
+from analyzer.sql import Sql
+from analyzer.workload.shapes import TableShape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """A number that decides what is reported; `[tool.twindex.thresholds]` sets it."""
+
+    #: As in the settings, such as "unused-index.size".
+    name: str
+    default: float
+    #: Of the number, such as "bytes".
+    unit: str
+    #: What it is, such as "smaller indexes are not reported".
+    meaning: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Database:
+    """What the rules read: a snapshot, and the settings of the project."""
+
+    catalog: Catalog
+    #: By name of the threshold, where the project sets another one.
+    thresholds: Mapping[str, float]
+    #: What the recorded statements ask of each table; None without recorded statements.
+    uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
+
+    @cached_property
+    def scans(self) -> ScanCounts:
+        """What the captured servers counted of each index."""
+        return ScanCounts(self.catalog.snapshot)
+
+    def value(self, threshold: Threshold) -> float:
+        """Return a threshold as the project sets it."""
+        return self.thresholds.get(threshold.name, threshold.default)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fine:
+    """An object was examined and is as it should be."""
+
+    object: Sql
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """An object could not be examined, and why."""
+
+    object: Sql
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flagged:
+    """The rule is broken by an object."""
+
+    object: Sql
+    message: str
+    evidence: tuple[Fact, ...] = ()
+    caveats: tuple[str, ...] = ()
+    remedy: Remedy | None = None
+    #: What to do where that is not SQL alone.
+    rewrite: str | None = None
+    confidence: Confidence = "exact"
+    #: Another one than the rule's.
+    severity: Severity | None = None
+    #: What tells it from other findings of the rule about the same object.
+    part: str = ""
+
+
+Answer = Fine | Skipped | Flagged
+Examine = Callable[[Database], Iterator[Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRule(Rule):
+    """A rule about a database: it answers once for each object it is about."""
+
+    examine: Examine
+    thresholds: tuple[Threshold, ...] = ()
