@@ -3,7 +3,7 @@
 A plan that reads none of the indexes that are taken away beyond those it was made without stays the same plan.
 """
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -55,6 +55,14 @@ class PlansWithout:
         for name, tree in trees.items():
             for each in tree:
                 self._named.setdefault(each.definition.name, set()).add(name)
+        self._by_table: dict[QualifiedName, list[QualifiedName]] = {}
+        for name, table in self._tables.items():
+            self._by_table.setdefault(table, []).append(name)
+        #: Places of the added indexes in the twin's list, by table.
+        self._places: dict[QualifiedName, list[int]] = {}
+        for place, each in enumerate(model.twin.added):
+            if each in self._added:
+                self._places.setdefault(each.index.full_table, []).append(place)
         self._answers: dict[Statement, dict[Hidden, Answer | None]] = {}
 
     def learn(self, items: Iterable[PricedStatement], hidden: Hidden) -> None:
@@ -87,9 +95,12 @@ class PlansWithout:
         return twin.plan(query.text, generic=query.generic, search_path=item.execution.search_path)
 
     def _own(self, item: PricedStatement, hidden: Hidden) -> Hidden:
-        if item.tables is None:
-            return hidden
-        return frozenset(name for name in hidden if self._tables[name] in item.tables)
+        return hidden if item.tables is None else hidden.intersection(self._names_of(item))
+
+    def _names_of(self, item: PricedStatement) -> Iterator[QualifiedName]:
+        """Yield the indexes that may be taken away of the tables of a statement."""
+        tables = self._by_table if item.tables is None else item.tables
+        return (name for table in tables for name in self._by_table.get(table, ()))
 
     def _find(self, item: PricedStatement, hidden: Hidden) -> "Answer | _Unknown | None":
         own = self._own(item, hidden)
@@ -105,24 +116,16 @@ class PlansWithout:
         answer = None
         if found is not None:
             read = frozenset[QualifiedName]().union(*(self._named.get(name, ()) for name in found.indexes))
-            noticed = {
-                name
-                for name, definition in self._definitions.items()
-                if (item.tables is None or self._tables[name] in item.tables) and self._model.notices(item, definition)
-            }
+            noticed = {name for name in self._names_of(item) if self._model.notices(item, self._definitions[name])}
             answer = Answer(costs=found.costs, names=found.indexes, needed=(read | noticed) - hidden)
         self._answers.setdefault(item.statement, {})[hidden] = answer
 
     def _question(self, item: PricedStatement, hidden: Hidden) -> Question:
-        twin, tables = self._model.twin, item.tables
+        tables = self._places if item.tables is None else item.tables
         return Question(
             execution=item.execution,
-            tables=tables,
-            visible=tuple(
-                place
-                for place, each in enumerate(twin.added)
-                if each in self._added and (tables is None or each.index.full_table in tables)
-            ),
+            tables=item.tables,
+            visible=tuple(sorted(place for table in tables for place in self._places.get(table, ()))),
             without=tuple(ident(*name) for name in sorted(self._own(item, hidden))),
         )
 
