@@ -8,8 +8,8 @@ from analyzer.advise.kept_indexes import ScanCounts
 from analyzer.catalog import Catalog
 from analyzer.checks.rule import Rule
 from analyzer.documents.findings import Confidence, Fact, Remedy, Severity
-from analyzer.sql import Sql
 from analyzer.workload.shapes import TableShape
+from analyzer.workload.statement import Workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class Database:
     thresholds: Mapping[str, float]
     #: What the recorded statements ask of each table; None without recorded statements.
     uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
+    #: The recorded statements; None without any.
+    workload: Workload | None = None
 
     @cached_property
     def scans(self) -> ScanCounts:
@@ -49,14 +51,15 @@ class Database:
 class Fine:
     """An object was examined and is as it should be."""
 
-    object: Sql
+    #: Quoted and qualified; of a statement, its ID.
+    object: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped:
     """An object could not be examined, and why."""
 
-    object: Sql
+    object: str
     reason: str
 
 
@@ -64,7 +67,7 @@ class Skipped:
 class Flagged:
     """The rule is broken by an object."""
 
-    object: Sql
+    object: str
     message: str
     evidence: tuple[Fact, ...] = ()
     caveats: tuple[str, ...] = ()

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from analyzer.checks.database import foreign_keys, index_state, unneeded_indexes
+from analyzer.checks.health_rule import HealthRule
 from analyzer.checks.rule import Rule
 from analyzer.checks.spec import (
     expressions,
@@ -18,6 +19,8 @@ from analyzer.checks.spec import (
     volatility,
 )
 from analyzer.checks.spec.sqlstates import OTHER
+from analyzer.checks.workload import counters
+from analyzer.checks.workload import statements as recorded_statements
 from analyzer.errors import InputError
 
 UNREADABLE = Rule(code="TX100", name="unreadable", severity="error", title="spec file is not valid YAML, or not a spec")
@@ -131,7 +134,11 @@ LINT_RULES = _by_code(
     )
 )  # fmt: skip
 #: What `twindex check --health` and `twindex report` say about a database.
-HEALTH_RULES = {each.code: each for each in (*unneeded_indexes.RULES, *index_state.RULES, *foreign_keys.RULES)}
+HEALTH_RULES: Mapping[str, HealthRule] = {
+    rule.code: rule
+    for module in (unneeded_indexes, index_state, foreign_keys, recorded_statements, counters)
+    for rule in module.RULES
+}
 #: Every rule of every command.
 RULES = _by_code((*LINT_RULES.values(), *DRIFT_RULES, *ENVIRONMENT_RULES, *HEALTH_RULES.values(), REGRESSION))
 

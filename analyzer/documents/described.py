@@ -73,6 +73,9 @@ class Server(SnapshotRecord):
     own_tablespace: Name = DEFAULT_TABLESPACE
     #: Physical standbys that stream from it; None in a snapshot from before they were counted.
     standbys: Count | None = None
+    #: Sessions in all databases at the capture, and how many there can be; None in a snapshot from before.
+    connections: Count | None = None
+    max_connections: Count | None = None
 
     @property
     def major(self) -> int:

@@ -9,7 +9,7 @@ from analyzer.catalog import Catalog
 from analyzer.checks.health import examine_health
 from analyzer.checks.health_rule import Database
 from analyzer.checks.registry import HEALTH_RULES
-from analyzer.checks.spec.context import known_of
+from analyzer.checks.spec.context import uses_of
 from analyzer.config import Config
 from analyzer.documents.admission import breach
 from analyzer.documents.findings import FindingsDocument, SpecFinding
@@ -18,6 +18,7 @@ from analyzer.errors import InputError
 from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet
 from analyzer.specs.table_patterns import expanded, tables_of
+from analyzer.workload.log_workload import recorded_workload
 
 
 def health(snapshot: Snapshot, specs: SpecSet, config: Config, *, progress: Progress = silent) -> FindingsDocument:
@@ -27,7 +28,14 @@ def health(snapshot: Snapshot, specs: SpecSet, config: Config, *, progress: Prog
     """
     progress("health")
     catalog = Catalog(snapshot)
-    database = Database(catalog=catalog, thresholds=_thresholds(config), uses=known_of(catalog).uses)
+    workload = recorded_workload(snapshot)
+    recorded = bool(workload.statements or workload.identities)
+    database = Database(
+        catalog=catalog,
+        thresholds=_thresholds(config),
+        uses=uses_of(workload.statements, catalog) if recorded else None,
+        workload=workload if recorded else None,
+    )
     found = examine_health(
         database, expanded(specs, tables_of(snapshot)), config.suppressions, today=dt.datetime.now(tz=dt.UTC).date()
     )

@@ -1,0 +1,1 @@
+"""What a server recorded: its statements, and the counters over all of them."""
