@@ -73,9 +73,15 @@ def command(
             snapshot = in_window(snapshot, since)
             snapshot = add_given_plans(add_logs(snapshot, logs, quiet=output.quiet), read)
         with progress(quiet=output.quiet) as tell:
-            limits = Limits(rules=load_config().rules)
+            config = load_config()
             document = report(
-                snapshot, declared.result(), limits=limits, weigh_by=weigh_by, choice=started, progress=tell
+                snapshot,
+                declared.result(),
+                limits=Limits(rules=config.rules),
+                config=config,
+                weigh_by=weigh_by,
+                choice=started,
+                progress=tell,
             )
     emit(document, output)
     check_examined(document)

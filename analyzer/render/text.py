@@ -42,6 +42,8 @@ from analyzer.visible import visible_block
 _MOST_STATEMENTS = 20
 #: Kinds of events of the server's log that it shows.
 _MOST_EVENTS = 30
+#: Findings that it shows.
+_MOST_FINDINGS = 30
 #: Columns that are left to a statement's text, however narrow the terminal.
 _LEAST_QUERY = 24
 _SEVERITY_STYLES = {"error": "bold red", "warning": "yellow", "info": "cyan"}
@@ -339,13 +341,18 @@ def _findings(console: Console, report: Report) -> None:
     if not report.checks and not report.findings:
         return
     _heading(console, f"Findings ({len(report.findings):,})")
-    for finding in report.findings:
+    for finding in report.findings[:_MOST_FINDINGS]:
         where = f" [{finding.file}{f':{finding.line}' if finding.line is not None else ''}]" if finding.file else ""
         text = f"{finding.severity} {finding.code} {finding.object}: {finding.message}{where}"
         _item(console, units.one_line(text), style=_SEVERITY_STYLES[finding.severity])
-    for check in report.checks:
+    if (more := len(report.findings) - _MOST_FINDINGS) > 0:
+        console.print(Text(f"{more:,} more; twindex check --health lists them all, with remedies", style="dim"))
+    told = [check for check in report.checks if check.skipped or check.flagged]
+    for check in told:
         counts = f"{check.examined:,} examined, {check.skipped:,} skipped, {check.flagged:,} flagged"
         console.print(Text(f"{check.code}: {counts}", style="dim"))
+    if silent := len(report.checks) - len(told):
+        console.print(Text(f"{plural(silent, 'other check')} flagged and skipped nothing", style="dim"))
 
 
 def _blind_spots(console: Console, gaps: tuple[NotExamined, ...]) -> None:

@@ -19,16 +19,24 @@ from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet
 from analyzer.specs.table_patterns import expanded, tables_of
 from analyzer.workload.log_workload import recorded_workload
+from analyzer.workload.statement import Workload
 
 
-def health(snapshot: Snapshot, specs: SpecSet, config: Config, *, progress: Progress = silent) -> FindingsDocument:
-    """Examine a database with the thresholds and suppressions of the project.
+def health(
+    snapshot: Snapshot,
+    specs: SpecSet,
+    config: Config,
+    *,
+    workload: Workload | None = None,
+    progress: Progress = silent,
+) -> FindingsDocument:
+    """Examine a database with the thresholds and suppressions of the project, and the workload if it is read already.
 
     Raises InputError for a threshold or a suppression that names nothing.
     """
     progress("health")
     catalog = Catalog(snapshot)
-    workload = recorded_workload(snapshot)
+    workload = workload or recorded_workload(snapshot)
     recorded = bool(workload.statements or workload.identities)
     database = Database(
         catalog=catalog,

@@ -1,6 +1,7 @@
 """Write the index report: the statements by share of time, and what would make them cheaper."""
 
 from analyzer.advise.limits import Limits
+from analyzer.config import Config
 from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
 from analyzer.documents.weights import Weight
@@ -8,6 +9,7 @@ from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet
 from analyzer.twin.twin import PlannerChoice
 from analyzer.workflows.advice import report_document
+from analyzer.workflows.health import health
 from analyzer.workflows.plans import recorded_plans
 from analyzer.workflows.propose import propose
 from analyzer.workload.log_workload import recorded_workload
@@ -18,11 +20,14 @@ def report(
     specs: SpecSet,
     *,
     limits: Limits | None = None,
+    config: Config | None = None,
     weigh_by: Weight = "time",
     choice: PlannerChoice | None = None,
     progress: Progress = silent,
 ) -> Report:
-    """Report what the server recorded, with proposals beside what the specs declare."""
+    """Report what the server recorded, with proposals beside what the specs declare, and the health of the database."""
     workload, plans = recorded_workload(snapshot, weigh_by), recorded_plans(snapshot)
     found = propose(snapshot, workload, specs, limits=limits, choice=choice, plans=plans, progress=progress)
-    return report_document(found.advice, snapshot, found.document.plans)
+    document = report_document(found.advice, snapshot, found.document.plans)
+    checked = health(snapshot, specs, config or Config(), workload=workload, progress=progress)
+    return document.model_copy(update={"findings": checked.findings, "checks": checked.checks})
