@@ -7,6 +7,7 @@ from functools import cached_property
 from analyzer.advise.kept_indexes import ScanCounts
 from analyzer.catalog import Catalog
 from analyzer.checks.rule import Rule
+from analyzer.checks.spec.context import uses_of
 from analyzer.documents.findings import Confidence, Fact, Remedy, Severity
 from analyzer.workload.shapes import TableShape
 from analyzer.workload.statement import Workload
@@ -32,8 +33,6 @@ class Database:
     catalog: Catalog
     #: By name of the threshold, where the project sets another one.
     thresholds: Mapping[str, float]
-    #: What the recorded statements ask of each table; None without recorded statements.
-    uses: Mapping[tuple[str, str], tuple[TableShape, ...]] | None = None
     #: The recorded statements; None without any.
     workload: Workload | None = None
 
@@ -41,6 +40,11 @@ class Database:
     def scans(self) -> ScanCounts:
         """What the captured servers counted of each index."""
         return ScanCounts(self.catalog.snapshot)
+
+    @cached_property
+    def uses(self) -> Mapping[tuple[str, str], tuple[TableShape, ...]] | None:
+        """What the recorded statements ask of each table; None without recorded statements."""
+        return uses_of(self.workload.statements, self.catalog) if self.workload is not None else None
 
     def value(self, threshold: Threshold) -> float:
         """Return a threshold as the project sets it."""

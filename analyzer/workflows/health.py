@@ -9,7 +9,6 @@ from analyzer.catalog import Catalog
 from analyzer.checks.health import examine_health
 from analyzer.checks.health_rule import Database
 from analyzer.checks.registry import HEALTH_RULES
-from analyzer.checks.spec.context import uses_of
 from analyzer.config import Config
 from analyzer.documents.admission import breach
 from analyzer.documents.findings import FindingsDocument, SpecFinding
@@ -35,13 +34,11 @@ def health(
     Raises InputError for a threshold or a suppression that names nothing.
     """
     progress("health")
-    catalog = Catalog(snapshot)
     workload = workload or recorded_workload(snapshot)
     recorded = bool(workload.statements or workload.identities)
     database = Database(
-        catalog=catalog,
+        catalog=Catalog(snapshot),
         thresholds=_thresholds(config),
-        uses=uses_of(workload.statements, catalog) if recorded else None,
         workload=workload if recorded else None,
     )
     found = examine_health(
