@@ -144,10 +144,10 @@ class FindingsDocument(Record):
 
     format: Literal["twindex-findings"] = "twindex-findings"
     version: Literal[1] = 1
-    command: Literal["lint", "check"]
+    command: Literal["lint", "check", "check --health"]
     #: What the answers rest on, such as "the text of the specs alone".
     basis: str
-    #: Declared indexes that were looked at.
+    #: Declared indexes that were looked at; with --health, objects of the database and statements.
     objects: int
     findings: Findings = ()
     suppressed: Findings = ()

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from analyzer.amounts import plural
 from analyzer.documents.findings import FindingsDocument, Severity, SpecFinding
 from analyzer.terminal import page
 from analyzer.visible import visible, visible_block
@@ -54,8 +55,11 @@ def _print_finding(console: Console, finding: SpecFinding) -> None:
 def _summary(document: FindingsDocument) -> str:
     counts = [f"{document.count(s)} {s}{'s' if document.count(s) != 1 and s != 'info' else ''}" for s in _STYLES]
     suppressed = f", {len(document.suppressed)} suppressed" if document.suppressed else ""
-    checked = "specs" if document.objects != 1 else "spec"
-    return f"{document.objects} {checked} by {document.basis}: {', '.join(counts)}{suppressed}"
+    if document.command == "check --health":
+        checked = f"{plural(document.objects, 'object')} of {document.basis}"
+    else:
+        checked = f"{plural(document.objects, 'spec')} by {document.basis}"
+    return f"{checked}: {', '.join(counts)}{suppressed}"
 
 
 def _print_gaps(console: Console, document: FindingsDocument) -> None:

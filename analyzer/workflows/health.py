@@ -45,7 +45,7 @@ def health(
         database, expanded(specs, tables_of(snapshot)), config.suppressions, today=dt.datetime.now(tz=dt.UTC).date()
     )
     return FindingsDocument(
-        command="check",
+        command="check --health",
         basis=f"database {snapshot.server.database}",
         objects=found.objects,
         findings=found.findings,

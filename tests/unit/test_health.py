@@ -172,7 +172,7 @@ def test_a_foreign_key_without_an_index_says_what_is_read() -> None:
     deleted = OTHER.model_copy(update={"activity": activity(rows_deleted=12)})
     (finding,) = (each for each in examined(snapshot(referring, deleted)).findings if each.code == "TX502")
     assert finding.severity == "warning"
-    assert "reads all 1,000,000 rows, and cascades; 12 rows that were deleted there" in finding.message
+    assert "reads all 1,000,000 rows, and cascades; 12 rows were deleted there" in finding.message
     assert finding.remedy is not None
     assert finding.remedy.sql == ("CREATE INDEX CONCURRENTLY ix_t_a ON public.t USING btree (a)",)
     (note,) = (each for each in examined(snapshot(referring, OTHER)).findings if each.code == "TX502")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from analyzer.advise.candidates import name_of
 from analyzer.advise.foreign_keys import Uncovered, covers_foreign_key
-from analyzer.amounts import counted
+from analyzer.amounts import plural
 from analyzer.catalog import Catalog, type_name
 from analyzer.checks.database.remedies import create
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
@@ -58,7 +58,8 @@ def _uncovered(name: Sql, relation: Relation, constraint: Constraint, database: 
         for each in catalog.indexes(relation)
     )
     meets = f", and {action}" if action else ""
-    known = "" if deleted is None else f"; {counted(deleted, 'rows that were deleted there')} since the counters began"
+    was = "was" if deleted == 1 else "were"
+    known = "" if deleted is None else f"; {plural(deleted, 'row')} {was} deleted there since the counters began"
     return Flagged(
         object=name,
         part=constraint.name,

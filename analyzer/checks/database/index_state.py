@@ -16,6 +16,9 @@ _LEAST_CORRELATION = Threshold(
     name="brin-index-uncorrelated.correlation", default=0.5, unit="",
     meaning="columns whose values follow the order of the rows as closely are not reported",
 )  # fmt: skip
+_LEAST_PENDING = Threshold(
+    name="gin-pending-list-long.pages", default=64, unit="pages", meaning="lists of fewer pages are not reported"
+)
 _MOST_PENDING = Threshold(
     name="gin-pending-list-long.share",
     default=0.1,
@@ -111,12 +114,12 @@ def brin_uncorrelated(database: Database) -> Iterator[Answer]:
 
 def gin_pending(database: Database) -> Iterator[Answer]:
     """Flag a GIN index with many entries that each scan reads one by one, as no VACUUM has merged them."""
-    most = database.value(_MOST_PENDING)
+    least, most = database.value(_LEAST_PENDING), database.value(_MOST_PENDING)
     for index in _of_method(database, "gin"):
         name = index.definition.qualified_name
         if index.gin is None or not index.pages:
             yield Skipped(object=name, reason="the server does not show the pages of its pending list")
-        elif (share := index.gin.pending_pages / index.pages) <= most:
+        elif index.gin.pending_pages < least or (share := index.gin.pending_pages / index.pages) <= most:
             yield Fine(object=name)
         else:
             yield Flagged(
@@ -148,6 +151,6 @@ RULES = (
     ),
     HealthRule(
         code="TX412", name="gin-pending-list-long", severity="warning",
-        title="GIN index has a long pending list", examine=gin_pending, thresholds=(_MOST_PENDING,),
+        title="GIN index has a long pending list", examine=gin_pending, thresholds=(_LEAST_PENDING, _MOST_PENDING),
     ),
 )  # fmt: skip

@@ -145,11 +145,16 @@ def window(database: Database) -> Iterator[Answer]:
         return
     yield Flagged(
         object=name,
-        message=f"pg_stat_statements was reset {counted / timedelta(hours=1):,.0f} hours before the capture; "
+        message=f"pg_stat_statements was reset {_time(counted)} before the capture; "
         "what runs weekly may not be among the statements",
         evidence=(Fact(name="window", value=round(counted.total_seconds()), unit="seconds"),),
         rewrite="capture again after a week, or merge snapshots: twindex propose A B",
     )
+
+
+def _time(window: timedelta) -> str:
+    hours = int(window / timedelta(hours=1))
+    return plural(hours, "hour") if hours > 1 else plural(int(window / timedelta(minutes=1)), "minute")
 
 
 def evictions(database: Database) -> Iterator[Answer]:
