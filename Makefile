@@ -13,7 +13,7 @@ LOCK := $(BIN)/uv pip compile --no-config --quiet --universal --python-version 3
     --only-binary :all: --custom-compile-command 'make lock' $(if $(KEEP),,--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo bench-advisor bench-commands bench-platform bench-scale bench-twin bench-upkeep bench-workers bench-workload unit test check check-newest check-slow format lint \
+.PHONY: help install demo bench-advisor bench-checks bench-commands bench-platform bench-scale bench-twin bench-upkeep bench-workers bench-workload unit test check check-newest check-slow format lint \
     types imports fuzz fuzz-deploy zoo matrix lock audit dist sbom clean newest
 
 help:  ## what there is to make
@@ -70,6 +70,9 @@ bench-advisor: $(VENV)/.made-dev  ## the advisor beside the known algorithms; SC
 
 bench-scale: $(VENV)/.made  ## the advisor on 5,000 statements, 300 tables and 2,000 indexes; STATEMENTS=500 for a short look, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.advisor_scale $(addprefix --statements ,$(STATEMENTS)) $(if $(OUT),-o $(OUT))
+
+bench-checks: $(VENV)/.made  ## check --health on 2,000 tables and 5,000 indexes; OUT=FILE for a page
+	$(BIN)/python -m benchmarks.checks $(if $(OUT),-o $(OUT))
 
 bench-upkeep: $(VENV)/.made  ## what each index adds to writes, against the formulas; SCALE=0.3 for a shorter run, OUT=FILE for a page
 	$(BIN)/python -m benchmarks.upkeep $(if $(SCALE),--scale $(SCALE)) $(if $(OUT),-o $(OUT))

@@ -1,8 +1,9 @@
 """A rule about a database: what it looks at, and the answer it gives for each."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar, cast
 
 from analyzer.advise.kept_indexes import ScanCounts
 from analyzer.catalog import Catalog
@@ -11,6 +12,8 @@ from analyzer.checks.spec.context import uses_of
 from analyzer.documents.findings import Confidence, Fact, Remedy, Severity
 from analyzer.workload.shapes import TableShape
 from analyzer.workload.statement import Workload
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +38,7 @@ class Database:
     thresholds: Mapping[str, float]
     #: The recorded statements; None without any.
     workload: Workload | None = None
+    _known: dict[object, object] = field(default_factory=dict[object, object], repr=False)
 
     @cached_property
     def scans(self) -> ScanCounts:
@@ -45,6 +49,12 @@ class Database:
     def uses(self) -> Mapping[tuple[str, str], tuple[TableShape, ...]] | None:
         """What the recorded statements ask of each table; None without recorded statements."""
         return uses_of(self.workload.statements, self.catalog) if self.workload is not None else None
+
+    def once(self, make: Callable[[Catalog], T]) -> T:
+        """Return what a function makes of the catalog, which several rules ask for."""
+        if make not in self._known:
+            self._known[make] = make(self.catalog)
+        return cast("T", self._known[make])
 
     def value(self, threshold: Threshold) -> float:
         """Return a threshold as the project sets it."""

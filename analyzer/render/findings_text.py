@@ -3,7 +3,6 @@
 from collections import defaultdict
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.text import Text
 
 from analyzer.amounts import plural
@@ -38,16 +37,16 @@ def _print_finding(console: Console, finding: SpecFinding) -> None:
         line.append(f" [{finding.sqlstate}]", style="dim")
     console.print(line, soft_wrap=True)
     for caveat in finding.caveats:
-        console.print(Padding(Text(visible(f"note: {caveat}"), style="dim"), (0, 0, 0, 4)), soft_wrap=True)
+        console.print(Text(visible(f"    note: {caveat}"), style="dim"), soft_wrap=True)
     if finding.remedy is not None:
         lock = f"  -- {finding.remedy.lock}" if finding.remedy.lock is not None else ""
         for number, statement in enumerate(finding.remedy.sql):
-            text = f"{'    ' if number else 'fix:'} {statement}{lock}"
-            console.print(Padding(Text(visible(text), style="green"), (0, 0, 0, 4)), soft_wrap=True)
+            text = f"    {'    ' if number else 'fix:'} {statement}{lock}"
+            console.print(Text(visible(text), style="green"), soft_wrap=True)
         for statement in finding.remedy.reverse:
-            console.print(Padding(Text(visible(f"back: {statement}"), style="dim"), (0, 0, 0, 4)), soft_wrap=True)
+            console.print(Text(visible(f"    back: {statement}"), style="dim"), soft_wrap=True)
     if finding.rewrite is not None:
-        console.print(Padding(Text(visible(f"instead: {finding.rewrite}")), (0, 0, 0, 4)), soft_wrap=True)
+        console.print(Text(visible(f"    instead: {finding.rewrite}")), soft_wrap=True)
     for number, text in enumerate(visible_block(finding.fix or "").split("\n") if finding.fix else ()):
         console.print(Text(f"    {'fix: ' if not number else '     '}{text}", style="green"), soft_wrap=True)
 

@@ -38,7 +38,7 @@ def unused(database: Database) -> Iterator[Answer]:
     """Flag what no captured server has scanned in the whole window, which the counters must be able to prove."""
     catalog, scans = database.catalog, database.scans
     gap, least = scans.gap(), database.value(_LEAST_SIZE)
-    staying = {each.definition.full_name for each in _covers(catalog).values()}
+    staying = {each.definition.full_name for each in database.once(_covers).values()}
     for index in _roots(catalog):
         name = index.definition.qualified_name
         if not index.valid or not index.ready:
@@ -95,7 +95,7 @@ def covered(database: Database) -> Iterator[Answer]:
 
 
 def _covered(database: Database, *, is_same: bool) -> Iterator[Answer]:
-    catalog, covers = database.catalog, _covers(database.catalog)
+    catalog, covers = database.catalog, database.once(_covers)
     for index in _roots(catalog):
         name = index.definition.qualified_name
         if not index.valid or not index.ready or purpose(index) is not None:
