@@ -38,7 +38,8 @@ def unused(database: Database) -> Iterator[Answer]:
     """Flag what no captured server has scanned in the whole window, which the counters must be able to prove."""
     catalog, scans = database.catalog, database.scans
     gap, least = scans.gap(), database.value(_LEAST_SIZE)
-    staying = {each.definition.full_name for each in database.once(_covers).values()}
+    covers = database.once(_covers)
+    staying = {each.definition.full_name for each in covers.values()}
     for index in _roots(catalog):
         name = index.definition.qualified_name
         if not index.valid or not index.ready:
@@ -49,6 +50,8 @@ def unused(database: Database) -> Iterator[Answer]:
             yield Skipped(object=name, reason="the server does not show how often it is scanned")
         elif counted.total or held < least or _is_needed(index, catalog):
             yield Fine(object=name)
+        elif index.definition.full_name in covers:
+            yield Skipped(object=name, reason="it is reported because another index takes its place")
         elif index.definition.full_name in staying:
             yield Skipped(object=name, reason="it takes the place of another index that is reported")
         elif gap is not None:
