@@ -8,9 +8,8 @@ from typing import TypeVar, cast
 from analyzer.advise.kept_indexes import ScanCounts
 from analyzer.catalog import Catalog
 from analyzer.checks.rule import Rule
-from analyzer.checks.spec.context import uses_of
 from analyzer.documents.findings import Confidence, Fact, Remedy, Severity
-from analyzer.workload.shapes import TableShape
+from analyzer.workload.shapes import Shape, shapes
 from analyzer.workload.statement import Workload
 
 T = TypeVar("T")
@@ -46,9 +45,9 @@ class Database:
         return ScanCounts(self.catalog.snapshot)
 
     @cached_property
-    def uses(self) -> Mapping[tuple[str, str], tuple[TableShape, ...]] | None:
-        """What the recorded statements ask of each table; None without recorded statements."""
-        return uses_of(self.workload.statements, self.catalog) if self.workload is not None else None
+    def shapes(self) -> tuple[Shape, ...] | None:
+        """What the recorded statements ask of their tables; None without recorded statements."""
+        return shapes(self.workload.statements, self.catalog.snapshot)[0] if self.workload is not None else None
 
     def once(self, make: Callable[[Catalog], T]) -> T:
         """Return what a function makes of the catalog, which several rules ask for."""

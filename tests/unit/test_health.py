@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -162,6 +163,50 @@ def test_brin_needs_values_in_the_order_of_the_rows(correlation: float, count: i
 def test_a_long_pending_list_is_read_by_each_scan(pending: int, count: int) -> None:
     pages = GinPages.invented(pages=256, pending_pages=pending)
     assert len(flagged(snapshot(T, indexes=[index("i", "c", method="gin", gin=pages)]), "TX412")) == count
+
+
+# Vectors
+
+
+def vectors(method: str, rows: float = 1_000_000, **changes: object) -> Snapshot:
+    items = table("t", "a integer, v vector(3)", rows=rows)
+    settings = {"effective_cache_size": "65536", "hnsw.iterative_scan": "off"}
+    found = snapshot(items, indexes=[index("i", "v", method=method, **changes)])  # pyright: ignore[reportArgumentType]
+    return found.model_copy(update={"settings": {**found.settings, **settings}})
+
+
+@pytest.mark.parametrize(("lists", "count"), [(1000, 0), (300, 0), (3999, 0), (100, 1), (10_000, 1)])
+def test_lists_are_for_so_many_rows(lists: int, count: int) -> None:
+    found = vectors("ivfflat")
+    definition = replace(found.indexes[0].definition, parameters=(("lists", str(lists)),))
+    found = found.model_copy(update={"indexes": (found.indexes[0].model_copy(update={"definition": definition}),)})
+    assert len(flagged(found, "TX413")) == count
+    if count:
+        (finding,) = (each for each in examined(found).findings if each.code == "TX413")
+        assert finding.remedy is not None
+        assert finding.remedy.sql[0] == "ALTER INDEX public.i SET (lists = '1000')"
+        assert finding.remedy.reverse[0] == f"ALTER INDEX public.i SET (lists = '{lists}')"
+    assert skipped(vectors("ivfflat", rows=-1), "TX413")
+
+
+def test_hnsw_has_to_fit_in_memory() -> None:
+    assert flagged(vectors("hnsw", size=600 * MB), "TX414") == ["public.i"]
+    assert flagged(vectors("hnsw", size=400 * MB), "TX414") == []
+
+
+@pytest.mark.parametrize(
+    ("query", "setting", "count"),
+    [
+        ("SELECT a FROM t WHERE a = $1 ORDER BY v <-> $2 LIMIT 10", "off", 1),
+        ("SELECT a FROM t WHERE a = $1 ORDER BY v <-> $2 LIMIT 10", "strict_order", 0),
+        ("SELECT a FROM t ORDER BY v <-> $2 LIMIT 10", "off", 0),
+        ("SELECT a FROM t WHERE a = $1", "off", 0),
+    ],
+)
+def test_a_filter_after_the_search_returns_too_few(query: str, setting: str, count: int) -> None:
+    found = vectors("hnsw").model_copy(update={"statements": (recorded(query),)})
+    found = found.model_copy(update={"settings": {**found.settings, "hnsw.iterative_scan": setting}})
+    assert len(flagged(found, "TX415")) == count
 
 
 # Foreign keys
