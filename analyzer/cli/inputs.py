@@ -227,11 +227,11 @@ def read_text(path: Path | None) -> str:
         text = content.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise InputError(f"{where} cannot be read ({reason}); give a text file of SQL") from None
+        raise InputError(f"{where} cannot be read ({reason}); give a text file") from None
     if len(content) > _MOST_BYTES:
         raise InputError(f"{where} is larger than {_MOST_BYTES // 1024**2} MB; split it")
     if "\0" in text:
-        raise InputError(f"{where} cannot be read (it is binary); give a text file of SQL")
+        raise InputError(f"{where} cannot be read (it is binary); give a text file")
     return text
 
 
