@@ -30,6 +30,10 @@ _GAP = 5e-3
 _NODES = 2_000
 #: The largest coefficient of the objective, and of the sizes.
 _SCALE = 1e4
+#: Of a part of a program, its sets times its plans, up to which each set is looked at.
+_MOST_ENUMERATED = 4_000
+#: Sums of the same numbers differ in their last digits.
+_LEAST = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,12 +170,44 @@ def _uses_of(plans: Sequence[KnownPlan]) -> frozenset[TwinIndex]:
 
 
 def _solve(program: Program, gap: float) -> Solution:
-    import highspy  # noqa: PLC0415 - of the twin extra; every other command works without
-
     usable = [each for each in program.indexes if all(limit.admits(each) for limit in program.capacities)]
     largest = max((plan.saving for plans in program.plans for plan in plans), default=0.0)
     if not usable or largest <= 0:
         return Solution(chosen=(), value=0.0, bound=0.0)
+    if sum(map(len, program.plans)) << len(usable) <= _MOST_ENUMERATED:
+        return _enumerated(program, usable)
+    return _optimised(program, usable, largest, gap)
+
+
+def _enumerated(program: Program, usable: Sequence[TwinIndex]) -> Solution:
+    """Look at every set of a few indexes, which takes less time than a solver needs to begin; a set is a bit mask."""
+    bits = {index: 1 << place for place, index in enumerate(usable)}
+    every = ((each, [index for index, bit in bits.items() if each & bit]) for each in range(1 << len(usable)))
+    allowed = [each for each, chosen in every if _is_allowed(program, chosen)]
+    values = {each: -sum(program.prices[index] for index, bit in bits.items() if each & bit) for each in allowed}
+    for plans in program.plans:
+        known = [plan for plan in plans if plan.saving > 0 and plan.uses <= bits.keys()]
+        masks = [(sum(bits[index] for index in plan.uses), plan.saving) for plan in known]
+        masks.sort(key=lambda each: -each[1])
+        for each in allowed:
+            values[each] += next((saving for mask, saving in masks if not mask & ~each), 0.0)
+    most = max(values.values())
+    alike = (each for each in allowed if values[each] >= most - _LEAST * abs(most))
+    best = min(alike, key=lambda each: (each.bit_count(), each))
+    chosen = tuple(index for index, bit in bits.items() if best & bit)
+    return Solution(chosen=chosen, value=values[best], bound=most)
+
+
+def _is_allowed(program: Program, chosen: Collection[TwinIndex]) -> bool:
+    """Say whether a set keeps to the limits, and has none that another one of it makes unnecessary."""
+    if any(one in chosen and other in chosen for one, other in program.conflicts):
+        return False
+    return all(limit.taken(chosen) <= limit.most for limit in program.capacities)
+
+
+def _optimised(program: Program, usable: Sequence[TwinIndex], largest: float, gap: float) -> Solution:
+    import highspy  # noqa: PLC0415 - of the twin extra; every other command works without
+
     solver, scale = _solver(gap), _SCALE / largest
     built = {index: solver.addBinary(obj=-program.prices[index] * scale) for index in usable}
     places = {index: place for place, index in enumerate(usable)}
