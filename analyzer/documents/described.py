@@ -241,6 +241,8 @@ class Relation(SnapshotRecord):
     #: Its oid, for its order: children are planned in it.
     oid: Oid = 0
     columns: Annotated[tuple[Column, ...], Field(max_length=MOST_COLUMNS)]
+    #: Numbers of its dropped columns, by which plans that insert whole rows differ; none in a snapshot from before.
+    dropped_columns: Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)] = ()
     constraints: tuple[Constraint, ...] = ()
     #: pg_class.relpages, reltuples (-1 never analysed), relallvisible.
     pages: Pages = 0

@@ -83,7 +83,7 @@ def shop() -> Snapshot:
     )  # fmt: skip
     whole = catalogs.snapshot(
         part,
-        catalogs.table("maker", "id integer, name text"),
+        catalogs.table("maker", "id integer, name text").model_copy(update={"dropped_columns": (3, 4)}),
         view,
         indexes=(
             Index(definition=primary, ddl="CREATE UNIQUE INDEX …", primary=True, height=2, size_bytes=8192 * 300),

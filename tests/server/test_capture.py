@@ -116,6 +116,7 @@ def test_relations_are_captured_with_all_that_plans_depend_on(captured: Snapshot
     assert customer is not None
     columns = {column.name: column for column in customer.columns}
     assert "dropped" not in columns
+    assert customer.dropped_columns == (11,)
     assert columns["id"].identity == "a"
     assert columns["twice"].generated == "s"
     assert columns["email"].type == "sales.email"

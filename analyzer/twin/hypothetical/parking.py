@@ -71,7 +71,7 @@ def _build(sessions: Sessions, indexes: Sequence[IndexDef], *, with_rows: bool) 
 def _parking(captured: Connection, table: DictRow) -> str:
     """Return the name of a table with the rows of another one's first page; it is made the first time."""
     name = f"parking_{table['oid']}"
-    if not table["has_parking"]:
-        query = render("twin/copy_parking", name=name, schema=table["schema_name"], table=table["name"])
-        captured.execute(query)
+    if (columns := table["columns"]) is not None:
+        values = {"schema": table["schema_name"], "table": table["name"], "columns": columns}
+        captured.execute(render("twin/copy_parking", name=name, **values))
     return f"twindex_scratch.{name}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg import sql
 
 from analyzer.documents.snapshot import (
+    Column,
     ExtendedStatistics,
     Extension,
     FunctionDef,
@@ -148,8 +149,27 @@ def _tables(snapshot: Snapshot, major: int) -> Iterator[tuple[int, Creation]]:
     for relation in sorted(snapshot.relations, key=lambda each: each.oid):
         if relation.kind not in "vm":
             is_plain = major >= _STORAGE and relation.full_name not in wide
-            query = render("twin/create_table", relation=relation, is_plain=is_plain)
-            yield relation.oid, Creation(what=called(relation), queries=(query,), source=relation)
+            places = _places(relation)
+            queries = [render("twin/create_table", relation=relation, places=places, is_plain=is_plain)]
+            if dropped := [name for name, column in places if column is None]:
+                queries.append(render("twin/drop_columns", relation=relation, names=dropped))
+            yield relation.oid, Creation(what=called(relation), queries=tuple(queries), source=relation)
+
+
+def _places(relation: Relation) -> list[tuple[str, Column | None]]:
+    """Return the names and columns of a table in their places, None for the dropped ones between and behind them.
+
+    Those have the names that the server gives them, which no column of such a table can have.
+    """
+    waiting = sorted(relation.dropped_columns, reverse=True)
+    found = list[tuple[str, Column | None]]()
+    for column in (*relation.columns, None):
+        while waiting and (column is None or waiting[-1] < column.number):
+            waiting.pop()
+            found.append((f"........pg.dropped.{len(found) + 1}........", None))
+        if column is not None:
+            found.append((column.name, column))
+    return found
 
 
 def _with_wide_rows(snapshot: Snapshot) -> frozenset[QualifiedName]:
