@@ -13,7 +13,7 @@ from analyzer.advise.benefit import LEAST_GAIN, recorded_cost
 from analyzer.advise.integer_program import solve
 from analyzer.advise.knee import least_prices, steeper_prices
 from analyzer.advise.limits import Limits
-from analyzer.advise.problem import ROUGH_GAP, Problem
+from analyzer.advise.problem import LEAST, ROUGH_GAP, Problem
 from analyzer.advise.redundancy import by_table, is_redundant
 from analyzer.advise.single_moves import SingleMoves
 from analyzer.progress import Progress
@@ -29,7 +29,7 @@ _REFILLS = 2
 _TRIED = 12
 #: And so many of them at once, in which plans are found that use several.
 _TOGETHER = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96)
-#: Of the workload's cost, what a further round has to save.
+#: Of the workload's cost, what a round has to save for a further one.
 _LEAST_BETTER = 1e-3
 
 
@@ -41,6 +41,8 @@ class Search:
         self._progress = progress
         self._moves = SingleMoves(problem)
         self.chosen: frozenset[TwinIndex] = frozenset()
+        #: What was chosen once, and made hardly anything cheaper.
+        self.unnoticed: frozenset[TwinIndex] = frozenset()
         #: What no set is worth more than as far as plans are known.
         self._bound = 0.0
 
@@ -58,12 +60,11 @@ class Search:
             problem.prices = prices
         if limits.budget_bytes is not None:
             self._look_beyond(dataclasses.replace(limits, budget_bytes=_BEYOND * limits.budget_bytes))
-        unnoticed = frozenset[TwinIndex]()
         for _ in range(1 + _REFILLS):
             # What they leave of a budget is for others.
-            problem.open = [each for each in problem.open if each not in unnoticed]
+            problem.open = [each for each in problem.open if each not in self.unnoticed]
             self._settle()
-            if problem.is_over or not (unnoticed := self._drop_unnoticed()):
+            if problem.is_over or not self._drop_unnoticed():
                 break
         if is_knee and not problem.is_over:
             self._raise_prices(bare)
@@ -80,11 +81,10 @@ class Search:
             solved = solve(problem.program())
             self._bound = solved.bound
             found = self._moves.improved(self._moves.affordable(frozenset(solved.chosen)))
-            value = problem.value(found)
-            if value <= best + _LEAST_BETTER * problem.total:
-                break
-            self.chosen, best = found, value
-            if problem.is_over:
+            more = problem.value(found) - best
+            if more > LEAST * problem.total:
+                self.chosen, best = found, best + more
+            if more <= _LEAST_BETTER * problem.total or problem.is_over:
                 break
             self._progress(f"advise: {len(found)} chosen, {problem.model.questions} plans tried")
             problem.model.prepare(self._larger(found), deadline=problem.deadline)
@@ -92,10 +92,11 @@ class Search:
     def _raise_prices(self, bare: float) -> None:
         """Let an index have to save as much as it can, if the choice saves 95 % of what is possible of this cost."""
         problem = self._problem
-        steeper, most = steeper_prices(problem, bare)
+        steeper, most = steeper_prices(problem, bare, self.chosen)
         before = problem.prices, self.chosen, self._bound
         for each in steeper:
-            problem.prices, self.chosen = each.prices, each.chosen
+            problem.prices = each.prices
+            self.chosen = self._moves.affordable(each.chosen)
             self._settle()
             self._drop_unnoticed()
             if problem.cost(self.chosen) <= most or problem.is_over:
@@ -122,8 +123,11 @@ class Search:
         several = [chosen | {*added[:number]} for number in _TOGETHER if number < len(added)]
         return [*(chosen | {each} for each in added[:_TRIED]), *several]
 
-    def _drop_unnoticed(self) -> frozenset[TwinIndex]:
-        """Drop what makes the statements that it changes hardly cheaper, neither in its place nor beside all others."""
+    def _drop_unnoticed(self) -> bool:
+        """Drop what makes the statements that it changes hardly cheaper, neither in its place nor beside all others.
+
+        Return whether there was any.
+        """
         chosen = self.chosen
         while True:
             order = self._problem.order(self.chosen)
@@ -136,8 +140,9 @@ class Search:
                 if max(self._gain(each, smaller), self._gain(each, others)) < LEAST_GAIN
             }
             if not unnoticed:
-                return chosen - self.chosen
+                return self.chosen != chosen
             self.chosen -= unnoticed
+            self.unnoticed |= unnoticed
 
     def _gain(self, index: TwinIndex, chosen: frozenset[TwinIndex]) -> float:
         """Return how many times cheaper the statements get that adding an index to a set changes."""

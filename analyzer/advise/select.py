@@ -4,11 +4,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from analyzer.advise.benefit import LEAST_GAIN
 from analyzer.advise.cost import CostModel
 from analyzer.advise.frontier import Point, frontier
-from analyzer.advise.limits import Limit, Limits
+from analyzer.advise.limits import Limits
 from analyzer.advise.problem import LEAST, Problem
-from analyzer.advise.redundancy import by_table, is_redundant
+from analyzer.advise.redundancy import by_table, is_redundant, rival
 from analyzer.advise.search import Search
 from analyzer.progress import Progress, silent
 from analyzer.twin.twin import TwinIndex
@@ -22,8 +23,8 @@ class Refused:
     """A candidate that would save something on top of what was chosen, and what stood against it."""
 
     index: TwinIndex
-    #: None where it saves too little.
-    because: Limit | None
+    #: A clause; None where it saves too little.
+    because: str | None
     #: Of the workload's cost without any choice, upkeep deducted.
     share: float
 
@@ -65,19 +66,20 @@ def select(
     chosen = tuple(each for each in problem.order(search.chosen) if each not in model.unusable)
     return Selection(
         chosen=chosen,
-        refused=_refused(problem, search.chosen) if complete else (),
+        refused=_refused(problem, search) if complete else (),
         frontier=frontier(problem, search.chosen) if complete else (),
         complete=complete,
         gap=search.gap() if complete else None,
     )
 
 
-def _refused(problem: Problem, chosen: frozenset[TwinIndex]) -> tuple[Refused, ...]:
+def _refused(problem: Problem, search: Search) -> tuple[Refused, ...]:
     """Say what each candidate left would still save, and why it was not chosen; leave out what saves nothing.
 
     The first ones are planned; what the others save is that of known plans, in which they are not alone.
     """
-    model, least, beside = problem.model, LEAST * problem.total, by_table(chosen)
+    model, chosen, least = problem.model, search.chosen, LEAST * problem.total
+    beside = by_table(chosen)
     promises = problem.promises(chosen, problem.candidates)
     others = [
         each
@@ -90,7 +92,7 @@ def _refused(problem: Problem, chosen: frozenset[TwinIndex]) -> tuple[Refused, .
     savings = {each: model.saving(each, chosen) for each in tried}
     tried = sorted((each for each in tried if savings[each] > least), key=lambda each: -savings[each])
     return tuple(
-        Refused(index=index, because=_because(problem, index, saving, chosen), share=saving / problem.total)
+        Refused(index=index, because=_because(problem, search, index, saving), share=saving / problem.total)
         for index, saving in (
             *((each, savings[each]) for each in tried),
             *((each, promises[each]) for each in rest),
@@ -98,5 +100,12 @@ def _refused(problem: Problem, chosen: frozenset[TwinIndex]) -> tuple[Refused, .
     )
 
 
-def _because(problem: Problem, index: TwinIndex, saving: float, chosen: frozenset[TwinIndex]) -> Limit | None:
-    return problem.obstacle(index, chosen) if saving > problem.prices[index] else None
+def _because(problem: Problem, search: Search, index: TwinIndex, saving: float) -> str | None:
+    if saving <= problem.prices[index]:
+        return None
+    if index in search.unnoticed:
+        return f"it makes the statements that it changes less than {LEAST_GAIN} times cheaper"
+    if (other := rival(index, search.chosen)) is not None:
+        return f"{other.index.name}, which it begins with, is proposed"
+    obstacle = problem.obstacle(index, search.chosen)
+    return obstacle.refuse(index) if obstacle is not None else None

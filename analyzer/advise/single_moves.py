@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from analyzer.advise.problem import LEAST, Problem
-from analyzer.advise.redundancy import by_table, is_redundant
+from analyzer.advise.redundancy import by_table, rival
 from analyzer.twin.twin import TwinIndex
 
 #: Plans that are tried at most.
@@ -76,7 +76,7 @@ class SingleMoves:
             for each in bounds
             if each not in chosen
             and all(limit.admits(each, used) for limit, used in taken)
-            and not is_redundant(each, beside.get(each.index.full_table, ()))
+            and rival(each, beside.get(each.index.full_table, ())) is None
             and problem.admits_upkeep(chosen, each)
         ]
         return sorted(possible, key=lambda each: (-bounds[each], problem.places[each]))
