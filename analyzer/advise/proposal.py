@@ -337,7 +337,7 @@ def _refusals(refused: Sequence[Refused], limits: Limits) -> Iterator[tuple[str 
 def _refusal(refused: Refused, limits: Limits) -> str:
     saving = f"it would save {percent(refused.share, 2)} of the workload's cost"
     if refused.because is not None:
-        return f"{saving}, but {refused.because.refuse(refused.index)}"
+        return f"{saving}, but {refused.because}"
     if limits.least_saving is not None:
         return f"{saving}, below the threshold of {percent(limits.least_saving, 2)} (--least-saving)"
     return f"{saving}, too little for one more index of its size (--least-saving)"

@@ -14,6 +14,11 @@ def is_redundant(index: TwinIndex, chosen: Iterable[TwinIndex]) -> bool:
     return any(_serves(other, index) for other in chosen)
 
 
+def rival(index: TwinIndex, chosen: Iterable[TwinIndex]) -> TwinIndex | None:
+    """Return one of a set that an index makes unnecessary, or that makes it unnecessary: only one may be chosen."""
+    return next((other for other in chosen if _serves(other, index) or _serves(index, other)), None)
+
+
 def redundant_pairs(indexes: Sequence[TwinIndex]) -> Iterator[tuple[TwinIndex, TwinIndex]]:
     """Yield pairs of which the second one makes the first one unnecessary."""
     for alike in by_table(indexes).values():
