@@ -62,7 +62,7 @@ def _best_of_any_size(problem: Problem) -> frozenset[TwinIndex]:
 def steeper_prices(problem: Problem, bare: float, chosen: frozenset[TwinIndex]) -> tuple[Sequence[Steeper], float]:
     """Return prices to try, the highest first, and what a choice may cost: it saves 95 % of what is possible.
 
-    That is told from the choice at the lowest prices, and from what the program would choose at none.
+    That is measured by the choice at the lowest prices, and by what the program would choose at none.
     """
     program = problem.simplified()
     steeper = [{each: times * price for each, price in problem.prices.items()} for times in _STEEPER]
