@@ -19,7 +19,9 @@ _KNEE = 0.05
 _KNEE_OF_BUDGET = 0.002
 #: As the choice saves more than that as a rule, an index must save so many times as much where it still saves 95 %.
 _STEEPER = (1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 12, 16)
-#: Of these, so many more are tried than the plans known before allow: the search may find better ones.
+#: Where it does not even save that, so many times: what plans read may be more than can be chosen together.
+_FLATTER = (0.5, 0.25, 0.0)
+#: Of the steeper ones, so many more are tried than the plans known before allow: the search may find better ones.
 _FURTHER = 1
 
 
@@ -62,7 +64,7 @@ def _best_of_any_size(problem: Problem) -> frozenset[TwinIndex]:
 def steeper_prices(problem: Problem, bare: float, chosen: frozenset[TwinIndex]) -> tuple[Sequence[Steeper], float]:
     """Return prices to try, the highest first, and what a choice may cost: it saves 95 % of what is possible.
 
-    That is told from the choice at the lowest prices, and from what the program would choose at none.
+    That is measured by the choice at the lowest prices, and by what the program would choose at none.
     """
     program = problem.simplified()
     steeper = [{each: times * price for each, price in problem.prices.items()} for times in _STEEPER]
@@ -72,4 +74,8 @@ def steeper_prices(problem: Problem, bare: float, chosen: frozenset[TwinIndex]) 
     most = bare - (1 - _KNEE) * (bare - min(problem.known_cost(free), problem.cost(chosen)))
     enough = sum(problem.known_cost(each) <= most for each in solved)
     found = [Steeper(prices=prices, chosen=chosen) for prices, chosen in zip(steeper, solved, strict=True)]
-    return found[: enough + _FURTHER][::-1], most
+    found = found[: enough + _FURTHER][::-1]
+    if problem.cost(chosen) > most:
+        flatter = [{each: times * price for each, price in problem.prices.items()} for times in _FLATTER]
+        found += [Steeper(prices=prices, chosen=chosen) for prices in flatter]
+    return found, most

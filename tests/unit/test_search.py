@@ -126,6 +126,18 @@ def test_what_two_indexes_save_together_counts_among_what_is_possible() -> None:
     assert chosen([planned(1_000, (105, [one]), (62, [one, large]))], [one, large]) == {"a"}
 
 
+def test_what_cannot_be_chosen_together_is_no_measure_of_what_is_possible() -> None:
+    """A plan that reads two indexes of which one begins with the other saves nothing that could be had."""
+    short, long, other = index("c", 11), index("ca", 14), index("dc", 20)
+    statements = [
+        planned(9_260, (2_315, [short, long])),
+        planned(888, (444, [short]), (111, [other])),
+        planned(110, (27, [short])),
+        planned(794, (98, [other])),
+    ]
+    assert chosen(statements, [short, long, other]) == {"c", "dc"}
+
+
 @pytest.mark.parametrize("tail", [(10, 10, 10, 10), (20, 20, 20, 20), (12, 14, 24, 30)])
 def test_once_all_that_the_knee_chose_is_declared_nothing_more_is_proposed(tail: Sequence[float]) -> None:
     statements, indexes = saving(*tail)
