@@ -1,0 +1,155 @@
+"""What `twindex check --health` says of tables, on real servers: a table that is in order, and one that is not."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from analyzer.capture.capture import capture
+from analyzer.config import Config
+from analyzer.db import connect
+from analyzer.documents.findings import FindingsDocument, SpecFinding
+from analyzer.documents.snapshot import Snapshot
+from analyzer.specs.file import SpecSet
+from analyzer.workflows.health import health
+from tests.conftest import fresh_database
+
+#: What a server of before 15 sends to its statistics collector arrives a moment later.
+_ARRIVED = "SELECT pg_sleep(1)"
+
+
+@pytest.fixture
+def database(any_server: str) -> Iterator[str]:
+    """URL of an empty database on a server of each available version."""
+    with fresh_database(any_server) as url:
+        yield url
+
+
+def run(url: str, *statements: str) -> None:
+    """Run statements, each in a session of its own: one that ends sends its counters, before VACUUM resets them."""
+    is_collected = False
+    for each in statements:
+        with connect(url, autocommit=True) as connection:
+            connection.execute(each.encode())
+            is_collected = connection.info.server_version < 150_000
+    if is_collected:
+        with connect(url, autocommit=True) as connection:
+            connection.execute(_ARRIVED)
+
+
+def captured(url: str) -> Snapshot:
+    """Capture a database without statements."""
+    return capture(url, statements=False)
+
+
+def examined(found: Snapshot, **settings: object) -> FindingsDocument:
+    """Examine a snapshot."""
+    return health(found, SpecSet(specs=()), Config.model_validate(settings))
+
+
+def flagged(found: Snapshot, code: str, **settings: object) -> dict[str, SpecFinding]:
+    """Return what a rule says, by object."""
+    return {each.object: each for each in examined(found, **settings).findings if each.code == code}
+
+
+def skipped(found: Snapshot, code: str) -> tuple[str, ...]:
+    """Return why a rule skipped objects."""
+    (count,) = (each for each in examined(found).checks if each.code == code)
+    return count.skipped_because
+
+
+def changed(found: Snapshot, **server: Any) -> Snapshot:
+    """Return a snapshot of another server."""
+    return found.model_copy(update={"server": found.server.model_copy(update=server)})
+
+
+FILL = "INSERT INTO {} SELECT i, i % 100, repeat('x', 100) FROM generate_series(1, {}) AS i"
+TABLE = "CREATE TABLE {} (id integer, a integer, t text) WITH (autovacuum_enabled = off{})"
+
+
+def test_dead_rows_are_compared_with_the_tables_own_trigger(database: str) -> None:
+    run(
+        database,
+        TABLE.format("own", ", autovacuum_vacuum_scale_factor = 0.9"),
+        *(TABLE.format(name, "") for name in ("bad", "good")),
+        *(FILL.format(name, 40_000) for name in ("bad", "own", "good")),
+        "VACUUM ANALYZE bad, own, good",
+        *(f"DELETE FROM {name} WHERE id <= 20000" for name in ("bad", "own", "good")),
+        "VACUUM good",
+    )  # fmt: skip
+    found = captured(database)
+    bad = flagged(found, "TX506")
+    assert set(bad) == {"public.bad"}
+    assert bad["public.bad"].message == (
+        "20,000 dead rows, 50.0 % of its rows; autovacuum is off for the table, which would vacuum it at 8,050"
+    )
+    assert bad["public.bad"].remedy is not None
+    assert set(flagged(changed(found, autovacuum={"autovacuum_vacuum_scale_factor": "0.4"}), "TX506")) == set()
+    assert set(flagged(changed(found, autovacuum={"autovacuum_vacuum_max_threshold": "1000"}), "TX506")) == {
+        "public.bad", "public.own",
+    }  # fmt: skip
+    assert flagged(changed(found, in_recovery=True), "TX506") == {}
+    assert skipped(changed(found, in_recovery=True), "TX506") == (
+        "only a standby was captured, and writes are counted on the primary",
+    )
+    run(database, *bad["public.bad"].remedy.sql)
+    assert flagged(captured(database), "TX506") == {}
+
+
+def test_the_settings_of_the_server_are_captured(database: str) -> None:
+    found = captured(database).server
+    assert found.autovacuum is not None
+    assert found.autovacuum["autovacuum_vacuum_scale_factor"] == "0.2"
+    assert ("autovacuum_vacuum_max_threshold" in found.autovacuum) == (found.major >= 18)
+
+
+def test_a_table_without_statistics_is_known_by_reltuples_after_a_reset_too(database: str) -> None:
+    run(
+        database,
+        TABLE.format("bad", ""), TABLE.format("vacuumed", ""), TABLE.format("good", ""), TABLE.format("emptied", ""),
+        *(FILL.format(name, 10_000) for name in ("bad", "vacuumed", "good", "emptied")),
+        "CREATE TABLE parted (id integer, a integer, t text) PARTITION BY RANGE (id)",
+        "CREATE TABLE part PARTITION OF parted DEFAULT",
+        FILL.format("parted", 10_000),
+        "VACUUM vacuumed", "ANALYZE good", "ANALYZE part", "DELETE FROM emptied", "ANALYZE emptied",
+        "SELECT pg_stat_reset()",
+    )  # fmt: skip
+    found = captured(database)
+    bad = flagged(found, "TX507")
+    assert {name: each.severity for name, each in bad.items()} == {
+        "public.bad": "warning", "public.vacuumed": "warning", "public.parted": "info",
+    }  # fmt: skip
+    assert "was never analyzed" in bad["public.bad"].message
+    assert "has no statistics of its columns" in bad["public.vacuumed"].message
+    assert any("counters were reset" in each for each in skipped(found, "TX508"))
+    run(database, *(sql for each in bad.values() if each.remedy is not None for sql in each.remedy.sql))
+    assert flagged(captured(database), "TX507") == {}
+
+
+def test_a_role_that_may_not_see_statistics_is_not_told_that_there_are_none(database: str) -> None:
+    run(database, TABLE.format("good", ""), FILL.format("good", 10_000), "ANALYZE good")
+    run(database, "CREATE ROLE monitoring_of_tables LOGIN", "GRANT pg_monitor TO monitoring_of_tables")
+    try:
+        found = captured(database.replace("postgres@", "monitoring_of_tables@"))
+        assert found.server.role == "monitoring_of_tables"
+        assert flagged(found, "TX507") == {}
+    finally:
+        run(database, "DROP ROLE monitoring_of_tables")
+
+
+def test_changed_rows_are_compared_with_the_tables_own_trigger(database: str) -> None:
+    run(
+        database,
+        TABLE.format("own", ", autovacuum_analyze_scale_factor = 0.5"),
+        *(TABLE.format(name, "") for name in ("bad", "good")),
+        *(FILL.format(name, 20_000) for name in ("bad", "own", "good")),
+        "ANALYZE",
+        *(FILL.format(name, 15_000) for name in ("bad", "own", "good")),
+        "ANALYZE good",
+    )  # fmt: skip
+    bad = flagged(captured(database), "TX508")
+    assert set(bad) == {"public.bad"}
+    assert "15,000 rows changed since its last ANALYZE, 0.75 times its rows then" in bad["public.bad"].message
+    assert bad["public.bad"].remedy is not None
+    run(database, *bad["public.bad"].remedy.sql)
+    assert flagged(captured(database), "TX508") == {}
