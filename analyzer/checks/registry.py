@@ -7,6 +7,7 @@ from analyzer.checks.database import (
     foreign_keys,
     index_state,
     maintenance,
+    table_scans,
     unneeded_indexes,
     vector_indexes,
 )
@@ -147,6 +148,7 @@ HEALTH_RULES: Mapping[str, HealthRule] = {
         index_state,
         vector_indexes,
         foreign_keys,
+        table_scans,
         maintenance,
         recorded_statements,
         counters,

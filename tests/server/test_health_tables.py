@@ -153,3 +153,36 @@ def test_changed_rows_are_compared_with_the_tables_own_trigger(database: str) ->
     assert bad["public.bad"].remedy is not None
     run(database, *bad["public.bad"].remedy.sql)
     assert flagged(captured(database), "TX508") == {}
+
+
+SCANS = {"thresholds": {"sequential-scans": {"size": 4 * 1024**2, "bytes": 40 * 1024**2}}}
+
+
+def test_what_is_read_whole_is_weighed_by_what_is_read(database: str) -> None:
+    run(
+        database,
+        "CREATE EXTENSION pg_stat_statements",
+        *(TABLE.format(name, "") for name in ("bad", "small", "stopped", "served")),
+        *(FILL.format(name, 40_000) for name in ("bad", "stopped", "served")),
+        FILL.format("small", 2),
+        "CREATE INDEX ON served (a)",
+        "CREATE TABLE parted (id integer, a integer, t text) PARTITION BY LIST (a)",
+        "CREATE TABLE part PARTITION OF parted FOR VALUES IN (1, 2, 3)",
+        "CREATE TABLE rest PARTITION OF parted DEFAULT",
+        FILL.format("parted", 40_000),
+        "ANALYZE", "SELECT pg_stat_reset()",
+        *(["SELECT count(t) FROM bad WHERE a = 7", "SELECT t FROM stopped LIMIT 1"] * 12),
+        *(["SELECT t FROM served WHERE a = 7", "SELECT sum(id) FROM parted"] * 12),
+        "DO 'BEGIN FOR i IN 1..1000 LOOP PERFORM t FROM small; END LOOP; END'",
+    )  # fmt: skip
+    found = capture(database)
+    bad = flagged(found, "TX501", **SCANS)
+    assert {name: each.severity for name, each in bad.items()} == {"public.bad": "warning", "public.parted": "info"}
+    assert "12 sequential scans read 480,000 rows, as many as 12.0 times all 40,000 rows" in bad["public.bad"].message
+    assert "no index has a column that statement" in bad["public.bad"].message
+    assert "has no condition on it" in bad["public.parted"].message
+    assert flagged(found, "TX501") == {}
+    unrecorded = flagged(captured(database), "TX501", **SCANS)
+    assert "no recorded statement names it" in str(unrecorded["public.bad"].caveats)
+    run(database, "CREATE INDEX ON bad (a)")
+    assert "no index has" not in flagged(capture(database), "TX501", **SCANS)["public.bad"].message
