@@ -26,15 +26,12 @@ def database(any_server: str) -> Iterator[str]:
 
 
 def run(url: str, *statements: str) -> None:
-    """Run statements, each in a session of its own: one that ends sends its counters, before VACUUM resets them."""
-    is_collected = False
-    for each in statements:
-        with connect(url, autocommit=True) as connection:
+    """Run statements, with the counters of each sent before the next one: VACUUM and ANALYZE reset some."""
+    with connect(url, autocommit=True) as connection:
+        arrived = "SELECT pg_stat_force_next_flush()" if connection.info.server_version >= 150_000 else _ARRIVED
+        for each in statements:
             connection.execute(each.encode())
-            is_collected = connection.info.server_version < 150_000
-    if is_collected:
-        with connect(url, autocommit=True) as connection:
-            connection.execute(_ARRIVED)
+            connection.execute(arrived.encode())
 
 
 def captured(url: str) -> Snapshot:
