@@ -6,6 +6,7 @@ from pathlib import Path
 from analyzer.checks.database import (
     foreign_keys,
     index_state,
+    keys,
     maintenance,
     table_scans,
     unneeded_indexes,
@@ -150,6 +151,7 @@ HEALTH_RULES: Mapping[str, HealthRule] = {
         foreign_keys,
         table_scans,
         maintenance,
+        keys,
         recorded_statements,
         counters,
     )
