@@ -5,6 +5,7 @@ from pathlib import Path
 
 from analyzer.checks.database import (
     foreign_keys,
+    hot_updates,
     index_state,
     keys,
     maintenance,
@@ -150,6 +151,7 @@ HEALTH_RULES: Mapping[str, HealthRule] = {
         vector_indexes,
         foreign_keys,
         table_scans,
+        hot_updates,
         maintenance,
         keys,
         recorded_statements,

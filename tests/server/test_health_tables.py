@@ -257,3 +257,51 @@ def test_an_older_snapshot_loads(database: str, tmp_path: Path) -> None:
     older = load(tmp_path / "old")
     assert older.sequences is None
     assert older.server.autovacuum is None
+
+
+UPDATE = "UPDATE {} SET {} WHERE id % 10 = {}"
+
+
+def test_an_index_is_blamed_for_updates_that_are_not_hot_only_where_it_is_the_cause(database: str) -> None:
+    room = ", fillfactor = 40"
+    run(
+        database,
+        "CREATE EXTENSION pg_stat_statements",
+        *(TABLE.format(name, room) for name in ("bad", "good", "predicate", "summarized")),
+        TABLE.format("full_pages", ""),
+        *(FILL.format(name, 10_000) for name in ("bad", "good", "predicate", "summarized", "full_pages")),
+        "CREATE INDEX bad_a ON bad (id) INCLUDE (a)",
+        "CREATE INDEX good_t ON good (t)",
+        "CREATE INDEX predicate_id ON predicate (id) WHERE a < 50",
+        "CREATE INDEX summarized_a ON summarized USING brin (a)",
+        "CREATE INDEX full_pages_id ON full_pages (id)",
+        "VACUUM ANALYZE", "SELECT pg_stat_reset()",
+        *(
+            UPDATE.format(name, "a = a + 1", n)
+            for name in ("bad", "good", "predicate", "summarized")
+            for n in range(10)
+        ),
+        "UPDATE full_pages SET a = a + 1",
+    )  # fmt: skip
+    rules = {"thresholds": {"hot-blocked": {"rows": 5_000}, "pages-full": {"rows": 5_000}}}
+    found = capture(database)
+    bad = flagged(found, "TX504", **rules)
+    is_since = found.server.major >= 16
+    assert set(bad) == {"public.bad", "public.predicate"} | (set() if is_since else {"public.summarized"})
+    assert "columns that indexes hold: a (public.bad_a)" in bad["public.bad"].message
+    assert "a (public.predicate_id)" in bad["public.predicate"].message
+    full = flagged(found, "TX509", **rules)
+    if is_since:
+        assert "others stayed on their page" in bad["public.bad"].message
+        assert set(full) == {"public.full_pages"}
+        remedy = full["public.full_pages"].remedy
+        assert remedy is not None
+        assert remedy.reverse == ("ALTER TABLE public.full_pages RESET (fillfactor)",)
+        run(database, *remedy.sql)
+        assert flagged(capture(database), "TX509", **rules) == {}
+        run(database, *remedy.reverse)
+        assert set(flagged(captured(database), "TX504", **rules)) == {"public.bad", "public.predicate"}
+    else:
+        assert full == {}
+        assert any("are not counted" in each for each in skipped(found, "TX509"))
+        assert any("are not counted" in each for each in skipped(found, "TX504"))
