@@ -10,6 +10,7 @@ from analyzer.checks.database import (
     keys,
     maintenance,
     table_scans,
+    unnamed_tables,
     unneeded_indexes,
     vector_indexes,
 )
@@ -154,6 +155,7 @@ HEALTH_RULES: Mapping[str, HealthRule] = {
         hot_updates,
         maintenance,
         keys,
+        unnamed_tables,
         recorded_statements,
         counters,
     )

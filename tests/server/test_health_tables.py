@@ -3,6 +3,7 @@
 import gzip
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -305,3 +306,40 @@ def test_an_index_is_blamed_for_updates_that_are_not_hot_only_where_it_is_the_ca
         assert full == {}
         assert any("are not counted" in each for each in skipped(found, "TX509"))
         assert any("are not counted" in each for each in skipped(found, "TX504"))
+
+
+def test_a_table_that_nothing_names_is_reported_if_the_record_is_whole(database: str) -> None:
+    names = ("bad", "read", "in_view", "in_body", "in_block", "dynamic", "written")
+    run(
+        database,
+        "CREATE EXTENSION pg_stat_statements",
+        *(TABLE.format(name, "") for name in names),
+        "CREATE TABLE parent (id integer PRIMARY KEY, t text)", "CREATE TABLE child (id integer REFERENCES parent)",
+        *(FILL.format(name, 10_000) for name in names),
+        "INSERT INTO parent SELECT i, repeat('x', 100) FROM generate_series(1, 10000) AS i",
+        "CREATE VIEW v AS SELECT * FROM in_view",
+        "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM in_body'",
+        "CREATE FUNCTION g() RETURNS void LANGUAGE plpgsql AS $$BEGIN EXECUTE 'DELETE FROM dynamic'; END$$",
+        "ANALYZE", "SELECT pg_stat_reset()", "SELECT pg_stat_statements_reset()",
+        "SELECT count(*) FROM read", "SELECT * FROM v LIMIT 1", "DELETE FROM written WHERE id = 1",
+        "DO $$BEGIN PERFORM FROM in_block; END$$",
+    )  # fmt: skip
+    with connect(database, autocommit=True) as connection:
+        connection.execute("SET pg_stat_statements.track = 'none'")
+        connection.execute("SELECT count(*) FROM bad")
+    now = capture(database)
+    month = {"statements_reset": now.captured_at - timedelta(days=30), "statements_evicted": 0}
+    found = changed(now, stats_reset=now.captured_at - timedelta(days=20)).model_copy(update=month)
+    bad = flagged(found, "TX512")
+    assert set(bad) == {"public.bad"}
+    assert "in 20 days, nothing was written to it" in bad["public.bad"].message
+    assert "may be those of dumps" in str(bad["public.bad"].caveats)
+    for less, why in (
+        ({"statements_evicted": 3}, "evicted entries"),
+        ({"statements_reset": now.captured_at - timedelta(days=2)}, "less than 7 days"),
+        ({"statements": ()}, "no statements were recorded"),
+        ({"values": False}, "bodies of functions"),
+    ):
+        assert flagged(found.model_copy(update=less), "TX512") == {}
+        assert why in skipped(found.model_copy(update=less), "TX512")[0]
+    assert flagged(changed(found, standbys=1), "TX512") == {}
