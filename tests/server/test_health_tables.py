@@ -203,6 +203,10 @@ def test_keys_run_out_at_the_nearer_end(database: str) -> None:
         "CREATE SEQUENCE below MINVALUE -1000 MAXVALUE 1000 START -1000", "SELECT setval('below', 1)",
         "CREATE TABLE by_default (id integer DEFAULT nextval('round') PRIMARY KEY)",
         "CREATE TABLE filled (id integer PRIMARY KEY)", "INSERT INTO filled VALUES (2147483000)",
+        "CREATE TABLE parted (id bigserial, a integer) PARTITION BY LIST (a)",
+        "CREATE TABLE part PARTITION OF parted (PRIMARY KEY (id)) FOR VALUES IN (1) PARTITION BY LIST (id)",
+        "CREATE TABLE leaf PARTITION OF part FOR VALUES IN (1, 9000000000000000000)",
+        "INSERT INTO parted VALUES (9000000000000000000, 1)",
         "CREATE TABLE halfway (id integer PRIMARY KEY)", "INSERT INTO halfway VALUES (7)",
     )  # fmt: skip
     found = captured(database)
@@ -218,6 +222,8 @@ def test_keys_run_out_at_the_nearer_end(database: str) -> None:
         "55.9 % of its values are used: the last one is 1,200,000,000, and the type integer of public.narrow.id ends "
         "at 2,147,483,647, 947,483,647 further on"
     )
+    counting = {each.name: each for each in found.sequences or ()}
+    assert counting["parted_id_seq"].columns == (("public", "parted", "id"),)
     assert flagged(capture(database, statements=False, values=False), "TX511") == {}
     assert "no values were captured" in skipped(capture(database, statements=False, values=False), "TX511")
     older = found.model_copy(update={"sequences": None})

@@ -111,14 +111,22 @@ def _of_keys(database: Database) -> Iterator[Answer]:
             continue
         for column in keys:
             kind, place = _integer(relation, column, catalog), (relation.schema_name, relation.name, column)
-            if kind is None or place in counted or _is_counted_above(relation, column, counted):
+            if kind is None or place in counted or _is_counted_above(relation, column, counted, catalog):
                 continue
             yield _of_key(ident(*place), largest.get(place), kind, database)
 
 
-def _is_counted_above(relation: Relation, column: str, counted: set[tuple[str, str, str]]) -> bool:
-    """Say whether the table that this one is a part of has the sequence."""
-    return any((*parent, column) in counted for parent in relation.parents)
+def _is_counted_above(relation: Relation, column: str, counted: set[tuple[str, str, str]], catalog: Catalog) -> bool:
+    """Say whether a table that this one is a part of has the sequence."""
+    pending, seen = [*relation.parents], set[tuple[str, str]]()
+    while pending:
+        parent = pending.pop()
+        if (*parent, column) in counted:
+            return True
+        found = catalog.find(*parent) if parent not in seen else None
+        seen.add(parent)
+        pending += found.parents if found is not None else ()
+    return False
 
 
 def _of_key(name: Sql, largest: str | None, kind: str, database: Database) -> Answer:

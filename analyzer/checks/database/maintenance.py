@@ -33,6 +33,10 @@ _LOCK = "SHARE UPDATE EXCLUSIVE"
 _STANDBY = "only a standby was captured, and writes are counted on the primary"
 _RESET = "the counters were reset after its last VACUUM and ANALYZE, so that they do not know of all its changes"
 
+_SOON = (
+    "autovacuum looks at a database once in autovacuum_naptime: of a load just before the capture it may not know yet"
+)
+
 
 def _tables(catalog: Catalog) -> Iterator[tuple[str, Relation]]:
     """Yield tables and materialized views, which hold rows themselves."""
@@ -88,7 +92,7 @@ def _lagging(name: str, relation: Relation, activity: TableActivity, after: floa
             Fact(name="vacuum_at", value=round(after), unit="rows"),
             *_moment("last_vacuum", activity.last_vacuum),
         ),
-        caveats=("the number of dead rows is the server's estimate",),
+        caveats=("the number of dead rows is the server's estimate", *(() if off else (_SOON,))),
         remedy=_remedy("health/vacuum_table", relation),
         rewrite=cause,
         confidence="estimate",
@@ -140,6 +144,7 @@ def _unanalyzed(name: str, relation: Relation, held: int, database: Database) ->
             Fact(name="size", value=held, unit="bytes"),
             Fact(name="reltuples", value=round(relation.tuples), unit="rows"),
         ),
+        caveats=() if off or relation.kind == "p" else (_SOON,),
         remedy=_remedy("health/analyze_table", relation),
         rewrite="run ANALYZE after each change of its data" if relation.kind == "p" else None,
     )
@@ -167,6 +172,7 @@ def stale_statistics(database: Database) -> Iterator[Answer]:
                     Fact(name="analyze_at", value=round(after), unit="rows"),
                     *_moment("last_analyze", activity.last_analyze),
                 ),
+                caveats=() if off else (_SOON,),
                 remedy=_remedy("health/analyze_table", relation),
             )
         elif _is_reset(relation, activity):
