@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from analyzer.checks.database import (
+    column_order,
     foreign_keys,
     hot_updates,
     index_state,
@@ -156,6 +157,7 @@ HEALTH_RULES: Mapping[str, HealthRule] = {
         maintenance,
         keys,
         unnamed_tables,
+        column_order,
         recorded_statements,
         counters,
     )

@@ -349,3 +349,32 @@ def test_a_table_that_nothing_names_is_reported_if_the_record_is_whole(database:
         assert flagged(found.model_copy(update=less), "TX512") == {}
         assert why in skipped(found.model_copy(update=less), "TX512")[0]
     assert flagged(changed(found, standbys=1), "TX512") == {}
+
+
+def test_the_room_between_columns_is_what_another_order_saves(database: str) -> None:
+    columns = {
+        "bad": "a boolean, b bigint, c boolean, d timestamptz, e smallint, f double precision, g integer, h bigint",
+        "good": "b bigint, d timestamptz, f double precision, h bigint, g integer, e smallint, a boolean, c boolean",
+        "behind_text": "t text, b bigint, a boolean, d bigint",
+        "unknown": "p point, a boolean, b bigint",
+    }
+    rows = {
+        "bad": "true, i, false, now(), 1, 1, 1, i",
+        "good": "i, now(), 1, i, 1, 1, true, false",
+        "behind_text": "repeat('x', i % 20), i, true, i",
+        "unknown": "point(1, 1), true, i",
+    }
+    run(
+        database,
+        *(f"CREATE TABLE {name} ({each})" for name, each in columns.items()),
+        *(f"INSERT INTO {name} SELECT {each} FROM generate_series(1, 50000) AS i" for name, each in rows.items()),
+        "VACUUM ANALYZE",
+    )
+    found = captured(database)
+    small = {"thresholds": {"column-order": {"size": 100_000}}}
+    bad = flagged(found, "TX514", **small)
+    sizes = {each.name: each.size_bytes or 0 for each in found.relations}
+    assert "public.bad" in bad
+    assert not {"public.good", "public.unknown"} & bad.keys()
+    assert bad["public.bad"].evidence[1].value == pytest.approx(sizes["bad"] - sizes["good"], rel=0.1)
+    assert flagged(found, "TX514") == {}
