@@ -108,7 +108,7 @@ def _scanned(name: str, parts: Sequence[Relation], read: _Read, days: float, dat
             *(Fact(name="statement", value=each) for each in named[:_NAMED]),
         ),
         caveats=(
-            "reports and dumps read whole tables on purpose",
+            "reports, dumps and index builds read whole tables on purpose",
             *(() if asked else ("no recorded statement names it, so that who reads it is not known",)),
         ),
         rewrite="twindex propose shows which indexes the recorded statements lack",
