@@ -1,18 +1,16 @@
 """Find the tables whose statistics are missing or stale: the server's own plans, and the twin's, rest on them."""
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from analyzer.advise.autovacuum import analyze_after, is_off_for
 from analyzer.advise.benefit import PricedStatement
 from analyzer.documents.snapshot import Relation, Snapshot
 from analyzer.postgres.identifiers import QualifiedName
 from analyzer.sql import ident
 from analyzer.workload.parse import Statement
 
-#: Of autovacuum_analyze_threshold and autovacuum_analyze_scale_factor.
-_THRESHOLD, _SCALE_FACTOR = 50.0, 0.1
 #: The smallest table that is looked at, in rows: of others the planner is seldom wrong by much.
 _FEWEST_ROWS = 1_000.0
 #: Tables that are named.
@@ -69,13 +67,9 @@ def _stale(
     activity = relation.activity
     if relation.kind not in "rm" or activity is None or not relation.size_bytes:
         return
-    options = {name: value for name, _, value in (each.partition("=") for each in relation.parameters)}
     rows = max(relation.tuples, 0.0)
-    threshold = _number(options, snapshot, "autovacuum_analyze_threshold", _THRESHOLD)
-    threshold += _number(options, snapshot, "autovacuum_analyze_scale_factor", _SCALE_FACTOR) * rows
-    is_missing = relation.tuples < 0 or not (
-        snapshot.statistics_by_relation.get(relation.full_name) or _are_hidden(snapshot, relation.full_name)
-    )
+    threshold = analyze_after(snapshot, relation)
+    is_missing = has_no_statistics(snapshot, relation)
     modified = float(activity.modified_since_analyze)
     is_large = max(rows, modified, float(activity.live_rows)) >= _FEWEST_ROWS
     if is_large and (is_missing or modified > threshold):
@@ -86,26 +80,21 @@ def _stale(
             modified_rows=modified,
             threshold_rows=threshold,
             rows=max(rows, float(activity.live_rows)),
-            is_disabled=options.get("autovacuum_enabled", "true").lower() in ("false", "off", "no", "0"),
+            is_disabled=is_off_for(relation),
             share=sum(shares.get(statement, 0.0) for statement in statements),
             statements=tuple(sorted(statements, key=lambda each: -shares.get(each, 0.0))),
         )
 
 
-def _are_hidden(snapshot: Snapshot, table: QualifiedName) -> bool:
+def has_no_statistics(snapshot: Snapshot, relation: Relation) -> bool:
+    """Say whether the planner has no statistics of a table's columns, as far as the capture could read them."""
+    return relation.tuples < 0 or not (
+        snapshot.statistics_by_relation.get(relation.full_name) or are_hidden(snapshot, relation.full_name)
+    )
+
+
+def are_hidden(snapshot: Snapshot, table: QualifiedName) -> bool:
     """Say whether the capture could not read some statistics, which may be those of a table."""
     own = f"statistics of {ident(*table)}"
     gaps = [each.what for each in snapshot.not_examined if each.what.startswith("statistics of ")]
     return any(what == own or what.startswith(f"{own} (") or what.endswith(" more tables") for what in gaps)
-
-
-def _number(options: Mapping[str, str], snapshot: Snapshot, name: str, default: float) -> float:
-    """Return a setting: of the table, else of the server, else the built-in default."""
-    for text in (options.get(name), snapshot.settings.get(name)):
-        try:
-            value = float(text) if text is not None else math.nan
-        except ValueError:
-            continue
-        if math.isfinite(value) and value >= 0:
-            return value
-    return default

@@ -25,12 +25,13 @@ from analyzer.capture.relations import label, note_dropped, read_blocked, read_r
 from analyzer.capture.replicas import Oids, add_replicas, check_servers
 from analyzer.capture.row_security import read_row_security, read_tablespaces
 from analyzer.capture.samples import Samples, read_samples
+from analyzer.capture.sequences import Sequences, read_sequences, with_last_values
 from analyzer.capture.statements import Statements, read_statements
 from analyzer.capture.statistics import Extremes, Unreadable, read_extremes, read_statistics, read_unreadable
 from analyzer.capture.user_code import UserCode, read_user_code
 from analyzer.capture.without_values import without_values
 from analyzer.db import describe, reading, see_the_present, without_secrets
-from analyzer.documents.snapshot import Index, NotExamined, ObjectDef, Relation, RowSecurity, Snapshot
+from analyzer.documents.snapshot import Index, NotExamined, ObjectDef, Relation, RowSecurity, SequenceDef, Snapshot
 from analyzer.errors import TwindexError
 from analyzer.progress import Progress, silent
 
@@ -47,6 +48,7 @@ class _Tables:
     unreadable: Unreadable
     #: Tables on which nothing may be planned, and how to see that the others are unchanged.
     user_code: UserCode
+    sequences: Sequences
     not_examined: tuple[NotExamined, ...]
 
     @property
@@ -67,6 +69,7 @@ class _Asked:
     indexes: tuple[Index, ...]
     extremes: Extremes
     samples: Samples
+    sequences: tuple[SequenceDef, ...]
     #: Beside what extremes and samples say of themselves.
     not_examined: tuple[NotExamined, ...] = ()
 
@@ -217,6 +220,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         extended_statistics=extended.statistics,
         extremes=asked.extremes.extremes,
         samples=asked.samples.samples,
+        sequences=asked.sequences,
         row_security=tables.row_security,
         tablespaces=tablespaces,
         statements=counted.statements,
@@ -256,23 +260,33 @@ def _ask(reader: Reader, catalog: ServerCatalog, tables: _Tables, wanted: _Wante
             asking, tables.to_plan_on, wanted.sample_rows,
             unreadable=tables.unreadable.oids, block_bytes=server.block_size_bytes,
         )  # fmt: skip
+    counting, gaps = tables.sequences.sequences, tuple[NotExamined, ...]()
+    if wanted.values:
+        counting, gaps = with_last_values(asking, tables.sequences)
     if guard is not None:
         guard.release()
     unknown = (
         *unknown_pages(rows, gin_pages, closed),
+        *gaps,
         *(guard.not_examined() if guard is not None else ()),
     )
-    return _Asked(indexes=indexes, extremes=extremes, samples=samples, not_examined=unknown)
+    return _Asked(indexes=indexes, extremes=extremes, samples=samples, sequences=counting, not_examined=unknown)
 
 
 def _unasked(tables: _Tables) -> _Asked:
     indexes = as_indexes(tables.index_rows, tables.activity, {}, {})
-    return _Asked(indexes=indexes, extremes=Extremes(extremes=(), not_examined=()), samples=Samples())
+    return _Asked(
+        indexes=indexes,
+        extremes=Extremes(extremes=(), not_examined=()),
+        samples=Samples(),
+        sequences=tables.sequences.sequences,
+    )
 
 
 def _guard(reader: Reader, tables: _Tables) -> Guard:
     names = {oid: table.full_name for oid, table in tables.relations.items()}
     known = {names[oid]: (oid, fingerprint) for oid, fingerprint in tables.user_code.fingerprints.items()}
+    known |= tables.sequences.fingerprints
     guard = Guard(connection=reader.connection, known=known)
     guard.prepare()
     return guard
@@ -305,5 +319,6 @@ def _read_tables(reader: Reader, search_path: list[str], wanted: _Wanted, tell: 
         row_security=tuple(found for oid, found in row_security.items() if oid in relations),
         unreadable=unreadable,
         user_code=user_code,
+        sequences=read_sequences(reader, blocked),
         not_examined=(*blocked.not_examined, *unreadable.not_examined, *user_code.not_examined),
     )

@@ -183,24 +183,32 @@ class Reader:
         ):
             yield from map(bytes, copy)
 
+    def rows_about(self, about: Sequence[QualifiedName], template: str, /, **names: object) -> list[DictRow]:
+        """Ask `capture/<template>` about relations."""
+        (rows,) = self._rows_about(about, template, None, [({}, names)])
+        return rows
+
     def _rows_about(
         self,
         about: Sequence[QualifiedName],
         template: str,
-        settings: str,
+        settings: str | None,
         asked: Sequence[tuple[Mapping[str, object], Mapping[str, object]]],
     ) -> list[list[DictRow]]:
         if self.guard is None:
             answers: list[list[DictRow]] = []
             for bind, names in asked:
                 with self.connection.transaction(force_rollback=True):
-                    self._ask(settings, bind, {})
+                    if settings is not None:
+                        self._ask(settings, bind, {})
                     answers.append(self._ask(template, None, names))
             return answers
-        query, cursor = decoded(self.connection, self._query(settings, {})), ClientCursor(self.connection)
-        texts = [cursor.mogrify(sql.SQL(cast("LiteralString", query)), bind) for bind, _ in asked]
+        settled = [b""] * len(asked)
+        if settings is not None:
+            query, cursor = decoded(self.connection, self._query(settings, {})), ClientCursor(self.connection)
+            texts = [cursor.mogrify(sql.SQL(cast("LiteralString", query)), bind) for bind, _ in asked]
+            settled = [encoded(self.connection, text) for text in texts]
         questions = [self._query(template, names) for _, names in asked]
-        settled = [encoded(self.connection, text) for text in texts]
         answers = self.guard.rows(about, list(zip(settled, questions, strict=True)))
         return [self._noted(template, rows) for rows in answers]
 

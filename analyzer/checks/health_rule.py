@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -9,9 +10,11 @@ from analyzer.advise.kept_indexes import ScanCounts
 from analyzer.catalog import Catalog
 from analyzer.checks.rule import Rule
 from analyzer.documents.findings import Confidence, Fact, Remedy, Severity
-from analyzer.workload.shapes import Shape, shapes
-from analyzer.workload.statement import Workload
+from analyzer.workload.shapes import Shape, TableShape, shapes
+from analyzer.workload.statement import Statement, Workload
 
+#: A statement with what it asks of a table.
+Asked = tuple[Statement, TableShape]
 T = TypeVar("T")
 
 
@@ -48,6 +51,28 @@ class Database:
     def shapes(self) -> tuple[Shape, ...] | None:
         """What the recorded statements ask of their tables; None without recorded statements."""
         return shapes(self.workload.statements, self.catalog.snapshot)[0] if self.workload is not None else None
+
+    @cached_property
+    def asked(self) -> Mapping[tuple[str, str], tuple[Asked, ...]] | None:
+        """Which recorded statement asks what of each table; None without recorded statements."""
+        if self.workload is None or self.shapes is None:
+            return None
+        statements = {each.id: each for each in self.workload.statements}
+        found: dict[tuple[str, str], list[Asked]] = {}
+        for shape in self.shapes:
+            for each in shape.tables:
+                found.setdefault((each.schema, each.table), []).append((statements[shape.statement_id], each))
+        return {table: tuple(each) for table, each in found.items()}
+
+    @cached_property
+    def days(self) -> float | None:
+        """For how many days the captured server that counts longest has counted, at least one; None if unknown."""
+        snapshot = self.catalog.snapshot
+        starts = [snapshot.server.stats_reset, *(each.stats_reset for each in snapshot.servers)]
+        known = [each for each in starts if each is not None]
+        if not known:
+            return None
+        return max(1.0, (snapshot.captured_at - min(known)) / timedelta(days=1))
 
     def once(self, make: Callable[[Catalog], T]) -> T:
         """Return what a function makes of the catalog, which several rules ask for."""

@@ -3,7 +3,18 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from analyzer.checks.database import foreign_keys, index_state, unneeded_indexes, vector_indexes
+from analyzer.checks.database import (
+    column_order,
+    foreign_keys,
+    hot_updates,
+    index_state,
+    keys,
+    maintenance,
+    table_scans,
+    unnamed_tables,
+    unneeded_indexes,
+    vector_indexes,
+)
 from analyzer.checks.health_rule import HealthRule
 from analyzer.checks.rule import Rule
 from analyzer.checks.spec import (
@@ -136,7 +147,20 @@ LINT_RULES = _by_code(
 #: What `twindex check --health` and `twindex report` say about a database.
 HEALTH_RULES: Mapping[str, HealthRule] = {
     rule.code: rule
-    for module in (unneeded_indexes, index_state, vector_indexes, foreign_keys, recorded_statements, counters)
+    for module in (
+        unneeded_indexes,
+        index_state,
+        vector_indexes,
+        foreign_keys,
+        table_scans,
+        hot_updates,
+        maintenance,
+        keys,
+        unnamed_tables,
+        column_order,
+        recorded_statements,
+        counters,
+    )
     for rule in module.RULES
 }
 #: Every rule of every command.

@@ -19,6 +19,7 @@ from analyzer.documents.described import (
     ObjectDef,
     Relation,
     RowSecurity,
+    SequenceDef,
     Tablespace,
     TypeDef,
 )
@@ -50,6 +51,7 @@ _KINDS: Final[Mapping[str, type[Record]]] = {
     "statistics": ColumnStatistics,
     "extended_statistics": ExtendedStatistics,
     "extremes": Extreme,
+    "sequences": SequenceDef,
     "row_security": RowSecurity,
     "tablespaces": Tablespace,
     "samples": Sample,

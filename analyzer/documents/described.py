@@ -76,6 +76,8 @@ class Server(SnapshotRecord):
     #: Sessions in all databases at the capture, and how many there can be; None in a snapshot from before.
     connections: Count | None = None
     max_connections: Count | None = None
+    #: When autovacuum vacuums and analyzes, in the units of pg_settings; None in a snapshot from before.
+    autovacuum: dict[Name, Text] | None = None
 
     @property
     def major(self) -> int:
@@ -229,6 +231,8 @@ class TableActivity(SnapshotRecord):
     modified_since_analyze: Counter
     last_vacuum: Moment | None
     last_analyze: Moment | None
+    #: Of the updated rows those whose new version went to another page; None before 16.
+    rows_newpage_updated: Counter | None = None
 
 
 class Relation(SnapshotRecord):
@@ -276,6 +280,26 @@ class Relation(SnapshotRecord):
     def column(self, name: str) -> Column | None:
         """Return the column of that name, if there is one."""
         return self.columns_by_name.get(name)
+
+
+class SequenceDef(SnapshotRecord):
+    """A sequence: what it counts to, and how far it is."""
+
+    schema_name: Name
+    name: Name
+    oid: Oid = 0
+    #: As format_type() prints it.
+    type: TypeName
+    minimum: Counter
+    maximum: Counter
+    increment: Counter
+    cycle: bool
+    #: Columns that own it or have it in their default: (schema, table, column).
+    columns: Annotated[tuple[tuple[Name, Name, Name], ...], Field(max_length=MOST_COLUMNS)] = ()
+    #: Whether it has given a value; None where the role may not read it, or no values were captured.
+    called: bool | None = None
+    #: The last value that it gave.
+    last_value: Counter | None = None
 
 
 class GinPages(SnapshotRecord):

@@ -28,6 +28,7 @@ from analyzer.documents.described import (
     Policy,
     Relation,
     RowSecurity,
+    SequenceDef,
     Server,
     TableActivity,
     Tablespace,
@@ -69,6 +70,7 @@ __all__ = [
     "Relation",
     "RowSecurity",
     "Sample",
+    "SequenceDef",
     "Server",
     "ServerCounters",
     "ServerPlan",
@@ -113,6 +115,8 @@ class Snapshot(SnapshotRecord):
     statistics: tuple[ColumnStatistics, ...]
     extended_statistics: tuple[ExtendedStatistics, ...] = ()
     extremes: tuple[Extreme, ...] = ()
+    #: None in a snapshot from before they were asked.
+    sequences: tuple[SequenceDef, ...] | None = None
     row_security: tuple[RowSecurity, ...] = ()
     tablespaces: tuple[Tablespace, ...] = ()
     samples: tuple[Sample, ...] = ()
