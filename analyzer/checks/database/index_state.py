@@ -50,7 +50,7 @@ def invalid(database: Database) -> Iterator[Answer]:
                     *((Fact(name="size", value=index.size_bytes, unit="bytes"),) if index.size_bytes else ()),
                 ),
                 caveats=("another session may be building it now: look in pg_stat_progress_create_index",),
-                remedy=reindex(index) if index.constraint is not None else drop(index),
+                remedy=drop([index]) if index.constraint is None and index.parent is None else reindex(index),
             )
 
 

@@ -1,6 +1,8 @@
 """SQL that takes away or builds an index, with the way back and the lock."""
 
+import itertools
 import re
+from collections.abc import Iterator, Sequence
 
 from analyzer.documents.findings import Remedy
 from analyzer.documents.snapshot import Index
@@ -13,14 +15,40 @@ _EXCLUSIVE = "ACCESS EXCLUSIVE"
 _CREATE = re.compile(r"\ACREATE (UNIQUE )?INDEX ")
 
 
-def drop(index: Index, *, partitioned: bool = False) -> Remedy:
-    """Drop an index, that of a partitioned table at once; the server's own print of it builds it again."""
-    definition = index.definition
+def drop(tree: Sequence[Index], *, partitioned: bool = False) -> Remedy:
+    """Drop an index, that of a partitioned table at once with its parts, which follow it in the tree.
+
+    The server's own print builds each again, the parts under their own names.
+    """
+    definition = tree[0].definition
     statement = render_text(
         "index/drop_index", schema=definition.schema, name=definition.name, concurrently=not partitioned
     )
-    build = index.ddl if partitioned else _CREATE.sub(r"CREATE \1INDEX CONCURRENTLY ", index.ddl)
-    return Remedy(sql=(statement,), reverse=(build,), lock=_EXCLUSIVE if partitioned else _CONCURRENT)
+    back = itertools.chain.from_iterable(_built_again(each, partitioned=partitioned) for each in tree)
+    return Remedy(sql=(statement,), reverse=tuple(back), lock=_EXCLUSIVE if partitioned else _CONCURRENT)
+
+
+def _built_again(index: Index, *, partitioned: bool) -> Iterator[str]:
+    definition = index.definition
+    name = {"schema": definition.schema, "name": definition.name}
+    if definition.tablespace is not None and " ON ONLY " not in index.ddl:  # pg_get_indexdef() leaves it out
+        yield definition.ddl(concurrently=not partitioned)
+    else:
+        yield index.ddl if partitioned else _CREATE.sub(r"CREATE \1INDEX CONCURRENTLY ", index.ddl)
+    if index.comment is not None:
+        yield render_text("index/comment", **name, comment=index.comment)
+    for position, target in index.statistics_targets:
+        yield render_text("index/set_statistics", **name, position=position, target=target)
+    if index.parent is not None:
+        yield attach(index.parent, definition)
+
+
+def attach(parent: tuple[str, str], part: IndexDef) -> str:
+    """Return the statement that makes an index a part of that of a partitioned table."""
+    schema, name = parent
+    return render_text(
+        "online/attach_index", schema=schema, name=name, partition_schema=part.schema, partition_name=part.name
+    )
 
 
 def create(index: IndexDef) -> Remedy:
