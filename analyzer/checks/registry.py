@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from analyzer.checks.database import foreign_keys, index_state, unneeded_indexes
+from analyzer.checks.database import (
+    foreign_keys,
+    index_space,
+    index_state,
+    partition_indexes,
+    selectivity,
+    unneeded_indexes,
+)
 from analyzer.checks.health_rule import HealthRule
 from analyzer.checks.rule import Rule
 from analyzer.checks.spec import (
@@ -136,7 +143,16 @@ LINT_RULES = _by_code(
 #: What `twindex check --health` and `twindex report` say about a database.
 HEALTH_RULES: Mapping[str, HealthRule] = {
     rule.code: rule
-    for module in (unneeded_indexes, index_state, foreign_keys, recorded_statements, counters)
+    for module in (
+        unneeded_indexes,
+        index_state,
+        index_space,
+        selectivity,
+        partition_indexes,
+        foreign_keys,
+        recorded_statements,
+        counters,
+    )
     for rule in module.RULES
 }
 #: Every rule of every command.

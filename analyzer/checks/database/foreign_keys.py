@@ -1,17 +1,15 @@
 """Foreign keys that slow down writes of the table they refer to."""
 
-import itertools
 from collections.abc import Iterator, Mapping
 
 from analyzer.advise.candidates import name_of
 from analyzer.advise.foreign_keys import Uncovered, is_covered
 from analyzer.amounts import plural
 from analyzer.catalog import Catalog, type_name
-from analyzer.checks.database.remedies import create
+from analyzer.checks.database.remedies import create, free_name
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
 from analyzer.documents.findings import Fact
 from analyzer.documents.snapshot import Constraint, Relation
-from analyzer.postgres.identifiers import QualifiedName, with_suffix
 from analyzer.sql import Sql, ident
 
 _LEAST_ROWS = Threshold(
@@ -62,7 +60,7 @@ def _uncovered(name: Sql, relation: Relation, constraint: Constraint, database: 
     action = _ACTIONS.get(constraint.on_delete)
     rows = catalog.rows(relation)
     index = Uncovered(relation=relation, constraint=constraint).index
-    index = index.renamed(_free_name(name_of(index), relation, catalog))
+    index = index.renamed(free_name(name_of(index), relation, catalog))
     leading = any(
         each.valid and each.definition.where is None and each.definition.keys[0].column in constraint.columns
         for each in catalog.indexes(relation)
@@ -132,16 +130,6 @@ def _types(relation: Relation, constraint: Constraint, catalog: Catalog) -> list
 
 def _is_cast(own: str, other: str) -> bool:
     return other in _CASTS.get(own, ())
-
-
-def _free_name(name: str, relation: Relation, catalog: Catalog) -> str:
-    """Return a name for an index that no table or index of its schema has."""
-    for number in itertools.count(1):
-        free = name if number == 1 else with_suffix(name, f"_{number}")
-        found = QualifiedName(relation.schema_name, free)
-        if catalog.index(*found) is None and found not in catalog.relations:
-            return free
-    raise AssertionError
 
 
 def _type(column: str, relation: Relation, catalog: Catalog) -> str:

@@ -4,14 +4,18 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
+from analyzer.catalog import Catalog
 from analyzer.documents.findings import Remedy
-from analyzer.documents.snapshot import Index
+from analyzer.documents.snapshot import Index, Relation
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.identifiers import QualifiedName, with_suffix
 from analyzer.sql import render_text
 
 #: Of CREATE, DROP and REINDEX CONCURRENTLY, beside reads and writes.
 _CONCURRENT = "SHARE UPDATE EXCLUSIVE"
 _EXCLUSIVE = "ACCESS EXCLUSIVE"
+#: The first release of 14 whose concurrent builds miss no row.
+_FIXED_14 = 140_004
 _CREATE = re.compile(r"\ACREATE (UNIQUE )?INDEX ")
 
 
@@ -57,8 +61,38 @@ def create(index: IndexDef) -> Remedy:
     return Remedy(sql=(index.ddl(concurrently=True),), reverse=(undo,), lock=_CONCURRENT)
 
 
+def rebuild(index: Index, version_num: int) -> Remedy | None:
+    """Build an index again; None where the server's concurrent builds corrupt indexes (bug #17485)."""
+    return None if 140_000 <= version_num < _FIXED_14 else reindex(index)
+
+
 def reindex(index: Index) -> Remedy:
-    """Build an index again beside reads and writes; the new one takes its place."""
+    """Build an index again beside reads and writes; that of an exclusion constraint is locked while it is built."""
     definition = index.definition
-    statement = render_text("index/reindex_index", schema=definition.schema, name=definition.name)
-    return Remedy(sql=(statement,), lock=_CONCURRENT)
+    exclusion = index.constraint is not None and not definition.unique
+    statement = render_text(
+        "index/reindex_index", schema=definition.schema, name=definition.name, concurrently=not exclusion
+    )
+    return Remedy(sql=(statement,), lock=_EXCLUSIVE if exclusion else _CONCURRENT)
+
+
+def deduplicate(index: Index, version_num: int) -> Remedy | None:
+    """Gather equal keys from now on, and build the index again for those that it has."""
+    definition, built = index.definition, rebuild(index, version_num)
+    if built is None:
+        return None
+    on, off = (
+        render_text("index/set_deduplication", schema=definition.schema, name=definition.name, on=value)
+        for value in (True, False)
+    )
+    return Remedy(sql=(on, *built.sql), reverse=(off, *built.sql), lock=built.lock)
+
+
+def free_name(name: str, relation: Relation, catalog: Catalog) -> str:
+    """Return a name for an index that no table or index of its schema has."""
+    for number in itertools.count(1):
+        free = name if number == 1 else with_suffix(name, f"_{number}")
+        found = QualifiedName(relation.schema_name, free)
+        if catalog.index(*found) is None and found not in catalog.relations:
+            return free
+    raise AssertionError
