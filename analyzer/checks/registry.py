@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from analyzer.checks.database import (
+    collations,
     foreign_keys,
     index_space,
     index_state,
@@ -149,6 +150,7 @@ HEALTH_RULES: Mapping[str, HealthRule] = {
         index_space,
         selectivity,
         partition_indexes,
+        collations,
         foreign_keys,
         recorded_statements,
         counters,

@@ -364,6 +364,18 @@ class RowSecurity(SnapshotRecord):
     policies: tuple[Policy, ...] = ()
 
 
+class CollationVersion(SnapshotRecord):
+    """A collation that indexes are sorted by, and the versions of its library."""
+
+    #: Quoted, qualified; None for the default of the database.
+    identity: Text | None
+    #: None where nothing is recorded, or the library tells no version.
+    recorded: Text | None
+    actual: Text | None
+    #: Where the two differ: schema and name of each index, and the position of the key from 1.
+    keys: tuple[tuple[Name, Name, Position], ...] = ()
+
+
 class Tablespace(SnapshotRecord):
     """A tablespace with costs of its own."""
 

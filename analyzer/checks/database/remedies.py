@@ -76,6 +76,17 @@ def reindex(index: Index) -> Remedy:
     return Remedy(sql=(statement,), lock=_EXCLUSIVE if exclusion else _CONCURRENT)
 
 
+def refresh(indexes: Sequence[Index], collation: str | None, database: str) -> Remedy:
+    """Build indexes again, then record the version of their collation; None is the default of the database."""
+    record = render_text("index/refresh_collation", collation=collation, database=database)
+    built = [reindex(each) for each in indexes]
+    locks = {each.lock for each in built}
+    return Remedy(
+        sql=(*(statement for each in built for statement in each.sql), record),
+        lock=_EXCLUSIVE if _EXCLUSIVE in locks else _CONCURRENT,
+    )
+
+
 def deduplicate(index: Index, version_num: int) -> Remedy | None:
     """Gather equal keys from now on, and build the index again for those that it has."""
     definition, built = index.definition, rebuild(index, version_num)
