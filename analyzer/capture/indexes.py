@@ -78,6 +78,7 @@ def as_index(
         scans=activity["scans"] if activity else None,
         rows_read=activity["rows_read"] if activity else None,
         last_scan=activity["last_scan"] if activity else None,
+        building=activity["building"] if activity else False,
         comment=row["comment"],
         statistics_targets=row["statistics_targets"],
         foreign_keys=row["foreign_keys"],

@@ -331,6 +331,8 @@ class Index(SnapshotRecord):
     #: Index entries returned by those scans: few scans can be much work.
     rows_read: Counter | None = None
     last_scan: Moment | None = None
+    #: A session was seen to build it during the capture.
+    building: bool = False
     comment: Text | None = None
     #: Statistics targets of its expressions: (position from 1, target).
     statistics_targets: tuple[tuple[Position, StatisticsTarget], ...] = ()

@@ -61,7 +61,7 @@ def _sorted_by(collation: CollationVersion, catalog: Catalog) -> Iterator[Index]
 
 RULES = (
     HealthRule(
-        code="TX418", name="collation-version", severity="warning",
+        code="TX418", name="collation-drift", severity="warning",
         title="indexes were built by another version of their collation", examine=drifted,
     ),
 )  # fmt: skip

@@ -39,6 +39,8 @@ def invalid(database: Database) -> Iterator[Answer]:
             yield Skipped(object=name, reason="it is of a partitioned table, and waits for indexes to be attached")
         elif is_temporary(index.definition.name, index.comment):
             yield Skipped(object=name, reason="a deploy builds it, and takes it up again or drops it")
+        elif index.building:
+            yield Skipped(object=name, reason="a session builds it now")
         else:
             yield Flagged(
                 object=name,

@@ -2,7 +2,9 @@
 
 import datetime as dt
 import re
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from analyzer.capture.capture import capture
 from analyzer.catalog import Catalog
 from analyzer.checks.health import Health, examine_health
-from analyzer.checks.health_rule import Database, Flagged
+from analyzer.checks.health_rule import Database, Fine, Flagged, Skipped
 from analyzer.checks.registry import HEALTH_RULES
 from analyzer.db import Connection, connect
 from analyzer.documents.findings import SpecFinding
@@ -195,3 +197,29 @@ def test_a_trap_is_seen_for_what_it_is(path: Path, planted: str) -> None:
                 run(connection, statement)
         if all(remedy.reverse for remedy in remedies.values()):
             assert definitions(connection) == before
+
+
+def test_an_index_that_a_session_builds_is_not_a_leftover(planted: str) -> None:
+    with connect(planted, autocommit=True) as connection, connect(planted) as holder:
+        run(connection, "CREATE TABLE t (a integer)")
+        run(holder, "INSERT INTO t VALUES (1)")
+        with connect(planted, autocommit=True) as builder, ThreadPoolExecutor() as pool:
+            built = pool.submit(run, builder, "CREATE INDEX CONCURRENTLY t_a ON t (a)")
+            wait_for(lambda: run(connection, "SELECT FROM pg_stat_progress_create_index WHERE index_relid <> 0"))
+            skipped = list(HEALTH_RULES["TX404"].examine(about_now(planted)))
+            holder.rollback()
+            built.result(timeout=60)
+        assert skipped == [Skipped(object="public.t_a", reason="a session builds it now")]
+        assert list(HEALTH_RULES["TX404"].examine(about_now(planted))) == [Fine(object="public.t_a")]
+
+
+def about_now(database: str) -> Database:
+    return Database(catalog=Catalog(capture(database, statements=False)), thresholds={})
+
+
+def wait_for(seen: Callable[[], object]) -> None:
+    for _ in range(600):
+        if seen():
+            return
+        time.sleep(0.05)
+    pytest.fail("not seen in 30 seconds")
