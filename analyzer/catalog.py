@@ -169,6 +169,10 @@ class Catalog:
         """Yield the tables that hold the rows an index on a table is of: heirs and foreign tables have none of it."""
         return (each for each in self._tree(relation, heirs=False) if each.kind not in "pf")
 
+    def children(self, relation: Relation) -> Sequence[Relation]:
+        """Return the partitions and heirs of a table itself."""
+        return self._children.get(relation.full_name, ())
+
     def partitions(self, relation: Relation) -> Iterator[Relation]:
         """Yield the partitions of a partitioned table, those of its partitions among them."""
         return (each for each in self._tree(relation, heirs=False) if each is not relation)

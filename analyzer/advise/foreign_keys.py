@@ -1,12 +1,12 @@
 """Find the foreign keys without an index, and what deletes and key updates of the referenced tables weigh."""
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.catalog import Catalog
 from analyzer.documents.snapshot import Constraint, Index, Relation
 from analyzer.objects.index import IndexDef, Key
+from analyzer.postgres.lex import IncompleteError, Token, closing, lex, significant
 from analyzer.workload.shapes import Shape, TableShape
 
 
@@ -43,7 +43,7 @@ def uncovered_foreign_keys(shapes: Sequence[Shape], catalog: Catalog) -> tuple[U
             for relation, constraint in _met(table, catalog):
                 if relation.kind not in "rp" or relation.partition_bound is not None:
                     continue
-                if not covers_foreign_key(constraint, catalog.indexes(relation)):
+                if not is_covered(relation, constraint, catalog):
                     key = (relation.full_name, constraint.name)
                     each = found.setdefault(key, Uncovered(relation=relation, constraint=constraint))
                     each.weights[shape.statement_id] = shape.weight
@@ -70,12 +70,23 @@ def _met(table: TableShape, catalog: Catalog) -> Iterator[tuple[Relation, Constr
                     pending.append(relation.full_name)
 
 
+def is_covered(relation: Relation, constraint: Constraint, catalog: Catalog) -> bool:
+    """Say whether an index finds the rows of a foreign key of a table; of a partitioned one, in each partition."""
+    if covers_foreign_key(constraint, catalog.indexes(relation)):
+        return True
+    leaves = [each for each in catalog.partitions(relation) if each.kind != "p"]
+    return bool(leaves) and all(covers_foreign_key(constraint, catalog.indexes(each)) for each in leaves)
+
+
 def covers_foreign_key(constraint: Constraint, indexes: Iterable[Index]) -> bool:
-    """Say whether an index finds the rows of a foreign key, in whatever order its columns stand."""
+    """Say whether an index finds the rows of a foreign key, in whatever order its columns stand.
+
+    The look-up compares in the collation of the column: an index in another one does not serve it.
+    """
     columns = set(constraint.columns)
     for index in indexes:
         definition = index.definition
-        leading = {key.column for key in definition.keys[: len(columns)]}
+        leading = {key.column for key in definition.keys[: len(columns)] if key.collation is None}
         equal = definition.method == "btree" or (definition.method == "hash" and len(columns) == 1)
         if index.valid and index.ready and equal and leading == columns and _is_not_null(definition.where, columns):
             return True
@@ -86,5 +97,30 @@ def _is_not_null(where: str | None, columns: set[str]) -> bool:
     """Say whether a foreign key's own look-up implies a predicate: nothing but IS NOT NULL of its columns."""
     if where is None:
         return True
-    parts = [part.strip(" ()") for part in re.split(r"\bAND\b", where)]
-    return all(part.removesuffix(" IS NOT NULL").strip('"') in columns and part.endswith(" NULL") for part in parts)
+    try:
+        return _is_implied(significant(lex(where)), columns)
+    except IncompleteError:
+        return False
+
+
+def _is_implied(tokens: Sequence[Token], columns: set[str]) -> bool:
+    """Say the same of the tokens of a condition."""
+    while tokens and tokens[0].text == "(" and closing(tokens, 0) == len(tokens) - 1:
+        tokens = tokens[1:-1]
+    parts = _operands(tokens)
+    if len(parts) > 1:
+        return all(_is_implied(each, columns) for each in parts)
+    return bool(tokens) and tokens[0].name in columns and [each.word for each in tokens[1:]] == ["is", "not", "null"]
+
+
+def _operands(tokens: Sequence[Token]) -> list[Sequence[Token]]:
+    """Return what the ANDs outside of brackets join."""
+    found, start, position = list[Sequence[Token]](), 0, 0
+    while position < len(tokens):
+        if tokens[position].text == "(":
+            position = closing(tokens, position)
+        elif tokens[position].word == "and":
+            found.append(tokens[start:position])
+            start = position + 1
+        position += 1
+    return [*found, tokens[start:]]

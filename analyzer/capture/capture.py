@@ -18,7 +18,7 @@ from analyzer.capture.changing import from_the_start
 from analyzer.capture.extended import read_extended
 from analyzer.capture.gin import read_gin_pages, unknown_pages
 from analyzer.capture.guard import Guard
-from analyzer.capture.indexes import as_indexes, read_index_activity, read_index_rows
+from analyzer.capture.indexes import as_indexes, read_collation_versions, read_index_activity, read_index_rows
 from analyzer.capture.objects import read_dependencies, read_objects
 from analyzer.capture.reader import Reader
 from analyzer.capture.relations import label, note_dropped, read_blocked, read_relations
@@ -200,6 +200,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
     extended = read_extended(reader, tuple(tables.relations), values=values)
     objects = read_objects(reader, tuple(tables.relations))
     tablespaces = read_tablespaces(reader, tuple(tables.relations))
+    collation_versions = read_collation_versions(reader, tuple(tables.relations))
     asked = _ask(reader, catalog, tables, wanted, tell) if wanted.planning else _unasked(tables)
     snapshot = Snapshot(
         tool_version=__version__,
@@ -223,6 +224,7 @@ def _read(reader: Reader, wanted: _Wanted, tell: Progress) -> tuple[Snapshot, _T
         sequences=asked.sequences,
         row_security=tables.row_security,
         tablespaces=tablespaces,
+        collation_versions=collation_versions,
         statements=counted.statements,
         statements_reset=counted.reset,
         statements_evicted=counted.evicted,

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from psycopg import errors
 from psycopg.rows import DictRow
 
 from analyzer.capture.reader import Reader, name_of
 from analyzer.capture.relations import Blocked
-from analyzer.documents.snapshot import GinPages, Index
+from analyzer.documents.snapshot import CollationVersion, GinPages, Index
 from analyzer.objects.index import IndexDef, Key
 from analyzer.postgres.access_methods import plain_number, plain_value
 
@@ -30,6 +31,15 @@ def read_index_rows(
 def read_index_activity(reader: Reader, relations: Sequence[int]) -> dict[int, DictRow]:
     """Read the counters of the indexes of the given relations, by oid."""
     return {row["oid"]: row for row in reader.rows("index_activity", {"relations": list(relations)})}
+
+
+def read_collation_versions(reader: Reader, relations: Sequence[int]) -> tuple[CollationVersion, ...] | None:
+    """Read the versions of the collations that the indexes are sorted by; None where a library refuses to tell one."""
+    try:
+        rows = reader.rows("collation_versions", {"relations": list(relations)})
+    except (errors.InternalError_, errors.UndefinedObject, errors.FeatureNotSupported):
+        return None
+    return tuple(CollationVersion(**row) for row in rows)
 
 
 def as_indexes(
@@ -68,6 +78,7 @@ def as_index(
         scans=activity["scans"] if activity else None,
         rows_read=activity["rows_read"] if activity else None,
         last_scan=activity["last_scan"] if activity else None,
+        building=activity["building"] if activity else False,
         comment=row["comment"],
         statistics_targets=row["statistics_targets"],
         foreign_keys=row["foreign_keys"],

@@ -4,12 +4,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from analyzer.checks.database import (
+    collations,
     column_order,
     foreign_keys,
     hot_updates,
+    index_space,
     index_state,
     keys,
     maintenance,
+    partition_indexes,
+    selectivity,
     table_scans,
     unnamed_tables,
     unneeded_indexes,
@@ -158,6 +162,10 @@ HEALTH_RULES: Mapping[str, HealthRule] = {
         keys,
         unnamed_tables,
         column_order,
+        index_space,
+        selectivity,
+        partition_indexes,
+        collations,
         recorded_statements,
         counters,
     )

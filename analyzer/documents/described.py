@@ -357,6 +357,8 @@ class Index(SnapshotRecord):
     #: Index entries returned by those scans: few scans can be much work.
     rows_read: Counter | None = None
     last_scan: Moment | None = None
+    #: A session was seen to build it during the capture.
+    building: bool = False
     comment: Text | None = None
     #: Statistics targets of its expressions: (position from 1, target).
     statistics_targets: tuple[tuple[Position, StatisticsTarget], ...] = ()
@@ -388,6 +390,18 @@ class RowSecurity(SnapshotRecord):
     #: Also for the table's owner.
     forced: bool
     policies: tuple[Policy, ...] = ()
+
+
+class CollationVersion(SnapshotRecord):
+    """A collation that indexes are sorted by, and the versions of its library."""
+
+    #: Quoted, qualified; None for the default of the database.
+    identity: Text | None
+    #: None where nothing is recorded, or the library tells no version.
+    recorded: Text | None
+    actual: Text | None
+    #: Where the two differ: schema and name of each index, and the position of the key from 1.
+    keys: tuple[tuple[Name, Name, Position], ...] = ()
 
 
 class Tablespace(SnapshotRecord):

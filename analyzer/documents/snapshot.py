@@ -18,6 +18,7 @@ from analyzer.documents.bounded_file import MOST_BYTES, MOST_COMPRESSED_BYTES, p
 from analyzer.documents.bounds import MOST_BYTES as MOST_TOTAL_BYTES
 from analyzer.documents.bounds import Count, Moment, Name, Oid, Text
 from analyzer.documents.described import (
+    CollationVersion,
     Column,
     Constraint,
     Extension,
@@ -51,6 +52,7 @@ from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.errors import InputError
 
 __all__ = [
+    "CollationVersion",
     "Column",
     "ColumnStatistics",
     "Constraint",
@@ -119,6 +121,8 @@ class Snapshot(SnapshotRecord):
     sequences: tuple[SequenceDef, ...] | None = None
     row_security: tuple[RowSecurity, ...] = ()
     tablespaces: tuple[Tablespace, ...] = ()
+    #: None where the server does not show them, or was not asked.
+    collation_versions: tuple[CollationVersion, ...] | None = None
     samples: tuple[Sample, ...] = ()
     statements: tuple[StatementCounters, ...] = ()
     #: Since when pg_stat_statements counts, and how many entries it evicted.

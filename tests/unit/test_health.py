@@ -131,7 +131,7 @@ def test_an_invalid_index_is_an_error_with_its_drop() -> None:
     assert finding.remedy is not None
     assert finding.remedy.sql == ("DROP INDEX CONCURRENTLY IF EXISTS public.i_a",)
     assert finding.remedy.reverse == ("CREATE INDEX CONCURRENTLY i_a ON public.t USING btree (a)",)
-    belongs = index("i_a", "a", valid=False, constraint="k")
+    belongs = index("i_a", "a", valid=False, constraint="k", unique=True)
     (other,) = examined(snapshot(T, indexes=[belongs])).findings
     assert other.remedy is not None
     assert other.remedy.sql == ("REINDEX INDEX CONCURRENTLY public.i_a",)

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping
 
 from analyzer.advise.candidates import name_of
-from analyzer.advise.foreign_keys import Uncovered, covers_foreign_key
+from analyzer.advise.foreign_keys import Uncovered, is_covered
 from analyzer.amounts import plural
 from analyzer.catalog import Catalog, type_name
-from analyzer.checks.database.remedies import create
+from analyzer.checks.database.remedies import create, free_name
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
 from analyzer.documents.findings import Fact
 from analyzer.documents.snapshot import Constraint, Relation
@@ -16,15 +16,21 @@ _LEAST_ROWS = Threshold(
     name="foreign-key-without-index.rows", default=1_000, unit="rows", meaning="smaller tables are not reported"
 )
 _ACTIONS: Mapping[str | None, str] = {"c": "cascades", "n": "sets it NULL", "d": "sets its default"}
-#: By bare name: of each the types that hold all its values, and compare with it through the same operator family.
+#: By bare name, from the smallest; their operator family compares each with each.
 _INTEGERS = ("smallint", "integer", "bigint")
+#: Of a type, those to which a foreign key casts it, since no operator family compares the two.
+_CASTS: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(_INTEGERS, frozenset({"numeric", "real", "double precision"})),
+    "numeric": frozenset({"real", "double precision"}),
+    "character": frozenset({"text", "character varying"}),
+}
 
 
 def _foreign_keys(catalog: Catalog) -> Iterator[tuple[Sql, Relation, Constraint]]:
-    """Yield each foreign key once, that of a partitioned table for all its partitions."""
+    """Yield each foreign key once, that of a partitioned table, or to one, for all partitions."""
     for relation in sorted(catalog.snapshot.relations, key=lambda each: each.full_name):
         for constraint in relation.constraints:
-            if constraint.kind == "f" and not (constraint.inherited and relation.partition_bound is not None):
+            if constraint.kind == "f" and not constraint.inherited:
                 yield ident(*relation.full_name), relation, constraint
 
 
@@ -33,7 +39,9 @@ def without_index(database: Database) -> Iterator[Answer]:
     catalog, least = database.catalog, database.value(_LEAST_ROWS)
     for name, relation, constraint in _foreign_keys(catalog):
         rows = catalog.rows(relation)
-        if covers_foreign_key(constraint, catalog.indexes(relation)):
+        if any(_is_cast(*types) for types in _types(relation, constraint, catalog)):
+            yield Skipped(object=name, reason="its columns are cast to the type that it refers to; TX503 reports it")
+        elif is_covered(relation, constraint, catalog):
             yield Fine(object=name)
         elif catalog.indexed_rows(*relation.full_name) is None:
             yield Skipped(object=name, reason="the table was never analyzed, so that its size is not known")
@@ -52,7 +60,7 @@ def _uncovered(name: Sql, relation: Relation, constraint: Constraint, database: 
     action = _ACTIONS.get(constraint.on_delete)
     rows = catalog.rows(relation)
     index = Uncovered(relation=relation, constraint=constraint).index
-    index = index.renamed(name_of(index))
+    index = index.renamed(free_name(name_of(index), relation, catalog))
     leading = any(
         each.valid and each.definition.where is None and each.definition.keys[0].column in constraint.columns
         for each in catalog.indexes(relation)
@@ -89,23 +97,39 @@ def other_type(database: Database) -> Iterator[Answer]:
         if parent is None:
             yield Skipped(object=name, reason="the table that the foreign key refers to was not captured")
             continue
-        pairs = zip(constraint.columns, constraint.referenced_columns, strict=False)
-        found = [(own, other) for own, other in pairs if _type(own, relation, catalog) != _type(other, parent, catalog)]
-        if not found:
+        types = _types(relation, constraint, catalog)
+        kinds = [each for each in types if each[0] != each[1]]
+        if not kinds:
             yield Fine(object=name)
             continue
-        own, other = found[0]
-        kinds = _type(own, relation, catalog), _type(other, parent, catalog)
-        narrow = all(kind in _INTEGERS for kind in kinds) and _INTEGERS.index(kinds[0]) < _INTEGERS.index(kinds[1])
+        own, other = next((each for each in kinds if _is_cast(*each)), kinds[0])
+        narrow = own in _INTEGERS and other in _INTEGERS and _INTEGERS.index(own) < _INTEGERS.index(other)
+        cast = _is_cast(own, other)
+        place = types.index((own, other))
+        mine, theirs = constraint.columns[place], constraint.referenced_columns[place]
         yield Flagged(
             object=name,
             part=constraint.name,
-            severity="warning" if narrow else None,
-            message=f"foreign key {constraint.name}: {ident(own)} is {kinds[0]}, and {ident(other)} of "
-            f"{ident(*parent.full_name)} is {kinds[1]}"
-            + (": its values run out before those it refers to" if narrow else ""),
-            evidence=(Fact(name="type", value=kinds[0]), Fact(name="referenced_type", value=kinds[1])),
+            severity="warning" if narrow or cast else None,
+            message=f"foreign key {constraint.name}: {ident(mine)} is {own}, and {ident(theirs)} of "
+            f"{ident(*parent.full_name)} is {other}"
+            + (": its values run out before those it refers to" if narrow else "")
+            + (": it is cast to compare the two, so that no index on it finds the rows of a delete" if cast else ""),
+            evidence=(Fact(name="type", value=own), Fact(name="referenced_type", value=other)),
         )
+
+
+def _types(relation: Relation, constraint: Constraint, catalog: Catalog) -> list[tuple[str, str]]:
+    """Return the types of the columns of a foreign key, each with that which it refers to; none where not captured."""
+    parent = catalog.find(constraint.referenced_schema, constraint.referenced_table or "")
+    if parent is None:
+        return []
+    pairs = zip(constraint.columns, constraint.referenced_columns, strict=False)
+    return [(_type(own, relation, catalog), _type(other, parent, catalog)) for own, other in pairs]
+
+
+def _is_cast(own: str, other: str) -> bool:
+    return other in _CASTS.get(own, ())
 
 
 def _type(column: str, relation: Relation, catalog: Catalog) -> str:

@@ -39,6 +39,8 @@ def invalid(database: Database) -> Iterator[Answer]:
             yield Skipped(object=name, reason="it is of a partitioned table, and waits for indexes to be attached")
         elif is_temporary(index.definition.name, index.comment):
             yield Skipped(object=name, reason="a deploy builds it, and takes it up again or drops it")
+        elif index.building:
+            yield Skipped(object=name, reason="a session builds it now")
         else:
             yield Flagged(
                 object=name,
@@ -50,7 +52,7 @@ def invalid(database: Database) -> Iterator[Answer]:
                     *((Fact(name="size", value=index.size_bytes, unit="bytes"),) if index.size_bytes else ()),
                 ),
                 caveats=("another session may be building it now: look in pg_stat_progress_create_index",),
-                remedy=reindex(index) if index.constraint is not None else drop(index),
+                remedy=drop([index]) if index.constraint is None and index.parent is None else reindex(index),
             )
 
 

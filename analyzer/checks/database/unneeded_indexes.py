@@ -1,6 +1,7 @@
 """Indexes that the database can do without: those that nothing scans, and those that another one covers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from analyzer.advise.kept_indexes import needing_foreign_key, purpose
 from analyzer.advise.stand_in import stands_in
@@ -11,13 +12,17 @@ from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthR
 from analyzer.documents.findings import Fact
 from analyzer.documents.snapshot import Index
 from analyzer.objects.index import IndexDef
+from analyzer.objects.temporary_names import is_temporary
 from analyzer.postgres.identifiers import QualifiedName
 
 _LEAST_SIZE = Threshold(
     name="unused-index.size", default=1024**2, unit="bytes", meaning="smaller indexes are not reported"
 )
 _RETIRE = "declare it with state: retired and run twindex revise; twindex whatif --drop shows what gets slower"
-_DEPENDENT = "an application may name it in a hint, and reports that run less often than the window are not seen"
+_CAVEATS = (
+    "an application may name it in a hint, and reports that run less often than the window are not seen",
+    "if it was built within the window, its scans were counted for less time",
+)
 
 
 def _roots(catalog: Catalog) -> Iterator[Index]:
@@ -39,7 +44,8 @@ def unused(database: Database) -> Iterator[Answer]:
     catalog, scans = database.catalog, database.scans
     gap, least = scans.gap(), database.value(_LEAST_SIZE)
     covers = database.once(_covers)
-    staying = {each.definition.full_name for each in covers.values()}
+    staying = {_name(_root(each, catalog)) for each in covers.values()}
+    going = set(covers)
     for index in _roots(catalog):
         name = index.definition.qualified_name
         if not index.valid or not index.ready:
@@ -48,7 +54,7 @@ def unused(database: Database) -> Iterator[Answer]:
         held = sum(each.size_bytes or 0 for each in scans.tree(index))
         if counted.total is None:
             yield Skipped(object=name, reason="the server does not show how often it is scanned")
-        elif counted.total or held < least or _is_needed(index, catalog):
+        elif counted.total or held < least or _is_needed(index, catalog, going):
             yield Fine(object=name)
         elif index.definition.full_name in covers:
             yield Skipped(object=name, reason="it is reported because another index takes its place")
@@ -58,6 +64,7 @@ def unused(database: Database) -> Iterator[Answer]:
             yield Skipped(object=name, reason=gap)
         else:
             days = scans.window_days
+            going.add(_name(index))
             yield Flagged(
                 object=name,
                 message=f"no scan in {plural(days, 'day')} on any captured server; it takes {size(held)}",
@@ -66,19 +73,29 @@ def unused(database: Database) -> Iterator[Answer]:
                     Fact(name="window", value=days, unit="days"),
                     Fact(name="size", value=held, unit="bytes"),
                 ),
-                caveats=(_DEPENDENT,),
-                remedy=drop(index, partitioned=_is_partitioned(index, catalog)),
+                caveats=_CAVEATS,
+                remedy=drop(database.scans.tree(index), partitioned=_is_partitioned(index, catalog)),
                 rewrite=_RETIRE,
             )
 
 
-def _is_needed(index: Index, catalog: Catalog) -> bool:
-    """Say whether an index has a purpose besides queries, or finds the rows of a foreign key as no other one does."""
+def _is_needed(index: Index, catalog: Catalog, going: Collection[QualifiedName]) -> bool:
+    """Say whether an index has a purpose besides queries, or finds the rows of a foreign key as no other one does.
+
+    Of two that find them, one stays: those that are `going` find nothing.
+    """
     relation = catalog.relations.get(index.definition.full_table)
-    others = [each.definition for each in _usable(catalog, index)]
+    others = [each.definition for each in _usable(catalog, index) if _name(_root(each, catalog)) not in going]
     return purpose(index) is not None or (
         relation is not None and needing_foreign_key(index, relation, others) is not None
     )
+
+
+def _root(index: Index, catalog: Catalog) -> Index:
+    """Return the index of the partitioned table that an index is a part of, else itself."""
+    while index.parent is not None and (parent := catalog.index(*index.parent)) is not None:
+        index = parent
+    return index
 
 
 def _usable(catalog: Catalog, index: Index) -> Sequence[Index]:
@@ -101,7 +118,7 @@ def _covered(database: Database, *, is_same: bool) -> Iterator[Answer]:
     catalog, covers = database.catalog, database.once(_covers)
     for index in _roots(catalog):
         name = index.definition.qualified_name
-        if not index.valid or not index.ready or purpose(index) is not None:
+        if not index.valid or not index.ready or _besides_queries(index) is not None:
             continue
         cover = covers.get(index.definition.full_name)
         if cover is None or _is_same(cover.definition, index.definition) != is_same:
@@ -119,7 +136,7 @@ def _covered(database: Database, *, is_same: bool) -> Iterator[Answer]:
                 *((Fact(name="scans", value=scans),) if scans is not None else ()),
             ),
             caveats=() if is_same else ("the other index is larger, so that scans of it read more pages",),
-            remedy=drop(index, partitioned=_is_partitioned(index, catalog)),
+            remedy=drop(database.scans.tree(index), partitioned=_is_partitioned(index, catalog)),
             rewrite=_RETIRE,
         )
 
@@ -128,27 +145,44 @@ def _covers(catalog: Catalog) -> dict[QualifiedName, Index]:
     """Return the index that takes the place of another one and stays itself, by the name of that."""
     found: dict[QualifiedName, list[Index]] = {}
     for index in _roots(catalog):
-        if index.valid and index.ready and purpose(index) is None:
-            beside = (each for each in _usable(catalog, index) if each.parent is None)
-            covers = [each for each in beside if _replaces(each, index)]
+        if index.valid and index.ready and _besides_queries(index) is None:
+            covers = [each for each in _usable(catalog, index) if _replaces(each, index, catalog)]
             if covers:
-                found[index.definition.full_name] = covers
+                found[_name(index)] = covers
+    staying = ((name, [each for each in covers if _name(_root(each, catalog)) not in found])
+               for name, covers in found.items())  # fmt: skip
     return {
-        name: min(
-            (each for each in covers if each.definition.full_name not in found),
-            key=lambda each: (len(each.definition.keys) + len(each.definition.include), _name(each)),
-        )
-        for name, covers in found.items()
+        name: min(covers, key=lambda each: (len(each.definition.keys) + len(each.definition.include), _name(each)))
+        for name, covers in staying
+        if covers
     }
 
 
-def _replaces(cover: Index, index: Index) -> bool:
+def _replaces(cover: Index, index: Index, catalog: Catalog) -> bool:
     """Say whether an index takes the place of another: of two alike what has a purpose, else the first by name."""
-    if not stands_in(cover.definition, index.definition):
+    if is_temporary(cover.definition.name, cover.comment) or not stands_in(cover.definition, index.definition):
+        return False
+    if index.definition.unique and not _enforces(cover, index, catalog):
         return False
     if not stands_in(index.definition, cover.definition):
+        return not index.definition.unique
+    if cover.definition.unique and not index.definition.unique:
         return True
-    return purpose(cover) is not None or _name(cover) < _name(index)
+    return _besides_queries(cover) is not None or _name(cover) < _name(index)
+
+
+def _besides_queries(index: Index) -> str | None:
+    """Say what keeps an index that another one is alike to, which enforces what it does."""
+    return purpose(index.model_copy(update={"definition": replace(index.definition, unique=False)}))
+
+
+def _enforces(cover: Index, index: Index, catalog: Catalog) -> bool:
+    """Say whether an index forbids what another one of the same keys forbids, and as early."""
+    relation = catalog.relations.get(cover.definition.full_table)
+    constraints = relation.constraints if relation is not None else ()
+    deferrable = any(each.name == cover.constraint and "DEFERRABLE" in each.definition for each in constraints)
+    same_nulls = cover.definition.nulls_not_distinct == index.definition.nulls_not_distinct
+    return cover.definition.unique and same_nulls and not deferrable
 
 
 def _is_same(one: IndexDef, other: IndexDef) -> bool:

@@ -66,11 +66,11 @@ def lists_off(database: Database) -> Iterator[Answer]:
             remedy=Remedy(
                 sql=(
                     render_text("index/set_parameters", schema=schema, name=bare, parameters={"lists": str(advised)}),
-                    render_text("index/reindex_index", schema=schema, name=bare),
+                    render_text("index/reindex_index", schema=schema, name=bare, concurrently=True),
                 ),
                 reverse=(
                     render_text("index/set_parameters", schema=schema, name=bare, parameters={"lists": str(lists)}),
-                    render_text("index/reindex_index", schema=schema, name=bare),
+                    render_text("index/reindex_index", schema=schema, name=bare, concurrently=True),
                 ),
                 lock="ACCESS EXCLUSIVE on the index for a moment, then SHARE UPDATE EXCLUSIVE",
             ),

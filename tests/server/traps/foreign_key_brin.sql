@@ -1,0 +1,9 @@
+-- BRIN and hash of two columns find no single row; hash of one does. 1.3.
+-- expect: TX411 public.child_parent, TX502 public.child
+CREATE TABLE parent (id integer PRIMARY KEY);
+INSERT INTO parent SELECT generate_series(1, 2000);
+CREATE TABLE child (id integer, parent integer REFERENCES parent, other integer REFERENCES parent);
+INSERT INTO child SELECT i, 1 + i % 1500 FROM generate_series(1, 5000) AS i;
+DELETE FROM parent WHERE id > 1990;
+CREATE INDEX child_parent ON child USING brin (parent);
+CREATE INDEX child_other ON child USING hash (other);

@@ -1,0 +1,8 @@
+-- The look-up compares in the collation of the column: an index in another one does not serve it.
+-- expect: TX502 public.child
+CREATE TABLE parent (id text PRIMARY KEY);
+INSERT INTO parent SELECT generate_series(1, 2000);
+CREATE TABLE child (id integer, parent text REFERENCES parent);
+INSERT INTO child SELECT i, 1 + i % 1500 FROM generate_series(1, 5000) AS i;
+DELETE FROM parent WHERE id::integer > 1990;
+CREATE INDEX child_parent ON child (parent COLLATE "POSIX");

@@ -1,0 +1,9 @@
+-- A column whose name reads like the predicate that the look-up implies.
+-- expect: TX502 public.child
+CREATE TABLE parent (id integer PRIMARY KEY);
+INSERT INTO parent SELECT generate_series(1, 2000);
+CREATE TABLE child (id integer, parent integer REFERENCES parent, "parent IS NOT NULL) AND (parent" integer);
+INSERT INTO child SELECT i, 1 + i % 1500 FROM generate_series(1, 5000) AS i;
+DELETE FROM parent WHERE id > 1990;
+CREATE INDEX child_parent ON child (parent) WHERE "parent IS NOT NULL) AND (parent" IS NOT NULL;
+CREATE INDEX child_one ON child (parent) WHERE parent IS NOT NULL AND id IS NOT NULL;

@@ -1,0 +1,12 @@
+-- A statement wants the order of all rows.
+-- workload: recorded
+-- part-size: 10000
+-- expect: nothing
+CREATE EXTENSION pg_stat_statements;
+CREATE TABLE t (id integer, note integer, other integer);
+INSERT INTO t SELECT i, CASE WHEN i % 10 = 0 THEN i END, CASE WHEN i % 3 = 0 THEN i END FROM generate_series(1, 40000) AS i;
+CREATE INDEX t_note ON t (note);
+VACUUM ANALYZE t;
+SELECT pg_stat_statements_reset();
+SELECT id FROM t WHERE note = 70;
+SELECT id FROM t ORDER BY note LIMIT 5;

@@ -1,0 +1,10 @@
+-- Every partition has its part, and a foreign table can have none.
+-- expect: nothing
+CREATE EXTENSION file_fdw;
+CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+CREATE TABLE p (a integer, b integer) PARTITION BY RANGE (a);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20) PARTITION BY RANGE (b);
+CREATE TABLE p21 PARTITION OF p2 FOR VALUES FROM (0) TO (10);
+CREATE FOREIGN TABLE p3 PARTITION OF p FOR VALUES FROM (20) TO (30) SERVER files OPTIONS (filename '/dev/null');
+CREATE INDEX p_a ON p (a);
