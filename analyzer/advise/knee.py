@@ -17,8 +17,9 @@ from analyzer.twin.twin import TwinIndex
 _KNEE = 0.05
 #: The same under a budget, which is there to be used.
 _KNEE_OF_BUDGET = 0.002
-#: As the choice saves more than that as a rule, an index must save so many times as much where it still saves 95 %.
-_STEEPER = (1.5, 2, 2.5, 3, 3.5, 4, 5, 6, 8, 12, 16)
+#: As the choice saves more than that as a rule, an index must save so many times as much where it still saves 95 %: at
+#: most a quarter of its share, which no one would do without for its size or number.
+_STEEPER = (1.5, 2, 2.5, 3, 3.5, 4, 5)
 #: Where it does not even save that, so many times: what plans read may be more than can be chosen together.
 _FLATTER = (0.5, 0.25, 0.0)
 #: Of the steeper ones, so many more are tried than the plans known before allow: the search may find better ones.

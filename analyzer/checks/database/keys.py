@@ -20,7 +20,7 @@ _ERROR = Threshold(
 _BOUNDS: Mapping[str, tuple[int, int]] = {
     "smallint": (-(2**15), 2**15 - 1),
     "integer": (-(2**31), 2**31 - 1),
-    "bigint": (-(2**63), 2**63 - 1),
+    "bigint": (-(1 << 64 - 1), (1 << 64 - 1) - 1),
 }
 
 
