@@ -94,7 +94,7 @@ class Config(BaseModel):
     refuse_hazards: tuple[str, ...] = ()
     rules: tuple[TableRule, ...] = ()
     #: Numbers that decide what `check --health` reports, by rule and name, such as `unused-index.size`.
-    thresholds: dict[str, dict[str, Annotated[float, Field(allow_inf_nan=False)]]] = Field(
+    thresholds: dict[str, dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]]] = Field(
         default_factory=dict[str, dict[str, float]]
     )
     suppressions: tuple[HealthSuppression, ...] = ()

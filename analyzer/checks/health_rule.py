@@ -10,6 +10,7 @@ from analyzer.advise.kept_indexes import ScanCounts
 from analyzer.catalog import Catalog
 from analyzer.checks.rule import Rule
 from analyzer.documents.findings import Confidence, Fact, Remedy, Severity
+from analyzer.objects.index import IndexDef
 from analyzer.workload.shapes import Shape, TableShape, shapes
 from analyzer.workload.statement import Statement, Workload
 
@@ -40,6 +41,8 @@ class Database:
     thresholds: Mapping[str, float]
     #: The recorded statements; None without any.
     workload: Workload | None = None
+    #: Indexes that are declared and approved, deployed or not.
+    declared: tuple[IndexDef, ...] = ()
     _known: dict[object, object] = field(default_factory=dict[object, object], repr=False)
 
     @cached_property

@@ -21,7 +21,8 @@ def render_findings_text(document: FindingsDocument, *, width: int = 120, colour
             _print_finding(console, finding)
         for finding in document.suppressed:
             reason = finding.suppression.reason if finding.suppression is not None else ""
-            text = visible(f"{finding.file}:{finding.line}: suppressed {finding.code}: {reason}")
+            where = finding.object if finding.file is None else f"{finding.file}:{finding.line}"
+            text = visible(f"{where}: suppressed {finding.code}: {reason}")
             console.print(Text(text, style="dim"))
         console.print(Text(_summary(document), style="bold"), soft_wrap=True)
         _print_gaps(console, document)

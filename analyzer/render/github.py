@@ -1,5 +1,6 @@
 """Findings as the annotations that a GitHub workflow makes of its log."""
 
+from analyzer.amounts import plural
 from analyzer.documents.findings import FindingsDocument, SpecFinding
 from analyzer.render.sarif import relative
 from analyzer.visible import visible
@@ -11,7 +12,8 @@ def render_github(document: FindingsDocument) -> str:
     """Render one workflow command per open finding, then one line that says what was looked at."""
     lines = [_annotation(finding) for finding in document.findings]
     skipped = sum(check.skipped > 0 for check in document.checks)
-    summary = f"{document.objects} specs, {len(document.findings)} findings, {len(document.suppressed)} suppressed; "
+    looked_at = plural(document.objects, "object" if document.command == "check --health" else "spec")
+    summary = f"{looked_at}, {len(document.findings)} findings, {len(document.suppressed)} suppressed; "
     return "".join(f"{line}\n" for line in (*lines, f"{summary}{skipped} rules not examined everywhere"))
 
 

@@ -1,6 +1,7 @@
 """Say what is wrong with a database by what its server holds and counted."""
 
 import datetime as dt
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from analyzer.documents.admission import breach
 from analyzer.documents.findings import FindingsDocument, SpecFinding
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
+from analyzer.objects.index import IndexDef
 from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet
 from analyzer.specs.table_patterns import expanded, tables_of
@@ -34,16 +36,15 @@ def health(
     Raises InputError for a threshold or a suppression that names nothing.
     """
     progress("health")
-    workload = workload or recorded_workload(snapshot)
+    workload, expanded_specs = workload or recorded_workload(snapshot), expanded(specs, tables_of(snapshot))
     recorded = bool(workload.statements or workload.identities)
     database = Database(
         catalog=Catalog(snapshot),
         thresholds=_thresholds(config),
         workload=workload if recorded else None,
+        declared=tuple(_declared(expanded_specs)),
     )
-    found = examine_health(
-        database, expanded(specs, tables_of(snapshot)), config.suppressions, today=dt.datetime.now(tz=dt.UTC).date()
-    )
+    found = examine_health(database, expanded_specs, config.suppressions, today=dt.datetime.now(tz=dt.UTC).date())
     return FindingsDocument(
         command="check --health",
         basis=f"database {snapshot.server.database}",
@@ -53,6 +54,12 @@ def health(
         checks=found.checks,
         not_examined=snapshot.not_examined,
     )
+
+
+def _declared(specs: SpecSet) -> Iterator[IndexDef]:
+    for each in specs.indexes:
+        if each.spec.state == "approved":
+            yield each.spec.definition(each.schema, each.table, None)
 
 
 def read_findings(text: str, path: Path) -> FindingsDocument:

@@ -16,7 +16,7 @@ from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.documents.snapshot import Constraint, GinPages, Index, Snapshot, TableActivity, dump
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef, Key
-from analyzer.specs.file import SpecSet
+from analyzer.specs.file import SpecSet, load_specs
 from analyzer.workflows.health import health, new_since
 from tests.unit.catalogs import recorded, snapshot, statistics, table
 
@@ -225,6 +225,15 @@ def test_a_foreign_key_without_an_index_says_what_is_read() -> None:
     assert flagged(snapshot(referring, deleted, indexes=[index("i", "a", "b")]), "TX502") == []
 
 
+def test_an_index_that_is_declared_for_a_foreign_key_waits_for_its_revision(tmp_path: Path) -> None:
+    referring = T.model_copy(update={"constraints": (REFERENCE,)})
+    (tmp_path / "t.yaml").write_text("table: public.t\nindexes:\n  - {name: ix, keys: [a, b]}\n", encoding="utf-8")
+    document = health(snapshot(referring, OTHER), load_specs(tmp_path), Config())
+    assert not [each for each in document.findings if each.code == "TX502"]
+    (count,) = (each for each in document.checks if each.code == "TX502")
+    assert count.skipped_because == ("public.ix is declared for it, and waits for its revision",)
+
+
 def test_small_and_unknown_tables_are_not_flagged() -> None:
     small = T.model_copy(update={"constraints": (REFERENCE,), "tuples": 10})
     assert flagged(snapshot(small, OTHER), "TX502") == []
@@ -344,6 +353,8 @@ def test_thresholds_are_the_projects() -> None:
     assert examined(found, thresholds={"unused-index": {"size": 3 * MB}}).findings == ()
     with pytest.raises(InputError, match=r"thresholds.unused-index.sizes: no rule has such a threshold"):
         examined(found, thresholds={"unused-index": {"sizes": 1}})
+    with pytest.raises(ValueError, match="greater than or equal to 0"):
+        Config.model_validate({"thresholds": {"unused-index": {"size": -5}}})
     with pytest.raises(InputError, match="there is no rule TX999 about databases"):
         examined(found, suppressions=({"code": "TX999", "object": "*", "reason": "?"},))
 

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping
 
 from analyzer.advise.candidates import name_of
-from analyzer.advise.foreign_keys import Uncovered, is_covered
+from analyzer.advise.foreign_keys import Uncovered, covers_foreign_key, is_covered
 from analyzer.amounts import plural
 from analyzer.catalog import Catalog, type_name
 from analyzer.checks.database.remedies import create, free_name
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
 from analyzer.documents.findings import Fact
-from analyzer.documents.snapshot import Constraint, Relation
+from analyzer.documents.snapshot import Constraint, Index, Relation
 from analyzer.sql import Sql, ident
 
 _LEAST_ROWS = Threshold(
@@ -43,12 +43,21 @@ def without_index(database: Database) -> Iterator[Answer]:
             yield Skipped(object=name, reason="its columns are cast to the type that it refers to; TX503 reports it")
         elif is_covered(relation, constraint, catalog):
             yield Fine(object=name)
+        elif (declared := _declared(relation, constraint, database)) is not None:
+            yield Skipped(object=name, reason=f"{declared} is declared for it, and waits for its revision")
         elif catalog.indexed_rows(*relation.full_name) is None:
             yield Skipped(object=name, reason="the table was never analyzed, so that its size is not known")
         elif rows < least:
             yield Fine(object=name)
         else:
             yield _uncovered(name, relation, constraint, database)
+
+
+def _declared(relation: Relation, constraint: Constraint, database: Database) -> str | None:
+    """Return the name of an approved index that finds the rows of a foreign key once it is deployed."""
+    of_table = (each for each in database.declared if each.full_table == relation.full_name)
+    found = (each for each in of_table if covers_foreign_key(constraint, [Index(definition=each, ddl="")]))
+    return next((each.qualified_name for each in found), None)
 
 
 def _uncovered(name: Sql, relation: Relation, constraint: Constraint, database: Database) -> Flagged:

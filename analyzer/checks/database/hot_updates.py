@@ -141,7 +141,7 @@ def hot_blocked(database: Database) -> Iterator[Answer]:
         elif found.rows < least or found.hot_share >= most:
             yield Fine(object=name)
         elif found.held_back is None and not found.columns:
-            yield Skipped(object=name, reason=_UNKNOWN_CAUSE)
+            yield Skipped(object=name, reason=f"{_uncounted(database)}, and {_UNKNOWN_CAUSE}")
         elif (found.held_back is None and found.holding_share < 1 - most) or (
             found.held_back is not None and found.held_back <= (found.elsewhere or 0)
         ):
@@ -150,10 +150,14 @@ def hot_blocked(database: Database) -> Iterator[Answer]:
             yield _blocked(name, found)
 
 
-_UNKNOWN_CAUSE = (
-    "before PostgreSQL 16 updates that go to another page are not counted, and no recorded UPDATE sets a column of an "
-    "index"
-)
+_UNKNOWN_CAUSE = "no recorded UPDATE sets a column of an index"
+
+
+def _uncounted(database: Database) -> str:
+    """Say why it is not known how many updates went to another page."""
+    if database.catalog.snapshot.server.major >= _SUMMARIZING_SINCE:
+        return "the snapshot does not have the updates that went to another page; capture it again"
+    return "before PostgreSQL 16 updates that go to another page are not counted"
 
 
 def _blocked(name: str, found: _Updates) -> Flagged:
@@ -197,7 +201,7 @@ def pages_full(database: Database) -> Iterator[Answer]:
         elif found.rows < least or found.hot_share >= 1 - most:
             yield Fine(object=name)
         elif found.elsewhere is None or found.held_back is None:
-            yield Skipped(object=name, reason="before PostgreSQL 16 updates that go to another page are not counted")
+            yield Skipped(object=name, reason=_uncounted(database))
         elif _is_for_want_of_room(found, most) and (packed := [each for each in parts if _fillfactor(each) > _ROOMY]):
             yield _full(name, found, packed, found.elsewhere)
         else:

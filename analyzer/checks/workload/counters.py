@@ -154,7 +154,10 @@ def window(database: Database) -> Iterator[Answer]:
 
 def _time(window: timedelta) -> str:
     hours = int(window / timedelta(hours=1))
-    return plural(hours, "hour") if hours > 1 else plural(int(window / timedelta(minutes=1)), "minute")
+    if hours > 1:
+        return plural(hours, "hour")
+    minutes = int(window / timedelta(minutes=1))
+    return plural(minutes, "minute") if minutes else "less than a minute"
 
 
 def evictions(database: Database) -> Iterator[Answer]:
