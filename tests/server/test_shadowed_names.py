@@ -124,6 +124,7 @@ TABLES = (
     "INSERT INTO public.t SELECT n, n::text, n FROM generate_series(1, 3000) AS n",
     "CREATE TABLE public.parts (a int, b text) PARTITION BY RANGE (a)",
     "CREATE TABLE public.parts_1 PARTITION OF public.parts FOR VALUES FROM (0) TO (10)",
+    "CREATE SEQUENCE public.numbers",
     "CREATE STATISTICS public.s ON a, b, (lower(b)) FROM public.t",
     "CREATE INDEX ix_old ON public.t (lower(b))",
     "ANALYZE",
@@ -235,6 +236,7 @@ NAMES: dict[str, dict[str, Any]] = {
         "schema": "sales", "table": "customer", "predicate": None, "key": "doc", "loops": 10, "everything": None,
         "conditions": [("OPERATOR(pg_catalog.@>)", "pg_catalog.jsonb")],
     },
+    "capture/last_values": {"sequences": [("public", "numbers")]},
     "online/count_rows": {"schema": "public", "table": "t"},
     "online/read_table_indexes": {},
 }  # fmt: skip
