@@ -4,6 +4,7 @@ import re
 
 _SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*(B|kB|MB|GB|TB)?", re.IGNORECASE)
 _UNITS = {"b": 0, "kb": 1, "mb": 2, "gb": 3, "tb": 4}
+_WHOLE = re.compile(r"[0-9]{1,18}")
 #: Sums of shares are off by as little.
 _ROUNDING = 1e-9
 
@@ -50,6 +51,11 @@ def short(value: float) -> str:
     if abs(value) >= 99.95:
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 0.95 else f"{value:.2g}"
+
+
+def whole(text: str | None, otherwise: int) -> int:
+    """Read digits as a number; what is none, or longer than a bigint, is taken for another one."""
+    return int(text) if text is not None and _WHOLE.fullmatch(text) else otherwise
 
 
 def parse_size(text: str) -> int:

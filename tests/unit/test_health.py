@@ -189,6 +189,21 @@ def test_lists_are_for_so_many_rows(lists: int, count: int) -> None:
     assert skipped(vectors("ivfflat", rows=-1), "TX413")
 
 
+@pytest.mark.parametrize("text", ["\u00b2", "9" * 5_000, "", "-1", "1e9"])
+def test_numbers_of_a_hostile_snapshot_cost_no_more_than_themselves(text: str) -> None:
+    found = vectors("ivfflat")
+    definition = replace(found.indexes[0].definition, parameters=(("lists", text),))
+    settings = {**found.settings, "effective_cache_size": text, "default_statistics_target": text}
+    others = index("h", "v", method="hnsw"), index("b", "a", size=20 * MB)
+    found = found.model_copy(update={
+        "indexes": (found.indexes[0].model_copy(update={"definition": definition}), *others),
+        "relations": (found.relations[0].model_copy(update={"parameters": (f"fillfactor={text}",)}),),
+        "settings": settings,
+    })  # fmt: skip
+    assert flagged(found, "TX413") == ["public.i"]
+    assert skipped(found, "TX414")
+
+
 def test_hnsw_has_to_fit_in_memory() -> None:
     assert flagged(vectors("hnsw", size=600 * MB), "TX414") == ["public.i"]
     assert flagged(vectors("hnsw", size=400 * MB), "TX414") == []

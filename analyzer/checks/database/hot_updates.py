@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from analyzer.advise.upkeep import held_columns
-from analyzer.amounts import percent, plural
+from analyzer.amounts import percent, plural, whole
 from analyzer.catalog import Catalog
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
 from analyzer.documents.findings import Fact, Remedy
@@ -234,8 +234,7 @@ def _full(name: str, found: _Updates, packed: Sequence[Relation], elsewhere: int
 
 
 def _fillfactor(relation: Relation) -> int:
-    stated = dict(each.split("=", 1) for each in relation.parameters if "=" in each).get("fillfactor", "")
-    return int(stated) if stated.isdecimal() else _DEFAULT
+    return whole(dict(each.split("=", 1) for each in relation.parameters if "=" in each).get("fillfactor"), _DEFAULT)
 
 
 def _with_room(parts: Sequence[Relation]) -> Remedy:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from analyzer.amounts import percent, size
+from analyzer.amounts import percent, size, whole
 from analyzer.checks.database.remedies import deduplicate, rebuild
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
 from analyzer.documents.findings import Fact
@@ -162,7 +162,7 @@ def _built(definition: IndexDef, relation: Relation, database: Database) -> _Bui
     known = [each for each in statistics if each is not None and not each.inherited]
     if (reason := _unknown(definition, relation, statistics, known)) is not None:
         return _Withheld(reason=reason)
-    target = int(database.catalog.snapshot.settings.get("default_statistics_target", "100"))
+    target = whole(database.catalog.snapshot.settings.get("default_statistics_target"), 100)
     read = _ROWS_PER_TARGET * max(target, *(_target(relation, each.column) for each in known))
     sizes = [
         predict_size(definition, _part(database.catalog.snapshot, relation, known, factor, read)).bytes

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Iterator
 
-from analyzer.amounts import plural, size
+from analyzer.amounts import plural, size, whole
 from analyzer.catalog import Catalog
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
 from analyzer.documents.findings import Fact, Remedy
 from analyzer.documents.snapshot import Index
 from analyzer.postgres.access_methods import VECTOR_METHODS
-from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.postgres.pgvector import DEFAULT_LISTS, advised_lists
 from analyzer.sql import ident, render_text
 from analyzer.workload.shapes import TableShape
@@ -47,8 +46,8 @@ def lists_off(database: Database) -> Iterator[Answer]:
         if rows is None:
             yield Skipped(object=name, reason="the table was never analyzed, so that its rows are not known")
             continue
-        stated = dict(index.definition.parameters).get("lists", "")
-        lists, advised = int(stated) if stated.isdigit() else DEFAULT_LISTS, advised_lists(rows)
+        lists = whole(dict(index.definition.parameters).get("lists"), DEFAULT_LISTS)
+        advised = advised_lists(rows)
         if 1 / factor < lists / advised < factor:
             yield Fine(object=name)
             continue
@@ -81,13 +80,13 @@ def lists_off(database: Database) -> Iterator[Answer]:
 
 def larger_than_memory(database: Database) -> Iterator[Answer]:
     """Flag an hnsw index that does not fit in memory: a search reads pages from all over it."""
-    settings = database.catalog.snapshot.settings
-    pages = settings.get("effective_cache_size", "")
+    snapshot = database.catalog.snapshot
+    memory = whole(snapshot.settings.get("effective_cache_size"), 0) * snapshot.server.block_size_bytes
     for index in _leaves(database, "hnsw"):
         name = index.definition.qualified_name
-        if not pages.isdigit() or index.size_bytes is None:
+        if not memory or index.size_bytes is None:
             yield Skipped(object=name, reason="its size or effective_cache_size is not known")
-        elif index.size_bytes <= (memory := int(pages) * BLOCK_BYTES):
+        elif index.size_bytes <= memory:
             yield Fine(object=name)
         else:
             yield Flagged(
