@@ -41,7 +41,7 @@ def drifted(database: Database) -> Iterator[Answer]:
                     "partition bounds, CHECK constraints and predicates may rest on the old order as well",
                     "another database has indexes and a recorded version of its own",
                 ),
-                remedy=refresh(indexes, collation.identity, snapshot.server.database),
+                remedy=refresh(indexes, collation.identity, snapshot.server),
                 rewrite="build the indexes again before the version is refreshed, which only ends the warning",
             )
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from analyzer.amounts import percent, size, whole
-from analyzer.checks.database.remedies import deduplicate, rebuild
+from analyzer.checks.database.remedies import rebuild, rebuild_with
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
 from analyzer.documents.findings import Fact
 from analyzer.documents.snapshot import ColumnStatistics, Index, Relation, Snapshot
@@ -139,7 +139,12 @@ def deduplication_off(database: Database) -> Iterator[Answer]:
                     Fact(name="deduplicated_size", value=built.best, unit="bytes"),
                 ),
                 caveats=(_DISK, _LEFTOVER),
-                remedy=deduplicate(index, database.catalog.snapshot.server.version_num),
+                remedy=rebuild_with(
+                    index,
+                    database.catalog.snapshot.server.version_num,
+                    {"deduplicate_items": "on"},
+                    {"deduplicate_items": "off"},
+                ),
                 confidence="estimate",
             )
 

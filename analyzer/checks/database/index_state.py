@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from analyzer.amounts import percent, size
-from analyzer.checks.database.remedies import drop, reindex
+from analyzer.checks.database.remedies import drop, rebuild
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
 from analyzer.documents.findings import Fact
 from analyzer.documents.snapshot import Index
@@ -52,7 +52,9 @@ def invalid(database: Database) -> Iterator[Answer]:
                     *((Fact(name="size", value=index.size_bytes, unit="bytes"),) if index.size_bytes else ()),
                 ),
                 caveats=("another session may be building it now: look in pg_stat_progress_create_index",),
-                remedy=drop([index]) if index.constraint is None and index.parent is None else reindex(index),
+                remedy=drop([index])
+                if index.constraint is None and index.parent is None
+                else rebuild(index, catalog.snapshot.server.version_num),
             )
 
 
@@ -80,7 +82,7 @@ def larger_than_table(database: Database) -> Iterator[Answer]:
                     "REINDEX CONCURRENTLY needs the disk of a second index while it runs",
                     "an index with all columns of its table is larger than it without bloat",
                 ),
-                remedy=reindex(index),
+                remedy=rebuild(index, catalog.snapshot.server.version_num),
                 confidence="estimate",
             )
 

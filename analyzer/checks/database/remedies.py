@@ -2,11 +2,11 @@
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from analyzer.catalog import Catalog
 from analyzer.documents.findings import Remedy
-from analyzer.documents.snapshot import Index, Relation
+from analyzer.documents.snapshot import Index, Relation, Server
 from analyzer.objects.index import IndexDef
 from analyzer.postgres.identifiers import QualifiedName, with_suffix
 from analyzer.sql import render_text
@@ -62,41 +62,51 @@ def create(index: IndexDef) -> Remedy:
 
 
 def rebuild(index: Index, version_num: int) -> Remedy | None:
-    """Build an index again; None where the server's concurrent builds corrupt indexes (bug #17485)."""
-    return None if 140_000 <= version_num < _FIXED_14 else reindex(index)
+    """Build an index again beside reads and writes; that of an exclusion constraint is locked while it is built.
 
-
-def reindex(index: Index) -> Remedy:
-    """Build an index again beside reads and writes; that of an exclusion constraint is locked while it is built."""
-    definition = index.definition
-    exclusion = index.constraint is not None and not definition.unique
-    statement = render_text(
-        "index/reindex_index", schema=definition.schema, name=definition.name, concurrently=not exclusion
-    )
+    None where the server's concurrent builds corrupt indexes (bug #17485).
+    """
+    exclusion = index.constraint is not None and not index.definition.unique
+    if not exclusion and 140_000 <= version_num < _FIXED_14:
+        return None
+    name = {"schema": index.definition.schema, "name": index.definition.name}
+    statement = render_text("index/reindex_index", **name, concurrently=not exclusion)
     return Remedy(sql=(statement,), lock=_EXCLUSIVE if exclusion else _CONCURRENT)
 
 
-def refresh(indexes: Sequence[Index], collation: str | None, database: str) -> Remedy:
+def refresh(indexes: Sequence[Index], collation: str | None, server: Server) -> Remedy | None:
     """Build indexes again, then record the version of their collation; None is the default of the database."""
-    record = render_text("index/refresh_collation", collation=collation, database=database)
-    built = [reindex(each) for each in indexes]
-    locks = {each.lock for each in built}
+    built = [rebuild(each, server.version_num) for each in indexes]
+    possible = [each for each in built if each is not None]
+    if len(possible) < len(built):
+        return None
+    record = render_text("index/refresh_collation", collation=collation, database=server.database)
     return Remedy(
-        sql=(*(statement for each in built for statement in each.sql), record),
-        lock=_EXCLUSIVE if _EXCLUSIVE in locks else _CONCURRENT,
+        sql=(*(statement for each in possible for statement in each.sql), record),
+        lock=_EXCLUSIVE if any(each.lock == _EXCLUSIVE for each in possible) else _CONCURRENT,
     )
 
 
-def deduplicate(index: Index, version_num: int) -> Remedy | None:
-    """Gather equal keys from now on, and build the index again for those that it has."""
-    definition, built = index.definition, rebuild(index, version_num)
+def rebuild_with(
+    index: Index,
+    version_num: int,
+    parameters: Mapping[str, str],
+    before: Mapping[str, str],
+    *,
+    lock: str = _CONCURRENT,
+) -> Remedy | None:
+    """Set storage parameters, and build the index again by them; the way back sets those `before`.
+
+    `lock` is what the server takes to set them.
+    """
+    built = rebuild(index, version_num)
     if built is None:
         return None
-    on, off = (
-        render_text("index/set_deduplication", schema=definition.schema, name=definition.name, on=value)
-        for value in (True, False)
+    after, back = (
+        render_text("index/set_parameters", schema=index.definition.schema, name=index.definition.name, parameters=each)
+        for each in (parameters, before)
     )
-    return Remedy(sql=(on, *built.sql), reverse=(off, *built.sql), lock=built.lock)
+    return Remedy(sql=(after, *built.sql), reverse=(back, *built.sql), lock=lock)
 
 
 def free_name(name: str, relation: Relation, catalog: Catalog) -> str:

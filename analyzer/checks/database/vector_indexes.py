@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 from analyzer.amounts import plural, size, whole
 from analyzer.catalog import Catalog
+from analyzer.checks.database.remedies import rebuild_with
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
-from analyzer.documents.findings import Fact, Remedy
+from analyzer.documents.findings import Fact
 from analyzer.documents.snapshot import Index
 from analyzer.postgres.access_methods import VECTOR_METHODS
 from analyzer.postgres.pgvector import DEFAULT_LISTS, advised_lists
-from analyzer.sql import ident, render_text
+from analyzer.sql import ident
 from analyzer.workload.shapes import TableShape
 
 _OFF = Threshold(
@@ -18,6 +19,8 @@ _OFF = Threshold(
     meaning="lists that are off the recommendation by less are not reported",
 )  # fmt: skip
 _NO_ITERATION = "off"
+#: pgvector registers its parameters with the strongest one.
+_LOCK = "ACCESS EXCLUSIVE on the index for a moment, then SHARE UPDATE EXCLUSIVE"
 
 
 def _leaves(database: Database, *methods: str) -> Iterator[Index]:
@@ -52,7 +55,6 @@ def lists_off(database: Database) -> Iterator[Answer]:
             yield Fine(object=name)
             continue
         effect = "each list has few rows, and recall is poor" if lists > advised else "each scan reads long lists"
-        schema, bare = index.definition.schema, index.definition.name
         yield Flagged(
             object=name,
             message=f"{plural(lists, 'list')} for {rows:,.0f} rows, {advised} are recommended: {effect}",
@@ -62,16 +64,12 @@ def lists_off(database: Database) -> Iterator[Answer]:
                 Fact(name="rows", value=round(rows), unit="rows"),
             ),
             caveats=(f"ivfflat.probes goes with it: about {math.isqrt(advised)}",),
-            remedy=Remedy(
-                sql=(
-                    render_text("index/set_parameters", schema=schema, name=bare, parameters={"lists": str(advised)}),
-                    render_text("index/reindex_index", schema=schema, name=bare, concurrently=True),
-                ),
-                reverse=(
-                    render_text("index/set_parameters", schema=schema, name=bare, parameters={"lists": str(lists)}),
-                    render_text("index/reindex_index", schema=schema, name=bare, concurrently=True),
-                ),
-                lock="ACCESS EXCLUSIVE on the index for a moment, then SHARE UPDATE EXCLUSIVE",
+            remedy=rebuild_with(
+                index,
+                database.catalog.snapshot.server.version_num,
+                {"lists": str(advised)},
+                {"lists": str(lists)},
+                lock=_LOCK,
             ),
             rewrite="declare it with: {lists: auto} and run twindex revise",
             confidence="estimate",
