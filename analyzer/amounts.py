@@ -54,7 +54,7 @@ def short(value: float) -> str:
 
 
 def whole(text: str | None, otherwise: int) -> int:
-    """Read digits as a number; what is none, or longer than a bigint, is taken for another one."""
+    """Read up to 18 digits as a number; return another one for any other text."""
     return int(text) if text is not None and _WHOLE.fullmatch(text) else otherwise
 
 
