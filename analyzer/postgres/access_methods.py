@@ -262,3 +262,8 @@ def plain_number(stored: str) -> str:
         return str(int(number)) if number.is_integer() else repr(number)
     except (ValueError, OverflowError):
         return stored
+
+
+def rests_on_order(opclass: str | None) -> bool:
+    """Say whether a BRIN operator class finds few ranges only where values follow the order of the rows."""
+    return opclass is None or not ("bloom" in opclass or "multi" in opclass)

@@ -159,6 +159,16 @@ def test_brin_needs_values_in_the_order_of_the_rows(correlation: float, count: i
     assert skipped(snapshot(T, indexes=[index("i", "a", method="brin")]), "TX411")
 
 
+@pytest.mark.parametrize("opclass", ["int4_minmax_multi_ops", "pg_catalog.int4_bloom_ops"])
+def test_other_brin_classes_do_not_rest_on_the_order(opclass: str) -> None:
+    brin = index("i", "a", method="brin")
+    definition = replace(brin.definition, keys=(Key(column="a", opclass=opclass),))
+    brin = brin.model_copy(update={"definition": definition})
+    found = snapshot(T, indexes=[brin], columns=[statistics("t", "a", correlation=0.0)])
+    assert flagged(found, "TX411") == []
+    assert skipped(found, "TX411")
+
+
 @pytest.mark.parametrize(("pending", "count"), [(10, 0), (200, 1)])
 def test_a_long_pending_list_is_read_by_each_scan(pending: int, count: int) -> None:
     pages = GinPages.invented(pages=256, pending_pages=pending)

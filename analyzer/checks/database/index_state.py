@@ -8,6 +8,7 @@ from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthR
 from analyzer.documents.findings import Fact
 from analyzer.documents.snapshot import Index
 from analyzer.objects.temporary_names import is_temporary
+from analyzer.postgres.access_methods import rests_on_order
 
 _LEAST_LARGER = Threshold(
     name="index-larger-than-table.size", default=10 * 1024**2, unit="bytes", meaning="smaller indexes are not reported"
@@ -95,7 +96,7 @@ def brin_uncorrelated(database: Database) -> Iterator[Answer]:
         if index.definition.method != "brin" or relation is None or relation.kind == "p":
             continue
         name, key = index.definition.qualified_name, index.definition.keys[0]
-        if "bloom" in (key.opclass or "") or key.column is None:
+        if key.column is None or not rests_on_order(key.opclass):
             yield Skipped(
                 object=name, reason="its operator class does not rest on the order of the rows, or it has an expression"
             )

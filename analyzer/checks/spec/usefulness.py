@@ -7,6 +7,7 @@ from dataclasses import replace
 from analyzer.checks.rule import NEEDS_STATEMENTS, NEEDS_STATISTICS, NEEDS_TABLE, Answer, Rule, Subject, Violation
 from analyzer.checks.spec.sql_calls import tokens_of
 from analyzer.objects.index import IndexDef
+from analyzer.postgres.access_methods import rests_on_order
 from analyzer.postgres.collations import is_bytewise
 from analyzer.postgres.pages import MOST_BTREE_BYTES
 from analyzer.workload.shapes import TableShape
@@ -195,7 +196,7 @@ def _uncorrelated(subject: Subject) -> Iterator[Answer]:
     if index.method != "brin":
         return
     for number, key in enumerate(index.keys):
-        if key.opclass is not None and ("bloom" in key.opclass or "multi" in key.opclass):
+        if not rests_on_order(key.opclass):
             continue
         statistics = subject.statistics(key.column)
         if subject.known is None:
