@@ -291,7 +291,7 @@ def test_slow_statements_are_those_that_matter() -> None:
 def test_a_statement_that_spills_is_told_with_its_bytes() -> None:
     spilling = recorded("SELECT a FROM t ORDER BY 1", calls=2).model_copy(update={"temp_blocks": 2 * 200 * MB // 8192})
     (finding,) = (each for each in examined(snapshot(T, statements=[spilling])).findings if each.code == "TX603")
-    assert "writes 200 MB of temporary files in each of 2 calls" in finding.message
+    assert "writes and reads 200 MB of temporary files in each of 2 calls" in finding.message
     assert flagged(snapshot(T, statements=[recorded("SELECT a FROM t")]), "TX603") == []
 
 

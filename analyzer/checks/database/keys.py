@@ -16,11 +16,11 @@ _SHARE = Threshold(
 _ERROR = Threshold(
     name="key-runs-out.error", default=0.9, unit="of the values", meaning="keys that have used as much are an error"
 )
+#: Bytes of a value.
+_BYTES: Mapping[str, int] = {"smallint": 2, "integer": 4, "bigint": 8}
 #: Smallest and largest value.
 _BOUNDS: Mapping[str, tuple[int, int]] = {
-    "smallint": (-(2**15), 2**15 - 1),
-    "integer": (-(2**31), 2**31 - 1),
-    "bigint": (-(1 << 64 - 1), (1 << 64 - 1) - 1),
+    kind: (-(1 << 8 * size - 1), (1 << 8 * size - 1) - 1) for kind, size in _BYTES.items()
 }
 
 

@@ -7,7 +7,6 @@ from analyzer.amounts import percent, plural, size
 from analyzer.checks.health_rule import Answer, Database, Fine, Flagged, HealthRule, Skipped, Threshold
 from analyzer.documents.findings import Fact
 from analyzer.documents.snapshot import StatementCounters
-from analyzer.postgres.pages import BLOCK_BYTES
 from analyzer.workload.statement import Statement
 
 _SLOW = Threshold(
@@ -22,7 +21,7 @@ _SLOW_SHARE = Threshold(
 )  # fmt: skip
 _SPILLED = Threshold(
     name="statement-spills.size", default=100 * 1024**2, unit="bytes",
-    meaning="statements that write less to temporary files in one call are not reported",
+    meaning="statements that write and read less of temporary files in one call are not reported",
 )  # fmt: skip
 _VARIANTS = Threshold(
     name="statement-variants.entries", default=10, unit="entries",
@@ -61,24 +60,25 @@ def slow(database: Database) -> Iterator[Answer]:
 
 
 def spills(database: Database) -> Iterator[Answer]:
-    """Flag statements that write temporary files because work_mem does not suffice."""
-    least = database.value(_SPILLED)
+    """Flag statements that write temporary files, and read them, because work_mem does not suffice."""
+    least, snapshot = database.value(_SPILLED), database.catalog.snapshot
     identities = database.workload.identities if database.workload is not None else dict[str, str]()
     by_statement: dict[str, list[StatementCounters]] = {}
-    for each in database.catalog.snapshot.statements:
+    for each in snapshot.statements:
         by_statement.setdefault(identities.get(each.queryid, each.queryid), []).append(each)
     for identity, entries in sorted(by_statement.items()):
         name = f"statement {identity}"
         calls = sum(each.calls for each in entries)
-        written = sum(each.temp_blocks for each in entries) * BLOCK_BYTES
-        if not calls or written / calls < least:
+        spilled = sum(each.temp_blocks for each in entries) * snapshot.server.block_size_bytes
+        if not calls or spilled / calls < least:
             yield Fine(object=name)
             continue
         yield Flagged(
             object=name,
-            message=f"it writes {size(written // calls)} of temporary files in each of {plural(calls, 'call')}",
+            message=f"it writes and reads {size(spilled // calls)} of temporary files in each of "
+            f"{plural(calls, 'call')}",
             evidence=(
-                Fact(name="temporary_bytes_per_call", value=written // calls, unit="bytes"),
+                Fact(name="temporary_bytes_per_call", value=spilled // calls, unit="bytes"),
                 Fact(name="calls", value=calls),
             ),
             caveats=("more work_mem is taken by each sort and hash of each session; set it for this statement's role",),
