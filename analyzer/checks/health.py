@@ -47,7 +47,7 @@ def examine_health(
     for rule in rules.values():
         tally = _Tally()
         for answer in rule.examine(database):
-            objects.add(str(answer.object))
+            objects.add(answer.object)
             match answer:
                 case Fine():
                     tally.examined += 1
@@ -74,7 +74,7 @@ def _places(specs: SpecSet) -> dict[str, tuple[str, int]]:
 def _finding(
     rule: HealthRule, answer: Flagged, prints: Fingerprints, places: Mapping[str, tuple[str, int]]
 ) -> SpecFinding:
-    name = str(answer.object)
+    name = answer.object
     file, line = places.get(name, (None, None))
     return SpecFinding(
         code=rule.code,
@@ -101,7 +101,7 @@ def _suppression(finding: SpecFinding, suppressions: Sequence[HealthSuppression]
         if each.until is not None and each.until < today:
             continue
         if each.code in (finding.code, finding.rule) and fnmatch.fnmatchcase(finding.object, each.object):
-            return Suppression(reason=each.reason, until=each.until, line=0)
+            return Suppression(reason=each.reason, until=each.until, line=None)
     return None
 
 

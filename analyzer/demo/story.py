@@ -31,7 +31,7 @@ from analyzer.twin.server.cluster import Cluster
 from analyzer.twin.server.connection import forget_variables
 from analyzer.workflows.advice import report_document
 from analyzer.workflows.capture import read_database
-from analyzer.workflows.health import health
+from analyzer.workflows.health import health, with_health
 from analyzer.workflows.propose import propose, write_proposals
 from analyzer.workflows.revise import revise
 from analyzer.workflows.verify import compare
@@ -91,8 +91,7 @@ def tell(directory: Path, *, scale: Scale, progress: Progress) -> Outcome:
         after = _capture(directory / "after.snapshot", running, progress)
         report = _report(before, after, advice, built, progress)
         checked = health(after, load_specs(directory / "index_specs"), settings.Config())
-        findings = (*report.findings, *checked.findings)
-        report = report.model_copy(update={"findings": findings, "checks": checked.checks})
+        report = with_health(report, checked)
     files = tuple(directory / f"report.{suffix}" for suffix in ("html", "md", "txt", "json"))
     write(report, files)
     progress("report", 1)

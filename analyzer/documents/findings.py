@@ -46,12 +46,12 @@ class CheckCount(Record):
 
 
 class Suppression(Record):
-    """A comment in a spec file that takes a finding out of the count."""
+    """A comment in a spec file, or a setting of the project, that takes a finding out of the count."""
 
     reason: str
     until: date | None
-    #: Line of the comment.
-    line: int
+    #: Line of the comment; None for a setting.
+    line: int | None
 
 
 class TextEdit(Record):

@@ -73,7 +73,8 @@ def _result(finding: SpecFinding, codes: list[str]) -> dict[str, Any]:
     if finding.suppression is not None:
         suppression = finding.suppression
         until = f" (until {suppression.until})" if suppression.until is not None else ""
-        result["suppressions"] = [{"kind": "inSource", "justification": suppression.reason + until}]
+        kind = "external" if suppression.line is None else "inSource"
+        result["suppressions"] = [{"kind": kind, "justification": suppression.reason + until}]
     return result
 
 

@@ -13,6 +13,7 @@ from analyzer.checks.registry import HEALTH_RULES
 from analyzer.config import Config
 from analyzer.documents.admission import breach
 from analyzer.documents.findings import FindingsDocument, SpecFinding
+from analyzer.documents.report import Report
 from analyzer.documents.snapshot import Snapshot
 from analyzer.errors import InputError
 from analyzer.objects.index import IndexDef
@@ -54,6 +55,15 @@ def health(
         checks=found.checks,
         not_examined=snapshot.not_examined,
     )
+
+
+def with_health(report: Report, found: FindingsDocument) -> Report:
+    """Return a report with these findings beside its own, in its order."""
+    values = dict(report) | {
+        "findings": (*report.findings, *found.findings),
+        "checks": (*report.checks, *found.checks),
+    }
+    return Report.model_validate(values)
 
 
 def _declared(specs: SpecSet) -> Iterator[IndexDef]:

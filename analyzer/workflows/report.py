@@ -9,7 +9,7 @@ from analyzer.progress import Progress, silent
 from analyzer.specs.file import SpecSet
 from analyzer.twin.twin import PlannerChoice
 from analyzer.workflows.advice import report_document
-from analyzer.workflows.health import health
+from analyzer.workflows.health import health, with_health
 from analyzer.workflows.plans import recorded_plans
 from analyzer.workflows.propose import propose
 from analyzer.workload.log_workload import recorded_workload
@@ -30,4 +30,4 @@ def report(
     found = propose(snapshot, workload, specs, limits=limits, choice=choice, plans=plans, progress=progress)
     document = report_document(found.advice, snapshot, found.document.plans)
     checked = health(snapshot, specs, config or Config(), workload=workload, progress=progress)
-    return document.model_copy(update={"findings": checked.findings, "checks": checked.checks})
+    return with_health(document, checked)
