@@ -37,7 +37,7 @@ from benchmarks.advisor_schema import Table, ddl, filling, tables
 from benchmarks.advisor_workload import statements
 from benchmarks.family_memory import FamilyMemory, processor_seconds
 from benchmarks.setting import Setting, read_setting, render_table
-from benchmarks.targets import Section, Target, page_of
+from benchmarks.targets import Section, Target, page_of, put_page
 from benchmarks.twin_live import READER, TRUSTED, tell
 
 _HEAD = """# The advisor at scale, measured
@@ -252,11 +252,7 @@ def main() -> None:
     schema = captured_schema()
     found = list(runs(schema.snapshot, given.statements or _SIZES))
     page = page_of(_HEAD, schema.setting, [section(found)])
-    if given.file is None:
-        sys.stdout.write(page)
-    else:
-        given.file.parent.mkdir(parents=True, exist_ok=True)
-        given.file.write_text(page, encoding="utf-8")
+    put_page(page, given.file)
 
 
 if __name__ == "__main__":

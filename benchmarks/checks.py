@@ -24,7 +24,7 @@ from analyzer.workflows.health import health
 from benchmarks.advisor_scale import captured_schema, with_statements
 from benchmarks.family_memory import FamilyMemory
 from benchmarks.setting import render_table
-from benchmarks.targets import Section, Target, page_of
+from benchmarks.targets import Section, Target, page_of, put_page
 from benchmarks.twin_live import tell
 
 _HEAD = """# Checks, measured
@@ -106,11 +106,7 @@ def main() -> None:
         asked = [sys.executable, "-m", "benchmarks.checks", "--snapshot", str(path)]
         run = Run.model_validate_json(subprocess.run(asked, stdout=subprocess.PIPE, check=True).stdout)
     page = page_of(_HEAD, schema.setting, [section(run)])
-    if given.file is None:
-        sys.stdout.write(page)
-    else:
-        given.file.parent.mkdir(parents=True, exist_ok=True)
-        given.file.write_text(page, encoding="utf-8")
+    put_page(page, given.file)
 
 
 if __name__ == "__main__":

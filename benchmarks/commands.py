@@ -24,7 +24,7 @@ from analyzer.sql import render
 from analyzer.twin.server import cluster
 from benchmarks.commands_areas import Size, build
 from benchmarks.setting import Setting, read_setting, render_table
-from benchmarks.targets import Section, Target, page_of
+from benchmarks.targets import Section, Target, page_of, put_page
 from benchmarks.twin_live import READER, tell
 
 _SETTINGS = {"shared_preload_libraries": "pg_stat_statements", "fsync": "off", "autovacuum": "off"}
@@ -130,11 +130,7 @@ def main() -> None:
     sizes = {Size(areas=given.areas, large=False): None} if given.areas else _TARGETS
     measured = [section(size, target_seconds=seconds) for size, seconds in sizes.items()]
     page = render_page(measured[0][0], [each for _, each in measured])
-    if given.file is None:
-        sys.stdout.write(page)
-    else:
-        given.file.parent.mkdir(parents=True, exist_ok=True)
-        given.file.write_text(page, encoding="utf-8")
+    put_page(page, given.file)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """What a benchmark must reach, whether it does, and the table that says so."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from benchmarks.setting import Setting, render_setting, render_table
 
@@ -38,3 +40,12 @@ def page_of(head: str, setting: Setting, sections: Sequence[Section]) -> str:
     targets = [target for section in sections for target in section.targets]
     parts = (head, render_setting(setting), render_targets(targets), *(section.text for section in sections))
     return "\n\n".join(parts) + "\n"
+
+
+def put_page(page: str, file: Path | None) -> None:
+    """Write a page to a file, whose directory is made; without one, print it."""
+    if file is None:
+        sys.stdout.write(page)
+    else:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(page, encoding="utf-8")

@@ -7,7 +7,6 @@ import argparse
 import json
 import math
 import statistics
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date
@@ -26,7 +25,7 @@ from analyzer.workload.parse import parse_file
 from analyzer.workload.shapes import Shape, shape
 from benchmarks import upkeep_hot, upkeep_measure, upkeep_unit
 from benchmarks.setting import Setting, read_setting, render_table
-from benchmarks.targets import Section, Target, page_of
+from benchmarks.targets import Section, Target, page_of, put_page
 from benchmarks.twin_live import tell
 from benchmarks.upkeep_hot import HotLost
 from benchmarks.upkeep_measure import CASES, Case, Measured, Used, Write
@@ -342,11 +341,7 @@ def main() -> None:
     found = kept(given.kept) if given.kept is not None else run(given.scale, given.keep)
     most = {each.vectors: each.scaled(found.scale).rows for each in CASES}
     page = page_of(_HEAD.format(rows=most[False], vectors=most[True]), found.setting, sections(found))
-    if given.file is None:
-        sys.stdout.write(page)
-    else:
-        given.file.parent.mkdir(parents=True, exist_ok=True)
-        given.file.write_text(page, encoding="utf-8")
+    put_page(page, given.file)
 
 
 if __name__ == "__main__":

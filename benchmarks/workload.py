@@ -6,7 +6,6 @@ Each workload is sent to a live server, recorded by pg_stat_statements, captured
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -28,7 +27,7 @@ from analyzer.workload.parse import parse_statements
 from benchmarks.corpora import SCHEMA, read_corpora, send
 from benchmarks.platform_indexes import migrate
 from benchmarks.setting import Setting, read_setting, render_table
-from benchmarks.targets import Section, Target, page_of
+from benchmarks.targets import Section, Target, page_of, put_page
 from benchmarks.tpc import Suite, read_suite
 from benchmarks.twin_live import DEBIAN_15, TRUSTED, tell
 
@@ -215,11 +214,7 @@ def main() -> None:
     given = parser.parse_args()
     servers = [measure(each) for each in (None, DEBIAN_15) if each is None or each.is_dir()]
     page = render_page(servers[0][0], [section([each for _, found in servers for each in found])])
-    if given.file is None:
-        sys.stdout.write(page)
-    else:
-        given.file.parent.mkdir(parents=True, exist_ok=True)
-        given.file.write_text(page, encoding="utf-8")
+    put_page(page, given.file)
 
 
 if __name__ == "__main__":
