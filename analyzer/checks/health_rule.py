@@ -77,10 +77,10 @@ class Database:
             return None
         return max(1.0, (snapshot.captured_at - min(known)) / timedelta(days=1))
 
-    def once(self, make: Callable[[Catalog], T]) -> T:
-        """Return what a function makes of the catalog, which several rules ask for."""
+    def once(self, make: Callable[["Database"], T]) -> T:
+        """Return what a function makes of this, which several rules ask for."""
         if make not in self._known:
-            self._known[make] = make(self.catalog)
+            self._known[make] = make(self)
         return cast("T", self._known[make])
 
     def value(self, threshold: Threshold) -> float:

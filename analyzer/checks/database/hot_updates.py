@@ -69,8 +69,12 @@ class _Updates:
         return self.holding / self.recorded if self.recorded else 0.0
 
 
-def _tables(database: Database) -> Iterator[tuple[str, list[Relation], _Updates | str]]:
-    """Yield each table, no partitions, with the parts that hold rows and the updates, or why these are not known."""
+def _tables(database: Database) -> list[tuple[str, list[Relation], _Updates | str]]:
+    """Return each table, no partitions, with the parts that hold rows and the updates, or why these are not known."""
+    return list(_read(database))
+
+
+def _read(database: Database) -> Iterator[tuple[str, list[Relation], _Updates | str]]:
     catalog = database.catalog
     for relation in sorted(catalog.snapshot.relations, key=lambda each: each.full_name):
         if relation.kind not in "rp" or relation.partition_bound is not None:
@@ -135,7 +139,7 @@ def _is_named(index: Index, root: Relation) -> bool:
 def hot_blocked(database: Database) -> Iterator[Answer]:
     """Flag tables few of whose updates are HOT because indexes hold what is updated, and not because pages are full."""
     least, most = database.value(_BLOCKED_ROWS), database.value(_BLOCKED_SHARE)
-    for name, _, found in _tables(database):
+    for name, _, found in database.once(_tables):
         if isinstance(found, str):
             yield Skipped(object=name, reason=found)
         elif found.rows < least or found.hot_share >= most:
@@ -195,7 +199,7 @@ def _blocked(name: str, found: _Updates) -> Flagged:
 def pages_full(database: Database) -> Iterator[Answer]:
     """Flag tables whose updates go to other pages for want of room, where no index prevents HOT anyway."""
     least, most = database.value(_FULL_ROWS), database.value(_FULL_SHARE)
-    for name, parts, found in _tables(database):
+    for name, parts, found in database.once(_tables):
         if isinstance(found, str):
             yield Skipped(object=name, reason=found)
         elif found.rows < least or found.hot_share >= 1 - most:

@@ -23,7 +23,7 @@ def unnamed(database: Database) -> Iterator[Answer]:
     """Flag tables whose name is in no recorded statement, and in nothing that those can run, if the record is whole."""
     catalog, least = database.catalog, database.value(_LEAST_SIZE)
     gap = _gap(catalog.snapshot) or database.scans.gap()
-    named = database.once(_named)
+    named = _named(catalog)
     for relation in sorted(catalog.snapshot.relations, key=lambda each: each.full_name):
         if relation.kind not in "rpm" or relation.partition_bound is not None:
             continue

@@ -141,8 +141,9 @@ def _covered(database: Database, *, is_same: bool) -> Iterator[Answer]:
         )
 
 
-def _covers(catalog: Catalog) -> dict[QualifiedName, Index]:
+def _covers(database: Database) -> dict[QualifiedName, Index]:
     """Return the index that takes the place of another one and stays itself, by the name of that."""
+    catalog = database.catalog
     found: dict[QualifiedName, list[Index]] = {}
     for index in _roots(catalog):
         if index.valid and index.ready and _besides_queries(index) is None:
