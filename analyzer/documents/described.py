@@ -207,6 +207,8 @@ class Constraint(SnapshotRecord):
     referenced_schema: Name | None = None
     referenced_table: Name | None = None
     referenced_columns: ColumnNames = ()
+    #: Columns that are converted to compare them with the referenced ones; None in a snapshot from before.
+    cast_columns: ColumnNames | None = None
     on_delete: Letter | None = None
     on_update: Letter | None = None
     #: Name of the index behind a primary key, unique or exclusion constraint.

@@ -18,12 +18,6 @@ _LEAST_ROWS = Threshold(
 _ACTIONS: Mapping[str | None, str] = {"c": "cascades", "n": "sets it NULL", "d": "sets its default"}
 #: By bare name, from the smallest; their operator family compares each with each.
 _INTEGERS = ("smallint", "integer", "bigint")
-#: Of a type, those to which a foreign key casts it, since no operator family compares the two.
-_CASTS: Mapping[str, frozenset[str]] = {
-    **dict.fromkeys(_INTEGERS, frozenset({"numeric", "real", "double precision"})),
-    "numeric": frozenset({"real", "double precision"}),
-    "character": frozenset({"text", "character varying"}),
-}
 
 
 def _foreign_keys(catalog: Catalog) -> Iterator[tuple[Sql, Relation, Constraint]]:
@@ -39,7 +33,7 @@ def without_index(database: Database) -> Iterator[Answer]:
     catalog, least = database.catalog, database.value(_LEAST_ROWS)
     for name, relation, constraint in _foreign_keys(catalog):
         rows = catalog.rows(relation)
-        if any(_is_cast(*types) for types in _types(relation, constraint, catalog)):
+        if constraint.cast_columns:
             yield Skipped(object=name, reason="its columns are cast to the type that it refers to; TX503 reports it")
         elif is_covered(relation, constraint, catalog):
             yield Fine(object=name)
@@ -106,16 +100,19 @@ def other_type(database: Database) -> Iterator[Answer]:
         if parent is None:
             yield Skipped(object=name, reason="the table that the foreign key refers to was not captured")
             continue
-        types = _types(relation, constraint, catalog)
-        kinds = [each for each in types if each[0] != each[1]]
-        if not kinds:
+        pairs = zip(constraint.columns, constraint.referenced_columns, strict=False)
+        different = [
+            (mine, own, theirs, other)
+            for mine, theirs in pairs
+            if (own := _type(mine, relation, catalog)) != (other := _type(theirs, parent, catalog))
+        ]
+        if not different:
             yield Fine(object=name)
             continue
-        own, other = next((each for each in kinds if _is_cast(*each)), kinds[0])
+        converted = constraint.cast_columns or ()
+        mine, own, theirs, other = next((each for each in different if each[0] in converted), different[0])
+        cast = mine in converted
         narrow = own in _INTEGERS and other in _INTEGERS and _INTEGERS.index(own) < _INTEGERS.index(other)
-        cast = _is_cast(own, other)
-        place = types.index((own, other))
-        mine, theirs = constraint.columns[place], constraint.referenced_columns[place]
         yield Flagged(
             object=name,
             part=constraint.name,
@@ -126,19 +123,6 @@ def other_type(database: Database) -> Iterator[Answer]:
             + (": it is cast to compare the two, so that no index on it finds the rows of a delete" if cast else ""),
             evidence=(Fact(name="type", value=own), Fact(name="referenced_type", value=other)),
         )
-
-
-def _types(relation: Relation, constraint: Constraint, catalog: Catalog) -> list[tuple[str, str]]:
-    """Return the types of the columns of a foreign key, each with that which it refers to; none where not captured."""
-    parent = catalog.find(constraint.referenced_schema, constraint.referenced_table or "")
-    if parent is None:
-        return []
-    pairs = zip(constraint.columns, constraint.referenced_columns, strict=False)
-    return [(_type(own, relation, catalog), _type(other, parent, catalog)) for own, other in pairs]
-
-
-def _is_cast(own: str, other: str) -> bool:
-    return other in _CASTS.get(own, ())
 
 
 def _type(column: str, relation: Relation, catalog: Catalog) -> str:
