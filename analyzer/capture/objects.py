@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final
 
 from analyzer.capture.reader import Reader
-from analyzer.documents.described import ObjectDef, ObjectKind
+from analyzer.documents.schema_objects import ObjectDef, ObjectKind
 
 _TEMPLATES: Final[dict[ObjectKind, str]] = {
     "collation": "collations",

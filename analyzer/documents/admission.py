@@ -12,17 +12,7 @@ from pydantic import ValidationError
 
 from analyzer.documents.activity import ActivitySampling, SampledStatement
 from analyzer.documents.bounded_file import written
-from analyzer.documents.described import (
-    Extension,
-    FunctionDef,
-    Index,
-    ObjectDef,
-    Relation,
-    RowSecurity,
-    SequenceDef,
-    Tablespace,
-    TypeDef,
-)
+from analyzer.documents.described import Index, Relation, RowSecurity, Tablespace
 from analyzer.documents.measured import (
     ColumnStatistics,
     ExtendedStatistics,
@@ -35,6 +25,7 @@ from analyzer.documents.measured import (
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import ServerPlan
 from analyzer.documents.record import Record
+from analyzer.documents.schema_objects import Extension, FunctionDef, ObjectDef, SequenceDef, TypeDef
 from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.postgres.identifiers import QualifiedName
 

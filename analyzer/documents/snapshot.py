@@ -18,23 +18,16 @@ from analyzer.documents.bounded_file import MOST_BYTES, MOST_COMPRESSED_BYTES, p
 from analyzer.documents.bounds import MOST_BYTES as MOST_TOTAL_BYTES
 from analyzer.documents.bounds import Count, Moment, Name, Oid, Text
 from analyzer.documents.described import (
-    CollationVersion,
     Column,
     Constraint,
-    Extension,
-    FunctionDef,
     GinPages,
     Index,
-    ObjectDef,
     Policy,
     Relation,
     RowSecurity,
-    SequenceDef,
     Server,
     TableActivity,
     Tablespace,
-    TypeDef,
-    TypeLength,
 )
 from analyzer.documents.measured import (
     ColumnStatistics,
@@ -48,6 +41,15 @@ from analyzer.documents.measured import (
 from analyzer.documents.not_examined import NotExamined
 from analyzer.documents.plans import ServerPlan
 from analyzer.documents.record import SnapshotRecord
+from analyzer.documents.schema_objects import (
+    CollationVersion,
+    Extension,
+    FunctionDef,
+    ObjectDef,
+    SequenceDef,
+    TypeDef,
+    TypeLength,
+)
 from analyzer.documents.server_log import LogEvent, LogFile, LoggedStatement
 from analyzer.errors import InputError
 

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from analyzer.db import Connection
-from analyzer.documents.described import ObjectKind
+from analyzer.documents.schema_objects import ObjectKind
 from analyzer.documents.snapshot import Column, NotExamined, ObjectDef, Relation, Snapshot
 from analyzer.postgres.identifiers import MOST_BYTES
 from analyzer.sql import render
